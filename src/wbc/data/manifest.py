@@ -93,5 +93,5 @@ class Manifest:
 
 def file_sha256(path: Path) -> str:
     """SHA-256 of a file's bytes, as hexadecimal text."""
-    with open(path, "rb") as file:
+    with path.open("rb") as file:
         return hashlib.file_digest(file, "sha256").hexdigest()
