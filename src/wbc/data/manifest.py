@@ -81,8 +81,13 @@ class Manifest:
 
     @classmethod
     def read(cls, folder: Path) -> "Manifest":
-        """Read what `write` wrote."""
-        content = json.loads((folder / MANIFEST_NAME).read_text())
+        """Read the manifest of a folder."""
+        return cls.read_file(folder / MANIFEST_NAME)
+
+    @classmethod
+    def read_file(cls, path: Path) -> "Manifest":
+        """Read what `write` wrote, wherever it lies."""
+        content = json.loads(path.read_text())
         return cls(
             images=tuple(ImageEntry(**image) for image in content["images"]),
             classes=tuple(content["classes"]),

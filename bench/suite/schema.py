@@ -1,0 +1,116 @@
+"""The keys of a suite file.
+
+In `data`, `training` and `matrix` a list where a scalar is expected is an axis. What a file leaves out
+is None here; `bench.suite.matrix` holds the defaults.
+"""
+
+from typing import Annotated, Any, Literal, TypeVar
+
+from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, PositiveFloat, PositiveInt, StringConstraints
+
+from wbc.specification import MODES, OPTIMIZERS, PREPROCESSINGS, OptimizerSpecification
+
+T = TypeVar("T")
+
+
+def _as_list(value: Any) -> Any:
+    return value if isinstance(value, list) else [value]
+
+
+def _named(value: Any) -> Any:
+    return {"name": value} if isinstance(value, str) else value
+
+
+Axis = Annotated[list[T], BeforeValidator(_as_list), Field(min_length=1)]
+"""A value, or a list of values that each make cells of their own."""
+
+Seed = Annotated[int, Field(ge=0, lt=2**32)]
+Pixels = Annotated[int, Field(ge=8, le=4096)]
+
+
+class Table(BaseModel):
+    """A table of the file: unknown keys are errors, and nothing is converted."""
+
+    model_config = ConfigDict(extra="forbid", frozen=True, strict=True)
+
+
+class Optimizer(Table):
+    """`optimizer = "Adam"` or `{ name = "RMSprop", learning_rate = 1e-5, decay = 1e-3 }`."""
+
+    name: Literal[OPTIMIZERS] = OptimizerSpecification.name
+    learning_rate: PositiveFloat = OptimizerSpecification.learning_rate
+    decay: Annotated[float, Field(ge=0)] = OptimizerSpecification.decay
+
+
+class Backbone(BaseModel):
+    """`backbone = "VGG16"` or `{ name = "MobileNet", alpha = 0.5 }`; options are the network's own."""
+
+    model_config = ConfigDict(extra="allow", frozen=True, strict=True)
+
+    name: str
+
+    @property
+    def options(self) -> dict:
+        """The network's keyword arguments."""
+        return dict(self.model_extra or {})
+
+
+class SuiteTable(Table):
+    """`[suite]`: what the suite is called, and the seeds with which everything is repeated."""
+
+    name: Annotated[str, StringConstraints(pattern=r"^[A-Za-z0-9][A-Za-z0-9._-]{0,59}$")] | None = None
+    description: str = ""
+    seeds: Axis[Seed] = [0]
+
+
+class DataAxes(Table):
+    """The keys of `[data]` that may be axes. Some belong to one source: see `bench.datasets`."""
+
+    source: Axis[Literal["synthetic", "bccd", "folder"]] | None = None
+    image_size: Axis[Pixels] | None = None
+    preprocessing: Axis[Literal[PREPROCESSINGS]] | None = None
+    split_seed: Axis[Seed] | None = None
+    data_seed: Axis[Seed] | None = None
+    train_images_per_class: Axis[PositiveInt] | None = None
+    validation_images_per_class: Axis[PositiveInt] | None = None
+    test_images_per_class: Axis[PositiveInt] | None = None
+    margin: Axis[Annotated[float, Field(ge=0, le=2)]] | None = None
+
+
+class DataTable(DataAxes):
+    """`[data]`: the images."""
+
+    path: str | None = None
+
+
+class TrainingAxes(Table):
+    """The keys of `[training]`: what cells share unless their block says otherwise."""
+
+    mode: Axis[Literal[MODES]] | None = None
+    epochs: Axis[PositiveInt] | None = None
+    weights: Axis[str] | None = None
+    batch_size: Axis[PositiveInt] | None = None
+    optimizer: Axis[Annotated[Optimizer, BeforeValidator(_named)]] | None = None
+    deterministic: Axis[bool] | None = None
+
+
+class WeightsTable(Table):
+    """`[weights]`: the folder in which pretrained weights are looked for first."""
+
+    path: str | None = None
+
+
+class MatrixBlock(DataAxes, TrainingAxes):
+    """`[[matrix]]`: a product of axes. Keys of `[data]` and `[training]` may stand here as well."""
+
+    backbone: Axis[Annotated[Backbone, BeforeValidator(_named)]]
+
+
+class SuiteFile(Table):
+    """A whole suite file. Every key has a default but `matrix`."""
+
+    suite: SuiteTable = SuiteTable()
+    data: DataTable = DataTable()
+    training: TrainingAxes = TrainingAxes()
+    weights: WeightsTable = WeightsTable()
+    matrix: Annotated[list[MatrixBlock], Field(min_length=1)]

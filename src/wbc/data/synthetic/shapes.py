@@ -1,0 +1,135 @@
+"""Shapes and textures of a drawn cell as functions of the plane. Lengths are in micrometres."""
+
+from dataclasses import dataclass
+
+import numpy as np
+
+# Standard deviation of independent unit values after the cubic B-spline smoothing below, in two dimensions.
+_SPLINE_DEVIATION = 0.479
+
+
+def coverage(distance: np.ndarray, softness: float) -> np.ndarray:
+    """How far a point lies inside an edge: 1 inside, 0 outside, smooth over `softness` across the edge.
+
+    Args:
+        distance: Signed distances to the edge, negative inside.
+        softness: Width of the transition.
+    """
+    ramp = np.clip(0.5 - distance / softness, 0.0, 1.0)
+    return ramp * ramp * (3.0 - 2.0 * ramp)
+
+
+def union(first: np.ndarray, second: np.ndarray, blend: float) -> np.ndarray:
+    """Signed distance to the union of two shapes whose joint is filleted over `blend`."""
+    overlap = np.clip(blend - np.abs(first - second), 0.0, None) / blend
+    return np.minimum(first, second) - overlap * overlap * (blend / 4.0)
+
+
+@dataclass(frozen=True)
+class Noise:
+    """A smooth random texture with mean 0 and standard deviation 1, the same at every resolution.
+
+    Attributes:
+        values: Random values on a square lattice, repeated periodically, shape (lattice, lattice).
+        grain: Distance between lattice points, the size of the texture's details.
+    """
+
+    values: np.ndarray
+    grain: float
+
+    @classmethod
+    def draw(cls, rng: np.random.Generator, grain: float, lattice: int = 40) -> "Noise":
+        """Draw a texture with details of size `grain`."""
+        return cls(rng.standard_normal((lattice, lattice)), grain)
+
+    def on(self, x: np.ndarray, y: np.ndarray) -> np.ndarray:
+        """Values on a lattice of pixels.
+
+        Args:
+            x: Columns, shape (width,).
+            y: Rows, shape (height,).
+
+        Returns:
+            Array of shape (height, width).
+        """
+        return self._weights(y) @ self.values @ self._weights(x).T / _SPLINE_DEVIATION
+
+    def _weights(self, positions: np.ndarray) -> np.ndarray:
+        """Uniform cubic B-spline weights of every lattice point, shape (positions, lattice)."""
+        lattice = len(self.values)
+        scaled = positions / self.grain
+        knots = np.floor(scaled).astype(int)
+        t = scaled - knots
+        taps = ((1 - t) ** 3, 3 * t**3 - 6 * t**2 + 4, -3 * t**3 + 3 * t**2 + 3 * t + 1, t**3)
+        weights = np.zeros((len(positions), lattice))
+        for offset, tap in enumerate(taps):
+            weights[np.arange(len(positions)), (knots + offset) % lattice] = tap / 6.0
+        return weights
+
+
+@dataclass(frozen=True)
+class Outline:
+    """A closed, roughly round outline: an ellipse with a few waves along its edge.
+
+    Attributes:
+        radius: Mean radius.
+        waves: Complex amplitudes of the waves 2, 3, ... relative to the radius; the second is the ellipse.
+    """
+
+    radius: float
+    waves: np.ndarray
+
+    @classmethod
+    def draw(
+        cls, rng: np.random.Generator, radius: float, ellipticity: float, roughness: float, waves: int = 4
+    ) -> "Outline":
+        """Draw an outline; `ellipticity` and `roughness` are relative amplitudes."""
+        phases = np.exp(1j * rng.uniform(0, 2 * np.pi, waves))
+        heights = roughness * rng.normal(size=waves) / np.arange(1, waves + 1)
+        heights[0] = ellipticity
+        return cls(radius, heights * phases)
+
+    def distance(self, x: np.ndarray, y: np.ndarray) -> np.ndarray:
+        """Signed distance to the outline around the origin (first order in the waves), negative inside."""
+        # A shift far below a pixel keeps the direction of the origin defined.
+        position = x + 1j * y + 1e-9
+        length = np.abs(position)
+        direction = position / length
+        power = direction
+        reach = np.ones_like(length)
+        for wave in self.waves:
+            power = power * direction
+            reach += (power * np.conj(wave)).real
+        return length - self.radius * reach
+
+
+@dataclass(frozen=True)
+class Strand:
+    """A chain of rounded bars, blended into one body: the form of a cell's nucleus.
+
+    Attributes:
+        starts: One end of each bar, complex, shape (bars,).
+        ends: The other end.
+        start_radii: Half the bar's width at its start.
+        end_radii: The same at its end.
+        blend: Size of the fillets where bars meet.
+    """
+
+    starts: np.ndarray
+    ends: np.ndarray
+    start_radii: np.ndarray
+    end_radii: np.ndarray
+    blend: float
+
+    def distance(self, x: np.ndarray, y: np.ndarray) -> np.ndarray:
+        """Signed distance to the body's edge, negative inside."""
+        distance = None
+        bars = zip(self.starts, self.ends, self.start_radii, self.end_radii, strict=True)
+        for start, end, start_radius, end_radius in bars:
+            along, run_x, run_y = end - start, x - start.real, y - start.imag
+            span = max(abs(along) ** 2, 1e-12)
+            share = np.clip((run_x * along.real + run_y * along.imag) / span, 0.0, 1.0)
+            gap = np.sqrt((run_x - share * along.real) ** 2 + (run_y - share * along.imag) ** 2)
+            bar = gap - (start_radius + (end_radius - start_radius) * share)
+            distance = bar if distance is None else union(distance, bar, self.blend)
+        return distance

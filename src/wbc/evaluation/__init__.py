@@ -1,0 +1,1 @@
+"""What a trained network is worth: predictions per image and the figures made from them."""

@@ -1,0 +1,171 @@
+"""The networks that a suite may name: those of `keras.applications` (Keras 3.3 to 3.15) and LeNet-5.
+
+Smallest sizes, options and weights' files are facts about Keras, read from its source; the tests hold
+this table against the Keras that is installed.
+"""
+
+from collections.abc import Mapping
+from typing import Any
+
+from wbc.errors import InputError, did_you_mean
+from wbc.networks.network import ImageNetWeights, Network, Option
+
+_STORE = "https://storage.googleapis.com/tensorflow/keras-applications/"
+_KERNELS = "_weights_tf_dim_ordering_tf_kernels_notop.h5"
+
+# MobileNet rounds widths down: below 1/32 its first layer has no filter left. V2 and V3 keep at least eight.
+_ALPHA = Option("alpha", 1.0, minimum=1 / 32)
+_MINIMALISTIC = Option("minimalistic", False)
+
+
+def _rate(name: str, default: float) -> Option:
+    return Option(name, default, minimum=0, below=1, in_backbone=False)
+
+
+def _kernels(folder: str, stem: str) -> ImageNetWeights:
+    """The files of the older networks, all named after one pattern."""
+    return ImageNetWeights(f"{_STORE}{folder}/", stem + _KERNELS)
+
+
+def _vgg(name: str) -> Network:
+    return Network(name, name.lower(), 224, imagenet=_kernels(name.lower(), name.lower()))
+
+
+def _resnet(depth: int, version: str = "") -> Network:
+    name = f"ResNet{depth}{version}"
+    module = "resnet_v2" if version else "resnet"
+    return Network(name, module, 224, imagenet=_kernels("resnet", name.lower()))
+
+
+def _densenet(depth: int) -> Network:
+    return Network(f"DenseNet{depth}", "densenet", 224, imagenet=_kernels("densenet", f"densenet{depth}"))
+
+
+def _efficientnet(scale: int, native_size: int) -> Network:
+    weights = ImageNetWeights(
+        "https://storage.googleapis.com/keras-applications/", f"efficientnetb{scale}_notop.h5"
+    )
+    return Network(
+        f"EfficientNetB{scale}",
+        "efficientnet",
+        native_size,
+        imagenet=weights,
+        scales_inside=True,
+        stretched_by_imagenet=True,
+    )
+
+
+def _efficientnet_v2(scale: str, native_size: int) -> Network:
+    weights = ImageNetWeights(f"{_STORE}efficientnet_v2/", f"efficientnetv2-{scale.lower()}_notop.h5")
+    return Network(
+        f"EfficientNetV2{scale}", "efficientnet_v2", native_size, imagenet=weights, scales_inside=True
+    )
+
+
+def _convnext(scale: str) -> Network:
+    weights = ImageNetWeights(f"{_STORE}convnext/", f"convnext_{scale.lower()}_notop.h5")
+    return Network(f"ConvNeXt{scale}", "convnext", 224, imagenet=weights, scales_inside=True)
+
+
+def _nasnet(scale: str, native_size: int) -> Network:
+    weights = ImageNetWeights(
+        f"{_STORE}nasnet/", f"nasnet_{scale}_no_top.h5", remote=f"NASNet-{scale}-no-top.h5"
+    )
+    return Network(f"NASNet{scale.capitalize()}", "nasnet", native_size, imagenet=weights)
+
+
+def _mobilenet_v3(scale: str) -> Network:
+    weights = ImageNetWeights(
+        f"{_STORE}mobilenet_v3/",
+        f"weights_mobilenet_v3_{scale.lower()}_{{variant}}_float_no_top_v2.h5",
+        variants={(0.75, False): "224_0.75", (1.0, False): "224_1.0", (1.0, True): "minimalistic_224_1.0"},
+    )
+    return Network(
+        f"MobileNetV3{scale}",
+        "mobilenet_v3",
+        224,
+        imagenet=weights,
+        options=(_ALPHA, _MINIMALISTIC, _rate("dropout_rate", 0.2)),
+        scales_inside=True,
+    )
+
+
+_MOBILENET = Network(
+    "MobileNet",
+    "mobilenet",
+    224,
+    imagenet=ImageNetWeights(
+        f"{_STORE}mobilenet/",
+        "mobilenet_{variant}_{size}_tf_no_top.h5",
+        variants={(0.25, 1): "2_5", (0.5, 1): "5_0", (0.75, 1): "7_5", (1.0, 1): "1_0"},
+        sizes=(128, 160, 192, 224),
+    ),
+    options=(_ALPHA, Option("depth_multiplier", 1, minimum=1), _rate("dropout", 0.001)),
+)
+
+_MOBILENET_V2 = Network(
+    "MobileNetV2",
+    "mobilenet_v2",
+    224,
+    imagenet=ImageNetWeights(
+        f"{_STORE}mobilenet_v2/",
+        "mobilenet_v2_weights_tf_dim_ordering_tf_kernels_{variant}_{size}_no_top.h5",
+        variants={(alpha,): str(alpha) for alpha in (0.35, 0.5, 0.75, 1.0, 1.3, 1.4)},
+        sizes=(96, 128, 160, 192, 224),
+    ),
+    options=(_ALPHA,),
+)
+
+NETWORKS: Mapping[str, Network] = {
+    network.name: network
+    for network in (
+        *(_convnext(scale) for scale in ("Tiny", "Small", "Base", "Large", "XLarge")),
+        *(_densenet(depth) for depth in (121, 169, 201)),
+        *(_efficientnet(scale, size) for scale, size in enumerate((224, 240, 260, 300, 380, 456, 528, 600))),
+        *(_efficientnet_v2(f"B{scale}", size) for scale, size in enumerate((224, 240, 260, 300))),
+        _efficientnet_v2("S", 384),
+        _efficientnet_v2("M", 480),
+        _efficientnet_v2("L", 480),
+        Network(
+            "InceptionResNetV2",
+            "inception_resnet_v2",
+            299,
+            75,
+            imagenet=_kernels("inception_resnet_v2", "inception_resnet_v2"),
+        ),
+        Network("InceptionV3", "inception_v3", 299, 75, imagenet=_kernels("inception_v3", "inception_v3")),
+        Network("LeNet5", "lenet", 32),
+        _MOBILENET,
+        _MOBILENET_V2,
+        _mobilenet_v3("Small"),
+        _mobilenet_v3("Large"),
+        _nasnet("mobile", 224),
+        _nasnet("large", 331),
+        *(_resnet(depth) for depth in (50, 101, 152)),
+        *(_resnet(depth, "V2") for depth in (50, 101, 152)),
+        _vgg("VGG16"),
+        _vgg("VGG19"),
+        Network("Xception", "xception", 299, 71, imagenet=_kernels("xception", "xception")),
+    )
+}
+"""Every network by its name."""
+
+
+def find_network(name: str) -> Network:
+    """The network of this name.
+
+    Raises:
+        InputError: There is no such network; upper and lower case count.
+    """
+    if name in NETWORKS:
+        return NETWORKS[name]
+    guess = did_you_mean(name, list(NETWORKS))
+    raise InputError(
+        f"unknown network {name!r}" + (f" ({guess})" if guess else ""),
+        "Networks are LeNet5 and those of keras.applications, in Keras' spelling.",
+    )
+
+
+def label(name: str, options: Mapping[str, Any]) -> str:
+    """Name and options of a network in one word, such as `MobileNet-alpha0.5`; see `Network.label`."""
+    return find_network(name).label(options)

@@ -1,0 +1,192 @@
+"""What is known about a network without building it: sizes, options, ImageNet weights."""
+
+import math
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from typing import Any
+
+from wbc.errors import InputError, did_you_mean
+
+
+@dataclass(frozen=True)
+class Option:
+    """A keyword of a network's constructor that changes its architecture.
+
+    Attributes:
+        name: The keyword.
+        default: The value that Keras takes; its type is the type of the option.
+        minimum: Smallest allowed number.
+        below: Numbers must stay below this one.
+        in_backbone: Whether the option changes the network without its top (dropout does not), and
+            so which weights fit.
+    """
+
+    name: str
+    default: bool | int | float
+    minimum: float = -math.inf
+    below: float = math.inf
+    in_backbone: bool = True
+
+    @property
+    def kind(self) -> str:
+        """The values that are allowed, in words."""
+        if isinstance(self.default, bool):
+            return "true or false"
+        number = "an integer" if isinstance(self.default, int) else "a number"
+        below = f" and below {self.below:g}" if self.below < math.inf else ""
+        return f"{number}, at least {self.minimum:g}{below}"
+
+    def check(self, value: Any) -> bool | int | float | None:
+        """The value in the option's own type (1 becomes 1.0), or None if it is not allowed."""
+        if isinstance(self.default, bool) or isinstance(value, bool):
+            return value if isinstance(self.default, bool) and isinstance(value, bool) else None
+        if not isinstance(value, int if isinstance(self.default, int) else int | float):
+            return None
+        return type(self.default)(value) if self.minimum <= value < self.below else None
+
+
+@dataclass(frozen=True)
+class WeightsFile:
+    """A file of ImageNet weights: its name in Keras' cache and the address that Keras loads it from."""
+
+    name: str
+    url: str
+
+
+@dataclass(frozen=True)
+class ImageNetWeights:
+    """The files of ImageNet weights that Keras offers for a network without its top.
+
+    Attributes:
+        folder: The address of the folder that holds the files, with a slash at its end.
+        file: Name in Keras' cache; `{variant}` and `{size}` are filled in.
+        variants: Values of the options that change the backbone, in their order -> text of the variant.
+            Other values have no weights.
+        sizes: Input sizes with weights of their own; any other size takes the weights of the native one.
+        remote: Name at the address where it differs from the name in the cache.
+    """
+
+    folder: str
+    file: str
+    variants: Mapping[tuple, str] = field(default_factory=lambda: {(): ""})
+    sizes: tuple[int, ...] = ()
+    remote: str = ""
+
+
+@dataclass(frozen=True, eq=False)
+class Network:
+    """A network that a suite may name.
+
+    Attributes:
+        name: Its name in `keras.applications`, or `LeNet5`.
+        module: The module of `keras.applications` whose `preprocess_input` is the network's own;
+            `lenet` for LeNet5.
+        native_size: Width and height in pixels of the images that it was designed for.
+        min_size: Smallest width and height in pixels that it accepts, with and without its top.
+        imagenet: The ImageNet weights that Keras offers, or None.
+        options: The options that a suite may set, in the order of labels.
+        scales_inside: The network scales its pixels itself and expects 0 to 255. Pixels scaled to
+            0 to 1 beforehand are scaled twice and become almost black.
+        stretched_by_imagenet: Keras adds a scaling without weights behind the input if, and only if,
+            it loads ImageNet weights itself; whoever loads them must add it.
+    """
+
+    name: str
+    module: str
+    native_size: int
+    min_size: int = 32
+    imagenet: ImageNetWeights | None = None
+    options: tuple[Option, ...] = ()
+    scales_inside: bool = False
+    stretched_by_imagenet: bool = False
+
+    def check_size(self, image_size: int) -> None:
+        """Raise InputError if the network does not accept images of this width and height (pixels)."""
+        if image_size < self.min_size:
+            raise InputError(
+                f"{self.name} needs images of at least {self.min_size} x {self.min_size} pixels, "
+                f"not {image_size} x {image_size}",
+                f"Set image_size to {self.min_size} or more; {self.name} was designed for {self.native_size}.",
+            )
+
+    def check_options(self, options: Mapping[str, Any]) -> dict[str, bool | int | float]:
+        """The options in the catalogue's order and in their own types.
+
+        Raises:
+            InputError: The network does not have such an option, or its value is not allowed.
+        """
+        known = [option.name for option in self.options]
+        for name in options:
+            if name not in known:
+                way_out = f"Its options are: {', '.join(known)}." if known else "It has no options; leave it out."
+                guess = did_you_mean(name, known)
+                raise InputError(
+                    f"{self.name} has no option {name!r}" + (f" ({guess})" if guess else ""), way_out
+                )
+        checked = {}
+        for option in self.options:
+            if option.name in options:
+                value = option.check(options[option.name])
+                if value is None:
+                    raise InputError(
+                        f"{option.name} of {self.name} must be {option.kind}, not {options[option.name]!r}",
+                        f"Keras takes {option.default} if it is left out.",
+                    )
+                checked[option.name] = value
+        return checked
+
+    def label(self, options: Mapping[str, Any]) -> str:
+        """Name and options in one word without spaces, such as `MobileNet-alpha0.5`.
+
+        Options stand in the catalogue's order; a default is spelled out only if it was given.
+        """
+        words = [self.name]
+        for name, value in self.check_options(options).items():
+            words.append((name if value else f"no_{name}") if isinstance(value, bool) else f"{name}{value}")
+        return "-".join(words)
+
+    def backbone_labels(self, options: Mapping[str, Any]) -> tuple[str, ...]:
+        """The labels under which weights of the backbone may be filed, the exact one first.
+
+        Dropout has no weights, so it is no part of them; `MobileNet` with alpha 1.0 given is also `MobileNet`.
+        """
+        shaping = [option for option in self.options if option.in_backbone]
+        given = self.check_options(options)
+        exact = {option.name: given[option.name] for option in shaping if option.name in given}
+        bare = {option.name: given[option.name] for option in shaping if given.get(option.name, option.default) != option.default}
+        return tuple(dict.fromkeys((self.label(exact), self.label(bare))))
+
+    def imagenet_file(self, options: Mapping[str, Any], image_size: int) -> WeightsFile:
+        """The file that Keras loads for ImageNet weights without the top.
+
+        Args:
+            options: Options of the network.
+            image_size: Width and height of the images, pixels.
+
+        Raises:
+            InputError: Keras has no ImageNet weights of this network, or not with these options.
+        """
+        if self.imagenet is None:
+            raise InputError(
+                f"Keras has no ImageNet weights of {self.name}",
+                'Set weights = "random" or a file of your own, or mode = "scratch".',
+            )
+        given = self.check_options(options)
+        shaping = [option for option in self.options if option.in_backbone]
+        variant = tuple(given.get(option.name, option.default) for option in shaping)
+        if variant not in self.imagenet.variants:
+            names = [option.name for option in shaping]
+            offered = "; ".join(
+                ", ".join(f"{name} {str(value).lower()}" for name, value in zip(names, values, strict=True))
+                for values in self.imagenet.variants
+            )
+            raise InputError(
+                f"Keras has no ImageNet weights of {self.label(given)}",
+                f"It has them for: {offered}. Otherwise set weights = \"random\" or a file of your own, "
+                'or mode = "scratch".',
+            )
+        size = image_size if image_size in self.imagenet.sizes else self.native_size
+        filled = {"variant": self.imagenet.variants[variant], "size": size}
+        name = self.imagenet.file.format(**filled)
+        remote = (self.imagenet.remote or self.imagenet.file).format(**filled)
+        return WeightsFile(name, self.imagenet.folder + remote)

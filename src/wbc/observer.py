@@ -1,0 +1,44 @@
+"""What an experiment tells whoever watches it."""
+
+from contextlib import contextmanager
+from typing import Protocol
+
+PHASES = ("startup", "data", "build", "features", "compile", "train", "evaluate", "teardown")
+"""The phases of an experiment in their order. `features` belongs to transfer learning only."""
+
+
+class Observer(Protocol):
+    """Receives what happens, when it happens; must return quickly, for it runs inside what is timed."""
+
+    def phase_started(self, phase: str) -> None:
+        """A phase of `PHASES` begins."""
+
+    def phase_ended(self, phase: str, **figures) -> None:
+        """A phase ends; `figures` are counts that belong to it (images, parameters, seconds within)."""
+
+    def epoch_ended(self, epoch: int, metrics: dict[str, float], validation_s: float) -> None:
+        """An epoch (counted from 1) is over, `validation_s` seconds of it in validation.
+
+        The metrics are `loss`, `accuracy`, `validation_loss` and `validation_accuracy`.
+        """
+
+    def heartbeat(self, done: int, total: int) -> None:
+        """Work goes on inside a phase: `done` of `total` steps or batches."""
+
+    def predicted(self, predictions) -> None:
+        """The test images are predicted (`wbc.evaluation.predictions.Predictions`)."""
+
+    def evaluated(self, metrics: dict) -> None:
+        """The metrics of the test part (`wbc.evaluation.metrics.score`)."""
+
+
+@contextmanager
+def phase(observer: Observer, name: str):
+    """Tell the observer when a phase starts and ends; fill the yielded dict with the phase's figures.
+
+    A phase that an error leaves has not ended.
+    """
+    observer.phase_started(name)
+    figures: dict = {}
+    yield figures
+    observer.phase_ended(name, **figures)

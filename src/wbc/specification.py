@@ -1,0 +1,72 @@
+"""The plain description of one experiment: what a harness hands over as JSON."""
+
+from dataclasses import dataclass, field
+from pathlib import Path
+
+MODES = ("transfer", "scratch")
+"""`transfer`: a frozen backbone, its features once, then a head. `scratch`: the whole network."""
+
+PREPROCESSINGS = ("network", "rescale")
+"""`network`: each network's own scaling. `rescale`: 1/255 for all, as the thesis did."""
+
+OPTIMIZERS = ("SGD", "RMSprop", "Adam", "AdamW", "Nadam", "Adamax", "Adagrad", "Adadelta")
+"""Names of `keras.optimizers` that need nothing but a learning rate."""
+
+
+@dataclass(frozen=True)
+class OptimizerSpecification:
+    """A Keras optimiser whose rate falls as `learning_rate / (1 + decay * step)`.
+
+    The defaults are the thesis' (its section 5.4).
+    """
+
+    name: str = "RMSprop"
+    learning_rate: float = 1e-5
+    decay: float = 1e-3
+
+
+@dataclass(frozen=True)
+class Specification:
+    """One experiment.
+
+    Attributes:
+        data_folder: Folder below which the images of the manifest lie.
+        manifest: Path of the data set's manifest.
+        image_size: Height and width of the network's input, in pixels.
+        preprocessing: One of `PREPROCESSINGS`.
+        network: Name of a network of `wbc.networks.catalog`.
+        options: The network's own keyword arguments, such as `alpha`.
+        mode: One of `MODES`.
+        weights: File of the backbone's weights; None for random ones. Transfer only.
+        epochs: Passes over the training part.
+        batch_size: Images a step.
+        optimizer: The optimiser and its rate.
+        seed: Seeds initial weights, dropout and the order of the images.
+        deterministic: Ask TensorFlow for operations whose results repeat to the last bit.
+    """
+
+    data_folder: Path
+    manifest: Path
+    image_size: int
+    preprocessing: str
+    network: str
+    mode: str
+    epochs: int
+    options: dict = field(default_factory=dict)
+    weights: Path | None = None
+    batch_size: int = 16
+    optimizer: OptimizerSpecification = OptimizerSpecification()
+    seed: int = 0
+    deterministic: bool = False
+
+    @classmethod
+    def from_json(cls, content: dict) -> "Specification":
+        """Build a specification from what `json.load` returns; unknown keys are a TypeError."""
+        content = dict(content)
+        content["data_folder"] = Path(content["data_folder"])
+        content["manifest"] = Path(content["manifest"])
+        if content.get("weights") is not None:
+            content["weights"] = Path(content["weights"])
+        if "optimizer" in content:
+            content["optimizer"] = OptimizerSpecification(**content["optimizer"])
+        return cls(**content)
