@@ -24,7 +24,7 @@ class ResultsError(Exception):
     """The results folder cannot be used: in use by another run, not writable, disk full."""
 
 
-class InterruptedRun(BaseException):  # noqa: N818 - it is no error
+class InterruptedRun(BaseException):
     """A signal asked the harness to stop.
 
     A BaseException, as KeyboardInterrupt is: no handler of errors may swallow it.

@@ -6,7 +6,15 @@ is None here; `bench.suite.matrix` holds the defaults.
 
 from typing import Annotated, Any, Literal, TypeVar
 
-from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, PositiveFloat, PositiveInt, StringConstraints
+from pydantic import (
+    BaseModel,
+    BeforeValidator,
+    ConfigDict,
+    Field,
+    PositiveFloat,
+    PositiveInt,
+    StringConstraints,
+)
 
 from wbc.specification import MODES, OPTIMIZERS, PREPROCESSINGS, OptimizerSpecification
 
@@ -31,7 +39,7 @@ Pixels = Annotated[int, Field(ge=8, le=4096)]
 class Table(BaseModel):
     """A table of the file: unknown keys are errors, and nothing is converted."""
 
-    model_config = ConfigDict(extra="forbid", frozen=True, strict=True)
+    model_config = ConfigDict(extra="forbid", frozen=True, strict=True, allow_inf_nan=False)
 
 
 class Optimizer(Table):
@@ -45,7 +53,7 @@ class Optimizer(Table):
 class Backbone(BaseModel):
     """`backbone = "VGG16"` or `{ name = "MobileNet", alpha = 0.5 }`; options are the network's own."""
 
-    model_config = ConfigDict(extra="allow", frozen=True, strict=True)
+    model_config = ConfigDict(extra="allow", frozen=True, strict=True, allow_inf_nan=False)
 
     name: str
 

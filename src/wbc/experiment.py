@@ -114,7 +114,7 @@ def _load_part(manifest: Manifest, name: str, specification: Specification) -> P
 
 
 def _preprocessing(specification: Specification) -> Prepare:
-    return functools.partial(preprocess, network=specification.network, how=specification.preprocessing)
+    return functools.partial(preprocess, name=specification.network, how=specification.preprocessing)
 
 
 def _as_is(batch: np.ndarray) -> np.ndarray:

@@ -3,6 +3,8 @@
 from dataclasses import dataclass, field
 from pathlib import Path
 
+from wbc.networks.weights import WeightsSource
+
 MODES = ("transfer", "scratch")
 """`transfer`: a frozen backbone, its features once, then a head. `scratch`: the whole network."""
 
@@ -37,7 +39,7 @@ class Specification:
         network: Name of a network of `wbc.networks.catalog`.
         options: The network's own keyword arguments, such as `alpha`.
         mode: One of `MODES`.
-        weights: File of the backbone's weights; None for random ones. Transfer only.
+        weights: Where the backbone's weights are; None for random ones. Transfer only.
         epochs: Passes over the training part.
         batch_size: Images a step.
         optimizer: The optimiser and its rate.
@@ -53,7 +55,7 @@ class Specification:
     mode: str
     epochs: int
     options: dict = field(default_factory=dict)
-    weights: Path | None = None
+    weights: WeightsSource | None = None
     batch_size: int = 16
     optimizer: OptimizerSpecification = OptimizerSpecification()
     seed: int = 0
@@ -66,7 +68,8 @@ class Specification:
         content["data_folder"] = Path(content["data_folder"])
         content["manifest"] = Path(content["manifest"])
         if content.get("weights") is not None:
-            content["weights"] = Path(content["weights"])
+            source = content["weights"]
+            content["weights"] = WeightsSource(source["kind"], Path(source["path"]))
         if "optimizer" in content:
             content["optimizer"] = OptimizerSpecification(**content["optimizer"])
         return cls(**content)

@@ -106,7 +106,7 @@ class Network:
             raise InputError(
                 f"{self.name} needs images of at least {self.min_size} x {self.min_size} pixels, "
                 f"not {image_size} x {image_size}",
-                f"Set image_size to {self.min_size} or more; {self.name} was designed for {self.native_size}.",
+                f"Set image_size to {self.min_size} or more; it was designed for {self.native_size}.",
             )
 
     def check_options(self, options: Mapping[str, Any]) -> dict[str, bool | int | float]:
@@ -118,7 +118,9 @@ class Network:
         known = [option.name for option in self.options]
         for name in options:
             if name not in known:
-                way_out = f"Its options are: {', '.join(known)}." if known else "It has no options; leave it out."
+                way_out = (
+                    f"Its options are: {', '.join(known)}." if known else "It has no options; leave it out."
+                )
                 guess = did_you_mean(name, known)
                 raise InputError(
                     f"{self.name} has no option {name!r}" + (f" ({guess})" if guess else ""), way_out
@@ -148,13 +150,11 @@ class Network:
     def backbone_labels(self, options: Mapping[str, Any]) -> tuple[str, ...]:
         """The labels under which weights of the backbone may be filed, the exact one first.
 
-        Dropout has no weights, so it is no part of them; `MobileNet` with alpha 1.0 given is also `MobileNet`.
+        Dropout has no weights, so it is no part of them; `MobileNet-alpha1.0` is also `MobileNet`.
         """
-        shaping = [option for option in self.options if option.in_backbone]
-        given = self.check_options(options)
-        exact = {option.name: given[option.name] for option in shaping if option.name in given}
-        bare = {option.name: given[option.name] for option in shaping if given.get(option.name, option.default) != option.default}
-        return tuple(dict.fromkeys((self.label(exact), self.label(bare))))
+        shape = self._shape(options)
+        given = {name: value for name, value in shape.items() if name in options}
+        return tuple(dict.fromkeys((self.label(given), self._short_label(shape))))
 
     def imagenet_file(self, options: Mapping[str, Any], image_size: int) -> WeightsFile:
         """The file that Keras loads for ImageNet weights without the top.
@@ -166,27 +166,34 @@ class Network:
         Raises:
             InputError: Keras has no ImageNet weights of this network, or not with these options.
         """
+        ways_out = 'Set weights = "random" or a file of your own, or mode = "scratch".'
         if self.imagenet is None:
+            raise InputError(f"Keras has no ImageNet weights of {self.name}", ways_out)
+        shape = self._shape(options)
+        variant = self.imagenet.variants.get(tuple(shape.values()))
+        if variant is None:
+            offered = [
+                self._short_label(dict(zip(shape, values, strict=True))) for values in self.imagenet.variants
+            ]
             raise InputError(
-                f"Keras has no ImageNet weights of {self.name}",
-                'Set weights = "random" or a file of your own, or mode = "scratch".',
-            )
-        given = self.check_options(options)
-        shaping = [option for option in self.options if option.in_backbone]
-        variant = tuple(given.get(option.name, option.default) for option in shaping)
-        if variant not in self.imagenet.variants:
-            names = [option.name for option in shaping]
-            offered = "; ".join(
-                ", ".join(f"{name} {str(value).lower()}" for name, value in zip(names, values, strict=True))
-                for values in self.imagenet.variants
-            )
-            raise InputError(
-                f"Keras has no ImageNet weights of {self.label(given)}",
-                f"It has them for: {offered}. Otherwise set weights = \"random\" or a file of your own, "
-                'or mode = "scratch".',
+                f"Keras has no ImageNet weights of {self.label(options)}, only of {', '.join(offered)}",
+                ways_out,
             )
         size = image_size if image_size in self.imagenet.sizes else self.native_size
-        filled = {"variant": self.imagenet.variants[variant], "size": size}
-        name = self.imagenet.file.format(**filled)
-        remote = (self.imagenet.remote or self.imagenet.file).format(**filled)
+        name = self.imagenet.file.format(variant=variant, size=size)
+        remote = (self.imagenet.remote or self.imagenet.file).format(variant=variant, size=size)
         return WeightsFile(name, self.imagenet.folder + remote)
+
+    def _shape(self, options: Mapping[str, Any]) -> dict[str, bool | int | float]:
+        """The value of every option that changes the backbone, given or default."""
+        given = self.check_options(options)
+        return {
+            option.name: given.get(option.name, option.default)
+            for option in self.options
+            if option.in_backbone
+        }
+
+    def _short_label(self, shape: Mapping[str, Any]) -> str:
+        """The label that names only what differs from the default."""
+        defaults = {option.name: option.default for option in self.options}
+        return self.label({name: value for name, value in shape.items() if value != defaults[name]})

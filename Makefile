@@ -1,0 +1,42 @@
+# Two commands for a newcomer: make run, make test.
+PYTHON ?= python3
+SUITE ?= suites/demo.toml
+ARGS ?=
+VENV := .venv
+# TensorFlow with CUDA where an NVIDIA driver is, else the small one.
+FLAVOUR ?= $(if $(wildcard /proc/driver/nvidia/version /dev/nvidiactl),gpu,cpu)
+LOCK := locks/$(FLAVOUR).txt
+BIN := $(VENV)/bin
+READY := $(VENV)/ready-$(FLAVOUR)
+
+.PHONY: run test lint locks clean
+
+run: $(READY)
+	$(BIN)/python -m bench run $(SUITE) $(ARGS)
+
+test: $(READY) lint
+	$(BIN)/python -m pytest $(ARGS)
+
+lint: $(READY)
+	$(BIN)/ruff check .
+	$(BIN)/ruff format --check .
+
+$(READY): $(LOCK) pyproject.toml
+	@test "$$(uname)" = Linux || { echo "leukobench measures through Linux' own interfaces and runs on Linux only (WSL 2 too). Sorry!"; exit 1; }
+	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11))' || { echo "leukobench needs Python 3.11 or newer: make PYTHON=python3.11 run"; exit 1; }
+	@$(PYTHON) -c 'import ensurepip' 2>/dev/null || { echo "This Python cannot make environments; on Debian: apt install python3-venv"; exit 1; }
+	test -x $(BIN)/python || $(PYTHON) -m venv $(VENV)
+	$(BIN)/python -m pip install --quiet --disable-pip-version-check "$$(grep -o '^uv==[^ ]*' $(LOCK))"
+	$(BIN)/uv pip install --quiet --python $(BIN)/python -r $(LOCK)
+	$(BIN)/uv pip install --quiet --python $(BIN)/python --no-deps --no-build-isolation --editable .
+	@rm -f $(VENV)/ready-* && touch $(READY)
+
+# Pin everything anew; the GPU lock follows the CPU lock, so that both flavours test the same versions.
+COMPILE := UV_CUSTOM_COMPILE_COMMAND="make locks" $(BIN)/uv pip compile --quiet --universal --python-version 3.11 \
+	--no-emit-index-url --annotation-style line --extra dev
+locks:
+	$(COMPILE) --upgrade --extra cpu pyproject.toml -o locks/cpu.txt
+	$(COMPILE) --upgrade --extra gpu -c locks/cpu.txt pyproject.toml -o locks/gpu.txt
+
+clean:
+	rm -rf $(VENV) .pytest_cache .ruff_cache

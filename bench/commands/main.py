@@ -1,0 +1,85 @@
+"""Dispatch a verb; turn every way to end into an exit code and one message."""
+
+import errno
+import sys
+import traceback
+
+import typer
+
+from bench import __version__
+from bench.commands import data, plan, report, run
+from bench.errors import ExitCode, InputError, InterruptedRun, ResultsError
+
+app = typer.Typer(
+    no_args_is_help=True,
+    add_completion=False,
+    pretty_exceptions_enable=False,
+    help="Benchmark image classifiers trained with Keras and TensorFlow.",
+)
+app.command()(run.run)
+app.command()(plan.plan)
+app.command()(report.report)
+app.add_typer(data.app, name="data")
+
+
+def _version(wanted: bool) -> None:
+    if wanted:
+        print(f"leukobench {__version__}")
+        raise typer.Exit
+
+
+@app.callback()
+def options(
+    version: bool = typer.Option(
+        False, "--version", callback=_version, is_eager=True, help="Print the version."
+    ),
+) -> None:
+    """Benchmark image classifiers trained with Keras and TensorFlow."""
+
+
+def main(arguments: list[str] | None = None) -> int:
+    """Run a command line.
+
+    Returns:
+        The exit code, see `bench.errors.ExitCode`.
+    """
+    if sys.platform != "linux":
+        print(
+            "leukobench measures through Linux' own interfaces and runs on Linux only, also under WSL 2. Sorry!"
+        )
+        return ExitCode.WRONG_INPUT
+    try:
+        code = app(args=arguments, prog_name="python -m bench", standalone_mode=False)
+        return ExitCode.OK if code is None else code
+    except InputError as error:
+        return _say(str(error), ExitCode.WRONG_INPUT)
+    except ResultsError as error:
+        return _say(str(error), ExitCode.OUR_FAILURE)
+    except InterruptedRun as interruption:
+        return _say(
+            "Interrupted; what ran is recorded. The same command goes on from here.", interruption.exit_code
+        )
+    except (KeyboardInterrupt, typer.Abort):
+        return ExitCode.SIGINT
+    except OSError as error:
+        if error.errno in (errno.ENOSPC, errno.EDQUOT, errno.EROFS, errno.EACCES):
+            where = f" ({error.filename})" if error.filename else ""
+            return _say(f"cannot write{where}: {error.strerror}", ExitCode.OUR_FAILURE)
+        return _unexpected()
+    except Exception as error:
+        # Typer's own errors (a wrong option) know how to show themselves; their class moved between versions.
+        if hasattr(error, "format_message"):
+            return _say(error.format_message(), ExitCode.WRONG_INPUT)
+        return _unexpected()
+
+
+def _say(message: str, code: ExitCode) -> int:
+    print(message, file=sys.stderr)
+    return code
+
+
+def _unexpected() -> int:
+    traceback.print_exc()
+    return _say(
+        "This is a mistake of leukobench, not yours; please report the lines above.", ExitCode.OUR_FAILURE
+    )

@@ -1,0 +1,60 @@
+"""`report SUITE`: the tables again, from the records."""
+
+from collections.abc import Sequence
+
+from bench.commands.options import DEFAULT_RESULTS, DataOption, ResultsOption, SuiteArgument, WeightsOption
+
+TEXTS = ("network", "weights", "mode", "variant", "seeds", "status", "reason")
+"""Headings of columns that hold words."""
+
+
+def report(
+    suite: SuiteArgument,
+    data: DataOption = None,
+    weights: WeightsOption = None,
+    results: ResultsOption = DEFAULT_RESULTS,
+) -> None:
+    """Make and print the tables of a suite from what is recorded; cells that did not run are rows too."""
+    from rich.console import Console
+
+    from bench.journal.results import SuiteResults
+    from bench.runtime import find_device, find_runtime
+    from bench.suite.resolve import resolve_suite
+
+    resolved = resolve_suite(suite, find_runtime(find_device()), results / "cache", data, weights)
+    print_tables(Console(), SuiteResults(results, resolved.name), [cell.id for cell in resolved.cells])
+
+
+def print_tables(console, results, cell_ids: Sequence[str]) -> None:
+    """Write the tables of a suite beside its records, and print them."""
+    from rich.box import SIMPLE_HEAD
+    from rich.table import Table as Printed
+    from rich.text import Text
+
+    from bench.report.tables import make_tables, write_tables
+
+    tables = make_tables(results, cell_ids)
+    write_tables(tables, results)
+    for table in tables:
+        # Side by side they fit few terminals: what was learnt first, what it cost below.
+        for title, (headings, rows) in (
+            (table.title, table.written(cost=False)),
+            (f"{table.title}, cost", table.written(learning=False)),
+        ):
+            printed = Printed(
+                title=title, title_justify="left", header_style="bold", box=SIMPLE_HEAD, padding=(0, 1)
+            )
+            for number, heading in enumerate(headings):
+                numeric = heading not in TEXTS
+                printed.add_column(
+                    Text(_short(heading)), justify="right" if numeric else "left", overflow="fold"
+                )
+            for row in rows:
+                printed.add_row(*map(Text, row))
+            console.print(printed)
+
+
+def _short(heading: str) -> str:
+    """Long class names would squeeze the other columns; their beginnings tell them apart."""
+    words = heading.removesuffix(" %")
+    return heading if len(words) <= 10 or words == heading else f"{words[:5]}. %"

@@ -1,0 +1,46 @@
+"""`run SUITE`: run every cell that is not done, record it, print the tables."""
+
+from typing import Annotated
+
+import typer
+
+from bench.commands.options import (
+    DEFAULT_RESULTS,
+    DataOption,
+    OnlyOption,
+    ResultsOption,
+    SuiteArgument,
+    WeightsOption,
+)
+
+
+def run(
+    suite: SuiteArgument,
+    data: DataOption = None,
+    weights: WeightsOption = None,
+    results: ResultsOption = DEFAULT_RESULTS,
+    only: OnlyOption = None,
+    fresh: Annotated[
+        bool, typer.Option("--fresh", help="Run finished cells again, as new attempts.")
+    ] = False,
+) -> int:
+    """Run every cell of a suite that is not done yet, and print its tables."""
+    from rich.console import Console
+
+    from bench.commands.progress import Progress
+    from bench.commands.report import print_tables
+    from bench.errors import ExitCode
+    from bench.runner.suite import run_suite
+
+    console = Console()
+    with Progress(console) as progress:
+        outcome = run_suite(suite, results, progress, data=data, weights=weights, only=only, fresh=fresh)
+    print_tables(console, outcome.results, outcome.cell_ids)
+    console.print(
+        f"Records are in {outcome.results.cells}, tables in {outcome.results.report / 'tables'}.\n"
+        "Compare runs in the browser: mlflow --env-file mlflow.env server",
+        markup=False,
+    )
+    if outcome.failed:
+        console.print(f"{len(outcome.failed)} cells failed; the same command tries them again.", style="red")
+    return ExitCode.CELLS_FAILED if outcome.failed else ExitCode.OK

@@ -1,0 +1,196 @@
+"""Where a suite's images come from, and the cache in which they are prepared once.
+
+A data set has a digest before it is made: a hash of what it is made from. Sources are `wbc`'s; the cache
+lies in the results folder and is keyed by the digest.
+"""
+
+import json
+import shutil
+from collections.abc import Callable
+from dataclasses import asdict, dataclass
+from pathlib import Path
+from typing import Any
+
+from bench.suite.cell import digest_of
+from wbc.data.folders import FileState, UnsplitFolderError, inspect_folder
+from wbc.data.manifest import MANIFEST_NAME, Manifest
+from wbc.errors import InputError
+
+DEFAULT_BCCD = Path("data/bccd")
+
+
+@dataclass(frozen=True)
+class DataSet:
+    """A data set that may not be made yet.
+
+    Attributes:
+        source: `synthetic`, `bccd` or `folder`.
+        settings: What it is made with; part of a cell's settings.
+        digest: Identity of what it is made from.
+        images: Folder below which the files of the manifest lie.
+        manifest: Where its manifest is, once it is made.
+        make: Writes it into an empty folder and returns its manifest.
+    """
+
+    source: str
+    settings: dict[str, Any]
+    digest: str
+    images: Path
+    manifest: Path
+    make: Callable[[Path], Manifest]
+
+    @property
+    def ready(self) -> bool:
+        """Whether it is in the cache already."""
+        return self.manifest.is_file()
+
+    def prepare(self) -> Manifest:
+        """Make the data set unless it is there; it appears whole or not at all.
+
+        Raises:
+            InputError: The source cannot be turned into a data set.
+        """
+        if self.ready:
+            return Manifest.read_file(self.manifest)
+        folder = self.manifest.parent
+        partial = folder.with_name(folder.name + ".partial")
+        shutil.rmtree(partial, ignore_errors=True)
+        partial.mkdir(parents=True)
+        try:
+            manifest = self.make(partial)
+            manifest.write(partial)
+            partial.rename(folder)
+        finally:
+            shutil.rmtree(partial, ignore_errors=True)
+        return manifest
+
+
+class DataSets:
+    """Looks data sets up, each once.
+
+    Args:
+        cache: The cache in the results folder.
+        path: Folder with the user's images, or with BCCD; None for the default.
+    """
+
+    def __init__(self, cache: Path, path: Path | None):
+        self.cache, self.path = cache, path
+        self._known: dict[str, DataSet] = {}
+
+    def find(self, source: str, data: dict[str, Any], image_size: int) -> DataSet:
+        """The data set of a combination.
+
+        Args:
+            source: `synthetic`, `bccd` or `folder`.
+            data: The settings that belong to the source.
+            image_size: Height and width in pixels.
+
+        Raises:
+            InputError: The folder is missing or cannot be used.
+        """
+        wanted = json.dumps([source, data, image_size], sort_keys=True)
+        if wanted not in self._known:
+            self._known[wanted] = getattr(self, f"_find_{source}")(data, image_size)
+        return self._known[wanted]
+
+    def _cached(
+        self, source: str, settings: dict, identity: list, make, images: Path | None = None
+    ) -> DataSet:
+        digest = digest_of([source, *identity])
+        folder = self.cache / "data" / digest[:16]
+        return DataSet(source, settings, digest, images or folder, folder / MANIFEST_NAME, make)
+
+    def _find_synthetic(self, data: dict[str, Any], image_size: int) -> DataSet:
+        from wbc.data.synthetic import SyntheticSettings, generate
+
+        settings = SyntheticSettings(image_size=image_size, **data)
+        code = source_digest("data/synthetic")
+        return self._cached(
+            "synthetic", asdict(settings), [asdict(settings), code], lambda folder: generate(folder, settings)
+        )
+
+    def _find_bccd(self, data: dict[str, Any], image_size: int) -> DataSet:
+        from wbc.data.bccd import BccdSettings, bccd_fingerprint, check_bccd_folder, import_bccd
+
+        folder = self.path or DEFAULT_BCCD
+        check_bccd_folder(folder)
+        settings = BccdSettings(image_size=image_size, **data)
+        code = source_digest("data")
+        return self._cached(
+            "bccd",
+            asdict(settings),
+            [asdict(settings), bccd_fingerprint(folder), code],
+            lambda destination: import_bccd(folder, destination, settings, self.cache / "repeats"),
+        )
+
+    def _find_folder(self, data: dict[str, Any], image_size: int) -> DataSet:
+        if self.path is None:
+            raise InputError(
+                'source = "folder" needs a path', 'Add path = "FOLDER" to [data], or give --data FOLDER.'
+            )
+        manifest = self._inspect(self.path.resolve())
+        return self._cached(
+            "folder",
+            {"name": self.path.name},
+            [manifest.digest],
+            lambda destination: manifest,
+            self.path.resolve(),
+        )
+
+    def _inspect(self, folder: Path) -> Manifest:
+        """Read a user's folder; files that were decoded before and did not change are not decoded again."""
+        index = FolderIndex(self.cache / "index" / f"{digest_of(str(folder))[:16]}.json", folder)
+        try:
+            manifest = inspect_folder(folder, index.hash_of)
+        except UnsplitFolderError as error:
+            raise InputError(
+                error.what, f"Split it with: python -m bench data prepare {folder} data/{folder.name}"
+            ) from None
+        index.remember(manifest)
+        return manifest
+
+
+class FolderIndex:
+    """Hashes of a folder's files with the size and time that they had.
+
+    Written only into a cache that is there already: looking at a suite must leave nothing behind.
+    """
+
+    def __init__(self, path: Path, folder: Path):
+        self.path, self.folder = path, folder
+        try:
+            self.known = json.loads(path.read_text())
+        except (OSError, ValueError):
+            self.known = {}
+
+    def hash_of(self, file: str, state: FileState) -> str | None:
+        """The hash of a file that has not changed since, or None."""
+        size, mtime_ns, sha256 = self.known.get(file, (None, None, None))
+        return sha256 if FileState(size, mtime_ns) == state else None
+
+    def remember(self, manifest: Manifest) -> None:
+        """Keep the hashes of a manifest."""
+        if not self.path.parent.parent.is_dir():
+            return
+        known = {}
+        for image in manifest.images:
+            state = FileState.of(self.folder / image.file)
+            known[image.file] = [state.size, state.mtime_ns, image.sha256]
+        if known != self.known:
+            self.path.parent.mkdir(exist_ok=True)
+            partial = self.path.with_suffix(".partial")
+            partial.write_text(json.dumps(known))
+            partial.replace(self.path)
+
+
+def source_digest(below: str = "") -> str:
+    """SHA-256 over the Python source of `wbc`, or of a folder in it."""
+    import hashlib
+
+    import wbc
+
+    root = Path(wbc.__file__).parent
+    digest = hashlib.sha256()
+    for path in sorted((root / below).rglob("*.py")):
+        digest.update(path.relative_to(root).as_posix().encode() + b"\0" + path.read_bytes() + b"\0")
+    return digest.hexdigest()

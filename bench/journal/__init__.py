@@ -1,0 +1,1 @@
+"""What happened, as append-only files, and the records folded from them."""

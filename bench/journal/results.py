@@ -1,0 +1,128 @@
+"""The results folder: where everything of a suite lies, and who may write there."""
+
+import fcntl
+import json
+import os
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+
+from bench.errors import ResultsError
+from bench.journal.jsonl import read_events, write_json
+from bench.suite.cell import Cell
+
+
+@dataclass(frozen=True)
+class Attempt:
+    """One try at a cell, and its folder."""
+
+    folder: Path
+
+    @property
+    def number(self) -> int:
+        """Counted from 1."""
+        return int(self.folder.name.removeprefix("attempt-"))
+
+    @property
+    def cell_id(self) -> str:
+        """The id of its cell."""
+        return self.folder.parent.name
+
+    @property
+    def events(self) -> Path:
+        """What the worker writes."""
+        return self.folder / "events.jsonl"
+
+    @property
+    def runner_events(self) -> Path:
+        """What the parent writes."""
+        return self.folder / "runner.jsonl"
+
+    @property
+    def log(self) -> Path:
+        """Standard output and error of the worker."""
+        return self.folder / "worker.log"
+
+    @property
+    def predictions(self) -> Path:
+        """Probabilities of every test image."""
+        return self.folder / "predictions.csv"
+
+    @property
+    def result(self) -> Path:
+        """The record, once the attempt is over."""
+        return self.folder / "result.json"
+
+    def cell(self) -> dict:
+        """The cell as it was started."""
+        return json.loads((self.folder / "cell.json").read_text())
+
+    def record(self) -> dict | None:
+        """The record, or None while the attempt is not over."""
+        try:
+            return json.loads(self.result.read_text())
+        except FileNotFoundError:
+            return None
+
+    def worker_events(self) -> list[dict]:
+        """The events of the worker."""
+        return read_events(self.events)
+
+
+class SuiteResults:
+    """The results of one suite: `<results>/<suite>/`."""
+
+    def __init__(self, results: Path, suite: str):
+        self.results, self.suite = results, suite
+        self.folder = results / suite
+        self.cells = self.folder / "cells"
+        self.report = self.folder / "report"
+
+    def attempts(self, cell_id: str) -> list[Attempt]:
+        """The attempts at a cell, oldest first."""
+        return sorted(
+            (Attempt(folder) for folder in (self.cells / cell_id).glob("attempt-*")),
+            key=lambda attempt: attempt.number,
+        )
+
+    def all_attempts(self) -> list[Attempt]:
+        """Every attempt of the suite, by cell and number."""
+        if not self.cells.is_dir():
+            return []
+        return [attempt for cell in sorted(self.cells.iterdir()) for attempt in self.attempts(cell.name)]
+
+    def new_attempt(self, cell: Cell) -> Attempt:
+        """Make the folder of the next attempt at a cell, with `cell.json` in it."""
+        number = max((attempt.number for attempt in self.attempts(cell.id)), default=0) + 1
+        attempt = Attempt(self.cells / cell.id / f"attempt-{number}")
+        attempt.folder.mkdir(parents=True)
+        write_json(attempt.folder / "cell.json", cell.to_json())
+        return attempt
+
+    @contextmanager
+    def lock(self) -> Iterator[None]:
+        """Keep other runs out of the results folder; the kernel frees the lock when its holder dies.
+
+        Raises:
+            ResultsError: Another run holds it, or the folder cannot be written to.
+        """
+        try:
+            self.folder.mkdir(parents=True, exist_ok=True)
+            file = os.open(self.results / ".lock", os.O_RDWR | os.O_CREAT, 0o644)
+        except OSError as error:
+            raise ResultsError(f"cannot write to {self.results}: {error.strerror}") from None
+        try:
+            try:
+                fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
+            except BlockingIOError:
+                holder = os.pread(file, 32, 0).decode(errors="replace").strip()
+                raise ResultsError(
+                    f"{self.results} is in use by another run (process {holder}). "
+                    "Wait for it, or give --results another folder."
+                ) from None
+            os.truncate(file, 0)
+            os.pwrite(file, str(os.getpid()).encode(), 0)
+            yield
+        finally:
+            os.close(file)

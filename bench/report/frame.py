@@ -1,0 +1,120 @@
+"""Records as a data frame, a row a cell."""
+
+from collections.abc import Iterable
+from typing import Any
+
+import pandas as pd
+
+from bench.journal.results import SuiteResults
+
+CONFIGURATION = ["network", "weights", "mode", "epochs", "variant"]
+"""Columns that together name what is compared; rows that agree in them are repeats."""
+
+REPEAT_KEYS = ("seed", "split_seed", "data_seed")
+"""Settings that only repeat a configuration."""
+
+
+def latest_record(results: SuiteResults, cell_id: str) -> dict[str, Any] | None:
+    """The last attempt that is done; where none is, the last that is over; else None."""
+    records = [record for attempt in results.attempts(cell_id) if (record := attempt.record())]
+    done = [record for record in records if record["status"] == "done"]
+    return (done or records or [None])[-1]
+
+
+def cells_frame(results: SuiteResults, cell_ids: Iterable[str]) -> pd.DataFrame:
+    """One row a cell, in the order given; a cell without a record is a row that says so.
+
+    Columns: cell, network, weights, mode, epochs, variant (settings that differ within the suite, beyond
+    the columns before), seeds (those that differ), status, reason; test_accuracy, balanced_accuracy, test_loss, a column
+    `accuracy of CLASS` for every class (shares of 1); fit_s, fit_cpu_s, result_s (seconds); train_images_per_s,
+    feature_images_per_s; parameters. What is missing is NaN.
+    """
+    records = {cell_id: latest_record(results, cell_id) for cell_id in cell_ids}
+    flat = {cell_id: _flat(record["cell"]["settings"]) for cell_id, record in records.items() if record}
+    differing = _differing(list(flat.values()))
+    repeated = [key for key in differing if key.rpartition(".")[2] in REPEAT_KEYS]
+    varying = [key for key in differing if key not in repeated and not _has_column(key)]
+    rows = []
+    for cell_id, record in records.items():
+        if record is None:
+            rows.append({"cell": cell_id, "status": "not run"})
+            continue
+        settings = flat[cell_id]
+        variant = ", ".join(f"{key} {settings[key]}" for key in varying if key in settings)
+        seeds = ", ".join(
+            f"{key.removeprefix('data.')} {settings[key]}" for key in repeated if key in settings
+        )
+        rows.append({**_row(cell_id, record), "variant": variant, "seeds": seeds})
+    return pd.DataFrame(rows)
+
+
+def repeats_frame(cells: pd.DataFrame) -> pd.DataFrame:
+    """Means over repeats: a row a configuration with the number of repeats and of failures.
+
+    `accuracy_low` and `accuracy_high` are the lowest and highest balanced accuracy among the repeats.
+    """
+    rows = []
+    known = cells[cells["status"] != "not run"] if "network" in cells else cells.iloc[:0]
+    for names, group in known.groupby(CONFIGURATION, sort=False, dropna=False):
+        done = group[group["status"] == "done"]
+        numbers = done.select_dtypes("number").drop(columns=["epochs"], errors="ignore")
+        rows.append(
+            {
+                **dict(zip(CONFIGURATION, names, strict=True)),
+                "repeats": len(done),
+                "failed": len(group) - len(done),
+                **numbers.mean().to_dict(),
+                "accuracy_low": done["balanced_accuracy"].min(),
+                "accuracy_high": done["balanced_accuracy"].max(),
+            }
+        )
+    return pd.DataFrame(rows)
+
+
+def _row(cell_id: str, record: dict[str, Any]) -> dict[str, Any]:
+    cell, test, nan = record["cell"], record["test"] or {}, float("nan")
+    failure = record["failure"]
+    fit, result = record["fit_time"] or {}, record["time_to_result"] or {}
+    row = {
+        "cell": cell_id,
+        "network": cell["network"],
+        "weights": cell["settings"]["weights"]["name"],
+        "mode": cell["settings"]["mode"],
+        "epochs": cell["settings"]["epochs"],
+        "status": record["status"],
+        "reason": f"{failure['kind']}: {failure['message']}" if failure else "",
+        "test_accuracy": test.get("accuracy", nan),
+        "balanced_accuracy": test.get("balanced_accuracy", nan),
+        "test_loss": test.get("loss", nan),
+    }
+    row |= {f"accuracy of {name}": value for name, value in test.get("per_class_accuracy", {}).items()}
+    row |= {
+        "fit_s": fit.get("wall_s", nan),
+        "fit_cpu_s": fit.get("cpu_s", nan),
+        "result_s": result.get("wall_s", nan),
+    }
+    row |= {name: nan if rate is None else rate for name, rate in record["throughput"].items()}
+    row["parameters"] = record["phases"].get("build", {}).get("parameters", nan)
+    return row
+
+
+def _flat(settings: dict[str, Any], prefix: str = "") -> dict[str, Any]:
+    flat = {}
+    for key, value in settings.items():
+        if isinstance(value, dict):
+            flat |= _flat(value, f"{prefix}{key}.")
+        else:
+            flat[prefix + key] = value
+    return flat
+
+
+def _differing(settings: list[dict[str, Any]]) -> list[str]:
+    """Keys whose values differ between cells."""
+    keys = dict.fromkeys(key for one in settings for key in one)
+    return [key for key in keys if len({str(one.get(key)) for one in settings}) > 1]
+
+
+def _has_column(key: str) -> bool:
+    """Whether a setting shows in a column of its own, or follows from one that does."""
+    shown = ("network", "mode", "epochs", "weights.name", "weights.sha256", "data.digest", "data.image_size")
+    return key in shown or key.startswith("options.")

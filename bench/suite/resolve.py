@@ -1,0 +1,163 @@
+"""From combinations to cells: networks checked, data and weights found and hashed."""
+
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from bench.datasets import DataSet, DataSets
+from bench.runtime import Runtime
+from bench.suite.cell import Cell
+from bench.suite.load import Source, load_suite
+from bench.suite.matrix import Combination, expand
+from wbc.errors import InputError
+from wbc.networks.catalog import find_network
+from wbc.networks.weights import WeightsSource, locate_weights
+
+NO_WEIGHTS = WeightsSource("none")
+"""Of a network trained from scratch, which starts from random values by definition."""
+
+DEFAULT_WEIGHTS = Path("weights")
+
+
+@dataclass(frozen=True)
+class Download:
+    """Weights that are not here; Keras would have to fetch them."""
+
+    network: str
+    options: dict[str, Any]
+    image_size: int
+    source: WeightsSource
+
+
+@dataclass(frozen=True)
+class ResolvedSuite:
+    """A suite that can be run.
+
+    Attributes:
+        name: Its name; the file's where the suite gives none.
+        description: Of the suite.
+        path: The file that it was read from.
+        cells: Each once, in the order of the file.
+        datasets: The data sets of the cells, each once.
+        downloads: Weights that are missing here, each once.
+    """
+
+    name: str
+    description: str
+    path: Path
+    cells: list[Cell]
+    datasets: list[DataSet]
+    downloads: list[Download]
+
+
+def resolve_suite(
+    path: Path, runtime: Runtime, cache: Path, data: Path | None = None, weights: Path | None = None
+) -> ResolvedSuite:
+    """Read a suite and look up everything that it names; nothing is written.
+
+    Args:
+        path: The suite file.
+        runtime: What will run the cells.
+        cache: Cache in the results folder.
+        data: Goes before `path` of `[data]`.
+        weights: Goes before `path` of `[weights]`.
+
+    Raises:
+        InputError: Anything in the suite, the data or the weights is wrong.
+    """
+    suite, file = load_suite(path)
+    combinations = expand(suite, file)
+    datasets = DataSets(cache, data or _optional_path(suite.data.path))
+    weights_folder = weights or _optional_path(suite.weights.path)
+    if weights_folder is None and DEFAULT_WEIGHTS.is_dir():
+        weights_folder = DEFAULT_WEIGHTS
+
+    cells: dict[str, Cell] = {}
+    used: dict[str, DataSet] = {}
+    downloads: dict[Path, Download] = {}
+    located: dict[tuple, WeightsSource] = {}
+    for combination in combinations:
+        try:
+            dataset = datasets.find(combination.source, combination.data, combination.training["image_size"])
+        except InputError as error:
+            raise InputError(f"{path}: {error.what}", error.way_out) from None
+        network, options = _check_network(combination, file)
+        size, choice = combination.training["image_size"], combination.training["weights"]
+        source = NO_WEIGHTS
+        if combination.training["mode"] == "transfer":
+            wanted = (choice, network.label(options), size)
+            if wanted not in located:
+                try:
+                    located[wanted] = locate_weights(
+                        choice, network.name, options, image_size=size, weights_folder=weights_folder
+                    )
+                except InputError as error:
+                    raise file.error(
+                        ("matrix", combination.block, "backbone"), error.what, error.way_out
+                    ) from None
+            source = located[wanted]
+            if source.kind == "download":
+                downloads.setdefault(source.path, Download(network.name, options, size, source))
+        cell = _cell(combination, network.label(options), options, dataset, source, runtime)
+        cells.setdefault(cell.id, cell)
+        used.setdefault(dataset.digest, dataset)
+    return ResolvedSuite(
+        name=suite.suite.name or path.stem,
+        description=suite.suite.description,
+        path=path,
+        cells=list(cells.values()),
+        datasets=list(used.values()),
+        downloads=list(downloads.values()),
+    )
+
+
+def _check_network(combination: Combination, file: Source):
+    place = ("matrix", combination.block, "backbone")
+    try:
+        network = find_network(combination.backbone.name)
+        options = network.check_options(combination.backbone.options)
+        network.check_size(combination.training["image_size"])
+    except InputError as error:
+        raise file.error(place, error.what, error.way_out) from None
+    return network, options
+
+
+def _cell(
+    combination: Combination,
+    label: str,
+    options: dict,
+    dataset: DataSet,
+    weights: WeightsSource,
+    runtime: Runtime,
+) -> Cell:
+    training = dict(combination.training)
+    optimizer = training.pop("optimizer").model_dump()
+    choice = training.pop("weights")
+    if weights.kind in ("none", "random"):
+        named = weights.kind
+    else:
+        named = choice if choice == "imagenet" else Path(choice).name
+    settings = {
+        "data": {"source": dataset.source, **dataset.settings, "digest": dataset.digest},
+        "network": combination.backbone.name,
+        "options": options,
+        "weights": {"name": named, "sha256": weights.sha256},
+        "optimizer": optimizer,
+        "seed": combination.seed,
+        **training,
+    }
+    specification = {
+        "data_folder": str(dataset.images.resolve()),
+        "manifest": str(dataset.manifest.resolve()),
+        "network": combination.backbone.name,
+        "options": options,
+        "weights": {"kind": weights.kind, "path": str(weights.path.resolve())} if weights.path else None,
+        "optimizer": optimizer,
+        "seed": combination.seed,
+        **training,
+    }
+    return Cell(label, settings, runtime.to_json(), specification)
+
+
+def _optional_path(text: str | None) -> Path | None:
+    return Path(text).expanduser() if text else None

@@ -1,0 +1,100 @@
+"""What a record looks like in MLflow: pure functions, no MLflow."""
+
+import math
+from datetime import datetime
+from typing import Any
+
+ATTEMPT_TAG = "leukobench.attempt"
+"""`<cell id>/<attempt>`: by it a run is found again."""
+
+STATES = {"done": "FINISHED", "failed": "FAILED", "interrupted": "KILLED"}
+
+Point = tuple[str, float, int, int]
+"""(key, value, timestamp in ms, step)"""
+
+
+def tags_of(record: dict[str, Any], suite: str) -> dict[str, str]:
+    """Tags of the run of an attempt."""
+    cell = record["cell"]
+    tags = {
+        ATTEMPT_TAG: f"{cell['id']}/{record['attempt']}",
+        "leukobench.suite": suite,
+        "leukobench.cell": cell["id"],
+        "leukobench.key": cell["key"],
+        "mlflow.runName": cell["id"] if record["attempt"] == 1 else f"{cell['id']}-{record['attempt']}",
+        "mlflow.source.name": "leukobench",
+        "mlflow.source.type": "LOCAL",
+        **{f"version.{name}": value for name, value in cell["runtime"].items()},
+    }
+    if record["failure"]:
+        tags["failure.kind"] = record["failure"]["kind"]
+        tags["failure.message"] = record["failure"]["message"][:5000]
+    if record["test"]:
+        test = record["test"]
+        tags["mlflow.note.content"] = (
+            f"{cell['network']}, {cell['settings']['mode']}, {cell['settings']['epochs']} epochs: "
+            f"{test['accuracy']:.1%} of {test['images']} test images right"
+        )
+    return tags
+
+
+def params_of(record: dict[str, Any]) -> dict[str, str]:
+    """The resolved settings, flat: `optimizer.learning_rate`."""
+
+    def flat(prefix: str, value: Any) -> dict[str, str]:
+        if isinstance(value, dict):
+            return {
+                key: text
+                for name, item in value.items()
+                for key, text in flat(f"{prefix}.{name}", item).items()
+            }
+        return {prefix.removeprefix("."): str(value)}
+
+    return flat("", record["cell"]["settings"])
+
+
+def points_of(record: dict[str, Any], events: list[dict[str, Any]]) -> list[Point]:
+    """Every figure of an attempt; epochs count from 1 and are stamped with their end.
+
+    The same journal gives the same points to the bit, so that sending them twice changes nothing. What
+    is no finite number is left out: MLflow would store another value in its place.
+    """
+    began = _milliseconds(record["started_at"])
+    first = events[0]["t"] if events else 0
+    points: list[Point] = []
+    end = began
+    for event in events:
+        end = began + (event["t"] - first) // 1_000_000
+        if event["event"] == "epoch":
+            for name, value in event["metrics"].items():
+                part, metric = (
+                    ("validation", name[11:]) if name.startswith("validation_") else ("train", name)
+                )
+                points.append((f"{part}/{metric}", value, end, event["epoch"]))
+    final: dict[str, float | None] = {}
+    if test := record["test"]:
+        final |= {f"final/{name}": test[name] for name in ("accuracy", "balanced_accuracy", "loss")}
+        final |= {f"final/accuracy_{name}": value for name, value in test["per_class_accuracy"].items()}
+    for name in ("fit_time", "time_to_result"):
+        if record[name]:
+            final |= {f"time/{name}_{clock}": value for clock, value in record[name].items()}
+    for name, phase in record["phases"].items():
+        final |= {f"time/{name}_{clock}": phase[clock] for clock in ("wall_s", "cpu_s")}
+    final |= {f"throughput/{name}": value for name, value in record["throughput"].items()}
+    points += [(name, value, end, 0) for name, value in final.items() if value is not None]
+    return [(_key(key), value, time, step) for key, value, time, step in points if math.isfinite(value)]
+
+
+def span_of(record: dict[str, Any], events: list[dict[str, Any]]) -> tuple[int, int]:
+    """Start and end of an attempt, in ms since 1970."""
+    began = _milliseconds(record["started_at"])
+    return began, began + ((events[-1]["t"] - events[0]["t"]) // 1_000_000 if events else 0)
+
+
+def _milliseconds(iso: str | None) -> int:
+    return int(datetime.fromisoformat(iso).timestamp() * 1000) if iso else 0
+
+
+def _key(name: str) -> str:
+    """A metric's name in the characters that MLflow takes; class names may hold any."""
+    return "".join(char if char.isalnum() or char in "_-. /" else "_" for char in name)[:250]

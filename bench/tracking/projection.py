@@ -1,0 +1,130 @@
+"""Send records to MLflow; sending them again changes nothing."""
+
+import fcntl
+import logging
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+
+from bench.journal.results import Attempt, SuiteResults
+from bench.tracking.content import ATTEMPT_TAG, STATES, params_of, points_of, span_of, tags_of
+from bench.tracking.settings import apply_settings
+
+POINTS_A_CALL = 1000
+COMPLETE_TAG = "leukobench.complete"
+
+
+class Projection:
+    """One suite's experiment in MLflow.
+
+    Loads MLflow, which takes seconds: make one when the first record is there, not before.
+
+    Raises:
+        Exception: Whatever MLflow raises when its store cannot be reached; the journal has everything, so
+            the caller says so once and goes on.
+    """
+
+    def __init__(self, results: SuiteResults):
+        uri = apply_settings(results.results)
+        # Its migrations of a fresh store are not what the person at the terminal wants to read.
+        for name in ("mlflow", "alembic"):
+            logging.getLogger(name).setLevel(logging.ERROR)
+        from mlflow import MlflowClient
+
+        self.suite = results.suite
+        logging.getLogger("mlflow").setLevel(logging.ERROR)
+        with _first_use(results.results):
+            self.client = MlflowClient(tracking_uri=uri)
+            experiment = self.client.get_experiment_by_name(self.suite)
+            if experiment is None:
+                local = uri.startswith("sqlite:")
+                location = (
+                    (results.results / "mlartifacts" / self.suite).resolve().as_uri() if local else None
+                )
+                self.experiment_id = self.client.create_experiment(
+                    self.suite,
+                    artifact_location=location,
+                    tags={"mlflow.experimentKind": "custom_model_development"},
+                )
+            else:
+                self.experiment_id = experiment.experiment_id
+
+    def send(self, attempt: Attempt) -> None:
+        """Make the run of an attempt complete, if it isn't."""
+        from mlflow.entities import Metric, Param
+
+        record = attempt.record()
+        assert record is not None, "only attempts that are over are sent"
+        events = attempt.worker_events()
+        began, ended = span_of(record, events)
+        run = self._find(f"{attempt.cell_id}/{attempt.number}")
+        if run is None:
+            run = self.client.create_run(
+                self.experiment_id, start_time=began, tags=tags_of(record, self.suite)
+            )
+        elif run.data.tags.get(COMPLETE_TAG) == "true":
+            return
+        run_id = run.info.run_id
+        self.client.log_batch(run_id, params=[Param(key, text) for key, text in params_of(record).items()])
+        for chunk in _chunks(points_of(record, events), POINTS_A_CALL):
+            self.client.log_batch(run_id, metrics=[Metric(*point) for point in chunk])
+        for path in sorted(attempt.folder.iterdir()):
+            if path.is_file():
+                self.client.log_artifact(run_id, str(path))
+        self.client.set_tag(run_id, COMPLETE_TAG, "true")
+        self.client.set_terminated(run_id, STATES[record["status"]], end_time=ended)
+
+    def _find(self, attempt: str):
+        found = self.client.search_runs(
+            [self.experiment_id], filter_string=f"tags.`{ATTEMPT_TAG}` = '{attempt}'", max_results=1
+        )
+        return found[0] if found else None
+
+
+class Tracker:
+    """Keeps MLflow up to date while a suite runs, and never lets it stop the suite."""
+
+    def __init__(self, results: SuiteResults, warn):
+        self.results, self.warn = results, warn
+        self._projection: Projection | None = None
+        self._given_up = False
+
+    def catch_up(self) -> None:
+        """Send what earlier runs could not."""
+        for attempt in self.results.all_attempts():
+            if attempt.result.exists() and not _sent(attempt).exists():
+                self.record(attempt)
+
+    def record(self, attempt: Attempt) -> None:
+        """Send one attempt; say once, and only once, when it cannot be done."""
+        if self._given_up:
+            return
+        try:
+            if self._projection is None:
+                self._projection = Projection(self.results)
+            self._projection.send(attempt)
+            _sent(attempt).touch()
+        except Exception as error:
+            self._given_up = True
+            reason = " ".join(str(error).split())[:200] or type(error).__name__
+            self.warn(
+                f"MLflow cannot be written to ({reason}); the journals keep all, the next run sends it."
+            )
+
+
+def _sent(attempt: Attempt) -> Path:
+    """A marker beside the attempts: spares the question whether MLflow has it."""
+    return attempt.folder.parent / f".{attempt.folder.name}.sent"
+
+
+@contextmanager
+def _first_use(results: Path) -> Iterator[None]:
+    """Let one process at a time open the store: two that open a fresh SQLite file at once destroy it."""
+    with (results / ".mlflow.lock").open("w") as file:
+        fcntl.flock(file, fcntl.LOCK_EX)
+        yield
+
+
+def _chunks(points: list, size: int):
+    for start in range(0, len(points), size):
+        yield points[start : start + size]

@@ -1,0 +1,39 @@
+"""The settings of `mlflow.env`."""
+
+import os
+from pathlib import Path
+
+from dotenv import dotenv_values
+
+from bench.errors import ResultsError
+
+ENV_FILE = Path("mlflow.env")
+_SQLITE = "sqlite:///"
+
+
+def apply_settings(results: Path, env_file: Path = ENV_FILE) -> str:
+    """Put the settings of `mlflow.env` into the environment; what is set there already wins.
+
+    The SQLite store of the file lies in `results/`; with another results folder it lies in that one.
+
+    Args:
+        results: The results folder.
+        env_file: The file; it may be missing.
+
+    Returns:
+        The tracking URI, absolute.
+    """
+    settings = {key: value for key, value in dotenv_values(env_file).items() if value is not None}
+    for key, value in settings.items():
+        os.environ.setdefault(key, value)
+    given = os.environ.get("MLFLOW_TRACKING_URI", "")
+    if not given or given == settings.get("MLFLOW_TRACKING_URI", ""):
+        given = f"{_SQLITE}{(results / 'mlflow.db').resolve()}"
+    elif given.startswith(_SQLITE):
+        given = f"{_SQLITE}{Path(given.removeprefix(_SQLITE)).resolve()}"
+    elif "://" not in given:
+        raise ResultsError(
+            f"MLFLOW_TRACKING_URI is {given!r}; give an address such as http://HOST:5000 or sqlite:///FILE"
+        )
+    os.environ["MLFLOW_TRACKING_URI"] = given
+    return given

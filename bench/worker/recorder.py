@@ -1,0 +1,36 @@
+"""Writes down what an experiment reports."""
+
+from pathlib import Path
+
+from bench.journal.jsonl import EventWriter
+
+
+class Recorder:
+    """A `wbc.observer.Observer` that appends to the journal of an attempt."""
+
+    def __init__(self, events: EventWriter, folder: Path):
+        self.events, self.folder = events, folder
+
+    def phase_started(self, phase: str) -> None:
+        """See `wbc.observer.Observer`."""
+        self.events.write("phase_started", phase=phase)
+
+    def phase_ended(self, phase: str, **figures) -> None:
+        """See `wbc.observer.Observer`."""
+        self.events.write("phase_ended", phase=phase, figures=figures)
+
+    def epoch_ended(self, epoch: int, metrics: dict[str, float], validation_s: float) -> None:
+        """See `wbc.observer.Observer`."""
+        self.events.write("epoch", epoch=epoch, metrics=metrics, validation_s=validation_s)
+
+    def heartbeat(self, done: int, total: int) -> None:
+        """See `wbc.observer.Observer`."""
+        self.events.write("heartbeat", done=done, total=total)
+
+    def predicted(self, predictions) -> None:
+        """Keep the predictions as `predictions.csv`."""
+        predictions.write_csv(self.folder / "predictions.csv")
+
+    def evaluated(self, metrics: dict) -> None:
+        """See `wbc.observer.Observer`."""
+        self.events.write("evaluated", metrics=metrics)

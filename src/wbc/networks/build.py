@@ -1,0 +1,124 @@
+"""Build networks with Keras: whole classifiers, and backbones with weights. Loads Keras."""
+
+import math
+import warnings
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+import h5py
+import keras
+
+from wbc.errors import InputError
+from wbc.networks.catalog import find_network
+from wbc.networks.lenet import lenet5
+from wbc.networks.network import Network
+from wbc.networks.weights import WeightsSource
+
+# Standard deviations of ImageNet's colours, as in the preprocessing of EfficientNet.
+_IMAGENET_DEVIATIONS = (0.229, 0.224, 0.225)
+
+
+def build_classifier(name: str, options: Mapping[str, Any], image_size: int, classes: int) -> keras.Model:
+    """The whole network with random weights.
+
+    Args:
+        name: Name of the network.
+        options: Its options.
+        image_size: Width and height of the images, pixels.
+        classes: Number of classes.
+
+    Returns:
+        A model of preprocessed images, shape (images, image_size, image_size, 3), with class
+        probabilities, shape (images, classes), as its output.
+
+    Raises:
+        InputError: Unknown network or option, or the images are too small.
+    """
+    return _build(find_network(name), options, image_size, classes)
+
+
+def build_backbone(
+    name: str, options: Mapping[str, Any], image_size: int, weights: WeightsSource | Path | None = None
+) -> keras.Model:
+    """The network without its top.
+
+    Args:
+        name: Name of the network.
+        options: Its options.
+        image_size: Width and height of the images, pixels.
+        weights: What `locate_weights` found, a file of the user's, or None for random weights.
+
+    Returns:
+        A model of preprocessed images, shape (images, image_size, image_size, 3), with feature maps, shape
+        (images, height, width, channels), as its output.
+
+    Raises:
+        InputError: Unknown network or option, the images are too small, or the file does not fit.
+    """
+    network = find_network(name)
+    source = WeightsSource("file", weights) if isinstance(weights, Path) else weights
+    if source is not None and source.kind == "download":
+        raise ValueError(f"the weights of {name} must be fetched and located again before they are loaded")
+    model = _build(network, options, image_size, None)
+    if source is not None and source.kind != "random":
+        _load(model, network, options, source.path)
+        if network.stretched_by_imagenet and (source.kind != "file" or _has_stretch(source.path)):
+            _stretch(model)
+    return model
+
+
+def _build(network: Network, options: Mapping[str, Any], image_size: int, classes: int | None) -> keras.Model:
+    """A network with random weights; a backbone if there are no classes."""
+    checked = network.check_options(options)
+    network.check_size(image_size)
+    shape = (image_size, image_size, 3)
+    if network.module == "lenet":
+        return lenet5(shape, classes)
+    top = {"include_top": False} if classes is None else {"include_top": True, "classes": classes}
+    return getattr(keras.applications, network.name)(**checked, **top, weights=None, input_shape=shape)
+
+
+def _load(model: keras.Model, network: Network, options: Mapping[str, Any], path: Path) -> None:
+    """Load a file of either of Keras' layouts, which it tells by the file's name."""
+    variables = [variable for variable in model.weights if keras.backend.is_float_dtype(variable.dtype)]
+    # A layer that the file does not have keeps its weights in some versions of Keras, with no more than a
+    # warning; a random layer must not pass for a pretrained one.
+    for variable in variables:
+        variable.assign(keras.ops.full(variable.shape, math.nan, variable.dtype))
+    cause = None
+    try:
+        with warnings.catch_warnings(action="ignore"):
+            model.load_weights(path)
+    # Keras and h5py raise many kinds of exception here, from KeyError to OSError, and not the same ones in
+    # every version; all of them mean the same to the user.
+    except Exception as error:
+        cause = error
+    if cause is not None or any(keras.ops.any(keras.ops.isnan(variable)) for variable in variables):
+        raise InputError(
+            f"{path} does not fit {network.label(options)} without its top",
+            "It needs weights saved from the same network, with the same options and include_top=False, "
+            "and a name that ends in .weights.h5 (Keras 3) or .h5 (Keras 2).",
+        ) from cause
+
+
+def _has_stretch(path: Path) -> bool:
+    """Whether the file was saved from a network that had the scaling of ImageNet weights behind its input."""
+    with h5py.File(path) as file:
+        root = file.get("model_weights", file)  # a whole model of Keras 2, or its weights alone
+        names = root.attrs.get("layer_names", root.get("layers", ()))
+        names = [name.decode() if isinstance(name, bytes) else str(name) for name in names]
+    return sum(name.startswith("rescaling") for name in names) > 1
+
+
+def _stretch(model: keras.Model) -> None:
+    """Divide the normalised colours by the root of their deviations, as Keras does for ImageNet weights.
+
+    The weights of EfficientNet (B0 to B7) were trained on colours scaled in another way than the network's
+    normalisation does. Keras makes up for it with a layer that it only adds while it loads these weights
+    itself. Here the factor goes into the variance of the normalisation, so the layers stay the same.
+    """
+    normalization = next(layer for layer in model.layers if isinstance(layer, keras.layers.Normalization))
+    mean, variance, *count = normalization.get_weights()
+    normalization.set_weights([mean, variance * _IMAGENET_DEVIATIONS, *count])
+    normalization.finalize_state()

@@ -1,0 +1,46 @@
+"""From pixels to what a network expects. Loads Keras."""
+
+from typing import TYPE_CHECKING
+
+from wbc.networks.catalog import find_network
+
+if TYPE_CHECKING:
+    import numpy as np
+
+KINDS = ("network", "rescale")
+"""How pixels may be scaled: as the network's own function does, or all by 1/255."""
+
+
+def preprocess(pixels: "np.ndarray", name: str, how: str = "network") -> "np.ndarray":
+    """Scale a batch of images for a network.
+
+    Args:
+        pixels: Colour images, shape (images, height, width, 3), in RGB order, values 0 to 255, uint8 or
+            float32. They are not changed.
+        name: Name of the network.
+        how: `network`: the function `preprocess_input` that Keras keeps beside the network (for LeNet5: to
+            -1 to 1, see `wbc.networks.lenet`). `rescale`: divided by 255, as the thesis did; a network
+            that scales its pixels itself (`Network.scales_inside`) then scales them twice.
+
+    Returns:
+        A new float32 array of the same shape.
+    """
+    import numpy as np
+
+    network = find_network(name)
+    scaled = np.array(pixels, dtype=np.float32)
+    if how == "rescale":
+        scaled /= 255
+        return scaled
+    if how != "network":
+        raise ValueError(f"preprocessing is {how!r}, not one of {KINDS}")
+    if network.module == "lenet":
+        scaled /= 127.5
+        scaled -= 1
+        return scaled
+
+    import keras
+
+    own = getattr(keras.applications, network.module).preprocess_input
+    # It may write into the array, which is a copy. Where it turns the colours round, it returns a view.
+    return np.ascontiguousarray(own(scaled, data_format="channels_last"), dtype=np.float32)

@@ -1,0 +1,197 @@
+"""Where the weights of a frozen backbone come from: a folder, Keras' cache, a file, or nowhere yet."""
+
+import os
+from collections.abc import Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from wbc.data.manifest import file_sha256
+from wbc.errors import InputError
+from wbc.networks.catalog import find_network
+
+SUFFIX = ".weights.h5"
+"""How the files of a weights folder end; Keras tells the layout of a file by its name."""
+
+_LEGACY_SUFFIXES = (".h5", ".hdf5")
+_SIGNATURE = b"\x89HDF\r\n\x1a\n"
+# Where Keras puts its cache when the usual place is not writable; fixed in its source.
+_FALLBACK_CACHE = Path("/tmp/.keras")
+
+
+@dataclass(frozen=True)
+class WeightsSource:
+    """Where the weights of one backbone are.
+
+    Attributes:
+        kind: `random` (drawn anew, no file), `folder` (a file in the weights folder), `keras-cache`
+            (a file that Keras loaded earlier), `file` (the user's own) or `download` (not here yet).
+        path: The file; with `download` the file that Keras would make; None with `random`.
+        url: Where Keras loads the file from; None if it is a file of the user's.
+        sha256: Hash of the file's bytes; None when there is no file.
+        searched: The files that were looked for, in order.
+    """
+
+    kind: str
+    path: Path | None = None
+    url: str | None = None
+    sha256: str | None = None
+    searched: tuple[Path, ...] = ()
+
+
+def locate_weights(
+    choice: str,
+    name: str,
+    options: Mapping[str, Any],
+    *,
+    image_size: int,
+    weights_folder: Path | None = None,
+    keras_home: Path | None = None,
+) -> WeightsSource:
+    """Find the weights of a network without its top. Reads files, loads nothing from the network.
+
+    Args:
+        choice: `imagenet`, `random`, or the path of a file.
+        name: Name of the network.
+        options: Its options.
+        image_size: Width and height of the images, pixels; some networks have ImageNet weights for several.
+        weights_folder: Folder with files `<label>.weights.h5`; it goes before Keras' cache.
+        keras_home: Keras' folder; None: as Keras itself chooses it (see `keras_homes`).
+
+    Raises:
+        InputError: Unknown network or option; a folder or file that is missing, torn or no HDF5; ImageNet
+            weights that neither the folder nor Keras has.
+    """
+    network = find_network(name)
+    options = network.check_options(options)
+    if choice == "random":
+        return WeightsSource("random")
+    if choice != "imagenet":
+        path = Path(choice).expanduser()
+        if not path.name.endswith(_LEGACY_SUFFIXES):
+            raise InputError(
+                f"weights of {name}: {choice} is no file of weights",
+                f'Give "imagenet", "random", or a file that ends in {SUFFIX}, .h5 or .hdf5.',
+            )
+        return _found("file", path)
+
+    searched = []
+    if weights_folder is not None:
+        if not weights_folder.is_dir():
+            raise InputError(
+                f"there is no weights folder {weights_folder}",
+                "Name an existing folder, or leave the setting out to use Keras' cache.",
+            )
+        for label in network.backbone_labels(options):
+            searched.append(weights_folder / f"{label}{SUFFIX}")
+            if searched[-1].exists():
+                return _found("folder", searched[-1], searched=searched)
+
+    file = network.imagenet_file(options, image_size)
+    homes = keras_homes() if keras_home is None else [keras_home]
+    for home in homes:
+        searched.append(home / "models" / file.name)
+        if searched[-1].exists():
+            return _found("keras-cache", searched[-1], url=file.url, searched=searched)
+    return WeightsSource("download", searched[-1], file.url, searched=tuple(searched))
+
+
+def keras_homes() -> list[Path]:
+    """The folders where Keras' files may be; into the last one Keras writes.
+
+    Keras takes `KERAS_HOME`, else `~/.keras`, and silently `/tmp/.keras` instead if that is not writable.
+    Files in a read-only `KERAS_HOME` (a store that several users share) serve us as well; Keras would not
+    see them.
+    """
+    if "KERAS_HOME" in os.environ:
+        home = Path(os.environ["KERAS_HOME"] or _FALLBACK_CACHE).expanduser()
+    else:
+        user = Path("~").expanduser()
+        home = (user if os.access(user, os.W_OK) else _FALLBACK_CACHE.parent) / ".keras"
+    # Keras creates its folder when it is imported, so what counts is the first folder that is there.
+    there = next(folder for folder in (home, *home.absolute().parents) if folder.exists())
+    return [home] if os.access(there, os.W_OK) else [home, _FALLBACK_CACHE]
+
+
+def check_reachable(url: str, timeout: float = 10.0) -> str | None:
+    """Ask the server whether it has the file, without loading it; proxies are taken from the environment.
+
+    Args:
+        url: Address of the file.
+        timeout: Longest wait for the connection and for the answer, seconds.
+
+    Returns:
+        None if the file is there, else the reason in a few words.
+    """
+    from http.client import HTTPException
+    from urllib.error import HTTPError, URLError
+    from urllib.request import Request, build_opener
+
+    try:
+        # urlopen would keep the proxies of its first call for good.
+        with build_opener().open(Request(url, method="HEAD"), timeout=timeout):
+            return None
+    except HTTPError as error:
+        error.close()
+        return f"the server answers {error.code} {error.reason}".strip()
+    except (URLError, OSError, HTTPException, ValueError) as error:
+        cause = getattr(error, "reason", error)
+        if isinstance(cause, TimeoutError):
+            return f"no answer within {timeout:g} s"
+        return " ".join(str(getattr(cause, "strerror", None) or cause or type(cause).__name__).split())
+
+
+def missing_weights(
+    name: str, options: Mapping[str, Any], source: WeightsSource, reason: str | None = None
+) -> InputError:
+    """The error for weights that are not here; its text says where was looked, why not, and the ways out.
+
+    Args:
+        name: Name of the network.
+        options: Its options.
+        source: What `locate_weights` found, of kind `download`.
+        reason: Why they cannot be downloaded; None if that was not tried.
+    """
+    network = find_network(name)
+    places = ", ".join(str(path) for path in source.searched)
+    what = f"the ImageNet weights of {network.label(options)} are not here (looked for {places})"
+    if reason is not None:
+        what += f", and Keras cannot load them from {source.url}: {reason}"
+    return InputError(
+        what,
+        f"One of: put {network.backbone_labels(options)[0]}{SUFFIX} in a folder and give --weights DIR; "
+        "run once with a connection, so that Keras downloads them; "
+        'set weights = "random", or mode = "scratch".',
+    )
+
+
+def _found(
+    kind: str, path: Path, url: str | None = None, searched: list[Path] | None = None
+) -> WeightsSource:
+    """A source whose file is there, checked and hashed."""
+    _check_hdf5(path)
+    return WeightsSource(kind, path, url, file_sha256(path), tuple(searched or (path,)))
+
+
+def _check_hdf5(path: Path) -> None:
+    """Raise InputError unless the file is HDF5 and as long as its superblock says.
+
+    Keras downloads straight to the final name, so a download that was killed leaves a torn file there.
+
+    References: HDF5 File Format Specification 3.0, section II.A (superblock).
+    """
+    way_out = "Delete or replace it."
+    try:
+        with path.open("rb") as file:
+            head = file.read(64)
+    except OSError as error:
+        raise InputError(f"cannot read the weights {path}: {error.strerror}", "Check the path.") from None
+    if not head.startswith(_SIGNATURE) or len(head) < 48:
+        raise InputError(f"{path} is no HDF5 file", way_out)
+    # The end-of-file address stands behind the base address, in versions 2 and 3 behind the extension's.
+    version = head[8]
+    width = head[13] if version < 2 else head[9]
+    start = (24 if version == 0 else 28) + 2 * width if version < 2 else 12 + 2 * width
+    end = int.from_bytes(head[start : start + width], "little")
+    if path.stat().st_size < end:
+        raise InputError(f"{path} is torn: {path.stat().st_size:,} of {end:,} bytes are there", way_out)
