@@ -7,12 +7,11 @@ import sys
 from collections.abc import Sequence
 
 from bench.suite.resolve import Download
-from wbc.errors import InputError
 from wbc.networks.weights import check_reachable, missing_weights
 
 
 def explain_missing(downloads: Sequence[Download]) -> list[str]:
-    """For each set of missing weights: that Keras will download it, or why that cannot be and the ways out."""
+    """For each set of missing weights: that Keras will download it, or why it cannot, with the ways out."""
     lines = []
     unreachable: str | None = None
     for download in downloads:

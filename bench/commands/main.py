@@ -44,9 +44,7 @@ def main(arguments: list[str] | None = None) -> int:
         The exit code, see `bench.errors.ExitCode`.
     """
     if sys.platform != "linux":
-        print(
-            "leukobench measures through Linux' own interfaces and runs on Linux only, also under WSL 2. Sorry!"
-        )
+        print("leukobench measures through Linux' own interfaces: it runs on Linux only (WSL 2 too). Sorry!")
         return ExitCode.WRONG_INPUT
     try:
         code = app(args=arguments, prog_name="python -m bench", standalone_mode=False)

@@ -7,6 +7,9 @@ from bench.commands.options import DEFAULT_RESULTS, DataOption, ResultsOption, S
 TEXTS = ("network", "weights", "mode", "variant", "seeds", "status", "reason")
 """Headings of columns that hold words."""
 
+LEFT_OUT = {"cost": ("weights", "fit CPU s")}
+"""Columns for which 80 characters have no room; the files have them."""
+
 
 def report(
     suite: SuiteArgument,
@@ -36,25 +39,26 @@ def print_tables(console, results, cell_ids: Sequence[str]) -> None:
     tables = make_tables(results, cell_ids)
     write_tables(tables, results)
     for table in tables:
-        # Side by side they fit few terminals: what was learnt first, what it cost below.
-        for title, (headings, rows) in (
-            (table.title, table.written(cost=False)),
-            (f"{table.title}, cost", table.written(learning=False)),
-        ):
+        for group, what in (("learning", ""), ("classes", ", each class"), ("cost", ", cost")):
+            headings, rows = table.written(group)
+            left_out = LEFT_OUT.get(group, ())
             printed = Printed(
-                title=title, title_justify="left", header_style="bold", box=SIMPLE_HEAD, padding=(0, 1)
+                title=Text(table.title + what),
+                title_justify="left",
+                header_style="bold",
+                box=SIMPLE_HEAD,
+                padding=(0, 1, 0, 0),
             )
-            for number, heading in enumerate(headings):
-                numeric = heading not in TEXTS
-                printed.add_column(
-                    Text(_short(heading)), justify="right" if numeric else "left", overflow="fold"
-                )
+            kept = [number for number, heading in enumerate(headings) if heading not in left_out]
+            for heading in (headings[number] for number in kept):
+                justify = "left" if heading in TEXTS else "right"
+                printed.add_column(Text(_short(heading)), justify=justify, overflow="fold")
             for row in rows:
-                printed.add_row(*map(Text, row))
+                printed.add_row(*(Text(row[number]) for number in kept))
             console.print(printed)
 
 
 def _short(heading: str) -> str:
     """Long class names would squeeze the other columns; their beginnings tell them apart."""
-    words = heading.removesuffix(" %")
-    return heading if len(words) <= 10 or words == heading else f"{words[:5]}. %"
+    name = heading.removesuffix(" %")
+    return f"{name[:5]}. %" if name != heading and len(name) > 10 else heading

@@ -24,10 +24,10 @@ def latest_record(results: SuiteResults, cell_id: str) -> dict[str, Any] | None:
 def cells_frame(results: SuiteResults, cell_ids: Iterable[str]) -> pd.DataFrame:
     """One row a cell, in the order given; a cell without a record is a row that says so.
 
-    Columns: cell, network, weights, mode, epochs, variant (settings that differ within the suite, beyond
-    the columns before), seeds (those that differ), status, reason; test_accuracy, balanced_accuracy, test_loss, a column
-    `accuracy of CLASS` for every class (shares of 1); fit_s, fit_cpu_s, result_s (seconds); train_images_per_s,
-    feature_images_per_s; parameters. What is missing is NaN.
+    Columns: cell, network, weights, mode, epochs, variant (settings that differ within the suite, beyond the
+    columns before), seeds (those that differ), status, reason; test_accuracy, balanced_accuracy, test_loss, a
+    column `accuracy of CLASS` for every class (shares of 1); fit_s, fit_cpu_s, result_s (seconds);
+    train_images_per_s, feature_images_per_s; parameters. What is missing is NaN.
     """
     records = {cell_id: latest_record(results, cell_id) for cell_id in cell_ids}
     flat = {cell_id: _flat(record["cell"]["settings"]) for cell_id, record in records.items() if record}

@@ -42,22 +42,27 @@ _NAMES = {
     "repeats": Column("repeats", _number("{:.0f}")),
     "failed": Column("failed", _number("{:.0f}")),
 }
-_LEARNING = {
-    "test_accuracy": Column("accuracy %", _number("{:.1f}", 100)),
-    "balanced_accuracy": Column("balanced %", _number("{:.1f}", 100)),
-    "accuracy_low": Column("lowest %", _number("{:.1f}", 100)),
-    "accuracy_high": Column("highest %", _number("{:.1f}", 100)),
-    "test_loss": Column("loss", _number("{:.3f}")),
+GROUPS = {
+    "learning": {
+        "test_accuracy": Column("accuracy %", _number("{:.1f}", 100)),
+        "balanced_accuracy": Column("balanced %", _number("{:.1f}", 100)),
+        "accuracy_low": Column("lowest %", _number("{:.1f}", 100)),
+        "accuracy_high": Column("highest %", _number("{:.1f}", 100)),
+        "test_loss": Column("loss", _number("{:.3f}")),
+        "status": Column("status", _text),
+        "reason": Column("reason", _text),
+    },
+    "classes": {},
+    "cost": {
+        "fit_s": Column("fit s", _number("{:.1f}")),
+        "fit_cpu_s": Column("fit CPU s", _number("{:.1f}")),
+        "result_s": Column("result s", _number("{:.1f}")),
+        "train_images_per_s": Column("images/s", _number("{:.0f}")),
+        "feature_images_per_s": Column("features/s", _number("{:.0f}")),
+        "parameters": Column("parameters", _number("{:.2f} M", 1e-6)),
+    },
 }
-_COST = {
-    "fit_s": Column("fit s", _number("{:.1f}")),
-    "fit_cpu_s": Column("fit CPU s", _number("{:.1f}")),
-    "result_s": Column("to result s", _number("{:.1f}")),
-    "train_images_per_s": Column("train images/s", _number("{:.0f}")),
-    "feature_images_per_s": Column("feature images/s", _number("{:.0f}")),
-    "parameters": Column("parameters", _number("{:,.0f}")),
-}
-_OUTCOME = {"status": Column("status", _text), "reason": Column("reason", _text)}
+"""What a table tells: how well was learnt, each class by itself, what it cost; too wide side by side."""
 
 
 @dataclass(frozen=True)
@@ -68,24 +73,19 @@ class Table:
     file: str
     frame: pd.DataFrame
 
-    def written(self, learning: bool = True, cost: bool = True) -> tuple[list[str], list[list[str]]]:
-        """Headings and rows as text; columns with nothing in them are left out.
+    def written(self, *groups: str) -> tuple[list[str], list[list[str]]]:
+        """Headings and rows as text; columns that say nothing are left out.
 
         Args:
-            learning: With accuracies and loss, and what became of each cell.
-            cost: With times, throughput and size.
+            groups: Names of `GROUPS`.
         """
         columns = dict(_NAMES)
-        if learning:
-            columns |= _LEARNING
-            percent = _number("{:.1f}", 100)
-            for name in self.frame.columns:
-                if name.startswith(_CLASS):
-                    columns[name] = Column(f"{name.removeprefix(_CLASS)} %", percent)
-        if cost:
-            columns |= _COST
-        if learning:
-            columns |= _OUTCOME
+        for group in groups:
+            columns |= GROUPS[group]
+            if group == "classes":
+                columns |= self._class_columns()
+        if "status" in self.frame and set(self.frame["status"]) == {"done"}:
+            columns.pop("status", None)
         written = {
             column.heading: [column.write(value) for value in self.frame[name]]
             for name, column in columns.items()
@@ -96,13 +96,17 @@ class Table:
             del written["failed"]
         return list(written), [list(row) for row in zip(*written.values(), strict=True)]
 
+    def _class_columns(self) -> dict[str, Column]:
+        names = [name for name in self.frame.columns if name.startswith(_CLASS)]
+        return {name: Column(f"{name.removeprefix(_CLASS)} %", _number("{:.1f}", 100)) for name in names}
+
     def markdown(self) -> str:
         """The table as Markdown."""
 
         def line(cells: Iterable[str]) -> str:
             return "| " + " | ".join(" ".join(cell.split()).replace("|", "\\|") for cell in cells) + " |"
 
-        headings, rows = self.written()
+        headings, rows = self.written(*GROUPS)
         lines = [f"### {self.title}", "", line(headings), line("---" for _ in headings), *map(line, rows)]
         return "\n".join(lines) + "\n"
 

@@ -5,7 +5,6 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Protocol
 
-
 from bench.journal.results import SuiteResults
 from bench.plan import make_plan
 from bench.pretrained import fetch

@@ -1,4 +1,4 @@
-"""`python -m bench.worker.fetch '["VGG16", {}, 224]'`: have Keras download ImageNet weights into its cache."""
+"""`python -m bench.worker.fetch '["VGG16", {}, 224]'`: have Keras download ImageNet weights."""
 
 import json
 import sys

@@ -40,6 +40,9 @@ def run(specification: Specification, observer: Observer) -> dict:
         InputError: The weights do not fit the network, or an image went missing.
         TrainingDivergedError: The loss is no longer a number.
     """
+    # A user's ~/.keras/keras.json may say otherwise.
+    keras.config.set_image_data_format("channels_last")
+    keras.config.set_floatx("float32")
     keras.utils.set_random_seed(specification.seed)
     if specification.deterministic:
         _enable_deterministic_operations()

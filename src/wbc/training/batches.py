@@ -1,4 +1,4 @@
-"""Batches for Keras: endless and shuffled for training, finite and in file order for everything else."""
+"""Batches for Keras: endless and shuffled for training, finite and in file order otherwise."""
 
 from collections.abc import Callable, Iterator
 
@@ -18,7 +18,12 @@ def epoch_order(count: int, seed: int, epoch: int) -> np.ndarray:
 
 
 def training_batches(
-    inputs: np.ndarray, targets: np.ndarray, batch_size: int, seed: int, prepare: Prepare, first_epoch: int = 0
+    inputs: np.ndarray,
+    targets: np.ndarray,
+    batch_size: int,
+    seed: int,
+    prepare: Prepare,
+    first_epoch: int = 0,
 ) -> Iterator[tuple[np.ndarray, np.ndarray]]:
     """Yield batches without end, epoch after epoch, each epoch in its own order.
 

@@ -1,0 +1,198 @@
+"""What the BCCD folder holds: photographs, boxes and the kinds of the white cells, read defensively.
+
+A damaged `labels.csv` concerns every cell and stops the import. A damaged annotation or photograph concerns one
+cell: it is left out and counted.
+"""
+
+import csv
+import hashlib
+import io
+import math
+import re
+from collections import defaultdict
+from dataclasses import dataclass
+from pathlib import Path
+from xml.etree import ElementTree
+
+from wbc.data import CELL_CLASSES
+from wbc.data.manifest import file_sha256
+from wbc.errors import InputError
+
+IMAGES, ANNOTATIONS, LABELS = "JPEGImages", "Annotations", "labels.csv"
+WHITE_CELL = "WBC"
+"""Name of a white cell in the annotations."""
+
+_WAY_OUT = f"""\
+A BCCD folder holds {IMAGES}/BloodImage_00000.jpg ..., {ANNOTATIONS}/BloodImage_00000.xml ... and {LABELS}.
+Images and boxes come from github.com/Shenggan/BCCD_Dataset (its folder BCCD),
+{LABELS} from github.com/dhruvp/wbc-classification. Give the folder with --data DIR."""
+
+
+@dataclass(frozen=True)
+class WhiteCell:
+    """A photograph's one white cell.
+
+    Attributes:
+        name: Of the photograph, without suffix.
+        image: The photograph.
+        category: One of the four classes.
+        box: Left, top, right, bottom in pixels, as annotated.
+    """
+
+    name: str
+    image: Path
+    category: str
+    box: tuple[float, float, float, float]
+
+
+class LeftOut(defaultdict[str, list[str]]):
+    """Reason -> the files that were left out for it."""
+
+    def __init__(self):
+        super().__init__(list)
+
+    def ordered(self) -> dict[str, list[str]]:
+        """The same as a plain dictionary, reasons and files in alphabetical order."""
+        return {reason: sorted(self[reason]) for reason in sorted(self) if self[reason]}
+
+
+def check_bccd_folder(source: Path) -> None:
+    """Check that a folder looks like BCCD.
+
+    Raises:
+        InputError: The folder, or one of its three parts, is missing; says where BCCD comes from.
+    """
+    if not source.is_dir():
+        raise InputError(f"{source}: there is no such folder, BCCD is looked for there", _WAY_OUT)
+    missing = [f"{name}/" for name in (IMAGES, ANNOTATIONS) if not (source / name).is_dir()]
+    if not (source / LABELS).is_file():
+        missing.append(LABELS)
+    if missing:
+        raise InputError(f"{source}: {' and '.join(missing)} missing, this is not BCCD", _WAY_OUT)
+    if not photographs(source):
+        raise InputError(f"{source / IMAGES}: there is no photograph in it", _WAY_OUT)
+
+
+def bccd_fingerprint(source: Path) -> str:
+    """SHA-256 over `labels.csv` and every annotation and photograph: name and hash of each.
+
+    Raises:
+        InputError: The folder is not BCCD.
+    """
+    check_bccd_folder(source)
+    annotations = sorted((source / ANNOTATIONS).glob("*.xml"))
+    digest = hashlib.sha256()
+    for path in [source / LABELS, *annotations, *photographs(source)]:
+        digest.update(f"{path.relative_to(source).as_posix()}\0{file_sha256(path)}\n".encode())
+    return digest.hexdigest()
+
+
+def photographs(source: Path) -> list[Path]:
+    """The photographs, ordered by name."""
+    suffixes = (".jpg", ".jpeg", ".png")
+    return sorted(path for path in (source / IMAGES).iterdir() if path.suffix.lower() in suffixes)
+
+
+def read_white_cells(source: Path) -> tuple[list[WhiteCell], LeftOut]:
+    """The photographs with exactly one white cell, of one of the four classes.
+
+    Returns:
+        The cells, ordered by name, and what was left out.
+
+    Raises:
+        InputError: The folder is not BCCD, or `labels.csv` cannot be used.
+    """
+    check_bccd_folder(source)
+    categories = _read_labels(source / LABELS)
+    left_out, cells = LeftOut(), []
+    by_number = _by_number(photographs(source))
+    for number in categories.keys() - by_number.keys():
+        left_out["category without a photograph"].append(f"BloodImage_{number:05d}.jpg")
+    for number, image in by_number.items():
+        category = categories.get(number, "")
+        found = _unusable(category) or _white_box(source / ANNOTATIONS / f"{image.stem}.xml")
+        if isinstance(found, str):
+            left_out[found].append(image.name)
+        else:
+            cells.append(WhiteCell(image.stem, image, category, found))
+    return sorted(cells, key=lambda cell: cell.name), left_out
+
+
+def _by_number(images: list[Path]) -> dict[int, Path]:
+    """The photographs by the number at the end of their names."""
+    numbered: dict[int, Path] = {}
+    for image in images:
+        digits = re.search(r"\d+$", image.stem)
+        if digits is None:
+            raise InputError(
+                f"{image}: the name does not end with a number",
+                f"Name it as {LABELS} counts it: BloodImage_00012{image.suffix} for image 12.",
+            )
+        other = numbered.setdefault(int(digits[0]), image)
+        if other != image:
+            raise InputError(
+                f"{image.parent}: {other.name} and {image.name} have the same number", "Take one of them out."
+            )
+    return numbered
+
+
+def _read_labels(path: Path) -> dict[int, str]:
+    """Number of the photograph -> category in capitals, empty where there is none."""
+    try:
+        text = io.StringIO(path.read_text(encoding="utf-8-sig"), newline="")
+    except UnicodeDecodeError:
+        raise InputError(f"{path} is no text in UTF-8", "Save it as CSV in UTF-8.") from None
+    reader = csv.DictReader(text, skipinitialspace=True)
+    for column in ("Image", "Category"):
+        if column not in (reader.fieldnames or ()):
+            raise InputError(f"{path}, line 1: there is no column {column}", _WAY_OUT)
+    categories: dict[int, str] = {}
+    try:
+        for row in reader:
+            _add_label(categories, row, f"{path}, line {reader.line_num}")
+    except csv.Error as error:
+        raise InputError(f"{path}, line {reader.line_num}: {error}", "Correct the line.") from None
+    return categories
+
+
+def _add_label(categories: dict[int, str], row: dict[str, str | None], where: str) -> None:
+    number, category = (row["Image"] or "").strip(), (row["Category"] or "").strip().upper()
+    if not number and not category:
+        return
+    if not re.fullmatch(r"[0-9]{1,9}", number):
+        raise InputError(f"{where}: {number!r} is not the number of an image", "Correct the line.")
+    if categories.setdefault(int(number), category) != category:
+        raise InputError(f"{where}: image {number} has a second category, {category}", "Take one line out.")
+
+
+def _unusable(category: str) -> str | None:
+    """Why a category cannot be learned from; None if it can."""
+    if not category:
+        return "no category"
+    if "," in category:
+        return "category with two cells"
+    if category == "BASOPHIL":
+        return "basophil, not one of the four classes"
+    return None if category in CELL_CLASSES else "category unknown"
+
+
+def _white_box(annotation: Path) -> tuple[float, float, float, float] | str:
+    """The box of the one white cell, or why there is none."""
+    if not annotation.is_file():
+        return "no annotation"
+    try:
+        boxes = [
+            tuple(float(found.findtext(f"bndbox/{side}", "")) for side in ("xmin", "ymin", "xmax", "ymax"))
+            for found in ElementTree.parse(annotation).getroot().iter("object")
+            if found.findtext("name", "").strip() == WHITE_CELL
+        ]
+    except (ElementTree.ParseError, ValueError, LookupError):
+        return "annotation unreadable"
+    if not boxes:
+        return "no white-cell box"
+    if len(boxes) > 1:
+        return "more than one white-cell box"
+    left, top, right, bottom = boxes[0]
+    if not all(map(math.isfinite, boxes[0])):
+        return "annotation unreadable"
+    return (left, top, right, bottom) if left < right and top < bottom else "white-cell box is empty"

@@ -1,0 +1,55 @@
+"""What a user may get wrong on the way to a run: exit code 2, one message, nothing written."""
+
+from pathlib import Path
+
+import pytest
+from conftest import Bench, tiny_suite
+
+
+def fails(bench: Bench, *arguments) -> str:
+    done = bench(*arguments)
+    assert done.returncode == 2, done.stdout + done.stderr
+    assert "Traceback" not in done.stderr
+    assert not bench.results.exists(), "nothing may be written"
+    return done.stderr
+
+
+@pytest.fixture
+def imagenet_suite(tmp_path: Path) -> Path:
+    path = tmp_path / "imagenet.toml"
+    path.write_text('[data]\nimage_size = 32\n[[matrix]]\nbackbone = "VGG16"\nepochs = 1\n')
+    return path
+
+
+def test_weights_that_cannot_be_had(bench: Bench, imagenet_suite: Path, tmp_path: Path):
+    keras = {"KERAS_HOME": str(tmp_path / "keras")}
+    plan = bench("plan", imagenet_suite, **keras)
+    assert plan.returncode == 0, plan.stderr
+    run = bench("run", imagenet_suite, **keras)
+    assert run.returncode == 2
+    for text in (" ".join(plan.stdout.split()), run.stderr):
+        assert "VGG16.weights.h5" in text
+        assert "--weights DIR" in text
+    assert not bench.results.exists()
+
+
+def test_a_wrong_backbone_names_its_line(bench: Bench, tmp_path: Path):
+    path = tmp_path / "suite.toml"
+    path.write_text('[[matrix]]\nmode = "scratch"\nbackbone = "DenseNet1211"\n')
+    message = fails(bench, "run", path)
+    assert "line 3" in message
+    assert "did you mean DenseNet121?" in message
+
+
+def test_missing_bccd_folder(bench: Bench, tmp_path: Path):
+    path = tmp_path / "suite.toml"
+    path.write_text('[data]\nsource = "bccd"\n[[matrix]]\nmode = "scratch"\nbackbone = "LeNet5"\n')
+    assert str(tmp_path / "nowhere") in fails(bench, "run", path, "--data", tmp_path / "nowhere")
+
+
+def test_an_option_that_is_none(bench: Bench, tmp_path: Path):
+    assert "--frehs" in fails(bench, "run", tiny_suite(tmp_path), "--frehs")
+
+
+def test_no_cell_matches(bench: Bench, tmp_path: Path):
+    assert "no cell matches" in fails(bench, "run", tiny_suite(tmp_path), "--only", "vgg*")

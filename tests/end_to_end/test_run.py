@@ -1,0 +1,106 @@
+"""The main job: a suite from its file to the tables."""
+
+import csv
+import json
+
+import numpy as np
+import pytest
+from conftest import Bench, Ran
+from sklearn.metrics import confusion_matrix
+
+
+def records(bench: Bench, suite: str = "tiny") -> list[dict]:
+    paths = sorted((bench.results / suite / "cells").glob("*/attempt-*/result.json"))
+    return [json.loads(path.read_text()) for path in paths]
+
+
+def test_ends_with_0_and_every_cell_is_done(ran: Ran):
+    assert ran.first.returncode == 0, ran.first.stderr
+    assert [record["status"] for record in records(ran.bench)] == ["done", "done"]
+    assert {record["cell"]["settings"]["mode"] for record in records(ran.bench)} == {"transfer", "scratch"}
+
+
+def test_prints_tables_and_keeps_the_chatter_of_tensorflow_out(ran: Ran):
+    assert "accuracy %" in ran.first.stdout
+    assert "random" in ran.first.stdout, "a frozen random network must not pass for a pretrained one"
+    for chatter in ("oneDNN", "cpu_feature_guard", "Traceback", "WARNING"):
+        assert chatter not in ran.first.stdout + ran.first.stderr
+
+
+def test_result_table_mlflow_and_predictions_agree(ran: Ran):
+    from mlflow import MlflowClient
+
+    client = MlflowClient(f"sqlite:///{ran.bench.results / 'mlflow.db'}")
+    experiment = client.get_experiment_by_name("tiny")
+    runs = {run.data.tags["leukobench.cell"]: run for run in client.search_runs([experiment.experiment_id])}
+    table_path = ran.bench.results / "tiny" / "report" / "tables" / "cells.csv"
+    with table_path.open(newline="") as file:
+        table = {row["cell"]: row for row in csv.DictReader(file)}
+    assert len(runs) == len(table) == 2
+
+    for record in records(ran.bench):
+        cell = record["cell"]["id"]
+        predictions = ran.bench.results / "tiny" / "cells" / cell / "attempt-1" / "predictions.csv"
+        with predictions.open(newline="") as file:
+            rows = list(csv.DictReader(file))
+        classes = record["test"]["classes"]
+        matrix = confusion_matrix(
+            [row["true"] for row in rows], [row["predicted"] for row in rows], labels=classes
+        )
+        assert matrix.tolist() == record["test"]["confusion_matrix"]
+        accuracy = np.trace(matrix) / matrix.sum()
+        losses = [-np.log(float(row[f"p_{row['true']}"])) for row in rows]
+        assert record["test"]["accuracy"] == pytest.approx(accuracy)
+        assert record["test"]["loss"] == pytest.approx(np.mean(losses), rel=1e-5)
+
+        run = runs[cell]
+        assert run.info.status == "FINISHED"
+        assert run.data.metrics["final/accuracy"] == record["test"]["accuracy"]
+        assert run.data.metrics["final/loss"] == record["test"]["loss"]
+        assert run.data.metrics["time/fit_time_wall_s"] == record["fit_time"]["wall_s"]
+        assert len(client.get_metric_history(run.info.run_id, "validation/accuracy")) == 2
+        assert run.data.params["mode"] == record["cell"]["settings"]["mode"]
+        artifacts = {artifact.path for artifact in client.list_artifacts(run.info.run_id)}
+        assert {"events.jsonl", "predictions.csv", "result.json", "worker.log"} <= artifacts
+
+        row = table[cell]
+        assert float(row["test_accuracy"]) == record["test"]["accuracy"]
+        assert float(row["test_loss"]) == record["test"]["loss"]
+        assert float(row["fit_s"]) == record["fit_time"]["wall_s"]
+
+
+def test_phases_follow_one_another_without_gaps(ran: Ran):
+    for record in records(ran.bench):
+        attempt = ran.bench.results / "tiny" / "cells" / record["cell"]["id"] / "attempt-1"
+        runner = [json.loads(line) for line in (attempt / "runner.jsonl").read_text().splitlines()]
+        worker = [json.loads(line) for line in (attempt / "events.jsonl").read_text().splitlines()]
+        whole = (runner[-1]["t"] - worker[0]["t"]) / 1e9
+        assert sum(phase["wall_s"] for phase in record["phases"].values()) == pytest.approx(whole, rel=0.01)
+        assert ("features" in record["phases"]) == (record["cell"]["settings"]["mode"] == "transfer")
+        assert record["phases"]["train"]["images"] == 2 * 24 - 16
+
+
+def test_plan_says_done(ran: Ran):
+    plan = ran.bench("plan", ran.suite)
+    assert plan.returncode == 0
+    assert "0 to run, 2 done" in plan.stdout
+
+
+def test_finished_cells_are_not_run_again_and_fresh_ones_repeat(ran: Ran):
+    again = ran.bench("run", ran.suite)
+    assert again.returncode == 0
+    assert "2 done before" in again.stdout
+    assert len(records(ran.bench)) == 2
+
+    fresh = ran.bench("run", ran.suite, "--fresh", "--only", "*-scratch-*")
+    assert fresh.returncode == 0, fresh.stderr
+    both = [record for record in records(ran.bench) if record["cell"]["settings"]["mode"] == "scratch"]
+    assert [record["attempt"] for record in both] == [1, 2]
+    cell = ran.bench.results / "tiny" / "cells" / both[0]["cell"]["id"]
+    first, second = (
+        np.loadtxt(
+            cell / f"attempt-{number}" / "predictions.csv", delimiter=",", skiprows=1, usecols=range(4, 8)
+        )
+        for number in (1, 2)
+    )
+    np.testing.assert_allclose(first, second, atol=1e-5)
