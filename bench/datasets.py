@@ -4,6 +4,7 @@ A data set has a digest before it is made: a hash of what it is made from. Sourc
 lies in the results folder and is keyed by the digest.
 """
 
+import hashlib
 import json
 import shutil
 from collections.abc import Callable
@@ -17,6 +18,9 @@ from wbc.data.manifest import MANIFEST_NAME, Manifest
 from wbc.errors import InputError
 
 DEFAULT_BCCD = Path("data/bccd")
+
+BCCD_MODULES = ("bccd", "bccd_source", "repeats", "splitting", "augmentation")
+"""The modules of `wbc.data` on which the images made from BCCD depend."""
 
 
 @dataclass(frozen=True)
@@ -115,7 +119,7 @@ class DataSets:
         folder = self.path or DEFAULT_BCCD
         check_bccd_folder(folder)
         settings = BccdSettings(image_size=image_size, **data)
-        code = source_digest("data")
+        code = source_digest(*(f"data/{name}.py" for name in BCCD_MODULES))
         return self._cached(
             "bccd",
             asdict(settings),
@@ -183,14 +187,14 @@ class FolderIndex:
             partial.replace(self.path)
 
 
-def source_digest(below: str = "") -> str:
-    """SHA-256 over the Python source of `wbc`, or of a folder in it."""
-    import hashlib
-
+def source_digest(*places: str) -> str:
+    """SHA-256 over the Python source of `wbc`, or of the files and folders in it that are named."""
     import wbc
 
     root = Path(wbc.__file__).parent
+    paths = [root / place for place in places] or [root]
+    files = {file for path in paths for file in (path.rglob("*.py") if path.is_dir() else [path])}
     digest = hashlib.sha256()
-    for path in sorted((root / below).rglob("*.py")):
-        digest.update(path.relative_to(root).as_posix().encode() + b"\0" + path.read_bytes() + b"\0")
+    for file in sorted(files):
+        digest.update(file.relative_to(root).as_posix().encode() + b"\0" + file.read_bytes() + b"\0")
     return digest.hexdigest()

@@ -15,11 +15,14 @@ def prepare(
     split_seed: Annotated[
         int, typer.Option("--split-seed", min=0, help="Another seed splits otherwise.")
     ] = 0,
+    repeats: Annotated[
+        bool, typer.Option(help="Keep repeated photographs of one field together; compares every pair.")
+    ] = True,
 ) -> None:
     """Split a folder of classes into train/, validation/ and test/; repeated photographs stay together."""
     from wbc.data.prepare import split_folder
 
-    manifest = split_folder(source, destination, split_seed)
+    manifest = split_folder(source, destination, split_seed, repeats)
     _print_counts(destination, manifest)
 
 

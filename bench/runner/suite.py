@@ -6,7 +6,7 @@ from pathlib import Path
 from typing import Protocol
 
 from bench.journal.results import SuiteResults
-from bench.plan import make_plan
+from bench.plan import PlannedCell, make_plan
 from bench.pretrained import fetch
 from bench.report.frame import latest_record
 from bench.runner.local import LocalEngine
@@ -78,10 +78,7 @@ def run_suite(
     with interruptible(), results.lock():
         tidy_up(results)
         plan = make_plan(resolved.cells, results, fresh, only)
-        for dataset in resolved.datasets:
-            if not dataset.ready and any(planned.status != "done" for planned in plan):
-                speaker.say(f"Preparing the images of {dataset.source} ...")
-                dataset.prepare()
+        _prepare(resolved, plan, speaker)
         speaker.say(
             f"{resolved.name}: {len(plan)} cells, "
             f"{sum(planned.status == 'done' for planned in plan)} done before, on {device.model}"
@@ -92,3 +89,12 @@ def run_suite(
     cell_ids = [planned.cell.id for planned in plan]
     failed = [cell_id for cell_id in cell_ids if latest_record(results, cell_id)["status"] != "done"]
     return Outcome(results, cell_ids, failed)
+
+
+def _prepare(resolved: ResolvedSuite, plan: list[PlannedCell], speaker: Speaker) -> None:
+    """Make the data sets of the cells that will run."""
+    needed = {one.cell.settings["data"]["digest"] for one in plan if one.status != "done"}
+    missing = [one for one in resolved.datasets if one.digest in needed and not one.ready]
+    for number, dataset in enumerate(missing, start=1):
+        speaker.say(f"Preparing images: {dataset.source}, set {number} of {len(missing)}")
+        dataset.prepare()

@@ -93,9 +93,7 @@ def import_bccd(
     """
     cells, left_out = read_white_cells(source)
     if destination.exists() and (not destination.is_dir() or any(destination.iterdir())):
-        raise InputError(
-            f"{destination} is there already and not empty", "Give another folder, or delete it."
-        )
+        raise InputError(f"{destination} is there already and not empty", "Give another folder.")
     crops = _cut_out(cells, settings, left_out)
     fields = find_fields(photographs(source), cache)
     contradicting = _contradictions(cells, crops, fields)
@@ -111,7 +109,7 @@ def import_bccd(
             pixels = augment(pixels, _generator(settings.split_seed, cell.name, copy))
         file = f"{parts[cell.name]}/{cell.category}/{name}.png"
         (destination / file).parent.mkdir(parents=True, exist_ok=True)
-        Image.fromarray(pixels).save(destination / file, "PNG", compress_level=4)
+        Image.fromarray(pixels).save(destination / file, "PNG", compress_level=1)
         sha256 = file_sha256(destination / file)
         images.append(ImageEntry(file, parts[cell.name], cell.category, fields[cell.name][0], sha256))
     images.sort(key=lambda image: (PARTS.index(image.part), image.file))
@@ -157,7 +155,7 @@ def _remembered_repeats(images: list[Path], cache: Path | None) -> list[Repeat]:
     try:
         with os.fdopen(handle, "w") as stream:
             json.dump(content, stream)
-        os.replace(partial, file)
+        Path(partial).replace(file)
     finally:
         Path(partial).unlink(missing_ok=True)
     return repeats

@@ -1,7 +1,7 @@
 """What the BCCD folder holds: photographs, boxes and the kinds of the white cells, read defensively.
 
-A damaged `labels.csv` concerns every cell and stops the import. A damaged annotation or photograph concerns one
-cell: it is left out and counted.
+A damaged `labels.csv` concerns every cell and stops the import. A damaged annotation or photograph
+concerns one cell: it is left out and counted.
 """
 
 import csv
@@ -106,8 +106,9 @@ def read_white_cells(source: Path) -> tuple[list[WhiteCell], LeftOut]:
     categories = _read_labels(source / LABELS)
     left_out, cells = LeftOut(), []
     by_number = _by_number(photographs(source))
-    for number in categories.keys() - by_number.keys():
-        left_out["category without a photograph"].append(f"BloodImage_{number:05d}.jpg")
+    for number, category in categories.items():
+        if category and number not in by_number:
+            left_out["category without a photograph"].append(f"BloodImage_{number:05d}.jpg")
     for number, image in by_number.items():
         category = categories.get(number, "")
         found = _unusable(category) or _white_box(source / ANNOTATIONS / f"{image.stem}.xml")

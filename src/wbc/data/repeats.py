@@ -39,7 +39,7 @@ HIGH_PASS = 1.5
 BAND_PASS = (0.7, 2.0)
 """Standard deviations of the confirmation's two blurs, in fine pixels."""
 MIN_OVERLAP = 0.08
-"""Least common part of two frames. Less cannot hold a whole white cell, whose box takes 12 % in BCCD (median)."""
+"""Least common part of two frames. Less holds no whole white cell: in BCCD its box takes 12 % (median)."""
 SCREENING = 13.0
 """Least correlation times sqrt(pixels of the overlap) that is looked at closely."""
 THRESHOLD = 0.7

@@ -61,7 +61,9 @@ def fit(
     observer.phase_ended("train", **reporting.figures())
 
 
-def predict(model: keras.Model, part: Part, batch_size: int, prepare: Prepare, observer: Observer) -> np.ndarray:
+def predict(
+    model: keras.Model, part: Part, batch_size: int, prepare: Prepare, observer: Observer
+) -> np.ndarray:
     """Outputs of the model for every image of a part, in file order.
 
     Returns:

@@ -1,0 +1,85 @@
+import itertools
+
+import keras
+import numpy as np
+import pytest
+
+from wbc.specification import OptimizerSpecification
+from wbc.training.batches import OrderedBatches, epoch_order, training_batches
+from wbc.training.head import build_head
+from wbc.training.optimizers import build_optimizer
+from wbc.training.reporting import ReportingCallback, TrainingDivergedError
+
+
+class Notes:
+    """An observer that remembers."""
+
+    def __init__(self):
+        self.said = []
+
+    def __getattr__(self, name):
+        return lambda *values, **more: self.said.append((name, *values))
+
+
+def as_is(batch):
+    return batch
+
+
+def test_an_epoch_shows_every_image_once_in_an_order_of_seed_and_epoch():
+    inputs = np.arange(10)[:, None]
+    batches = list(itertools.islice(training_batches(inputs, inputs, 4, 5, as_is), 6))
+    assert [len(x) for x, _ in batches] == [4, 4, 2, 4, 4, 2]
+    first, second = (np.concatenate([x for x, _ in part]).ravel() for part in (batches[:3], batches[3:]))
+    assert sorted(first) == sorted(second) == list(range(10))
+    assert list(first) == list(epoch_order(10, 5, 0)) != list(second)
+
+
+def test_training_that_starts_again_sees_what_it_would_have_seen():
+    inputs = np.arange(7)[:, None]
+    whole = [x.tolist() for x, _ in itertools.islice(training_batches(inputs, inputs, 3, 0, as_is), 9)]
+    later = itertools.islice(training_batches(inputs, inputs, 3, 0, as_is, first_epoch=2), 3)
+    assert [x.tolist() for x, _ in later] == whole[6:]
+
+
+def test_ordered_batches_keep_the_order_of_files():
+    inputs = np.arange(5)[:, None]
+    batches = OrderedBatches(inputs, inputs, 2, as_is)
+    assert len(batches) == 3
+    assert np.concatenate([batches[index][0] for index in range(3)]).ravel().tolist() == [0, 1, 2, 3, 4]
+    assert len(batches.first()) == 1
+
+
+def test_the_rate_falls_as_the_thesis_let_it():
+    optimizer = build_optimizer(OptimizerSpecification())
+    variable = keras.Variable(np.zeros(1))
+    optimizer.build([variable])
+    for step in range(3):
+        assert float(optimizer.learning_rate) == pytest.approx(1e-5 / (1 + 1e-3 * step))
+        optimizer.apply_gradients([(keras.ops.ones(1), variable)])
+
+
+def test_the_head_is_the_one_of_the_thesis():
+    head = build_head((2, 2, 8), 4)
+    assert [type(layer).__name__ for layer in head.layers] == ["Flatten", "Dense", "Dropout", "Dense"]
+    assert head.count_params() == (32 * 256 + 256) + (256 * 4 + 4)
+
+
+def test_the_first_step_ends_when_the_second_begins_and_validation_is_counted_apart():
+    times = iter([0.0, 0.0, 0.1, 5.0, 10.0, 12.5, 12.6])
+    notes = Notes()
+    reporting = ReportingCallback(notes, images=20, batch_size=16, epochs=1, clock=lambda: next(times))
+    reporting.on_train_batch_begin(0)
+    assert notes.said == []
+    reporting.on_train_batch_begin(1)
+    assert notes.said == [("phase_ended", "compile"), ("phase_started", "train"), ("heartbeat", 1, 2)]
+    reporting.on_test_begin()
+    reporting.on_test_end()
+    reporting.on_epoch_end(0, {"loss": 1.0, "val_loss": 2.0})
+    assert notes.said[-1] == ("epoch_ended", 1, {"loss": 1.0, "validation_loss": 2.0}, 2.5)
+    assert reporting.figures() == {"images": 4, "steps": 1, "validation_s": 2.5}
+
+
+def test_a_loss_that_is_no_number_ends_training():
+    reporting = ReportingCallback(Notes(), images=1, batch_size=1, epochs=1)
+    with pytest.raises(TrainingDivergedError, match="nan after epoch 3"):
+        reporting.on_epoch_end(2, {"loss": float("nan")})
