@@ -7,6 +7,9 @@ from bench.commands.options import DEFAULT_RESULTS, DataOption, ResultsOption, S
 TEXTS = ("network", "weights", "mode", "variant", "seeds", "status", "reason")
 """Headings of columns that hold words."""
 
+LONG = ("variant", "reason")
+"""Headings of columns that may take several lines."""
+
 LEFT_OUT = {"cost": ("weights", "fit CPU s")}
 """Columns for which 80 characters have no room; the files have them."""
 
@@ -50,9 +53,17 @@ def print_tables(console, results, cell_ids: Sequence[str]) -> None:
                 padding=(0, 1, 0, 0),
             )
             kept = [number for number, heading in enumerate(headings) if heading not in left_out]
-            for heading in (headings[number] for number in kept):
-                justify = "left" if heading in TEXTS else "right"
-                printed.add_column(Text(_short(heading)), justify=justify, overflow="fold")
+            for number in kept:
+                heading = _short(headings[number]) if group == "classes" else headings[number]
+                # A number is never broken; a heading only between its words.
+                words = [*heading.split(), *(row[number] for row in rows)]
+                flexible = headings[number] in LONG
+                printed.add_column(
+                    Text(heading),
+                    justify="left" if headings[number] in TEXTS else "right",
+                    min_width=None if flexible else max(map(len, words)),
+                    overflow="fold",
+                )
             for row in rows:
                 printed.add_row(*(Text(row[number]) for number in kept))
             console.print(printed)
@@ -61,4 +72,4 @@ def print_tables(console, results, cell_ids: Sequence[str]) -> None:
 def _short(heading: str) -> str:
     """Long class names would squeeze the other columns; their beginnings tell them apart."""
     name = heading.removesuffix(" %")
-    return f"{name[:5]}. %" if name != heading and len(name) > 10 else heading
+    return f"{name[:5]}. %" if name != heading and len(name) > 6 else heading

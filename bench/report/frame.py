@@ -10,8 +10,8 @@ from bench.journal.results import SuiteResults
 CONFIGURATION = ["network", "weights", "mode", "epochs", "variant"]
 """Columns that together name what is compared; rows that agree in them are repeats."""
 
-REPEAT_KEYS = ("seed", "split_seed", "data_seed")
-"""Settings that only repeat a configuration."""
+REPEAT_KEYS = {"seed": "seed", "split_seed": "split", "data_seed": "data"}
+"""Settings that only repeat a configuration, and how a table calls them."""
 
 
 def latest_record(results: SuiteResults, cell_id: str) -> dict[str, Any] | None:
@@ -31,9 +31,8 @@ def cells_frame(results: SuiteResults, cell_ids: Iterable[str]) -> pd.DataFrame:
     """
     records = {cell_id: latest_record(results, cell_id) for cell_id in cell_ids}
     flat = {cell_id: _flat(record["cell"]["settings"]) for cell_id, record in records.items() if record}
-    differing = _differing(list(flat.values()))
-    repeated = [key for key in differing if key.rpartition(".")[2] in REPEAT_KEYS]
-    varying = [key for key in differing if key not in repeated and not _has_column(key)]
+    repeated = [key for key in _differing(list(flat.values())) if _is_repeat(key)]
+    varying = _varying(list(flat.values()))
     rows = []
     for cell_id, record in records.items():
         if record is None:
@@ -42,7 +41,7 @@ def cells_frame(results: SuiteResults, cell_ids: Iterable[str]) -> pd.DataFrame:
         settings = flat[cell_id]
         variant = ", ".join(f"{key} {settings[key]}" for key in varying if key in settings)
         seeds = ", ".join(
-            f"{key.removeprefix('data.')} {settings[key]}" for key in repeated if key in settings
+            f"{REPEAT_KEYS[key.rpartition('.')[2]]} {settings[key]}" for key in repeated if key in settings
         )
         rows.append({**_row(cell_id, record), "variant": variant, "seeds": seeds})
     return pd.DataFrame(rows)
@@ -114,7 +113,19 @@ def _differing(settings: list[dict[str, Any]]) -> list[str]:
     return [key for key in keys if len({str(one.get(key)) for one in settings}) > 1]
 
 
-def _has_column(key: str) -> bool:
-    """Whether a setting shows in a column of its own, or follows from one that does."""
-    shown = ("network", "mode", "epochs", "weights.name", "weights.sha256", "data.digest", "data.image_size")
-    return key in shown or key.startswith("options.")
+def _varying(settings: list[dict[str, Any]]) -> list[str]:
+    """Keys that tell cells apart which the columns show as the same configuration."""
+    alike: dict[tuple, list[dict[str, Any]]] = {}
+    for one in settings:
+        shown = (one["network"], one["mode"], one["epochs"], one["weights.name"])
+        alike.setdefault(
+            (*shown, *(value for key, value in one.items() if key.startswith("options."))), []
+        ).append(one)
+    keys = dict.fromkeys(key for group in alike.values() for key in _differing(group))
+    # The digest follows from what made the data set, and the data set's size is the network's.
+    implied = ("data.digest", "data.image_size")
+    return [key for key in keys if key not in implied and not _is_repeat(key)]
+
+
+def _is_repeat(key: str) -> bool:
+    return key.rpartition(".")[2] in REPEAT_KEYS

@@ -12,13 +12,13 @@ from wbc.data.repeats import Repeat, find_repeats, group_fields, overlap_correla
 def smear(seed: int, height: int, width: int) -> np.ndarray:
     """A grey landscape with details of several sizes and a few dark discs."""
     rng = np.random.default_rng(seed)
-    layers = [
-        gaussian_filter(rng.standard_normal((height, width)), size) * size * 12 for size in (2, 4, 9)
-    ]
+    layers = [gaussian_filter(rng.standard_normal((height, width)), size) * size * 12 for size in (2, 4, 9)]
     image = 170 + sum(layers)
     y, x = np.mgrid[:height, :width]
     for _ in range(height * width // 8000):
-        inside = (y - rng.uniform(0, height)) ** 2 + (x - rng.uniform(0, width)) ** 2 < rng.uniform(8, 25) ** 2
+        inside = (y - rng.uniform(0, height)) ** 2 + (x - rng.uniform(0, width)) ** 2 < rng.uniform(
+            8, 25
+        ) ** 2
         image[inside] -= 40
     return image.astype(np.float32)
 
@@ -84,7 +84,9 @@ def test_the_order_of_uint8_and_float_and_of_blocks_is_of_no_account(monkeypatch
     images = [window(field, 10 * k, 20 * k) for k in range(3)] + [smear(s, 240, 320) for s in range(30, 36)]
     expected = find_repeats(images)
     assert pairs(expected) == {(0, 1), (0, 2), (1, 2)}
-    assert pairs(find_repeats([np.clip(image, 0, 255).astype(np.uint8) for image in images])) == pairs(expected)
+    assert pairs(find_repeats([np.clip(image, 0, 255).astype(np.uint8) for image in images])) == pairs(
+        expected
+    )
     monkeypatch.setattr(repeats, "_BLOCK", 4)
     monkeypatch.setattr(repeats, "_BATCH", 3)
     assert find_repeats(images) == expected
