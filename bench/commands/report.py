@@ -4,14 +4,8 @@ from collections.abc import Sequence
 
 from bench.commands.options import DEFAULT_RESULTS, DataOption, ResultsOption, SuiteArgument, WeightsOption
 
-TEXTS = ("network", "weights", "mode", "variant", "seeds", "status", "reason")
-"""Headings of columns that hold words."""
-
-LONG = ("variant", "reason")
-"""Headings of columns that may take several lines."""
-
-LEFT_OUT = {"cost": ("weights", "fit CPU s")}
-"""Columns for which 80 characters have no room; the files have them."""
+LONGEST = 40
+"""Text that is longer takes several lines."""
 
 
 def report(
@@ -33,43 +27,63 @@ def report(
 
 def print_tables(console, results, cell_ids: Sequence[str]) -> None:
     """Write the tables of a suite beside its records, and print them."""
-    from rich.box import SIMPLE_HEAD
-    from rich.table import Table as Printed
-    from rich.text import Text
-
     from bench.report.tables import make_tables, write_tables
 
     tables = make_tables(results, cell_ids)
     write_tables(tables, results)
     for table in tables:
-        for group, what in (("learning", ""), ("classes", ", each class"), ("cost", ", cost")):
-            headings, rows = table.written(group)
-            left_out = LEFT_OUT.get(group, ())
-            printed = Printed(
-                title=Text(table.title + what),
-                title_justify="left",
-                header_style="bold",
-                box=SIMPLE_HEAD,
-                padding=(0, 1, 0, 0),
+        print_table(console, table)
+
+
+def print_table(console, table) -> None:
+    """Print a table; where it is wider than the terminal, in pieces that each begin with the rows' names."""
+    from rich.box import SIMPLE_HEAD
+    from rich.table import Table as Printed
+    from rich.text import Text
+
+    from bench.report.tables import NAMES
+
+    headings, rows = table.written()
+    names = [number for number, heading in enumerate(headings) if heading in NAMES]
+    others = [number for number in range(len(headings)) if number not in names]
+    # A number is never broken, and a heading only between its words.
+    shown = [_short(heading) for heading in headings]
+    widths = [
+        min(LONGEST, max(map(len, (*shown[number].split(), *(row[number] for row in rows)))))
+        for number in range(len(headings))
+    ]
+    room = console.width - sum(widths[number] + 2 for number in names)
+    for count, piece in enumerate(_pieces(others, widths, room)):
+        printed = Printed(box=SIMPLE_HEAD, padding=(0, 1, 0, 0), header_style="bold", title_justify="left")
+        if count == 0:
+            printed.title = Text(table.title)
+        for number in (*names, *piece):
+            numeric = any(row[number][:1].isdigit() for row in rows)
+            printed.add_column(
+                Text(shown[number]),
+                justify="right" if numeric else "left",
+                min_width=widths[number],
+                overflow="fold",
             )
-            kept = [number for number, heading in enumerate(headings) if heading not in left_out]
-            for number in kept:
-                heading = _short(headings[number]) if group == "classes" else headings[number]
-                # A number is never broken; a heading only between its words.
-                words = [*heading.split(), *(row[number] for row in rows)]
-                flexible = headings[number] in LONG
-                printed.add_column(
-                    Text(heading),
-                    justify="left" if headings[number] in TEXTS else "right",
-                    min_width=None if flexible else max(map(len, words)),
-                    overflow="fold",
-                )
-            for row in rows:
-                printed.add_row(*(Text(row[number]) for number in kept))
-            console.print(printed)
+        for row in rows:
+            printed.add_row(*(Text(row[number]) for number in (*names, *piece)))
+        console.print(printed)
+
+
+def _pieces(columns: list[int], widths: list[int], room: int) -> list[list[int]]:
+    """Columns in pieces that fit the room; at least one a piece."""
+    pieces: list[list[int]] = [[]]
+    left = room
+    for number in columns:
+        if pieces[-1] and widths[number] + 2 > left:
+            pieces.append([])
+            left = room
+        pieces[-1].append(number)
+        left -= widths[number] + 2
+    return pieces
 
 
 def _short(heading: str) -> str:
     """Long class names would squeeze the other columns; their beginnings tell them apart."""
     name = heading.removesuffix(" %")
-    return f"{name[:5]}. %" if name != heading and len(name) > 6 else heading
+    return f"{name[:4]}. %" if name != heading and len(name) > 8 else heading

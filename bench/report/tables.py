@@ -32,7 +32,7 @@ def _number(pattern: str, scale: float = 1.0):
     return write
 
 
-_NAMES = {
+NAMES = {
     "network": Column("network", _text),
     "weights": Column("weights", _text),
     "mode": Column("mode", _text),
@@ -40,29 +40,27 @@ _NAMES = {
     "variant": Column("variant", _text),
     "seeds": Column("seeds", _text),
     "repeats": Column("repeats", _number("{:.0f}")),
+}
+"""Columns that say which row it is."""
+
+_BEFORE_CLASSES = {
     "failed": Column("failed", _number("{:.0f}")),
+    "status": Column("status", _text),
+    "reason": Column("reason", _text),
+    "test_accuracy": Column("accuracy %", _number("{:.1f}", 100)),
+    "balanced_accuracy": Column("balanced %", _number("{:.1f}", 100)),
+    "accuracy_low": Column("lowest %", _number("{:.1f}", 100)),
+    "accuracy_high": Column("highest %", _number("{:.1f}", 100)),
+    "test_loss": Column("loss", _number("{:.3f}")),
 }
-GROUPS = {
-    "learning": {
-        "test_accuracy": Column("accuracy %", _number("{:.1f}", 100)),
-        "balanced_accuracy": Column("balanced %", _number("{:.1f}", 100)),
-        "accuracy_low": Column("lowest %", _number("{:.1f}", 100)),
-        "accuracy_high": Column("highest %", _number("{:.1f}", 100)),
-        "test_loss": Column("loss", _number("{:.3f}")),
-        "status": Column("status", _text),
-        "reason": Column("reason", _text),
-    },
-    "classes": {},
-    "cost": {
-        "fit_s": Column("fit s", _number("{:.1f}")),
-        "fit_cpu_s": Column("fit CPU s", _number("{:.1f}")),
-        "result_s": Column("result s", _number("{:.1f}")),
-        "train_images_per_s": Column("images/s", _number("{:.0f}")),
-        "feature_images_per_s": Column("features/s", _number("{:.0f}")),
-        "parameters": Column("parameters", _number("{:.2f} M", 1e-6)),
-    },
+_AFTER_CLASSES = {
+    "fit_s": Column("fit s", _number("{:.1f}")),
+    "fit_cpu_s": Column("fit CPU s", _number("{:.1f}")),
+    "result_s": Column("result s", _number("{:.1f}")),
+    "train_images_per_s": Column("images/s", _number("{:.0f}")),
+    "feature_images_per_s": Column("features/s", _number("{:.0f}")),
+    "parameters": Column("parameters", _number("{:.2f} M", 1e-6)),
 }
-"""What a table tells: how well was learnt, each class by itself, what it cost; too wide side by side."""
 
 
 @dataclass(frozen=True)
@@ -73,19 +71,11 @@ class Table:
     file: str
     frame: pd.DataFrame
 
-    def written(self, *groups: str) -> tuple[list[str], list[list[str]]]:
-        """Headings and rows as text; columns that say nothing are left out.
-
-        Args:
-            groups: Names of `GROUPS`.
-        """
-        columns = dict(_NAMES)
-        for group in groups:
-            columns |= GROUPS[group]
-            if group == "classes":
-                columns |= self._class_columns()
+    def written(self) -> tuple[list[str], list[list[str]]]:
+        """Headings and rows as text; columns that say nothing are left out."""
+        columns = NAMES | _BEFORE_CLASSES | self._class_columns() | _AFTER_CLASSES
         if "status" in self.frame and set(self.frame["status"]) == {"done"}:
-            columns.pop("status", None)
+            del columns["status"]
         written = {
             column.heading: [column.write(value) for value in self.frame[name]]
             for name, column in columns.items()
@@ -106,7 +96,7 @@ class Table:
         def line(cells: Iterable[str]) -> str:
             return "| " + " | ".join(" ".join(cell.split()).replace("|", "\\|") for cell in cells) + " |"
 
-        headings, rows = self.written(*GROUPS)
+        headings, rows = self.written()
         lines = [f"### {self.title}", "", line(headings), line("---" for _ in headings), *map(line, rows)]
         return "\n".join(lines) + "\n"
 
