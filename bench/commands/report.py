@@ -46,13 +46,13 @@ def print_table(console, table) -> None:
     headings, rows = table.written()
     names = [number for number, heading in enumerate(headings) if heading in NAMES]
     others = [number for number in range(len(headings)) if number not in names]
-    # A number is never broken, and a heading only between its words.
+    # Neither numbers nor headings are broken, only long text.
     shown = [_short(heading) for heading in headings]
     widths = [
-        min(LONGEST, max(map(len, (*shown[number].split(), *(row[number] for row in rows)))))
+        min(LONGEST, max(map(len, (shown[number], *(row[number] for row in rows)))))
         for number in range(len(headings))
     ]
-    room = console.width - sum(widths[number] + 2 for number in names)
+    room = console.width - sum(widths[number] + 2 for number in names) - 2
     for count, piece in enumerate(_pieces(others, widths, room)):
         printed = Printed(box=SIMPLE_HEAD, padding=(0, 1, 0, 0), header_style="bold", title_justify="left")
         if count == 0:
