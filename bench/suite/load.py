@@ -74,7 +74,7 @@ def _explain(error: ValidationError, source: Source) -> InputError:
     if kind == "extra_forbidden":
         known = _known_keys(keys[:-1])
         what = "there is no such key"
-        way_out = did_you_mean(str(keys[-1]), known).capitalize() or f"Known here: {', '.join(known)}."
+        way_out = _sentence(did_you_mean(str(keys[-1]), known)) or f"Known here: {', '.join(known)}."
     elif kind == "missing":
         what, way_out = "is missing", ""
         if keys == ["matrix"]:
@@ -84,7 +84,7 @@ def _explain(error: ValidationError, source: Source) -> InputError:
     elif kind == "literal_error":
         allowed = context["expected"].replace(" or ", ", ").replace("'", "").split(", ")
         what = f"{given!r} is not one of {', '.join(allowed)}"
-        way_out = did_you_mean(str(given), allowed).capitalize()
+        way_out = _sentence(did_you_mean(str(given), allowed))
     elif kind == "list_type" and keys == ["matrix"]:
         what, way_out = "must be a list of blocks", "Write [[matrix]] with two brackets."
     else:
@@ -97,6 +97,10 @@ def _explain(error: ValidationError, source: Source) -> InputError:
     if keys and isinstance(keys[-1], int) and len(keys) > 2:
         keys = keys[:-1]
     return source.error(keys, what, way_out)
+
+
+def _sentence(text: str) -> str:
+    return text[:1].upper() + text[1:]
 
 
 def _known_keys(keys: Sequence[str | int]) -> list[str]:

@@ -81,7 +81,9 @@ def sheet_of_manifest(
             with Image.open(folder / entry.file) as image:
                 images.append(np.asarray(image.convert("RGB")))
         except (FileNotFoundError, UnidentifiedImageError) as error:
-            raise InputError(f"{folder / entry.file} cannot be shown: {error}", "Prepare the data anew.") from error
+            raise InputError(
+                f"{folder / entry.file} cannot be shown: {error}", "Prepare the data anew."
+            ) from error
     if not any(rows.values()):
         raise InputError(f"the part {part!r} of {folder} has no image", "Choose another part.")
     return contact_sheet(rows, tile)

@@ -128,7 +128,8 @@ def _check_layout(root: Path) -> list[str]:
     """The class names of a split folder, or the reason why it is none."""
     if not root.is_dir():
         raise InputError(
-            f"there is no folder {root}", "It should hold train/, validation/ and test/, in each a folder a class."
+            f"there is no folder {root}",
+            "It should hold train/, validation/ and test/, in each a folder a class.",
         )
     folders = class_folders(root)
     missing = [part for part in PARTS if part not in folders]

@@ -92,8 +92,8 @@ def draw_cell(class_name: str, image_size: int, rng: "np.random.Generator") -> "
 def generate(destination: Path, settings: SyntheticSettings) -> Manifest:
     """Draw a data set: `destination/<part>/<CLASS>/<index>.png`.
 
-    Every image has a seed of its own, made of the data seed, its part, class and index. The same settings give the
-    same bytes, more images leave the earlier ones as they are, and no part depends on another.
+    Every image has a seed of its own, made of the data seed, its part, class and index. The same settings
+    give the same bytes, more images leave the earlier ones as they are, and no part depends on another.
 
     Args:
         destination: Folder to write into; made if need be.

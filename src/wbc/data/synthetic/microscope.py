@@ -80,7 +80,10 @@ class Microscope:
             for dye, amount in field.dyes.items():
                 density = density + self.absorption[dye][channel] * amount
             image = gaussian_filter(
-                self.light[channel] * lamp * np.exp(-density), self.blur / field.pixel, mode="nearest", truncate=3
+                self.light[channel] * lamp * np.exp(-density),
+                self.blur / field.pixel,
+                mode="nearest",
+                truncate=3,
             )
             channels.append(image.reshape(image_size, factor, image_size, factor).mean(axis=(1, 3)))
         pixels = np.stack(channels, axis=-1) + self.noise * rng.standard_normal((image_size, image_size, 3))

@@ -28,7 +28,7 @@ class Nucleus:
     wobble_height: float
 
     def distance(self, x: np.ndarray, y: np.ndarray) -> np.ndarray:
-        """Signed distance of a lattice of pixels to the edge; x and y have the shapes (width,) and (height,)."""
+        """Signed distance of a lattice of pixels to the edge; x has the shape (width,), y (height,)."""
         shift_x, shift_y = (self.wobble_height * noise.on(x, y) for noise in self.wobble)
         return self.body.distance(x[None, :] + shift_x, y[:, None] + shift_y)
 
@@ -39,7 +39,9 @@ class Nucleus:
         # The body is thinner towards its edge, where the membrane in turn stains darker.
         thickness = 0.86 + 0.14 * np.clip(-distance / 1.2, 0.0, 1.0)
         membrane = 0.14 * np.exp(-(((distance + 0.25) / 0.22) ** 2))
-        return self.density * coverage(distance, softness) * np.clip(texture * thickness + membrane, 0.1, None)
+        return (
+            self.density * coverage(distance, softness) * np.clip(texture * thickness + membrane, 0.1, None)
+        )
 
 
 def _turned(points: np.ndarray, rng: np.random.Generator) -> np.ndarray:
@@ -77,7 +79,9 @@ def lobed(rng: np.random.Generator, cell_radius: float, lobes: int, lobe_size: f
     start_radii = np.concatenate([radii, np.full(lobes - 1, waist)])
     end_radii = np.concatenate([radii * rng.uniform(0.8, 1.1, lobes), np.full(lobes - 1, waist)])
     turned = _turned(np.stack([starts, ends]), rng) * cell_radius
-    return Strand(turned[0], turned[1], start_radii * cell_radius, end_radii * cell_radius, 0.07 * cell_radius)
+    return Strand(
+        turned[0], turned[1], start_radii * cell_radius, end_radii * cell_radius, 0.07 * cell_radius
+    )
 
 
 def bent(rng: np.random.Generator, cell_radius: float, bend: float, thickness: float, reach: float) -> Strand:

@@ -13,7 +13,7 @@ DYES = {
     "azure": (0.62, 0.42, 0.08),
     "violet": (0.80, 1.34, 0.26),
 }
-"""Dye -> optical density of its typical amount in red, green and blue light, by eye from Wright-stained smears."""
+"""Dye -> optical density of its typical amount in red, green and blue light, by eye from Wright's stain."""
 
 
 class Field:
@@ -102,7 +102,9 @@ def red_cells(rng: np.random.Generator, width: float, keep_clear: complex, clear
     return cells
 
 
-def draw_platelets(rng: np.random.Generator, field: Field, width: float, keep_clear: complex, clearance: float):
+def draw_platelets(
+    rng: np.random.Generator, field: Field, width: float, keep_clear: complex, clearance: float
+):
     """Draw none to three platelets: small, violet, grainy."""
     for _ in range(rng.choice(4, p=[0.5, 0.28, 0.15, 0.07])):
         centre = complex(*rng.uniform(-width / 2, width / 2, 2))

@@ -1,8 +1,9 @@
 """White blood cells: what a cell of each kind is made of, and how widely its kind varies.
 
-The kinds overlap on purpose, as they do under the microscope: eosinophils whose granules are faint, neutrophils
-with two lobes or a band, monocytes with a nearly round nucleus, large reactive lymphocytes. No single cue (size,
-colour, number of lobes) tells them apart; the form of the nucleus, its chromatin and the cytoplasm together do.
+The kinds overlap on purpose, as they do under the microscope: eosinophils whose granules are faint,
+neutrophils with two lobes or a band, monocytes with a nearly round nucleus, large reactive lymphocytes. No
+single cue (size, colour, number of lobes) tells them apart; the form of the nucleus, its chromatin and the
+cytoplasm together do.
 """
 
 from dataclasses import dataclass
@@ -81,7 +82,9 @@ def _specks(
     return Specks(kept, rng.uniform(*radii, len(kept)), rng.uniform(*strengths, len(kept)))
 
 
-def _nucleus(rng: np.random.Generator, body: Strand, density: float, clumping: float, wobble: float) -> Nucleus:
+def _nucleus(
+    rng: np.random.Generator, body: Strand, density: float, clumping: float, wobble: float
+) -> Nucleus:
     chromatin = (Noise.draw(rng, rng.uniform(0.6, 0.85)), Noise.draw(rng, 0.32))
     wobbles = (Noise.draw(rng, 1.3), Noise.draw(rng, 1.3))
     return Nucleus(body, density, clumping, chromatin, wobbles, wobble)
@@ -172,7 +175,9 @@ def monocyte(rng: np.random.Generator) -> WhiteCell:
     if form == "round":
         body = nuclei.rounded(rng, radius, rng.uniform(0.60, 0.74), rng.uniform(0.4, 1.0))
     elif form == "kidney":
-        body = nuclei.bent(rng, radius, rng.uniform(1.7, 2.9), rng.uniform(0.36, 0.46), rng.uniform(0.75, 1.15))
+        body = nuclei.bent(
+            rng, radius, rng.uniform(1.7, 2.9), rng.uniform(0.36, 0.46), rng.uniform(0.75, 1.15)
+        )
     else:
         body = nuclei.bent(rng, radius, rng.uniform(2.9, 4.3), rng.uniform(0.27, 0.36), rng.uniform(1.3, 1.8))
     granules = _specks(rng, int(rng.integers(0, 130)), (0.10, 0.2), (0.05, 0.22), outline, body, 0.1)
