@@ -52,8 +52,10 @@ def repeats_frame(cells: pd.DataFrame) -> pd.DataFrame:
 
     `accuracy_low` and `accuracy_high` are the lowest and highest balanced accuracy among the repeats.
     """
+    if "network" not in cells:  # nothing ran yet
+        return pd.DataFrame(columns=[*CONFIGURATION, "repeats", "failed"])
     rows = []
-    known = cells[cells["status"] != "not run"] if "network" in cells else cells.iloc[:0]
+    known = cells[cells["status"] != "not run"]
     for names, group in known.groupby(CONFIGURATION, sort=False, dropna=False):
         done = group[group["status"] == "done"]
         numbers = done.select_dtypes("number").drop(columns=["epochs"], errors="ignore")

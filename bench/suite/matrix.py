@@ -63,16 +63,21 @@ class Combination:
     seed: int
 
 
-def expand(suite: SuiteFile, file: Source) -> list[Combination]:
+def expand(suite: SuiteFile, file: Source, folder_given: bool = False) -> list[Combination]:
     """All combinations, in the order of the file.
 
+    Args:
+        suite: The suite.
+        file: Where it was read from.
+        folder_given: The caller names a folder of images, as `path` of `[data]` would.
+
     Raises:
-        InputError: A data key has no meaning for the source of the images.
+        InputError: A data key, or the folder, has no meaning for the source of the images.
     """
     combinations = []
     used: set[str] = set()
     for number, block in enumerate(suite.matrix):
-        axes = _axes(suite, block)
+        axes = _axes(suite, block, folder_given)
         for values in itertools.product(*axes.values()):
             point = dict(zip(axes, values, strict=True))
             source = point.pop("source")
@@ -83,12 +88,18 @@ def expand(suite: SuiteFile, file: Source) -> list[Combination]:
             for seed in suite.suite.seeds:
                 combinations.append(Combination(number, source, data, point, backbone, seed))
     _check_data_keys(suite, file, used)
+    if {one.source for one in combinations} == {"synthetic"} and (suite.data.path or folder_given):
+        raise file.error(
+            ("data", "source"),
+            'source = "synthetic" draws its images, but a folder of images is named too',
+            "Take the source out to use the folder, or name no folder.",
+        )
     return combinations
 
 
-def _axes(suite: SuiteFile, block: BaseModel) -> dict[str, list]:
+def _axes(suite: SuiteFile, block: BaseModel, folder_given: bool) -> dict[str, list]:
     """Every axis of a block with its values; the block goes before the suite, the suite before defaults."""
-    default_source = "folder" if suite.data.path else "synthetic"
+    default_source = "folder" if suite.data.path or folder_given else "synthetic"
     axes: dict[str, list] = {"source": [default_source], **{key: [value] for key, value in DEFAULTS.items()}}
     for table in (suite.data, suite.training, block):
         for key in (*DATA_KEYS, *TRAINING_KEYS):

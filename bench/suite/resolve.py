@@ -66,7 +66,7 @@ def resolve_suite(
         InputError: Anything in the suite, the data or the weights is wrong.
     """
     suite, file = load_suite(path)
-    combinations = expand(suite, file)
+    combinations = expand(suite, file, folder_given=data is not None)
     datasets = DataSets(cache, data or _optional_path(suite.data.path))
     weights_folder = weights or _optional_path(suite.weights.path)
     if weights_folder is None and DEFAULT_WEIGHTS.is_dir():

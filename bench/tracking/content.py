@@ -1,6 +1,9 @@
 """What a record looks like in MLflow: pure functions, no MLflow."""
 
+import hashlib
 import math
+from collections import Counter
+from collections.abc import Iterable
 from datetime import datetime
 from typing import Any
 
@@ -82,7 +85,8 @@ def points_of(record: dict[str, Any], events: list[dict[str, Any]]) -> list[Poin
         final |= {f"time/{name}_{clock}": phase[clock] for clock in ("wall_s", "cpu_s")}
     final |= {f"throughput/{name}": value for name, value in record["throughput"].items()}
     points += [(name, value, end, 0) for name, value in final.items() if value is not None]
-    return [(_key(key), value, time, step) for key, value, time, step in points if math.isfinite(value)]
+    keys = _keys({name for name, *_ in points})
+    return [(keys[name], value, time, step) for name, value, time, step in points if math.isfinite(value)]
 
 
 def span_of(record: dict[str, Any], events: list[dict[str, Any]]) -> tuple[int, int]:
@@ -95,6 +99,19 @@ def _milliseconds(iso: str | None) -> int:
     return int(datetime.fromisoformat(iso).timestamp() * 1000) if iso else 0
 
 
-def _key(name: str) -> str:
-    """A metric's name in the characters that MLflow takes; class names may hold any."""
-    return "".join(char if char.isalnum() or char in "_-. /" else "_" for char in name)[:250]
+def _keys(names: Iterable[str]) -> dict[str, str]:
+    """Names in the characters that MLflow takes; class names may hold any.
+
+    Where that makes names alike, those that had to change end in a hash: two classes must not share a metric.
+    """
+    plain = {
+        name: "".join(char if char.isalnum() or char in "_-. /" else "_" for char in name)[:250]
+        for name in names
+    }
+    uses = Counter(plain.values())
+    return {
+        name: key
+        if uses[key] == 1 or key == name
+        else f"{key[:241]}-{hashlib.sha256(name.encode()).hexdigest()[:8]}"
+        for name, key in plain.items()
+    }

@@ -27,7 +27,8 @@ def apply_settings(results: Path, env_file: Path = ENV_FILE) -> str:
     for key, value in settings.items():
         os.environ.setdefault(key, value)
     given = os.environ.get("MLFLOW_TRACKING_URI", "")
-    if not given or given == settings.get("MLFLOW_TRACKING_URI", ""):
+    own_store = given.startswith(_SQLITE) and given == settings.get("MLFLOW_TRACKING_URI")
+    if not given or own_store:
         given = f"{_SQLITE}{(results / 'mlflow.db').resolve()}"
     elif given.startswith(_SQLITE):
         given = f"{_SQLITE}{Path(given.removeprefix(_SQLITE)).resolve()}"

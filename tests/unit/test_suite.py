@@ -54,6 +54,10 @@ def cells(folder: Path, text: str, runtime: Runtime = RUNTIME):
             ["line 2", "split_seed", 'source = "bccd"'],
         ),
         ('[data]\npath = "nowhere"\n[[matrix]]\nbackbone = "LeNet5"\n', ["nowhere"]),
+        (
+            '[data]\nsource = "synthetic"\npath = "x"\n[[matrix]]\nbackbone = "LeNet5"\n',
+            ["line 2", "folder of images is named too"],
+        ),
         ('[data]\nimage_size = 64\n[[matrix]]\nbackbone = "Xception"\n', ["line 4", "71 x 71"]),
         ('[[matrix]]\nbackbone = "LeNet5"\nweights = "gone.h5"\n', ["gone.h5"]),
     ],

@@ -1,67 +1,226 @@
+"""The drawn cells: reproducible, of any size, and neither trivial nor hopeless to tell apart."""
+
+import hashlib
+import os
+import subprocess
+import sys
+from dataclasses import asdict
+
 import numpy as np
 import pytest
-from sklearn.ensemble import RandomForestClassifier
+from PIL import Image
+from sklearn.linear_model import LogisticRegression
+from sklearn.model_selection import cross_val_predict
+from sklearn.pipeline import make_pipeline
+from sklearn.preprocessing import StandardScaler
 
-from wbc.data import CELL_CLASSES
-from wbc.data.contact_sheet import contact_sheet
+from wbc.data import CELL_CLASSES, PARTS
+from wbc.data.manifest import file_sha256
 from wbc.data.synthetic import SyntheticSettings, draw_cell, generate
+from wbc.data.synthetic.shapes import Noise, Outline, Strand, coverage, union
 from wbc.errors import InputError
 
-FEW = {"validation_images_per_class": 1, "test_images_per_class": 1, "image_size": 32}
+SMALL = SyntheticSettings(
+    train_images_per_class=3, validation_images_per_class=1, test_images_per_class=2, image_size=32
+)
 
 
-def test_the_same_settings_give_the_same_bytes_and_more_images_keep_the_first(tmp_path):
-    few = generate(tmp_path / "a", SyntheticSettings(train_images_per_class=2, **FEW))
-    same = generate(tmp_path / "b", SyntheticSettings(train_images_per_class=2, **FEW))
-    more = generate(tmp_path / "c", SyntheticSettings(train_images_per_class=3, **FEW))
-    other = generate(tmp_path / "d", SyntheticSettings(train_images_per_class=2, data_seed=1, **FEW))
-    assert few.digest == same.digest
-    assert set(few.images) < set(more.images)
-    assert not {image.sha256 for image in few.images} & {image.sha256 for image in other.images}
+def changed(**values) -> SyntheticSettings:
+    return SyntheticSettings(**{**asdict(SMALL), **values})
 
 
-def test_every_image_is_a_cell_of_its_own(tmp_path):
-    manifest = generate(tmp_path, SyntheticSettings(train_images_per_class=2, **FEW))
-    assert len({image.source for image in manifest.images}) == len(manifest.images) == 16
-    assert manifest.counts()["train"] == dict.fromkeys(CELL_CLASSES, 2)
+def files(folder) -> dict[str, str]:
+    return {path.relative_to(folder).as_posix(): file_sha256(path) for path in folder.rglob("*.png")}
 
 
-@pytest.mark.parametrize("size", [32, 65])
-def test_draws_any_size(size):
-    pixels = draw_cell("MONOCYTE", size, np.random.default_rng(0))
-    assert (pixels.shape, pixels.dtype) == ((size, size, 3), np.uint8)
+@pytest.fixture(scope="module")
+def small(tmp_path_factory):
+    folder = tmp_path_factory.mktemp("small")
+    return folder, generate(folder, SMALL)
+
+
+def test_the_defaults_are_those_of_the_thesis_in_size():
+    assert asdict(SyntheticSettings()) == {
+        "train_images_per_class": 60,
+        "validation_images_per_class": 15,
+        "test_images_per_class": 30,
+        "image_size": 224,
+        "data_seed": 0,
+    }
+
+
+def test_the_manifest_names_every_file_with_its_hash(small):
+    folder, manifest = small
+    assert {image.file: image.sha256 for image in manifest.images} == files(folder)
+    assert manifest.classes == CELL_CLASSES
+    expected = {"train": 3, "validation": 1, "test": 2}
+    assert manifest.counts() == {part: dict.fromkeys(CELL_CLASSES, expected[part]) for part in PARTS}
+    assert all(image.file.startswith(f"{image.part}/{image.class_name}/") for image in manifest.images)
+    assert manifest.settings == {"source": "synthetic", **asdict(SMALL)}
+
+
+def test_the_images_are_listed_in_the_order_of_their_names_part_by_part(small):
+    _, manifest = small
+    order = [(PARTS.index(image.part), image.file) for image in manifest.images]
+    assert order == sorted(order)
+
+
+def test_every_image_shows_another_cell(small):
+    _, manifest = small
+    assert len({image.source for image in manifest.images}) == len(manifest.images)
+    assert len({image.sha256 for image in manifest.images}) == len(manifest.images)
+
+
+def test_the_same_settings_give_the_same_bytes(small, tmp_path):
+    folder, manifest = small
+    again = generate(tmp_path, SMALL)
+    assert files(tmp_path) == files(folder)
+    assert again == manifest
+    assert again.digest == manifest.digest
+
+
+def test_another_seed_gives_other_bytes(small, tmp_path):
+    _, manifest = small
+    other = generate(tmp_path, changed(data_seed=1))
+    assert not {image.sha256 for image in manifest.images} & {image.sha256 for image in other.images}
+
+
+def test_more_images_leave_the_earlier_ones_and_the_other_parts_as_they_are(small, tmp_path):
+    folder, _ = small
+    generate(tmp_path, changed(train_images_per_class=5, validation_images_per_class=2))
+    before, after = files(folder), files(tmp_path)
+    assert before.items() < after.items()
+    assert len(after) == len(before) + (2 + 1) * len(CELL_CLASSES)
+
+
+@pytest.mark.parametrize("class_name", CELL_CLASSES)
+@pytest.mark.parametrize("size", [32, 33, 100, 160, 224, 301])
+def test_any_size_can_be_drawn(class_name, size):
+    pixels = draw_cell(class_name, size, np.random.default_rng(3))
+    assert pixels.shape == (size, size, 3)
+    assert pixels.dtype == np.uint8
     assert pixels.std() > 10
 
 
-def test_refuses_settings_that_make_no_sense():
-    for wrong in ({"image_size": 16}, {"train_images_per_class": 0}, {"data_seed": -1}):
-        with pytest.raises(InputError, match=next(iter(wrong))):
-            SyntheticSettings(**wrong)
-    with pytest.raises(InputError, match="did you mean MONOCYTE"):
-        draw_cell("MONOCYT", 32, np.random.default_rng(0))
+@pytest.mark.parametrize("class_name", CELL_CLASSES)
+def test_a_seed_shows_the_same_cell_at_every_size(class_name):
+    small = draw_cell(class_name, 56, np.random.default_rng(5)).astype(float)
+    large = draw_cell(class_name, 224, np.random.default_rng(5))
+    shrunk = np.asarray(Image.fromarray(large).resize((56, 56), Image.Resampling.BOX), float)
+    other = draw_cell(class_name, 56, np.random.default_rng(6)).astype(float)
+    assert np.abs(small - shrunk).mean() < 5
+    assert np.abs(small - other).mean() > 10
 
 
-def features(pixels: np.ndarray) -> np.ndarray:
-    """Colour means and deviations, and how much of the image is as dark as a nucleus."""
-    flat = pixels.reshape(len(pixels), -1, 3).astype(float)
-    return np.hstack([flat.mean(1), flat.std(1), (flat[..., 0] < 120).mean(1)[:, None]])
+def test_the_written_image_is_the_drawn_one(small):
+    folder, manifest = small
+    image = manifest.part("test")[-1]
+    assert image.file == "test/NEUTROPHIL/00001.png"
+    seed = np.random.SeedSequence([0, PARTS.index("test"), CELL_CLASSES.index("NEUTROPHIL"), 1])
+    drawn = draw_cell("NEUTROPHIL", 32, np.random.default_rng(seed))
+    assert np.array_equal(np.asarray(Image.open(folder / image.file)), drawn)
 
 
-def test_simple_cues_tell_something_but_not_all():
-    def part(seed, count):
-        rng = np.random.default_rng(seed)
-        pixels = [draw_cell(name, 48, rng) for name in CELL_CLASSES for _ in range(count)]
-        return features(np.stack(pixels)), np.repeat(CELL_CLASSES, count)
-
-    forest = RandomForestClassifier(100, random_state=0).fit(*part(1, 60))
-    accuracy = forest.score(*part(2, 30))
-    assert 0.4 < accuracy < 0.9, accuracy
+def simple_features(pixels: np.ndarray) -> list[float]:
+    """Means, deviations and the share of dark pixels: what can be told without seeing forms."""
+    red = pixels[..., 0]
+    return [*pixels.mean((0, 1)), *pixels.std((0, 1)), (red < 0.5 * np.median(red)).mean()]
 
 
-def test_a_contact_sheet_has_a_row_a_class():
-    sheet = contact_sheet(
-        {name: [draw_cell(name, 32, np.random.default_rng(0))] * 3 for name in ["MONOCYTE", "LYMPHOCYTE"]},
-        32,
+@pytest.fixture(scope="module")
+def measured():
+    per_class = 120
+    features = [
+        simple_features(draw_cell(name, 32, np.random.default_rng([label, index])))
+        for label, name in enumerate(CELL_CLASSES)
+        for index in range(per_class)
+    ]
+    return np.array(features), np.repeat(np.arange(len(CELL_CLASSES)), per_class)
+
+
+def accuracy(features: np.ndarray, labels: np.ndarray) -> float:
+    """Accuracy of a linear classifier, trained on 60 cells a class, on the 60 others."""
+    classifier = make_pipeline(StandardScaler(), LogisticRegression(max_iter=2000))
+    return (cross_val_predict(classifier, features, labels, cv=2) == labels).mean()
+
+
+def test_colours_and_sizes_help_and_do_not_suffice(measured):
+    features, labels = measured
+    assert 0.5 < accuracy(features, labels) < 0.85
+
+
+def test_no_single_cue_tells_the_classes_apart(measured):
+    features, labels = measured
+    for column in features.T:
+        assert accuracy(column[:, None], labels) < 0.6
+
+
+@pytest.mark.parametrize(
+    ("values", "named"),
+    [
+        ({"image_size": 31}, "image_size of the synthetic data is 31"),
+        ({"train_images_per_class": 0}, "train_images_per_class of the synthetic data is 0"),
+        ({"test_images_per_class": -3}, "test_images_per_class of the synthetic data is -3"),
+        ({"validation_images_per_class": 1.5}, "validation_images_per_class of the synthetic data is 1.5"),
+        ({"data_seed": -1}, "data_seed of the synthetic data is -1"),
+        ({"image_size": "big"}, "image_size of the synthetic data is 'big'"),
+        ({"train_images_per_class": True}, "train_images_per_class of the synthetic data is True"),
+    ],
+)
+def test_settings_that_cannot_be_are_named(values, named):
+    with pytest.raises(InputError, match=named) as caught:
+        SyntheticSettings(**values)
+    assert "or more" in caught.value.way_out
+
+
+def test_an_unknown_class_is_named_with_the_nearest_known_one():
+    with pytest.raises(InputError, match="NEUTROPHILE") as caught:
+        draw_cell("NEUTROPHILE", 64, np.random.default_rng(0))
+    assert caught.value.way_out == "did you mean NEUTROPHIL?"
+
+
+def test_too_small_an_image_is_refused():
+    with pytest.raises(InputError, match="image_size is 16"):
+        draw_cell("NEUTROPHIL", 16, np.random.default_rng(0))
+
+
+def test_coverage_falls_from_one_to_zero_across_the_edge():
+    values = coverage(np.array([-1.0, -0.1, 0.0, 0.1, 1.0]), 0.4)
+    assert values[0] == 1 and values[2] == 0.5 and values[4] == 0
+    assert np.all(np.diff(values) < 0)
+
+
+def test_union_of_distances_blends_only_near_the_joint():
+    first, second = np.array([1.0, 1.0, -2.0]), np.array([5.0, 1.0, 3.0])
+    assert union(first, second, 0.4).tolist() == [1.0, 0.9, -2.0]
+
+
+def test_the_distance_to_a_circle_is_exact():
+    circle = Outline(2.0, np.zeros(2, complex))
+    assert circle.distance(np.array([3.0, 0.0, 0.0]), np.array([4.0, 1.0, 0.0])) == pytest.approx([3, -1, -2])
+
+
+def test_the_distance_to_a_tapered_bar_follows_its_width():
+    bar = Strand(np.array([0j]), np.array([4 + 0j]), np.array([1.0]), np.array([2.0]), 0.1)
+    x, y = np.array([-3.0, 0.0, 2.0, 4.0, 7.0]), np.array([0.0, 3.0, 3.0, 3.0, 0.0])
+    assert bar.distance(x, y) == pytest.approx([2.0, 2.0, 1.5, 1.0, 1.0])
+
+
+def test_noise_has_unit_deviation_and_the_same_values_at_every_resolution():
+    noise = Noise.draw(np.random.default_rng(1), grain=0.5)
+    fine, coarse = np.arange(0, 20, 0.125), np.arange(0, 20, 0.5)
+    values = noise.on(fine, fine)
+    assert abs(values.mean()) < 0.1
+    assert values.std() == pytest.approx(1.0, abs=0.1)
+    assert noise.on(coarse, coarse) == pytest.approx(values[::4, ::4])
+
+
+def test_bytes_are_the_same_whatever_the_hash_seed_and_the_threads():
+    script = (
+        "import sys, numpy as np; from wbc.data.synthetic import draw_cell;"
+        "sys.stdout.buffer.write(draw_cell('MONOCYTE', 64, np.random.default_rng(8)).tobytes())"
     )
-    assert sheet.width >= 3 * 32
-    assert sheet.height >= 2 * 32
+    here = hashlib.sha256(draw_cell("MONOCYTE", 64, np.random.default_rng(8)).tobytes()).hexdigest()
+    environment = {**os.environ, "PYTHONHASHSEED": "7", "OPENBLAS_NUM_THREADS": "1", "OMP_NUM_THREADS": "1"}
+    there = subprocess.run([sys.executable, "-c", script], env=environment, capture_output=True, check=True)
+    assert hashlib.sha256(there.stdout).hexdigest() == here

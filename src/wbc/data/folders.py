@@ -67,7 +67,12 @@ def inspect_folder(root: Path, remembered: Remembered = lambda file, state: None
     def entry(item: tuple[str, str, Path]) -> ImageEntry:
         part, name, path = item
         file = path.relative_to(root).as_posix()
-        state = FileState.of(path)
+        try:
+            state = FileState.of(path)
+        except OSError as error:
+            raise InputError(
+                f"{path} cannot be read: {error.strerror}", "Replace it, or take it out of the folder."
+            ) from None
         sha256 = remembered(file, state)
         if sha256 is None:
             check_image(path)
@@ -83,7 +88,7 @@ def list_images(folder: Path) -> list[Path]:
     """The files of a class folder by name, without hidden ones and what file managers leave behind.
 
     Raises:
-        InputError: There is a folder inside the folder.
+        InputError: There is a folder inside the folder, or a name that is not UTF-8.
     """
     if not folder.is_dir():
         return []
@@ -96,13 +101,21 @@ def list_images(folder: Path) -> list[Path]:
                 f"{path} is a folder inside a class folder",
                 f"Move its images up into {folder}, or the folder away.",
             )
+        _check_name(path)
         files.append(path)
     return files
 
 
 def class_folders(folder: Path) -> list[str]:
-    """Names of the folders in `folder`, in order, without hidden ones."""
-    return sorted(path.name for path in folder.iterdir() if path.is_dir() and not path.name.startswith("."))
+    """Names of the folders in `folder`, in order, without hidden ones.
+
+    Raises:
+        InputError: A name is not UTF-8.
+    """
+    folders = [path for path in folder.iterdir() if path.is_dir() and not path.name.startswith(".")]
+    for path in folders:
+        _check_name(path)
+    return sorted(path.name for path in folders)
 
 
 def check_image(path: Path) -> None:
@@ -124,6 +137,22 @@ def check_image(path: Path) -> None:
         ) from None
 
 
+def _check_name(path: Path) -> None:
+    """Names go into manifests, tables and hashes, which are UTF-8; a file system takes any bytes."""
+    try:
+        path.name.encode()
+    except UnicodeEncodeError:
+        raise InputError(
+            f"the name {path.name!r} in {path.parent} is not UTF-8", "Rename the file or folder."
+        ) from None
+
+
+def _part_meant(name: str, missing: list[str]) -> str:
+    """A question that names the missing part nearest to `name`; `val` is too short to be near anything."""
+    begun = next((part for part in missing if len(name) > 1 and part.startswith(name.lower())), None)
+    return f"did you mean {begun}?" if begun else did_you_mean(name, missing)
+
+
 def _check_layout(root: Path) -> list[str]:
     """The class names of a split folder, or the reason why it is none."""
     if not root.is_dir():
@@ -133,10 +162,10 @@ def _check_layout(root: Path) -> list[str]:
         )
     folders = class_folders(root)
     missing = [part for part in PARTS if part not in folders]
-    if missing == list(PARTS) and any(list_images(root / name) for name in folders):
+    if missing == list(PARTS) and any(path.is_file() for name in folders for path in (root / name).iterdir()):
         raise UnsplitFolderError(f"{root} is not split into train/, validation/ and test/ yet")
     if missing:
-        hints = [(name, did_you_mean(name, missing)) for name in folders if name not in PARTS]
+        hints = [(name, _part_meant(name, missing)) for name in folders if name not in PARTS]
         hint = next((f" ({name}/: {hint})" for name, hint in hints if hint), "")
         raise InputError(
             f"{root} has no {' and no '.join(f'{part}/' for part in missing)}{hint}",

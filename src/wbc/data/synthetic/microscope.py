@@ -36,10 +36,10 @@ class Microscope:
     @classmethod
     def draw(cls, rng: np.random.Generator) -> "Microscope":
         """Draw the conditions of a slide and a photograph of it."""
-        light = rng.uniform(0.78, 0.93) * np.array([1.0, 1.0, 0.965]) * rng.normal(1.0, 0.025, 3)
+        light = rng.uniform(0.78, 0.93) * np.array([1.0, 1.0, 0.965]) * rng.normal(1.0, 0.02, 3)
         strength = rng.uniform(0.82, 1.2)
         # An acid stain favours eosin over the blue dyes, an alkaline one the reverse.
-        acidity = rng.normal(0.0, 0.12)
+        acidity = rng.normal(0.0, 0.10)
         favour = {"haemoglobin": 0.6 * acidity, "eosin": acidity, "azure": -acidity, "violet": -0.4 * acidity}
         absorption = {
             dye: strength * np.exp(favour[dye]) * np.array(density) * rng.normal(1.0, 0.06, 3)

@@ -30,6 +30,9 @@ class Specks:
     strengths: np.ndarray
 
 
+NO_SPECKS = Specks(np.empty(0, complex), np.empty(0), np.empty(0))
+
+
 @dataclass(frozen=True)
 class WhiteCell:
     """One white blood cell, centred on the origin.
@@ -70,7 +73,7 @@ def _specks(
 ) -> Specks:
     """Specks inside the outline; of those that would lie over the nucleus only a share stays."""
     if count == 0:
-        return Specks(np.empty(0, complex), np.empty(0), np.empty(0))
+        return NO_SPECKS
     # About half of the candidates fall upon the nucleus or outside.
     tries = 3 * count
     span = outline.radius * 1.15
@@ -90,10 +93,6 @@ def _nucleus(
     return Nucleus(body, density, clumping, chromatin, wobbles, wobble)
 
 
-def _none(outline: Outline) -> Specks:
-    return Specks(np.empty(0, complex), np.empty(0), np.empty(0))
-
-
 def neutrophil(rng: np.random.Generator) -> WhiteCell:
     """A neutrophil: mostly three to five lobes, sometimes two or a band; pale pink, finely granulated."""
     radius = rng.uniform(5.0, 7.3)
@@ -107,14 +106,14 @@ def neutrophil(rng: np.random.Generator) -> WhiteCell:
     return WhiteCell(
         outline=outline,
         nucleus=_nucleus(rng, body, rng.uniform(0.78, 1.15), rng.uniform(0.12, 0.24), 0.16),
-        eosin=rng.uniform(0.14, 0.34),
-        azure=rng.uniform(0.02, 0.14),
+        eosin=rng.uniform(0.13, 0.31),
+        azure=rng.uniform(0.02, 0.11),
         rim=rng.uniform(-0.1, 0.2),
         mottling=rng.uniform(0.05, 0.16),
         texture=Noise.draw(rng, 0.7),
         granules=granules,
         granule_violet=rng.uniform(0.05, 0.3),
-        vacuoles=_none(outline),
+        vacuoles=NO_SPECKS,
     )
 
 
@@ -127,8 +126,8 @@ def eosinophil(rng: np.random.Generator) -> WhiteCell:
         body = nuclei.bent(rng, radius, rng.uniform(1.8, 3.4), rng.uniform(0.26, 0.34), rng.uniform(1.0, 1.4))
     else:
         body = nuclei.lobed(rng, radius, lobes, 0.39 - 0.035 * lobes)
-    faint = rng.random() < 0.2
-    strengths = (0.16, 0.36) if faint else (0.34, 0.85)
+    faint = rng.random() < 0.15
+    strengths = (0.20, 0.38) if faint else (0.38, 0.85)
     count = int(rng.integers(150, 280))
     return WhiteCell(
         outline=outline,
@@ -140,7 +139,7 @@ def eosinophil(rng: np.random.Generator) -> WhiteCell:
         texture=Noise.draw(rng, 0.7),
         granules=_specks(rng, count, (0.34, 0.56), strengths, outline, body, 0.12),
         granule_violet=rng.uniform(0.0, 0.25),
-        vacuoles=_none(outline),
+        vacuoles=NO_SPECKS,
     )
 
 
@@ -163,7 +162,7 @@ def lymphocyte(rng: np.random.Generator) -> WhiteCell:
         texture=Noise.draw(rng, 0.9),
         granules=granules,
         granule_violet=0.6,
-        vacuoles=_none(outline),
+        vacuoles=NO_SPECKS,
     )
 
 
@@ -184,7 +183,7 @@ def monocyte(rng: np.random.Generator) -> WhiteCell:
     return WhiteCell(
         outline=outline,
         nucleus=_nucleus(rng, body, rng.uniform(0.58, 0.92), rng.uniform(0.15, 0.32), 0.24),
-        eosin=rng.uniform(0.04, 0.17),
+        eosin=rng.uniform(0.03, 0.14),
         azure=rng.uniform(0.20, 0.46),
         rim=rng.uniform(-0.2, 0.35),
         mottling=rng.uniform(0.10, 0.24),

@@ -1,0 +1,98 @@
+"""Contact sheets: every image at its place, every row with its label."""
+
+import numpy as np
+import pytest
+from PIL import Image
+
+from wbc.data.contact_sheet import contact_sheet, sheet_of_manifest
+from wbc.data.manifest import ImageEntry, Manifest
+from wbc.errors import InputError
+
+RED, GREEN, BLUE = (200, 0, 0), (0, 200, 0), (0, 0, 200)
+
+
+def plain(colour, size=10):
+    return np.full((size, size, 3), colour, np.uint8)
+
+
+def boxes(sheet, colour):
+    """Left, top, right and bottom of the pixels of a colour."""
+    rows, columns = np.nonzero((np.asarray(sheet) == colour).all(axis=-1))
+    return columns.min(), rows.min(), columns.max() + 1, rows.max() + 1
+
+
+def test_images_stand_in_their_row_and_column():
+    sheet = contact_sheet({"A": [plain(RED), plain(GREEN)], "B": [plain(BLUE)]}, tile=20)
+    red, green, blue = (boxes(sheet, colour) for colour in (RED, GREEN, BLUE))
+    for left, top, right, bottom in (red, green, blue):
+        assert (right - left, bottom - top) == (20, 20)
+    assert green[0] > red[2] and green[1] == red[1]
+    assert blue[0] == red[0] and blue[1] > red[3]
+
+
+def test_the_label_is_written_above_its_row():
+    blank = contact_sheet({"": [plain(RED)]}, tile=120)
+    labelled = contact_sheet({"MONOCYTE": [plain(RED)]}, tile=120)
+    assert blank.size == labelled.size
+    differs = np.nonzero((np.asarray(blank) != np.asarray(labelled)).any(axis=-1))[0]
+    assert len(differs) > 0 and differs.max() < boxes(labelled, RED)[1]
+
+
+def test_a_long_label_is_not_cut():
+    short = contact_sheet({"A": [plain(RED)]}, tile=8)
+    assert contact_sheet({"A very long name of a class": [plain(RED)]}, tile=8).width > short.width
+
+
+def test_images_of_any_form_are_fitted_without_distortion():
+    wide = np.full((10, 40, 3), RED, np.uint8)
+    left, top, right, bottom = boxes(contact_sheet({"A": [wide]}, tile=40), RED)
+    assert (right - left, bottom - top) == (40, 10)
+    grey = contact_sheet({"A": [np.full((10, 10), 77, np.uint8)]}, tile=12)
+    left, top, right, bottom = boxes(grey, (77, 77, 77))
+    assert (right - left, bottom - top) == (12, 12)
+
+
+def test_a_class_without_images_keeps_its_row():
+    both = contact_sheet({"A": [plain(RED)], "B": []}, tile=20)
+    assert both.height > contact_sheet({"A": [plain(RED)]}, tile=20).height
+
+
+def test_nothing_to_show_is_said():
+    for rows in ({}, {"A": []}):
+        with pytest.raises(InputError, match="no image"):
+            contact_sheet(rows, tile=20)
+    with pytest.raises(InputError, match="tile"):
+        contact_sheet({"A": [plain(RED)]}, tile=0)
+
+
+@pytest.fixture
+def data_set(tmp_path):
+    images = []
+    for class_name, colour in (("A", RED), ("B", BLUE)):
+        for index in range(3):
+            file = f"train/{class_name}/{index}.png"
+            (tmp_path / file).parent.mkdir(parents=True, exist_ok=True)
+            Image.fromarray(plain(colour)).save(tmp_path / file)
+            images.append(ImageEntry(file, "train", class_name, file, ""))
+    return tmp_path, Manifest(tuple(images), ("A", "B"))
+
+
+def test_a_data_set_is_shown_a_row_a_class(data_set):
+    sheet = sheet_of_manifest(*data_set, per_class=2, tile=20)
+    pair = contact_sheet({"A": [plain(RED)] * 2, "B": [plain(BLUE)] * 2}, tile=20)
+    assert np.array_equal(np.asarray(sheet), np.asarray(pair))
+
+
+def test_a_part_without_images_is_named(data_set):
+    with pytest.raises(InputError, match="'test'"):
+        sheet_of_manifest(*data_set, part="test")
+
+
+def test_a_broken_or_missing_file_is_named(data_set):
+    folder, _ = data_set
+    (folder / "train/A/1.png").write_bytes(b"no image")
+    with pytest.raises(InputError, match=r"1\.png"):
+        sheet_of_manifest(*data_set)
+    (folder / "train/A/1.png").unlink()
+    with pytest.raises(InputError, match=r"1\.png"):
+        sheet_of_manifest(*data_set)

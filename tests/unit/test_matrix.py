@@ -1,0 +1,212 @@
+"""Combinations of a suite, and what a cell's key and id depend on."""
+
+import json
+import shutil
+from dataclasses import replace
+from pathlib import Path
+
+import h5py
+import numpy as np
+import pytest
+from PIL import Image
+
+from bench.runtime import Runtime
+from bench.suite.cell import digest_of
+from bench.suite.load import load_suite
+from bench.suite.matrix import DEFAULTS, Combination, expand
+from bench.suite.resolve import ResolvedSuite, resolve_suite
+from wbc.data import PARTS
+
+RUNTIME = Runtime(wbc="0123", tensorflow="2.16.1", keras="3.3.3", device="one processor")
+SMALL = '[training]\nmode = "scratch"\nepochs = 1\n[data]\nimage_size = 32\n'
+BLOCK = '[[matrix]]\nbackbone = "LeNet5"\n'
+
+
+@pytest.fixture(autouse=True)
+def folder(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    monkeypatch.chdir(tmp_path)
+    return tmp_path
+
+
+def combinations(text: str) -> list[Combination]:
+    path = Path("suite.toml")
+    path.write_text(text)
+    return expand(*load_suite(path))
+
+
+def resolve(text: str, runtime: Runtime = RUNTIME, **options) -> ResolvedSuite:
+    path = Path("suite.toml")
+    path.write_text(text)
+    return resolve_suite(path, runtime, Path("results/cache"), **options)
+
+
+def only_cell(text: str, runtime: Runtime = RUNTIME, **options):
+    (cell,) = resolve(text, runtime, **options).cells
+    return cell
+
+
+def image_folder(root: Path) -> Path:
+    """Two classes of noise, one image a part and class."""
+    noise = np.random.default_rng(0)
+    for part in PARTS:
+        for name in ("A", "B"):
+            (root / part / name).mkdir(parents=True)
+            pixels = noise.integers(0, 256, (12, 12, 3), np.uint8)
+            Image.fromarray(pixels).save(root / part / name / "1.png")
+    return root
+
+
+def test_product_within_a_block():
+    found = combinations(
+        '[suite]\nseeds = [0, 7]\n[[matrix]]\nbackbone = ["LeNet5", "VGG16"]\nepochs = [1, 2, 3]\n'
+    )
+    points = [(one.backbone.name, one.training["epochs"], one.seed) for one in found]
+    assert points == [
+        (name, epochs, seed) for name in ("LeNet5", "VGG16") for epochs in (1, 2, 3) for seed in (0, 7)
+    ]
+
+
+def test_union_over_blocks():
+    found = combinations(
+        '[[matrix]]\nbackbone = ["LeNet5", "VGG16"]\nepochs = [1, 2]\n'
+        '[[matrix]]\nbackbone = "VGG19"\nepochs = 9\n'
+    )
+    assert [one.block for one in found] == [0, 0, 0, 0, 1]
+    assert (found[-1].backbone.name, found[-1].training["epochs"]) == ("VGG19", 9)
+
+
+def test_block_before_suite_before_default():
+    first, second = combinations("[training]\nepochs = 5\nbatch_size = 8\n" + BLOCK + BLOCK + "epochs = 6\n")
+    assert (first.training["epochs"], first.training["batch_size"]) == (5, 8)
+    assert (second.training["epochs"], second.training["batch_size"]) == (6, 8)
+    for key in DEFAULTS.keys() - {"epochs", "batch_size"}:
+        assert first.training[key] == DEFAULTS[key]
+
+
+def test_a_list_in_training_is_an_axis_until_a_block_says_otherwise():
+    found = combinations("[training]\nepochs = [5, 6]\n" + BLOCK + BLOCK + "epochs = 7\n")
+    assert [one.training["epochs"] for one in found] == [5, 6, 7]
+
+
+def test_axes_in_data():
+    found = combinations('[data]\nsource = "synthetic"\nimage_size = [32, 64]\ndata_seed = [0, 1]\n' + BLOCK)
+    points = [(one.training["image_size"], one.data) for one in found]
+    assert points == [(size, {"data_seed": seed}) for size in (32, 64) for seed in (0, 1)]
+
+
+def test_data_keys_go_to_the_sources_that_have_them():
+    found = combinations('[data]\nsource = ["synthetic", "bccd"]\ndata_seed = 3\nsplit_seed = 4\n' + BLOCK)
+    assert [(one.source, one.data) for one in found] == [
+        ("synthetic", {"data_seed": 3}),
+        ("bccd", {"split_seed": 4}),
+    ]
+
+
+def test_the_source_follows_from_a_path():
+    assert combinations(BLOCK)[0].source == "synthetic"
+    assert combinations('[data]\npath = "x"\n' + BLOCK)[0].source == "folder"
+
+
+def test_the_same_cell_named_twice_is_one_cell():
+    text = (
+        SMALL
+        + BLOCK
+        + '[[matrix]]\nbackbone = ["LeNet5", { name = "LeNet5" }]\nepochs = [1, 2]\nmode = "scratch"\n'
+    )
+    assert len(combinations(text)) == 5
+    assert [cell.settings["epochs"] for cell in resolve(text).cells] == [1, 2]
+
+
+def test_a_default_that_is_written_out_is_the_same_cell():
+    optimizer = 'optimizer = { name = "RMSprop", decay = 1e-3 }\n'
+    assert only_cell(SMALL + BLOCK).id == only_cell(SMALL + BLOCK + "batch_size = 16\n" + optimizer).id
+
+
+def test_data_sets_are_looked_up_once():
+    resolved = resolve(SMALL.replace("32", "[32, 64]") + BLOCK + "epochs = [1, 2]\n")
+    assert len(resolved.cells) == 4
+    assert len(resolved.datasets) == 2
+
+
+def test_the_name_of_a_suite_is_its_file_name():
+    assert resolve(SMALL + BLOCK).name == "suite"
+    assert resolve('[suite]\nname = "mine"\n' + SMALL + BLOCK).name == "mine"
+
+
+@pytest.mark.parametrize("part", ["wbc", "tensorflow", "keras", "device"])
+def test_the_key_does_not_change_with_the_runtime_but_the_id_does(part: str):
+    one = only_cell(SMALL + BLOCK)
+    other = only_cell(SMALL + BLOCK, replace(RUNTIME, **{part: "another"}))
+    assert one.key == other.key
+    assert one.id != other.id
+
+
+@pytest.mark.parametrize(
+    "change",
+    [
+        "[suite]\nseeds = 1\n" + SMALL,
+        SMALL.replace("epochs = 1", "epochs = 2"),
+        SMALL.replace("32", "64"),
+        SMALL + "data_seed = 1\n",
+        SMALL.replace("epochs = 1", "epochs = 1\nbatch_size = 8"),
+        SMALL.replace("epochs = 1", "epochs = 1\ndeterministic = true"),
+        SMALL.replace("epochs = 1", 'epochs = 1\noptimizer = { name = "RMSprop", learning_rate = 1e-4 }'),
+        SMALL.replace("[data]", '[data]\npreprocessing = "rescale"'),
+    ],
+)
+def test_key_and_id_change_with_the_settings(change: str):
+    one, other = only_cell(SMALL + BLOCK), only_cell(change + BLOCK)
+    assert one.key != other.key
+    assert one.id != other.id
+
+
+def test_key_changes_with_the_bytes_of_the_weights_and_not_with_their_place():
+    text = SMALL.replace('"scratch"', '"transfer"\nweights = "{}"') + BLOCK
+    places = [Path("one/my.h5"), Path("two/my.h5"), Path("three/my.h5")]
+    for place, value in zip(places, (1, 2, 1), strict=True):
+        place.parent.mkdir()
+        with h5py.File(place, "w") as file:
+            file["kernel"] = np.full(3, value, np.float32)
+    shutil.copy(places[0], places[2])
+    one, two, three = (only_cell(text.format(place)) for place in places)
+    assert one.key != two.key
+    assert (one.key, one.id) == (three.key, three.id)
+
+
+def test_moving_a_folder_changes_nothing(folder: Path):
+    text = SMALL.replace("[data]\n", '[data]\nsource = "folder"\n') + BLOCK
+    old = image_folder(folder / "old" / "cells")
+    before = only_cell(text, data=old)
+    new = folder / "new" / "place" / "cells"
+    new.parent.mkdir(parents=True)
+    old.rename(new)
+    after = only_cell(text, data=new)
+    assert (before.key, before.id) == (after.key, after.id)
+    assert before.specification["data_folder"] != after.specification["data_folder"]
+    assert str(folder) not in json.dumps(after.settings)
+
+
+def test_another_image_makes_other_cells(folder: Path):
+    text = SMALL.replace("[data]\n", '[data]\nsource = "folder"\n') + BLOCK
+    root = image_folder(folder / "cells")
+    before = only_cell(text, data=root)
+    shutil.copy(root / "train/A/1.png", root / "train/B/1.png")
+    assert only_cell(text, data=root).key != before.key
+
+
+def test_the_id_is_a_readable_file_name():
+    cell = only_cell(SMALL + '[[matrix]]\nbackbone = { name = "MobileNet", alpha = 0.5 }\n')
+    assert cell.id.startswith("mobilenet-alpha0.5-scratch-1e-s0-")
+    assert "/" not in cell.id
+    assert cell.to_json()["id"] == cell.id
+    assert json.loads(json.dumps(cell.to_json())) == cell.to_json()
+
+
+def test_digests_do_not_depend_on_the_order_of_keys():
+    assert digest_of({"a": 1, "b": 2}) == digest_of({"b": 2, "a": 1})
+    assert digest_of({"a": 1}) != digest_of({"a": 1.5})
+
+
+def test_resolving_writes_nothing(folder: Path):
+    resolve(SMALL + BLOCK)
+    assert [path.name for path in folder.iterdir()] == ["suite.toml"]

@@ -1,0 +1,199 @@
+"""What a user may get wrong in a suite file: one message with the place and a way out, exit code 2."""
+
+from pathlib import Path
+
+import pytest
+
+from bench.commands.main import main
+from bench.suite.load import load_suite, spelled
+from bench.suite.locate import line_of
+from wbc.errors import InputError
+
+GOOD = """\
+[suite]
+name = "small"
+
+[training]
+mode = "scratch"
+epochs = 1
+
+[[matrix]]
+backbone = "LeNet5"
+"""
+
+
+def suite(line: str = "", instead_of: str = "", text: str = GOOD) -> str:
+    return text.replace(instead_of, line) if instead_of else text
+
+
+BAD = {
+    "unknown key": (
+        suite("epoch = 1", "epochs = 1"),
+        "line 6",
+        ["training.epoch: there is no such key", "Did you mean epochs?"],
+    ),
+    "unknown table": (
+        GOOD + '[dat]\npath = "x"\n',
+        "line 10",
+        ["dat: there is no such key", "Did you mean data?"],
+    ),
+    "unknown key unlike any": (
+        suite('zzz = "x"', 'name = "small"'),
+        "line 2",
+        ["suite.zzz", "Known here: name, description, seeds."],
+    ),
+    "unknown key of the optimiser": (
+        suite('epochs = 1\noptimizer = { name = "Adam", learning_rat = 0.1 }', "epochs = 1"),
+        "line 7",
+        ["training.optimizer", "learning_rat", "Did you mean learning_rate?"],
+    ),
+    "unknown key in the second block": (
+        GOOD + '[[matrix]]\nbackbone = "LeNet5"\nepocs = 2\n',
+        "line 12",
+        ["matrix[2].epocs", "Did you mean epochs?"],
+    ),
+    "unknown backbone": (suite("LeNet", "LeNet5"), "line 9", ["matrix[1].backbone", "did you mean LeNet5?"]),
+    "unknown option of a backbone": (
+        suite('{ name = "MobileNet", alfa = 0.5 }', '"LeNet5"'),
+        "line 9",
+        ["matrix[1].backbone", "alfa", "alpha"],
+    ),
+    "option that is no number": (
+        suite('{ name = "MobileNet", alpha = nan }', '"LeNet5"'),
+        "line 9",
+        ["matrix[1].backbone", "alpha", "nan"],
+    ),
+    "unknown optimiser": (
+        suite('epochs = 1\noptimizer = "RMSprob"', "epochs = 1"),
+        "line 7",
+        ["training.optimizer", "'RMSprob' is not one of SGD, RMSprop", "Did you mean RMSprop?"],
+    ),
+    "unknown mode": (suite("scratsh", "scratch"), "line 5", ["training.mode", "Did you mean scratch?"]),
+    "text for a number": (
+        suite('epochs = "ten"', "epochs = 1"),
+        "line 6",
+        ["training.epochs", "integer", "'ten'"],
+    ),
+    "number for text": (suite("name = 7", 'name = "small"'), "line 2", ["suite.name", "string", "7"]),
+    "zero epochs": (suite("epochs = 0", "epochs = 1"), "line 6", ["training.epochs", "greater than 0"]),
+    "true is no number": (
+        suite("epochs = true", "epochs = 1"),
+        "line 6",
+        ["training.epochs", "integer", "True"],
+    ),
+    "name that is a path": (suite("../small", "small"), "line 2", ["suite.name", "'../small'"]),
+    "empty list": (
+        suite("epochs = []", "epochs = 1"),
+        "line 6",
+        ["training.epochs: is empty", "at least one value"],
+    ),
+    "empty matrix": ("matrix = []\n", "line 1", ["matrix: is empty", "at least one"]),
+    "no matrix": ('[suite]\nname = "x"\n', "", ["matrix: is missing", "[[matrix]]"]),
+    "nothing at all": ("", "", ["matrix: is missing", "[[matrix]]"]),
+    "one bracket": (suite("[matrix]", "[[matrix]]"), "line 8", ["matrix: must be a list", "[[matrix]]"]),
+    "block without backbone": (
+        suite("epochs = 2", 'backbone = "LeNet5"'),
+        "line 8",
+        ["matrix[1].backbone: is missing"],
+    ),
+    "no TOML": (suite("epochs = = 1", "epochs = 1"), "line 6", ["is not valid TOML", "https://toml.io"]),
+    "key given twice": (suite("epochs = 1\nepochs = 2", "epochs = 1"), "line 7", ["is not valid TOML"]),
+    "key of another source": (GOOD + "[data]\nmargin = 0.1\n", "line 11", ["data.margin", 'source = "bccd"']),
+    "source without its path": (
+        GOOD + '[data]\nsource = "folder"\n',
+        "",
+        ['source = "folder" needs a path', "--data"],
+    ),
+}
+
+
+@pytest.fixture
+def folder(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.setenv("CUDA_VISIBLE_DEVICES", "")
+    return tmp_path
+
+
+def refused(capsys: pytest.CaptureFixture, folder: Path, *arguments: str) -> str:
+    """The message of a command line that must fail as the user's mistake and leave nothing behind."""
+    before = {path: path.stat().st_mtime_ns for path in folder.rglob("*")}
+    code = main(list(arguments))
+    captured = capsys.readouterr()
+    assert code == 2, captured.err
+    assert captured.out == ""
+    assert "Traceback" not in captured.err
+    assert {path: path.stat().st_mtime_ns for path in folder.rglob("*")} == before
+    return captured.err
+
+
+@pytest.mark.parametrize("verb", ["plan", "run"])
+@pytest.mark.parametrize("name", BAD)
+def test_bad_input(name: str, verb: str, folder: Path, capsys: pytest.CaptureFixture):
+    text, line, said = BAD[name]
+    (folder / "mine.toml").write_text(text)
+    message = refused(capsys, folder, verb, "mine.toml")
+    for part in ("mine.toml", line, *said):
+        assert part in message
+    assert "pydantic" not in message
+
+
+def test_the_table_is_made_of_changes_to_a_good_suite(folder: Path, capsys: pytest.CaptureFixture):
+    (folder / "mine.toml").write_text(GOOD)
+    assert main(["plan", "mine.toml"]) == 0
+    assert "1 to run, 0 done." in capsys.readouterr().out
+    assert [path.name for path in folder.iterdir()] == ["mine.toml"]
+    assert all(text != GOOD for text, *_ in BAD.values())
+
+
+def test_missing_file(folder: Path, capsys: pytest.CaptureFixture):
+    message = refused(capsys, folder, "plan", "nowhere.toml")
+    assert "there is no suite nowhere.toml" in message
+    assert "suites/" in message
+
+
+def test_missing_file_with_a_neighbour(folder: Path, capsys: pytest.CaptureFixture):
+    (folder / "thesis.toml").write_text(GOOD)
+    assert "did you mean thesis.toml?" in refused(capsys, folder, "plan", "tesis.toml")
+
+
+@pytest.mark.parametrize("content", [b"\xff\xfe\x00", b"name = '\xe4'"])
+def test_a_file_that_is_no_text(content: bytes, folder: Path, capsys: pytest.CaptureFixture):
+    (folder / "mine.toml").write_bytes(content)
+    message = refused(capsys, folder, "plan", "mine.toml")
+    assert "mine.toml cannot be read" in message
+    assert "UTF-8" in message
+
+
+def test_a_folder_for_a_file(folder: Path, capsys: pytest.CaptureFixture):
+    assert "cannot be read" in refused(capsys, folder, "plan", ".")
+
+
+def test_further_problems_are_counted(folder: Path):
+    path = folder / "mine.toml"
+    path.write_text('[training]\nepochs = "ten"\nmode = "sratch"\nzzz = 1\n[[matrix]]\nbackbone = "LeNet5"\n')
+    with pytest.raises(InputError, match="2 more problems follow"):
+        load_suite(path)
+
+
+def test_keys_are_spelled_as_people_count():
+    assert spelled(("matrix", 0, "backbone")) == "matrix[1].backbone"
+    assert spelled(()) == ""
+
+
+@pytest.mark.parametrize(
+    ("path", "line"),
+    [
+        (("a",), 1),
+        (("t",), 2),
+        (("t", "odd key"), 4),
+        (("t", "x", "y"), 3),
+        (("m", 0, "k"), 6),
+        (("m", 1, "k"), 8),
+        (("m", 1, "other"), 7),
+        (("m", 1, "k", 0, "name"), 8),
+        (("nowhere",), None),
+    ],
+)
+def test_lines_of_keys(path: tuple, line: int | None):
+    text = 'a = 1\n[t] # comment\nx.y = 2\n"odd key" = 3\n[[m]]\nk = 1\n[[ m ]]\nk = 2\n'
+    assert line_of(text, path) == line

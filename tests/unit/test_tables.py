@@ -1,0 +1,214 @@
+"""Records as tables: what is missing stays empty, what failed is a row that says why."""
+
+import csv
+import math
+from pathlib import Path
+
+import pandas as pd
+import pytest
+
+from bench.journal.jsonl import write_json
+from bench.journal.results import SuiteResults
+from bench.report.frame import cells_frame, latest_record, repeats_frame
+from bench.report.tables import Table, make_tables, write_tables
+from bench.suite.cell import Cell
+
+TIMES = ("fit_s", "fit_cpu_s", "result_s", "train_images_per_s", "feature_images_per_s", "parameters")
+
+
+@pytest.fixture
+def results(tmp_path: Path) -> SuiteResults:
+    return SuiteResults(tmp_path / "results", "suite")
+
+
+def cell(network: str = "VGG16", *, seed: int = 0, split: int = 0, **settings) -> Cell:
+    content = {
+        "data": {"source": "bccd", "split_seed": split, "digest": f"{split}"},
+        "network": network,
+        "options": {},
+        "weights": {"name": "imagenet", "sha256": network},
+        "mode": "transfer",
+        "epochs": 3,
+        "batch_size": 16,
+        "seed": seed,
+        **settings,
+    }
+    return Cell(network, content, {"wbc": "0"}, {})
+
+
+def record(results: SuiteResults, of: Cell, accuracy: float | None = 0.5, failure: tuple = ()) -> str:
+    """An attempt at a cell that is over: done with an accuracy, or failed with (kind, message)."""
+    attempt = results.new_attempt(of)
+    done = not failure
+    clock = {"wall_s": 10.0, "cpu_s": 20.0}
+    write_json(
+        attempt.result,
+        {
+            "cell": of.to_json(),
+            "attempt": attempt.number,
+            "status": "done" if done else "failed",
+            "failure": dict(zip(("kind", "message"), failure, strict=True)) if failure else None,
+            "phases": {"build": {**clock, "parameters": 1_250_000}} if done else {},
+            "fit_time": clock if done else None,
+            "time_to_result": clock if done else None,
+            "throughput": {"train_images_per_s": 40.0 if done else None, "feature_images_per_s": None},
+            "test": {
+                "accuracy": accuracy,
+                "balanced_accuracy": accuracy,
+                "loss": 1.0,
+                "per_class_accuracy": {"EOSINOPHIL": accuracy, "MONOCYTE": 1.0},
+            }
+            if done
+            else None,
+        },
+    )
+    return of.id
+
+
+def test_a_done_cell(results: SuiteResults):
+    row = cells_frame(results, [record(results, cell(), 0.8)]).iloc[0]
+    assert (row["network"], row["weights"], row["mode"], row["epochs"]) == (
+        "VGG16",
+        "imagenet",
+        "transfer",
+        3,
+    )
+    assert (row["status"], row["reason"], row["variant"], row["seeds"]) == ("done", "", "", "")
+    assert (row["balanced_accuracy"], row["accuracy of EOSINOPHIL"], row["test_loss"]) == (0.8, 0.8, 1.0)
+    assert (row["fit_s"], row["fit_cpu_s"], row["result_s"]) == (10, 20, 10)
+    assert (row["train_images_per_s"], row["parameters"]) == (40, 1_250_000)
+    assert math.isnan(row["feature_images_per_s"])
+
+
+def test_a_failed_cell_is_a_row_with_its_reason(results: SuiteResults):
+    ids = [record(results, cell("VGG19"), failure=("memory", "too large")), record(results, cell())]
+    frame = cells_frame(results, ids)
+    assert frame["cell"].tolist() == ids
+    failed = frame.iloc[0]
+    assert (failed["status"], failed["reason"]) == ("failed", "memory: too large")
+    assert failed[[*TIMES, "test_accuracy", "balanced_accuracy", "accuracy of MONOCYTE"]].isna().all()
+    (table,) = make_tables(results, ids)
+    headings, (first, second) = table.written()
+    assert first[headings.index("reason")] == "memory: too large"
+    assert first[headings.index("accuracy %")] == ""
+    assert second[headings.index("accuracy %")] == "50.0"
+
+
+def test_a_cell_that_did_not_run_is_a_row(results: SuiteResults):
+    ids = [record(results, cell()), cell("VGG19").id]
+    frame = cells_frame(results, ids)
+    assert frame["status"].tolist() == ["done", "not run"]
+    assert frame.iloc[1].drop(["cell", "status"]).isna().all()
+
+
+def test_nothing_ran(results: SuiteResults):
+    tables = make_tables(results, [cell().id, cell("VGG19").id])
+    assert [table.file for table in tables] == ["cells"]
+    assert tables[0].frame["status"].tolist() == ["not run", "not run"]
+    assert "not run" in tables[0].markdown()
+    assert len(write_tables(tables, results)) == 2
+
+
+def test_everything_failed(results: SuiteResults):
+    ids = [record(results, cell(seed=seed), failure=("memory", "too large")) for seed in range(2)]
+    (table,) = make_tables(results, ids)
+    assert table.markdown().count("memory: too large") == 2
+    repeats = repeats_frame(table.frame)
+    assert repeats[["repeats", "failed"]].values.tolist() == [[0, 2]]
+    assert repeats["balanced_accuracy"].isna().all()
+
+
+def test_the_done_attempt_counts_before_later_failures(results: SuiteResults):
+    record(results, cell(), failure=("memory", "first"))
+    assert latest_record(results, cell().id)["attempt"] == 1
+    record(results, cell(), 0.5)
+    record(results, cell(), 0.75)
+    record(results, cell(), failure=("memory", "last"))
+    results.new_attempt(cell())
+    assert latest_record(results, cell().id)["attempt"] == 3
+    assert latest_record(results, "another") is None
+
+
+def test_means_over_repeats(results: SuiteResults):
+    ids = [record(results, cell(split=split), accuracy) for split, accuracy in enumerate((0.5, 0.75, 1.0))]
+    ids.append(record(results, cell(split=3), failure=("memory", "too large")))
+    ids.append(record(results, cell("VGG19"), 0.25))
+    ids.append(cell("VGG19", split=1).id)
+    cells, means = make_tables(results, ids)
+    assert cells.frame["seeds"].tolist()[:5] == ["split 0", "split 1", "split 2", "split 3", "split 0"]
+    first, second = means.frame.to_dict("records")
+    assert (first["network"], first["repeats"], first["failed"]) == ("VGG16", 3, 1)
+    assert first["balanced_accuracy"] == 0.75
+    assert (first["accuracy_low"], first["accuracy_high"]) == (0.5, 1.0)
+    assert first["accuracy of EOSINOPHIL"] == 0.75
+    assert (first["fit_s"], first["epochs"]) == (10, 3)
+    assert (second["network"], second["repeats"], second["failed"]) == ("VGG19", 1, 0)
+
+
+def test_settings_that_differ_keep_configurations_apart(results: SuiteResults):
+    ids = [
+        record(results, cell(seed=seed, batch_size=size), size / 100) for size in (8, 16) for seed in (0, 1)
+    ]
+    cells, means = make_tables(results, ids)
+    assert cells.frame["variant"].tolist() == [
+        "batch_size 8",
+        "batch_size 8",
+        "batch_size 16",
+        "batch_size 16",
+    ]
+    assert cells.frame["seeds"].tolist() == ["seed 0", "seed 1"] * 2
+    assert means.frame["repeats"].tolist() == [2, 2]
+    assert means.frame["balanced_accuracy"].tolist() == [0.08, 0.16]
+
+
+def test_no_means_without_repeats(results: SuiteResults):
+    tables = make_tables(results, [record(results, cell()), record(results, cell("VGG19"))])
+    assert [table.file for table in tables] == ["cells"]
+
+
+def test_markdown_escapes_and_stays_on_a_line(results: SuiteResults):
+    odd = "a | b\nand\r\nc"
+    (table,) = make_tables(results, [record(results, cell(), failure=("wrong|input", odd))])
+    title, blank, *lines = table.markdown().splitlines()
+    assert (title, blank) == ("### suite: every cell", "")
+    assert len(lines) == 3
+    assert "wrong\\|input: a \\| b and c" in lines[2]
+    unescaped = [line.replace("\\|", "").count("|") for line in lines]
+    assert len(set(unescaped)) == 1
+
+
+def test_what_is_missing_is_empty_and_never_zero():
+    frame = pd.DataFrame(
+        {
+            "network": ["a", "b"],
+            "status": ["done", "failed"],
+            "test_accuracy": [0.0, float("nan")],
+            "fit_s": [float("nan"), 2.0],
+            "result_s": [float("nan")] * 2,
+        }
+    )
+    headings, rows = Table("t", "t", frame).written()
+    assert headings == ["network", "status", "accuracy %", "fit s"]
+    assert rows == [["a", "done", "0.0", ""], ["b", "failed", "", "2.0"]]
+
+
+def test_status_is_no_news_when_all_is_done(results: SuiteResults):
+    (table,) = make_tables(results, [record(results, cell())])
+    headings, _ = table.written()
+    assert not {"status", "reason", "failed"} & set(headings)
+
+
+def test_written_files(results: SuiteResults):
+    third = 1 / 3
+    ids = [
+        record(results, cell(), third),
+        record(results, cell("VGG19"), failure=("memory", 'say "no", then\nstop')),
+    ]
+    paths = [Path(path) for path in write_tables(make_tables(results, ids), results)]
+    assert sorted(path.name for path in (results.report / "tables").iterdir()) == ["cells.csv", "cells.md"]
+    with paths[0].open(newline="") as file:
+        done, failed = csv.DictReader(file)
+    assert float(done["test_accuracy"]) == third, "full precision"
+    assert failed["reason"] == 'memory: say "no", then\nstop'
+    assert {failed[name] for name in (*TIMES, "test_accuracy", "accuracy of MONOCYTE")} == {""}
+    assert "33.3" in paths[1].read_text()

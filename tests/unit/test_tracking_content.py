@@ -1,0 +1,240 @@
+"""What MLflow is sent, and the settings by which it is found."""
+
+import copy
+import json
+import os
+import re
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from bench.errors import ResultsError
+from bench.tracking.content import ATTEMPT_TAG, params_of, points_of, span_of, tags_of
+from bench.tracking.settings import apply_settings
+
+MLFLOW_NAMES = re.compile(r"[/\w.\- ]*")
+"""Names that every MLflow takes for a metric."""
+
+SECOND = 1_000_000_000
+BEGAN = 1_767_323_045_000
+"""2026-01-02T03:04:05 UTC, in ms."""
+
+
+def record(**changes: Any) -> dict[str, Any]:
+    clock = {"wall_s": 0.1 + 0.2, "cpu_s": 1 / 3}
+    return {
+        "cell": {
+            "id": "vgg16-1",
+            "key": "k",
+            "network": "VGG16",
+            "settings": {
+                "mode": "scratch",
+                "epochs": 2,
+                "optimizer": {"name": "Adam", "learning_rate": 1e-5},
+            },
+            "runtime": {"keras": "3.3.3"},
+        },
+        "attempt": 1,
+        "status": "done",
+        "failure": None,
+        "started_at": "2026-01-02T03:04:05+00:00",
+        "phases": {"train": {**clock, "images": 5}},
+        "fit_time": clock,
+        "time_to_result": clock,
+        "throughput": {"train_images_per_s": 1 / 7, "feature_images_per_s": None},
+        "test": {
+            "images": 8,
+            "accuracy": 0.875,
+            "balanced_accuracy": 0.0,
+            "loss": 1 / 9,
+            "per_class_accuracy": {"EOSINOPHIL": 1.0, "MONOCYTE": 0.75},
+        },
+        **changes,
+    }
+
+
+def events() -> list[dict[str, Any]]:
+    start = 77 * SECOND
+    return [
+        {"t": start, "event": "phase_started", "phase": "train"},
+        {"t": start + SECOND, "event": "epoch", "epoch": 1, "metrics": {"loss": 0.7, "validation_loss": 0.8}},
+        {
+            "t": start + 2 * SECOND,
+            "event": "epoch",
+            "epoch": 2,
+            "metrics": {"loss": 0.5, "validation_loss": 0.6},
+        },
+        {"t": start + 5 * SECOND, "event": "evaluated", "metrics": {}},
+    ]
+
+
+def test_points():
+    points = points_of(record(), events())
+    assert [point for point in points if point[0] in ("train/loss", "validation/loss")] == [
+        ("train/loss", 0.7, BEGAN + 1000, 1),
+        ("validation/loss", 0.8, BEGAN + 1000, 1),
+        ("train/loss", 0.5, BEGAN + 2000, 2),
+        ("validation/loss", 0.6, BEGAN + 2000, 2),
+    ]
+    final = {key: value for key, value, time, step in points if (time, step) == (BEGAN + 5000, 0)}
+    assert final == {
+        "final/accuracy": 0.875,
+        "final/balanced_accuracy": 0.0,
+        "final/loss": 1 / 9,
+        "final/accuracy_EOSINOPHIL": 1.0,
+        "final/accuracy_MONOCYTE": 0.75,
+        "time/fit_time_wall_s": 0.1 + 0.2,
+        "time/fit_time_cpu_s": 1 / 3,
+        "time/time_to_result_wall_s": 0.1 + 0.2,
+        "time/time_to_result_cpu_s": 1 / 3,
+        "time/train_wall_s": 0.1 + 0.2,
+        "time/train_cpu_s": 1 / 3,
+        "throughput/train_images_per_s": 1 / 7,
+    }
+    assert len(points) == len(final) + 4
+
+
+def test_points_made_twice_are_the_same_to_the_bit():
+    once = record(), events()
+    through_files = json.loads(json.dumps(once))
+    before = copy.deepcopy(once)
+    first, second = points_of(*once), points_of(*through_files)
+    assert [(key, value.hex(), time, step) for key, value, time, step in first] == [
+        (key, value.hex(), time, step) for key, value, time, step in second
+    ]
+    assert once == before, "the journal is only read"
+
+
+def test_what_is_not_finite_is_left_out():
+    odd = events()
+    odd[1]["metrics"] = {"loss": float("nan"), "validation_loss": float("inf"), "accuracy": 0.0}
+    broken = record()
+    broken["test"]["loss"] = float("nan")
+    broken["test"]["per_class_accuracy"]["MONOCYTE"] = float("-inf")
+    points = points_of(broken, odd)
+    assert [point[0] for point in points if point[3] == 1] == ["train/accuracy"]
+    keys = {point[0] for point in points}
+    assert "final/balanced_accuracy" in keys, "zero is a figure"
+    assert not {"final/loss", "final/accuracy_MONOCYTE"} & keys
+
+
+def test_odd_class_names():
+    names = ["a, b", 'say "cell"', "two\nlines", "100 %", "a/b", "Zelle äöü", "x" * 300, "白血球", "a:b*?"]
+    odd = record()
+    odd["test"]["per_class_accuracy"] = {name: 0.5 for name in names}
+    keys = [point[0] for point in points_of(odd, events()) if point[0].startswith("final/accuracy_")]
+    assert len(keys) == len(names)
+    for key in keys:
+        assert MLFLOW_NAMES.fullmatch(key)
+        assert len(key) <= 250
+
+
+def test_classes_whose_names_differ_in_odd_characters_only_stay_apart():
+    odd = record()
+    odd["test"]["per_class_accuracy"] = {"a+": 0.1, "a*": 0.2, "a_": 0.3, "x" * 300: 0.4, "x" * 301: 0.5}
+    points = [point for point in points_of(odd, events()) if point[0].startswith("final/accuracy_")]
+    assert len({key for key, *_ in points}) == 5
+    assert ("final/accuracy_a_", 0.3) in [point[:2] for point in points], "a plain name stays as it is"
+    assert all(len(key) <= 250 and MLFLOW_NAMES.fullmatch(key) for key, *_ in points)
+
+
+def test_a_failure_has_the_points_that_there_are():
+    failed = record(
+        status="failed",
+        failure={"kind": "memory", "message": "m" * 9000},
+        test=None,
+        fit_time=None,
+        time_to_result=None,
+        phases={},
+        throughput={"train_images_per_s": None, "feature_images_per_s": None},
+    )
+    assert {point[0] for point in points_of(failed, events())} == {"train/loss", "validation/loss"}
+    assert points_of({**failed, "started_at": None}, []) == []
+    assert span_of({**failed, "started_at": None}, []) == (0, 0)
+    tags = tags_of(failed, "suite")
+    assert tags["failure.kind"] == "memory"
+    assert len(tags["failure.message"]) == 5000
+
+
+def test_span():
+    assert span_of(record(), events()) == (BEGAN, BEGAN + 5000)
+
+
+def test_tags():
+    tags = tags_of(record(), "my suite")
+    assert tags[ATTEMPT_TAG] == "vgg16-1/1"
+    assert (tags["leukobench.suite"], tags["version.keras"]) == ("my suite", "3.3.3")
+    assert tags["mlflow.runName"] == "vgg16-1"
+    assert "87.5% of 8 test images" in tags["mlflow.note.content"]
+    assert tags_of(record(attempt=2), "s")["mlflow.runName"] == "vgg16-1-2"
+    assert all(isinstance(value, str) for value in tags.values())
+
+
+def test_params_are_flat():
+    assert params_of(record()) == {
+        "mode": "scratch",
+        "epochs": "2",
+        "optimizer.name": "Adam",
+        "optimizer.learning_rate": "1e-05",
+    }
+
+
+@pytest.fixture
+def env_file(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    """A settings file, with no setting of MLflow in the environment; what a test sets there is undone."""
+    monkeypatch.chdir(tmp_path)
+    for name in {name for name in os.environ if name.startswith("MLFLOW_")} | {
+        "MLFLOW_TRACKING_URI",
+        "MLFLOW_X",
+    }:
+        # Set first, so that the name is taken out again afterwards where it was not there before.
+        monkeypatch.setenv(name, "")
+        monkeypatch.delenv(name)
+    path = tmp_path / "mlflow.env"
+    path.write_text("MLFLOW_TRACKING_URI=sqlite:///results/mlflow.db\nMLFLOW_X=from the file\n")
+    return path
+
+
+def test_the_store_lies_in_the_results_folder(env_file: Path, tmp_path: Path):
+    uri = apply_settings(Path("elsewhere"), env_file)
+    assert uri == f"sqlite:///{tmp_path}/elsewhere/mlflow.db"
+    assert os.environ["MLFLOW_TRACKING_URI"] == uri
+    assert os.environ["MLFLOW_X"] == "from the file"
+
+
+def test_without_a_file(env_file: Path, tmp_path: Path):
+    env_file.unlink()
+    assert apply_settings(Path("results"), env_file) == f"sqlite:///{tmp_path}/results/mlflow.db"
+
+
+def test_the_environment_wins(env_file: Path, monkeypatch: pytest.MonkeyPatch):
+    monkeypatch.setenv("MLFLOW_TRACKING_URI", "http://server:5000")
+    monkeypatch.setenv("MLFLOW_X", "from outside")
+    assert apply_settings(Path("results"), env_file) == "http://server:5000"
+    assert os.environ["MLFLOW_X"] == "from outside"
+
+
+def test_a_relative_sqlite_is_made_absolute(env_file: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch):
+    monkeypatch.setenv("MLFLOW_TRACKING_URI", "sqlite:///my/runs.db")
+    assert apply_settings(Path("results"), env_file) == f"sqlite:///{tmp_path}/my/runs.db"
+
+
+def test_an_absolute_sqlite_stays(env_file: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch):
+    monkeypatch.setenv("MLFLOW_TRACKING_URI", f"sqlite:///{tmp_path}/my/runs.db")
+    assert apply_settings(Path("results"), env_file) == f"sqlite:///{tmp_path}/my/runs.db"
+
+
+def test_settings_applied_twice_stay(env_file: Path):
+    assert apply_settings(Path("results"), env_file) == apply_settings(Path("results"), env_file)
+
+
+def test_an_address_that_is_none(env_file: Path, monkeypatch: pytest.MonkeyPatch):
+    monkeypatch.setenv("MLFLOW_TRACKING_URI", "results/mlruns")
+    with pytest.raises(ResultsError, match="'results/mlruns'"):
+        apply_settings(Path("results"), env_file)
+
+
+def test_a_server_in_the_file_is_used(env_file: Path):
+    env_file.write_text("MLFLOW_TRACKING_URI=http://server:5000\n")
+    assert apply_settings(Path("results"), env_file) == "http://server:5000"
