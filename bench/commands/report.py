@@ -53,6 +53,7 @@ def print_table(console, table) -> None:
         for number in range(len(headings))
     ]
     room = console.width - sum(widths[number] + 2 for number in names) - 2
+    widths = [min(width, max(room - 2, 10)) for width in widths]
     for count, piece in enumerate(_pieces(others, widths, room)):
         printed = Printed(box=SIMPLE_HEAD, padding=(0, 1, 0, 0), header_style="bold", title_justify="left")
         if count == 0:
