@@ -3,20 +3,16 @@
 import ctypes
 import json
 import os
-import platform
 import signal
 import traceback
 from pathlib import Path
 
 from bench.journal.jsonl import EventWriter
 from bench.worker import protocol
+from bench.worker.environment import SetupError, describe_machine, load_tensorflow
 from bench.worker.recorder import Recorder
 
 _PR_SET_PDEATHSIG = 1
-
-
-class SetupError(Exception):
-    """The cell cannot run in this environment."""
 
 
 def run_cell(folder: Path) -> int:
@@ -33,12 +29,16 @@ def run_cell(folder: Path) -> int:
     events.write("phase_started", phase="startup", t=spawned, cpu=0)
     try:
         content = json.loads((folder / "cell.json").read_text())["specification"]
-        _load_tensorflow(events)
         from wbc import experiment
         from wbc.specification import Specification
 
+        specification = Specification.from_json(content)
+        described = describe_machine()
+        if specification.uses_keras:
+            described |= load_tensorflow()
+        events.write("environment", environment=described)
         recorder.phase_ended("startup")
-        experiment.run(Specification.from_json(content), recorder)
+        experiment.run(specification, recorder)
         recorder.phase_started("teardown")
         return 0
     except Exception as error:
@@ -48,38 +48,6 @@ def run_cell(folder: Path) -> int:
         return 1
     finally:
         events.close()
-
-
-def _load_tensorflow(events: EventWriter) -> None:
-    """Import TensorFlow, claim the device, write down the environment.
-
-    Raises:
-        SetupError: The cell was given a GPU that TensorFlow does not see, or TensorFlow cannot be imported.
-    """
-    try:
-        import keras
-        import tensorflow as tf
-    except ImportError as error:
-        raise SetupError(f"TensorFlow or Keras cannot be imported: {error}") from error
-    gpus = tf.config.list_physical_devices("GPU")
-    if os.environ.get(protocol.DEVICE_KIND) == "gpu" and not gpus:
-        raise SetupError(
-            "the cell was given a GPU, but TensorFlow sees none (a CPU build, or a broken driver)"
-        )
-    for gpu in gpus:
-        # Otherwise TensorFlow takes all memory at once, and what the cell needs cannot be seen.
-        tf.config.experimental.set_memory_growth(gpu, True)
-    events.write(
-        "environment",
-        environment={
-            "python": platform.python_version(),
-            "tensorflow": tf.__version__,
-            "keras": keras.__version__,
-            "kernel": platform.release(),
-            "cores": len(os.sched_getaffinity(0)),
-            "gpus": [tf.config.experimental.get_device_details(gpu).get("device_name", "") for gpu in gpus],
-        },
-    )
 
 
 def _explain(error: Exception) -> tuple[str, str]:

@@ -8,6 +8,9 @@ from wbc.networks.weights import WeightsSource
 MODES = ("transfer", "scratch")
 """`transfer`: a frozen backbone, its features once, then a head. `scratch`: the whole network."""
 
+KERAS_FREE_MODES: frozenset[str] = frozenset()
+"""Modes that no deep-learning framework is loaded for."""
+
 PREPROCESSINGS = ("network", "rescale")
 """`network`: each network's own scaling. `rescale`: 1/255 for all, as the thesis did."""
 
@@ -60,6 +63,11 @@ class Specification:
     optimizer: OptimizerSpecification = OptimizerSpecification()
     seed: int = 0
     deterministic: bool = False
+
+    @property
+    def uses_keras(self) -> bool:
+        """Whether the experiment needs Keras and its backend at all."""
+        return self.mode not in KERAS_FREE_MODES
 
     @classmethod
     def from_json(cls, content: dict) -> "Specification":

@@ -1,8 +1,11 @@
 """From pixels to what a network expects. Loads Keras."""
 
+import functools
+from collections.abc import Callable
 from typing import TYPE_CHECKING
 
 from wbc.networks.catalog import find_network
+from wbc.specification import Specification
 
 if TYPE_CHECKING:
     import numpy as np
@@ -44,3 +47,8 @@ def preprocess(pixels: "np.ndarray", name: str, how: str = "network") -> "np.nda
     own = getattr(keras.applications, network.module).preprocess_input
     # It may write into the array, which is a copy. Where it turns the colours round, it returns a view.
     return np.ascontiguousarray(own(scaled, data_format="channels_last"), dtype=np.float32)
+
+
+def preprocessing_of(specification: Specification) -> "Callable[[np.ndarray], np.ndarray]":
+    """What an experiment does to each batch of pixels."""
+    return functools.partial(preprocess, name=specification.network, how=specification.preprocessing)

@@ -5,6 +5,7 @@ from dataclasses import dataclass
 import keras
 import numpy as np
 
+from wbc.data.part import Part
 from wbc.observer import Observer
 from wbc.specification import Specification
 from wbc.training.batches import OrderedBatches, Prepare, steps_per_epoch, training_batches
@@ -13,21 +14,29 @@ from wbc.training.reporting import ReportingCallback
 
 
 @dataclass(frozen=True)
-class Part:
-    """One part of the data as arrays: inputs of shape (n, ...) and one-hot targets of shape (n, classes)."""
+class Classifier:
+    """A Keras model with the data that it was trained for; a `wbc.experiment.Trained`.
 
-    inputs: np.ndarray
-    targets: np.ndarray
+    Attributes:
+        model: The model.
+        parts: The parts in the form that `prepare` takes.
+        batch_size: Images a batch of predictions.
+        prepare: From a batch as it is stored to the model's input.
+    """
 
-    def batches(self, batch_size: int, prepare: Prepare) -> OrderedBatches:
-        """The part in file order."""
-        return OrderedBatches(self.inputs, self.targets, batch_size, prepare)
+    model: keras.Model
+    parts: dict[str, Part]
+    batch_size: int
+    prepare: Prepare
+
+    def predict(self, part: str, observer: Observer) -> np.ndarray:
+        """See `wbc.experiment.Trained`."""
+        return predict(self.model, self.parts[part].inputs, self.batch_size, self.prepare, observer)
 
 
 def fit(
     model: keras.Model,
-    train: Part,
-    validation: Part,
+    parts: dict[str, Part],
     specification: Specification,
     prepare: Prepare,
     observer: Observer,
@@ -40,6 +49,7 @@ def fit(
     Raises:
         TrainingDivergedError: The loss is no longer a number.
     """
+    train, validation = parts["train"], parts["validation"]
     batch_size, epochs = specification.batch_size, specification.epochs
     observer.phase_started("compile")
     model.compile(
@@ -47,7 +57,7 @@ def fit(
         loss="categorical_crossentropy",
         metrics=[keras.metrics.CategoricalAccuracy(name="accuracy")],
     )
-    validation_batches = validation.batches(batch_size, prepare)
+    validation_batches = OrderedBatches(validation.inputs, validation.targets, batch_size, prepare)
     model.evaluate(validation_batches.first(), verbose=0)
     reporting = ReportingCallback(observer, len(train.inputs), batch_size, epochs)
     model.fit(
@@ -62,21 +72,21 @@ def fit(
 
 
 def predict(
-    model: keras.Model, part: Part, batch_size: int, prepare: Prepare, observer: Observer
+    model: keras.Model, inputs: np.ndarray, batch_size: int, prepare: Prepare, observer: Observer
 ) -> np.ndarray:
-    """Outputs of the model for every image of a part, in file order.
+    """Outputs of the model for every input, in order.
 
     Returns:
         float32 array of shape (n, ...): probabilities, or a backbone's features.
     """
-    batches = part.batches(batch_size, prepare)
+    starts = range(0, len(inputs), batch_size)
     outputs: np.ndarray | None = None
-    for index in range(len(batches)):
-        inputs, _ = batches[index]
-        output = np.asarray(model.predict_on_batch(inputs))
+    for done, start in enumerate(starts, start=1):
+        batch = inputs[start : start + batch_size]
+        output = np.asarray(model.predict_on_batch(prepare(batch)))
         if outputs is None:
-            outputs = np.empty((len(part.inputs), *output.shape[1:]), np.float32)
-        outputs[index * batch_size : index * batch_size + len(output)] = output
-        observer.heartbeat(index + 1, len(batches))
+            outputs = np.empty((len(inputs), *output.shape[1:]), np.float32)
+        outputs[start : start + len(batch)] = output
+        observer.heartbeat(done, len(starts))
     assert outputs is not None, "a part is never empty"
     return outputs
