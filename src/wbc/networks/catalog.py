@@ -8,7 +8,8 @@ from collections.abc import Mapping
 from typing import Any
 
 from wbc.errors import InputError, did_you_mean
-from wbc.networks.network import ImageNetWeights, Network, Option
+from wbc.networks.network import ImageNetWeights, Network
+from wbc.options import Option
 
 _STORE = "https://storage.googleapis.com/tensorflow/keras-applications/"
 _KERNELS = "_weights_tf_dim_ordering_tf_kernels_notop.h5"

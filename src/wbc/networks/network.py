@@ -1,48 +1,11 @@
 """What is known about a network without building it: sizes, options, ImageNet weights."""
 
-import math
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
-from wbc.errors import InputError, did_you_mean
-
-
-@dataclass(frozen=True)
-class Option:
-    """A keyword of a network's constructor that changes its architecture.
-
-    Attributes:
-        name: The keyword.
-        default: The value that Keras takes; its type is the type of the option.
-        minimum: Smallest allowed number.
-        below: Numbers must stay below this one.
-        in_backbone: Whether the option changes the network without its top (dropout does not), and
-            so which weights fit.
-    """
-
-    name: str
-    default: bool | int | float
-    minimum: float = -math.inf
-    below: float = math.inf
-    in_backbone: bool = True
-
-    @property
-    def kind(self) -> str:
-        """The values that are allowed, in words."""
-        if isinstance(self.default, bool):
-            return "true or false"
-        number = "an integer" if isinstance(self.default, int) else "a number"
-        below = f" and below {self.below:g}" if self.below < math.inf else ""
-        return f"{number}, at least {self.minimum:g}{below}"
-
-    def check(self, value: Any) -> bool | int | float | None:
-        """The value in the option's own type (1 becomes 1.0), or None if it is not allowed."""
-        if isinstance(self.default, bool) or isinstance(value, bool):
-            return value if isinstance(self.default, bool) and isinstance(value, bool) else None
-        if not isinstance(value, int if isinstance(self.default, int) else int | float):
-            return None
-        return type(self.default)(value) if self.minimum <= value < self.below else None
+from wbc.errors import InputError
+from wbc.options import Configurable, Option
 
 
 @dataclass(frozen=True)
@@ -74,7 +37,7 @@ class ImageNetWeights:
 
 
 @dataclass(frozen=True, eq=False)
-class Network:
+class Network(Configurable):
     """A network that a suite may name.
 
     Attributes:
@@ -108,44 +71,6 @@ class Network:
                 f"not {image_size} x {image_size}",
                 f"Set image_size to {self.min_size} or more; it was designed for {self.native_size}.",
             )
-
-    def check_options(self, options: Mapping[str, Any]) -> dict[str, bool | int | float]:
-        """The options in the catalogue's order and in their own types.
-
-        Raises:
-            InputError: The network does not have such an option, or its value is not allowed.
-        """
-        known = [option.name for option in self.options]
-        for name in options:
-            if name not in known:
-                way_out = (
-                    f"Its options are: {', '.join(known)}." if known else "It has no options; leave it out."
-                )
-                guess = did_you_mean(name, known)
-                raise InputError(
-                    f"{self.name} has no option {name!r}" + (f" ({guess})" if guess else ""), way_out
-                )
-        checked = {}
-        for option in self.options:
-            if option.name in options:
-                value = option.check(options[option.name])
-                if value is None:
-                    raise InputError(
-                        f"{option.name} of {self.name} must be {option.kind}, not {options[option.name]!r}",
-                        f"Keras takes {option.default} if it is left out.",
-                    )
-                checked[option.name] = value
-        return checked
-
-    def label(self, options: Mapping[str, Any]) -> str:
-        """Name and options in one word without spaces, such as `MobileNet-alpha0.5`.
-
-        Options stand in the catalogue's order; a default is spelled out only if it was given.
-        """
-        words = [self.name]
-        for name, value in self.check_options(options).items():
-            words.append((name if value else f"no_{name}") if isinstance(value, bool) else f"{name}{value}")
-        return "-".join(words)
 
     def backbone_labels(self, options: Mapping[str, Any]) -> tuple[str, ...]:
         """The labels under which weights of the backbone may be filed, the exact one first.
