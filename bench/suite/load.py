@@ -85,6 +85,8 @@ def _explain(error: ValidationError, source: Source) -> InputError:
         allowed = context["expected"].replace(" or ", ", ").replace("'", "").split(", ")
         what = f"{given!r} is not one of {', '.join(allowed)}"
         way_out = _sentence(did_you_mean(str(given), allowed))
+    elif isinstance(context.get("error"), InputError):  # of a validator of ours
+        what, way_out = context["error"].what, context["error"].way_out
     elif kind == "list_type" and keys == ["matrix"]:
         what, way_out = "must be a list of blocks", "Write [[matrix]] with two brackets."
     else:

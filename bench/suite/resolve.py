@@ -1,6 +1,6 @@
 """From combinations to cells: networks checked, data and weights found and hashed."""
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
@@ -98,7 +98,10 @@ def resolve_suite(
             source = located[wanted]
             if source.kind == "download":
                 downloads.setdefault(source.path, Download(network.name, options, size, source))
-        cell = _cell(combination, network.label(options), options, dataset, source, runtime)
+        training = {**combination.training, "optimizer": _optimizer(combination, file)}
+        cell = _cell(
+            replace(combination, training=training), network.label(options), options, dataset, source, runtime
+        )
         cells.setdefault(cell.id, cell)
         used.setdefault(dataset.digest, dataset)
     return ResolvedSuite(
@@ -122,6 +125,14 @@ def _check_network(combination: Combination, file: Source):
     return network, options
 
 
+def _optimizer(combination: Combination, file: Source) -> dict[str, Any]:
+    """The optimiser, explicit: presets and defaults spelled out."""
+    try:
+        return combination.training["optimizer"].specification(combination.backbone.name).resolved()
+    except InputError as error:
+        raise file.error(("matrix", combination.block, "optimizer"), error.what, error.way_out) from None
+
+
 def _cell(
     combination: Combination,
     label: str,
@@ -131,7 +142,7 @@ def _cell(
     runtime: Runtime,
 ) -> Cell:
     training = dict(combination.training)
-    optimizer = training.pop("optimizer").model_dump()
+    optimizer = training.pop("optimizer")
     choice = training.pop("weights")
     if weights.kind in ("none", "random"):
         named = weights.kind

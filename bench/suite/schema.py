@@ -14,9 +14,13 @@ from pydantic import (
     PositiveFloat,
     PositiveInt,
     StringConstraints,
+    model_validator,
 )
 
-from wbc.specification import MODES, OPTIMIZERS, PREPROCESSINGS, OptimizerSpecification
+from wbc.errors import InputError
+from wbc.optimizer import OPTIMIZERS, OptimizerSpecification
+from wbc.recipes import PRESETS, preset
+from wbc.specification import MODES, PREPROCESSINGS
 
 T = TypeVar("T")
 
@@ -33,6 +37,8 @@ Axis = Annotated[list[T], BeforeValidator(_as_list), Field(min_length=1)]
 """A value, or a list of values that each make cells of their own."""
 
 Seed = Annotated[int, Field(ge=0, lt=2**32)]
+NotNegative = Annotated[float, Field(ge=0)]
+Share = Annotated[float, Field(ge=0, lt=1)]
 Pixels = Annotated[int, Field(ge=8, le=4096)]
 
 
@@ -43,11 +49,38 @@ class Table(BaseModel):
 
 
 class Optimizer(Table):
-    """`optimizer = "Adam"` or `{ name = "RMSprop", learning_rate = 1e-5, decay = 1e-3 }`."""
+    """`optimizer = "Adam"` or `{ name = "RMSprop", learning_rate = 1e-5, decay = 1e-3 }`, or a preset's name.
 
-    name: Literal[OPTIMIZERS] = OptimizerSpecification.name
+    Which arguments belong to which optimiser: `wbc.optimizer.ARGUMENTS`.
+    """
+
+    name: Literal[(*OPTIMIZERS, *PRESETS)] = OptimizerSpecification.name
     learning_rate: PositiveFloat = OptimizerSpecification.learning_rate
-    decay: Annotated[float, Field(ge=0)] = OptimizerSpecification.decay
+    decay: NotNegative = OptimizerSpecification.decay
+    weight_decay: NotNegative | None = None
+    momentum: Share | None = None
+    nesterov: bool | None = None
+    rho: Share | None = None
+    beta_1: Share | None = None
+    beta_2: Share | None = None
+    epsilon: PositiveFloat | None = None
+
+    @model_validator(mode="after")
+    def _makes_sense(self) -> "Optimizer":
+        if self.name not in PRESETS:
+            OptimizerSpecification(**self.model_dump()).check()
+        elif others := self.model_fields_set - {"name"}:
+            raise InputError(
+                f"the preset {self.name!r} takes no {', '.join(sorted(others))}",
+                f'Write optimizer = "{self.name}", or spell the optimiser out.',
+            )
+        return self
+
+    def specification(self, network: str) -> OptimizerSpecification:
+        """The optimiser for a network; InputError where a preset has none for it."""
+        if self.name in PRESETS:
+            return preset(self.name, network)
+        return OptimizerSpecification(**self.model_dump())
 
 
 class Backbone(BaseModel):

@@ -4,6 +4,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 
 from wbc.networks.weights import WeightsSource
+from wbc.optimizer import OptimizerSpecification
 
 MODES = ("transfer", "scratch")
 """`transfer`: a frozen backbone, its features once, then a head. `scratch`: the whole network."""
@@ -13,21 +14,6 @@ KERAS_FREE_MODES: frozenset[str] = frozenset()
 
 PREPROCESSINGS = ("network", "rescale")
 """`network`: each network's own scaling. `rescale`: 1/255 for all, as the thesis did."""
-
-OPTIMIZERS = ("SGD", "RMSprop", "Adam", "AdamW", "Nadam", "Adamax", "Adagrad", "Adadelta")
-"""Names of `keras.optimizers` that need nothing but a learning rate."""
-
-
-@dataclass(frozen=True)
-class OptimizerSpecification:
-    """A Keras optimiser whose rate falls as `learning_rate / (1 + decay * step)`.
-
-    The defaults are the thesis' (its section 5.4).
-    """
-
-    name: str = "RMSprop"
-    learning_rate: float = 1e-5
-    decay: float = 1e-3
 
 
 @dataclass(frozen=True)
@@ -60,7 +46,7 @@ class Specification:
     options: dict = field(default_factory=dict)
     weights: WeightsSource | None = None
     batch_size: int = 16
-    optimizer: OptimizerSpecification = OptimizerSpecification()
+    optimizer: OptimizerSpecification = field(default_factory=OptimizerSpecification)
     seed: int = 0
     deterministic: bool = False
 

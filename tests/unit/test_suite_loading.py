@@ -66,7 +66,7 @@ BAD = {
     "unknown optimiser": (
         suite('epochs = 1\noptimizer = "RMSprob"', "epochs = 1"),
         "line 7",
-        ["training.optimizer", "'RMSprob' is not one of SGD, RMSprop", "Did you mean RMSprop?"],
+        ["training.optimizer", "'RMSprob' is not one of SGD, Nesterov, RMSprop", "Did you mean RMSprop?"],
     ),
     "unknown mode": (suite("scratsh", "scratch"), "line 5", ["training.mode", "Did you mean scratch?"]),
     "text for a number": (

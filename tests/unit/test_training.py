@@ -4,7 +4,7 @@ import keras
 import numpy as np
 import pytest
 
-from wbc.specification import OptimizerSpecification
+from wbc.optimizer import OptimizerSpecification
 from wbc.training.batches import OrderedBatches, epoch_order, training_batches
 from wbc.training.head import build_head
 from wbc.training.optimizers import build_optimizer

@@ -1,0 +1,123 @@
+"""Optimisers of a suite: explicit, checked, and what the papers used."""
+
+from pathlib import Path
+
+import keras
+import numpy as np
+import pytest
+
+from bench.runtime import Runtime
+from bench.suite.resolve import resolve_suite
+from wbc.errors import InputError
+from wbc.networks.catalog import NETWORKS
+from wbc.optimizer import ARGUMENTS, OPTIMIZERS, OptimizerSpecification
+from wbc.recipes import PRESETS, RECIPES, find_recipe, preset
+from wbc.training.optimizers import build_optimizer
+
+RUNTIME = Runtime(wbc="w", tensorflow="2.21.0", keras="3.15.1", device="cpu")
+
+
+def optimizer_of(folder: Path, optimizer: str, backbone: str = "VGG16") -> dict:
+    """The optimiser in the settings of the only cell."""
+    path = folder / "suite.toml"
+    path.write_text(
+        '[data]\nimage_size = 64\n[training]\nmode = "scratch"\n[[matrix]]\n'
+        f'backbone = "{backbone}"\noptimizer = {optimizer}\n'
+    )
+    (cell,) = resolve_suite(path, RUNTIME, folder / "cache").cells
+    assert cell.specification["optimizer"] == cell.settings["optimizer"]
+    return cell.settings["optimizer"]
+
+
+@pytest.mark.parametrize("name", OPTIMIZERS)
+def test_defaults_are_those_of_keras(name):
+    built = build_optimizer(OptimizerSpecification(name))
+    keras_name = "SGD" if name == "Nesterov" else name
+    own = getattr(keras.optimizers, keras_name)(**({"momentum": 0.9} if name == "Nesterov" else {}))
+    for argument in ARGUMENTS[name]:
+        assert getattr(built, argument) == getattr(own, argument)
+    assert built.nesterov if name == "Nesterov" else not getattr(built, "nesterov", False)
+    assert (built.weight_decay or 0) == (own.weight_decay or 0)
+
+
+def test_nesterov_takes_the_step_of_nesterov():
+    built = build_optimizer(OptimizerSpecification("Nesterov", 0.1, 0.0))
+    weight = keras.Variable(np.ones(1, "float32"))
+    built.build([weight])
+    speed, value = 0.0, 1.0
+    for _ in range(3):
+        built.apply_gradients([(keras.ops.ones(1), weight)])
+        speed = 0.9 * speed - 0.1
+        value += 0.9 * speed - 0.1
+        assert float(np.asarray(weight)[0]) == pytest.approx(value, rel=1e-5)
+
+
+def test_weight_decay_takes_a_share_of_each_weight_a_step():
+    built = build_optimizer(OptimizerSpecification("SGD", 0.5, 0.0, weight_decay=0.1))
+    weight = keras.Variable(np.full(1, 2, "float32"))
+    built.build([weight])
+    built.apply_gradients([(keras.ops.zeros(1), weight)])
+    assert float(np.asarray(weight)[0]) == pytest.approx(2 - 0.5 * 0.1 * 2)
+
+
+def test_a_cell_shows_every_value_and_two_ways_to_write_one_are_one(tmp_path):
+    short = optimizer_of(tmp_path, '"Nesterov"')
+    long = optimizer_of(tmp_path, '{ name = "SGD", momentum = 0.9, nesterov = true }')
+    assert short == long
+    assert short == {
+        "name": "SGD",
+        "learning_rate": 1e-5,
+        "decay": 1e-3,
+        "weight_decay": 0.0,
+        "momentum": 0.9,
+        "nesterov": True,
+    }
+    assert "beta_1" in optimizer_of(tmp_path, '"Adam"')
+    whole = optimizer_of(tmp_path, '{ name = "Adam", learning_rate = 1 }')
+    assert type(whole["learning_rate"]) is float
+
+
+@pytest.mark.parametrize(
+    ("optimizer", "said"),
+    [
+        ('{ name = "Adam", momentum = 0.9 }', ["Adam has no momentum", "belongs to SGD, Nesterov, RMSprop"]),
+        ('{ name = "SGD", rho = 0.9 }', ["SGD has no rho"]),
+        ('{ name = "SGD", nesterov = true }', ["needs a momentum above 0"]),
+        ('{ name = "Nesterov", nesterov = false }', ["Nesterov has no nesterov"]),
+        ('{ name = "SGD", momentum = 1.0 }', ["less than 1"]),
+        ('{ name = "paper", learning_rate = 0.1 }', ["'paper' takes no learning_rate"]),
+        ('"papper"', ["Did you mean paper?"]),
+    ],
+)
+def test_nonsense_is_refused_with_its_place(tmp_path, optimizer, said):
+    with pytest.raises(InputError) as error:
+        optimizer_of(tmp_path, optimizer)
+    for part in ("line 7", "optimizer", *said):
+        assert part in str(error.value)
+
+
+def test_presets_are_resolved_for_each_network(tmp_path):
+    paper = optimizer_of(tmp_path, '"paper"')
+    assert (paper["learning_rate"], paper["momentum"], paper["weight_decay"]) == (0.01, 0.9, 5e-4)
+    footnote = optimizer_of(tmp_path, '"thesis-footnote"')
+    assert footnote == {**paper, "decay": 5e-4, "weight_decay": 0.0}
+    assert optimizer_of(tmp_path, '"paper"', "DenseNet121")["nesterov"] is True
+    assert optimizer_of(tmp_path, '"paper"', "ResNet50")["learning_rate"] == 0.1
+
+
+def test_a_network_without_a_published_recipe_is_refused_with_the_reason(tmp_path):
+    with pytest.raises(InputError, match=r"line 7.*optimizer.*Levenberg-Marquardt"):
+        optimizer_of(tmp_path, '"paper"', "LeNet5")
+    with pytest.raises(InputError, match="no published optimiser of Mine is known"):
+        preset("paper", "Mine")
+
+
+@pytest.mark.parametrize("network", NETWORKS)
+def test_every_network_has_one_recipe_or_a_reason_why_not(network):
+    import re
+
+    matching = [one for one in RECIPES if any(re.fullmatch(family, network) for family in one.families)]
+    assert matching == [find_recipe(network)]
+    assert bool(matching[0].optimizer) != bool(matching[0].missing)
+    for name in PRESETS if matching[0].optimizer else ():
+        build_optimizer(preset(name, network))
