@@ -9,7 +9,7 @@ from pathlib import Path
 
 from bench.journal.jsonl import EventWriter
 from bench.worker import protocol
-from bench.worker.environment import SetupError, describe_machine, load_tensorflow
+from bench.worker.environment import SetupError, describe_machine, keep_to_cores, load_tensorflow
 from bench.worker.recorder import Recorder
 
 _PR_SET_PDEATHSIG = 1
@@ -28,6 +28,7 @@ def run_cell(folder: Path) -> int:
     # Stamped with the time at which the parent started this process: interpreter and imports count.
     events.write("phase_started", phase="startup", t=spawned, cpu=0)
     try:
+        keep_to_cores()
         content = json.loads((folder / "cell.json").read_text())["specification"]
         from wbc import experiment
         from wbc.specification import Specification

@@ -11,3 +11,9 @@ PARENT_PID = "LEUKOBENCH_PARENT_PID"
 
 DEVICE_KIND = "LEUKOBENCH_DEVICE_KIND"
 """`gpu` or `cpu`: what the worker was given."""
+
+CORES = "LEUKOBENCH_CORES"
+"""The processor's cores that the worker may use, such as `0,1`; unset: all that its parent may use."""
+
+REPLICAS = "LEUKOBENCH_REPLICAS"
+"""On how many devices the cell is trained at once; unset: 1."""

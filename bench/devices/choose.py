@@ -1,0 +1,132 @@
+"""From what the user wants (`--devices`, `[devices] use`) to slots."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+from bench.devices.device import Device, Slot
+from bench.devices.machine import Machine, find_machine, plural
+from wbc.errors import InputError
+
+_SPELLINGS = "Write all, gpu:0,gpu:1 (or UUIDs), cpu, or cpu:2 for two cells at a time."
+
+
+@dataclass(frozen=True)
+class Choice:
+    """The slots for a run.
+
+    Attributes:
+        slots: At least one; all of one kind, model and size, so that cells compare.
+        named: The user named these very GPUs, so that a run with fewer is not what was asked for.
+        note: A sentence to be said once, or empty: that cells run on the processor, that a GPU is left out.
+    """
+
+    slots: tuple[Slot, ...]
+    named: bool
+    note: str = ""
+
+
+def choose_slots(
+    wanted: str | Sequence[str] = "all", gpus_per_cell: int = 1, machine: Machine | None = None
+) -> Choice:
+    """Choose the slots in which cells run.
+
+    Args:
+        wanted: `all` (every GPU; without one the whole processor), `gpu:0,gpu:1` or UUIDs, `cpu` (one slot
+            with all cores), `cpu:2` (two slots, each with its own half of the cores); a list means the same
+            as its parts with commas between.
+        gpus_per_cell: On how many GPUs a cell trains at once. On a processor: on how many logical devices.
+        machine: What there is; found out where it is not given.
+
+    Raises:
+        InputError: It cannot be had; the message says what there is.
+    """
+    machine = machine or find_machine()
+    names = wanted.split(",") if isinstance(wanted, str) else wanted
+    names = [name.strip() for name in names] or [""]
+    if names == ["all"]:
+        if machine.gpus and not machine.reason:
+            gpus, note = _alike(machine.gpus)
+            return Choice(_gpu_slots(gpus, gpus_per_cell, machine), named=False, note=note)
+        note = f"Cells run on the processor: {machine.reason}."
+        return Choice(_cpu_slots(1, gpus_per_cell, machine), named=False, note=note)
+    if len(names) == 1 and (names[0] == "cpu" or names[0].startswith("cpu:")):
+        return Choice(_cpu_slots(_count(names[0], machine), gpus_per_cell, machine), named=True)
+    gpus = [_named(name, machine) for name in names]
+    for position, gpu in enumerate(gpus):
+        if gpu in gpus[:position]:
+            raise InputError(f"device {names[position]} is named twice")
+    if len({gpu.model for gpu in gpus}) > 1:
+        raise InputError(
+            f"devices {', '.join(names)} are of different models, whose cells would not compare",
+            f"Run them one after the other. There is: {machine}.",
+        )
+    return Choice(_gpu_slots(gpus, gpus_per_cell, machine), named=True)
+
+
+def default_device() -> Device:
+    """The first device that a run would use that says nothing of devices."""
+    return choose_slots("all").slots[0].devices[0]
+
+
+def _named(name: str, machine: Machine) -> Device:
+    """The GPU with a name or a UUID, or with the beginning of one that no other has."""
+    if name.startswith("GPU-"):
+        found = [gpu for gpu in machine.gpus if gpu.uuid.startswith(name)]
+    elif name.startswith("gpu:") and name.removeprefix("gpu:").isdecimal():
+        found = [gpu for gpu in machine.gpus if gpu.name == name]
+    elif name in ("all", "cpu") or name.startswith("cpu:"):
+        raise InputError(f"device {name} stands for itself: nothing can be named beside it", _SPELLINGS)
+    else:
+        raise InputError(f"there is no device {name!r}", f"{_SPELLINGS} There is: {machine}.")
+    if len(found) > 1:
+        raise InputError(f"several GPUs have UUIDs that begin with {name}", f"There is: {machine}.")
+    if not found and name in machine.unusable:
+        raise InputError(f"device {name} cannot be used: {machine.unusable[name]}", f"There is: {machine}.")
+    if not found:
+        why = f" ({machine.reason})" if machine.reason and not machine.gpus else ""
+        raise InputError(f"there is no device {name}{why}", f"There is: {machine}.")
+    return found[0]
+
+
+def _alike(gpus: Sequence[Device]) -> tuple[list[Device], str]:
+    """The GPUs of the model with the most memory, and a note on the others (a small one for the desktop)."""
+    model = max(gpus, key=lambda gpu: gpu.memory_bytes or 0).model
+    others = [f"{gpu.name} ({gpu.model})" for gpu in gpus if gpu.model != model]
+    note = f"Left out, for cells compare on equal GPUs only: {', '.join(others)}." if others else ""
+    return [gpu for gpu in gpus if gpu.model == model], note
+
+
+def _gpu_slots(gpus: Sequence[Device], per_cell: int, machine: Machine) -> tuple[Slot, ...]:
+    if len(gpus) % per_cell:
+        raise InputError(
+            f"{plural(len(gpus), 'GPU')} cannot be shared out in groups of {per_cell} (gpus_per_cell)",
+            f"Name as many as fit, such as --devices gpu:0,gpu:1. There is: {machine}.",
+        )
+    groups = [tuple(gpus[start : start + per_cell]) for start in range(0, len(gpus), per_cell)]
+    return tuple(
+        Slot(f"gpu:{'+'.join(str(gpu.index) for gpu in group)}", group, machine.cores) for group in groups
+    )
+
+
+def _cpu_slots(number: int, replicas: int, machine: Machine) -> tuple[Slot, ...]:
+    """Slots of equal size, so that times compare; cores that are left over stay idle."""
+    size = len(machine.cores) // number
+    devices = tuple(Device("cpu", machine.processor, index=index) for index in range(replicas))
+    return tuple(
+        Slot(f"cpu:{slot}", devices, tuple(sorted(machine.cores[slot * size : (slot + 1) * size])))
+        for slot in range(number)
+    )
+
+
+def _count(name: str, machine: Machine) -> int:
+    """How many slots `cpu` or `cpu:2` asks for."""
+    text = name.removeprefix("cpu").removeprefix(":") if name != "cpu" else "1"
+    if not text.isdecimal() or int(text) < 1:
+        raise InputError(f"there is no device {name!r}", _SPELLINGS)
+    if int(text) > len(machine.cores):
+        raise InputError(
+            f"{name} asks for {text} slots, but there {'is' if len(machine.cores) == 1 else 'are'} "
+            f"{plural(len(machine.cores), 'core')}",
+            "Each slot needs a core of its own.",
+        )
+    return int(text)

@@ -1,0 +1,197 @@
+"""GPUs through NVML, NVIDIA's management library; the only module that talks to `pynvml`.
+
+Whatever goes wrong becomes an `NvmlError` with a reason for people: no driver, a driver that was updated
+under the running system, a GPU that has fallen off the bus, a figure that this GPU does not give.
+"""
+
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager, suppress
+from dataclasses import dataclass
+from typing import Any, TypeVar
+
+from bench.devices.device import Device
+
+T = TypeVar("T")
+
+LOST = "the GPU is lost: the driver cannot reach it any more; restart the machine"
+_REASONS = {
+    "NVML_ERROR_LIBRARY_NOT_FOUND": "there is no NVIDIA driver",
+    "NVML_ERROR_DRIVER_NOT_LOADED": "the NVIDIA driver is not loaded",
+    "NVML_ERROR_LIB_RM_VERSION_MISMATCH": (
+        "the NVIDIA driver was updated and its library no longer fits it; restart the machine"
+    ),
+    "NVML_ERROR_NO_PERMISSION": "the NVIDIA driver does not permit it",
+    "NVML_ERROR_GPU_IS_LOST": LOST,
+    "NVML_ERROR_NOT_SUPPORTED": "this GPU or its driver does not support it",
+    "NVML_ERROR_FUNCTION_NOT_FOUND": "the NVIDIA driver is too old for it",
+}
+
+
+class NvmlError(Exception):
+    """NVML cannot answer.
+
+    Attributes:
+        reason: Why, for people.
+        lost: The GPU is gone; it is no use to ask again.
+    """
+
+    def __init__(self, reason: str):
+        super().__init__(reason)
+        self.reason = reason
+        self.lost = reason == LOST
+
+
+@dataclass(frozen=True)
+class GpuProcess:
+    """A process on a GPU.
+
+    Attributes:
+        pid: As the driver knows it; in a container that may be the host's.
+        kind: `compute` (CUDA), or `graphics` (a desktop).
+        memory_bytes: What it holds of the GPU's memory; None where that is unknown.
+    """
+
+    pid: int
+    kind: str
+    memory_bytes: int | None
+
+
+@dataclass(frozen=True)
+class Memory:
+    """Memory of a GPU, in bytes."""
+
+    total: int
+    used: int
+    free: int
+
+
+@dataclass(frozen=True)
+class Listing:
+    """What NVML shows.
+
+    Attributes:
+        gpus: The GPUs that answer, in the order of the PCI bus.
+        unusable: Names of those that cannot be used, such as `gpu:1`, and why.
+    """
+
+    gpus: tuple[Device, ...]
+    unusable: dict[str, str]
+
+
+class Nvml:
+    """An open session; see `open_nvml`."""
+
+    def __init__(self, binding):
+        self._binding = binding
+        self._handles: dict[str, Any] = {}
+
+    def listing(self) -> Listing:
+        """Every GPU of the machine.
+
+        A GPU that is partitioned (MIG) is listed as unusable: to CUDA it is several devices with UUIDs of
+        their own, and leukobench measures whole ones.
+
+        Raises:
+            NvmlError: NVML does not even say how many there are.
+        """
+        gpus, unusable = [], {}
+        for index in range(_asked(self._binding.nvmlDeviceGetCount)):
+            try:
+                handle = _asked(self._binding.nvmlDeviceGetHandleByIndex, index)
+                gpu = Device(
+                    "gpu",
+                    _asked(self._binding.nvmlDeviceGetName, handle),
+                    _asked(self._binding.nvmlDeviceGetUUID, handle),
+                    index,
+                    self._total_memory(handle),
+                )
+                if self._partitioned(handle):
+                    unusable[gpu.name] = "it is partitioned (MIG), and cells need a whole GPU"
+                else:
+                    self._handles[gpu.uuid] = handle
+                    gpus.append(gpu)
+            except NvmlError as error:
+                unusable[f"gpu:{index}"] = error.reason
+        return Listing(tuple(gpus), unusable)
+
+    def processes(self, uuid: str) -> list[GpuProcess]:
+        """Who uses a GPU; a process that computes and draws is listed once, as one that computes.
+
+        Raises:
+            NvmlError: NVML cannot say who computes on it. Who draws is left out where it cannot say that.
+        """
+        handle = self._handle(uuid)
+        listed = _asked(self._binding.nvmlDeviceGetComputeRunningProcesses, handle)
+        found = {one.pid: GpuProcess(one.pid, "compute", one.usedGpuMemory) for one in listed}
+        try:
+            drawing = _asked(self._binding.nvmlDeviceGetGraphicsRunningProcesses, handle)
+        except NvmlError as error:
+            if error.lost:
+                raise
+            drawing = []
+        for one in drawing:
+            found.setdefault(one.pid, GpuProcess(one.pid, "graphics", one.usedGpuMemory))
+        return list(found.values())
+
+    def memory(self, uuid: str) -> Memory:
+        """Memory of a GPU.
+
+        Raises:
+            NvmlError: It has none of its own (it shares the machine's), or cannot be asked.
+        """
+        memory = _asked(self._binding.nvmlDeviceGetMemoryInfo, self._handle(uuid))
+        return Memory(memory.total, memory.used, memory.free)
+
+    def _handle(self, uuid: str):
+        if uuid not in self._handles:
+            self._handles[uuid] = _asked(self._binding.nvmlDeviceGetHandleByUUID, uuid.encode())
+        return self._handles[uuid]
+
+    def _total_memory(self, handle) -> int | None:
+        try:
+            return _asked(self._binding.nvmlDeviceGetMemoryInfo, handle).total
+        except NvmlError as error:
+            if error.lost:
+                raise
+            return None
+
+    def _partitioned(self, handle) -> bool:
+        try:
+            current, _pending = _asked(self._binding.nvmlDeviceGetMigMode, handle)
+        except NvmlError as error:
+            if error.lost:
+                raise
+            return False  # most GPUs cannot be partitioned, and say that the question is not supported
+        return current == self._binding.NVML_DEVICE_MIG_ENABLE
+
+
+@contextmanager
+def open_nvml() -> Iterator[Nvml]:
+    """A session with NVML. To open one may take a second where no other program uses the driver: keep it.
+
+    Raises:
+        NvmlError: There is no NVIDIA driver, or it does not work.
+    """
+    import pynvml
+
+    _asked(pynvml.nvmlInit)
+    try:
+        yield Nvml(pynvml)
+    finally:
+        with suppress(NvmlError):  # a lost GPU may spoil the farewell too; nothing depends on it
+            _asked(pynvml.nvmlShutdown)
+
+
+def _asked(question: Callable[..., T], *arguments) -> T:
+    """Call NVML; every error of the binding becomes an `NvmlError`."""
+    import pynvml
+
+    try:
+        return question(*arguments)
+    except pynvml.NVMLError as error:
+        for name, reason in _REASONS.items():
+            if error.value == getattr(pynvml, name):
+                raise NvmlError(reason) from None
+        raise NvmlError(f"the NVIDIA driver says: {error}") from None
+    except pynvml.NVMLLibraryMismatchError:
+        raise NvmlError(_REASONS["NVML_ERROR_FUNCTION_NOT_FOUND"]) from None

@@ -1,0 +1,175 @@
+import pytest
+
+from bench.devices.choose import choose_slots
+from bench.devices.device import Device, Slot
+from bench.devices.machine import Machine, allowed, by_topology, find_machine
+from wbc.errors import InputError
+
+BIG, SMALL = "NVIDIA Big", "NVIDIA Small"
+
+
+def gpu(index: int, model: str = BIG, memory: int = 24) -> Device:
+    return Device("gpu", model, f"GPU-{index}{index}{index}-abc", index, memory * 2**30)
+
+
+FOUR = tuple(gpu(index) for index in range(4))
+
+
+def machine(gpus=FOUR[:2], cores=(0, 1, 2, 3), unusable=(), reason="") -> Machine:
+    return Machine("a processor", tuple(cores), tuple(gpus), dict(unusable), reason)
+
+
+def names(choice) -> list[str]:
+    return [slot.name for slot in choice.slots]
+
+
+def test_all_takes_every_gpu_one_cell_each():
+    choice = choose_slots("all", machine=machine())
+    assert names(choice) == ["gpu:0", "gpu:1"]
+    assert [slot.environment()["CUDA_VISIBLE_DEVICES"] for slot in choice.slots] == [
+        "GPU-000-abc",
+        "GPU-111-abc",
+    ]
+    assert all(slot.cores == (0, 1, 2, 3) and slot.replicas == 1 for slot in choice.slots)
+    assert (choice.note, choice.named) == ("", False)
+
+
+def test_without_a_gpu_the_processor_is_one_slot_and_the_note_says_why():
+    choice = choose_slots("all", machine=machine(gpus=(), reason="there is no NVIDIA driver"))
+    (slot,) = choice.slots
+    assert (slot.kind, slot.cores, slot.model) == ("cpu", (0, 1, 2, 3), "a processor")
+    assert choice.note == "Cells run on the processor: there is no NVIDIA driver."
+    assert slot.environment() == {
+        "CUDA_VISIBLE_DEVICES": "",
+        "LEUKOBENCH_DEVICE_KIND": "cpu",
+        "LEUKOBENCH_CORES": "0,1,2,3",
+        "LEUKOBENCH_REPLICAS": "1",
+    }
+
+
+def test_a_tensorflow_for_the_processor_alone_leaves_gpus_to_those_who_name_them():
+    built_for_cpu = machine(reason="TensorFlow is built for the processor alone")
+    assert names(choose_slots("all", machine=built_for_cpu)) == ["cpu:0"]
+    assert names(choose_slots("gpu:1", machine=built_for_cpu)) == ["gpu:1"]
+
+
+@pytest.mark.parametrize(
+    "wanted", ["gpu:1,gpu:0", ["gpu:1", "gpu:0"], "GPU-111-abc, GPU-000-abc", "GPU-1,gpu:0"]
+)
+def test_gpus_are_named_by_number_or_uuid(wanted):
+    choice = choose_slots(wanted, machine=machine())
+    assert names(choice) == ["gpu:1", "gpu:0"]
+    assert choice.named
+
+
+@pytest.mark.parametrize("wanted", ["cpu", ["cpu"], "cpu:1"])
+def test_the_processor_can_be_asked_for_where_there_are_gpus(wanted):
+    choice = choose_slots(wanted, machine=machine())
+    assert names(choice) == ["cpu:0"]
+    assert choice.note == ""
+
+
+@pytest.mark.parametrize(
+    ("number", "cores"), [(2, [(0, 2), (1, 3)]), (4, [(0,), (2,), (1,), (3,)]), (3, [(0,), (2,), (1,)])]
+)
+def test_cores_are_split_disjointly_into_slots_of_equal_size(number, cores):
+    slots = choose_slots(f"cpu:{number}", machine=machine(cores=(0, 2, 1, 3))).slots
+    assert [slot.cores for slot in slots] == cores
+    assert [slot.name for slot in slots] == [f"cpu:{index}" for index in range(number)]
+
+
+def test_gpus_per_cell_makes_groups():
+    slots = choose_slots("all", 2, machine(gpus=FOUR)).slots
+    assert [slot.name for slot in slots] == ["gpu:0+1", "gpu:2+3"]
+    assert [slot.replicas for slot in slots] == [2, 2]
+    assert slots[1].environment()["CUDA_VISIBLE_DEVICES"] == "GPU-222-abc,GPU-333-abc"
+    assert slots[1].model == "2 x NVIDIA Big"
+
+
+def test_gpus_per_cell_on_a_processor_makes_logical_devices_in_each_slot():
+    for slot in choose_slots("cpu:2", 2, machine()).slots:
+        assert slot.replicas == 2
+        assert len(slot.cores) == 2
+        assert slot.environment()["LEUKOBENCH_REPLICAS"] == "2"
+        assert slot.model == "a processor"
+
+
+def test_all_keeps_to_the_larger_model_and_says_what_it_leaves_out():
+    choice = choose_slots("all", machine=machine(gpus=(gpu(0, SMALL, 2), gpu(1), gpu(2))))
+    assert names(choice) == ["gpu:1", "gpu:2"]
+    assert "gpu:0 (NVIDIA Small)" in choice.note
+
+
+@pytest.mark.parametrize(
+    ("wanted", "per_cell", "said"),
+    [
+        ("gpu:7", 1, "no device gpu:7"),
+        ("GPU-9", 1, "no device GPU-9"),
+        ("GPU-", 1, "several GPUs"),
+        ("gpu:0,gpu:0", 1, "named twice"),
+        ("gpu:0,GPU-000-abc", 1, "named twice"),
+        ("gpu:0", 2, "1 GPU cannot be shared out in groups of 2"),
+        ("all", 3, "2 GPUs cannot be shared out"),
+        ("gpu:0,cpu:2", 1, "cpu:2 stands for itself"),
+        ("all,gpu:0", 1, "all stands for itself"),
+        ("gpu", 1, "no device 'gpu'"),
+        ("tpu:0", 1, "no device 'tpu:0'"),
+        ("", 1, "no device ''"),
+        ([], 1, "no device"),
+        ("cpu:0", 1, "no device 'cpu:0'"),
+        ("cpu:", 1, "no device 'cpu:'"),
+        ("cpu:-1", 1, "no device 'cpu:-1'"),
+        ("cpu:5", 1, "cpu:5 asks for 5 slots, but there are 4 cores"),
+    ],
+)
+def test_what_cannot_be_had_is_wrong_input(wanted, per_cell, said):
+    with pytest.raises(InputError) as caught:
+        choose_slots(wanted, per_cell, machine())
+    assert said in caught.value.what
+
+
+def test_messages_say_what_there_is():
+    with pytest.raises(InputError, match=r"no GPU, and 1 core\."):
+        choose_slots("gpu:0", machine=machine(gpus=(), cores=(5,), reason="no driver"))
+    lost = machine(gpus=FOUR[:1], unusable={"gpu:1": "the GPU is lost"})
+    with pytest.raises(InputError, match="gpu:1 cannot be used: the GPU is lost"):
+        choose_slots("gpu:0,gpu:1", machine=lost)
+    mixed = machine(gpus=(gpu(0), gpu(1, SMALL)))
+    with pytest.raises(InputError, match="different models"):
+        choose_slots("gpu:0,gpu:1", machine=mixed)
+
+
+@pytest.mark.parametrize(
+    ("visible", "indices"),
+    [
+        (None, [0, 1, 2, 3]),
+        ("", []),
+        ("-1", []),
+        ("2", [2]),
+        ("3,1", [3, 1]),
+        ("GPU-222-abc, GPU-0", [2, 0]),
+        ("1,9,2", [1]),
+        ("1,1", [1]),
+        ("GPU-", []),
+        ("MIG-0", []),
+        ("NoDevFiles", []),
+    ],
+)
+def test_cuda_visible_devices_is_obeyed(visible, indices):
+    assert [gpu.index for gpu in allowed(FOUR, visible)] == indices
+
+
+def test_threads_of_one_core_are_neighbours(tmp_path):
+    for core, (socket, physical) in enumerate([(0, 0), (1, 0), (0, 1), (0, 0), (1, 0), (0, 1)]):
+        topology = tmp_path / f"cpu{core}" / "topology"
+        topology.mkdir(parents=True)
+        (topology / "physical_package_id").write_text(f"{socket}\n")
+        (topology / "core_id").write_text(f"{physical}\n")
+    assert by_topology(range(6), tmp_path) == (0, 3, 2, 5, 1, 4)
+    assert by_topology([3, 1, 2], tmp_path / "none") == (1, 2, 3)
+
+
+def test_this_machine_has_the_cores_that_this_process_may_use():
+    found = find_machine()
+    assert found.processor
+    assert isinstance(choose_slots("cpu", machine=found).slots[0], Slot)

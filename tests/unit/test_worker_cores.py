@@ -1,0 +1,52 @@
+import json
+import os
+import subprocess
+import sys
+
+import pytest
+
+from bench.worker import protocol
+from bench.worker.environment import SetupError, keep_to_cores
+
+LOOK = """
+import json, os
+from bench.worker.environment import SetupError, keep_to_cores, load_tensorflow
+keep_to_cores()
+try:
+    load_tensorflow()
+except SetupError as error:
+    refused = str(error)
+import tensorflow as tf, threadpoolctl
+print(json.dumps({
+    "refused": refused,
+    "cores": sorted(os.sched_getaffinity(0)),
+    "pools": [tf.config.threading.get_intra_op_parallelism_threads(),
+              tf.config.threading.get_inter_op_parallelism_threads()],
+    "blas": [pool["num_threads"] for pool in threadpoolctl.threadpool_info()],
+}))
+"""
+
+
+def test_a_worker_keeps_to_its_cores_and_trains_on_no_processor_under_the_name_of_a_gpu():
+    core = max(os.sched_getaffinity(0))
+    given = {
+        protocol.CORES: str(core),
+        protocol.DEVICE_KIND: "gpu",
+        protocol.REPLICAS: "2",
+        "CUDA_VISIBLE_DEVICES": "",
+    }
+    found = subprocess.run(
+        [sys.executable, "-c", LOOK], env={**os.environ, **given}, capture_output=True, text=True, check=True
+    )
+    seen = json.loads(found.stdout)
+    assert seen["cores"] == [core]
+    assert seen["pools"] == [1, 1]
+    assert seen["blas"]
+    assert set(seen["blas"]) == {1}
+    assert seen["refused"].startswith("the cell was given 2 GPUs, but TensorFlow sees none")
+
+
+def test_cores_that_are_not_there_are_a_wrong_setup(monkeypatch):
+    monkeypatch.setenv(protocol.CORES, "1000,1001")
+    with pytest.raises(SetupError, match="1000,1001"):
+        keep_to_cores()
