@@ -23,6 +23,14 @@ class Recorder:
         """See `wbc.observer.Observer`."""
         self.events.write("epoch", epoch=epoch, metrics=metrics, validation_s=validation_s)
 
+    def resumed(self, epoch: int, tag: str) -> None:
+        """See `wbc.observer.Observer`."""
+        self.events.write("resumed", epoch=epoch, tag=tag)
+
+    def checkpointed(self, epoch: int, seconds: float) -> None:
+        """See `wbc.observer.Observer`."""
+        self.events.write("checkpointed", epoch=epoch, seconds=seconds)
+
     def heartbeat(self, done: int, total: int) -> None:
         """See `wbc.observer.Observer`."""
         self.events.write("heartbeat", done=done, total=total)

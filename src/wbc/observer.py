@@ -22,6 +22,12 @@ class Observer(Protocol):
         The metrics are `loss`, `accuracy`, `validation_loss` and `validation_accuracy`.
         """
 
+    def resumed(self, epoch: int, tag: str) -> None:
+        """Training goes on after `epoch` epochs that the attempt named by `tag` did."""
+
+    def checkpointed(self, epoch: int, seconds: float) -> None:
+        """The state after `epoch` epochs is on the disk; writing it took `seconds`."""
+
     def heartbeat(self, done: int, total: int) -> None:
         """Work goes on inside a phase: `done` of `total` steps or batches."""
 

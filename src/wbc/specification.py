@@ -17,6 +17,23 @@ PREPROCESSINGS = ("network", "rescale")
 
 
 @dataclass(frozen=True)
+class Checkpointing:
+    """Where and how often training writes down its state, so that it can go on from there.
+
+    Attributes:
+        folder: Folder of the checkpoint; the newest one replaces the one before.
+        every_epochs: Write after this many epochs, or None.
+        every_s: Write at the end of an epoch when this many seconds have passed since the last one, or None.
+        tag: Names the attempt that writes; whoever goes on from the checkpoint is told it.
+    """
+
+    folder: Path
+    every_epochs: int | None = None
+    every_s: float | None = None
+    tag: str = ""
+
+
+@dataclass(frozen=True)
 class Specification:
     """One experiment.
 
@@ -34,6 +51,7 @@ class Specification:
         optimizer: The optimiser and its rate.
         seed: Seeds initial weights, dropout and the order of the images.
         deterministic: Ask TensorFlow for operations whose results repeat to the last bit.
+        checkpoint: How training inside this experiment can be resumed; None: not at all.
     """
 
     data_folder: Path
@@ -49,6 +67,7 @@ class Specification:
     optimizer: OptimizerSpecification = field(default_factory=OptimizerSpecification)
     seed: int = 0
     deterministic: bool = False
+    checkpoint: Checkpointing | None = None
 
     @property
     def uses_keras(self) -> bool:
@@ -66,4 +85,7 @@ class Specification:
             content["weights"] = WeightsSource(source["kind"], Path(source["path"]))
         if "optimizer" in content:
             content["optimizer"] = OptimizerSpecification(**content["optimizer"])
+        if content.get("checkpoint") is not None:
+            settings = content["checkpoint"]
+            content["checkpoint"] = Checkpointing(**{**settings, "folder": Path(settings["folder"])})
         return cls(**content)

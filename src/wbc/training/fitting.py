@@ -9,6 +9,7 @@ from wbc.data.part import Part
 from wbc.observer import Observer
 from wbc.specification import Specification
 from wbc.training.batches import OrderedBatches, Prepare, steps_per_epoch, training_batches
+from wbc.training.checkpoint import Checkpoints
 from wbc.training.optimizers import build_optimizer
 from wbc.training.reporting import ReportingCallback
 
@@ -45,6 +46,7 @@ def fit(
 
     Categorical cross-entropy and accuracy; training images in an order of `seed` and epoch, validation
     after every epoch. `compile` takes the trace of the validation step as well as the first training step.
+    Training goes on from the checkpoint of an earlier attempt where there is one.
 
     Raises:
         TrainingDivergedError: The loss is no longer a number.
@@ -57,18 +59,29 @@ def fit(
         loss="categorical_crossentropy",
         metrics=[keras.metrics.CategoricalAccuracy(name="accuracy")],
     )
+    checkpoints = Checkpoints(specification, observer)
+    before = checkpoints.restore(model)
+    done = before["epoch"] if before else 0
+    if before and before["finished"]:
+        epochs = done
     validation_batches = OrderedBatches(validation.inputs, validation.targets, batch_size, prepare)
-    model.evaluate(validation_batches.first(), verbose=0)
-    reporting = ReportingCallback(observer, len(train.inputs), batch_size, epochs)
-    model.fit(
-        training_batches(train.inputs, train.targets, batch_size, specification.seed, prepare),
-        steps_per_epoch=steps_per_epoch(len(train.inputs), batch_size),
-        epochs=epochs,
-        validation_data=validation_batches,
-        callbacks=[reporting],
-        verbose=0,
-    )
-    observer.phase_ended("train", **reporting.figures())
+    reporting = ReportingCallback(observer, len(train.inputs), batch_size, epochs - done)
+    writing = checkpoints.callback()
+    if done < epochs:
+        model.evaluate(validation_batches.first(), verbose=0)
+        model.fit(
+            training_batches(train.inputs, train.targets, batch_size, specification.seed, prepare, done),
+            steps_per_epoch=steps_per_epoch(len(train.inputs), batch_size),
+            initial_epoch=done,
+            epochs=epochs,
+            validation_data=validation_batches,
+            callbacks=[callback for callback in (reporting, writing) if callback],
+            verbose=0,
+        )
+    else:
+        reporting.on_train_end()
+    checkpoint_s = writing.seconds if writing else 0.0
+    observer.phase_ended("train", **reporting.figures(), checkpoint_s=checkpoint_s)
 
 
 def predict(

@@ -25,9 +25,10 @@ class ReportingCallback(keras.callbacks.Callback):
     def __init__(self, observer: Observer, images: int, batch_size: int, epochs: int, clock=time.monotonic):
         super().__init__()
         self.observer, self.clock = observer, clock
-        self.images, self.batch_size, self.epochs = images, batch_size, epochs
+        self.images, self.batch_size, self.epochs = images, batch_size, epochs  # epochs: at most, here
         self.steps = -(-images // batch_size)
         self.steps_begun = 0
+        self.epochs_done = 0
         self.compiled = False
         self.last_heartbeat = clock()
         self.validation_began = clock()
@@ -63,17 +64,25 @@ class ReportingCallback(keras.callbacks.Callback):
     def on_epoch_end(self, epoch, logs=None):
         """Report the epoch; stop where the loss is no number any more."""
         self._first_step_done()
+        self.epochs_done += 1
         metrics = {name.replace("val_", "validation_"): float(value) for name, value in (logs or {}).items()}
         self.observer.epoch_ended(epoch + 1, metrics, self.validation_s)
         self.last_heartbeat = self.clock()
         if not math.isfinite(metrics["loss"]):
             raise TrainingDivergedError(f"the loss is {metrics['loss']} after epoch {epoch + 1}")
 
+    def on_train_end(self, logs=None):
+        """Training is over; without a single epoch where everything was done before."""
+        self._first_step_done()
+
     def figures(self) -> dict:
-        """What the `train` phase holds: images trained on after the first step, and seconds in validation."""
+        """What the `train` phase holds: images trained on after the first step, and seconds in validation.
+
+        Only what this process did counts, not what an interrupted one did before.
+        """
         in_first_step = min(self.batch_size, self.images)
         return {
-            "images": self.images * self.epochs - in_first_step,
-            "steps": self.steps * self.epochs - 1,
+            "images": max(0, self.images * self.epochs_done - in_first_step),
+            "steps": max(0, self.steps * self.epochs_done - 1),
             "validation_s": self.validation_total_s,
         }

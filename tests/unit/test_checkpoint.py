@@ -1,0 +1,206 @@
+import json
+import os
+import signal
+import subprocess
+import sys
+from dataclasses import asdict, replace
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from wbc import experiment
+from wbc.data.manifest import ImageEntry, Manifest
+from wbc.observer import Observer
+from wbc.specification import Checkpointing, OptimizerSpecification, Specification
+from wbc.training.checkpoint import FILE, CheckpointCallback, Checkpoints
+from wbc.training.checkpoint_file import UnusableCheckpointError, read_arrays, read_meta, write_checkpoint
+
+EPOCHS = 4
+
+
+class Notes(Observer):
+    """Remembers epochs, phases and predictions; dies at the end of an epoch if it is told to."""
+
+    def __init__(self, die_after: int | None = None):
+        self.die_after = die_after
+        self.epochs, self.phases, self.saved, self.from_before = {}, {}, [], None
+
+    def phase_ended(self, phase, **figures):
+        self.phases[phase] = figures
+
+    def epoch_ended(self, epoch, metrics, validation_s):
+        self.epochs[epoch] = metrics
+        if epoch == self.die_after:
+            os.kill(os.getpid(), signal.SIGKILL)
+
+    def resumed(self, epoch, tag):
+        assert not self.epochs
+        self.from_before = (epoch, tag)
+
+    def checkpointed(self, epoch, seconds):
+        self.saved.append(epoch)
+
+    def predicted(self, predictions):
+        self.probabilities = predictions.probabilities
+
+
+@pytest.fixture(scope="module")
+def data(tmp_path_factory) -> Path:
+    """A few noisy images of two classes, which a network tells apart after some epochs."""
+    from PIL import Image
+
+    folder = tmp_path_factory.mktemp("data")
+    rng = np.random.default_rng(0)
+    entries = []
+    for part, count in (("train", 11), ("validation", 5), ("test", 5)):
+        for index in range(count):
+            name = f"{part}{index:02d}.png"
+            level = 90 + 40 * (index % 2)
+            Image.fromarray(rng.integers(0, level, (32, 32, 3), np.uint8)).save(folder / name)
+            entries.append(ImageEntry(name, part, "ab"[index % 2], name, f"{index:064x}"))
+    Manifest(tuple(entries), ("a", "b")).write(folder)
+    return folder
+
+
+def specification_of(data: Path, folder: Path | None, mode: str, tag: str = "", **more) -> Specification:
+    return Specification(
+        data_folder=data,
+        manifest=data / "manifest.json",
+        image_size=32,
+        preprocessing="network",
+        network="LeNet5",
+        mode=mode,
+        epochs=EPOCHS,
+        batch_size=4,
+        optimizer=OptimizerSpecification("Adam", 1e-3, 1e-3),
+        seed=3,
+        deterministic=True,
+        checkpoint=folder and Checkpointing(folder, every_epochs=1, tag=tag),
+        **more,
+    )
+
+
+def run_and_die(specification: Specification, die_after: int) -> None:
+    """Run an experiment in a process that is killed after an epoch, before that epoch is on the disk."""
+    process = subprocess.run(
+        [sys.executable, __file__, json.dumps(asdict(specification), default=str), str(die_after)],
+        capture_output=True,
+        text=True,
+    )
+    assert process.returncode == -signal.SIGKILL, process.stderr
+
+
+@pytest.mark.parametrize("mode", ["transfer", "scratch"])
+def test_a_killed_experiment_goes_on_as_if_it_had_not_been(data, tmp_path, mode):
+    whole, resumed = Notes(), Notes()
+    experiment.run(specification_of(data, None, mode), whole)
+    run_and_die(specification_of(data, tmp_path / "c", mode, tag="attempt-1"), die_after=3)
+
+    experiment.run(specification_of(data, tmp_path / "c", mode, tag="attempt-2"), resumed)
+    assert resumed.from_before == (2, "attempt-1")
+    assert resumed.epochs == {epoch: whole.epochs[epoch] for epoch in (3, 4)}, "to the last bit"
+    np.testing.assert_array_equal(resumed.probabilities, whole.probabilities)
+    assert resumed.saved == [3, 4]
+    assert resumed.phases["train"]["images"] == 2 * 11 - 4, "what the killed process did is not counted"
+    assert resumed.phases["train"]["checkpoint_s"] > 0
+    assert whole.phases["train"]["checkpoint_s"] == 0
+    assert whole.from_before is None
+
+    after = Notes()  # the last epoch was on the disk already: killed while it was evaluated
+    experiment.run(specification_of(data, tmp_path / "c", mode, tag="attempt-3"), after)
+    assert (after.from_before, after.epochs) == ((4, "attempt-2"), {})
+    np.testing.assert_array_equal(after.probabilities, whole.probabilities)
+    assert after.phases["train"]["images"] == after.phases["train"]["steps"] == 0
+    assert list(after.phases)[-3:] == ["compile", "train", "evaluate"]
+
+
+def test_what_cannot_be_used_is_passed_over_with_a_reason(data, tmp_path, caplog):
+    file = tmp_path / FILE
+    specification = replace(specification_of(data, tmp_path, "scratch"), epochs=1)
+    first = Notes()
+    experiment.run(specification, first)
+    content = file.read_bytes()
+    flipped = bytearray(content)
+    flipped[len(content) // 2] ^= 1
+    meta = read_meta(file)
+    older = {**meta, "keras": "3.0.0"}
+    unusable = {
+        "flipped": (lambda: file.write_bytes(bytes(flipped)), "cannot be read"),
+        "older": (lambda: write_checkpoint(file, older, {}), "written with keras 3.0.0"),
+        "other": (lambda: write_checkpoint(file, {**meta, "specification": "x"}, {}), "another experiment"),
+    }
+    for spoil, said in unusable.values():
+        spoil()
+        caplog.clear()
+        assert Checkpoints(specification, first).found is None
+        assert said in caplog.text and "training starts anew" in caplog.text
+    file.write_bytes(content)
+    assert Checkpoints(specification, first).found["epoch"] == 1
+    assert Checkpoints(replace(specification, seed=4), first).found is None, (
+        "another seed, another experiment"
+    )
+
+    spoilers = {
+        "cannot be read": lambda: file.write_bytes(content[: len(content) // 2]),
+        "variables of the model": lambda: write_checkpoint(
+            file, meta, {"model": [np.zeros(2)], "optimizer": []}
+        ),
+    }
+    for said, spoil in spoilers.items():
+        spoil()
+        caplog.clear()
+        again = Notes()
+        experiment.run(specification, again)
+        assert said in caplog.text
+        assert again.from_before is None and again.epochs == first.epochs
+
+
+def test_a_checkpoint_that_cannot_be_written_leaves_the_one_before(tmp_path, monkeypatch):
+    file = tmp_path / "deep" / "x"
+    write_checkpoint(file, {"epoch": 1}, {"model": [np.arange(3)]})
+
+    def full(descriptor):
+        raise OSError(28, "No space left on device")
+
+    with monkeypatch.context() as patch:
+        patch.setattr(os, "fsync", full)
+        with pytest.raises(OSError, match="No space"):
+            write_checkpoint(file, {"epoch": 2}, {"model": [np.arange(4)]})
+    assert [path.name for path in file.parent.iterdir()] == ["x"]
+    assert read_meta(file)["epoch"] == 1
+    assert read_arrays(file)["model"][0].tolist() == [0, 1, 2]
+    assert read_meta(tmp_path / "none") is None
+    (tmp_path / "text").write_text("no archive")
+    with pytest.raises(UnusableCheckpointError):
+        read_meta(tmp_path / "text")
+
+
+@pytest.mark.parametrize(
+    ("every", "written"),
+    [
+        ({"every_epochs": 2}, [2, 4]),
+        ({"every_s": 25.0}, [3]),
+        ({"every_epochs": 4, "every_s": 25.0}, [3]),
+        ({}, []),
+    ],
+)
+def test_when_a_checkpoint_is_due(tmp_path, monkeypatch, every, written):
+    notes, now = Notes(), [0.0]
+    monkeypatch.setattr(CheckpointCallback, "write", lambda self, epoch: None)
+    callback = CheckpointCallback(Checkpointing(tmp_path, **every), {}, notes, clock=lambda: now[0])
+    for epoch in range(5):
+        now[0] += 10
+        callback.on_epoch_end(epoch)
+    assert notes.saved == written
+
+
+def test_the_settings_come_as_json(tmp_path):
+    text = json.dumps(asdict(specification_of(tmp_path, tmp_path / "c", "scratch", tag="t")), default=str)
+    specification = Specification.from_json(json.loads(text))
+    assert specification.checkpoint == Checkpointing(tmp_path / "c", every_epochs=1, tag="t")
+    assert Specification.from_json({**json.loads(text), "checkpoint": None}).checkpoint is None
+
+
+if __name__ == "__main__":  # the process that is killed
+    experiment.run(Specification.from_json(json.loads(sys.argv[1])), Notes(die_after=int(sys.argv[2])))
