@@ -1,0 +1,112 @@
+"""The white cell of an image: against the truth of drawn cells, on real ones, and where there is none."""
+
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from wbc.data import CELL_CLASSES
+from wbc.data.bccd import BccdSettings, import_bccd
+from wbc.data.loading import read_image
+from wbc.data.segmentation import remove_background, segment
+from wbc.data.synthetic import draw_cell
+from wbc.data.synthetic.microscope import Microscope
+from wbc.data.synthetic.shapes import union
+from wbc.data.synthetic.smear import Field
+from wbc.data.synthetic.white_cell import KINDS
+
+
+def truth(class_name: str, size: int, seed: int) -> tuple[np.ndarray, np.ndarray]:
+    """Nucleus and cell of `draw_cell(class_name, size, default_rng(seed))`: drawn in the same order."""
+    rng = np.random.default_rng(seed)
+    width = 24.0 * rng.uniform(0.88, 1.14)
+    centre = complex(*rng.normal(0.0, 0.055 * width, 2))
+    Microscope.draw(rng)
+    cell = KINDS[class_name](rng)
+    axis = Field(size, width).axis
+    x, y = axis - centre.real, axis - centre.imag
+    nucleus = cell.nucleus.distance(x, y)
+    return nucleus < 0, union(cell.outline.distance(x[None, :], y[:, None]), nucleus - 0.3, 0.5) < 0
+
+
+def overlap(one: np.ndarray, other: np.ndarray) -> float:
+    return (one & other).sum() / (one | other).sum()
+
+
+@pytest.mark.parametrize("class_name", CELL_CLASSES)
+def test_drawn_cells_are_found_where_they_are(class_name):
+    nuclei, cells = [], []
+    for seed in range(16):
+        found = segment(draw_cell(class_name, 160, np.random.default_rng(seed)))
+        nucleus, cell = truth(class_name, 160, seed)
+        assert found.found
+        assert not (found.nucleus & ~found.cell).any()
+        nuclei.append(overlap(found.nucleus, nucleus))
+        cells.append(overlap(found.cell, cell))
+    assert np.mean(nuclei) > 0.9
+    assert np.median(cells) > 0.9
+    assert np.mean(cells) > 0.75
+
+
+def test_size_and_shape_of_the_image_do_not_matter():
+    large = draw_cell("MONOCYTE", 512, np.random.default_rng(4))
+    nucleus, cell = truth("MONOCYTE", 512, 4)
+    found = segment(large)
+    assert found.cell.shape == found.nucleus.shape == (512, 512)
+    assert overlap(found.nucleus, nucleus) > 0.9 and overlap(found.cell, cell) > 0.9
+    wide = segment(large[100:412])
+    assert wide.cell.shape == (312, 512)
+    assert overlap(wide.nucleus, nucleus[100:412]) > 0.9
+
+
+@pytest.mark.parametrize(
+    ("pixels", "reason"),
+    [
+        (np.full((64, 64, 3), 200, np.uint8), "nothing is stained as a nucleus"),
+        (np.full((5, 9, 3), 200, np.uint8), "smaller than 16 pixels"),
+        (np.tile(np.array([190, 150, 145], np.uint8), (64, 64, 1)), "nothing is stained as a nucleus"),
+    ],
+)
+def test_what_is_not_found_is_said_and_guessed(pixels, reason):
+    found = segment(pixels)
+    assert found.fallback == reason
+    assert not found.found
+    assert found.nucleus.any() and found.cell.any() and not found.cell.all()
+    assert not (found.nucleus & ~found.cell).any()
+
+
+def test_red_cells_alone_have_no_nucleus():
+    y, x = np.mgrid[:96, :96]
+    pixels = np.tile(np.array([205, 210, 205], np.uint8), (96, 96, 1))
+    for centre in ((20, 20), (70, 30), (40, 75)):
+        pixels[(y - centre[0]) ** 2 + (x - centre[1]) ** 2 < 18**2] = (185, 160, 173)
+    assert segment(pixels).fallback == "nothing is stained as a nucleus"
+
+
+def test_the_background_is_painted_and_the_cell_is_not():
+    pixels = draw_cell("LYMPHOCYTE", 96, np.random.default_rng(1))
+    before = pixels.copy()
+    removed = remove_background(pixels, (1, 2, 3))
+    cell = segment(pixels).cell
+    assert np.array_equal(pixels, before)
+    assert np.array_equal(removed[cell], pixels[cell])
+    assert (removed[~cell] == (1, 2, 3)).all()
+    assert np.array_equal(removed, remove_background(pixels, (1, 2, 3)))
+
+
+@pytest.mark.parametrize("wrong", [np.zeros((9, 9)), np.zeros((9, 9, 3)), np.zeros((0, 9, 3), np.uint8)])
+def test_other_arrays_are_refused(wrong):
+    with pytest.raises(ValueError, match="pixels must be uint8"):
+        segment(wrong)
+
+
+def test_real_cells_have_a_nucleus_of_plausible_size(shared: Path, tmp_path):
+    source = shared / "data" / "bccd"
+    manifest = import_bccd(source, tmp_path, BccdSettings(image_size=112, train_images_per_class=15))
+    found = [segment(read_image(tmp_path / image.file, 112)) for image in manifest.part("test")]
+    assert np.mean([one.found for one in found]) > 0.97
+    nuclei = np.array([one.nucleus.mean() for one in found])
+    cells = np.array([one.cell.mean() for one in found])
+    assert ((nuclei > 0.05) & (nuclei < 0.6)).mean() > 0.97
+    # The box of a white cell takes 69 % of a crop with a tenth of margin; an ellipse in it 55 %.
+    assert 0.25 < np.median(cells) < 0.6
