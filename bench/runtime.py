@@ -7,22 +7,33 @@ from bench.datasets import source_digest
 from bench.devices.choose import default_device as find_device
 from bench.devices.device import Device
 from wbc.errors import InputError
+from wbc.specification import KERAS_FREE_MODES
 
 __all__ = ["Device", "Runtime", "find_device", "find_runtime"]
 
 
 @dataclass(frozen=True)
 class Runtime:
-    """What a cell's result depends on besides its settings; half of the cell's id."""
+    """What a cell's result depends on besides its settings; half of the cell's id.
+
+    Attributes:
+        wbc: Hash of the source of `wbc`.
+        tensorflow: Its version.
+        keras: Its version.
+        device: Name of the GPU or of the processor.
+        scikit_learn: Its version; of modes without Keras only.
+    """
 
     wbc: str
     tensorflow: str
     keras: str
     device: str
+    scikit_learn: str = ""
 
-    def to_json(self) -> dict[str, str]:
-        """As kept with the cell."""
-        return asdict(self)
+    def of_mode(self, mode: str) -> dict[str, str]:
+        """What cells of a mode depend on, as kept with them."""
+        foreign = ("tensorflow", "keras") if mode in KERAS_FREE_MODES else ("scikit_learn",)
+        return {name: value for name, value in asdict(self).items() if name not in foreign}
 
 
 def find_runtime(device: Device) -> Runtime:
@@ -35,7 +46,11 @@ def find_runtime(device: Device) -> Runtime:
     if tensorflow is None:
         raise InputError("TensorFlow is not installed", "Run: make run, or pip install 'leukobench[cpu]'")
     return Runtime(
-        wbc=source_digest()[:16], tensorflow=tensorflow, keras=_version("keras") or "", device=device.model
+        wbc=source_digest()[:16],
+        tensorflow=tensorflow,
+        keras=_version("keras") or "",
+        device=device.model,
+        scikit_learn=_version("scikit-learn") or "",
     )
 
 

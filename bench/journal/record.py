@@ -47,7 +47,9 @@ def fold(attempt: Attempt) -> dict[str, Any]:
         "failure": failure,
         "started_at": runner.get("started", {}).get("at"),
         "phases": phases,
-        "fit_time": _sum(phases, FIT_PHASES) if status == "done" else None,
+        "fit_time": _sum(phases, [name for name in FIT_PHASES if name in phases])
+        if status == "done"
+        else None,
         "time_to_result": _sum(phases, [name for name in phases if name != "teardown"])
         if status == "done"
         else None,
@@ -84,10 +86,13 @@ def _sum(phases: dict[str, dict], names) -> dict[str, float]:
 
 
 def _throughput(phases: dict[str, dict]) -> dict[str, float | None]:
-    """Images a second: of training after its first step, without validation; and of feature extraction."""
+    """Images a second: of training after its first step, without validation; and of feature extraction.
+
+    A mode without epochs has no rate of training.
+    """
     train, features = phases.get("train"), phases.get("features")
     rates: dict[str, float | None] = {"train_images_per_s": None, "feature_images_per_s": None}
-    if train and train["images"]:
+    if train and train.get("images"):
         rates["train_images_per_s"] = train["images"] / (train["wall_s"] - train["validation_s"])
     if features:
         rates["feature_images_per_s"] = features["images"] / features["wall_s"]

@@ -95,7 +95,8 @@ def _row(cell_id: str, record: dict[str, Any]) -> dict[str, Any]:
         "result_s": result.get("wall_s", nan),
     }
     row |= {name: nan if rate is None else rate for name, rate in record["throughput"].items()}
-    row["parameters"] = record["phases"].get("build", {}).get("parameters", nan)
+    parameters = record["phases"].get("build", {}).get("parameters")
+    row["parameters"] = nan if parameters is None else parameters
     return row
 
 

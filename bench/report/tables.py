@@ -32,11 +32,16 @@ def _number(pattern: str, scale: float = 1.0):
     return write
 
 
+def _epochs(value: Any) -> str:
+    """Classical methods know no epochs."""
+    return f"{value:.0f}" if _text(value) and value else ""
+
+
 NAMES = {
     "network": Column("network", _text),
     "weights": Column("weights", _text),
     "mode": Column("mode", _text),
-    "epochs": Column("epochs", _number("{:.0f}")),
+    "epochs": Column("epochs", _epochs),
     "variant": Column("variant", _text),
     "seeds": Column("seeds", _text),
     "repeats": Column("repeats", _number("{:.0f}")),

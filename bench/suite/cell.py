@@ -35,7 +35,8 @@ class Cell:
         """Readable name that ends in a hash of key and runtime; resume and skip go by it."""
         settings = self.settings
         short = digest_of([self.key, self.runtime])[:8]
-        readable = f"{self.network}-{settings['mode']}-{settings['epochs']}e-s{settings['seed']}"
+        epochs = f"-{settings['epochs']}e" if settings["epochs"] else ""
+        readable = f"{self.network}-{settings['mode']}{epochs}-s{settings['seed']}"
         return f"{readable.lower()}-{short}"
 
     def to_json(self) -> dict[str, Any]:

@@ -9,12 +9,13 @@ from bench.runtime import Runtime
 from bench.suite.cell import Cell
 from bench.suite.load import Source, load_suite
 from bench.suite.matrix import Combination, expand
+from bench.suite.modes import check_blocks, meaningful
+from wbc.backbones import find_backbone
 from wbc.errors import InputError
-from wbc.networks.catalog import find_network
 from wbc.networks.weights import WeightsSource, locate_weights
 
 NO_WEIGHTS = WeightsSource("none")
-"""Of a network trained from scratch, which starts from random values by definition."""
+"""Of a network trained from scratch, which starts from random values by definition, and of methods."""
 
 DEFAULT_WEIGHTS = Path("weights")
 
@@ -66,6 +67,7 @@ def resolve_suite(
         InputError: Anything in the suite, the data or the weights is wrong.
     """
     suite, file = load_suite(path)
+    check_blocks(suite, file)
     combinations = expand(suite, file, folder_given=data is not None)
     datasets = DataSets(cache, data or _optional_path(suite.data.path))
     weights_folder = weights or _optional_path(suite.weights.path)
@@ -98,7 +100,9 @@ def resolve_suite(
             source = located[wanted]
             if source.kind == "download":
                 downloads.setdefault(source.path, Download(network.name, options, size, source))
-        training = {**combination.training, "optimizer": _optimizer(combination, file)}
+        training = meaningful(combination.training)
+        if "optimizer" in training:
+            training["optimizer"] = _optimizer(combination, file)
         cell = _cell(
             replace(combination, training=training), network.label(options), options, dataset, source, runtime
         )
@@ -117,7 +121,7 @@ def resolve_suite(
 def _check_network(combination: Combination, file: Source):
     place = ("matrix", combination.block, "backbone")
     try:
-        network = find_network(combination.backbone.name)
+        network = find_backbone(combination.backbone.name, combination.training["mode"])
         options = network.check_options(combination.backbone.options)
         network.check_size(combination.training["image_size"])
     except InputError as error:
@@ -142,8 +146,7 @@ def _cell(
     runtime: Runtime,
 ) -> Cell:
     training = dict(combination.training)
-    optimizer = training.pop("optimizer")
-    choice = training.pop("weights")
+    choice = training.pop("weights", None)
     if weights.kind in ("none", "random"):
         named = weights.kind
     else:
@@ -153,7 +156,6 @@ def _cell(
         "network": combination.backbone.name,
         "options": options,
         "weights": {"name": named, "sha256": weights.sha256},
-        "optimizer": optimizer,
         "seed": combination.seed,
         **training,
     }
@@ -163,11 +165,10 @@ def _cell(
         "network": combination.backbone.name,
         "options": options,
         "weights": {"kind": weights.kind, "path": str(weights.path.resolve())} if weights.path else None,
-        "optimizer": optimizer,
         "seed": combination.seed,
         **training,
     }
-    return Cell(label, settings, runtime.to_json(), specification)
+    return Cell(label, settings, runtime.of_mode(training["mode"]), specification)
 
 
 def _optional_path(text: str | None) -> Path | None:

@@ -33,9 +33,9 @@ def tags_of(record: dict[str, Any], suite: str) -> dict[str, str]:
         tags["failure.kind"] = record["failure"]["kind"]
         tags["failure.message"] = record["failure"]["message"][:5000]
     if record["test"]:
-        test = record["test"]
+        test, epochs = record["test"], cell["settings"]["epochs"]
         tags["mlflow.note.content"] = (
-            f"{cell['network']}, {cell['settings']['mode']}, {cell['settings']['epochs']} epochs: "
+            f"{cell['network']}, {cell['settings']['mode']}{f', {epochs} epochs' if epochs else ''}: "
             f"{test['accuracy']:.1%} of {test['images']} test images right"
         )
     return tags

@@ -37,6 +37,7 @@ def run_cell(folder: Path) -> int:
         described = describe_machine()
         if specification.uses_keras:
             described |= load_tensorflow()
+        experiment.load_trainer(specification.mode)  # imports belong to the startup
         events.write("environment", environment=described)
         recorder.phase_ended("startup")
         experiment.run(specification, recorder)

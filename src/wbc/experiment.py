@@ -13,7 +13,11 @@ from wbc.evaluation.predictions import Predictions
 from wbc.observer import Observer, phase
 from wbc.specification import Specification
 
-TRAINERS = {"transfer": "wbc.training.transfer", "scratch": "wbc.training.scratch"}
+TRAINERS = {
+    "transfer": "wbc.training.transfer",
+    "scratch": "wbc.training.scratch",
+    "classical": "wbc.classical.train",
+}
 """Mode -> the module whose `train` carries it out; loaded only when asked for, because most load Keras."""
 
 
@@ -28,6 +32,11 @@ Train = Callable[[Specification, dict[str, Part], Observer], Trained]
 """What a trainer offers: `train(specification, parts, observer)` reports its phases and may empty `parts`."""
 
 
+def load_trainer(mode: str) -> Train:
+    """Import what carries out a mode; it may take seconds."""
+    return importlib.import_module(TRAINERS[mode]).train
+
+
 def run(specification: Specification, observer: Observer) -> dict:
     """Train and test one classifier as specified.
 
@@ -40,7 +49,7 @@ def run(specification: Specification, observer: Observer) -> dict:
         InputError: The weights do not fit the network, or an image went missing.
         TrainingDivergedError: The loss is no longer a number.
     """
-    train: Train = importlib.import_module(TRAINERS[specification.mode]).train
+    train = load_trainer(specification.mode)
     with phase(observer, "data") as figures:
         manifest = Manifest.read_file(specification.manifest)
         parts = {name: load_part(manifest, name, specification) for name in ("train", "validation", "test")}

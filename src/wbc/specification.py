@@ -6,10 +6,11 @@ from pathlib import Path
 from wbc.networks.weights import WeightsSource
 from wbc.optimizer import OptimizerSpecification
 
-MODES = ("transfer", "scratch")
-"""`transfer`: a frozen backbone, its features once, then a head. `scratch`: the whole network."""
+MODES = ("transfer", "scratch", "classical")
+"""`transfer`: a frozen backbone, its features once, then a head. `scratch`: the whole network.
+`classical`: features measured on the cell, and a method of scikit-learn."""
 
-KERAS_FREE_MODES: frozenset[str] = frozenset()
+KERAS_FREE_MODES: frozenset[str] = frozenset({"classical"})
 """Modes that no deep-learning framework is loaded for."""
 
 PREPROCESSINGS = ("network", "rescale")
@@ -41,12 +42,12 @@ class Specification:
         data_folder: Folder below which the images of the manifest lie.
         manifest: Path of the data set's manifest.
         image_size: Height and width of the network's input, in pixels.
-        preprocessing: One of `PREPROCESSINGS`.
-        network: Name of a network of `wbc.networks.catalog`.
-        options: The network's own keyword arguments, such as `alpha`.
+        network: Name of a network or method, see `wbc.backbones`.
+        options: Its own keyword arguments, such as `alpha`.
         mode: One of `MODES`.
         weights: Where the backbone's weights are; None for random ones. Transfer only.
-        epochs: Passes over the training part.
+        epochs: Passes over the training part; 0 where the mode knows none.
+        preprocessing: One of `PREPROCESSINGS`.
         batch_size: Images a step.
         optimizer: The optimiser and its rate.
         seed: Seeds initial weights, dropout and the order of the images.
@@ -57,10 +58,10 @@ class Specification:
     data_folder: Path
     manifest: Path
     image_size: int
-    preprocessing: str
     network: str
     mode: str
-    epochs: int
+    epochs: int = 0
+    preprocessing: str = "network"
     options: dict = field(default_factory=dict)
     weights: WeightsSource | None = None
     batch_size: int = 16
