@@ -1,9 +1,11 @@
 """Fixtures that every test may use."""
 
 import os
+import shutil
 from pathlib import Path
 
 import pytest
+from equipment.nvml.stand_in import StandIn, build_library
 
 REPOSITORY = Path(__file__).resolve().parent.parent
 
@@ -15,3 +17,19 @@ def shared() -> Path:
     if not folder.is_dir():
         pytest.skip(f"no real images: LEUKOBENCH_SHARED names {folder}, which is not there")
     return folder
+
+
+@pytest.fixture(scope="session")
+def nvml_library(tmp_path_factory) -> Path:
+    """The folder with the stand-in for NVIDIA's library."""
+    if shutil.which("gcc") is None:
+        pytest.skip("no gcc to build the stand-in for NVIDIA's library with")
+    folder = tmp_path_factory.mktemp("nvml")
+    build_library(folder)
+    return folder
+
+
+@pytest.fixture
+def nvml(nvml_library: Path, tmp_path: Path) -> StandIn:
+    """A machine with two GPUs, for child processes that are started with its `environment`."""
+    return StandIn(nvml_library, tmp_path / "gpus.txt")

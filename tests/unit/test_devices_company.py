@@ -1,0 +1,173 @@
+"""Who else is on a GPU, and waiting for a quiet machine."""
+
+import json
+import os
+import subprocess
+import sys
+
+import pytest
+from equipment.nvml.stand_in import NOT_SUPPORTED, StandIn
+
+from bench.devices.device import Device, Slot
+from bench.devices.foreign import Company, ForeignProcess, company
+from bench.devices.quiet import processor_noise, wait_until_quiet
+
+BOTH = Slot("gpu:0+1", tuple(Device("gpu", "NVIDIA", StandIn.uuid(index), index) for index in (0, 1)), (0,))
+CPU = Slot("cpu:0", (Device("cpu", "a processor"),), (0,))
+
+WATCH = """
+import json, sys
+from bench.devices.device import Device, Slot
+from bench.devices.foreign import company
+from bench.devices.nvml import open_nvml
+harness, hosts_pids, *uuids = json.loads(sys.argv[1])
+gpus = tuple(Device("gpu", "NVIDIA", uuid, index) for index, uuid in enumerate(uuids))
+with open_nvml() as nvml:
+    print(json.dumps(company(Slot("gpu:0+1", gpus, (0,)), nvml, harness, hosts_pids).to_json()))
+"""
+
+
+def watch(nvml: StandIn, harness: int | None = None, hosts_pids: bool = True) -> dict:
+    """What a harness sees; without a number the watching process itself is the harness."""
+    uuids = [gpu.uuid for gpu in BOTH.devices]
+    return nvml.python(WATCH, json.dumps([harness, hosts_pids, *uuids]))
+
+
+@pytest.fixture
+def neighbour():
+    """A process that is none of the watcher's."""
+    process = subprocess.Popen([sys.executable, "-c", "input()"], stdin=subprocess.PIPE)
+    yield process.pid
+    process.communicate(b"\n")
+
+
+def test_an_empty_gpu_is_the_harness_own(nvml):
+    assert watch(nvml) == {"alone": True, "foreign": [], "unknown": {}, "unreadable": {}, "lost": []}
+
+
+def test_workers_are_no_strangers_and_others_are(nvml, neighbour):
+    nvml.run_on(0, compute={neighbour: 2**20})
+    nvml.run_on(1, graphics={neighbour: None})
+    # This test's own process is the parent of the neighbour: to it, that is a worker.
+    assert watch(nvml, harness=os.getpid())["alone"] is True
+    seen = watch(nvml)
+    assert seen["alone"] is False
+    assert [(one["gpu"], one["pid"], one["kind"], one["memory_bytes"]) for one in seen["foreign"]] == [
+        ("gpu:0", neighbour, "compute", 2**20),
+        ("gpu:1", neighbour, "graphics", None),
+    ]
+    assert seen["foreign"][0]["name"].startswith("python")
+
+
+def test_a_desktop_is_listed_but_is_no_company(nvml, neighbour):
+    nvml.run_on(0, graphics={neighbour: 1})
+    seen = watch(nvml)
+    assert seen["alone"] is True
+    assert len(seen["foreign"]) == 1
+
+
+def test_a_process_that_has_just_ended_is_passed_over(nvml):
+    ended = subprocess.Popen(["true"])
+    ended.wait()
+    nvml.run_on(0, compute={ended.pid: 1})
+    assert watch(nvml)["foreign"] == []
+
+
+def test_process_ids_of_another_namespace_are_unknown(nvml, neighbour):
+    nvml.run_on(0, compute={neighbour: 1, 2**22 + 1: 5}, graphics={2**22 + 2: 5})
+    seen = watch(nvml, hosts_pids=False)
+    assert (seen["alone"], seen["foreign"], seen["unknown"]) == (None, [], {"gpu:0": 2})
+
+
+def test_a_gpu_that_is_lost_during_a_cell_is_a_reason(nvml, neighbour):
+    nvml.run_on(0, compute={neighbour: 1})
+    nvml.lose(1)
+    seen = watch(nvml)
+    assert seen["lost"] == ["gpu:1"]
+    assert "the GPU is lost" in seen["unreadable"]["gpu:1"]
+    assert len(seen["foreign"]) == 1
+
+
+def test_a_driver_that_lists_no_processes_leaves_it_open(nvml):
+    nvml.fail("nvmlDeviceGetComputeRunningProcesses", NOT_SUPPORTED)
+    seen = watch(nvml)
+    assert seen["alone"] is None
+    assert set(seen["unreadable"]) == {"gpu:0", "gpu:1"}
+
+
+def test_on_a_processor_there_is_nobody_to_be_seen():
+    assert company(CPU, None) == Company()
+
+
+STRANGER = ForeignProcess("gpu:0", 7, "python", "compute", None)
+
+
+class Waiting:
+    """A machine whose noise follows a list, with a clock that only sleeping moves."""
+
+    def __init__(self, companies=(), noises=()):
+        self.companies, self.noises = list(companies), list(noises)
+        self.now = 100.0
+        self.said: list[str] = []
+
+    def sleep(self, seconds: float) -> None:
+        assert seconds > 0
+        self.now += seconds
+
+    def wait(self, patience_s: float = 60) -> list[str]:
+        return wait_until_quiet(
+            [BOTH],
+            None,
+            patience_s,
+            clock=lambda: self.now,
+            sleep=self.sleep,
+            say=self.said.append,
+            look=lambda slot, nvml: self.companies.pop(0) if self.companies else Company(),
+            busy=lambda: self.noises.pop(0) if self.noises else "",
+        )
+
+
+def test_a_quiet_machine_is_not_waited_for():
+    machine = Waiting()
+    assert machine.wait() == []
+    assert (machine.now, machine.said) == (100.0, [])
+
+
+def test_strangers_and_load_are_waited_for_and_said_once():
+    machine = Waiting([Company((STRANGER,))] * 3, ["", "", "", "the load is 3"])
+    assert machine.wait() == []
+    assert machine.now == 120.0
+    assert machine.said == ["Waiting for a quiet machine, at most 60 s: process 7 (python) on gpu:0"]
+
+
+def test_patience_ends_and_the_reasons_are_kept():
+    machine = Waiting([Company((STRANGER,), {"gpu:1": 2})] * 99, ["busy"] * 99)
+    assert machine.wait(12) == [
+        "process 7 (python) on gpu:0",
+        "2 processes of unknown origin on gpu:1",
+        "busy",
+    ]
+    assert machine.now == 112.0
+
+
+def test_what_does_not_pass_is_not_waited_for():
+    desktop = ForeignProcess("gpu:0", 8, "compositor", "graphics", None)
+    machine = Waiting([Company((desktop,), unreadable={"gpu:1": "the GPU is lost"})] * 99)
+    assert machine.wait() == ["gpu:1: the GPU is lost"]
+    assert machine.now == 100.0
+
+
+@pytest.mark.parametrize(
+    ("avg10", "said"), [("0.00", ""), ("4.99", ""), ("37.2", "waited for a core in 37 %")]
+)
+def test_pressure_tells_whether_the_processor_is_quiet(tmp_path, avg10, said):
+    pressure = tmp_path / "cpu"
+    pressure.write_text(f"some avg10={avg10} avg60=50.00 avg300=50.00 total=1\nfull avg10=90.00 total=1\n")
+    assert said in processor_noise(pressure)
+    assert bool(processor_noise(pressure)) == bool(said)
+
+
+@pytest.mark.parametrize(("load", "quiet"), [(0.1, True), (3.0, False)])
+def test_without_pressure_the_load_tells(tmp_path, monkeypatch, load, quiet):
+    monkeypatch.setattr(os, "getloadavg", lambda: (load * os.cpu_count(), 0, 0))
+    assert (processor_noise(tmp_path / "none") == "") == quiet
