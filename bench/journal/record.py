@@ -30,7 +30,8 @@ def fold(attempt: Attempt) -> dict[str, Any]:
         `cell` (as in `cell.json`), `attempt`, `status` (`done`, `failed` or `interrupted`), `failure`
         (None, or kind, message, phase, epoch, log), `started_at` (UTC), `phases`, `fit_time`,
         `time_to_result`, `throughput`, `epochs` (done), `last_epoch` (its metrics), `test`
-        (see `wbc.evaluation.metrics.score`), `environment`.
+        (see `wbc.evaluation.metrics.score`), `evaluations` (None, or where predictions were judged in more
+        ways than one: `aligned` and `shuffled`, each as `test`), `environment`.
     """
     runner = {event["event"]: event for event in read_events(attempt.runner_events)}
     worker = attempt.worker_events()
@@ -57,6 +58,7 @@ def fold(attempt: Attempt) -> dict[str, Any]:
         "epochs": len(epochs),
         "last_epoch": epochs[-1]["metrics"] if epochs else None,
         "test": last["evaluated"]["metrics"] if "evaluated" in last else None,
+        "evaluations": _evaluations(last.get("evaluated", {})),
         "environment": last.get("environment", {}).get("environment"),
     }
 
@@ -75,6 +77,12 @@ def _phases(worker: list[dict], ended: dict) -> tuple[dict[str, dict], str | Non
         start = begun.pop("teardown")
         phases["teardown"] = _span(start, {"t": ended["t"], "cpu": ended["cpu_s"] * 1e9})
     return phases, next(reversed(begun), None)
+
+
+def _evaluations(evaluated: dict) -> dict[str, dict] | None:
+    """Every evaluation of the same predictions, where there is more than the one of `test`."""
+    evaluations = evaluated.get("evaluations", {})
+    return evaluations if len(evaluations) > 1 else None
 
 
 def _span(start: dict, end: dict) -> dict[str, float]:

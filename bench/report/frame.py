@@ -6,6 +6,7 @@ from typing import Any
 import pandas as pd
 
 from bench.journal.results import SuiteResults
+from wbc.protocols import PROTOCOL_KEYS, PROTOCOLS, settings_of
 
 CONFIGURATION = ["network", "weights", "mode", "epochs", "variant"]
 """Columns that together name what is compared; rows that agree in them are repeats."""
@@ -25,9 +26,12 @@ def cells_frame(results: SuiteResults, cell_ids: Iterable[str]) -> pd.DataFrame:
     """One row a cell, in the order given; a cell without a record is a row that says so.
 
     Columns: cell, network, weights, mode, epochs, variant (settings that differ within the suite, beyond the
-    columns before), seeds (those that differ), status, reason; test_accuracy, balanced_accuracy, test_loss, a
-    column `accuracy of CLASS` for every class (shares of 1); fit_s, fit_cpu_s, result_s (seconds);
-    train_images_per_s, feature_images_per_s; parameters. What is missing is NaN.
+    columns before; what a protocol implies is left to its name), seeds (those that differ), status, reason;
+    test_accuracy, balanced_accuracy, test_loss, a column `accuracy of CLASS` for every class (shares of 1);
+    aligned_accuracy and shuffled_accuracy (balanced, of the same predictions); validation_accuracy and
+    validation_binary_accuracy after the last epoch; fit_s, fit_cpu_s, result_s (seconds), clock (which of
+    them the protocol goes by) and clocked_fit_s; train_images_per_s, feature_images_per_s; parameters. What is
+    missing is NaN.
     """
     records = {cell_id: latest_record(results, cell_id) for cell_id in cell_ids}
     flat = {cell_id: _flat(record["cell"]["settings"]) for cell_id, record in records.items() if record}
@@ -39,7 +43,8 @@ def cells_frame(results: SuiteResults, cell_ids: Iterable[str]) -> pd.DataFrame:
             rows.append({"cell": cell_id, "status": "not run"})
             continue
         settings = flat[cell_id]
-        variant = ", ".join(f"{key} {settings[key]}" for key in varying if key in settings)
+        shown = [key for key in varying if key in settings and not _implied(key, settings)]
+        variant = ", ".join(f"{key} {settings[key]}" for key in shown)
         seeds = ", ".join(
             f"{REPEAT_KEYS[key.rpartition('.')[2]]} {settings[key]}" for key in repeated if key in settings
         )
@@ -87,17 +92,32 @@ def _row(cell_id: str, record: dict[str, Any]) -> dict[str, Any]:
         "test_accuracy": test.get("accuracy", nan),
         "balanced_accuracy": test.get("balanced_accuracy", nan),
         "test_loss": test.get("loss", nan),
+        **_evaluations(record),
     }
     row |= {f"accuracy of {name}": value for name, value in test.get("per_class_accuracy", {}).items()}
     row |= {
         "fit_s": fit.get("wall_s", nan),
         "fit_cpu_s": fit.get("cpu_s", nan),
         "result_s": result.get("wall_s", nan),
+        "clock": (clock := cell["settings"].get("clock", "wall")),
+        "clocked_fit_s": fit.get("cpu_s" if clock == "process" else "wall_s", nan),
     }
     row |= {name: nan if rate is None else rate for name, rate in record["throughput"].items()}
     parameters = record["phases"].get("build", {}).get("parameters")
     row["parameters"] = nan if parameters is None else parameters
     return row
+
+
+def _evaluations(record: dict[str, Any]) -> dict[str, float]:
+    """How good the same predictions look aligned and shuffled, and Keras' own metrics beside them."""
+    nan, last = float("nan"), record.get("last_epoch") or {}
+    evaluations = record.get("evaluations") or {"aligned": record["test"] or {}}
+    return {
+        "aligned_accuracy": evaluations.get("aligned", {}).get("balanced_accuracy", nan),
+        "shuffled_accuracy": evaluations.get("shuffled", {}).get("balanced_accuracy", nan),
+        "validation_accuracy": last.get("validation_accuracy", nan),
+        "validation_binary_accuracy": last.get("validation_binary_accuracy", nan),
+    }
 
 
 def _flat(settings: dict[str, Any], prefix: str = "") -> dict[str, Any]:
@@ -128,6 +148,13 @@ def _varying(settings: list[dict[str, Any]]) -> list[str]:
     # The digest follows from what made the data set, and the data set's size is the network's.
     implied = ("data.digest", "data.image_size")
     return [key for key in keys if key not in implied and not _is_repeat(key)]
+
+
+def _implied(key: str, settings: dict[str, Any]) -> bool:
+    """Whether the cell's protocol says it already."""
+    if key not in PROTOCOL_KEYS or settings.get("protocol") not in PROTOCOLS:
+        return False
+    return settings[key] == settings_of(settings["protocol"], settings["mode"])[key]
 
 
 def _is_repeat(key: str) -> bool:

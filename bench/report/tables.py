@@ -54,12 +54,18 @@ _BEFORE_CLASSES = {
     "reason": Column("reason", _text),
     "test_accuracy": Column("accuracy %", _number("{:.1f}", 100)),
     "balanced_accuracy": Column("balanced %", _number("{:.1f}", 100)),
+    "aligned_accuracy": Column("aligned %", _number("{:.1f}", 100)),
+    "shuffled_accuracy": Column("shuffled %", _number("{:.1f}", 100)),
+    "validation_accuracy": Column("val. %", _number("{:.1f}", 100)),
+    "validation_binary_accuracy": Column("binary %", _number("{:.1f}", 100)),
     "accuracy_low": Column("lowest %", _number("{:.1f}", 100)),
     "accuracy_high": Column("highest %", _number("{:.1f}", 100)),
     "test_loss": Column("loss", _number("{:.3f}")),
 }
 _AFTER_CLASSES = {
     "fit_s": Column("fit s", _number("{:.1f}")),
+    "clock": Column("clock", _text),
+    "clocked_fit_s": Column("timed s", _number("{:.1f}")),
     "fit_cpu_s": Column("fit CPU s", _number("{:.1f}")),
     "result_s": Column("result s", _number("{:.1f}")),
     "train_images_per_s": Column("images/s", _number("{:.0f}")),
@@ -79,8 +85,8 @@ class Table:
     def written(self) -> tuple[list[str], list[list[str]]]:
         """Headings and rows as text; columns that say nothing are left out."""
         columns = NAMES | _BEFORE_CLASSES | self._class_columns() | _AFTER_CLASSES
-        if "status" in self.frame and set(self.frame["status"]) == {"done"}:
-            del columns["status"]
+        for name in self._redundant():
+            columns.pop(name, None)
         written = {
             column.heading: [column.write(value) for value in self.frame[name]]
             for name, column in columns.items()
@@ -90,6 +96,19 @@ class Table:
         if set(written.get("failed", [])) == {"0"}:
             del written["failed"]
         return list(written), [list(row) for row in zip(*written.values(), strict=True)]
+
+    def _redundant(self) -> list[str]:
+        """Columns that only matter beside others which are not here."""
+        frame, redundant = self.frame, []
+        if "status" in frame and set(frame["status"]) == {"done"}:
+            redundant.append("status")
+        if "shuffled_accuracy" in frame and frame["shuffled_accuracy"].isna().all():
+            redundant.append("aligned_accuracy")
+        if "validation_binary_accuracy" in frame and frame["validation_binary_accuracy"].isna().all():
+            redundant.append("validation_accuracy")
+        if "clock" in frame and "process" not in set(frame["clock"]):
+            redundant += ["clock", "clocked_fit_s"]
+        return redundant
 
     def _class_columns(self) -> dict[str, Column]:
         names = [name for name in self.frame.columns if name.startswith(_CLASS)]

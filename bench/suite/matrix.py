@@ -8,23 +8,26 @@ from pydantic import BaseModel
 
 from bench.suite.load import Source
 from bench.suite.schema import Backbone, DataAxes, Optimizer, SuiteFile, TrainingAxes
+from wbc.protocols import PROTOCOL_KEYS, settings_of
 
 DATA_KEYS = tuple(DataAxes.model_fields)
 TRAINING_KEYS = tuple(TrainingAxes.model_fields)
 
 DEFAULTS: dict[str, Any] = {
     "image_size": 224,
-    "preprocessing": "network",
     "mode": "transfer",
     "epochs": 100,
     "weights": "imagenet",
     "batch_size": 16,
     "optimizer": Optimizer(),
     "deterministic": False,
+    "protocol": "corrected",
+    **settings_of("corrected", "transfer"),
 }
 """What a cell gets when neither its block nor the suite says anything: the thesis' values, its section 5.4.
 
-Data keys that belong to one source only take their defaults from that source.
+A protocol's settings go before these, and what the suite says goes before a protocol's. Data keys that belong
+to one source only take their defaults from that source.
 """
 
 OWN_KEYS = {
@@ -78,8 +81,11 @@ def expand(suite: SuiteFile, file: Source, folder_given: bool = False) -> list[C
     used: set[str] = set()
     for number, block in enumerate(suite.matrix):
         axes = _axes(suite, block, folder_given)
+        given = {key for key in PROTOCOL_KEYS if any(_gives(table, key) for table in _tables(suite, block))}
         for values in itertools.product(*axes.values()):
             point = dict(zip(axes, values, strict=True))
+            of_protocol = settings_of(point["protocol"], point["mode"])
+            point |= {key: value for key, value in of_protocol.items() if key not in given}
             source = point.pop("source")
             used.update(OWN_KEYS[source])
             data = {key: point.pop(key) for key in DATA_KEYS if key in point and key not in DEFAULTS}
@@ -101,11 +107,20 @@ def _axes(suite: SuiteFile, block: BaseModel, folder_given: bool) -> dict[str, l
     """Every axis of a block with its values; the block goes before the suite, the suite before defaults."""
     default_source = "folder" if suite.data.path or folder_given else "synthetic"
     axes: dict[str, list] = {"source": [default_source], **{key: [value] for key, value in DEFAULTS.items()}}
-    for table in (suite.data, suite.training, block):
+    for table in _tables(suite, block):
         for key in (*DATA_KEYS, *TRAINING_KEYS):
-            if (values := getattr(table, key, None)) is not None:
-                axes[key] = values
+            if _gives(table, key):
+                axes[key] = getattr(table, key)
     return {"backbone": block.backbone, **axes}
+
+
+def _tables(suite: SuiteFile, block: BaseModel) -> tuple[BaseModel, ...]:
+    """The tables that hold for a block, the nearest last."""
+    return suite.data, suite.training, block
+
+
+def _gives(table: BaseModel, key: str) -> bool:
+    return getattr(table, key, None) is not None
 
 
 def _check_data_keys(suite: SuiteFile, file: Source, used: set[str]) -> None:

@@ -17,6 +17,9 @@ from wbc.networks.weights import WeightsSource, locate_weights
 NO_WEIGHTS = WeightsSource("none")
 """Of a network trained from scratch, which starts from random values by definition, and of methods."""
 
+HARNESS_KEYS = ("protocol", "clock")
+"""Settings that an experiment need not know: what a protocol sets is spelled out, and both clocks run."""
+
 DEFAULT_WEIGHTS = Path("weights")
 
 
@@ -166,7 +169,7 @@ def _cell(
         "options": options,
         "weights": {"kind": weights.kind, "path": str(weights.path.resolve())} if weights.path else None,
         "seed": combination.seed,
-        **training,
+        **{key: value for key, value in training.items() if key not in HARNESS_KEYS},
     }
     return Cell(label, settings, runtime.of_mode(training["mode"]), specification)
 

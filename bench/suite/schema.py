@@ -19,6 +19,7 @@ from pydantic import (
 
 from wbc.errors import InputError
 from wbc.optimizer import OPTIMIZERS, OptimizerSpecification
+from wbc.protocols import CLOCKS, EVALUATIONS, LOSSES, PROTOCOLS
 from wbc.recipes import PRESETS, preset
 from wbc.specification import MODES, PREPROCESSINGS
 
@@ -132,6 +133,11 @@ class TrainingAxes(Table):
     weights: Axis[str] | None = None
     batch_size: Axis[PositiveInt] | None = None
     optimizer: Axis[Annotated[Optimizer, BeforeValidator(_named)]] | None = None
+    protocol: Axis[Literal[PROTOCOLS]] | None = None
+    loss: Axis[Literal[LOSSES]] | None = None
+    binary_accuracy: Axis[bool] | None = None
+    evaluation: Axis[Literal[EVALUATIONS]] | None = None
+    clock: Axis[Literal[CLOCKS]] | None = None
     deterministic: Axis[bool] | None = None
 
 

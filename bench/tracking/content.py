@@ -78,6 +78,8 @@ def points_of(record: dict[str, Any], events: list[dict[str, Any]]) -> list[Poin
     if test := record["test"]:
         final |= {f"final/{name}": test[name] for name in ("accuracy", "balanced_accuracy", "loss")}
         final |= {f"final/accuracy_{name}": value for name, value in test["per_class_accuracy"].items()}
+    for evaluation, metrics in (record.get("evaluations") or {}).items():
+        final[f"final/{evaluation}_accuracy"] = metrics["accuracy"]
     for name in ("fit_time", "time_to_result"):
         if record[name]:
             final |= {f"time/{name}_{clock}": value for clock, value in record[name].items()}

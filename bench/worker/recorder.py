@@ -39,6 +39,10 @@ class Recorder:
         """Keep the predictions as `predictions.csv`."""
         predictions.write_csv(self.folder / "predictions.csv")
 
-    def evaluated(self, metrics: dict) -> None:
+    def shuffled(self, comparison) -> None:
+        """Keep which prediction was compared with which file as `shuffled.csv`."""
+        comparison.write_csv(self.folder / "shuffled.csv")
+
+    def evaluated(self, metrics: dict, evaluations: dict[str, dict]) -> None:
         """See `wbc.observer.Observer`."""
-        self.events.write("evaluated", metrics=metrics)
+        self.events.write("evaluated", metrics=metrics, evaluations=evaluations)

@@ -8,7 +8,7 @@ import numpy as np
 
 from wbc.data.manifest import Manifest
 from wbc.data.part import Part, load_part
-from wbc.evaluation.metrics import score
+from wbc.evaluation.evaluate import evaluate
 from wbc.evaluation.predictions import Predictions
 from wbc.observer import Observer, phase
 from wbc.specification import Specification
@@ -43,7 +43,7 @@ def run(specification: Specification, observer: Observer) -> dict:
     The caller reports the phases `startup` and `teardown`, which lie outside; this function those between.
 
     Returns:
-        The metrics of the test part (`wbc.evaluation.metrics.score`).
+        The metrics of the test part (`wbc.evaluation.evaluate.evaluate`).
 
     Raises:
         InputError: The weights do not fit the network, or an image went missing.
@@ -61,8 +61,6 @@ def run(specification: Specification, observer: Observer) -> dict:
     with phase(observer, "evaluate") as figures:
         probabilities = trained.predict("test", observer)
         predictions = Predictions.of(manifest.part("test"), probabilities, manifest.classes)
-        observer.predicted(predictions)
-        metrics = score(predictions)
-        observer.evaluated(metrics)
+        metrics = evaluate(predictions, specification, observer)
         figures["images"] = metrics["images"]
     return metrics

@@ -19,7 +19,8 @@ class Observer(Protocol):
     def epoch_ended(self, epoch: int, metrics: dict[str, float], validation_s: float) -> None:
         """An epoch (counted from 1) is over, `validation_s` seconds of it in validation.
 
-        The metrics are `loss`, `accuracy`, `validation_loss` and `validation_accuracy`.
+        The metrics are `loss`, `accuracy`, `validation_loss` and `validation_accuracy`;
+        `binary_accuracy` and `validation_binary_accuracy` where the experiment asks for them.
         """
 
     def resumed(self, epoch: int, tag: str) -> None:
@@ -34,8 +35,11 @@ class Observer(Protocol):
     def predicted(self, predictions) -> None:
         """The test images are predicted (`wbc.evaluation.predictions.Predictions`)."""
 
-    def evaluated(self, metrics: dict) -> None:
-        """The metrics of the test part (`wbc.evaluation.metrics.score`)."""
+    def shuffled(self, comparison) -> None:
+        """The predictions in a generator's order (`wbc.evaluation.shuffled.ShuffledComparison`)."""
+
+    def evaluated(self, metrics: dict, evaluations: dict[str, dict]) -> None:
+        """The metrics of the test part (`wbc.evaluation.metrics.score`), and of every evaluation."""
 
 
 @contextmanager

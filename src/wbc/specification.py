@@ -51,6 +51,10 @@ class Specification:
         batch_size: Images a step.
         optimizer: The optimiser and its rate.
         seed: Seeds initial weights, dropout and the order of the images.
+        loss: One of `wbc.protocols.LOSSES`.
+        binary_accuracy: Report binary accuracy beside the categorical one: the share of all (image, class)
+            pairs on whose side of 1/2 the probability lies.
+        evaluation: One of `wbc.protocols.EVALUATIONS`.
         deterministic: Ask TensorFlow for operations whose results repeat to the last bit.
         checkpoint: How training inside this experiment can be resumed; None: not at all.
     """
@@ -67,6 +71,9 @@ class Specification:
     batch_size: int = 16
     optimizer: OptimizerSpecification = field(default_factory=OptimizerSpecification)
     seed: int = 0
+    loss: str = "categorical_crossentropy"
+    binary_accuracy: bool = False
+    evaluation: str = "aligned"
     deterministic: bool = False
     checkpoint: Checkpointing | None = None
 

@@ -157,10 +157,10 @@ def test_moving_weights_changes_nothing_and_other_weights_do(tmp_path):
     assert ids[0] == ids[1] != ids[2]
 
 
-@pytest.mark.parametrize("name", ["demo", "thesis", "bccd"])
+@pytest.mark.parametrize("name", ["demo", "thesis", "thesis-2018", "bccd"])
 def test_the_suites_that_come_with_it_are_valid(name):
     suite, file = load_suite(Path(__file__).parents[2] / "suites" / f"{name}.toml")
-    counts = {"demo": 8, "thesis": 24, "bccd": 9}
+    counts = {"demo": 8, "thesis": 24, "thesis-2018": 4, "bccd": 9}
     assert len(expand(suite, file)) == counts[name]
     assert suite.suite.name == name
 

@@ -212,3 +212,27 @@ def test_written_files(results: SuiteResults):
     assert failed["reason"] == 'memory: say "no", then\nstop'
     assert {failed[name] for name in (*TIMES, "test_accuracy", "accuracy of MONOCYTE")} == {""}
     assert "33.3" in paths[1].read_text()
+
+
+def test_both_evaluations_of_a_cell_stand_side_by_side_and_only_where_there_are_two(results: SuiteResults):
+    import json
+
+    plain = record(results, cell(), 0.9)
+    (table,) = make_tables(results, [plain])
+    headings, _ = table.written()
+    assert not {"aligned %", "shuffled %", "val. %", "binary %", "clock", "timed s"} & set(headings)
+
+    thesis = record(results, cell("VGG19", clock="process"), 0.25)
+    (attempt,) = results.attempts(thesis)
+    content = json.loads(attempt.result.read_text())
+    content["evaluations"] = {"aligned": {"balanced_accuracy": 0.93}, "shuffled": {"balanced_accuracy": 0.25}}
+    content["last_epoch"] = {"validation_accuracy": 0.92, "validation_binary_accuracy": 0.96}
+    write_json(attempt.result, content)
+    (table,) = make_tables(results, [plain, thesis])
+    headings, rows = table.written()
+    first, second = (dict(zip(headings, row, strict=True)) for row in rows)
+    assert (first["aligned %"], first["shuffled %"], first["binary %"]) == ("90.0", "", "")
+    assert (second["aligned %"], second["shuffled %"]) == ("93.0", "25.0")
+    assert (second["val. %"], second["binary %"]) == ("92.0", "96.0")
+    assert (first["clock"], first["timed s"]) == ("wall", "10.0")
+    assert (second["clock"], second["timed s"]) == ("process", "20.0"), "CPU seconds, as the thesis had them"

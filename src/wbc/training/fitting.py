@@ -10,6 +10,7 @@ from wbc.observer import Observer
 from wbc.specification import Specification
 from wbc.training.batches import OrderedBatches, Prepare, steps_per_epoch, training_batches
 from wbc.training.checkpoint import Checkpoints
+from wbc.training.metrics import metrics_of
 from wbc.training.optimizers import build_optimizer
 from wbc.training.reporting import ReportingCallback
 
@@ -44,8 +45,8 @@ def fit(
 ) -> None:
     """Compile and train a classifier; the phases `compile` and `train`.
 
-    Categorical cross-entropy and accuracy; training images in an order of `seed` and epoch, validation
-    after every epoch. `compile` takes the trace of the validation step as well as the first training step.
+    Loss and metrics as specified; training images in an order of `seed` and epoch, validation after every
+    epoch. `compile` takes the trace of the validation step as well as the first training step.
     Training goes on from the checkpoint of an earlier attempt where there is one.
 
     Raises:
@@ -56,8 +57,8 @@ def fit(
     observer.phase_started("compile")
     model.compile(
         optimizer=build_optimizer(specification.optimizer),
-        loss="categorical_crossentropy",
-        metrics=[keras.metrics.CategoricalAccuracy(name="accuracy")],
+        loss=specification.loss,
+        metrics=metrics_of(specification),
     )
     checkpoints = Checkpoints(specification, observer)
     before = checkpoints.restore(model)
