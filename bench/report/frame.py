@@ -30,8 +30,8 @@ def cells_frame(results: SuiteResults, cell_ids: Iterable[str]) -> pd.DataFrame:
     test_accuracy, balanced_accuracy, test_loss, a column `accuracy of CLASS` for every class (shares of 1);
     aligned_accuracy and shuffled_accuracy (balanced, of the same predictions); validation_accuracy and
     validation_binary_accuracy after the last epoch; fit_s, fit_cpu_s, result_s (seconds), clock (which of
-    them the protocol goes by) and clocked_fit_s; train_images_per_s, feature_images_per_s; parameters. What is
-    missing is NaN.
+    them the protocol goes by) and clocked_fit_s; train_images_per_s, feature_images_per_s; parameters. What
+    is missing is NaN.
     """
     records = {cell_id: latest_record(results, cell_id) for cell_id in cell_ids}
     flat = {cell_id: _flat(record["cell"]["settings"]) for cell_id, record in records.items() if record}
