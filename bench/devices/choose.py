@@ -45,8 +45,9 @@ def choose_slots(
     names = [name.strip() for name in names] or [""]
     if names == ["all"]:
         if machine.gpus and not machine.reason:
-            gpus, note = _alike(machine.gpus)
-            return Choice(_gpu_slots(gpus, gpus_per_cell, machine), named=False, note=note)
+            gpus = _alike(machine.gpus)
+            slots = _gpu_slots(gpus, gpus_per_cell, machine)
+            return Choice(slots, named=False, note=_left_out(gpus, machine))
         note = f"Cells run on the processor: {machine.reason}."
         return Choice(_cpu_slots(1, gpus_per_cell, machine), named=False, note=note)
     if len(names) == 1 and (names[0] == "cpu" or names[0].startswith("cpu:")):
@@ -88,12 +89,21 @@ def _named(name: str, machine: Machine) -> Device:
     return found[0]
 
 
-def _alike(gpus: Sequence[Device]) -> tuple[list[Device], str]:
-    """The GPUs of the model with the most memory, and a note on the others (a small one for the desktop)."""
+def _alike(gpus: Sequence[Device]) -> list[Device]:
+    """The GPUs of the model with the most memory; a smaller one may be there for the desktop."""
     model = max(gpus, key=lambda gpu: gpu.memory_bytes or 0).model
-    others = [f"{gpu.name} ({gpu.model})" for gpu in gpus if gpu.model != model]
-    note = f"Left out, for cells compare on equal GPUs only: {', '.join(others)}." if others else ""
-    return [gpu for gpu in gpus if gpu.model == model], note
+    return [gpu for gpu in gpus if gpu.model == model]
+
+
+def _left_out(gpus: Sequence[Device], machine: Machine) -> str:
+    """A sentence on the GPUs that are not chosen: who leaves for the night must not miss one unawares."""
+    others = [
+        f"{gpu.name} ({gpu.model}; cells compare on equal GPUs only)"
+        for gpu in machine.gpus
+        if gpu not in gpus
+    ]
+    others += [f"{name} ({why})" for name, why in machine.unusable.items()]
+    return f"Left out: {', '.join(others)}." if others else ""
 
 
 def _gpu_slots(gpus: Sequence[Device], per_cell: int, machine: Machine) -> tuple[Slot, ...]:

@@ -97,7 +97,13 @@ def test_gpus_per_cell_on_a_processor_makes_logical_devices_in_each_slot():
 def test_all_keeps_to_the_larger_model_and_says_what_it_leaves_out():
     choice = choose_slots("all", machine=machine(gpus=(gpu(0, SMALL, 2), gpu(1), gpu(2))))
     assert names(choice) == ["gpu:1", "gpu:2"]
-    assert "gpu:0 (NVIDIA Small)" in choice.note
+    assert choice.note == "Left out: gpu:0 (NVIDIA Small; cells compare on equal GPUs only)."
+
+
+def test_all_says_which_gpu_cannot_be_used():
+    choice = choose_slots("all", machine=machine(gpus=FOUR[:1], unusable={"gpu:1": "the GPU is lost"}))
+    assert names(choice) == ["gpu:0"]
+    assert choice.note == "Left out: gpu:1 (the GPU is lost)."
 
 
 @pytest.mark.parametrize(
