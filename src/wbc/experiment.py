@@ -8,6 +8,7 @@ import numpy as np
 
 from wbc.data.manifest import Manifest
 from wbc.data.part import Part, load_part
+from wbc.evaluation.cost import Cost
 from wbc.evaluation.evaluate import evaluate
 from wbc.evaluation.predictions import Predictions
 from wbc.observer import Observer, phase
@@ -26,6 +27,9 @@ class Trained(Protocol):
 
     def predict(self, part: str, observer: Observer) -> np.ndarray:
         """Probabilities of every image of a part, in file order; float array of shape (n, classes)."""
+
+    def cost(self) -> Cost:
+        """What it takes to keep and use it; asked for after a prediction, which is timed."""
 
 
 Train = Callable[[Specification, dict[str, Part], Observer], Trained]
@@ -63,4 +67,5 @@ def run(specification: Specification, observer: Observer) -> dict:
         predictions = Predictions.of(manifest.part("test"), probabilities, manifest.classes)
         metrics = evaluate(predictions, specification, observer)
         figures["images"] = metrics["images"]
+        figures.update(trained.cost().figures())
     return metrics

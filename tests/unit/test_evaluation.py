@@ -1,14 +1,18 @@
 """Figures of predictions, and the file that keeps them."""
 
+import json
 import math
+import warnings
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
 import pytest
-from sklearn.metrics import accuracy_score, balanced_accuracy_score, log_loss
+from sklearn.metrics import accuracy_score, balanced_accuracy_score, f1_score, log_loss, roc_auc_score
 
 from wbc.data.manifest import ImageEntry
-from wbc.evaluation.metrics import score
+from wbc.evaluation.intervals import wilson
+from wbc.evaluation.metrics import expected_calibration_error, score
 from wbc.evaluation.predictions import Predictions
 
 ODD = ["a, b", 'say "cell"', "two\nlines", "back\r\nand forth", "Zellkern äöü", " spaced ", "p_a", ""]
@@ -50,6 +54,50 @@ def test_score_by_hand():
     assert found["loss"] == pytest.approx((4 * math.log(2) + 2 * math.log(4)) / 6)
 
 
+def test_figures_of_a_class_by_hand():
+    found = score(
+        predictions([0, 0, 0, 1, 1, 2], [[0.7, 0.2, 0.1]] * 2 + [[0.1, 0.8, 0.1]] * 3 + [[0.2, 0.1, 0.7]])
+    )
+    assert found["per_class_accuracy"] == {"A": pytest.approx(2 / 3), "B": 1.0, "C": 1.0}
+    assert found["precision"] == {"A": 1.0, "B": pytest.approx(2 / 3), "C": 1.0}
+    assert found["f1"] == {"A": pytest.approx(0.8), "B": pytest.approx(0.8), "C": 1.0}
+    assert found["support"] == {"A": 3, "B": 2, "C": 1}
+    assert found["macro_precision"] == pytest.approx(8 / 9)
+    assert found["macro_recall"] == found["balanced_accuracy"] == pytest.approx(8 / 9)
+    assert found["macro_f1"] == pytest.approx(2.6 / 3)
+    # A against the rest: 9 pairs, 2 of A before all 3 of the rest, the third ties with two and loses to one.
+    assert found["auc"]["A"] == pytest.approx((6 + 1) / 9)
+    assert found["auc"]["C"] == 1.0
+    assert found["undefined"] == {}
+    assert found["intervals"]["per_class_accuracy"]["B"] == vars(wilson(2, 2))
+    assert found["intervals"]["accuracy"] == vars(wilson(5, 6))
+    assert (found["images"], found["sources"]) == (6, 6)
+
+
+def test_calibration_error_by_hand():
+    """Two of three right at 0.9, one of two at 0.6: gaps of 0.7 and 0.2 images among five."""
+    probabilities = np.array([[0.9, 0.1]] * 3 + [[0.4, 0.6]] * 2)
+    labels = np.array([0, 0, 1, 1, 0])
+    assert expected_calibration_error(labels, probabilities) == pytest.approx((0.7 + 0.2) / 5)
+    assert expected_calibration_error(labels, probabilities, bins=1) == pytest.approx(abs(3 - 3.9) / 5)
+    assert expected_calibration_error(np.array([0]), np.array([[1.0, 0.0]])) == 0.0
+
+
+def test_a_bin_is_closed_above():
+    """0.6 ends the third of five bins, and what lies above begins the fourth: their gaps don't cancel."""
+    probabilities = np.array([[0.6, 0.4], [0.61, 0.39]])
+    assert expected_calibration_error(np.array([0, 1]), probabilities, bins=5) == pytest.approx(1.01 / 2)
+    assert expected_calibration_error(np.array([0, 1]), probabilities, bins=2) == pytest.approx(0.21 / 2)
+
+
+def test_a_model_that_means_what_it_says_is_calibrated():
+    draw = np.random.default_rng(0)
+    probabilities = draw.dirichlet([1, 1, 1], 20_000)
+    labels = (draw.random((20_000, 1)) > probabilities.cumsum(axis=1)).sum(axis=1)
+    assert expected_calibration_error(labels, probabilities) < 0.015
+    assert expected_calibration_error(labels, probabilities**4 / (probabilities**4).sum(1)[:, None]) > 0.1
+
+
 def test_score_against_scikit_learn():
     given = random_predictions(200, 5)
     found = score(given)
@@ -60,6 +108,55 @@ def test_score_against_scikit_learn():
     assert found["loss"] == pytest.approx(log_loss(given.labels, exact / exact.sum(axis=1, keepdims=True)))
     assert found["loss"] == pytest.approx(-np.log(exact[np.arange(200), given.labels]).mean(), rel=1e-6)
     assert np.mean(list(found["per_class_accuracy"].values())) == pytest.approx(found["balanced_accuracy"])
+    assert found["macro_f1"] == pytest.approx(f1_score(given.labels, predicted, average="macro"))
+    shares = exact / exact.sum(axis=1, keepdims=True)
+    assert found["macro_auc"] == pytest.approx(roc_auc_score(given.labels, shares, multi_class="ovr"))
+
+
+def test_two_classes_have_one_auc():
+    given = random_predictions(60, 2)
+    found = score(given)
+    assert found["macro_auc"] == pytest.approx(roc_auc_score(given.labels, given.probabilities[:, 1]))
+
+
+def test_what_is_undefined_is_none_and_says_why():
+    with warnings.catch_warnings():
+        warnings.simplefilter("error")
+        found = score(predictions([0, 0, 1, 1], [[0.8, 0.1, 0.1]] * 3 + [[0.1, 0.1, 0.8]]))
+    assert found["per_class_accuracy"] == {"A": 1.0, "B": 0.0, "C": None}
+    assert found["precision"] == {"A": pytest.approx(2 / 3), "B": None, "C": 0.0}
+    assert found["f1"] == {"A": pytest.approx(0.8), "B": 0.0, "C": None}
+    assert (found["auc"]["C"], found["intervals"]["per_class_accuracy"]["C"]) == (None, None)
+    assert [found[f"macro_{name}"] for name in ("precision", "recall", "f1", "auc")] == [None] * 4
+    assert found["balanced_accuracy"] == 0.5, "over the classes that are there"
+    assert found["undefined"] == {
+        "precision of B": "it is never predicted",
+        **{
+            f"{name} of C": "the test part has no image of it" for name in ("per_class_accuracy", "f1", "auc")
+        },
+        "macro_precision": "undefined for B",
+        **{f"macro_{name}": "undefined for C" for name in ("recall", "f1", "auc")},
+    }
+    assert "NaN" not in json.dumps(found)
+
+
+def test_a_single_class_has_no_curve():
+    found = score(predictions([0, 0], [[0.8, 0.2]] * 2, ("A", "B")))
+    assert found["auc"] == {"A": None, "B": None}
+    assert found["undefined"]["auc of A"] == "the test part has images of no other class"
+
+
+def test_intervals_go_by_source_cells_where_images_share_one():
+    given = random_predictions(120, 3)
+    shared = replace(given, sources=[f"cell {number // 4}" for number in range(120)])
+    alone, together = score(given)["intervals"], score(shared)["intervals"]
+    assert alone["accuracy"]["method"] == "wilson"
+    assert together["accuracy"]["method"] == "cluster-bootstrap"
+    assert score(shared)["sources"] == 30
+    assert score(shared) == score(shared), "seeded"
+    for name, share in score(shared)["per_class_accuracy"].items():
+        bounds = together["per_class_accuracy"][name]
+        assert bounds["low"] <= share <= bounds["high"]
 
 
 def test_a_class_that_is_never_predicted_counts():
@@ -76,6 +173,7 @@ def test_figures_are_plain_values():
     found = score(random_predictions(20, 3))
     assert {type(found[name]) for name in ("accuracy", "balanced_accuracy", "loss")} == {float}
     assert type(found["confusion_matrix"][0][0]) is int
+    assert json.loads(json.dumps(found)) == found
 
 
 def test_round_trip_to_the_bit(tmp_path: Path):

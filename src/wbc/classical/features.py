@@ -41,3 +41,15 @@ def measure(pixels: np.ndarray) -> np.ndarray:
     matrix = graycomatrix(grey, [1], DIRECTIONS, LEVELS, symmetric=True, normed=True)
     texture = [graycoprops(matrix, name).mean() for name in ("contrast", "homogeneity", "correlation")]
     return np.concatenate([lab.mean(axis=0), lab.std(axis=0), stained.mean(axis=0), texture])
+
+
+def measure_all(images: np.ndarray) -> np.ndarray:
+    """The features of several images.
+
+    Args:
+        images: uint8 array of shape (n, height, width, 3).
+
+    Returns:
+        float array of shape (n, len(FEATURES)).
+    """
+    return np.array([measure(pixels) for pixels in images])

@@ -19,6 +19,7 @@ from sklearn.preprocessing import StandardScaler
 from sklearn.svm import SVC
 from sklearn.tree import DecisionTreeClassifier
 from sklearn.utils.class_weight import compute_sample_weight
+from threadpoolctl import threadpool_limits
 
 from wbc.classical.catalog import METHODS
 from wbc.errors import InputError
@@ -85,7 +86,9 @@ def fit_method(
     weights = {}
     if name != "KNN" and len(set(counts)) > 1:
         weights["method__sample_weight"] = compute_sample_weight("balanced", labels)
-    return pipeline.fit(features, labels, **weights)
+    # So small matrices only wait for one another on several cores.
+    with threadpool_limits(1):
+        return pipeline.fit(features, labels, **weights)
 
 
 def calibration_splits(

@@ -1,18 +1,21 @@
 """Mode `classical`: features measured on every image, and a method of scikit-learn fitted to them."""
 
-from dataclasses import dataclass
+import pickle
+from collections.abc import Callable
+from dataclasses import dataclass, field
 
 import numpy as np
 from sklearn.pipeline import Pipeline
 
-from wbc.classical.features import FEATURES, measure
+from wbc.classical.features import FEATURES, measure_all
 from wbc.classical.methods import fit_method, network_parameters
 from wbc.data.part import Part
+from wbc.evaluation.cost import BatchTimer, Cost
 from wbc.observer import Observer, phase
 from wbc.specification import Specification
 
-HEARTBEAT_IMAGES = 16
-"""Images between two heartbeats."""
+BATCH = 16
+"""Images that are measured and classified between two heartbeats."""
 
 
 @dataclass(frozen=True)
@@ -23,18 +26,27 @@ class ClassicalClassifier:
         pipeline: From features to probabilities.
         features: Name of the part -> float array of shape (n, features).
         classes: Number of classes.
+        measuring: Times the features.
+        classifying: Times the predictions from them.
     """
 
     pipeline: Pipeline
     features: dict[str, np.ndarray]
     classes: int
+    measuring: BatchTimer
+    classifying: BatchTimer = field(default_factory=BatchTimer)
 
     def predict(self, part: str, observer: Observer) -> np.ndarray:
         """See `wbc.experiment.Trained`."""
-        features = self.features[part]
-        probabilities = np.zeros((len(features), self.classes), np.float32)
-        probabilities[:, self.pipeline.classes_] = self.pipeline.predict_proba(features)
+        probabilities = np.zeros((len(self.features[part]), self.classes), np.float32)
+        probabilities[:, self.pipeline.classes_] = _in_batches(
+            self.pipeline.predict_proba, self.features[part], self.classifying, observer
+        )
         return probabilities
+
+    def cost(self) -> Cost:
+        """See `wbc.experiment.Trained`."""
+        return self.measuring.cost(0) + self.classifying.cost(len(pickle.dumps(self.pipeline)))
 
 
 def train(specification: Specification, parts: dict[str, Part], observer: Observer) -> ClassicalClassifier:
@@ -48,7 +60,10 @@ def train(specification: Specification, parts: dict[str, Part], observer: Observ
             specification.network, specification.options, len(FEATURES), classes
         )
     with phase(observer, "features") as figures:
-        features = {name: _measure_all(parts[name].inputs, observer) for name in ("train", "test")}
+        timer = BatchTimer()
+        features = {
+            name: _in_batches(measure_all, parts[name].inputs, timer, observer) for name in ("train", "test")
+        }
         figures["images"] = sum(map(len, features.values()))
         figures["bytes"] = sum(table.nbytes for table in features.values())
     with phase(observer, "train"):
@@ -60,14 +75,20 @@ def train(specification: Specification, parts: dict[str, Part], observer: Observ
             [image.source for image in training.images],
             specification.seed,
         )
-    return ClassicalClassifier(pipeline, features, classes)
+    return ClassicalClassifier(pipeline, features, classes, timer)
 
 
-def _measure_all(images: np.ndarray, observer: Observer) -> np.ndarray:
-    """Features of every image; float array of shape (n, features)."""
-    table = np.empty((len(images), len(FEATURES)))
-    for number, pixels in enumerate(images):
-        table[number] = measure(pixels)
-        if number % HEARTBEAT_IMAGES == 0:
-            observer.heartbeat(number + 1, len(images))
-    return table
+def _in_batches(
+    work: Callable[[np.ndarray], np.ndarray], inputs: np.ndarray, timer: BatchTimer, observer: Observer
+) -> np.ndarray:
+    """What `work` makes of all inputs, in order; where too few batches were timed, the first one again."""
+    outputs = []
+    for start in range(0, len(inputs), BATCH):
+        batch = inputs[start : start + BATCH]
+        with timer.batch(len(batch)):
+            outputs.append(work(batch))
+        observer.heartbeat(start + len(batch), len(inputs))
+    while timer.wants_more:
+        with timer.batch(len(inputs[:BATCH])):
+            work(inputs[:BATCH])
+    return np.concatenate(outputs)

@@ -1,11 +1,12 @@
 """Fit a classifier and predict with it: what all modes share."""
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
 import keras
 import numpy as np
 
 from wbc.data.part import Part
+from wbc.evaluation.cost import BatchTimer, Cost
 from wbc.observer import Observer
 from wbc.specification import Specification
 from wbc.training.batches import OrderedBatches, Prepare, steps_per_epoch, training_batches
@@ -24,16 +25,27 @@ class Classifier:
         parts: The parts in the form that `prepare` takes.
         batch_size: Images a batch of predictions.
         prepare: From a batch as it is stored to the model's input.
+        backbone: What it costs to come from pixels to what the parts hold; None where they hold pixels.
+        timer: Times its predictions.
     """
 
     model: keras.Model
     parts: dict[str, Part]
     batch_size: int
     prepare: Prepare
+    backbone: Cost | None = None
+    timer: BatchTimer = field(default_factory=BatchTimer)
 
     def predict(self, part: str, observer: Observer) -> np.ndarray:
         """See `wbc.experiment.Trained`."""
-        return predict(self.model, self.parts[part].inputs, self.batch_size, self.prepare, observer)
+        return predict(
+            self.model, self.parts[part].inputs, self.batch_size, self.prepare, observer, self.timer
+        )
+
+    def cost(self) -> Cost:
+        """See `wbc.experiment.Trained`."""
+        own = self.timer.cost(float32_bytes(self.model))
+        return own + self.backbone if self.backbone else own
 
 
 def fit(
@@ -86,9 +98,14 @@ def fit(
 
 
 def predict(
-    model: keras.Model, inputs: np.ndarray, batch_size: int, prepare: Prepare, observer: Observer
+    model: keras.Model,
+    inputs: np.ndarray,
+    batch_size: int,
+    prepare: Prepare,
+    observer: Observer,
+    timer: BatchTimer,
 ) -> np.ndarray:
-    """Outputs of the model for every input, in order.
+    """Outputs of the model for every input, in order; where too few batches were timed, the first one again.
 
     Returns:
         float32 array of shape (n, ...): probabilities, or a backbone's features.
@@ -97,10 +114,20 @@ def predict(
     outputs: np.ndarray | None = None
     for done, start in enumerate(starts, start=1):
         batch = inputs[start : start + batch_size]
-        output = np.asarray(model.predict_on_batch(prepare(batch)))
+        with timer.batch(len(batch)):
+            output = np.asarray(model.predict_on_batch(prepare(batch)))
         if outputs is None:
             outputs = np.empty((len(inputs), *output.shape[1:]), np.float32)
         outputs[start : start + len(batch)] = output
         observer.heartbeat(done, len(starts))
     assert outputs is not None, "a part is never empty"
+    while timer.wants_more:
+        batch = inputs[:batch_size]
+        with timer.batch(len(batch)):
+            np.asarray(model.predict_on_batch(prepare(batch)))
     return outputs
+
+
+def float32_bytes(model: keras.Model) -> int:
+    """Bytes of a model's weights in float32, as Keras saves them."""
+    return 4 * model.count_params()

@@ -5,11 +5,12 @@ from dataclasses import replace
 import numpy as np
 
 from wbc.data.part import Part
+from wbc.evaluation.cost import BatchTimer
 from wbc.networks.build import build_backbone
 from wbc.networks.preprocessing import preprocessing_of
 from wbc.observer import Observer, phase
 from wbc.specification import Specification
-from wbc.training.fitting import Classifier, fit, predict
+from wbc.training.fitting import Classifier, fit, float32_bytes, predict
 from wbc.training.head import build_head
 from wbc.training.session import open_session, trainable_parameters
 
@@ -27,10 +28,11 @@ def train(specification: Specification, parts: dict[str, Part], observer: Observ
         figures["trainable_parameters"] = trainable_parameters(head)
 
     with phase(observer, "features") as figures:
-        prepare = preprocessing_of(specification)
+        prepare, timer = preprocessing_of(specification), BatchTimer()
         features = {
             name: replace(
-                part, inputs=predict(backbone, part.inputs, specification.batch_size, prepare, observer)
+                part,
+                inputs=predict(backbone, part.inputs, specification.batch_size, prepare, observer, timer),
             )
             for name, part in parts.items()
         }
@@ -39,7 +41,7 @@ def train(specification: Specification, parts: dict[str, Part], observer: Observ
     parts.clear()  # the pixels are not needed any more
 
     fit(head, features, specification, _as_is, observer)
-    return Classifier(head, features, specification.batch_size, _as_is)
+    return Classifier(head, features, specification.batch_size, _as_is, timer.cost(float32_bytes(backbone)))
 
 
 def _as_is(batch: np.ndarray) -> np.ndarray:

@@ -1,0 +1,102 @@
+"""95 % intervals of shares, among independent images or images that share a cell, and of means of repeats."""
+
+import math
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+import numpy as np
+
+CONFIDENCE = 0.95
+RESAMPLES = 2000
+
+
+@dataclass(frozen=True)
+class Interval:
+    """An interval and how it was found.
+
+    Attributes:
+        low: Lower bound.
+        high: Upper bound.
+        method: `wilson`, `cluster-bootstrap` or `t`.
+    """
+
+    low: float
+    high: float
+    method: str
+
+
+def wilson(right: float, total: int) -> Interval:
+    """Interval of a share of independent images (Wilson, J Am Stat Assoc 1927).
+
+    Args:
+        right: How many are right.
+        total: Of how many; 1 or more.
+    """
+    from scipy.special import ndtri
+
+    z2 = float(ndtri((1 + CONFIDENCE) / 2)) ** 2
+    share = right / total
+    centre = (share + z2 / (2 * total)) / (1 + z2 / total)
+    half = math.sqrt(z2 * (share * (1 - share) / total + z2 / (4 * total**2))) / (1 + z2 / total)
+    # Rounding must not leave the share itself outside.
+    return Interval(max(0.0, min(share, centre - half)), min(1.0, max(share, centre + half)), "wilson")
+
+
+def cluster_bootstrap(right: np.ndarray, total: np.ndarray, seed: int = 0) -> Interval:
+    """Interval of a share among images of which several show one source cell.
+
+    Whole cells are drawn with replacement. The quantiles are expanded for the number of cells (Hesterberg,
+    Am Stat 2015, section 3.2), because the plain ones are too narrow for few. Where all cells agree, no draw
+    differs and the bootstrap knows no doubt: then Wilson's interval with each cell counted once.
+
+    In simulations with eleven images a cell it held the truth in 89 to 96 % of the cases for 10 to 40 cells
+    and shares of 0.5 and 0.8, and in 85 % and more for shares of 0.95.
+
+    Args:
+        right: Images of each source cell that are right; shape (cells,).
+        total: Images of each; shape (cells,), 1 or more.
+        seed: Of the draws.
+    """
+    from scipy.special import ndtr, stdtrit
+
+    right, total = np.asarray(right, np.float64), np.asarray(total, np.float64)
+    cells, share = len(total), right.sum() / total.sum()
+    if (right / total == share).all():
+        agreed = wilson(share * cells, cells)
+        return Interval(agreed.low, agreed.high, "cluster-bootstrap")
+    draws = np.random.default_rng(seed).integers(0, cells, (RESAMPLES, cells))
+    shares = right[draws].sum(axis=1) / total[draws].sum(axis=1)
+    tail = ndtr(math.sqrt(cells / (cells - 1)) * stdtrit(cells - 1, (1 - CONFIDENCE) / 2))
+    low, high = np.quantile(shares, [tail, 1 - tail])
+    return Interval(float(low), float(high), "cluster-bootstrap")
+
+
+def share_interval(right: np.ndarray, sources: Sequence[str], seed: int = 0) -> Interval:
+    """Interval of a share: by source cells where images share one, else Wilson's.
+
+    Args:
+        right: Whether each image is right; boolean array of shape (n,), n 1 or more.
+        sources: The source cell of each.
+        seed: Of the draws.
+    """
+    _, cell = np.unique(np.asarray(sources, dtype=object).astype(str), return_inverse=True)
+    total = np.bincount(cell)
+    if (total == 1).all():
+        return wilson(int(right.sum()), len(right))
+    return cluster_bootstrap(np.bincount(cell, weights=right), total, seed)
+
+
+def t_interval(values: Sequence[float]) -> Interval | None:
+    """Interval of the mean of repeats, by Student's t; None for fewer than two.
+
+    It says where the mean over further seeds would lie. Repeats with other splits share images, so for them
+    it is somewhat too narrow.
+    """
+    from scipy.special import stdtrit
+
+    if len(values) < 2:
+        return None
+    mean = float(np.mean(values))
+    error = float(np.std(values, ddof=1)) / math.sqrt(len(values))
+    half = float(stdtrit(len(values) - 1, (1 + CONFIDENCE) / 2)) * error
+    return Interval(mean - half, mean + half, "t")

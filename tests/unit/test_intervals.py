@@ -1,0 +1,102 @@
+"""Intervals by hand, against SciPy, and how often they hold the truth."""
+
+import math
+
+import numpy as np
+import pytest
+from scipy.stats import binomtest, ttest_1samp
+
+from wbc.evaluation.intervals import cluster_bootstrap, share_interval, t_interval, wilson
+
+
+@pytest.mark.parametrize(("right", "total"), [(0, 1), (1, 1), (3, 7), (50, 50), (0, 40), (399, 440)])
+def test_wilson_is_that_of_scipy(right, total):
+    expected = binomtest(right, total).proportion_ci(method="wilson")
+    found = wilson(right, total)
+    assert (found.low, found.high) == (pytest.approx(expected.low), pytest.approx(expected.high))
+    assert 0 <= found.low <= right / total <= found.high <= 1
+    assert found.method == "wilson"
+
+
+def test_wilson_by_hand():
+    """Half of four: centre 1/2, half width z * sqrt(1/16 + z^2/64) / (1 + z^2/4)."""
+    z = 1.959964
+    half = z * math.sqrt(1 / 16 + z**2 / 64) / (1 + z**2 / 4)
+    assert wilson(2, 4).low == pytest.approx(0.5 - half, abs=1e-6)
+    assert wilson(2, 4).high == pytest.approx(0.5 + half, abs=1e-6)
+
+
+def test_images_of_a_cell_count_together():
+    """Ten cells, eleven images each, of which a cell's are all right or all wrong: ten facts, not 110."""
+    right = np.repeat([True] * 8 + [False] * 2, 11)
+    sources = np.repeat([f"cell {number}" for number in range(10)], 11)
+    shared, alone = share_interval(right, sources), share_interval(right, [str(n) for n in range(110)])
+    assert (shared.method, alone.method) == ("cluster-bootstrap", "wilson")
+    assert shared.high - shared.low > 2.5 * (alone.high - alone.low)
+    assert shared.low < 0.8 < shared.high
+
+
+def test_the_order_of_images_and_names_of_cells_do_not_matter():
+    draw = np.random.default_rng(0)
+    sources = np.repeat(np.arange(20), 3)
+    right = draw.random(60) < 0.7
+    order = draw.permutation(60)
+    one = share_interval(right, [f"a{number:02d}" for number in sources])
+    assert one == share_interval(right[order], [f"b{number:02d}" for number in sources[order]])
+
+
+def test_the_bootstrap_is_seeded():
+    right, total = np.arange(20) % 7, np.full(20, 7)
+    assert cluster_bootstrap(right, total, seed=1) == cluster_bootstrap(right, total, seed=1)
+    assert cluster_bootstrap(right, total, seed=1) != cluster_bootstrap(right, total, seed=2)
+
+
+def test_cells_that_agree_leave_as_much_doubt_as_their_number():
+    found = cluster_bootstrap(np.array([11] * 10), np.array([11] * 10))
+    assert (found.low, found.high) == (wilson(10, 10).low, 1.0)
+    assert found.method == "cluster-bootstrap"
+    single = cluster_bootstrap(np.array([3]), np.array([4]))
+    assert single.low < 0.75 < single.high
+    assert single.high - single.low > 0.7, "one cell says next to nothing"
+
+
+def test_t_interval_is_that_of_scipy():
+    values = [0.71, 0.78, 0.69, 0.8]
+    expected = ttest_1samp(values, 0).confidence_interval(0.95)
+    found = t_interval(values)
+    assert (found.low, found.high) == (pytest.approx(expected.low), pytest.approx(expected.high))
+    assert t_interval([0.7]) is None
+    assert t_interval([0.5, 0.5]).low == t_interval([0.5, 0.5]).high == 0.5
+
+
+@pytest.mark.parametrize(("cells", "least"), [(10, 0.86), (40, 0.9)])
+def test_intervals_of_shared_cells_hold_the_truth(cells, least):
+    """Cells differ in how hard they are, and every cell stands there eleven times."""
+    draw = np.random.default_rng(7)
+    held = naive = 0
+    for _ in range(400):
+        hardness = draw.beta(0.8 * 2, 0.2 * 2, cells)
+        right = draw.binomial(11, hardness)
+        found, plain = cluster_bootstrap(right, np.full(cells, 11)), wilson(right.sum(), 11 * cells)
+        held += found.low <= 0.8 <= found.high
+        naive += plain.low <= 0.8 <= plain.high
+    assert held / 400 > least
+    assert naive / 400 < 0.75, "images taken for independent claim too much"
+
+
+def test_intervals_of_independent_images_hold_the_truth():
+    draw = np.random.default_rng(8)
+    held = 0
+    for right in draw.binomial(30, 0.85, 1000):
+        found = wilson(right, 30)
+        held += found.low <= 0.85 <= found.high
+    assert 0.92 < held / 1000 < 0.98
+
+
+def test_intervals_of_repeats_hold_the_mean():
+    draw = np.random.default_rng(9)
+    held = 0
+    for repeats in draw.normal(0.7, 0.05, (1000, 3)):
+        found = t_interval(repeats)
+        held += found.low <= 0.7 <= found.high
+    assert 0.93 < held / 1000 < 0.97
