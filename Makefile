@@ -9,7 +9,7 @@ LOCK := locks/$(FLAVOUR).txt
 BIN := $(VENV)/bin
 READY := $(VENV)/ready-$(FLAVOUR)
 
-.PHONY: run test lint locks clean
+.PHONY: run test lint networks locks clean
 
 run: $(READY)
 	$(BIN)/python -m bench run $(SUITE) $(ARGS)
@@ -20,6 +20,10 @@ test: $(READY) lint
 lint: $(READY)
 	$(BIN)/ruff check .
 	$(BIN)/ruff format --check .
+
+# Every network that a suite may name: minutes on two idle cores. It goes on where it was stopped.
+networks: $(READY)
+	$(BIN)/python tests/networks/every.py $(ARGS)
 
 $(READY): $(LOCK) pyproject.toml
 	@test "$$(uname)" = Linux || { echo "leukobench measures through Linux' own interfaces and runs on Linux only (WSL 2 too). Sorry!"; exit 1; }

@@ -19,7 +19,8 @@ class Option:
         default: The value that is taken where none is given; its type is the type of the option.
         minimum: Smallest allowed number.
         below: Numbers must stay below this one.
-        choices: The words that are allowed, where the option is a word.
+        maximum: Largest allowed number.
+        choices: The values that are allowed, where they are few: words or numbers.
         in_backbone: Whether the option changes a network without its top (dropout does not), and
             so which weights fit.
     """
@@ -28,29 +29,33 @@ class Option:
     default: OptionValue
     minimum: float = -math.inf
     below: float = math.inf
-    choices: tuple[str, ...] = ()
+    maximum: float = math.inf
+    choices: tuple[OptionValue, ...] = ()
     in_backbone: bool = True
 
     @property
     def kind(self) -> str:
         """The values that are allowed, in words."""
         if self.choices:
-            return f"one of {', '.join(self.choices)}"
+            return f"one of {', '.join(map(str, self.choices))}"
         if isinstance(self.default, bool):
             return "true or false"
         number = "an integer" if isinstance(self.default, int) else "a number"
         below = f" and below {self.below:g}" if self.below < math.inf else ""
-        return f"{number}, at least {self.minimum:g}{below}"
+        maximum = f" and at most {self.maximum:g}" if self.maximum < math.inf else ""
+        return f"{number}, at least {self.minimum:g}{below}{maximum}"
 
     def check(self, value: Any) -> OptionValue | None:
         """The value in the option's own type (1 becomes 1.0), or None if it is not allowed."""
         if self.choices:
-            return value if value in self.choices else None
+            alike = [choice for choice in self.choices if choice == value and not isinstance(value, bool)]
+            return alike[0] if alike else None
         if isinstance(self.default, bool) or isinstance(value, bool):
             return value if isinstance(self.default, bool) and isinstance(value, bool) else None
         if not isinstance(value, int if isinstance(self.default, int) else int | float):
             return None
-        return type(self.default)(value) if self.minimum <= value < self.below else None
+        allowed = self.minimum <= value < self.below and value <= self.maximum
+        return type(self.default)(value) if allowed else None
 
 
 class Configurable:

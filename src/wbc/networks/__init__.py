@@ -1,4 +1,4 @@
 """Networks: what there is, where their weights come from, how they are built.
 
-`catalog`, `network` and `weights` are free of Keras; `build`, `fetch`, `lenet` and `preprocessing` load it.
+`catalog`, `network` and `weights` are free of Keras; `build`, `fetch`, `papers` and `preprocessing` load it.
 """

@@ -1,5 +1,6 @@
 """Build networks with Keras: whole classifiers, and backbones with weights. Loads Keras."""
 
+import importlib
 import math
 import warnings
 from collections.abc import Mapping
@@ -11,7 +12,6 @@ import keras
 
 from wbc.errors import InputError
 from wbc.networks.catalog import find_network
-from wbc.networks.lenet import lenet5
 from wbc.networks.network import Network
 from wbc.networks.weights import WeightsSource
 
@@ -73,8 +73,9 @@ def _build(network: Network, options: Mapping[str, Any], image_size: int, classe
     checked = network.check_options(options)
     network.check_size(image_size)
     shape = (image_size, image_size, 3)
-    if network.module == "lenet":
-        return lenet5(shape, classes)
+    if network.builder:
+        module = importlib.import_module(f"wbc.networks.papers.{network.module}")
+        return getattr(module, network.builder)(shape, classes, **checked)
     top = {"include_top": False} if classes is None else {"include_top": True, "classes": classes}
     return getattr(keras.applications, network.name)(**checked, **top, weights=None, input_shape=shape)
 

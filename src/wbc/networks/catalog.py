@@ -1,4 +1,4 @@
-"""The networks that a suite may name: those of `keras.applications` (Keras 3.3 to 3.15) and LeNet-5.
+"""The networks that a suite may name: of `keras.applications` (Keras 3.3 to 3.15) and `wbc.networks.papers`.
 
 Smallest sizes, options and weights' files are facts about Keras, read from its source; the tests hold
 this table against the Keras that is installed.
@@ -75,6 +75,19 @@ def _nasnet(scale: str, native_size: int) -> Network:
     return Network(f"NASNet{scale.capitalize()}", "nasnet", native_size, imagenet=weights)
 
 
+def _from_paper(
+    name: str,
+    builder: str,
+    native_size: int,
+    min_size: int = 32,
+    *,
+    module: str = "",
+    options: tuple[Option, ...] = (),
+) -> Network:
+    """A network of `wbc.networks.papers`; most modules are called as their function."""
+    return Network(name, module or builder, native_size, min_size, options=options, builder=builder)
+
+
 def _mobilenet_v3(scale: str) -> Network:
     weights = ImageNetWeights(
         f"{_STORE}mobilenet_v3/",
@@ -117,9 +130,64 @@ _MOBILENET_V2 = Network(
     options=(_ALPHA,),
 )
 
+_SURVIVAL = Option("survival", 0.5, minimum=0.01, maximum=1)
+
+_FROM_PAPERS = (
+    _from_paper(
+        "AlexNet", "alexnet", 224, 63, options=(Option("groups", 2, choices=(1, 2)), _rate("dropout", 0.5))
+    ),
+    _from_paper(
+        "FractalNet",
+        "fractalnet",
+        32,
+        options=(
+            Option("columns", 3, minimum=1, maximum=5),
+            Option("blocks", 5, minimum=1, maximum=5),
+            _rate("drop_path", 0.15),
+            Option("global_ratio", 0.5, minimum=0, maximum=1, in_backbone=False),
+            _rate("dropout", 0.4),
+        ),
+    ),
+    _from_paper("GoogLeNet", "googlenet", 224, options=(_rate("dropout", 0.4),)),
+    _from_paper("LeNet5", "lenet5", 32, module="lenet"),
+    _from_paper(
+        "ResNeXt50",
+        "resnext50",
+        224,
+        module="resnext",
+        options=(
+            Option("cardinality", 32, minimum=1, maximum=128),
+            Option("width", 4, minimum=1, maximum=128),
+        ),
+    ),
+    _from_paper(
+        "SqueezeNet",
+        "squeezenet",
+        224,
+        options=(Option("version", 1.0, choices=(1.0, 1.1)), _rate("dropout", 0.5)),
+    ),
+    _from_paper(
+        "StochasticDepthResNet50",
+        "stochastic_depth_resnet50",
+        224,
+        module="stochastic_depth",
+        options=(_SURVIVAL,),
+    ),
+    _from_paper(
+        "StochasticDepthResNet110",
+        "stochastic_depth_resnet110",
+        32,
+        8,
+        module="stochastic_depth",
+        options=(_SURVIVAL,),
+    ),
+    _from_paper("ZFNet", "zfnet", 224, 53, options=(_rate("dropout", 0.5),)),
+)
+
 NETWORKS: Mapping[str, Network] = {
     network.name: network
     for network in (
+        *_FROM_PAPERS,
         *(_convnext(scale) for scale in ("Tiny", "Small", "Base", "Large", "XLarge")),
         *(_densenet(depth) for depth in (121, 169, 201)),
         *(_efficientnet(scale, size) for scale, size in enumerate((224, 240, 260, 300, 380, 456, 528, 600))),
@@ -135,7 +203,6 @@ NETWORKS: Mapping[str, Network] = {
             imagenet=_kernels("inception_resnet_v2", "inception_resnet_v2"),
         ),
         Network("InceptionV3", "inception_v3", 299, 75, imagenet=_kernels("inception_v3", "inception_v3")),
-        Network("LeNet5", "lenet", 32),
         _MOBILENET,
         _MOBILENET_V2,
         _mobilenet_v3("Small"),
@@ -163,7 +230,8 @@ def find_network(name: str) -> Network:
     guess = did_you_mean(name, list(NETWORKS))
     raise InputError(
         f"unknown network {name!r}" + (f" ({guess})" if guess else ""),
-        "Networks are LeNet5 and those of keras.applications, in Keras' spelling.",
+        f"Networks are {', '.join(network.name for network in _FROM_PAPERS)}, "
+        "and those of keras.applications, in Keras' spelling.",
     )
 
 

@@ -41,13 +41,15 @@ class Network(Configurable):
     """A network that a suite may name.
 
     Attributes:
-        name: Its name in `keras.applications`, or `LeNet5`.
-        module: The module of `keras.applications` whose `preprocess_input` is the network's own;
-            `lenet` for LeNet5.
+        name: Its name; in `keras.applications`, if it stands there.
+        module: The module of `keras.applications`, or of `wbc.networks.papers`, whose `preprocess_input`
+            is the network's own.
         native_size: Width and height in pixels of the images that it was designed for.
         min_size: Smallest width and height in pixels that it accepts, with and without its top.
         imagenet: The ImageNet weights that Keras offers, or None.
         options: The options that a suite may set, in the order of labels.
+        builder: The function of the module of `wbc.networks.papers` that builds it; empty where
+            `keras.applications` does.
         scales_inside: The network scales its pixels itself and expects 0 to 255. Pixels scaled to
             0 to 1 beforehand are scaled twice and become almost black.
         stretched_by_imagenet: Keras adds a scaling without weights behind the input if, and only if,
@@ -60,6 +62,7 @@ class Network(Configurable):
     min_size: int = 32
     imagenet: ImageNetWeights | None = None
     options: tuple[Option, ...] = ()
+    builder: str = ""
     scales_inside: bool = False
     stretched_by_imagenet: bool = False
 

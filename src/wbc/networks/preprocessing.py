@@ -1,6 +1,7 @@
 """From pixels to what a network expects. Loads Keras."""
 
 import functools
+import importlib
 from collections.abc import Callable
 from typing import TYPE_CHECKING
 
@@ -21,8 +22,8 @@ def preprocess(pixels: "np.ndarray", name: str, how: str = "network") -> "np.nda
         pixels: Colour images, shape (images, height, width, 3), in RGB order, values 0 to 255, uint8 or
             float32. They are not changed.
         name: Name of the network.
-        how: `network`: the function `preprocess_input` that Keras keeps beside the network (for LeNet5: to
-            -1 to 1, see `wbc.networks.lenet`). `rescale`: divided by 255, as the thesis did; a network
+        how: `network`: the function `preprocess_input` beside the network, in `keras.applications` or
+            `wbc.networks.papers`. `rescale`: divided by 255, as the thesis did; a network
             that scales its pixels itself (`Network.scales_inside`) then scales them twice.
 
     Returns:
@@ -37,10 +38,8 @@ def preprocess(pixels: "np.ndarray", name: str, how: str = "network") -> "np.nda
         return scaled
     if how != "network":
         raise ValueError(f"preprocessing is {how!r}, not one of {KINDS}")
-    if network.module == "lenet":
-        scaled /= 127.5
-        scaled -= 1
-        return scaled
+    if network.builder:
+        return importlib.import_module(f"wbc.networks.papers.{network.module}").preprocess_input(scaled)
 
     import keras
 

@@ -22,6 +22,10 @@ References:
 import keras
 import numpy as np
 
+from wbc.networks.papers.scaling import symmetric
+
+preprocess_input = symmetric
+
 # Table I: the maps of S2 that each map of C3 sees: three neighbours, four neighbours, two pairs, all.
 C3_SOURCES = (
     *(tuple((first + step) % 6 for step in range(3)) for first in range(6)),
