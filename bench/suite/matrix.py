@@ -21,6 +21,7 @@ DEFAULTS: dict[str, Any] = {
     "batch_size": 16,
     "optimizer": Optimizer(),
     "deterministic": False,
+    "jit_compile": "auto",
     "protocol": "corrected",
     **settings_of("corrected", "transfer"),
 }

@@ -139,6 +139,7 @@ class TrainingAxes(Table):
     evaluation: Axis[Literal[EVALUATIONS]] | None = None
     clock: Axis[Literal[CLOCKS]] | None = None
     deterministic: Axis[bool] | None = None
+    jit_compile: Axis[bool | Literal["auto"]] | None = None
 
 
 class WeightsTable(Table):

@@ -58,11 +58,16 @@ def load_tensorflow() -> dict[str, Any]:
             f"the cell was given {'a GPU' if given == 1 else f'{given} GPUs'}, but TensorFlow sees "
             f"{len(gpus) or 'none'} (a CPU build, or a broken driver)"
         )
+    if given > 1 and not gpus:
+        (processor,) = tf.config.list_physical_devices("CPU")
+        logical = [tf.config.LogicalDeviceConfiguration() for _ in range(given)]
+        tf.config.set_logical_device_configuration(processor, logical)
     for gpu in gpus:
         # Otherwise TensorFlow takes all memory at once, and what the cell needs cannot be seen.
         tf.config.experimental.set_memory_growth(gpu, True)
     return {
         "tensorflow": tf.__version__,
         "keras": keras.__version__,
+        "replicas": given,
         "gpus": [tf.config.experimental.get_device_details(gpu).get("device_name", "") for gpu in gpus],
     }

@@ -2,6 +2,7 @@
 
 from dataclasses import dataclass, field
 from pathlib import Path
+from typing import Literal
 
 from wbc.networks.weights import WeightsSource
 from wbc.optimizer import OptimizerSpecification
@@ -56,6 +57,9 @@ class Specification:
             pairs on whose side of 1/2 the probability lies.
         evaluation: One of `wbc.protocols.EVALUATIONS`.
         deterministic: Ask TensorFlow for operations whose results repeat to the last bit.
+        jit_compile: Whether XLA compiles the training step; `auto` leaves it to Keras, which has it off on
+            processors and with replicas. What came of it is a figure of the phase `compile`.
+        replicas: On how many devices at once; every batch is shared out among them.
         checkpoint: How training inside this experiment can be resumed; None: not at all.
     """
 
@@ -75,6 +79,8 @@ class Specification:
     binary_accuracy: bool = False
     evaluation: str = "aligned"
     deterministic: bool = False
+    jit_compile: bool | Literal["auto"] = "auto"
+    replicas: int = 1
     checkpoint: Checkpointing | None = None
 
     @property

@@ -8,59 +8,14 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+from training_equipment import Notes
 
 from wbc import experiment
-from wbc.data.manifest import ImageEntry, Manifest
-from wbc.observer import Observer
 from wbc.specification import Checkpointing, OptimizerSpecification, Specification
 from wbc.training.checkpoint import FILE, CheckpointCallback, Checkpoints
 from wbc.training.checkpoint_file import UnusableCheckpointError, read_arrays, read_meta, write_checkpoint
 
 EPOCHS = 4
-
-
-class Notes(Observer):
-    """Remembers epochs, phases and predictions; dies at the end of an epoch if it is told to."""
-
-    def __init__(self, die_after: int | None = None):
-        self.die_after = die_after
-        self.epochs, self.phases, self.saved, self.from_before = {}, {}, [], None
-
-    def phase_ended(self, phase, **figures):
-        self.phases[phase] = figures
-
-    def epoch_ended(self, epoch, metrics, validation_s):
-        self.epochs[epoch] = metrics
-        if epoch == self.die_after:
-            os.kill(os.getpid(), signal.SIGKILL)
-
-    def resumed(self, epoch, tag):
-        assert not self.epochs
-        self.from_before = (epoch, tag)
-
-    def checkpointed(self, epoch, seconds):
-        self.saved.append(epoch)
-
-    def predicted(self, predictions):
-        self.probabilities = predictions.probabilities
-
-
-@pytest.fixture(scope="module")
-def data(tmp_path_factory) -> Path:
-    """A few noisy images of two classes, which a network tells apart after some epochs."""
-    from PIL import Image
-
-    folder = tmp_path_factory.mktemp("data")
-    rng = np.random.default_rng(0)
-    entries = []
-    for part, count in (("train", 11), ("validation", 5), ("test", 5)):
-        for index in range(count):
-            name = f"{part}{index:02d}.png"
-            level = 90 + 40 * (index % 2)
-            Image.fromarray(rng.integers(0, level, (32, 32, 3), np.uint8)).save(folder / name)
-            entries.append(ImageEntry(name, part, "ab"[index % 2], name, f"{index:064x}"))
-    Manifest(tuple(entries), ("a", "b")).write(folder)
-    return folder
 
 
 def specification_of(data: Path, folder: Path | None, mode: str, tag: str = "", **more) -> Specification:
@@ -92,12 +47,12 @@ def run_and_die(specification: Specification, die_after: int) -> None:
 
 
 @pytest.mark.parametrize("mode", ["transfer", "scratch"])
-def test_a_killed_experiment_goes_on_as_if_it_had_not_been(data, tmp_path, mode):
+def test_a_killed_experiment_goes_on_as_if_it_had_not_been(noisy_cells, tmp_path, mode):
     whole, resumed = Notes(), Notes()
-    experiment.run(specification_of(data, None, mode), whole)
-    run_and_die(specification_of(data, tmp_path / "c", mode, tag="attempt-1"), die_after=3)
+    experiment.run(specification_of(noisy_cells, None, mode), whole)
+    run_and_die(specification_of(noisy_cells, tmp_path / "c", mode, tag="attempt-1"), die_after=3)
 
-    experiment.run(specification_of(data, tmp_path / "c", mode, tag="attempt-2"), resumed)
+    experiment.run(specification_of(noisy_cells, tmp_path / "c", mode, tag="attempt-2"), resumed)
     assert resumed.from_before == (2, "attempt-1")
     assert resumed.epochs == {epoch: whole.epochs[epoch] for epoch in (3, 4)}, "to the last bit"
     np.testing.assert_array_equal(resumed.probabilities, whole.probabilities)
@@ -108,16 +63,16 @@ def test_a_killed_experiment_goes_on_as_if_it_had_not_been(data, tmp_path, mode)
     assert whole.from_before is None
 
     after = Notes()  # the last epoch was on the disk already: killed while it was evaluated
-    experiment.run(specification_of(data, tmp_path / "c", mode, tag="attempt-3"), after)
+    experiment.run(specification_of(noisy_cells, tmp_path / "c", mode, tag="attempt-3"), after)
     assert (after.from_before, after.epochs) == ((4, "attempt-2"), {})
     np.testing.assert_array_equal(after.probabilities, whole.probabilities)
     assert after.phases["train"]["images"] == after.phases["train"]["steps"] == 0
     assert list(after.phases)[-3:] == ["compile", "train", "evaluate"]
 
 
-def test_what_cannot_be_used_is_passed_over_with_a_reason(data, tmp_path, caplog):
+def test_what_cannot_be_used_is_passed_over_with_a_reason(noisy_cells, tmp_path, caplog):
     file = tmp_path / FILE
-    specification = replace(specification_of(data, tmp_path, "scratch"), epochs=1)
+    specification = replace(specification_of(noisy_cells, tmp_path, "scratch"), epochs=1)
     first = Notes()
     experiment.run(specification, first)
     content = file.read_bytes()

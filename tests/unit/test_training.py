@@ -76,7 +76,20 @@ def test_the_first_step_ends_when_the_second_begins_and_validation_is_counted_ap
     reporting.on_test_end()
     reporting.on_epoch_end(0, {"loss": 1.0, "val_loss": 2.0})
     assert notes.said[-1] == ("epoch_ended", 1, {"loss": 1.0, "validation_loss": 2.0}, 2.5)
-    assert reporting.figures() == {"images": 4, "steps": 1, "validation_s": 2.5}
+    assert reporting.figures() == {"images": 4, "steps": 1, "validation_s": 2.5, "recompile_s": 0}
+
+
+def test_the_first_step_of_a_later_stage_is_counted_apart():
+    times = iter([0.0, 0.0, 1.0, 1.0, 1.0, 20.0, 21.0, 27.0, 28.0, 28.0, 29.0])
+    reporting = ReportingCallback(Notes(), images=20, batch_size=16, epochs=2, clock=lambda: next(times))
+    for epoch in range(2):
+        if epoch:
+            reporting.begin_stage()  # at 20
+        reporting.on_train_begin()
+        reporting.on_train_batch_begin(0)
+        reporting.on_train_batch_begin(1)  # its first step took until 27
+        reporting.on_epoch_end(epoch, {"loss": 1.0})
+    assert reporting.figures() == {"images": 8, "steps": 2, "validation_s": 0, "recompile_s": 7}
 
 
 def test_a_loss_that_is_no_number_ends_training():

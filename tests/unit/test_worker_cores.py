@@ -46,6 +46,21 @@ def test_a_worker_keeps_to_its_cores_and_trains_on_no_processor_under_the_name_o
     assert seen["refused"].startswith("the cell was given 2 GPUs, but TensorFlow sees none")
 
 
+REPLICAS = """
+from bench.worker.environment import load_tensorflow
+from wbc.training.distribution import Distribution
+print(load_tensorflow()["replicas"], Distribution(2).strategy.num_replicas_in_sync)
+"""
+
+
+def test_a_processor_is_divided_into_as_many_devices_as_there_are_replicas():
+    given = {protocol.DEVICE_KIND: "cpu", protocol.REPLICAS: "2", "CUDA_VISIBLE_DEVICES": ""}
+    found = subprocess.run(
+        [sys.executable, "-c", REPLICAS], env={**os.environ, **given}, capture_output=True, text=True
+    )
+    assert found.stdout.split() == ["2", "2"], found.stderr
+
+
 def test_cores_that_are_not_there_are_a_wrong_setup(monkeypatch):
     monkeypatch.setenv(protocol.CORES, "1000,1001")
     with pytest.raises(SetupError, match="1000,1001"):

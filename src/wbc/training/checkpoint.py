@@ -143,6 +143,12 @@ class Checkpoints:
             return None
         return meta
 
+    @property
+    def epoch(self) -> int:
+        """How many epochs were done before; 0 where there is no checkpoint."""
+        return self.found["epoch"] if self.found else 0
+
+    @property
     def stage(self) -> int:
         """The stage of training to which the checkpoint belongs; 0 where there is none."""
         return self.found["stage"] if self.found else 0

@@ -1,51 +1,123 @@
-"""Fit a classifier and predict with it: what all modes share."""
+"""Compile and train: what all modes share."""
 
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 
 import keras
-import numpy as np
 
 from wbc.data.part import Part
-from wbc.evaluation.cost import BatchTimer, Cost
 from wbc.observer import Observer
+from wbc.optimizer import OptimizerSpecification
 from wbc.specification import Specification
 from wbc.training.batches import OrderedBatches, Prepare, steps_per_epoch, training_batches
 from wbc.training.checkpoint import Checkpoints
+from wbc.training.distribution import Distribution
 from wbc.training.metrics import metrics_of
 from wbc.training.optimizers import build_optimizer
 from wbc.training.reporting import ReportingCallback
 
 
 @dataclass(frozen=True)
-class Classifier:
-    """A Keras model with the data that it was trained for; a `wbc.experiment.Trained`.
+class Stage:
+    """A stretch of training with an optimiser of its own.
 
     Attributes:
-        model: The model.
-        parts: The parts in the form that `prepare` takes.
-        batch_size: Images a batch of predictions.
-        prepare: From a batch as it is stored to the model's input.
-        backbone: What it costs to come from pixels to what the parts hold; None where they hold pixels.
-        timer: Times its predictions.
+        first_epoch: Epochs done before it.
+        last_epoch: Epochs done after it.
+        optimizer: The optimiser and its rate.
+        number: 0 for the first stage.
     """
 
-    model: keras.Model
-    parts: dict[str, Part]
-    batch_size: int
-    prepare: Prepare
-    backbone: Cost | None = None
-    timer: BatchTimer = field(default_factory=BatchTimer)
+    first_epoch: int
+    last_epoch: int
+    optimizer: OptimizerSpecification
+    number: int = 0
 
-    def predict(self, part: str, observer: Observer) -> np.ndarray:
-        """See `wbc.experiment.Trained`."""
-        return predict(
-            self.model, self.parts[part].inputs, self.batch_size, self.prepare, observer, self.timer
+
+class Fitting:
+    """Training in one stage or more; the phases `compile` and `train`, once each.
+
+    `compile` takes the trace of the validation step as well as the first training step; the traces of later
+    stages are seconds within `train`. Training goes on from the checkpoint of an earlier attempt where there
+    is one.
+
+    Args:
+        specification: The experiment.
+        distribution: The devices that share each batch; the model was built in its scope.
+        images: Number of training images.
+        epochs: Of all stages together.
+        observer: Is told what happens.
+    """
+
+    def __init__(
+        self,
+        specification: Specification,
+        distribution: Distribution,
+        images: int,
+        epochs: int,
+        observer: Observer,
+    ):
+        observer.phase_started("compile")
+        self.specification, self.distribution, self.observer = specification, distribution, observer
+        self.checkpoints = Checkpoints(specification, observer)
+        remaining = epochs - self.checkpoints.epoch
+        self.reporting = ReportingCallback(observer, images, specification.batch_size, remaining)
+        self.checkpoint_s = 0.0
+
+    def train(self, stage: Stage, model: keras.Model, parts: dict[str, Part], prepare: Prepare) -> None:
+        """Compile and train a model in one stage: all of its epochs that are not done yet.
+
+        Loss and metrics as specified; training images come in an order of `seed` and epoch; validation
+        follows every epoch.
+
+        Raises:
+            TrainingDivergedError: The loss is no longer a number.
+        """
+        self.reporting.begin_stage()
+        with self.distribution.scope():
+            self._compile(model, stage)
+            before = self.checkpoints.restore(model, stage.number)
+        done = before["epoch"] if before else stage.first_epoch
+        if done >= stage.last_epoch or (before and before["finished"]):
+            return
+        replicas, batch_size = self.distribution.replicas, self.specification.batch_size
+        train, validation = parts["train"], parts["validation"]
+        validation_batches = OrderedBatches(
+            validation.inputs, validation.targets, batch_size, prepare, replicas
         )
+        model.evaluate(validation_batches.first(), verbose=0)
+        writing = self.checkpoints.callback(stage.number)
+        seed, targets = self.specification.seed, train.targets
+        model.fit(
+            self.distribution.feed(
+                lambda: training_batches(train.inputs, targets, batch_size, seed, prepare, done, replicas)
+            ),
+            steps_per_epoch=steps_per_epoch(len(train.inputs), batch_size),
+            initial_epoch=done,
+            epochs=stage.last_epoch,
+            validation_data=validation_batches,
+            callbacks=[callback for callback in (self.reporting, writing) if callback],
+            verbose=0,
+        )
+        self.checkpoint_s += writing.seconds if writing else 0.0
 
-    def cost(self) -> Cost:
-        """See `wbc.experiment.Trained`."""
-        own = self.timer.cost(float32_bytes(self.model))
-        return own + self.backbone if self.backbone else own
+    def end(self) -> None:
+        """Report the end of training, also where everything was done before."""
+        self.reporting.end()
+        self.observer.phase_ended("train", **self.reporting.figures(), checkpoint_s=self.checkpoint_s)
+
+    def _compile(self, model: keras.Model, stage: Stage) -> None:
+        # Where batches are filled up, metrics must know which images count.
+        weighing = "weighted_metrics" if self.distribution.replicas > 1 else "metrics"
+        model.compile(
+            optimizer=build_optimizer(stage.optimizer),
+            loss=self.specification.loss,
+            jit_compile=self.specification.jit_compile,
+            **{weighing: metrics_of(self.specification)},
+        )
+        self.reporting.compile_figures = {
+            "jit_compile": bool(model.jit_compile),
+            "steps_per_execution": int(model.steps_per_execution),
+        }
 
 
 def fit(
@@ -54,80 +126,14 @@ def fit(
     specification: Specification,
     prepare: Prepare,
     observer: Observer,
+    distribution: Distribution,
 ) -> None:
-    """Compile and train a classifier; the phases `compile` and `train`.
-
-    Loss and metrics as specified; training images in an order of `seed` and epoch, validation after every
-    epoch. `compile` takes the trace of the validation step as well as the first training step.
-    Training goes on from the checkpoint of an earlier attempt where there is one.
+    """Train a classifier in a single stage.
 
     Raises:
         TrainingDivergedError: The loss is no longer a number.
     """
-    train, validation = parts["train"], parts["validation"]
-    batch_size, epochs = specification.batch_size, specification.epochs
-    observer.phase_started("compile")
-    model.compile(
-        optimizer=build_optimizer(specification.optimizer),
-        loss=specification.loss,
-        metrics=metrics_of(specification),
-    )
-    checkpoints = Checkpoints(specification, observer)
-    before = checkpoints.restore(model)
-    done = before["epoch"] if before else 0
-    if before and before["finished"]:
-        epochs = done
-    validation_batches = OrderedBatches(validation.inputs, validation.targets, batch_size, prepare)
-    reporting = ReportingCallback(observer, len(train.inputs), batch_size, epochs - done)
-    writing = checkpoints.callback()
-    if done < epochs:
-        model.evaluate(validation_batches.first(), verbose=0)
-        model.fit(
-            training_batches(train.inputs, train.targets, batch_size, specification.seed, prepare, done),
-            steps_per_epoch=steps_per_epoch(len(train.inputs), batch_size),
-            initial_epoch=done,
-            epochs=epochs,
-            validation_data=validation_batches,
-            callbacks=[callback for callback in (reporting, writing) if callback],
-            verbose=0,
-        )
-    else:
-        reporting.on_train_end()
-    checkpoint_s = writing.seconds if writing else 0.0
-    observer.phase_ended("train", **reporting.figures(), checkpoint_s=checkpoint_s)
-
-
-def predict(
-    model: keras.Model,
-    inputs: np.ndarray,
-    batch_size: int,
-    prepare: Prepare,
-    observer: Observer,
-    timer: BatchTimer,
-) -> np.ndarray:
-    """Outputs of the model for every input, in order; where too few batches were timed, the first one again.
-
-    Returns:
-        float32 array of shape (n, ...): probabilities, or a backbone's features.
-    """
-    starts = range(0, len(inputs), batch_size)
-    outputs: np.ndarray | None = None
-    for done, start in enumerate(starts, start=1):
-        batch = inputs[start : start + batch_size]
-        with timer.batch(len(batch)):
-            output = np.asarray(model.predict_on_batch(prepare(batch)))
-        if outputs is None:
-            outputs = np.empty((len(inputs), *output.shape[1:]), np.float32)
-        outputs[start : start + len(batch)] = output
-        observer.heartbeat(done, len(starts))
-    assert outputs is not None, "a part is never empty"
-    while timer.wants_more:
-        batch = inputs[:batch_size]
-        with timer.batch(len(batch)):
-            np.asarray(model.predict_on_batch(prepare(batch)))
-    return outputs
-
-
-def float32_bytes(model: keras.Model) -> int:
-    """Bytes of a model's weights in float32, as Keras saves them."""
-    return 4 * model.count_params()
+    epochs = specification.epochs
+    fitting = Fitting(specification, distribution, len(parts["train"]), epochs, observer)
+    fitting.train(Stage(0, epochs, specification.optimizer), model, parts, prepare)
+    fitting.end()

@@ -29,22 +29,42 @@ class ReportingCallback(keras.callbacks.Callback):
         self.steps = -(-images // batch_size)
         self.steps_begun = 0
         self.epochs_done = 0
-        self.compiled = False
+        self.steps_before = 0
+        self.compile_figures: dict = {}
+        self.first_step, self.first_steps = True, 0
+        self.stage_began = self.recompile_s = 0.0
         self.last_heartbeat = clock()
         self.validation_began = clock()
         self.validation_s = 0.0
         self.validation_total_s = 0.0
 
+    def begin_stage(self) -> None:
+        """A model is about to be compiled and trained."""
+        self.first_step = True
+        self.stage_began = self.clock()
+
     def _first_step_done(self) -> None:
-        if not self.compiled:
-            self.compiled = True
-            self.observer.phase_ended("compile")
-            self.observer.phase_started("train")
+        if not self.first_step:
+            return
+        self.first_step = False
+        self.first_steps += 1
+        if self.first_steps == 1:
+            self._compile_done()
+        else:
+            self.recompile_s += self.clock() - self.stage_began
+
+    def _compile_done(self) -> None:
+        self.observer.phase_ended("compile", **self.compile_figures)
+        self.observer.phase_started("train")
+
+    def on_train_begin(self, logs=None):
+        """The stage's first step comes next."""
+        self.steps_before = self.steps_begun
 
     def on_train_batch_begin(self, batch, logs=None):
         """A step begins; the one before is done, or under way on the device."""
         self.steps_begun += 1
-        if self.steps_begun > 1:
+        if self.steps_begun > self.steps_before + 1:
             self._first_step_done()
         now = self.clock()
         if now - self.last_heartbeat >= HEARTBEAT_S:
@@ -71,18 +91,21 @@ class ReportingCallback(keras.callbacks.Callback):
         if not math.isfinite(metrics["loss"]):
             raise TrainingDivergedError(f"the loss is {metrics['loss']} after epoch {epoch + 1}")
 
-    def on_train_end(self, logs=None):
-        """Training is over; without a single epoch where everything was done before."""
-        self._first_step_done()
+    def end(self) -> None:
+        """Training is over; without a single step where everything was done before."""
+        if not self.first_steps:
+            self._compile_done()
 
     def figures(self) -> dict:
-        """What the `train` phase holds: images trained on after the first step, and seconds in validation.
+        """What the `train` phase holds: images trained on, without first steps, and seconds apart from that.
 
-        Only what this process did counts, not what an interrupted one did before.
+        Only what this process did counts, not what an interrupted one did before. `recompile_s` are seconds
+        that later stages took until their first step was done.
         """
         in_first_step = min(self.batch_size, self.images)
         return {
-            "images": max(0, self.images * self.epochs_done - in_first_step),
-            "steps": max(0, self.steps * self.epochs_done - 1),
+            "images": self.images * self.epochs_done - in_first_step * self.first_steps,
+            "steps": self.steps * self.epochs_done - self.first_steps,
             "validation_s": self.validation_total_s,
+            "recompile_s": self.recompile_s,
         }

@@ -5,14 +5,15 @@ from wbc.networks.build import build_classifier
 from wbc.networks.preprocessing import preprocessing_of
 from wbc.observer import Observer, phase
 from wbc.specification import Specification
-from wbc.training.fitting import Classifier, fit
+from wbc.training.classifier import Classifier
+from wbc.training.fitting import fit
 from wbc.training.session import open_session, trainable_parameters
 
 
 def train(specification: Specification, parts: dict[str, Part], observer: Observer) -> Classifier:
     """Train the whole network; see `wbc.experiment.Train`."""
-    open_session(specification)
-    with phase(observer, "build") as figures:
+    distribution = open_session(specification)
+    with phase(observer, "build") as figures, distribution.scope():
         model = build_classifier(
             specification.network,
             specification.options,
@@ -22,5 +23,5 @@ def train(specification: Specification, parts: dict[str, Part], observer: Observ
         figures["parameters"] = model.count_params()
         figures["trainable_parameters"] = trainable_parameters(model)
     prepare = preprocessing_of(specification)
-    fit(model, parts, specification, prepare, observer)
-    return Classifier(model, parts, specification.batch_size, prepare)
+    fit(model, parts, specification, prepare, observer, distribution)
+    return Classifier(model, parts, specification.batch_size, prepare, distribution)

@@ -1,0 +1,13 @@
+"""Fixtures of the unit tests."""
+
+from pathlib import Path
+
+import pytest
+
+
+@pytest.fixture(scope="session")
+def noisy_cells(tmp_path_factory) -> Path:
+    """A small data set of two classes; see `training_equipment.draw_noisy_cells`."""
+    from training_equipment import draw_noisy_cells
+
+    return draw_noisy_cells(tmp_path_factory.mktemp("noisy"))

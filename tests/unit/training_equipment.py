@@ -1,0 +1,63 @@
+"""What the tests of training share: a small data set and an observer that remembers."""
+
+import os
+import signal
+from pathlib import Path
+
+import numpy as np
+from PIL import Image
+
+from wbc.data.manifest import ImageEntry, Manifest
+from wbc.observer import Observer
+
+
+class Interrupted(Exception):
+    """An experiment was broken off in the middle."""
+
+
+class Notes(Observer):
+    """Remembers what an experiment reports.
+
+    Args:
+        die_after: Kill the process at the end of this epoch, before a checkpoint is written.
+        stop_after_checkpoint: Raise `Interrupted` when this epoch is on the disk.
+    """
+
+    def __init__(self, die_after: int | None = None, stop_after_checkpoint: int | None = None):
+        self.die_after, self.stop_after_checkpoint = die_after, stop_after_checkpoint
+        self.epochs, self.phases, self.saved, self.from_before = {}, {}, [], None
+
+    def phase_ended(self, phase, **figures):
+        assert phase not in self.phases, "a phase ends once"
+        self.phases[phase] = figures
+
+    def epoch_ended(self, epoch, metrics, validation_s):
+        self.epochs[epoch] = metrics
+        if epoch == self.die_after:
+            os.kill(os.getpid(), signal.SIGKILL)
+
+    def resumed(self, epoch, tag):
+        assert not self.epochs
+        self.from_before = (epoch, tag)
+
+    def checkpointed(self, epoch, seconds):
+        self.saved.append(epoch)
+        if epoch == self.stop_after_checkpoint:
+            raise Interrupted
+
+    def predicted(self, predictions):
+        self.probabilities = predictions.probabilities
+
+
+def draw_noisy_cells(folder: Path, train: int = 11) -> Path:
+    """A few noisy images of two classes, which a network tells apart after some epochs."""
+    rng = np.random.default_rng(0)
+    entries = []
+    for part, count in (("train", train), ("validation", 5), ("test", 5)):
+        for index in range(count):
+            name = f"{part}{index:02d}.png"
+            level = 90 + 40 * (index % 2)
+            Image.fromarray(rng.integers(0, level, (32, 32, 3), np.uint8)).save(folder / name)
+            entries.append(ImageEntry(name, part, "ab"[index % 2], name, f"{index:064x}"))
+    Manifest(tuple(entries), ("a", "b")).write(folder)
+    return folder
