@@ -13,6 +13,7 @@ from wbc.networks.weights import check_reachable, missing_weights
 def explain_missing(downloads: Sequence[Download]) -> list[str]:
     """For each set of missing weights: that Keras will download it, or why it cannot, with the ways out."""
     lines = []
+    like_the_first = []
     unreachable: str | None = None
     for download in downloads:
         # One failure to connect stands for all: each further one would cost a time-out.
@@ -21,10 +22,14 @@ def explain_missing(downloads: Sequence[Download]) -> list[str]:
             lines.append(
                 f"The ImageNet weights of {download.network} will be downloaded from {download.source.url}"
             )
+        elif unreachable is not None:
+            like_the_first.append(download.network)
         else:
             if not reason.startswith("the server answers"):
                 unreachable = reason
             lines.append(str(missing_weights(download.network, download.options, download.source, reason)))
+    if like_the_first:
+        lines.append(f"The same holds for {', '.join(dict.fromkeys(like_the_first))}.")
     return lines
 
 

@@ -4,12 +4,9 @@ from dataclasses import asdict, dataclass
 from importlib import metadata
 
 from bench.datasets import source_digest
-from bench.devices.choose import default_device as find_device
 from bench.devices.device import Device
 from wbc.errors import InputError
 from wbc.specification import KERAS_FREE_MODES
-
-__all__ = ["Device", "Runtime", "find_device", "find_runtime"]
 
 
 @dataclass(frozen=True)

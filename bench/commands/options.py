@@ -17,6 +17,12 @@ WeightsOption = Annotated[
         "--weights", metavar="DIR", help="Folder of pretrained weights; goes before path of [weights]."
     ),
 ]
+DevicesOption = Annotated[
+    str | None,
+    typer.Option(
+        "--devices", metavar="DEVICES", help="all, gpu:0,gpu:1, cpu, or cpu:2 for two cells at a time."
+    ),
+]
 ResultsOption = Annotated[Path, typer.Option("--results", metavar="DIR", help="Where results are kept.")]
 OnlyOption = Annotated[
     str | None, typer.Option("--only", metavar="PATTERN", help="Only cells whose id matches, such as 'vgg*'.")

@@ -1,8 +1,14 @@
-"""`plan SUITE`: what `run` would do with every cell, and why."""
+"""`plan SUITE`: what `run` would do with every cell, why, for how long, and what it takes."""
+
+import time
+from typing import Annotated
+
+import typer
 
 from bench.commands.options import (
     DEFAULT_RESULTS,
     DataOption,
+    DevicesOption,
     OnlyOption,
     ResultsOption,
     SuiteArgument,
@@ -14,34 +20,118 @@ def plan(
     suite: SuiteArgument,
     data: DataOption = None,
     weights: WeightsOption = None,
+    devices: DevicesOption = None,
     results: ResultsOption = DEFAULT_RESULTS,
     only: OnlyOption = None,
+    why: Annotated[
+        str | None, typer.Option("--why", metavar="CELL", help="Explain one cell, by a part of its id.")
+    ] = None,
 ) -> None:
     """Show what run would do with every cell, and why. Starts and writes nothing."""
     from rich.console import Console
-    from rich.table import Table
 
     from bench.journal.results import SuiteResults
-    from bench.plan import make_plan
+    from bench.plan.decide import choose, make_plan
+    from bench.plan.predict import Predictor
     from bench.pretrained import explain_missing
-    from bench.runtime import find_device, find_runtime
-    from bench.suite.resolve import resolve_suite
+    from bench.suite.open import open_suite
 
-    device = find_device()
-    resolved = resolve_suite(suite, find_runtime(device), results / "cache", data, weights)
-    planned = make_plan(resolved.cells, SuiteResults(results, resolved.name), only=only)
-
+    opened = open_suite(suite, results / "cache", devices, data, weights)
+    resolved, slots = opened.resolved, opened.devices.slots
+    predictor = Predictor(results, slots[0].kind)
+    suite_results = SuiteResults(results, resolved.name)
+    planned = make_plan(resolved.cells, suite_results, only=only, predict=predictor)
     console = Console()
-    table = Table(title=f"{resolved.name}: {len(planned)} cells on {device.model}", title_justify="left")
-    for heading in ("cell", "weights", "will", "why"):
-        table.add_column(heading, overflow="fold")
-    for one in planned:
-        table.add_row(one.cell.id, one.cell.settings["weights"]["name"], one.status, one.why)
-    console.print(table)
+    if why is not None:
+        wanted = {cell.id for cell in choose([one.cell for one in planned], why, "--why")}
+        for one in planned:
+            if one.cell.id in wanted:
+                _explain(console, one, suite_results)
+        return
+
+    _print_cells(console, resolved.name, planned, slots[0].model)
+    if opened.devices.note:
+        console.print(opened.devices.note, markup=False)
     for dataset in resolved.datasets:
         state = "prepared" if dataset.ready else "will be prepared first"
         console.print(f"Images: {dataset.source} {dataset.digest[:16]}, {state}.")
     for problem in explain_missing(resolved.downloads):
         console.print(problem, style="yellow", markup=False)
-    waiting = sum(one.status != "done" for one in planned)
-    console.print(f"{waiting} to run, {len(planned) - waiting} done.")
+    _print_totals(console, planned, slots, predictor, results)
+
+
+def _print_cells(console, name: str, planned, model: str) -> None:
+    from rich.table import Table
+
+    from bench.commands.progress import duration
+
+    table = Table(title=f"{name}: {len(planned)} cells on {model}", title_justify="left")
+    for heading in ("cell", "weights", "status", "why", "takes about"):
+        table.add_column(heading, overflow="fold")
+    for one in planned:
+        takes = duration(one.seconds) if one.prediction else ""
+        table.add_row(one.cell.id, one.cell.settings["weights"]["name"], one.status, one.why, takes)
+    console.print(table)
+
+
+def _print_totals(console, planned, slots, predictor, results) -> None:
+    """How long all of it takes, until when, and what it needs."""
+    from bench.commands.progress import duration
+    from bench.plan.needs import free_disk, free_memory, most_at_once, needs_of
+    from bench.plan.schedule import makespan
+
+    waiting = [one for one in planned if one.runs]
+    console.print(f"{len(waiting)} to run, {len(planned) - len(waiting)} done.")
+    if not waiting:
+        return
+    whole = makespan([one.seconds for one in waiting], len(slots))
+    day = "%A" if whole < 6 * 86400 else "%A %-d %B %Y"
+    until = time.strftime(f"{day} %H:%M", time.localtime(time.time() + whole))
+    work = sum(one.seconds for one in waiting)
+    console.print(
+        f"About {duration(whole)} on {', '.join(slot.name for slot in slots)}, until {until}; "
+        f"{duration(work)} of work. Rests on: {_bases(waiting)}.",
+        markup=False,
+    )
+    needs = [needs_of(one.cell, predictor.images(one.cell)) for one in waiting]
+    memory, disk = most_at_once(needs, len(slots)), sum(one.disk for one in needs)
+    largest = max(one.features for one in needs)
+    features = f" ({largest / 1e9:.1f} GB of it features)" if largest > 1e8 else ""
+    console.print(
+        f"Memory: {memory / 1e9:.1f} GB{features} and feature maps, {free_memory() / 1e9:.1f} GB are free. "
+        f"Disk: {disk / 1e9:.1f} GB, {free_disk(results) / 1e9:.1f} GB are free.",
+        markup=False,
+    )
+    if memory > free_memory():
+        console.print("That is more memory than there is free: fewer slots, or fewer images.", style="yellow")
+    if disk > free_disk(results):
+        console.print("That is more disk than there is free.", style="yellow")
+
+
+def _bases(waiting) -> str:
+    bases = list(dict.fromkeys(one.prediction.basis for one in waiting))
+    return "; ".join(bases)
+
+
+def _explain(console, one, results) -> None:
+    """Everything that decides on one cell."""
+    from rich.table import Table
+
+    from bench.commands.progress import duration
+
+    console.print(f"{one.cell.id}: {one.status}, {one.why}", markup=False)
+    if one.prediction:
+        console.print(
+            f"takes about {duration(one.seconds)}, which rests on {one.prediction.basis}", markup=False
+        )
+    for attempt in results.attempts(one.cell.id):
+        record = attempt.record()
+        said = "no result" if record is None else record["status"]
+        if record and record["failure"]:
+            failure = record["failure"]
+            said += f", {failure['kind']} in {failure['phase']}: {failure['message']}"
+        console.print(f"attempt {attempt.number}: {said} ({attempt.folder})", markup=False)
+    table = Table("what it depends on", "value", title_justify="left")
+    for key, value in {"key": one.cell.key, **one.cell.flat()}.items():
+        table.add_row(key, str(value))
+    console.print(table)

@@ -1,75 +1,169 @@
-"""Progress on the terminal: a live line where there is one, plain lines elsewhere."""
+"""Progress on the terminal: a line a device and a bar where there is a terminal, plain lines elsewhere."""
 
 import time
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import Any
 
-from rich.console import Console
-from rich.progress import BarColumn, MofNCompleteColumn, TaskID, TextColumn, TimeElapsedColumn
-from rich.progress import Progress as RichProgress
+from rich.console import Console, Group
+from rich.live import Live
+from rich.progress import BarColumn, MofNCompleteColumn, TextColumn, TimeElapsedColumn
+from rich.progress import Progress as Bar
+from rich.table import Table
+from rich.text import Text
 
-from bench.plan import PlannedCell
+from bench.devices.device import Slot
+from bench.plan.decide import PlannedCell
+from bench.plan.schedule import makespan
+
+
+@dataclass
+class _Line:
+    """What a slot is at."""
+
+    planned: PlannedCell
+    number: int
+    began: float
+    phase: str = "starting"
+    epoch: str = ""
+    step: tuple[float, int] | None = None
+    images_per_s: float | None = None
+    remaining_s: float | None = None
+
+    def take(self, event: dict[str, Any], now: float) -> None:
+        """Learn from an event of the worker."""
+        settings = self.planned.cell.settings
+        if event["event"] == "phase_started":
+            self.phase, self.step, self.images_per_s = event["phase"], None, None
+        elif event["event"] == "epoch":
+            accuracy = event["metrics"].get("validation_accuracy")
+            shown = "" if accuracy is None else f", validation {accuracy:.0%}"
+            self.epoch = f"epoch {event['epoch']}/{settings['epochs']}{shown}"
+        elif event["event"] == "heartbeat":
+            if self.step is not None and event["done"] > self.step[1] and now > self.step[0]:
+                steps_per_s = (event["done"] - self.step[1]) / (now - self.step[0])
+                self.images_per_s = steps_per_s * settings.get("batch_size", 1)
+                self.remaining_s = (event["total"] - event["done"]) / steps_per_s
+            self.step = (now, event["done"])
+
+    def left(self, now: float) -> float:
+        """Seconds until the cell is over: as the steps go in training, else as predicted."""
+        predicted = max(0.0, self.planned.seconds - (now - self.began))
+        return self.remaining_s if self.phase == "train" and self.remaining_s is not None else predicted
 
 
 class Progress:
     """A `bench.runner.scheduler.Watcher` that people look at."""
 
-    def __init__(self, console: Console):
-        self.console = console
-        self._live = console.is_terminal
-        self._bar = RichProgress(
+    def __init__(self, console: Console, clock: Callable[[], float] = time.monotonic):
+        self.console, self.clock = console, clock
+        self._lines: dict[str, _Line] = {}
+        self._waiting: list[PlannedCell] = []
+        self._slots: list[Slot] = []
+        self._started = 0
+        self._bar = Bar(
             TextColumn("{task.description}"),
             BarColumn(),
             MofNCompleteColumn(),
             TimeElapsedColumn(),
-            TextColumn("{task.fields[now]}"),
+            TextColumn("{task.fields[eta]}"),
+            console=console,
+        )
+        self._task = self._bar.add_task("cells", total=0, eta="", visible=False)
+        self._live = Live(
             console=console,
             transient=True,
-            disable=not self._live,
+            get_renderable=self._render,
+            refresh_per_second=2,
+            redirect_stdout=False,
+            redirect_stderr=False,
         )
-        self._task: TaskID | None = None
-        self._started = 0.0
-        self._place = ""
 
     def __enter__(self) -> "Progress":
-        self._bar.start()
+        if self.console.is_terminal:
+            self._live.start()
         return self
 
     def __exit__(self, *error) -> None:
-        self._bar.stop()
+        self._live.stop()
 
     def say(self, message: str) -> None:
-        """Print a line above the live one."""
+        """Print a line above the live ones."""
         self.console.print(message, markup=False, highlight=False, soft_wrap=True)
 
-    def cell_started(self, planned: PlannedCell, number: int, total: int) -> None:
-        """See `bench.runner.scheduler.Watcher`."""
-        if self._task is None:
-            self._task = self._bar.add_task("cells", total=total, now="")
-        self._started = time.monotonic()
-        self._place = f"{number}/{total} {planned.cell.id}"
-        self._show("starting")
+    def plan(self, planned: list[PlannedCell], slots: list[Slot]) -> None:
+        """Hear what will be run, and where."""
+        self._waiting = [one for one in planned if one.runs]
+        self._slots = list(slots)
+        self._bar.update(self._task, total=len(self._waiting), visible=bool(self._waiting))
 
-    def event(self, planned: PlannedCell, event: dict) -> None:
+    def cell_started(self, planned: PlannedCell, slot: Slot) -> None:
         """See `bench.runner.scheduler.Watcher`."""
-        if event["event"] == "phase_started":
-            self._show(event["phase"])
-        elif event["event"] == "epoch":
-            epochs = planned.cell.settings["epochs"]
-            accuracy = event["metrics"].get("validation_accuracy", float("nan"))
-            self._show(f"epoch {event['epoch']}/{epochs}, validation accuracy {accuracy:.2f}")
-        elif event["event"] == "heartbeat":
-            self._show(f"{event['done']}/{event['total']}")
+        if planned in self._waiting:
+            self._waiting.remove(planned)
+            self._started += 1
+        self._lines[slot.name] = _Line(planned, self._started, self.clock())
+        if not self.console.is_terminal:
+            expected = f", about {duration(planned.seconds)}" if planned.prediction else ""
+            self.say(f"{slot.name}: {planned.cell.id} starts{expected}")
 
-    def cell_ended(self, planned: PlannedCell, record: dict) -> None:
+    def event(self, planned: PlannedCell, slot: Slot, event: dict[str, Any]) -> None:
         """See `bench.runner.scheduler.Watcher`."""
-        seconds = time.monotonic() - self._started
+        self._lines[slot.name].take(event, self.clock())
+
+    def cell_ended(self, planned: PlannedCell, slot: Slot, record: dict[str, Any], again: bool) -> None:
+        """See `bench.runner.scheduler.Watcher`."""
+        line = self._lines.pop(slot.name)
         if record["status"] == "done":
             outcome = f"test accuracy {record['test']['accuracy']:.1%}"
         else:
             outcome = f"{record['status']}, {record['failure']['kind']}: {record['failure']['message']}"
-        self.say(f"{self._place}: {outcome}, {seconds:.0f} s")
-        if self._task is not None:
+        if record["resumed"]:
+            outcome += f", went on from epoch {record['resumed']['from_epoch']}"
+        if again:
+            self._waiting.append(planned)
+            outcome += "; will be tried again"
+        else:
             self._bar.advance(self._task)
+        place = f"{line.number}/{self._bar.tasks[0].total:.0f}"
+        eta = "" if self.console.is_terminal else self._eta()
+        self.say(
+            f"{place} {planned.cell.id} on {slot.name}: {outcome}, {duration(self.clock() - line.began)}"
+            + (f"; {eta}" if eta else "")
+        )
 
-    def _show(self, now: str) -> None:
-        if self._task is not None:
-            self._bar.update(self._task, now=f"{self._place}: {now}")
+    def _eta(self) -> str:
+        if not self._waiting and not self._lines:
+            return ""
+        now = self.clock()
+        busy = [line.left(now) for line in self._lines.values()]
+        slots = max(1, len(self._slots), len(busy))
+        return f"about {duration(makespan([one.seconds for one in self._waiting], slots, busy))} left"
+
+    def _render(self) -> Group:
+        now = self.clock()
+        table = Table.grid(padding=(0, 2))
+        for slot in self._slots:
+            line = self._lines.get(slot.name)
+            if line is None:
+                table.add_row(slot.name, Text("free", style="dim"))
+                continue
+            rate = f"{line.images_per_s:.0f} images/s" if line.images_per_s else ""
+            left = f"{duration(line.left(now))} left" if line.planned.prediction or line.remaining_s else ""
+            table.add_row(slot.name, Text(line.planned.cell.id), line.phase, line.epoch, rate, left)
+        self._bar.update(self._task, eta=self._eta())
+        return Group(table, self._bar)
+
+
+def duration(seconds: float) -> str:
+    """A time for people: `40 s`, `12 min`, `3 h 20 min`, `2 d 4 h`."""
+    if seconds < 90:
+        return f"{seconds:.0f} s"
+    minutes = round(seconds / 60)
+    if minutes < 60:
+        return f"{minutes} min"
+    hours, minutes = divmod(minutes, 60)
+    if hours < 24:
+        return f"{hours} h {minutes} min" if minutes else f"{hours} h"
+    days, hours = divmod(hours, 24)
+    return f"{days} d {hours} h" if hours else f"{days} d"

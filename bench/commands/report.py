@@ -2,7 +2,14 @@
 
 from collections.abc import Sequence
 
-from bench.commands.options import DEFAULT_RESULTS, DataOption, ResultsOption, SuiteArgument, WeightsOption
+from bench.commands.options import (
+    DEFAULT_RESULTS,
+    DataOption,
+    DevicesOption,
+    ResultsOption,
+    SuiteArgument,
+    WeightsOption,
+)
 
 LONGEST = 40
 """Text that is longer takes several lines."""
@@ -12,16 +19,16 @@ def report(
     suite: SuiteArgument,
     data: DataOption = None,
     weights: WeightsOption = None,
+    devices: DevicesOption = None,
     results: ResultsOption = DEFAULT_RESULTS,
 ) -> None:
     """Make and print the tables of a suite from what is recorded; cells that did not run are rows too."""
     from rich.console import Console
 
     from bench.journal.results import SuiteResults
-    from bench.runtime import find_device, find_runtime
-    from bench.suite.resolve import resolve_suite
+    from bench.suite.open import open_suite
 
-    resolved = resolve_suite(suite, find_runtime(find_device()), results / "cache", data, weights)
+    resolved = open_suite(suite, results / "cache", devices, data, weights).resolved
     print_tables(Console(), SuiteResults(results, resolved.name), [cell.id for cell in resolved.cells])
 
 

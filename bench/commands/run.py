@@ -7,6 +7,7 @@ import typer
 from bench.commands.options import (
     DEFAULT_RESULTS,
     DataOption,
+    DevicesOption,
     OnlyOption,
     ResultsOption,
     SuiteArgument,
@@ -18,10 +19,12 @@ def run(
     suite: SuiteArgument,
     data: DataOption = None,
     weights: WeightsOption = None,
+    devices: DevicesOption = None,
     results: ResultsOption = DEFAULT_RESULTS,
     only: OnlyOption = None,
     fresh: Annotated[
-        bool, typer.Option("--fresh", help="Run finished cells again, as new attempts.")
+        bool,
+        typer.Option("--fresh", help="Run cells from their beginning, finished ones too, as new attempts."),
     ] = False,
 ) -> int:
     """Run every cell of a suite that is not done yet, and print its tables."""
@@ -30,11 +33,11 @@ def run(
     from bench.commands.progress import Progress
     from bench.commands.report import print_tables
     from bench.errors import ExitCode
-    from bench.runner.suite import run_suite
+    from bench.runner.suite import RunOptions, run_suite
 
     console = Console()
     with Progress(console) as progress:
-        outcome = run_suite(suite, results, progress, data=data, weights=weights, only=only, fresh=fresh)
+        outcome = run_suite(suite, results, progress, RunOptions(devices, data, weights, only, fresh))
     print_tables(console, outcome.results, outcome.cell_ids)
     console.print(
         f"Records are in {outcome.results.cells}, tables in {outcome.results.report / 'tables'}.\n"

@@ -1,6 +1,7 @@
 """A device, and the slot in which one cell at a time has devices to itself."""
 
 from dataclasses import dataclass
+from typing import Any
 
 from bench.worker import protocol
 
@@ -59,6 +60,17 @@ class Slot:
         """What it trains on, in words: `2 x NVIDIA A100`, or the processor's name."""
         model = self.devices[0].model
         return f"{self.replicas} x {model}" if self.kind == "gpu" and self.replicas > 1 else model
+
+    def to_json(self) -> dict[str, Any]:
+        """As the journal keeps it."""
+        return {
+            "name": self.name,
+            "kind": self.kind,
+            "model": self.model,
+            "uuids": [device.uuid for device in self.devices if device.uuid],
+            "replicas": self.replicas,
+            "cores": list(self.cores),
+        }
 
     def environment(self) -> dict[str, str]:
         """The environment variables that confine a worker to this slot."""

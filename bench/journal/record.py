@@ -5,11 +5,20 @@ Nothing in a record comes from anywhere else, so it can be made again at any tim
 
 from typing import Any
 
+from bench.journal.history import Stretch, history, last_of_each, open_phase, summed
 from bench.journal.jsonl import read_events, write_json
 from bench.journal.results import Attempt
 
 FIT_PHASES = ("compile", "train")
 LOG_LINES = 12
+
+_OUT_OF_MEMORY = (
+    "std::bad_alloc",
+    "MemoryError",
+    "Cannot allocate memory",
+    "Resource temporarily unavailable",
+)
+"""Words with which a library that runs out of memory takes the process down."""
 
 
 def finish(attempt: Attempt) -> dict[str, Any]:
@@ -23,60 +32,59 @@ def fold(attempt: Attempt) -> dict[str, Any]:
     """The record of an attempt.
 
     Times are in seconds. `fit_time` is what the thesis timed: first step and training with its
-    validation. `time_to_result` is what a person waits: from the start of the process to the metrics.
-    A figure that is missing is None, never 0.
+    validation, without checkpoints. `time_to_result` is what a person waits: from the start of the process to
+    the metrics. Both are sums over the attempts that a resumed one goes on from, work that was done twice
+    included in the latter. A figure that is missing is None, never 0.
 
     Returns:
         `cell` (as in `cell.json`), `attempt`, `status` (`done`, `failed` or `interrupted`), `failure`
-        (None, or kind, message, phase, epoch, log), `started_at` (UTC), `phases`, `fit_time`,
-        `time_to_result`, `throughput`, `epochs` (done), `last_epoch` (its metrics), `test`
-        (see `wbc.evaluation.metrics.score`), `evaluations` (None, or where predictions were judged in more
-        ways than one: `aligned` and `shuffled`, each as `test`), `environment`.
+        (None, or kind, message, phase, epoch, log, folder), `started_at` (UTC), `slot`, `resumed` (None, or
+        from_epoch, attempts, lost_s), `phases`, `fit_time`, `time_to_result`, `throughput`, `epochs` (done),
+        `last_epoch` (its metrics), `test` (see `wbc.evaluation.metrics.score`), `evaluations` (None,
+        or where predictions were judged in more ways than one: `aligned` and `shuffled`, each as `test`),
+        `environment`, `neighbours` (other users of the device that were seen), `quiet` (what waiting for a
+        quiet machine came to).
     """
-    runner = {event["event"]: event for event in read_events(attempt.runner_events)}
-    worker = attempt.worker_events()
-    ended = runner.get("ended", {})
-    phases, open_phase = _phases(worker, ended)
-    epochs = [event for event in worker if event["event"] == "epoch"]
-    last = {event["event"]: event for event in worker}
-    failure = _failure(last, ended, open_phase, len(epochs), attempt)
+    runner = read_events(attempt.runner_events)
+    ended = last_of_each(runner).get("ended", {})
+    stretches = history(attempt)
+    own = stretches[-1].events
+    last = last_of_each(own)
+    phases = summed(stretches)
+    epochs = [event for stretch in stretches for event in stretch.events if event["event"] == "epoch"]
+    failure = _failure(own, ended, len(epochs), attempt)
     status = "done" if failure is None else "interrupted" if failure["kind"] == "interrupted" else "failed"
+    done = status == "done"
     return {
         "cell": attempt.cell(),
         "attempt": attempt.number,
         "status": status,
         "failure": failure,
-        "started_at": runner.get("started", {}).get("at"),
+        "started_at": stretches[-1].started_at,
+        "slot": last_of_each(runner).get("started", {}).get("slot"),
+        "resumed": _resumed(stretches, last),
         "phases": phases,
-        "fit_time": _sum(phases, [name for name in FIT_PHASES if name in phases])
-        if status == "done"
-        else None,
-        "time_to_result": _sum(phases, [name for name in phases if name != "teardown"])
-        if status == "done"
-        else None,
+        "fit_time": _fit_time(phases) if done else None,
+        "time_to_result": _time_to_result(phases, stretches) if done else None,
         "throughput": _throughput(phases),
         "epochs": len(epochs),
         "last_epoch": epochs[-1]["metrics"] if epochs else None,
         "test": last["evaluated"]["metrics"] if "evaluated" in last else None,
         "evaluations": _evaluations(last.get("evaluated", {})),
         "environment": last.get("environment", {}).get("environment"),
+        "neighbours": [event["neighbours"] for event in runner if event["event"] == "neighbours"],
+        "quiet": next((_content(event) for event in runner if event["event"] == "quiet"), None),
     }
 
 
-def _phases(worker: list[dict], ended: dict) -> tuple[dict[str, dict], str | None]:
-    """Wall and CPU seconds of each phase that ended, with its figures; and the phase that did not."""
-    phases: dict[str, dict] = {}
-    begun: dict[str, dict] = {}
-    for event in worker:
-        if event["event"] == "phase_started":
-            begun[event["phase"]] = event
-        elif event["event"] == "phase_ended":
-            start = begun.pop(event["phase"])
-            phases[event["phase"]] = {**_span(start, event), **event["figures"]}
-    if "teardown" in begun and ended.get("exit_code") == 0:
-        start = begun.pop("teardown")
-        phases["teardown"] = _span(start, {"t": ended["t"], "cpu": ended["cpu_s"] * 1e9})
-    return phases, next(reversed(begun), None)
+def _resumed(stretches: list[Stretch], last: dict[str, dict]) -> dict[str, Any] | None:
+    if "resumed" not in last:
+        return None
+    return {
+        "from_epoch": last["resumed"]["epoch"],
+        "attempts": [stretch.attempt.number for stretch in stretches],
+        "lost_s": sum(stretch.lost_s for stretch in stretches),
+    }
 
 
 def _evaluations(evaluated: dict) -> dict[str, dict] | None:
@@ -85,8 +93,16 @@ def _evaluations(evaluated: dict) -> dict[str, dict] | None:
     return evaluations if len(evaluations) > 1 else None
 
 
-def _span(start: dict, end: dict) -> dict[str, float]:
-    return {"wall_s": (end["t"] - start["t"]) / 1e9, "cpu_s": max(0, end["cpu"] - start["cpu"]) / 1e9}
+def _fit_time(phases: dict[str, dict]) -> dict[str, float]:
+    times = _sum(phases, [name for name in FIT_PHASES if name in phases])
+    times["wall_s"] -= phases.get("train", {}).get("checkpoint_s", 0.0)
+    return times
+
+
+def _time_to_result(phases: dict[str, dict], stretches: list[Stretch]) -> dict[str, float]:
+    times = _sum(phases, [name for name in phases if name != "teardown"])
+    times["wall_s"] += sum(stretch.lost_s for stretch in stretches)
+    return times
 
 
 def _sum(phases: dict[str, dict], names) -> dict[str, float]:
@@ -101,27 +117,53 @@ def _throughput(phases: dict[str, dict]) -> dict[str, float | None]:
     train, features = phases.get("train"), phases.get("features")
     rates: dict[str, float | None] = {"train_images_per_s": None, "feature_images_per_s": None}
     if train and train.get("images"):
-        rates["train_images_per_s"] = train["images"] / (train["wall_s"] - train["validation_s"])
-    if features:
+        apart = train.get("validation_s", 0.0) + train.get("checkpoint_s", 0.0)
+        rates["train_images_per_s"] = train["images"] / (train["wall_s"] - apart)
+    if features and features.get("images"):
         rates["feature_images_per_s"] = features["images"] / features["wall_s"]
     return rates
 
 
-def _failure(last: dict, ended: dict, phase: str | None, epochs: int, attempt: Attempt) -> dict | None:
+def _failure(events: list[dict], ended: dict, epochs: int, attempt: Attempt) -> dict | None:
     """Why the attempt is not done, or None."""
-    if "failed" in last:
+    last, stopped = last_of_each(events), ended.get("stopped", {})
+    if ended.get("exit_code") == 0 and "evaluated" in last and attempt.predictions.is_file():
+        return None  # also when it was asked to stop and had just come to its end
+    log = _log_tail(attempt)
+    if stopped:
+        kind, message = stopped["why"], stopped["message"]
+    elif "failed" in last:
         kind, message = last["failed"]["kind"], last["failed"]["message"]
-    elif "signal" in ended.get("stopped", {}):
-        kind, message = "interrupted", f"stopped by {ended['stopped']['signal']}"
     elif not ended:
         kind, message = "interrupted", "the harness ended before the cell did"
-    elif ended["exit_code"] == 0 and "evaluated" in last and attempt.predictions.is_file():
-        return None
-    elif ended["exit_code"] < 0:
-        kind, message = "crashed", f"killed by signal {-ended['exit_code']}"
     else:
-        kind, message = "crashed", f"ended with exit code {ended['exit_code']} without a result"
-    return {"kind": kind, "message": message, "phase": phase, "epoch": epochs, "log": _log_tail(attempt)}
+        kind, message = _broken(ended, log)
+    return {
+        "kind": kind,
+        "message": message,
+        "phase": open_phase(events),
+        "epoch": epochs,
+        "log": log,
+        "folder": str(attempt.folder),
+    }
+
+
+def _broken(ended: dict, log: list[str]) -> tuple[str, str]:
+    """Kind and message of a worker that went without a word."""
+    code = ended["exit_code"]
+    how = f"killed by signal {-code}" if code < 0 else f"ended with exit code {code} without a result"
+    if code == -9 and ended.get("memory_kills"):
+        return "host-oom", "the kernel killed it because memory ran out"
+    said = next(
+        (line.strip() for line in reversed(log) if any(word in line for word in _OUT_OF_MEMORY)), None
+    )
+    if said is not None:
+        return "host-oom", f"memory ran out, it was {how}: {said[:200]}"
+    return "crashed", how
+
+
+def _content(event: dict) -> dict:
+    return {key: value for key, value in event.items() if key not in ("t", "cpu", "event")}
 
 
 def _log_tail(attempt: Attempt) -> list[str]:

@@ -3,10 +3,12 @@
 import fcntl
 import json
 import os
+import shutil
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 from bench.errors import ResultsError
 from bench.journal.jsonl import read_events, write_json
@@ -92,13 +94,38 @@ class SuiteResults:
             return []
         return [attempt for cell in sorted(self.cells.iterdir()) for attempt in self.attempts(cell.name)]
 
-    def new_attempt(self, cell: Cell) -> Attempt:
-        """Make the folder of the next attempt at a cell, with `cell.json` in it."""
+    def new_attempt(self, cell: Cell, checkpointing: dict[str, Any] | None = None) -> Attempt:
+        """Make the folder of the next attempt at a cell, with `cell.json` in it.
+
+        Args:
+            cell: The cell.
+            checkpointing: Where and how often the worker keeps checkpoints, see
+                `wbc.training.checkpoint.Checkpointing`; the attempt's number becomes their tag.
+        """
         number = max((attempt.number for attempt in self.attempts(cell.id)), default=0) + 1
         attempt = Attempt(self.cells / cell.id / f"attempt-{number}")
         attempt.folder.mkdir(parents=True)
-        write_json(attempt.folder / "cell.json", cell.to_json())
+        content = cell.to_json()
+        if checkpointing is not None:
+            content["specification"]["checkpoint"] = {**checkpointing, "tag": str(number)}
+        write_json(attempt.folder / "cell.json", content)
         return attempt
+
+    def checkpoint(self, cell_id: str) -> Path:
+        """Where a cell's attempts leave off and go on."""
+        return self.cells / cell_id / "checkpoint"
+
+    def discard_checkpoint(self, cell_id: str) -> None:
+        """Forget how far a cell got."""
+        shutil.rmtree(self.checkpoint(cell_id), ignore_errors=True)
+
+    def checkpointed(self) -> list[str]:
+        """The cells that have a checkpoint."""
+        return [folder.parent.name for folder in self.cells.glob("*/checkpoint")]
+
+    def partial_files(self) -> list[Path]:
+        """Files and folders that a killed process left half-written."""
+        return [path for depth in ("*", "*/*", "*/*/*") for path in self.cells.glob(f"{depth}.partial")]
 
     @contextmanager
     def lock(self) -> Iterator[None]:

@@ -9,27 +9,23 @@ import sys
 import time
 from collections.abc import Mapping
 from datetime import UTC, datetime
+from typing import Any
 
-from bench.errors import InterruptedRun
+from bench.devices.device import Slot
 from bench.journal.jsonl import EventWriter
 from bench.journal.results import Attempt
-from bench.runner.engine import OnEvent
-from bench.runtime import Device
+from bench.runner.memory import killed_for_memory
 from bench.worker import protocol
-
-GRACE_S = 5.0
-"""How long a worker that was asked to stop may take."""
 
 
 class LocalEngine:
-    """Starts `python -m bench.worker` and waits, without polling, until its event pipe closes."""
+    """Starts `python -m bench.worker`, in a session of its own: Ctrl-C reaches the harness alone."""
 
     def __init__(self, python: str = sys.executable):
         self.python = python
 
-    def run(self, attempt: Attempt, device: Device, on_event: OnEvent) -> None:
+    def start(self, attempt: Attempt, slot: Slot) -> "LocalRunning":
         """See `bench.runner.engine.Engine`."""
-        journal = EventWriter(attempt.runner_events)
         read_end, write_end = os.pipe()
         try:
             with attempt.log.open("wb") as log:
@@ -40,79 +36,113 @@ class LocalEngine:
                     stdout=log,
                     stderr=log,
                     pass_fds=[write_end],
-                    env=_environment(device, write_end, spawned),
-                    start_new_session=True,  # Ctrl-C reaches the parent alone, which then stops its worker
+                    env=_environment(slot, write_end, spawned),
+                    start_new_session=True,
                 )
-            journal.write(
-                "started",
-                pid=process.pid,
-                at=datetime.now(UTC).isoformat(timespec="seconds"),
-                device={"kind": device.kind, "model": device.model, "uuid": device.uuid},
-            )
-            os.close(write_end)
-            stopped: dict = {}
-            try:
-                _follow(read_end, on_event)
-                status, usage = _reap(process)
-            except InterruptedRun as interruption:
-                stopped = {"signal": signal.Signals(interruption.exit_code - 128).name}
-                status, usage = _stop(process)
-                raise
-            finally:
-                journal.write(
-                    "ended",
-                    exit_code=os.waitstatus_to_exitcode(status),
-                    cpu_s=usage.ru_utime + usage.ru_stime,
-                    stopped=stopped,
-                )
-        finally:
+        except BaseException:
             os.close(read_end)
-            journal.close()
+            raise
+        finally:
+            os.close(write_end)
+        return LocalRunning(attempt, slot, process, read_end)
 
 
-def _environment(device: Device, event_fd: int, spawned: int) -> Mapping[str, str]:
-    environment = {
+class LocalRunning:
+    """A worker process; a `bench.runner.engine.Running`."""
+
+    def __init__(self, attempt: Attempt, slot: Slot, process: subprocess.Popen, pipe: int):
+        self.attempt, self.slot = attempt, slot
+        self._process, self._pipe = process, pipe
+        # Readable when the process ends, whoever of its children still holds the pipe.
+        self._pidfd = os.pidfd_open(process.pid)
+        os.set_blocking(pipe, False)
+        self._unread = b""
+        self._piped = True
+        self._stopped: dict[str, str] = {}
+        self._over = False
+        self._memory_kills = killed_for_memory()
+        self._journal = EventWriter(attempt.runner_events)
+        self.note(
+            "started",
+            pid=process.pid,
+            at=datetime.now(UTC).isoformat(timespec="milliseconds"),
+            slot=slot.to_json(),
+        )
+
+    def filenos(self) -> list[int]:
+        """See `bench.runner.engine.Running`."""
+        return [self._pidfd, self._pipe] if self._piped else [self._pidfd]
+
+    def events(self) -> list[dict[str, Any]]:
+        """See `bench.runner.engine.Running`."""
+        self._read()
+        *lines, self._unread = self._unread.split(b"\n")
+        events = []
+        for line in lines:
+            with contextlib.suppress(ValueError):
+                events.append(json.loads(line))
+        return events
+
+    def is_over(self) -> bool:
+        """See `bench.runner.engine.Running`."""
+        if self._over:
+            return True
+        if os.waitid(os.P_PID, self._process.pid, os.WEXITED | os.WNOHANG | os.WNOWAIT) is None:
+            return False
+        self._over = True
+        # What the worker started must not outlive it; until it is waited for, its number is no one else's.
+        self._signal(signal.SIGKILL)
+        _, status, usage = os.wait4(self._process.pid, 0)
+        self._process.returncode = os.waitstatus_to_exitcode(status)
+        self.note(
+            "ended",
+            exit_code=self._process.returncode,
+            cpu_s=usage.ru_utime + usage.ru_stime,
+            stopped=self._stopped,
+            memory_kills=killed_for_memory() - self._memory_kills,
+        )
+        self._journal.close()
+        self._read()
+        self._piped = False
+        os.close(self._pidfd)
+        os.close(self._pipe)
+        return True
+
+    def note(self, event: str, **content: Any) -> None:
+        """See `bench.runner.engine.Running`."""
+        self._journal.write(event, **content)
+
+    def stop(self, why: str, message: str) -> None:
+        """See `bench.runner.engine.Running`."""
+        self._stopped = self._stopped or {"why": why, "message": message}
+        self._signal(signal.SIGTERM)
+
+    def kill(self) -> None:
+        """See `bench.runner.engine.Running`."""
+        self._signal(signal.SIGKILL)
+
+    def _read(self) -> None:
+        while self._piped:
+            try:
+                chunk = os.read(self._pipe, 1 << 16)
+            except BlockingIOError:
+                return
+            self._unread += chunk
+            self._piped = bool(chunk)
+
+    def _signal(self, number: signal.Signals) -> None:
+        """To the worker and all that it started."""
+        with contextlib.suppress(ProcessLookupError):
+            os.killpg(self._process.pid, number)
+
+
+def _environment(slot: Slot, event_fd: int, spawned: int) -> Mapping[str, str]:
+    return {
         **os.environ,
+        **slot.environment(),
         protocol.SPAWNED_NS: str(spawned),
         protocol.EVENT_FD: str(event_fd),
         protocol.PARENT_PID: str(os.getpid()),
-        protocol.DEVICE_KIND: device.kind,
         # Without this a worker that is killed leaves its last words in a buffer.
         "PYTHONUNBUFFERED": "1",
     }
-    environment["CUDA_VISIBLE_DEVICES"] = device.uuid if device.kind == "gpu" else ""
-    return environment
-
-
-def _follow(read_end: int, on_event: OnEvent) -> None:
-    """Pass events on until every holder of the pipe's other end is gone."""
-    with os.fdopen(read_end, "rb", closefd=False) as pipe:
-        for line in pipe:
-            with contextlib.suppress(ValueError):
-                on_event(json.loads(line))
-
-
-def _reap(process: subprocess.Popen) -> tuple[int, "os.struct_rusage"]:
-    """Wait for the process; its wait status and what it used."""
-    _, status, usage = os.wait4(process.pid, 0)
-    process.returncode = os.waitstatus_to_exitcode(status)
-    return status, usage
-
-
-def _stop(process: subprocess.Popen) -> tuple[int, "os.struct_rusage"]:
-    """Ask the worker to stop; make it stop when it doesn't, or when a second signal comes."""
-    with contextlib.suppress(ProcessLookupError):
-        os.killpg(process.pid, signal.SIGTERM)
-    try:
-        deadline = time.monotonic() + GRACE_S
-        while time.monotonic() < deadline:
-            pid, status, usage = os.wait4(process.pid, os.WNOHANG)
-            if pid:
-                process.returncode = os.waitstatus_to_exitcode(status)
-                return status, usage
-            time.sleep(0.05)
-    except InterruptedRun:
-        pass
-    with contextlib.suppress(ProcessLookupError):
-        os.killpg(process.pid, signal.SIGKILL)
-    return _reap(process)

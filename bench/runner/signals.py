@@ -1,5 +1,6 @@
-"""Signals that ask the harness to stop become an exception in the main thread."""
+"""Signals that ask the harness to stop."""
 
+import os
 import signal
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -7,16 +8,71 @@ from contextlib import contextmanager
 from bench.errors import InterruptedRun
 
 
+class Interruption:
+    """SIGINT and SIGTERM, as an exception or as something to wait for.
+
+    While nothing runs that must be stopped with care, a signal raises InterruptedRun where it finds the main
+    thread. Within `held`, it only becomes visible: `number` is the first signal, `count` how many came, and
+    the descriptor `fileno()` becomes readable.
+    """
+
+    def __init__(self) -> None:
+        self.number: int | None = None
+        self.count = 0
+        self._held = False
+        self._read_end, self._write_end = os.pipe()
+        os.set_blocking(self._read_end, False)
+        os.set_blocking(self._write_end, False)
+
+    def fileno(self) -> int:
+        """Readable when a signal came."""
+        return self._read_end
+
+    def clear(self) -> None:
+        """Make the descriptor unreadable again."""
+        try:
+            while os.read(self._read_end, 512):
+                pass
+        except BlockingIOError:
+            pass
+
+    @contextmanager
+    def held(self) -> Iterator[None]:
+        """Within it, signals don't raise; a signal that came is raised at its end."""
+        self._held = True
+        try:
+            yield
+        finally:
+            self._held = False
+        self.raise_if_asked()
+
+    def raise_if_asked(self) -> None:
+        """Raise InterruptedRun if a signal came."""
+        if self.number is not None:
+            raise InterruptedRun(self.number)
+
+    def _receive(self, number: int, frame) -> None:
+        self.number = self.number or number
+        self.count += 1
+        if not self._held:
+            raise InterruptedRun(self.number)
+
+    def _close(self) -> None:
+        os.close(self._read_end)
+        os.close(self._write_end)
+
+
 @contextmanager
-def interruptible() -> Iterator[None]:
-    """Within it, SIGINT and SIGTERM raise InterruptedRun."""
-
-    def interrupt(number: int, frame) -> None:
-        raise InterruptedRun(number)
-
-    previous = {number: signal.signal(number, interrupt) for number in (signal.SIGINT, signal.SIGTERM)}
+def interruptible() -> Iterator[Interruption]:
+    """Within it, SIGINT and SIGTERM are an `Interruption`."""
+    interruption = Interruption()
+    numbers = (signal.SIGINT, signal.SIGTERM)
+    previous = {number: signal.signal(number, interruption._receive) for number in numbers}
+    wakeup = signal.set_wakeup_fd(interruption._write_end, warn_on_full_buffer=False)
     try:
-        yield
+        yield interruption
     finally:
+        signal.set_wakeup_fd(wakeup)
         for number, handler in previous.items():
             signal.signal(number, handler)
+        interruption._close()

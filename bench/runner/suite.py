@@ -1,26 +1,35 @@
 """Run a whole suite: the work behind `python -m bench run`."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Protocol
 
+from bench.devices.device import Slot
+from bench.devices.lease import lease
 from bench.journal.results import SuiteResults
-from bench.plan import PlannedCell, make_plan
+from bench.plan.decide import PlannedCell, make_plan
+from bench.plan.predict import Predictor
 from bench.pretrained import fetch
 from bench.report.frame import latest_record
 from bench.runner.local import LocalEngine
-from bench.runner.scheduler import Watcher, run_cells, tidy_up
+from bench.runner.scheduler import Scheduler, Watcher
 from bench.runner.signals import interruptible
-from bench.runtime import find_device, find_runtime
-from bench.suite.resolve import ResolvedSuite, resolve_suite
-from bench.tracking.projection import Tracker
+from bench.runner.surroundings import local_surroundings
+from bench.runner.tidy import tidy_up
+from bench.suite.open import open_suite
+from bench.suite.resolve import ResolvedSuite
+from bench.tracking.recording import RecordingProcess
+from bench.tracking.sent import unsent
 
 
 class Speaker(Watcher, Protocol):
-    """A watcher that also says things."""
+    """A watcher that also says things and is told of the plan."""
 
     say: Callable[[str], None]
+
+    def plan(self, planned: list[PlannedCell], slots: Sequence[Slot]) -> None:
+        """What will be run, and where."""
 
 
 @dataclass(frozen=True)
@@ -38,14 +47,27 @@ class Outcome:
     failed: list[str]
 
 
+@dataclass(frozen=True)
+class RunOptions:
+    """What the command line may say of a run.
+
+    Attributes:
+        devices: Goes before `use` of `[devices]`, see `bench.devices.choose.choose_slots`.
+        data: Folder of images; goes before the suite's.
+        weights: Folder of pretrained weights; goes before the suite's.
+        only: Only cells that match, see `bench.plan.decide.make_plan`.
+        fresh: Run cells from their beginning, those that are done too.
+    """
+
+    devices: str | None = None
+    data: Path | None = None
+    weights: Path | None = None
+    only: str | None = None
+    fresh: bool = False
+
+
 def run_suite(
-    path: Path,
-    results_folder: Path,
-    speaker: Speaker,
-    data: Path | None = None,
-    weights: Path | None = None,
-    only: str | None = None,
-    fresh: bool = False,
+    path: Path, results_folder: Path, speaker: Speaker, options: RunOptions = RunOptions()
 ) -> Outcome:
     """Run every cell of a suite that is not done.
 
@@ -53,47 +75,68 @@ def run_suite(
         path: The suite file.
         results_folder: Where results are kept.
         speaker: Is told how it goes.
-        data: Folder of images; goes before the suite's.
-        weights: Folder of pretrained weights; goes before the suite's.
-        only: Only cells that match, see `bench.plan.make_plan`.
-        fresh: Run done cells again.
+        options: Of the command line.
 
     Raises:
         InputError: The input is wrong; nothing was started.
-        ResultsError: The results folder cannot be used.
+        ResultsError: The results folder, or a device, cannot be used.
         InterruptedRun: A signal came; what ran is recorded.
     """
-    device = find_device()
-    runtime = find_runtime(device)
-
-    def resolve() -> ResolvedSuite:
-        return resolve_suite(path, runtime, results_folder / "cache", data, weights)
-
-    resolved = resolve()
-    if resolved.downloads:
-        fetch(resolved.downloads)
-        resolved = resolve()
+    suite = open_suite(path, results_folder / "cache", options.devices, options.data, options.weights)
+    if suite.resolved.downloads:
+        fetch(suite.resolved.downloads)
+        suite = suite.again()
+    resolved = suite.resolved
     results = SuiteResults(results_folder, resolved.name)
-    make_plan(resolved.cells, results, fresh, only)
-    with interruptible(), results.lock():
+    make_plan(resolved.cells, results, options.fresh, options.only)  # a wrong pattern writes nothing
+    with (
+        interruptible() as interruption,
+        results.lock(),
+        lease(suite.devices, results_folder, resolved.name) as leased,
+    ):
+        slots = leased.slots
         tidy_up(results)
-        plan = make_plan(resolved.cells, results, fresh, only)
+        predictor = Predictor(results_folder, slots[0].kind)
+        plan = make_plan(resolved.cells, results, options.fresh, options.only)
         _prepare(resolved, plan, speaker)
-        speaker.say(
-            f"{resolved.name}: {len(plan)} cells, "
-            f"{sum(planned.status == 'done' for planned in plan)} done before, on {device.model}"
-        )
-        tracker = Tracker(results, speaker.say)
-        tracker.catch_up()
-        run_cells(plan, results, LocalEngine(), device, speaker, tracker.record)
+        plan = make_plan(resolved.cells, results, options.fresh, options.only, predictor)
+        done = sum(not planned.runs for planned in plan)
+        speaker.say(f"{resolved.name}: {len(plan)} cells, {done} done before, on {_where(slots)}")
+        for note in (suite.devices.note, leased.note):
+            if note:
+                speaker.say(note)
+        speaker.plan(plan, slots)
+        with (
+            RecordingProcess(results, speaker.say) as recording,
+            local_surroundings(slots, suite.limits.quiet_s, speaker.say) as surroundings,
+        ):
+            for attempt in unsent(results):
+                recording.send(attempt)
+            Scheduler(
+                results,
+                LocalEngine(),
+                slots,
+                suite.limits,
+                speaker,
+                recording,
+                surroundings,
+                interruption,
+                suite.exclusive,
+            ).run(plan)
     cell_ids = [planned.cell.id for planned in plan]
     failed = [cell_id for cell_id in cell_ids if latest_record(results, cell_id)["status"] != "done"]
     return Outcome(results, cell_ids, failed)
 
 
+def _where(slots: Sequence[Slot]) -> str:
+    """`2 slots of NVIDIA A100` and the like."""
+    count = f"{len(slots)} slots of " if len(slots) > 1 else ""
+    return f"{count}{slots[0].model}"
+
+
 def _prepare(resolved: ResolvedSuite, plan: list[PlannedCell], speaker: Speaker) -> None:
     """Make the data sets of the cells that will run."""
-    needed = {one.cell.settings["data"]["digest"] for one in plan if one.status != "done"}
+    needed = {one.cell.settings["data"]["digest"] for one in plan if one.runs}
     missing = [one for one in resolved.datasets if one.digest in needed and not one.ready]
     for number, dataset in enumerate(missing, start=1):
         speaker.say(f"Preparing images: {dataset.source}, set {number} of {len(missing)}")

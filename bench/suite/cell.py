@@ -39,6 +39,10 @@ class Cell:
         readable = f"{self.network}-{settings['mode']}{epochs}-s{settings['seed']}"
         return f"{readable.lower()}-{short}"
 
+    def flat(self) -> dict[str, Any]:
+        """Settings and runtime, `optimizer.name` and the like."""
+        return flatten({**self.settings, **self.runtime})
+
     def to_json(self) -> dict[str, Any]:
         """What is kept beside the cell's results."""
         return {
@@ -47,8 +51,16 @@ class Cell:
             "network": self.network,
             "settings": self.settings,
             "runtime": self.runtime,
-            "specification": self.specification,
+            "specification": dict(self.specification),
         }
+
+
+def flatten(content: dict[str, Any], prefix: str = "") -> dict[str, Any]:
+    """Nested tables as one, their keys joined by dots."""
+    flat: dict[str, Any] = {}
+    for key, value in content.items():
+        flat |= flatten(value, f"{prefix}{key}.") if isinstance(value, dict) else {f"{prefix}{key}": value}
+    return flat
 
 
 def digest_of(content: Any) -> str:

@@ -4,6 +4,7 @@ In `data`, `training` and `matrix` a list where a scalar is expected is an axis.
 is None here; `bench.suite.matrix` holds the defaults.
 """
 
+import re
 from typing import Annotated, Any, Literal, TypeVar
 
 from pydantic import (
@@ -17,6 +18,7 @@ from pydantic import (
     model_validator,
 )
 
+from bench.runner.limits import Limits
 from wbc.errors import InputError
 from wbc.optimizer import OPTIMIZERS, OptimizerSpecification
 from wbc.protocols import CLOCKS, EVALUATIONS, LOSSES, PROTOCOLS
@@ -36,6 +38,18 @@ def _named(value: Any) -> Any:
 
 Axis = Annotated[list[T], BeforeValidator(_as_list), Field(min_length=1)]
 """A value, or a list of values that each make cells of their own."""
+
+
+def _seconds(value: Any) -> Any:
+    """`"12h"`, `"90m"` or `"30s"` in seconds."""
+    match = re.fullmatch(r"(\d+(?:\.\d+)?)\s*([smhd])", str(value).strip())
+    if match is None:
+        raise InputError(f"{value!r} is not a time", 'Write "30s", "90m", "12h" or "2d".')
+    return float(match[1]) * {"s": 1, "m": 60, "h": 3600, "d": 86400}[match[2]]
+
+
+Duration = Annotated[float, BeforeValidator(_seconds), Field(gt=0)]
+"""A time, in seconds once it is read."""
 
 Seed = Annotated[int, Field(ge=0, lt=2**32)]
 NotNegative = Annotated[float, Field(ge=0)]
@@ -154,6 +168,36 @@ class MatrixBlock(DataAxes, TrainingAxes):
     backbone: Axis[Annotated[Backbone, BeforeValidator(_named)]]
 
 
+class DevicesTable(Table):
+    """`[devices]`: where cells run. `--devices` goes before `use`."""
+
+    use: Annotated[list[str], BeforeValidator(_as_list), Field(min_length=1)] = ["all"]
+    gpus_per_cell: Annotated[int, Field(ge=1, le=16)] = 1
+    exclusive: bool = False
+
+
+class LimitsTable(Table):
+    """`[limits]`: how long cells may take, and how often they are tried. No part of what a cell is."""
+
+    cell: Duration | None = None
+    stall: Duration = Limits.stall_s
+    retries: Annotated[int, Field(ge=0, le=100)] = Limits.retries
+    checkpoint: Duration = Limits.checkpoint_s
+    checkpoint_epochs: PositiveInt | None = None
+    quiet: Duration = Limits.quiet_s
+
+    def limits(self) -> Limits:
+        """As the scheduler takes them."""
+        return Limits(
+            cell_s=self.cell,
+            stall_s=self.stall,
+            retries=self.retries,
+            checkpoint_s=None if self.checkpoint_epochs else self.checkpoint,
+            checkpoint_epochs=self.checkpoint_epochs,
+            quiet_s=self.quiet,
+        )
+
+
 class SuiteFile(Table):
     """A whole suite file. Every key has a default but `matrix`."""
 
@@ -161,4 +205,6 @@ class SuiteFile(Table):
     data: DataTable = DataTable()
     training: TrainingAxes = TrainingAxes()
     weights: WeightsTable = WeightsTable()
+    devices: DevicesTable = DevicesTable()
+    limits: LimitsTable = LimitsTable()
     matrix: Annotated[list[MatrixBlock], Field(min_length=1)]

@@ -3,9 +3,11 @@
 import hashlib
 import math
 from collections import Counter
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from datetime import datetime
 from typing import Any
+
+from bench.journal.history import Stretch
 
 ATTEMPT_TAG = "leukobench.attempt"
 """`<cell id>/<attempt>`: by it a run is found again."""
@@ -32,6 +34,8 @@ def tags_of(record: dict[str, Any], suite: str) -> dict[str, str]:
     if record["failure"]:
         tags["failure.kind"] = record["failure"]["kind"]
         tags["failure.message"] = record["failure"]["message"][:5000]
+    if record.get("resumed"):
+        tags["leukobench.resumed_from_epoch"] = str(record["resumed"]["from_epoch"])
     if record["test"]:
         test, epochs = record["test"], cell["settings"]["epochs"]
         tags["mlflow.note.content"] = (
@@ -56,24 +60,27 @@ def params_of(record: dict[str, Any]) -> dict[str, str]:
     return flat("", record["cell"]["settings"])
 
 
-def points_of(record: dict[str, Any], events: list[dict[str, Any]]) -> list[Point]:
+def points_of(record: dict[str, Any], stretches: Sequence[Stretch]) -> list[Point]:
     """Every figure of an attempt; epochs count from 1 and are stamped with their end.
 
-    The same journal gives the same points to the bit, so that sending them twice changes nothing. What
+    The same journals give the same points to the bit, so that sending them twice changes nothing. What
     is no finite number is left out: MLflow would store another value in its place.
+
+    Args:
+        record: The attempt's record.
+        stretches: Its history: a resumed attempt shows the epochs that it goes on from, too.
     """
-    began = _milliseconds(record["started_at"])
-    first = events[0]["t"] if events else 0
     points: list[Point] = []
-    end = began
-    for event in events:
-        end = began + (event["t"] - first) // 1_000_000
-        if event["event"] == "epoch":
-            for name, value in event["metrics"].items():
-                part, metric = (
-                    ("validation", name[11:]) if name.startswith("validation_") else ("train", name)
-                )
-                points.append((f"{part}/{metric}", value, end, event["epoch"]))
+    end = span_of(stretches)[1]
+    for stretch in stretches:
+        for event in stretch.events:
+            if event["event"] == "epoch":
+                time = _moment(stretch, event)
+                for name, value in event["metrics"].items():
+                    part, metric = (
+                        ("validation", name[11:]) if name.startswith("validation_") else ("train", name)
+                    )
+                    points.append((f"{part}/{metric}", value, time, event["epoch"]))
     final: dict[str, float | None] = {}
     if test := record["test"]:
         final |= {f"final/{name}": test[name] for name in ("accuracy", "balanced_accuracy", "loss")}
@@ -91,10 +98,16 @@ def points_of(record: dict[str, Any], events: list[dict[str, Any]]) -> list[Poin
     return [(keys[name], value, time, step) for name, value, time, step in points if math.isfinite(value)]
 
 
-def span_of(record: dict[str, Any], events: list[dict[str, Any]]) -> tuple[int, int]:
+def span_of(stretches: Sequence[Stretch]) -> tuple[int, int]:
     """Start and end of an attempt, in ms since 1970."""
-    began = _milliseconds(record["started_at"])
-    return began, began + ((events[-1]["t"] - events[0]["t"]) // 1_000_000 if events else 0)
+    own = stretches[-1]
+    began = _milliseconds(own.started_at)
+    return began, _moment(own, own.events[-1]) if own.events else began
+
+
+def _moment(stretch: Stretch, event: dict[str, Any]) -> int:
+    """When something happened, in ms since 1970; each attempt's clock starts with its first event."""
+    return _milliseconds(stretch.started_at) + (event["t"] - stretch.events[0]["t"]) // 1_000_000
 
 
 def _milliseconds(iso: str | None) -> int:

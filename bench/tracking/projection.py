@@ -6,6 +6,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
+from bench.journal.history import history
 from bench.journal.results import Attempt, SuiteResults
 from bench.tracking.content import ATTEMPT_TAG, STATES, params_of, points_of, span_of, tags_of
 from bench.tracking.settings import apply_settings
@@ -55,8 +56,8 @@ class Projection:
 
         record = attempt.record()
         assert record is not None, "only attempts that are over are sent"
-        events = attempt.worker_events()
-        began, ended = span_of(record, events)
+        stretches = history(attempt)
+        began, ended = span_of(stretches)
         run = self._find(f"{attempt.cell_id}/{attempt.number}")
         if run is None:
             run = self.client.create_run(
@@ -66,7 +67,7 @@ class Projection:
             return
         run_id = run.info.run_id
         self.client.log_batch(run_id, params=[Param(key, text) for key, text in params_of(record).items()])
-        for chunk in _chunks(points_of(record, events), POINTS_A_CALL):
+        for chunk in _chunks(points_of(record, stretches), POINTS_A_CALL):
             self.client.log_batch(run_id, metrics=[Metric(*point) for point in chunk])
         for path in sorted(attempt.folder.iterdir()):
             if path.is_file():
@@ -79,42 +80,6 @@ class Projection:
             [self.experiment_id], filter_string=f"tags.`{ATTEMPT_TAG}` = '{attempt}'", max_results=1
         )
         return found[0] if found else None
-
-
-class Tracker:
-    """Keeps MLflow up to date while a suite runs, and never lets it stop the suite."""
-
-    def __init__(self, results: SuiteResults, warn):
-        self.results, self.warn = results, warn
-        self._projection: Projection | None = None
-        self._given_up = False
-
-    def catch_up(self) -> None:
-        """Send what earlier runs could not."""
-        for attempt in self.results.all_attempts():
-            if attempt.result.exists() and not _sent(attempt).exists():
-                self.record(attempt)
-
-    def record(self, attempt: Attempt) -> None:
-        """Send one attempt; say once, and only once, when it cannot be done."""
-        if self._given_up:
-            return
-        try:
-            if self._projection is None:
-                self._projection = Projection(self.results)
-            self._projection.send(attempt)
-            _sent(attempt).touch()
-        except Exception as error:
-            self._given_up = True
-            reason = " ".join(str(error).split())[:200] or type(error).__name__
-            self.warn(
-                f"MLflow cannot be written to ({reason}); the journals keep all, the next run sends it."
-            )
-
-
-def _sent(attempt: Attempt) -> Path:
-    """A marker beside the attempts: spares the question whether MLflow has it."""
-    return attempt.folder.parent / f".{attempt.folder.name}.sent"
 
 
 @contextmanager

@@ -1,18 +1,16 @@
 """Run one cell and write down what happens, whatever happens."""
 
-import ctypes
+import errno
 import json
 import os
-import signal
 import traceback
 from pathlib import Path
 
 from bench.journal.jsonl import EventWriter
+from bench.lifeline import die_with
 from bench.worker import protocol
 from bench.worker.environment import SetupError, describe_machine, keep_to_cores, load_tensorflow
 from bench.worker.recorder import Recorder
-
-_PR_SET_PDEATHSIG = 1
 
 
 def run_cell(folder: Path) -> int:
@@ -21,7 +19,7 @@ def run_cell(folder: Path) -> int:
     Returns:
         The exit code: 0 when the cell is done, 1 when the journal says why it is not.
     """
-    _die_with_parent()
+    die_with(int(os.environ[protocol.PARENT_PID]))
     events = EventWriter(folder / "events.jsonl", int(os.environ.pop(protocol.EVENT_FD)))
     recorder = Recorder(events, folder)
     spawned = int(os.environ[protocol.SPAWNED_NS])
@@ -59,19 +57,13 @@ def _explain(error: Exception) -> tuple[str, str]:
     message = " ".join(str(error).split()) or type(error).__name__
     if isinstance(error, SetupError | InputError):
         return "setup", message
-    if isinstance(error, MemoryError):
-        return "host-oom", message
     name = type(error).__name__
+    if isinstance(error, MemoryError) or (isinstance(error, OSError) and error.errno == errno.ENOMEM):
+        return "host-oom", f"{name}: {message[:300]}"
     if name == "TrainingDivergedError":
         return "nan-loss", message
-    if name == "ResourceExhaustedError":
+    # TensorFlow's class, PyTorch's class, and the status that XLA puts into its messages.
+    if name in ("ResourceExhaustedError", "OutOfMemoryError") or "RESOURCE_EXHAUSTED" in message:
         gpu = os.environ.get(protocol.DEVICE_KIND) == "gpu"
         return "gpu-oom" if gpu else "host-oom", message[:300]
     return "crashed", f"{name}: {message[:300]}"
-
-
-def _die_with_parent() -> None:
-    """Ask the kernel to kill this process when its parent dies; Linux only."""
-    ctypes.CDLL(None).prctl(_PR_SET_PDEATHSIG, signal.SIGKILL)
-    if os.getppid() != int(os.environ[protocol.PARENT_PID]):
-        os._exit(1)  # the parent died before the request was made

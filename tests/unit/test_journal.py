@@ -6,13 +6,12 @@ import sys
 import pytest
 
 from bench.errors import ResultsError
+from bench.journal.history import history
 from bench.journal.jsonl import EventWriter, read_events
 from bench.journal.record import fold
 from bench.journal.results import Attempt, SuiteResults
-from bench.plan import make_plan
 from bench.suite.cell import Cell
 from bench.tracking.content import points_of, tags_of
-from wbc.errors import InputError
 
 CELL = Cell("LeNet5", {"mode": "scratch", "epochs": 2, "seed": 0}, {"keras": "3"}, {})
 SECOND = 10**9
@@ -92,7 +91,9 @@ def test_times_are_folded_from_the_phases(results):
     [
         (-9, None, "failed", "crashed", "killed by signal 9"),
         (1, None, "failed", "crashed", "exit code 1"),
-        (-15, {"signal": "SIGINT"}, "interrupted", "interrupted", "SIGINT"),
+        (-15, {"why": "interrupted", "message": "SIGINT"}, "interrupted", "interrupted", "SIGINT"),
+        (-15, {"why": "timeout", "message": "too long"}, "failed", "timeout", "too long"),
+        (-15, {"why": "stalled", "message": "silent"}, "failed", "stalled", "silent"),
     ],
 )
 def test_an_attempt_that_is_cut_off_says_how_far_it_came(results, exit_code, stopped, status, kind, message):
@@ -119,26 +120,6 @@ def test_a_harness_that_was_killed_leaves_an_interrupted_attempt(results):
     assert fold(attempt)["status"] == "interrupted"
 
 
-def test_the_plan_says_what_and_why(results):
-    def status(**options):
-        (planned,) = make_plan([CELL], results, **options)
-        return planned.status, planned.why
-
-    assert status() == ("run", "new")
-    attempt = results.new_attempt(CELL)
-    assert status()[0] == "retry"
-    worked(attempt, until="train", exit_code=-9)
-    attempt.result.write_text(json.dumps(fold(attempt)))
-    assert status() == ("retry", "crashed: killed by signal 9")
-    second = results.new_attempt(CELL)
-    worked(second)
-    second.result.write_text(json.dumps(fold(second)))
-    assert status() == ("done", "attempt 2")
-    assert status(fresh=True)[0] == "run"
-    with pytest.raises(InputError, match="no cell matches"):
-        make_plan([CELL], results, only="vgg*")
-
-
 def test_two_runs_cannot_hold_the_same_folder(results):
     code = (
         "import sys; from pathlib import Path; from bench.journal.results import SuiteResults\n"
@@ -158,9 +139,9 @@ def test_two_runs_cannot_hold_the_same_folder(results):
 def test_points_for_mlflow_repeat_to_the_bit_and_are_finite(results):
     attempt = results.new_attempt(CELL)
     worked(attempt)
-    record, events = fold(attempt), attempt.worker_events()
-    points = points_of(record, events)
-    assert points == points_of(record, events)
+    record, stretches = fold(attempt), history(attempt)
+    points = points_of(record, stretches)
+    assert points == points_of(record, stretches)
     named = {(key, step): value for key, value, _, step in points}
     assert named["train/loss", 1] == 1.5
     assert ("train/loss", 2) not in named, "MLflow would store another number for NaN"

@@ -10,6 +10,8 @@ from typing import Any
 import pytest
 
 from bench.errors import ResultsError
+from bench.journal.history import Stretch
+from bench.journal.results import Attempt
 from bench.tracking.content import ATTEMPT_TAG, params_of, points_of, span_of, tags_of
 from bench.tracking.settings import apply_settings
 
@@ -69,8 +71,13 @@ def events() -> list[dict[str, Any]]:
     ]
 
 
+def stretches(happened: list | None = None, started_at: str | None = "2026-01-02T03:04:05+00:00") -> list:
+    """The history of an attempt that goes on from no other."""
+    return [Stretch(Attempt(Path("attempt-1")), started_at, events() if happened is None else happened)]
+
+
 def test_points():
-    points = points_of(record(), events())
+    points = points_of(record(), stretches())
     assert [point for point in points if point[0] in ("train/loss", "validation/loss")] == [
         ("train/loss", 0.7, BEGAN + 1000, 1),
         ("validation/loss", 0.8, BEGAN + 1000, 1),
@@ -99,7 +106,7 @@ def test_points_made_twice_are_the_same_to_the_bit():
     once = record(), events()
     through_files = json.loads(json.dumps(once))
     before = copy.deepcopy(once)
-    first, second = points_of(*once), points_of(*through_files)
+    first, second = (points_of(one, stretches(happened)) for one, happened in (once, through_files))
     assert [(key, value.hex(), time, step) for key, value, time, step in first] == [
         (key, value.hex(), time, step) for key, value, time, step in second
     ]
@@ -112,7 +119,7 @@ def test_what_is_not_finite_is_left_out():
     broken = record()
     broken["test"]["loss"] = float("nan")
     broken["test"]["per_class_accuracy"]["MONOCYTE"] = float("-inf")
-    points = points_of(broken, odd)
+    points = points_of(broken, stretches(odd))
     assert [point[0] for point in points if point[3] == 1] == ["train/accuracy"]
     keys = {point[0] for point in points}
     assert "final/balanced_accuracy" in keys, "zero is a figure"
@@ -123,7 +130,7 @@ def test_odd_class_names():
     names = ["a, b", 'say "cell"', "two\nlines", "100 %", "a/b", "Zelle äöü", "x" * 300, "白血球", "a:b*?"]
     odd = record()
     odd["test"]["per_class_accuracy"] = {name: 0.5 for name in names}
-    keys = [point[0] for point in points_of(odd, events()) if point[0].startswith("final/accuracy_")]
+    keys = [point[0] for point in points_of(odd, stretches()) if point[0].startswith("final/accuracy_")]
     assert len(keys) == len(names)
     for key in keys:
         assert MLFLOW_NAMES.fullmatch(key)
@@ -133,7 +140,7 @@ def test_odd_class_names():
 def test_classes_whose_names_differ_in_odd_characters_only_stay_apart():
     odd = record()
     odd["test"]["per_class_accuracy"] = {"a+": 0.1, "a*": 0.2, "a_": 0.3, "x" * 300: 0.4, "x" * 301: 0.5}
-    points = [point for point in points_of(odd, events()) if point[0].startswith("final/accuracy_")]
+    points = [point for point in points_of(odd, stretches()) if point[0].startswith("final/accuracy_")]
     assert len({key for key, *_ in points}) == 5
     assert ("final/accuracy_a_", 0.3) in [point[:2] for point in points], "a plain name stays as it is"
     assert all(len(key) <= 250 and MLFLOW_NAMES.fullmatch(key) for key, *_ in points)
@@ -149,16 +156,26 @@ def test_a_failure_has_the_points_that_there_are():
         phases={},
         throughput={"train_images_per_s": None, "feature_images_per_s": None},
     )
-    assert {point[0] for point in points_of(failed, events())} == {"train/loss", "validation/loss"}
-    assert points_of({**failed, "started_at": None}, []) == []
-    assert span_of({**failed, "started_at": None}, []) == (0, 0)
+    assert {point[0] for point in points_of(failed, stretches())} == {"train/loss", "validation/loss"}
+    assert points_of(failed, stretches([], None)) == []
+    assert span_of(stretches([], None)) == (0, 0)
     tags = tags_of(failed, "suite")
     assert tags["failure.kind"] == "memory"
     assert len(tags["failure.message"]) == 5000
 
 
 def test_span():
-    assert span_of(record(), events()) == (BEGAN, BEGAN + 5000)
+    assert span_of(stretches()) == (BEGAN, BEGAN + 5000)
+
+
+def test_a_resumed_attempt_shows_the_epochs_that_it_goes_on_from():
+    later = [{"t": 5, "event": "phase_started"}, {**events()[2], "t": 5 + SECOND, "epoch": 3}]
+    before, own = stretches()[0], Stretch(Attempt(Path("attempt-2")), "2026-01-03T03:04:05+00:00", later)
+    points = points_of(record(), [before, own])
+    losses = [(time, step) for key, _, time, step in points if key == "train/loss"]
+    day = 86_400_000
+    assert losses == [(BEGAN + 1000, 1), (BEGAN + 2000, 2), (BEGAN + day + 1000, 3)]
+    assert span_of([before, own]) == (BEGAN + day, BEGAN + day + 1000)
 
 
 def test_tags():

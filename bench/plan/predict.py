@@ -1,0 +1,130 @@
+"""How long a cell will take: from earlier cells like it, else from the size of its network."""
+
+import json
+import statistics
+from pathlib import Path
+from typing import Any
+
+from bench.plan.decide import Prediction
+from bench.suite.cell import Cell
+from wbc.data import PARTS
+from wbc.data.manifest import Manifest
+from wbc.networks.facts import Facts, facts_of
+
+LAST = 5
+"""So many of the latest cells like it speak for a cell."""
+
+# Orders of magnitude for machines that no cell has run on yet; the first finished cell replaces them.
+_STARTUP_S = 8.0
+_TRACING_S_A_LAYER = {"transfer": 0.03, "scratch": 0.1, "finetune": 0.1}
+_MACS_A_SECOND = {"cpu": 3e10, "gpu": 2e12}
+_BYTES_A_SECOND = {"cpu": 8e9, "gpu": 3e11}
+_STEP_S = 0.006
+_IMAGES_A_SECOND = 300.0
+_CLASSICAL_IMAGES_A_SECOND = 20.0
+_HEAD_UNITS = 256
+_UPDATE_BYTES_A_PARAMETER = 24
+_BCCD_HELD_OUT = {"validation": 50, "test": 50}
+
+
+class Predictor:
+    """Predicts from what the results folder knows.
+
+    Args:
+        results: The results folder; finished cells of all its suites count.
+        kind: `gpu` or `cpu`, what the cells will run on.
+    """
+
+    def __init__(self, results: Path, kind: str):
+        self.results, self.kind = results, kind
+        self._manifests: dict[str, dict[str, int]] = {}
+
+    def __call__(self, cell: Cell) -> Prediction:
+        """Predict a cell's seconds."""
+        like = self._records_like(cell)
+        images = self.images(cell)
+        if like:
+            seconds = statistics.median(_scaled(record, cell, images) for record in like)
+            count = f"{len(like)} earlier cell{'s' if len(like) > 1 else ''} like it"
+            return Prediction(seconds, count)
+        facts = facts_of(cell.settings["network"], cell.settings["options"], cell.settings["image_size"])
+        if facts is None and cell.settings["mode"] != "classical":
+            return Prediction(_STARTUP_S + 60, "nothing: an unknown network")
+        return Prediction(self._modelled(cell, facts, images), "the network's size, roughly")
+
+    def images(self, cell: Cell) -> dict[str, int]:
+        """Images of each part: of the prepared set, else what the settings ask for."""
+        path = cell.specification["manifest"]
+        if path not in self._manifests:
+            try:
+                manifest = Manifest.read_file(Path(path))
+                self._manifests[path] = {part: len(manifest.part(part)) for part in PARTS}
+            except (OSError, ValueError, KeyError):
+                self._manifests[path] = _asked_for(cell.settings["data"])
+        return self._manifests[path]
+
+    def _records_like(self, cell: Cell) -> list[dict[str, Any]]:
+        """Records of finished cells with the same network, mode, size and kind of device, the latest last."""
+        prefix = f"{cell.network}-{cell.settings['mode']}-".lower()
+        alike = []
+        for path in self.results.glob(f"*/cells/{prefix}*/attempt-*/result.json"):
+            try:
+                record = json.loads(path.read_text())
+            except (OSError, json.JSONDecodeError):
+                continue
+            if record["status"] == "done" and _is_like(record["cell"], cell):
+                alike.append(record)
+        return sorted(alike, key=lambda record: record["started_at"] or "")[-LAST:]
+
+    def _modelled(self, cell: Cell, facts: Facts | None, images: dict[str, int]) -> float:
+        settings = cell.settings
+        total = sum(images.values())
+        seconds = _STARTUP_S + total / _IMAGES_A_SECOND
+        if facts is None:  # a classical method
+            return seconds + total / _CLASSICAL_IMAGES_A_SECOND
+        macs, moved = _MACS_A_SECOND[self.kind], _BYTES_A_SECOND[self.kind]
+        seconds += _TRACING_S_A_LAYER.get(settings["mode"], 0.1) * facts.layers
+        steps = settings["epochs"] * max(1, images["train"] // settings["batch_size"])
+        if settings["mode"] == "transfer":
+            head = facts.features * _HEAD_UNITS
+            seconds += total * facts.multiply_accumulates / macs
+            return seconds + steps * (_STEP_S + head * _UPDATE_BYTES_A_PARAMETER / moved)
+        work = 3 * images["train"] + images["validation"]
+        seconds += settings["epochs"] * work * facts.multiply_accumulates / macs
+        return seconds + steps * (_STEP_S + facts.parameters * _UPDATE_BYTES_A_PARAMETER / moved)
+
+
+def _is_like(old: dict[str, Any], cell: Cell) -> bool:
+    return (
+        old["network"] == cell.network
+        and all(old["settings"].get(key) == cell.settings[key] for key in ("mode", "image_size"))
+        and old["runtime"].get("device") == cell.runtime["device"]
+    )
+
+
+def _scaled(record: dict[str, Any], cell: Cell, images: dict[str, int]) -> float:
+    """Seconds of an earlier cell, its phases scaled to other numbers of images and epochs."""
+    phases = record["phases"]
+    before = phases.get("data", {})
+    total, total_before = sum(images.values()), sum(before.get(f"{part}_images", 0) for part in PARTS)
+    ratio = total / total_before if total_before else 1.0
+    scale = {"data": ratio, "features": ratio}
+    train = phases.get("train", {})
+    if before.get("train_images"):
+        scale["train"] = (
+            images["train"] * cell.settings["epochs"] / (before["train_images"] * max(1, record["epochs"]))
+        )
+    if phases.get("evaluate", {}).get("images"):
+        scale["evaluate"] = images["test"] / phases["evaluate"]["images"]
+    if not train.get("images") and "train" in phases:  # a single step: the first one was all
+        scale["train"] = 1.0
+    return sum(phase["wall_s"] * scale.get(name, 1.0) for name, phase in phases.items())
+
+
+def _asked_for(data: dict[str, Any]) -> dict[str, int]:
+    """What a set that is not made yet will hold."""
+    classes = len(data.get("groups") or ()) or 4
+    return {
+        part: classes * data.get(f"{part}_images_per_class", 0) or _BCCD_HELD_OUT.get(part, 1000)
+        for part in PARTS
+    }

@@ -1,0 +1,25 @@
+"""What a harness that was killed left behind."""
+
+import shutil
+
+from bench.journal.record import finish
+from bench.journal.results import Attempt, SuiteResults
+
+
+def tidy_up(results: SuiteResults) -> list[Attempt]:
+    """Write the record of attempts whose harness was killed before it could; the caller holds the lock.
+
+    Half-written files go, and so do checkpoints of cells that are done.
+    """
+    abandoned = [attempt for attempt in results.all_attempts() if not attempt.result.exists()]
+    for attempt in abandoned:
+        if (attempt.folder / "cell.json").exists():
+            finish(attempt)
+        else:  # killed while the folder was being made: nothing ran
+            shutil.rmtree(attempt.folder)
+    for partial in results.partial_files():
+        shutil.rmtree(partial) if partial.is_dir() else partial.unlink()
+    for cell_id in results.checkpointed():
+        if any((attempt.record() or {}).get("status") == "done" for attempt in results.attempts(cell_id)):
+            results.discard_checkpoint(cell_id)
+    return abandoned

@@ -1,0 +1,67 @@
+"""Open a suite on this machine: its cells, where they would run, and within which limits."""
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from pathlib import Path
+
+from bench.devices.choose import Choice, choose_slots
+from bench.runner.limits import Limits
+from bench.runtime import find_runtime
+from bench.suite.load import load_suite
+from bench.suite.resolve import ResolvedSuite, resolve_suite
+from wbc.errors import InputError
+
+
+@dataclass(frozen=True)
+class OpenSuite:
+    """A suite with everything that it names looked up.
+
+    Attributes:
+        resolved: Its cells, data sets and missing weights.
+        devices: The slots in which they run.
+        exclusive: One cell at a time, on a quiet machine.
+        limits: Of its cells.
+        again: Looks everything up again, for what was missing and has been fetched.
+    """
+
+    resolved: ResolvedSuite
+    devices: Choice
+    exclusive: bool
+    limits: Limits
+    again: Callable[[], "OpenSuite"]
+
+
+def open_suite(
+    path: Path,
+    cache: Path,
+    devices: str | None = None,
+    data: Path | None = None,
+    weights: Path | None = None,
+) -> OpenSuite:
+    """Read a suite and look up everything that it names; nothing is written.
+
+    Args:
+        path: The suite file.
+        cache: Cache in the results folder.
+        devices: Goes before `use` of `[devices]`.
+        data: Goes before `path` of `[data]`.
+        weights: Goes before `path` of `[weights]`.
+
+    Raises:
+        InputError: Anything in the suite, the devices, the data or the weights is wrong.
+    """
+    suite, source = load_suite(path)
+    try:
+        choice = choose_slots(devices or suite.devices.use, suite.devices.gpus_per_cell)
+    except InputError as error:
+        if devices is not None:
+            raise
+        raise source.error(("devices", "use"), error.what, error.way_out) from None
+    resolved = resolve_suite(path, find_runtime(choice.slots[0].devices[0]), cache, data, weights)
+    return OpenSuite(
+        resolved,
+        choice,
+        suite.devices.exclusive,
+        suite.limits.limits(),
+        lambda: open_suite(path, cache, devices, data, weights),
+    )

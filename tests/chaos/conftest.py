@@ -1,0 +1,6 @@
+"""What the chaos test shares with the other end-to-end tests."""
+
+import sys
+from pathlib import Path
+
+sys.path.insert(0, str(Path(__file__).resolve().parent))

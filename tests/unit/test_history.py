@@ -1,0 +1,131 @@
+"""Records of attempts that go on from the checkpoint of an earlier one."""
+
+import json
+from pathlib import Path
+
+import pytest
+
+from bench.journal.history import history
+from bench.journal.record import fold
+from bench.journal.results import Attempt, SuiteResults
+from bench.suite.cell import Cell
+
+SECOND = 10**9
+CELL = Cell("LeNet5", {"mode": "scratch", "epochs": 4, "seed": 0}, {}, {})
+
+
+def write(path: Path, events: list[dict]) -> None:
+    path.write_text("".join(json.dumps({"cpu": event["t"], **event}) + "\n" for event in events))
+
+
+def journals(attempt: Attempt, events: list[tuple[float, str, dict]], exit_code: int | None) -> None:
+    write(attempt.events, [{"t": int(t * SECOND), "event": event, **more} for t, event, more in events])
+    runner = [{"t": 0, "event": "started", "at": "2026-01-01T00:00:00+00:00"}]
+    if exit_code is not None:
+        end = {"exit_code": exit_code, "cpu_s": 40.0, "stopped": {}, "memory_kills": 0}
+        runner.append({"t": int((events[-1][0] + 1) * SECOND), "event": "ended", **end})
+    write(attempt.runner_events, runner)
+
+
+def phase(name: str, began: float, ended: float, **figures) -> list[tuple[float, str, dict]]:
+    return [
+        (began, "phase_started", {"phase": name}),
+        (ended, "phase_ended", {"phase": name, "figures": figures}),
+    ]
+
+
+def epoch(t: float, number: int) -> tuple[float, str, dict]:
+    return (t, "epoch", {"epoch": number, "metrics": {"loss": 1 / number}, "validation_s": 1.0})
+
+
+@pytest.fixture
+def resumed(tmp_path: Path) -> Attempt:
+    """Killed 6 s after the checkpoint of epoch 2 of 4; the second attempt goes on from there."""
+    results = SuiteResults(tmp_path, "suite")
+    first, second = results.new_attempt(CELL), results.new_attempt(CELL)
+    before = [
+        *phase("startup", 0, 4),
+        *phase("data", 4, 5, train_images=100),
+        *phase("compile", 5, 8),
+        (8.0, "phase_started", {"phase": "train"}),
+        epoch(18, 1),
+        epoch(28, 2),
+        (30.0, "checkpointed", {"epoch": 2, "seconds": 2.0}),
+        epoch(34, 3),
+        (36.0, "heartbeat", {"done": 1, "total": 2}),
+    ]
+    journals(first, before, exit_code=-9)
+    after = [
+        *phase("startup", 100, 104),
+        *phase("data", 104, 105, train_images=100),
+        (105.0, "resumed", {"epoch": 2, "tag": "1"}),
+        *phase("compile", 105, 107),
+        (107.0, "phase_started", {"phase": "train"}),
+        epoch(117, 3),
+        epoch(127, 4),
+        (
+            127.0,
+            "phase_ended",
+            {"phase": "train", "figures": {"images": 184, "validation_s": 2.0, "checkpoint_s": 0.0}},
+        ),
+        *phase("evaluate", 127, 128, images=8),
+        (128.0, "evaluated", {"metrics": {"accuracy": 1.0}}),
+    ]
+    journals(second, after, exit_code=0)
+    second.predictions.write_text("")
+    return second
+
+
+def test_times_are_sums_over_the_attempts_and_flagged(resumed: Attempt):
+    record = fold(resumed)
+    assert record["status"] == "done"
+    assert record["resumed"] == {"from_epoch": 2, "attempts": [1, 2], "lost_s": 6.0}
+    assert record["phases"]["train"]["wall_s"] == 22 + 20
+    assert record["phases"]["startup"]["wall_s"] == 8
+    assert record["fit_time"]["wall_s"] == (3 + 22) + (2 + 20) - 2, "the checkpoint is no part of it"
+    assert record["time_to_result"]["wall_s"] == 30 + 28 + 6, "but what was done twice was waited for"
+    images, seconds = 2 * 100 + 184, 42 - 4 - 2
+    assert record["throughput"]["train_images_per_s"] == pytest.approx(images / seconds)
+
+
+def test_every_epoch_is_there_once(resumed: Attempt):
+    epochs = [
+        event["epoch"]
+        for stretch in history(resumed)
+        for event in stretch.events
+        if event["event"] == "epoch"
+    ]
+    assert epochs == [1, 2, 3, 4]
+    assert fold(resumed)["epochs"] == 4
+
+
+def test_the_attempt_that_was_killed_keeps_its_own_record(resumed: Attempt):
+    first = Attempt(resumed.folder.with_name("attempt-1"))
+    record = fold(first)
+    assert (record["status"], record["failure"]["kind"]) == ("failed", "crashed")
+    assert (record["failure"]["phase"], record["failure"]["epoch"]) == ("train", 3)
+    assert record["resumed"] is None
+
+
+def test_a_third_attempt_goes_on_from_the_second(resumed: Attempt, tmp_path: Path):
+    # The second attempt is cut off as well, after a checkpoint of its own.
+    second = [json.loads(line) for line in resumed.events.read_text().splitlines()]
+    cut = next(index for index, event in enumerate(second) if event.get("epoch") == 3)
+    checkpoint = {"t": 118 * SECOND, "event": "checkpointed", "epoch": 3, "seconds": 1.0}
+    write(resumed.events, [*second[: cut + 1], checkpoint])
+    third = SuiteResults(tmp_path, "suite").new_attempt(CELL)
+    journals(
+        third,
+        [
+            *phase("startup", 200, 204),
+            (204.0, "resumed", {"epoch": 3, "tag": "2"}),
+            *phase("compile", 204, 205),
+            *phase("train", 205, 215, images=84, validation_s=1.0, checkpoint_s=0.0),
+            (215.0, "evaluated", {"metrics": {"accuracy": 1.0}}),
+        ],
+        exit_code=0,
+    )
+    third.predictions.write_text("")
+    record = fold(third)
+    assert record["resumed"] == {"from_epoch": 3, "attempts": [1, 2, 3], "lost_s": 6.0}
+    assert record["phases"]["train"]["wall_s"] == 22 + 11 + 10

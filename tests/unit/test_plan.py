@@ -1,0 +1,205 @@
+"""What a plan decides on every cell, and how long it says that it takes."""
+
+from pathlib import Path
+
+import pytest
+
+from bench.journal.jsonl import write_json
+from bench.journal.results import SuiteResults
+from bench.plan.decide import make_plan
+from bench.plan.needs import needs_of
+from bench.plan.predict import Predictor
+from bench.suite.cell import Cell
+from wbc.errors import InputError
+
+
+def cell(network: str = "VGG16", runtime: dict | None = None, **settings) -> Cell:
+    settings = {"mode": "scratch", "epochs": 1, "seed": 0, **settings}
+    return Cell(network, settings, runtime or {"wbc": "0"}, {"data_folder": "x"})
+
+
+@pytest.fixture
+def results(tmp_path: Path) -> SuiteResults:
+    return SuiteResults(tmp_path / "results", "suite")
+
+
+def attempt(results: SuiteResults, of: Cell, status: str | None = "done", kind: str = "memory"):
+    """A new attempt that ended with a status; None: without a record."""
+    made = results.new_attempt(of)
+    if status is not None:
+        failure = None if status == "done" else {"kind": kind, "message": "too large"}
+        write_json(made.result, {"attempt": made.number, "status": status, "failure": failure})
+    return made
+
+
+def decision(results: SuiteResults, of: Cell, **options) -> tuple[str, str]:
+    (planned,) = make_plan([of], results, **options)
+    assert planned.cell is of
+    return planned.status, planned.why
+
+
+def test_a_new_cell(results: SuiteResults):
+    assert decision(results, cell()) == ("new", "never run")
+    assert decision(results, cell(), fresh=True) == ("new", "never run")
+    assert not results.results.exists(), "planning writes nothing"
+
+
+def test_a_done_cell(results: SuiteResults):
+    attempt(results, cell(), "failed")
+    attempt(results, cell())
+    assert decision(results, cell()) == ("done", "attempt 2")
+
+
+def test_a_done_cell_stays_done_when_a_later_attempt_fails(results: SuiteResults):
+    attempt(results, cell())
+    attempt(results, cell(), "failed")
+    attempt(results, cell(), None)
+    assert decision(results, cell()) == ("done", "attempt 1")
+
+
+def test_a_done_cell_afresh(results: SuiteResults):
+    attempt(results, cell())
+    status, why = decision(results, cell(), fresh=True)
+    assert status == "again"
+    assert "attempt 1" in why
+
+
+@pytest.mark.parametrize("fresh", [False, True])
+def test_a_failed_cell_is_tried_again(results: SuiteResults, fresh: bool):
+    attempt(results, cell(), "failed", "crashed")
+    attempt(results, cell(), "failed", "memory")
+    assert decision(results, cell(), fresh=fresh) == ("failed", "memory: too large")
+
+
+def test_an_interrupted_cell_is_tried_again(results: SuiteResults):
+    attempt(results, cell(), "interrupted", "interrupted")
+    assert decision(results, cell())[0] == "unfinished"
+
+
+def test_an_attempt_without_a_record_is_tried_again(results: SuiteResults):
+    attempt(results, cell(), None)
+    status, why = decision(results, cell())
+    assert status == "unfinished"
+    assert "no result" in why
+
+
+def test_another_cell_of_the_suite_decides_nothing(results: SuiteResults):
+    attempt(results, cell())
+    assert decision(results, cell(seed=1)) == ("new", "never run")
+
+
+@pytest.mark.parametrize(
+    ("pattern", "networks"),
+    [
+        ("vgg*", ["VGG16", "VGG19"]),
+        ("VGG16*", ["VGG16"]),
+        ("vgg1", ["VGG16", "VGG19"]),
+        ("*-scratch-*", ["VGG16", "VGG19", "LeNet5"]),
+        ("lenet5-scratch-1e-s0", ["LeNet5"]),
+    ],
+)
+def test_only(results: SuiteResults, pattern: str, networks: list[str]):
+    cells = [cell(network) for network in ("VGG16", "VGG19", "LeNet5")]
+    assert [one.cell.network for one in make_plan(cells, results, only=pattern)] == networks
+
+
+def test_only_one_whole_id(results: SuiteResults):
+    cells = [cell(seed=seed) for seed in range(3)]
+    (planned,) = make_plan(cells, results, only=cells[1].id)
+    assert planned.cell is cells[1]
+
+
+def test_only_that_matches_nothing_names_an_id(results: SuiteResults):
+    with pytest.raises(InputError) as caught:
+        make_plan([cell()], results, only="densenet*")
+    assert "densenet*" in caught.value.what
+    assert cell().id in caught.value.way_out
+
+
+def test_a_cell_that_differs_from_an_earlier_one_says_in_what(results: SuiteResults):
+    attempt(results, cell(optimizer={"name": "SGD"}))
+    assert decision(results, cell(optimizer={"name": "Adam"})) == ("changed", "optimizer.name Adam, was SGD")
+    newer = cell(optimizer={"name": "SGD"}, runtime={"wbc": "0", "keras": "3.15.1"})
+    assert decision(results, newer) == ("changed", "keras 3.15.1, was not set")
+
+
+def test_a_cell_that_the_suite_still_asks_for_is_no_earlier_version_of_another(results: SuiteResults):
+    attempt(results, cell(epochs=1))
+    _, second = make_plan([cell(epochs=1), cell(epochs=2)], results)
+    assert (second.status, second.why) == ("new", "never run")
+
+
+def test_a_checkpoint_is_named(results: SuiteResults):
+    attempt(results, cell(), "interrupted", "interrupted")
+    results.checkpoint(cell().id).mkdir()
+    assert decision(results, cell())[1].endswith("goes on from its checkpoint")
+
+
+KNOWN = {
+    "network": "ResNet50",
+    "options": {},
+    "mode": "transfer",
+    "image_size": 224,
+    "epochs": 100,
+    "batch_size": 16,
+    "optimizer": {"name": "RMSprop"},
+    "data": {
+        "train_images_per_class": 1098,
+        "validation_images_per_class": 110,
+        "test_images_per_class": 110,
+    },
+}
+
+
+def real(**changes) -> Cell:
+    settings = {**KNOWN, "seed": 0, **changes}
+    return Cell(settings["network"], settings, {"device": "A"}, {"manifest": "nowhere"})
+
+
+def finished(results: SuiteResults, of: Cell, train_s: float, epochs: int, images: int):
+    made = results.new_attempt(of)
+    phases = {
+        "startup": {"wall_s": 5.0},
+        "data": {"wall_s": 1.0, "train_images": images, "validation_images": 0, "test_images": 440},
+        "train": {"wall_s": train_s, "images": images * epochs - 16},
+        "evaluate": {"wall_s": 2.0, "images": 440},
+    }
+    record = {
+        "status": "done",
+        "cell": of.to_json(),
+        "started_at": "2026",
+        "phases": phases,
+        "epochs": epochs,
+    }
+    write_json(made.result, record)
+
+
+def test_time_comes_from_earlier_cells_like_it_scaled_to_epochs_and_images(results: SuiteResults):
+    finished(results, real(epochs=10), train_s=50.0, epochs=10, images=4392)
+    prediction = Predictor(results.results, "gpu")(real(epochs=100))
+    assert prediction.basis == "1 earlier cell like it"
+    assert prediction.seconds == pytest.approx(5 + (1 * 5272 / 4832) + 500 + 2)
+
+
+@pytest.mark.parametrize("other", [{"image_size": 64}, {"mode": "scratch"}, {"network": "VGG16"}])
+def test_cells_unlike_it_say_nothing(results: SuiteResults, other):
+    finished(results, real(**other), train_s=50.0, epochs=10, images=4392)
+    assert "size" in Predictor(results.results, "gpu")(real()).basis
+
+
+def test_without_earlier_cells_larger_networks_and_more_epochs_take_longer(results: SuiteResults):
+    predictor = Predictor(results.results, "cpu")
+
+    def seconds(**changes) -> float:
+        return predictor(real(**changes)).seconds
+
+    assert seconds(network="VGG16", mode="scratch") > seconds(network="MobileNet", mode="scratch")
+    assert seconds(epochs=5000) > seconds(epochs=100) > seconds(epochs=100, image_size=64)
+
+
+def test_features_of_resnet50_alone_take_2_gigabytes(results: SuiteResults):
+    images = {"train": 4394, "validation": 0, "test": 0}
+    assert needs_of(real(), images).features == pytest.approx(4394 * 7 * 7 * 2048 * 4, rel=0.01)
+    needs = needs_of(real(mode="scratch"), images)
+    assert needs.features == 0
+    assert needs.memory > 4394 * 224 * 224 * 3

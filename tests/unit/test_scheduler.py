@@ -1,0 +1,342 @@
+"""The scheduler with an engine, a clock and surroundings of the tests' own: no process is started."""
+
+import itertools
+import os
+import random
+import signal
+from contextlib import contextmanager
+from pathlib import Path
+
+import pytest
+
+from bench.devices.device import Device, Slot
+from bench.errors import InterruptedRun
+from bench.journal.jsonl import EventWriter, read_events
+from bench.journal.results import SuiteResults
+from bench.plan.decide import PlannedCell, Prediction
+from bench.plan.schedule import lower_bound, makespan
+from bench.runner.limits import Limits
+from bench.runner.scheduler import Scheduler
+from bench.runner.signals import interruptible
+from bench.suite.cell import Cell
+
+SLOTS = [
+    Slot(f"gpu:{number}", (Device("gpu", "Stand-in", f"GPU-{number}", number),), (0,)) for number in (0, 1)
+]
+SOON = 1e-9
+NO_LIMITS = Limits(stall_s=1e12)
+
+
+def planned(name: str, seconds: float = 1.0, **script) -> PlannedCell:
+    settings = {"mode": "scratch", "epochs": 1, "seed": 0, "batch_size": 1, **script}
+    return PlannedCell(Cell(name, settings, {}, {}), "new", "", prediction=Prediction(seconds, "the test"))
+
+
+class Clock:
+    """Goes on only when the scheduler sleeps."""
+
+    def __init__(self):
+        self.now = 0.0
+
+    def __call__(self) -> float:
+        return self.now
+
+
+class ScriptedEngine:
+    """Attempts that last as long as their cell says, on the clock of the test.
+
+    A cell's settings say what becomes of it: `ends` (a list, one entry an attempt): `done`, the kind of a
+    failure that the worker reports, or an exit code; `takes` seconds; `hears` (whether SIGTERM ends it).
+    """
+
+    def __init__(self, clock: Clock):
+        self.clock = clock
+        self.running: list[ScriptedRunning] = []
+        self.placed: list[tuple[str, str]] = []
+        self.most: dict[str, int] = {}
+
+    def start(self, attempt, slot):
+        running = ScriptedRunning(self, attempt, slot)
+        self.running.append(running)
+        self.placed.append((attempt.cell()["network"], slot.name))
+        at_once = sum(other.slot is slot for other in self.running)
+        self.most[slot.name] = max(at_once, self.most.get(slot.name, 0))
+        return running
+
+
+class ScriptedRunning:
+    def __init__(self, engine, attempt, slot):
+        self.engine, self.attempt, self.slot = engine, attempt, slot
+        settings = attempt.cell()["settings"]
+        ends = settings.get("ends", ["done"])
+        self.outcome = ends[min(attempt.number, len(ends)) - 1]
+        self.ends_at = engine.clock.now + settings.get("takes", 1.0)
+        self.speaks_at = itertools.count(engine.clock.now, settings.get("speaks_every", 1e9))
+        self.next_word = next(self.speaks_at)
+        self.hears = settings.get("hears", True)
+        self.stopped, self.killed, self.over = {}, False, False
+        self.journal = EventWriter(attempt.runner_events)
+
+    def filenos(self):
+        return []
+
+    def events(self):
+        events = []
+        while self.next_word <= self.engine.clock.now:
+            events.append({"event": "heartbeat", "done": 1, "total": 2})
+            self.next_word = next(self.speaks_at)
+        return events
+
+    def note(self, event, **content):
+        self.journal.write(event, **content)
+
+    def stop(self, why, message):
+        self.stopped = self.stopped or {"why": why, "message": message}
+        self.ends_at = self.engine.clock.now if self.hears else self.ends_at
+
+    def kill(self):
+        self.killed, self.ends_at = True, self.engine.clock.now
+
+    def is_over(self):
+        asked = self.killed or (self.stopped and self.hears)
+        if not asked and self.engine.clock.now < self.ends_at:
+            return self.over
+        if self.over:
+            return True
+        self.over = True
+        worker = EventWriter(self.attempt.events)
+        code = -9 if self.killed else -15 if asked else self.outcome if isinstance(self.outcome, int) else 0
+        if not asked and self.outcome == "done":
+            worker.write("evaluated", metrics={"accuracy": 1.0})
+            self.attempt.predictions.write_text("")
+        elif not asked and isinstance(self.outcome, str):
+            worker.write("failed", kind=self.outcome, message="as scripted")
+            code = 1
+        worker.close()
+        self.note("ended", exit_code=code, cpu_s=0.0, stopped=self.stopped, memory_kills=0)
+        self.journal.close()
+        self.engine.running.remove(self)
+        return True
+
+
+class Notes:
+    """Watcher, recording and surroundings in one; remembers."""
+
+    def __init__(self):
+        self.ended: list[tuple[str, str, bool]] = []
+        self.sent: list[str] = []
+        self.quiet_asked = 0
+        self.users: dict | None = None
+
+    def cell_started(self, planned, slot): ...
+
+    def event(self, planned, slot, event): ...
+
+    def cell_ended(self, planned, slot, record, again):
+        outcome = record["failure"]["kind"] if record["failure"] else "done"
+        self.ended.append((planned.cell.network, outcome, again))
+
+    def filenos(self):
+        return []
+
+    def pump(self):
+        return []
+
+    def send(self, attempt):
+        self.sent.append(f"{attempt.cell()['network']}/{attempt.number}")
+
+    def settle(self, interrupted): ...
+
+    def neighbours(self, slot):
+        return self.users
+
+    def wait_until_quiet(self, slot, sleep):
+        self.quiet_asked += 1
+        return {"quiet": True, "waited_s": 0.0}
+
+
+class Bed:
+    """A scheduler whose waiting is the clock's going on."""
+
+    def __init__(self, folder: Path):
+        self.clock, self.notes = Clock(), Notes()
+        self.engine = ScriptedEngine(self.clock)
+        self.results = SuiteResults(folder, "suite")
+        self.on_wait = lambda: None
+
+    @contextmanager
+    def scheduler(self, slots=SLOTS, limits=NO_LIMITS, exclusive=False):
+        with interruptible() as interruption:
+            notes = self.notes
+            scheduler = Scheduler(
+                self.results,
+                self.engine,
+                slots,
+                limits,
+                notes,
+                notes,
+                notes,
+                interruption,
+                exclusive,
+                self.clock,
+            )
+            scheduler._wait = lambda: self._sleep(scheduler)
+            yield scheduler
+
+    def _sleep(self, scheduler):
+        self.on_wait()
+        ends = [running.ends_at for running in self.engine.running]
+        words = [running.next_word for running in self.engine.running]
+        due = [scheduler._due(work) for work in scheduler._active]
+        self.clock.now = max(self.clock.now, min((*ends, *words, *due), default=0.0)) + SOON
+
+    def run(self, plan, **options):
+        with self.scheduler(**options) as scheduler:
+            scheduler.run(plan)
+
+
+@pytest.fixture
+def bed(tmp_path: Path) -> Bed:
+    return Bed(tmp_path)
+
+
+def test_longest_first_on_two_slots_stays_near_the_lower_bound(bed: Bed):
+    lengths = [random.Random(5).uniform(1, 60) for _ in range(20)]
+    cells = [planned(f"net{number}", length, takes=length) for number, length in enumerate(lengths)]
+    bed.run(cells)
+    assert len(bed.notes.ended) == 20
+    assert bed.engine.most == {"gpu:0": 1, "gpu:1": 1}
+    assert bed.clock.now <= 1.05 * lower_bound(lengths, 2)
+    assert bed.clock.now == pytest.approx(makespan(lengths, 2), rel=1e-6)
+
+
+@pytest.mark.parametrize("seed", range(20))
+def test_makespan_of_twenty_cells_is_within_5_percent(seed):
+    generator = random.Random(seed)
+    lengths = [generator.lognormvariate(0, 1) for _ in range(20)]
+    assert makespan(lengths, 2) <= 1.05 * lower_bound(lengths, 2)
+
+
+def test_makespan_counts_what_slots_are_still_busy_with():
+    assert makespan([4, 3], 2, busy=[10.0]) == 10.0
+    assert makespan([], 2, busy=[3.0]) == 3.0
+
+
+@pytest.mark.parametrize("kind", ["crashed", "host-oom", "stalled"])
+def test_what_may_pass_is_tried_once_more(bed: Bed, kind):
+    bed.run([planned("a", ends=[kind, "done"])])
+    assert bed.notes.ended == [("a", kind, True), ("a", "done", False)]
+    assert bed.notes.sent == ["a/1", "a/2"]
+
+
+@pytest.mark.parametrize("kind", ["setup", "nan-loss", "gpu-oom", "timeout"])
+def test_what_would_not_pass_is_not_tried_again(bed: Bed, kind):
+    bed.run([planned("a", ends=[kind, "done"]), planned("b")])
+    assert sorted(bed.notes.ended) == [("a", kind, False), ("b", "done", False)]
+
+
+def test_retries_are_counted(bed: Bed):
+    bed.run([planned("a", ends=["crashed"])], limits=Limits(retries=2))
+    assert [again for *_, again in bed.notes.ended] == [True, True, False]
+
+
+def test_an_exit_code_without_a_word_is_a_crash(bed: Bed):
+    bed.run([planned("a", ends=[-11])], limits=Limits(retries=0))
+    (attempt,) = bed.results.all_attempts()
+    failure = attempt.record()["failure"]
+    assert (failure["kind"], failure["message"]) == ("crashed", "killed by signal 11")
+    assert failure["folder"] == str(attempt.folder)
+
+
+def test_a_cell_over_its_limit_is_stopped_and_says_so(bed: Bed):
+    bed.run([planned("long", takes=1000.0)], limits=Limits(cell_s=60.0))
+    assert bed.notes.ended == [("long", "timeout", False)]
+    assert bed.clock.now == pytest.approx(60.0)
+
+
+def test_one_that_does_not_hear_is_killed_after_its_grace(bed: Bed):
+    bed.run([planned("deaf", takes=1000.0, hears=False)], limits=Limits(cell_s=60.0, grace_s=5.0))
+    assert bed.clock.now == pytest.approx(65.0)
+    assert bed.notes.ended == [("deaf", "timeout", False)]
+
+
+def test_a_cell_without_a_sign_of_life_is_stalled_a_slow_one_is_not(bed: Bed):
+    cells = [planned("silent", takes=1000.0), planned("slow", takes=1000.0, speaks_every=50.0)]
+    bed.run(cells, limits=Limits(stall_s=60.0, retries=0))
+    assert sorted(bed.notes.ended) == [("silent", "stalled", False), ("slow", "done", False)]
+
+
+def test_the_first_signal_stops_the_cells_and_starts_no_other(bed: Bed):
+    waits = iter(range(100))
+    bed.on_wait = lambda: os.kill(os.getpid(), signal.SIGINT) if next(waits) == 1 else None
+    cells = [planned(name, takes=50.0, speaks_every=1.0) for name in "abc"]
+    with pytest.raises(InterruptedRun) as caught:
+        bed.run(cells)
+    assert caught.value.exit_code == 130
+    assert [outcome for _, outcome, _ in bed.notes.ended] == ["interrupted", "interrupted"]
+    assert len(bed.results.all_attempts()) == 2
+    assert bed.notes.sent == ["a/1", "b/1"]
+
+
+def test_the_second_signal_ends_them_at_once(bed: Bed):
+    def signals():
+        if bed.clock.now > 3 and bed.engine.running and not bed.engine.running[0].killed:
+            os.kill(os.getpid(), signal.SIGTERM)
+
+    bed.on_wait = signals
+    with pytest.raises(InterruptedRun) as caught:
+        bed.run([planned("deaf", takes=50.0, speaks_every=1.0, hears=False)], limits=Limits(grace_s=40.0))
+    assert caught.value.exit_code == 143
+    assert bed.clock.now < 10
+
+
+def test_exclusive_runs_one_at_a_time_and_asks_for_quiet_before_each(bed: Bed):
+    bed.run([planned(name, takes=10.0) for name in "abc"], exclusive=True)
+    assert bed.clock.now == pytest.approx(30.0)
+    assert {slot for _, slot in bed.engine.placed} == {"gpu:0"}
+    assert bed.notes.quiet_asked == 3
+    assert bed.results.all_attempts()[0].record()["quiet"] == {"quiet": True, "waited_s": 0.0}
+
+
+def test_other_users_of_the_device_are_recorded_when_they_change(bed: Bed):
+    def come_and_go():
+        bed.notes.users = {"foreign": [{"pid": 7}]} if bed.clock.now > 25 else None
+
+    bed.on_wait = come_and_go
+    bed.run([planned("a", takes=60.0)])
+    (attempt,) = bed.results.all_attempts()
+    notes = [event for event in read_events(attempt.runner_events) if event["event"] == "neighbours"]
+    assert len(notes) == 1
+    assert attempt.record()["neighbours"] == [{"foreign": [{"pid": 7}]}]
+
+
+def test_a_record_that_cannot_be_written_stops_the_others(bed: Bed, monkeypatch):
+    def full(attempt):
+        raise OSError(28, "No space left on device")
+
+    monkeypatch.setattr("bench.runner.scheduler.finish", full)
+    with pytest.raises(OSError, match="No space"):
+        bed.run([planned("a"), planned("b", takes=50.0)])
+    assert bed.engine.running == []
+
+
+def test_a_cell_that_is_done_leaves_no_checkpoint(bed: Bed):
+    cell = planned("a", ends=["crashed", "done"])
+    folder = bed.results.checkpoint(cell.cell.id)
+    folder.mkdir(parents=True)
+    seen = []
+    bed.on_wait = lambda: seen.append(folder.exists())
+    bed.run([cell])
+    assert seen and all(seen)
+    assert not folder.exists()
+    specification = bed.results.attempts(cell.cell.id)[1].cell()["specification"]
+    assert specification["checkpoint"]["tag"] == "2"
+
+
+def test_afresh_starts_without_the_checkpoint(bed: Bed):
+    one = planned("a")
+    bed.results.checkpoint(one.cell.id).mkdir(parents=True)
+    seen = []
+    bed.on_wait = lambda: seen.append(bed.results.checkpoint(one.cell.id).exists())
+    bed.run([PlannedCell(one.cell, "again", "", afresh=True)])
+    assert seen and not any(seen)
