@@ -4,7 +4,6 @@ from dataclasses import asdict, dataclass
 from importlib import metadata
 
 from bench.datasets import source_digest
-from bench.devices.device import Device
 from wbc.errors import InputError
 from wbc.specification import KERAS_FREE_MODES
 
@@ -33,8 +32,11 @@ class Runtime:
         return {name: value for name, value in asdict(self).items() if name not in foreign}
 
 
-def find_runtime(device: Device) -> Runtime:
+def find_runtime(device: str) -> Runtime:
     """Versions of this environment.
+
+    Args:
+        device: Name of the GPU or of the processor that cells run on.
 
     Raises:
         InputError: TensorFlow is not installed.
@@ -46,7 +48,7 @@ def find_runtime(device: Device) -> Runtime:
         wbc=source_digest()[:16],
         tensorflow=tensorflow,
         keras=_version("keras") or "",
-        device=device.model,
+        device=device,
         scikit_learn=_version("scikit-learn") or "",
     )
 

@@ -64,11 +64,6 @@ def choose_slots(
     return Choice(_gpu_slots(gpus, gpus_per_cell, machine), named=True)
 
 
-def default_device() -> Device:
-    """The first device that a run would use that says nothing of devices."""
-    return choose_slots("all").slots[0].devices[0]
-
-
 def _named(name: str, machine: Machine) -> Device:
     """The GPU with a name or a UUID, or with the beginning of one that no other has."""
     if name.startswith("GPU-"):

@@ -57,7 +57,7 @@ def open_suite(
         if devices is not None:
             raise
         raise source.error(("devices", "use"), error.what, error.way_out) from None
-    resolved = resolve_suite(path, find_runtime(choice.slots[0].devices[0]), cache, data, weights)
+    resolved = resolve_suite(path, find_runtime(choice.slots[0].model), cache, data, weights)
     return OpenSuite(
         resolved,
         choice,

@@ -33,10 +33,10 @@ backbone = "LeNet5"
 """
 
 
-def tiny_suite(folder: Path, epochs="2", modes='["transfer", "scratch"]') -> Path:
-    """Write the suite; `epochs` and `modes` are TOML."""
+def tiny_suite(folder: Path, epochs="2", modes='["transfer", "scratch"]', more: str = "") -> Path:
+    """Write the suite; `epochs` and `modes` are TOML, and `more` are further tables."""
     path = folder / "tiny.toml"
-    path.write_text(TINY.format(epochs=epochs, modes=modes))
+    path.write_text(TINY.format(epochs=epochs, modes=modes) + more)
     return path
 
 

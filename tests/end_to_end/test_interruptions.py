@@ -74,7 +74,7 @@ def test_a_killed_parent_takes_its_worker_along_and_the_next_run_tidies_up(bench
     assert not list(bench.results.glob("tiny/cells/*/attempt-1/result.json"))
 
     plan = bench("plan", suite)
-    assert "retry" in plan.stdout
+    assert "unfinished" in plan.stdout
     # The next run is stopped as soon as it has begun: by then it has tidied up.
     parent = start(bench, suite)
     deadline = time.monotonic() + PATIENCE_S
@@ -89,7 +89,7 @@ def test_a_killed_parent_takes_its_worker_along_and_the_next_run_tidies_up(bench
 
 
 def test_a_killed_worker_is_a_row_and_the_suite_ends_with_3(bench: Bench, tmp_path: Path):
-    suite = tiny_suite(tmp_path, epochs="100000", modes='"scratch"')
+    suite = tiny_suite(tmp_path, epochs="100000", modes='"scratch"', more="[limits]\nretries = 0\n")
     parent = start(bench, suite)
     os.kill(wait_for_training(bench), signal.SIGKILL)
     output, _ = parent.communicate(timeout=PATIENCE_S)
