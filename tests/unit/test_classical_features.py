@@ -1,0 +1,131 @@
+"""Features of forms that are drawn for the purpose, and of drawn cells."""
+
+import numpy as np
+import pytest
+
+from wbc.classical.features import FEATURES, count_lobes, measure, measure_all
+from wbc.data import CELL_CLASSES
+from wbc.data.synthetic import draw_cell
+
+Y, X = np.mgrid[:128, :128]
+GLASS, NUCLEUS, PLASMA = (235, 230, 235), (95, 40, 150), (200, 165, 205)
+
+
+def disc(y: float, x: float, radius: float) -> np.ndarray:
+    return (Y - y) ** 2 + (X - x) ** 2 <= radius**2
+
+
+def photograph(cell: np.ndarray, nucleus: np.ndarray, plasma=PLASMA) -> np.ndarray:
+    """A cell in flat colours on glass."""
+    image = np.where(cell[..., None], np.array(plasma), np.array(GLASS))
+    return np.where(nucleus[..., None], np.array(NUCLEUS), image).astype(np.uint8)
+
+
+def named(pixels: np.ndarray) -> dict[str, float]:
+    return dict(zip(FEATURES, measure(pixels), strict=True))
+
+
+ROUND = photograph(disc(64, 64, 40), disc(64, 64, 30))
+
+
+def test_a_round_cell_by_hand():
+    found = named(ROUND)
+    assert found["cell_area"] == pytest.approx(np.pi * 40**2 / 128**2, rel=0.06)
+    assert found["nucleus_ratio"] == pytest.approx(30**2 / 40**2, rel=0.06)
+    assert found["nucleus_perimeter"] == pytest.approx(2 * np.pi * 30 / 128, rel=0.05)
+    assert found["nucleus_circularity"] == pytest.approx(1, abs=0.08)
+    assert found["nucleus_solidity"] == pytest.approx(1, abs=0.03)
+    assert found["nucleus_thickness"] == pytest.approx(1, abs=0.05)
+    assert found["nucleus_eccentricity"] < 0.15
+    assert found["lobes"] == 1
+    assert found["plasma_lightness"] > found["nucleus_lightness"] + 20
+
+
+def test_texture_is_that_of_the_part_it_is_measured_in():
+    draw = np.random.default_rng(0)
+    noise = draw.normal(0, 12, (128, 128, 1))
+    nucleus = disc(64, 64, 30)[..., None]
+    plain = named(ROUND)
+    mottled = named(np.clip(ROUND + noise * nucleus, 0, 255).astype(np.uint8))
+    assert mottled["nucleus_contrast"] > 2 * plain["nucleus_contrast"]
+    assert mottled["nucleus_homogeneity"] < plain["nucleus_homogeneity"] - 0.2
+    assert mottled["plasma_homogeneity"] == pytest.approx(plain["plasma_homogeneity"], abs=0.1)
+    assert plain["nucleus_homogeneity"] > 0.9
+
+
+def test_an_elongated_nucleus():
+    """An ellipse of half axes 36 and 18: eccentricity sqrt(1 - 1/4)."""
+    nucleus = ((Y - 64) / 36) ** 2 + ((X - 64) / 18) ** 2 <= 1
+    found = named(photograph(disc(64, 64, 42), nucleus))
+    assert found["nucleus_eccentricity"] == pytest.approx(np.sqrt(0.75), abs=0.03)
+    assert found["nucleus_circularity"] < 0.9
+    assert found["nucleus_thickness"] == pytest.approx(18 / np.sqrt(36 * 18), abs=0.06)
+
+
+@pytest.mark.parametrize("lobes", [1, 2, 3, 4])
+def test_lobes_are_counted(lobes: int):
+    """Discs in a row that overlap a little, and apart."""
+    touching = sum(disc(64, 20 + 22 * number, 13) for number in range(lobes)) > 0
+    apart = sum(disc(64, 20 + 28 * number, 11) for number in range(lobes)) > 0
+    assert count_lobes(touching) == count_lobes(apart) == lobes
+
+
+def test_a_bump_is_no_lobe():
+    assert count_lobes(disc(64, 64, 30) | disc(64, 92, 8)) == 1
+    assert count_lobes(np.ones((40, 40), bool)) == 1
+
+
+def test_turning_and_mirroring_change_nothing_much():
+    pixels = draw_cell("NEUTROPHIL", 128, np.random.default_rng(3))
+    plain = measure(pixels)
+    for turned in (np.rot90(pixels), pixels[:, ::-1], np.rot90(pixels, 2)):
+        np.testing.assert_allclose(measure(turned), plain, rtol=0.03, atol=0.3)
+
+
+def test_a_darker_lamp_changes_little():
+    pixels = draw_cell("EOSINOPHIL", 128, np.random.default_rng(1))
+    darker = np.rint(pixels * np.array([0.75, 0.8, 0.7])).astype(np.uint8)
+    names = list(FEATURES)
+    bright, dark = named(pixels), named(darker)
+    for name in names:
+        if name.startswith(("cell_", "nucleus_ratio", "nucleus_sol")):
+            assert dark[name] == pytest.approx(bright[name], abs=0.05), name
+        if name.endswith(("lightness", "green", "blue")):
+            assert dark[name] == pytest.approx(bright[name], abs=6), name
+
+
+def test_the_size_of_the_photograph_changes_little():
+    large, small = (
+        named(draw_cell("MONOCYTE", size, np.random.default_rng(5)).astype(np.uint8)) for size in (224, 112)
+    )
+    for name in ("cell_area", "nucleus_ratio", "nucleus_perimeter", "nucleus_solidity"):
+        assert small[name] == pytest.approx(large[name], rel=0.12), name
+
+
+@pytest.mark.parametrize(
+    "pixels",
+    [
+        np.full((64, 64, 3), 255, np.uint8),
+        np.zeros((64, 64, 3), np.uint8),
+        np.random.default_rng(0).integers(0, 256, (64, 64, 3), np.uint8),
+        photograph(disc(64, 64, 40), disc(64, 64, 40)),
+    ],
+    ids=["white", "black", "noise", "all nucleus"],
+)
+def test_every_image_has_finite_features(pixels: np.ndarray):
+    assert np.isfinite(measure(pixels)).all()
+
+
+def test_kinds_differ_as_books_say():
+    """Means of drawn cells, fifteen a kind."""
+    tables = {}
+    for number, kind in enumerate(CELL_CLASSES):
+        cells = [draw_cell(kind, 96, np.random.default_rng([number, index])) for index in range(15)]
+        tables[kind] = dict(zip(FEATURES, measure_all(np.array(cells)).mean(axis=0), strict=True))
+    assert tables["LYMPHOCYTE"]["nucleus_circularity"] == max(
+        table["nucleus_circularity"] for table in tables.values()
+    )
+    assert tables["NEUTROPHIL"]["lobes"] > tables["LYMPHOCYTE"]["lobes"]
+    assert tables["EOSINOPHIL"]["plasma_red_green"] == max(
+        table["plasma_red_green"] for table in tables.values()
+    )
