@@ -11,7 +11,9 @@ from bench.suite.load import Source, load_suite
 from bench.suite.matrix import Combination, expand
 from bench.suite.modes import check_blocks, meaningful
 from wbc.backbones import find_backbone
+from wbc.classical.catalog import Method
 from wbc.errors import InputError
+from wbc.networks.network import Network
 from wbc.networks.weights import WeightsSource, locate_weights
 
 NO_WEIGHTS = WeightsSource("none")
@@ -106,9 +108,7 @@ def resolve_suite(
         training = meaningful(combination.training)
         if "optimizer" in training:
             training["optimizer"] = _optimizer(combination, file)
-        cell = _cell(
-            replace(combination, training=training), network.label(options), options, dataset, source, runtime
-        )
+        cell = _cell(replace(combination, training=training), network, options, dataset, source, runtime)
         cells.setdefault(cell.id, cell)
         used.setdefault(dataset.digest, dataset)
     return ResolvedSuite(
@@ -124,9 +124,11 @@ def resolve_suite(
 def _check_network(combination: Combination, file: Source):
     place = ("matrix", combination.block, "backbone")
     try:
-        network = find_backbone(combination.backbone.name, combination.training["mode"])
-        options = network.check_options(combination.backbone.options)
+        given = combination.backbone.options
+        network = find_backbone(combination.backbone.name, combination.training["mode"], given)
+        options = network.check_options(given)
         network.check_size(combination.training["image_size"])
+        network.sources()  # raises where a file is missing
     except InputError as error:
         raise file.error(place, error.what, error.way_out) from None
     return network, options
@@ -142,7 +144,7 @@ def _optimizer(combination: Combination, file: Source) -> dict[str, Any]:
 
 def _cell(
     combination: Combination,
-    label: str,
+    network: Network | Method,
     options: dict,
     dataset: DataSet,
     weights: WeightsSource,
@@ -162,6 +164,8 @@ def _cell(
         "seed": combination.seed,
         **training,
     }
+    if sources := network.sources():
+        settings["sources"] = sources
     specification = {
         "data_folder": str(dataset.images.resolve()),
         "manifest": str(dataset.manifest.resolve()),
@@ -171,7 +175,7 @@ def _cell(
         "seed": combination.seed,
         **{key: value for key, value in training.items() if key not in HARNESS_KEYS},
     }
-    return Cell(label, settings, runtime.of_mode(training["mode"]), specification)
+    return Cell(network.label(options), settings, runtime.of_mode(training["mode"]), specification)
 
 
 def _optional_path(text: str | None) -> Path | None:

@@ -20,6 +20,7 @@ from pydantic import (
 
 from bench.runner.limits import Limits
 from wbc.errors import InputError
+from wbc.networks.users import BUILD
 from wbc.optimizer import OPTIMIZERS, OptimizerSpecification
 from wbc.protocols import CLOCKS, EVALUATIONS, LOSSES, PROTOCOLS
 from wbc.recipes import PRESETS, preset
@@ -99,11 +100,22 @@ class Optimizer(Table):
 
 
 class Backbone(BaseModel):
-    """`backbone = "VGG16"` or `{ name = "MobileNet", alpha = 0.5 }`; options are the network's own."""
+    """`backbone = "VGG16"` or `{ name = "MobileNet", alpha = 0.5 }`; options are the network's own.
+
+    `{ build = "package.module:function" }` is a network of the user's, called as its function unless it has
+    a name; see `wbc.networks.users`.
+    """
 
     model_config = ConfigDict(extra="allow", frozen=True, strict=True, allow_inf_nan=False)
 
     name: str
+
+    @model_validator(mode="before")
+    @classmethod
+    def _called_as_its_function(cls, keys: Any) -> Any:
+        if isinstance(keys, dict) and "name" not in keys and isinstance(keys.get(BUILD), str):
+            return {"name": keys[BUILD].rpartition(":")[2], **keys}
+        return keys
 
     @property
     def options(self) -> dict:

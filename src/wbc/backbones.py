@@ -1,14 +1,23 @@
 """The names that a suite may give as `backbone`: networks and classical methods."""
 
+from collections.abc import Mapping
+from typing import Any
+
 from wbc.classical.catalog import METHODS, Method
 from wbc.errors import InputError, did_you_mean
 from wbc.networks.catalog import NETWORKS, find_network
 from wbc.networks.network import Network
+from wbc.networks.users import BUILD
 from wbc.specification import KERAS_FREE_MODES
 
 
-def find_backbone(name: str, mode: str) -> Network | Method:
+def find_backbone(name: str, mode: str, options: Mapping[str, Any] | None = None) -> Network | Method:
     """What a mode trains under this name; both kinds check sizes and options and make labels.
+
+    Args:
+        name: Name of a network or method, or of a network of the user's.
+        mode: One of `wbc.specification.MODES`.
+        options: Its options; a network of the user's has the function among them that builds it.
 
     Raises:
         InputError: There is no such name, or it is of the kind that the mode has no use for.
@@ -20,13 +29,14 @@ def find_backbone(name: str, mode: str) -> Network | Method:
                 'Put it into a block of its own with mode = "classical".',
             )
         return METHODS[name]
-    if name not in NETWORKS and (guess := did_you_mean(name, [*METHODS, *NETWORKS])):
+    own = BUILD in (options or {})
+    if name not in NETWORKS and not own and (guess := did_you_mean(name, [*METHODS, *NETWORKS])):
         raise InputError(
             f"unknown network or method {name!r} ({guess})",
-            "Networks are LeNet5 and those of keras.applications, in Keras' spelling; "
-            f"methods are {', '.join(METHODS)}.",
+            f"Networks are {', '.join(name for name in NETWORKS if NETWORKS[name].builder)}, "
+            f"and those of keras.applications, in Keras' spelling; methods are {', '.join(METHODS)}.",
         )
-    network = find_network(name)
+    network = find_network(name, options)
     if mode in KERAS_FREE_MODES:
         raise InputError(
             f"{name} is a network, but mode is {mode!r}",

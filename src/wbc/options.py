@@ -97,6 +97,10 @@ class Configurable:
                 checked[option.name] = value
         return checked
 
+    def sources(self) -> dict[str, str]:
+        """Files outside `wbc` that the result depends on: module -> SHA-256 of its file."""
+        return {}
+
     def all_options(self, options: Mapping[str, Any]) -> dict[str, OptionValue]:
         """The value of every option, given or default."""
         return {option.name: option.default for option in self.options} | self.check_options(options)

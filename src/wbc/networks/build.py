@@ -9,10 +9,12 @@ from typing import Any
 
 import h5py
 import keras
+import numpy as np
 
 from wbc.errors import InputError
 from wbc.networks.catalog import find_network
 from wbc.networks.network import Network
+from wbc.networks.users import UserNetwork
 from wbc.networks.weights import WeightsSource
 
 # Standard deviations of ImageNet's colours, as in the preprocessing of EfficientNet.
@@ -35,7 +37,7 @@ def build_classifier(name: str, options: Mapping[str, Any], image_size: int, cla
     Raises:
         InputError: Unknown network or option, or the images are too small.
     """
-    return _build(find_network(name), options, image_size, classes)
+    return _build(find_network(name, options), options, image_size, classes)
 
 
 def build_backbone(
@@ -56,7 +58,7 @@ def build_backbone(
     Raises:
         InputError: Unknown network or option, the images are too small, or the file does not fit.
     """
-    network = find_network(name)
+    network = find_network(name, options)
     source = WeightsSource("file", weights) if isinstance(weights, Path) else weights
     if source is not None and source.kind == "download":
         raise ValueError(f"the weights of {name} must be fetched and located again before they are loaded")
@@ -73,11 +75,63 @@ def _build(network: Network, options: Mapping[str, Any], image_size: int, classe
     checked = network.check_options(options)
     network.check_size(image_size)
     shape = (image_size, image_size, 3)
+    if isinstance(network, UserNetwork):
+        return _build_users(network, checked, shape, classes)
     if network.builder:
         module = importlib.import_module(f"wbc.networks.papers.{network.module}")
         return getattr(module, network.builder)(shape, classes, **checked)
     top = {"include_top": False} if classes is None else {"include_top": True, "classes": classes}
     return getattr(keras.applications, network.name)(**checked, **top, weights=None, input_shape=shape)
+
+
+def _build_users(
+    network: UserNetwork, options: Mapping[str, Any], shape: tuple[int, int, int], classes: int | None
+) -> keras.Model:
+    """Call the user's function, and look at what it returns.
+
+    Raises:
+        InputError: It raised, or what it returned is no model of such images with such an output.
+    """
+    function = network.build.load()
+    try:
+        model = function(shape, classes, **network.arguments(options))
+    except MemoryError:
+        raise
+    # The user's code may raise anything; that it did is the message.
+    except Exception as error:
+        if type(error).__name__ == "ResourceExhaustedError":
+            raise
+        reason = " ".join(f"{type(error).__name__}: {error}".split())[:300]
+        raise InputError(f"{network.build} could not build {network.name}: {reason}") from error
+    called = f"{network.build}({shape}, {classes})"
+    if not isinstance(model, keras.Model):
+        raise InputError(f"{called} returned {type(model).__name__}, not a keras.Model")
+    try:
+        output = model(np.zeros((1, *shape), "float32"), training=False)
+    except Exception as error:
+        reason = " ".join(f"{type(error).__name__}: {error}".split())[:300]
+        raise InputError(f"{called} returned a model that does not take such images: {reason}") from error
+    if isinstance(output, list | tuple | dict):
+        raise InputError(f"{called} returned a model of several outputs", "Return a model with one output.")
+    _check_output(np.asarray(keras.ops.convert_to_numpy(output)), classes, called)
+    return model
+
+
+def _check_output(output: np.ndarray, classes: int | None, called: str) -> None:
+    """Make sure that the output for one image is features, or probabilities of the classes."""
+    if classes is None:
+        if output.ndim < 2:
+            raise InputError(f"{called} returned a model without features", "Return maps or vectors.")
+        return
+    if output.shape != (1, classes):
+        raise InputError(
+            f"{called} returned a model whose output has the shape {('images', *output.shape[1:])}",
+            f"A classifier of {classes} classes has the shape ('images', {classes}).",
+        )
+    if not np.allclose(output.sum(), 1, atol=1e-3) or output.min() < 0:
+        raise InputError(
+            f"{called} returned a model whose output is no probabilities", "End it in a softmax."
+        )
 
 
 def _load(model: keras.Model, network: Network, options: Mapping[str, Any], path: Path) -> None:

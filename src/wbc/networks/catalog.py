@@ -9,6 +9,7 @@ from typing import Any
 
 from wbc.errors import InputError, did_you_mean
 from wbc.networks.network import ImageNetWeights, Network
+from wbc.networks.users import BUILD, user_network
 from wbc.options import Option
 
 _STORE = "https://storage.googleapis.com/tensorflow/keras-applications/"
@@ -219,12 +220,16 @@ NETWORKS: Mapping[str, Network] = {
 """Every network by its name."""
 
 
-def find_network(name: str) -> Network:
-    """The network of this name.
+def find_network(name: str, options: Mapping[str, Any] | None = None) -> Network:
+    """The network of this name, or the user's own where the options name a function that builds it.
 
     Raises:
         InputError: There is no such network; upper and lower case count.
     """
+    if options and BUILD in options:
+        if name in NETWORKS:
+            raise InputError(f"{name} is the name of another network", f"Call what {BUILD} makes otherwise.")
+        return user_network(name, options)
     if name in NETWORKS:
         return NETWORKS[name]
     guess = did_you_mean(name, list(NETWORKS))
@@ -237,4 +242,4 @@ def find_network(name: str) -> Network:
 
 def label(name: str, options: Mapping[str, Any]) -> str:
     """Name and options of a network in one word, such as `MobileNet-alpha0.5`; see `Network.label`."""
-    return find_network(name).label(options)
+    return find_network(name, options).label(options)

@@ -20,7 +20,7 @@ def fetch_with_keras(name: str, options: Mapping[str, Any], image_size: int) -> 
     Raises:
         InputError: Keras has no such weights, or could not load them; says why in one line.
     """
-    network = find_network(name)
+    network = find_network(name, options)
     network.check_size(image_size)
     file = network.imagenet_file(options, image_size)
 

@@ -2,10 +2,12 @@
 
 import functools
 import importlib
-from collections.abc import Callable
-from typing import TYPE_CHECKING
+from collections.abc import Callable, Mapping
+from typing import TYPE_CHECKING, Any
 
+from wbc.errors import InputError
 from wbc.networks.catalog import find_network
+from wbc.networks.users import UserNetwork
 from wbc.specification import Specification
 
 if TYPE_CHECKING:
@@ -15,7 +17,9 @@ KINDS = ("network", "rescale")
 """How pixels may be scaled: as the network's own function does, or all by 1/255."""
 
 
-def preprocess(pixels: "np.ndarray", name: str, how: str = "network") -> "np.ndarray":
+def preprocess(
+    pixels: "np.ndarray", name: str, how: str = "network", options: Mapping[str, Any] | None = None
+) -> "np.ndarray":
     """Scale a batch of images for a network.
 
     Args:
@@ -26,18 +30,25 @@ def preprocess(pixels: "np.ndarray", name: str, how: str = "network") -> "np.nda
             `wbc.networks.papers`. `rescale`: divided by 255, as the thesis did; a network
             that scales its pixels itself (`Network.scales_inside`) then scales them twice.
 
+        options: Options of the network; a user's own network may name its function among them.
+
     Returns:
         A new float32 array of the same shape.
+
+    Raises:
+        InputError: A user's function failed, or returned something else.
     """
     import numpy as np
 
-    network = find_network(name)
+    network = find_network(name, options)
     scaled = np.array(pixels, dtype=np.float32)
     if how == "rescale":
         scaled /= 255
         return scaled
     if how != "network":
         raise ValueError(f"preprocessing is {how!r}, not one of {KINDS}")
+    if isinstance(network, UserNetwork):
+        return _as_the_user_does(scaled, network)
     if network.builder:
         return importlib.import_module(f"wbc.networks.papers.{network.module}").preprocess_input(scaled)
 
@@ -50,4 +61,31 @@ def preprocess(pixels: "np.ndarray", name: str, how: str = "network") -> "np.nda
 
 def preprocessing_of(specification: Specification) -> "Callable[[np.ndarray], np.ndarray]":
     """What an experiment does to each batch of pixels."""
-    return functools.partial(preprocess, name=specification.network, how=specification.preprocessing)
+    return functools.partial(
+        preprocess,
+        name=specification.network,
+        how=specification.preprocessing,
+        options=specification.options,
+    )
+
+
+def _as_the_user_does(pixels: "np.ndarray", network: UserNetwork) -> "np.ndarray":
+    import numpy as np
+
+    from wbc.networks.papers.scaling import symmetric
+
+    if network.preprocess is None:
+        return symmetric(pixels)
+    function = network.preprocess.load()
+    try:
+        scaled = np.ascontiguousarray(function(pixels.copy()), dtype=np.float32)
+    # The user's code may raise anything; that it did is the message.
+    except Exception as error:
+        reason = " ".join(f"{type(error).__name__}: {error}".split())[:300]
+        raise InputError(f"{network.preprocess} could not scale pixels: {reason}") from error
+    if scaled.shape != pixels.shape:
+        raise InputError(
+            f"{network.preprocess} made {scaled.shape} of pixels of shape {pixels.shape}",
+            "It must keep the shape: (images, height, width, 3).",
+        )
+    return scaled

@@ -62,7 +62,7 @@ def locate_weights(
         InputError: Unknown network or option; a folder or file that is missing, torn or no HDF5; ImageNet
             weights that neither the folder nor Keras has.
     """
-    network = find_network(name)
+    network = find_network(name, options)
     options = network.check_options(options)
     if choice == "random":
         return WeightsSource("random")
@@ -152,7 +152,7 @@ def missing_weights(
         source: What `locate_weights` found, of kind `download`.
         reason: Why they cannot be downloaded; None if that was not tried.
     """
-    network = find_network(name)
+    network = find_network(name, options)
     places = ", ".join(str(path) for path in source.searched)
     what = f"the ImageNet weights of {network.label(options)} are not here (looked for {places})"
     if reason is not None:
