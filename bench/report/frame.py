@@ -3,13 +3,21 @@
 from collections.abc import Iterable
 from typing import Any
 
+import numpy as np
 import pandas as pd
 
 from bench.journal.results import SuiteResults
+from wbc.evaluation.intervals import t_interval
 from wbc.protocols import PROTOCOL_KEYS, PROTOCOLS, settings_of
+
+T_INTERVALS = ("test_accuracy", "balanced_accuracy", "macro_f1", "test_loss", "fit_s")
+"""Figures whose mean over repeats gets an interval."""
 
 CONFIGURATION = ["network", "weights", "mode", "epochs", "variant"]
 """Columns that together name what is compared; rows that agree in them are repeats."""
+
+CLASS, LOW, HIGH = "accuracy of ", "low of ", "high of "
+"""Columns of a class begin so: its accuracy, and the bounds of the 95 % interval of that."""
 
 REPEAT_KEYS = {"seed": "seed", "split_seed": "split", "data_seed": "data"}
 """Settings that only repeat a configuration, and how a table calls them."""
@@ -32,6 +40,11 @@ def cells_frame(results: SuiteResults, cell_ids: Iterable[str]) -> pd.DataFrame:
     validation_binary_accuracy after the last epoch; fit_s, fit_cpu_s, result_s (seconds), clock (which of
     them the protocol goes by) and clocked_fit_s; train_images_per_s, feature_images_per_s; parameters. What
     is missing is NaN.
+
+    Of the evaluation (`wbc.evaluation.metrics.score`): images, sources, macro_precision, macro_recall,
+    macro_f1, macro_auc, calibration_error; `low of CLASS` and `high of CLASS`, the 95 % interval of its
+    accuracy, interval_method; `precision of CLASS`, `f1 of CLASS`, `auc of CLASS`. Of its use: model_mb (of
+    10^6 bytes), inference_ms (an image) and inference_batch_size.
     """
     records = {cell_id: latest_record(results, cell_id) for cell_id in cell_ids}
     flat = {cell_id: _flat(record["cell"]["settings"]) for cell_id, record in records.items() if record}
@@ -55,7 +68,8 @@ def cells_frame(results: SuiteResults, cell_ids: Iterable[str]) -> pd.DataFrame:
 def repeats_frame(cells: pd.DataFrame) -> pd.DataFrame:
     """Means over repeats: a row a configuration with the number of repeats and of failures.
 
-    `accuracy_low` and `accuracy_high` are the lowest and highest balanced accuracy among the repeats.
+    `accuracy_low` and `accuracy_high` are the lowest and highest balanced accuracy among the repeats. From
+    two repeats on, `_t95_low` and `_t95_high` bound the 95 % interval of a mean by Student's t.
     """
     if "network" not in cells:  # nothing ran yet
         return pd.DataFrame(columns=[*CONFIGURATION, "repeats", "failed"])
@@ -63,7 +77,9 @@ def repeats_frame(cells: pd.DataFrame) -> pd.DataFrame:
     known = cells[cells["status"] != "not run"]
     for names, group in known.groupby(CONFIGURATION, sort=False, dropna=False):
         done = group[group["status"] == "done"]
-        numbers = done.select_dtypes("number").drop(columns=["epochs"], errors="ignore")
+        # The interval of a single test part has no mean.
+        single = [name for name in done if name.startswith((LOW, HIGH))]
+        numbers = done.select_dtypes("number").drop(columns=["epochs", *single], errors="ignore")
         rows.append(
             {
                 **dict(zip(CONFIGURATION, names, strict=True)),
@@ -72,9 +88,23 @@ def repeats_frame(cells: pd.DataFrame) -> pd.DataFrame:
                 **numbers.mean().to_dict(),
                 "accuracy_low": done["balanced_accuracy"].min(),
                 "accuracy_high": done["balanced_accuracy"].max(),
+                **_t_intervals(done),
             }
         )
     return pd.DataFrame(rows)
+
+
+def _t_intervals(done: pd.DataFrame) -> dict[str, float]:
+    bounds = {}
+    for name in T_INTERVALS:
+        values = done[name].dropna().to_numpy(float) if name in done else []
+        interval = t_interval(values)
+        low, high = (interval.low, interval.high) if interval else (np.nan, np.nan)
+        # Shares and losses have bounds of their own; None is a bound that isn't there.
+        most = 1.0 if name.endswith(("accuracy", "f1")) else None
+        low, high = (float(np.clip(bound, 0.0, most)) for bound in (low, high))
+        bounds |= {f"{name}_t95_low": low, f"{name}_t95_high": high}
+    return bounds
 
 
 def _row(cell_id: str, record: dict[str, Any]) -> dict[str, Any]:
@@ -94,7 +124,7 @@ def _row(cell_id: str, record: dict[str, Any]) -> dict[str, Any]:
         "test_loss": test.get("loss", nan),
         **_evaluations(record),
     }
-    row |= {f"accuracy of {name}": value for name, value in test.get("per_class_accuracy", {}).items()}
+    row |= {f"{CLASS}{name}": value for name, value in test.get("per_class_accuracy", {}).items()}
     row |= {
         "fit_s": fit.get("wall_s", nan),
         "fit_cpu_s": fit.get("cpu_s", nan),
@@ -104,8 +134,37 @@ def _row(cell_id: str, record: dict[str, Any]) -> dict[str, Any]:
     }
     row |= {name: nan if rate is None else rate for name, rate in record["throughput"].items()}
     parameters = record["phases"].get("build", {}).get("parameters")
-    row["parameters"] = nan if parameters is None else parameters
+    row["parameters"] = parameters
+    row |= _evaluation(test) | _use(record["phases"].get("evaluate", {}))
+    return {name: nan if value is None else value for name, value in row.items()}
+
+
+def _evaluation(test: dict[str, Any]) -> dict[str, Any]:
+    """The further figures of a test part; none for records that were made before there were any."""
+    if "intervals" not in test:
+        return {}
+    names = ("precision", "recall", "f1", "auc")
+    row = {name: test[name] for name in ("images", "sources", "calibration_error")}
+    row |= {f"macro_{name}": test[f"macro_{name}"] for name in names}
+    intervals = test["intervals"]["per_class_accuracy"]
+    methods = {interval["method"] for interval in intervals.values() if interval}
+    row["interval_method"] = ", ".join(sorted(methods))
+    for name, interval in intervals.items():
+        interval = interval or {"low": None, "high": None}
+        row |= {f"{LOW}{name}": interval["low"], f"{HIGH}{name}": interval["high"]}
+        row |= {f"{figure} of {name}": test[figure][name] for figure in ("precision", "f1", "auc")}
     return row
+
+
+def _use(figures: dict[str, Any]) -> dict[str, Any]:
+    """Size and speed of what was trained."""
+    if "model_bytes" not in figures:
+        return {}
+    return {
+        "model_mb": figures["model_bytes"] / 1e6,
+        "inference_ms": figures["inference_s"] * 1e3,
+        "inference_batch_size": figures["inference_batch_size"],
+    }
 
 
 def _evaluations(record: dict[str, Any]) -> dict[str, float]:

@@ -1,94 +1,40 @@
 """Tables for the terminal, as CSV and as Markdown."""
 
-import math
 from collections.abc import Iterable
-from dataclasses import dataclass
-from typing import Any
+from dataclasses import dataclass, field
 
 import pandas as pd
 
 from bench.journal.results import SuiteResults
+from bench.report.columns import NAMES, Column, evaluation_columns, overview_columns
 from bench.report.frame import cells_frame, repeats_frame
 
-_CLASS = "accuracy of "
-
-
-@dataclass(frozen=True)
-class Column:
-    """A column of a printed table: its heading, and how a value of it is written."""
-
-    heading: str
-    write: Any
-
-
-def _text(value: Any) -> str:
-    return "" if value is None or (isinstance(value, float) and math.isnan(value)) else str(value)
-
-
-def _number(pattern: str, scale: float = 1.0):
-    def write(value: Any) -> str:
-        return "" if not _text(value) else pattern.format(value * scale)
-
-    return write
-
-
-def _epochs(value: Any) -> str:
-    """Classical methods know no epochs."""
-    return f"{value:.0f}" if _text(value) and value else ""
-
-
-NAMES = {
-    "network": Column("network", _text),
-    "weights": Column("weights", _text),
-    "mode": Column("mode", _text),
-    "epochs": Column("epochs", _epochs),
-    "variant": Column("variant", _text),
-    "seeds": Column("seeds", _text),
-    "repeats": Column("repeats", _number("{:.0f}")),
-}
-"""Columns that say which row it is."""
-
-_BEFORE_CLASSES = {
-    "failed": Column("failed", _number("{:.0f}")),
-    "status": Column("status", _text),
-    "reason": Column("reason", _text),
-    "test_accuracy": Column("accuracy %", _number("{:.1f}", 100)),
-    "balanced_accuracy": Column("balanced %", _number("{:.1f}", 100)),
-    "aligned_accuracy": Column("aligned %", _number("{:.1f}", 100)),
-    "shuffled_accuracy": Column("shuffled %", _number("{:.1f}", 100)),
-    "validation_accuracy": Column("val. %", _number("{:.1f}", 100)),
-    "validation_binary_accuracy": Column("binary %", _number("{:.1f}", 100)),
-    "accuracy_low": Column("lowest %", _number("{:.1f}", 100)),
-    "accuracy_high": Column("highest %", _number("{:.1f}", 100)),
-    "test_loss": Column("loss", _number("{:.3f}")),
-}
-_AFTER_CLASSES = {
-    "fit_s": Column("fit s", _number("{:.1f}")),
-    "clock": Column("clock", _text),
-    "clocked_fit_s": Column("timed s", _number("{:.1f}")),
-    "fit_cpu_s": Column("fit CPU s", _number("{:.1f}")),
-    "result_s": Column("result s", _number("{:.1f}")),
-    "train_images_per_s": Column("images/s", _number("{:.0f}")),
-    "feature_images_per_s": Column("features/s", _number("{:.0f}")),
-    "parameters": Column("parameters", _number("{:.2f} M", 1e-6)),
-}
+__all__ = ["NAMES", "Table", "make_tables", "write_tables"]
 
 
 @dataclass(frozen=True)
 class Table:
-    """A table with a title; `frame` has full precision, `written` is what people read."""
+    """A table with a title; `frame` has full precision, `written` is what people read.
+
+    Attributes:
+        title: What it shows.
+        file: Name of its files, without suffix.
+        frame: The values.
+        columns: What of the frame is written; else what an overview shows.
+    """
 
     title: str
     file: str
     frame: pd.DataFrame
+    columns: dict[str, Column] = field(default_factory=dict)
 
     def written(self) -> tuple[list[str], list[list[str]]]:
         """Headings and rows as text; columns that say nothing are left out."""
-        columns = NAMES | _BEFORE_CLASSES | self._class_columns() | _AFTER_CLASSES
+        columns = dict(self.columns or overview_columns(self.frame))
         for name in self._redundant():
             columns.pop(name, None)
         written = {
-            column.heading: [column.write(value) for value in self.frame[name]]
+            column.heading: column.cells(self.frame, name)
             for name, column in columns.items()
             if name in self.frame
         }
@@ -110,10 +56,6 @@ class Table:
             redundant += ["clock", "clocked_fit_s"]
         return redundant
 
-    def _class_columns(self) -> dict[str, Column]:
-        names = [name for name in self.frame.columns if name.startswith(_CLASS)]
-        return {name: Column(f"{name.removeprefix(_CLASS)} %", _number("{:.1f}", 100)) for name in names}
-
     def markdown(self) -> str:
         """The table as Markdown."""
 
@@ -126,9 +68,21 @@ class Table:
 
 
 def make_tables(results: SuiteResults, cell_ids: Iterable[str]) -> list[Table]:
-    """The tables of a suite: a row a cell; and means, where configurations are repeated."""
+    """The tables of a suite, from its records alone.
+
+    A row a cell with accuracy and times; a row a cell with the further figures of its evaluation; and means,
+    where configurations are repeated.
+    """
     cells = cells_frame(results, cell_ids)
     tables = [Table(f"{results.suite}: every cell", "cells", cells)]
+    columns = evaluation_columns(cells)
+    if "macro_f1" in cells and cells["macro_f1"].notna().any():
+        shown = [
+            name for name in (*columns, *(n for c in columns.values() for n in c.sources)) if name in cells
+        ]
+        evaluated = cells.loc[cells["status"] == "done", ["cell", *dict.fromkeys(shown)]]
+        title = f"{results.suite}: evaluation, with 95 % intervals of the classes"
+        tables.append(Table(title, "evaluation", evaluated, columns))
     repeats = repeats_frame(cells)
     if len(repeats) and repeats["repeats"].max() > 1:
         tables.append(Table(f"{results.suite}: means over repeats", "repeats", repeats))

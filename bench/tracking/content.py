@@ -14,6 +14,21 @@ ATTEMPT_TAG = "leukobench.attempt"
 
 STATES = {"done": "FINISHED", "failed": "FAILED", "interrupted": "KILLED"}
 
+FIGURES = (
+    "accuracy",
+    "balanced_accuracy",
+    "loss",
+    "macro_precision",
+    "macro_recall",
+    "macro_f1",
+    "macro_auc",
+    "calibration_error",
+)
+"""Figures of a test part, see `wbc.evaluation.metrics.score`."""
+
+FIGURES_OF_CLASSES = {"accuracy": "per_class_accuracy", "precision": "precision", "f1": "f1", "auc": "auc"}
+"""What a figure of each class is called in MLflow -> and in a record."""
+
 Point = tuple[str, float, int, int]
 """(key, value, timestamp in ms, step)"""
 
@@ -83,8 +98,9 @@ def points_of(record: dict[str, Any], stretches: Sequence[Stretch]) -> list[Poin
                     points.append((f"{part}/{metric}", value, time, event["epoch"]))
     final: dict[str, float | None] = {}
     if test := record["test"]:
-        final |= {f"final/{name}": test[name] for name in ("accuracy", "balanced_accuracy", "loss")}
-        final |= {f"final/accuracy_{name}": value for name, value in test["per_class_accuracy"].items()}
+        final |= {f"final/{name}": test.get(name) for name in FIGURES}
+        for prefix, figure in FIGURES_OF_CLASSES.items():
+            final |= {f"final/{prefix}_{name}": value for name, value in test.get(figure, {}).items()}
     for evaluation, metrics in (record.get("evaluations") or {}).items():
         final[f"final/{evaluation}_accuracy"] = metrics["accuracy"]
     for name in ("fit_time", "time_to_result"):
@@ -92,6 +108,8 @@ def points_of(record: dict[str, Any], stretches: Sequence[Stretch]) -> list[Poin
             final |= {f"time/{name}_{clock}": value for clock, value in record[name].items()}
     for name, phase in record["phases"].items():
         final |= {f"time/{name}_{clock}": phase[clock] for clock in ("wall_s", "cpu_s")}
+    use = record["phases"].get("evaluate", {})
+    final |= {f"final/{name}": use.get(name) for name in ("model_bytes", "inference_s")}
     final |= {f"throughput/{name}": value for name, value in record["throughput"].items()}
     points += [(name, value, end, 0) for name, value in final.items() if value is not None]
     keys = _keys({name for name, *_ in points})
