@@ -6,6 +6,7 @@ import subprocess
 import sys
 from collections.abc import Sequence
 
+from bench.backends import installed_backends
 from bench.suite.resolve import Download
 from wbc.networks.weights import check_reachable, missing_weights
 
@@ -51,6 +52,7 @@ def _fetch_one(download: Download) -> str | None:
     """Run Keras' own download; None when it worked, else the reason in one line."""
     wanted = json.dumps([download.network, download.options, download.image_size])
     environment = {**os.environ, "TF_CPP_MIN_LOG_LEVEL": "3", "CUDA_VISIBLE_DEVICES": ""}
+    environment["KERAS_BACKEND"] = installed_backends()[0]  # any will do: none computes
     command = [sys.executable, "-m", "bench.worker.fetch", wanted]
     done = subprocess.run(command, env=environment, capture_output=True, text=True, check=False)
     if done.returncode == 0:

@@ -1,10 +1,9 @@
 """What runs the cells: versions and the kind of device, found without loading TensorFlow."""
 
 from dataclasses import asdict, dataclass
-from importlib import metadata
 
+from bench.backends import BACKENDS, backend_version, version_of
 from bench.datasets import source_digest
-from wbc.errors import InputError
 from wbc.specification import KERAS_FREE_MODES
 
 
@@ -14,10 +13,12 @@ class Runtime:
 
     Attributes:
         wbc: Hash of the source of `wbc`.
-        tensorflow: Its version.
+        tensorflow: Its version; of cells with this backend only. Empty where it is not installed.
         keras: Its version.
         device: Name of the GPU or of the processor.
         scikit_learn: Its version; of modes without Keras only.
+        jax: As `tensorflow`.
+        torch: As `tensorflow`.
     """
 
     wbc: str
@@ -25,36 +26,28 @@ class Runtime:
     keras: str
     device: str
     scikit_learn: str = ""
+    jax: str = ""
+    torch: str = ""
 
-    def of_mode(self, mode: str) -> dict[str, str]:
-        """What cells of a mode depend on, as kept with them."""
-        foreign = ("tensorflow", "keras") if mode in KERAS_FREE_MODES else ("scikit_learn",)
+    def of(self, mode: str, backend: str | None) -> dict[str, str]:
+        """What cells of a mode depend on, as kept with them; modes without Keras have no backend."""
+        if mode in KERAS_FREE_MODES:
+            foreign = {*BACKENDS, "keras"}
+        else:
+            foreign = {*BACKENDS, "scikit_learn"} - {backend}
         return {name: value for name, value in asdict(self).items() if name not in foreign}
 
 
 def find_runtime(device: str) -> Runtime:
-    """Versions of this environment.
+    """Versions of this environment; what is not installed has none (`bench.backends.missing_backends`).
 
     Args:
         device: Name of the GPU or of the processor that cells run on.
-
-    Raises:
-        InputError: TensorFlow is not installed.
     """
-    tensorflow = _version("tensorflow") or _version("tensorflow-cpu")
-    if tensorflow is None:
-        raise InputError("TensorFlow is not installed", "Run: make run, or pip install 'leukobench[cpu]'")
     return Runtime(
         wbc=source_digest()[:16],
-        tensorflow=tensorflow,
-        keras=_version("keras") or "",
+        keras=version_of("keras") or "",
         device=device,
-        scikit_learn=_version("scikit-learn") or "",
+        scikit_learn=version_of("scikit-learn") or "",
+        **{name: backend_version(name) for name in BACKENDS},
     )
-
-
-def _version(distribution: str) -> str | None:
-    try:
-        return metadata.version(distribution)
-    except metadata.PackageNotFoundError:
-        return None

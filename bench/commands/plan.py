@@ -30,6 +30,7 @@ def plan(
     """Show what run would do with every cell, and why. Starts and writes nothing."""
     from rich.console import Console
 
+    from bench.backends import missing_backends
     from bench.journal.results import SuiteResults
     from bench.plan.decide import choose, make_plan
     from bench.plan.predict import Predictor
@@ -55,6 +56,8 @@ def plan(
     for dataset in resolved.datasets:
         state = "prepared" if dataset.ready else "will be prepared first"
         console.print(f"Images: {dataset.source} {dataset.digest[:16]}, {state}.")
+    for error in missing_backends([one.cell for one in planned]):
+        console.print(str(error), style="yellow", markup=False)
     for problem in explain_missing(resolved.downloads):
         console.print(problem, style="yellow", markup=False)
     _print_totals(console, planned, slots, predictor, results)

@@ -5,6 +5,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Protocol
 
+from bench.backends import require_backends
 from bench.devices.device import Slot
 from bench.devices.lease import lease
 from bench.journal.results import SuiteResults
@@ -83,12 +84,13 @@ def run_suite(
         InterruptedRun: A signal came; what ran is recorded.
     """
     suite = open_suite(path, results_folder / "cache", options.devices, options.data, options.weights)
+    results = SuiteResults(results_folder, suite.resolved.name)
+    asked = make_plan(suite.resolved.cells, results, options.fresh, options.only)
+    require_backends([one.cell for one in asked], suite.devices.slots[0].replicas)
     if suite.resolved.downloads:
         fetch(suite.resolved.downloads)
         suite = suite.again()
     resolved = suite.resolved
-    results = SuiteResults(results_folder, resolved.name)
-    make_plan(resolved.cells, results, options.fresh, options.only)  # a wrong pattern writes nothing
     with (
         interruptible() as interruption,
         results.lock(),

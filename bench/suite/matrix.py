@@ -22,6 +22,7 @@ DEFAULTS: dict[str, Any] = {
     "optimizer": Optimizer(),
     "deterministic": False,
     "jit_compile": "auto",
+    "backend": "tensorflow",
     "protocol": "corrected",
     **settings_of("corrected", "transfer"),
 }

@@ -1,10 +1,11 @@
 """Which settings have a meaning in which mode."""
 
+import json
 from typing import Any
 
 from bench.suite.load import Source
 from bench.suite.schema import MatrixBlock, SuiteFile, TrainingAxes
-from wbc.specification import KERAS_FREE_MODES
+from wbc.specification import KERAS_FREE_MODES, ONLY_TENSORFLOW
 
 _OF_CLASSICAL = ("mode", "image_size")
 """What a classical method shares with networks; epochs, optimiser and the like mean nothing to it."""
@@ -19,6 +20,23 @@ def meaningful(training: dict[str, Any]) -> dict[str, Any]:
     if training["mode"] not in KERAS_FREE_MODES:
         return dict(training)
     return {key: training[key] for key in _OF_CLASSICAL} | {"epochs": 0}
+
+
+def check_backend(training: dict[str, Any], block: int, file: Source) -> None:
+    """Make sure that a combination asks its backend for nothing that only TensorFlow can do.
+
+    Raises:
+        InputError: It does.
+    """
+    if training.get("backend", "tensorflow") == "tensorflow":
+        return
+    for key, (harmless, reason) in ONLY_TENSORFLOW.items():
+        if training.get(key, harmless) != harmless:
+            raise file.error(
+                ("matrix", block, key),
+                f"{json.dumps(training[key])} is not for backend = {json.dumps(training['backend'])}: {reason}",
+                f'Leave {key} out for this backend, or set backend = "tensorflow".',
+            )
 
 
 def check_blocks(suite: SuiteFile, file: Source) -> None:

@@ -9,7 +9,7 @@ from bench.runtime import Runtime
 from bench.suite.cell import Cell
 from bench.suite.load import Source, load_suite
 from bench.suite.matrix import Combination, expand
-from bench.suite.modes import check_blocks, meaningful
+from bench.suite.modes import check_backend, check_blocks, meaningful
 from wbc.backbones import find_backbone
 from wbc.classical.catalog import Method
 from wbc.errors import InputError
@@ -106,6 +106,7 @@ def resolve_suite(
             if source.kind == "download":
                 downloads.setdefault(source.path, Download(network.name, options, size, source))
         training = meaningful(combination.training)
+        check_backend(training, combination.block, file)
         if "optimizer" in training:
             training["optimizer"] = _optimizer(combination, file)
         cell = _cell(replace(combination, training=training), network, options, dataset, source, runtime)
@@ -175,7 +176,8 @@ def _cell(
         "seed": combination.seed,
         **{key: value for key, value in training.items() if key not in HARNESS_KEYS},
     }
-    return Cell(network.label(options), settings, runtime.of_mode(training["mode"]), specification)
+    runs_on = runtime.of(training["mode"], training.get("backend"))
+    return Cell(network.label(options), settings, runs_on, specification)
 
 
 def _optional_path(text: str | None) -> Path | None:

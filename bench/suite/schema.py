@@ -24,7 +24,7 @@ from wbc.networks.users import BUILD
 from wbc.optimizer import OPTIMIZERS, OptimizerSpecification
 from wbc.protocols import CLOCKS, EVALUATIONS, LOSSES, PROTOCOLS
 from wbc.recipes import PRESETS, preset
-from wbc.specification import MODES, PREPROCESSINGS
+from wbc.specification import BACKENDS, MODES, PREPROCESSINGS
 
 T = TypeVar("T")
 
@@ -166,6 +166,7 @@ class TrainingAxes(Table):
     clock: Axis[Literal[CLOCKS]] | None = None
     deterministic: Axis[bool] | None = None
     jit_compile: Axis[bool | Literal["auto"]] | None = None
+    backend: Axis[Literal[BACKENDS]] | None = None
 
 
 class WeightsTable(Table):

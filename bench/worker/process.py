@@ -9,7 +9,7 @@ from pathlib import Path
 from bench.journal.jsonl import EventWriter
 from bench.lifeline import die_with
 from bench.worker import protocol
-from bench.worker.environment import SetupError, describe_machine, keep_to_cores, load_tensorflow
+from bench.worker.environment import SetupError, describe_machine, keep_to_cores
 from bench.worker.recorder import Recorder
 
 
@@ -34,7 +34,9 @@ def run_cell(folder: Path) -> int:
         specification = Specification.from_json(content)
         described = describe_machine()
         if specification.uses_keras:
-            described |= load_tensorflow()
+            from bench.worker.backends import load_backend
+
+            described |= load_backend(specification)
         experiment.load_trainer(specification.mode)  # imports belong to the startup
         events.write("environment", environment=described)
         recorder.phase_ended("startup")

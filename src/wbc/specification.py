@@ -4,6 +4,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Literal
 
+from wbc.errors import InputError
 from wbc.networks.weights import WeightsSource
 from wbc.optimizer import OptimizerSpecification
 
@@ -35,6 +36,20 @@ class Checkpointing:
     tag: str = ""
 
 
+BACKENDS = ("tensorflow", "jax", "torch")
+"""What Keras computes with. All is built for TensorFlow; the others run the same code through Keras."""
+
+
+ONLY_TENSORFLOW = {
+    "jit_compile": (
+        "auto",
+        "whether XLA compiles is a choice with TensorFlow alone: JAX always compiles, PyTorch does not use XLA",
+    ),
+    "replicas": (1, "one model on several devices at once goes through TensorFlow's MirroredStrategy"),
+}
+"""Setting that only TensorFlow knows -> the value that leaves it alone, and the reason."""
+
+
 @dataclass(frozen=True)
 class Specification:
     """One experiment.
@@ -56,10 +71,11 @@ class Specification:
         binary_accuracy: Report binary accuracy beside the categorical one: the share of all (image, class)
             pairs on whose side of 1/2 the probability lies.
         evaluation: One of `wbc.protocols.EVALUATIONS`.
-        deterministic: Ask TensorFlow for operations whose results repeat to the last bit.
+        deterministic: Ask the backend for operations whose results repeat to the last bit.
         jit_compile: Whether XLA compiles the training step; `auto` leaves it to Keras, which has it off on
             processors and with replicas. What came of it is a figure of the phase `compile`.
         replicas: On how many devices at once; every batch is shared out among them.
+        backend: One of `BACKENDS`; Keras must have been loaded with it.
         checkpoint: How training inside this experiment can be resumed; None: not at all.
     """
 
@@ -81,7 +97,17 @@ class Specification:
     deterministic: bool = False
     jit_compile: bool | Literal["auto"] = "auto"
     replicas: int = 1
+    backend: str = "tensorflow"
     checkpoint: Checkpointing | None = None
+
+    def check_backend(self) -> None:
+        """Raise InputError if a backend other than TensorFlow is asked for what only TensorFlow can do."""
+        for name, (harmless, reason) in ONLY_TENSORFLOW.items():
+            if self.backend != "tensorflow" and getattr(self, name) != harmless:
+                raise InputError(
+                    f"{name} = {getattr(self, name)} is not for backend = {self.backend!r}: {reason}",
+                    f'Leave {name} out, or set backend = "tensorflow".',
+                )
 
     @property
     def uses_keras(self) -> bool:

@@ -10,10 +10,12 @@ from bench.worker.environment import SetupError, keep_to_cores
 
 LOOK = """
 import json, os
-from bench.worker.environment import SetupError, keep_to_cores, load_tensorflow
+from types import SimpleNamespace
+from bench.worker.backends import load_backend
+from bench.worker.environment import SetupError, keep_to_cores
 keep_to_cores()
 try:
-    load_tensorflow()
+    load_backend(SimpleNamespace(backend="tensorflow", deterministic=False))
 except SetupError as error:
     refused = str(error)
 import tensorflow as tf, threadpoolctl

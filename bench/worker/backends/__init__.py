@@ -1,0 +1,44 @@
+"""The deep-learning frameworks that Keras can compute with, a module each.
+
+`claim` of a module prepares the environment before the framework is imported; `load` imports it, makes sure
+of the device that the cell was given, and says what was found. A fact that a framework cannot tell is a
+sentence that begins with `unavailable: `.
+"""
+
+import importlib
+import os
+from typing import Any
+
+from bench.worker import protocol
+from bench.worker.environment import SetupError
+from wbc.specification import Specification
+
+
+def load_backend(specification: Specification) -> dict[str, Any]:
+    """Import Keras with the backend of an experiment.
+
+    Returns:
+        `backend`, its version under its name, `keras`, `gpus` (names), `cuda`, `cudnn`.
+
+    Raises:
+        SetupError: The cell was given GPUs that the backend does not see, or it cannot be imported.
+    """
+    name = specification.backend
+    # Keras reads it once, at its import; a user's shell or keras.json must not change what a cell is.
+    os.environ["KERAS_BACKEND"] = name
+    module = importlib.import_module(f"{__name__}.{name}")
+    module.claim(specification.deterministic)
+    try:
+        import keras
+
+        found = module.load()
+    except ImportError as error:
+        raise SetupError(f"Keras with {module.TITLE} cannot be imported: {error}") from error
+    given = int(os.environ.get(protocol.REPLICAS, "1"))
+    seen = len(found["gpus"])
+    if os.environ.get(protocol.DEVICE_KIND) == "gpu" and seen < given:
+        raise SetupError(
+            f"the cell was given {'a GPU' if given == 1 else f'{given} GPUs'}, but {module.TITLE} sees "
+            f"{seen or 'none'} (a CPU build, or a broken driver)"
+        )
+    return {"backend": name, "keras": keras.__version__, **found}
