@@ -28,13 +28,14 @@ def check_backend(training: dict[str, Any], block: int, file: Source) -> None:
     Raises:
         InputError: It does.
     """
-    if training.get("backend", "tensorflow") == "tensorflow":
+    backend = training.get("backend", "tensorflow")
+    if backend == "tensorflow":
         return
     for key, (harmless, reason) in ONLY_TENSORFLOW.items():
         if training.get(key, harmless) != harmless:
             raise file.error(
                 ("matrix", block, key),
-                f"{json.dumps(training[key])} is not for backend = {json.dumps(training['backend'])}: {reason}",
+                f'{json.dumps(training[key])} is not for backend = "{backend}": {reason}',
                 f'Leave {key} out for this backend, or set backend = "tensorflow".',
             )
 

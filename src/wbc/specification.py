@@ -43,7 +43,7 @@ BACKENDS = ("tensorflow", "jax", "torch")
 ONLY_TENSORFLOW = {
     "jit_compile": (
         "auto",
-        "whether XLA compiles is a choice with TensorFlow alone: JAX always compiles, PyTorch does not use XLA",
+        "whether XLA compiles is a choice with TensorFlow only: JAX always compiles, PyTorch has no XLA",
     ),
     "replicas": (1, "one model on several devices at once goes through TensorFlow's MirroredStrategy"),
 }

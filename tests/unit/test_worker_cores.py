@@ -49,9 +49,11 @@ def test_a_worker_keeps_to_its_cores_and_trains_on_no_processor_under_the_name_o
 
 
 REPLICAS = """
-from bench.worker.environment import load_tensorflow
+from types import SimpleNamespace
+from bench.worker.backends import load_backend
 from wbc.training.distribution import Distribution
-print(load_tensorflow()["replicas"], Distribution(2).strategy.num_replicas_in_sync)
+found = load_backend(SimpleNamespace(backend="tensorflow", deterministic=False))
+print(found["replicas"], Distribution(2).strategy.num_replicas_in_sync)
 """
 
 

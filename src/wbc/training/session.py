@@ -15,8 +15,8 @@ def open_session(specification: Specification) -> Distribution:
         The devices that will share the work; models are built in its scope.
 
     Raises:
-        InputError: There are not as many devices as the experiment is to be trained on, it asks another backend
-            for what only TensorFlow can do, or Keras was loaded with another backend than it is for.
+        InputError: There are not as many devices as the experiment is to be trained on, it asks another
+            backend for what only TensorFlow can do, or Keras was loaded with another one than it is for.
     """
     specification.check_backend()
     backend = keras.backend.backend()
