@@ -54,39 +54,40 @@ def version_of(distribution: str) -> str | None:
 
 
 def require_backends(cells: Sequence[Cell], replicas: int = 1) -> None:
-    """Make sure that every cell's backend is installed and can do what is asked of it.
+    """Raise the first of `backend_problems`, if there is one."""
+    for error in backend_problems(cells, replicas):
+        raise error
+
+
+def backend_problems(cells: Sequence[Cell], replicas: int = 1) -> list[InputError]:
+    """For each backend that cells cannot use here: what is wrong, and the way out.
 
     Args:
         cells: The cells that are to run.
         replicas: On how many devices at once each trains.
-
-    Raises:
-        InputError: A backend is missing, or cells of another one than TensorFlow are given several devices.
     """
-    for error in missing_backends(cells):
-        raise error
+    wanted: dict[str, list[Cell]] = {}
+    for cell in cells:
+        if "backend" in cell.settings:  # classical methods need none
+            wanted.setdefault(cell.settings["backend"], []).append(cell)
+    problems = []
     one, reason = ONLY_TENSORFLOW["replicas"]
-    for cell in cells:
-        backend = cell.settings.get("backend", "tensorflow")
-        if replicas != one and backend != "tensorflow":
-            raise InputError(
-                f"cells with backend = {backend!r} run on one device each, not on {replicas}: {reason}",
-                "Set gpus_per_cell = 1, or leave these cells out with --only.",
-            )
-
-
-def missing_backends(cells: Sequence[Cell]) -> list[InputError]:
-    """For each backend that cells need and that is not installed: what is wrong, and the way out."""
-    wanted = [cell.settings["backend"] for cell in cells if "backend" in cell.settings]
-    missing = {}
-    for cell in cells:
-        name = cell.settings.get("backend")
-        if name and not cell.runtime[name] and name not in missing:
+    for name, its_cells in wanted.items():
+        if not its_cells[0].runtime[name]:
             others = ", ".join(installed_backends())
-            missing[name] = InputError(
-                f"{BACKENDS[name].title} is not installed, and {wanted.count(name)} of "
-                f'{len(cells)} cells have backend = "{name}"',
-                f"Install it beside leukobench: {BACKENDS[name].install}."
-                + (f" Backends that are here: {others}." if others else ""),
+            problems.append(
+                InputError(
+                    f"{BACKENDS[name].title} is not installed, and {len(its_cells)} of {len(cells)} cells have "
+                    f'backend = "{name}"',
+                    f"Install it beside leukobench: {BACKENDS[name].install}."
+                    + (f" Backends that are here: {others}." if others else ""),
+                )
             )
-    return list(missing.values())
+        elif replicas != one and name != "tensorflow":
+            problems.append(
+                InputError(
+                    f'cells with backend = "{name}" run on one device each, not on {replicas}: {reason}',
+                    "Set gpus_per_cell = 1, or leave these cells out with --only.",
+                )
+            )
+    return problems

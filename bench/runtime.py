@@ -39,7 +39,7 @@ class Runtime:
 
 
 def find_runtime(device: str) -> Runtime:
-    """Versions of this environment; what is not installed has none (`bench.backends.missing_backends`).
+    """Versions of this environment; what is not installed has none (`bench.backends.backend_problems`).
 
     Args:
         device: Name of the GPU or of the processor that cells run on.

@@ -30,7 +30,7 @@ def plan(
     """Show what run would do with every cell, and why. Starts and writes nothing."""
     from rich.console import Console
 
-    from bench.backends import missing_backends
+    from bench.backends import backend_problems
     from bench.journal.results import SuiteResults
     from bench.plan.decide import choose, make_plan
     from bench.plan.predict import Predictor
@@ -56,7 +56,7 @@ def plan(
     for dataset in resolved.datasets:
         state = "prepared" if dataset.ready else "will be prepared first"
         console.print(f"Images: {dataset.source} {dataset.digest[:16]}, {state}.")
-    for error in missing_backends([one.cell for one in planned]):
+    for error in backend_problems([one.cell for one in planned], slots[0].replicas):
         console.print(str(error), style="yellow", markup=False)
     for problem in explain_missing(resolved.downloads):
         console.print(problem, style="yellow", markup=False)

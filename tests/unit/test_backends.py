@@ -54,7 +54,7 @@ def test_methods_without_keras_have_no_backend(tmp_path):
     (cell,) = cells_of(tmp_path, text)
     assert "backend" not in cell.settings
     assert not set(cell.runtime) & set(BACKENDS)
-    assert backends.missing_backends([cell]) == []
+    assert backends.backend_problems([cell]) == []
 
 
 @pytest.fixture
