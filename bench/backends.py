@@ -77,8 +77,8 @@ def backend_problems(cells: Sequence[Cell], replicas: int = 1) -> list[InputErro
             others = ", ".join(installed_backends())
             problems.append(
                 InputError(
-                    f"{BACKENDS[name].title} is not installed, and {len(its_cells)} of {len(cells)} cells have "
-                    f'backend = "{name}"',
+                    f"{BACKENDS[name].title} is not installed, and "
+                    f'{len(its_cells)} of {len(cells)} cells have backend = "{name}"',
                     f"Install it beside leukobench: {BACKENDS[name].install}."
                     + (f" Backends that are here: {others}." if others else ""),
                 )
