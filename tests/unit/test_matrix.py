@@ -58,12 +58,13 @@ def image_folder(root: Path) -> Path:
 
 def test_product_within_a_block():
     found = combinations(
-        '[suite]\nseeds = [0, 7]\n[[matrix]]\nbackbone = ["LeNet5", "VGG16"]\nepochs = [1, 2, 3]\n'
+        '[suite]\nseeds = [0, 7]\n[[matrix]]\nmode = ["transfer", "scratch"]\n'
+        'backbone = ["LeNet5", "VGG16"]\nepochs = [1, 2, 3]\n'
     )
-    points = [(one.backbone.name, one.training["epochs"], one.seed) for one in found]
-    assert points == [
-        (name, epochs, seed) for name in ("LeNet5", "VGG16") for epochs in (1, 2, 3) for seed in (0, 7)
-    ]
+    points = {(one.backbone.name, one.training["mode"], one.training["epochs"], one.seed) for one in found}
+    assert len(found) == len(points) == 2 * 2 * 3 * 2
+    assert [one.seed for one in found[:2]] == [0, 7], "repeats of a cell stand side by side"
+    assert [one.backbone.name for one in found] == ["LeNet5"] * 12 + ["VGG16"] * 12
 
 
 def test_union_over_blocks():
@@ -76,11 +77,22 @@ def test_union_over_blocks():
 
 
 def test_block_before_suite_before_default():
-    first, second = combinations("[training]\nepochs = 5\nbatch_size = 8\n" + BLOCK + BLOCK + "epochs = 6\n")
+    shared = "[data]\nimage_size = 64\n[training]\nepochs = 5\nbatch_size = 8\n"
+    first, second = combinations(shared + BLOCK + BLOCK + "epochs = 6\n")
     assert (first.training["epochs"], first.training["batch_size"]) == (5, 8)
     assert (second.training["epochs"], second.training["batch_size"]) == (6, 8)
-    for key in DEFAULTS.keys() - {"epochs", "batch_size"}:
+    assert first.training["image_size"] == second.training["image_size"] == 64
+    for key in DEFAULTS.keys() - {"epochs", "batch_size", "image_size"}:
         assert first.training[key] == DEFAULTS[key]
+
+
+def test_defaults_are_those_of_the_thesis():
+    (one,) = combinations(BLOCK)
+    assert (one.training["epochs"], one.training["optimizer"].specification("LeNet5").name) == (
+        100,
+        "RMSprop",
+    )
+    assert one.training["optimizer"].specification("LeNet5").learning_rate == 1e-5
 
 
 def test_a_list_in_training_is_an_axis_until_a_block_says_otherwise():
@@ -92,6 +104,8 @@ def test_axes_in_data():
     found = combinations('[data]\nsource = "synthetic"\nimage_size = [32, 64]\ndata_seed = [0, 1]\n' + BLOCK)
     points = [(one.training["image_size"], one.data) for one in found]
     assert points == [(size, {"data_seed": seed}) for size in (32, 64) for seed in (0, 1)]
+    found = combinations('[data]\nsource = "bccd"\nsplit_seed = [0, 1, 2]\n' + BLOCK)
+    assert [one.data for one in found] == [{"split_seed": seed} for seed in range(3)]
 
 
 def test_data_keys_go_to_the_sources_that_have_them():
@@ -115,6 +129,7 @@ def test_the_same_cell_named_twice_is_one_cell():
     )
     assert len(combinations(text)) == 5
     assert [cell.settings["epochs"] for cell in resolve(text).cells] == [1, 2]
+    assert len(resolve(SMALL + BLOCK + BLOCK).cells) == 1
 
 
 def test_a_default_that_is_written_out_is_the_same_cell():

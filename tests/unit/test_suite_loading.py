@@ -6,7 +6,6 @@ import pytest
 
 from bench.commands.main import main
 from bench.suite.load import load_suite, spelled
-from bench.suite.locate import line_of
 from wbc.errors import InputError
 
 GOOD = """\
@@ -56,7 +55,7 @@ BAD = {
     "unknown option of a backbone": (
         suite('{ name = "MobileNet", alfa = 0.5 }', '"LeNet5"'),
         "line 9",
-        ["matrix[1].backbone", "alfa", "alpha"],
+        ["matrix[1].backbone", "alfa", "did you mean alpha?"],
     ),
     "option that is no number": (
         suite('{ name = "MobileNet", alpha = nan }', '"LeNet5"'),
@@ -90,7 +89,11 @@ BAD = {
     "empty matrix": ("matrix = []\n", "line 1", ["matrix: is empty", "at least one"]),
     "no matrix": ('[suite]\nname = "x"\n', "", ["matrix: is missing", "[[matrix]]"]),
     "nothing at all": ("", "", ["matrix: is missing", "[[matrix]]"]),
-    "one bracket": (suite("[matrix]", "[[matrix]]"), "line 8", ["matrix: must be a list", "[[matrix]]"]),
+    "one bracket": (
+        suite("[matrix]", "[[matrix]]"),
+        "line 8",
+        ["matrix: must be a list", "[[matrix]] with two brackets"],
+    ),
     "block without backbone": (
         suite("epochs = 2", 'backbone = "LeNet5"'),
         "line 8",
@@ -99,6 +102,45 @@ BAD = {
     "no TOML": (suite("epochs = = 1", "epochs = 1"), "line 6", ["is not valid TOML", "https://toml.io"]),
     "key given twice": (suite("epochs = 1\nepochs = 2", "epochs = 1"), "line 7", ["is not valid TOML"]),
     "key of another source": (GOOD + "[data]\nmargin = 0.1\n", "line 11", ["data.margin", 'source = "bccd"']),
+    "text for a number in a block": (
+        GOOD + 'epochs = "3"\n',
+        "line 10",
+        ["matrix[1].epochs", "integer", "'3'"],
+    ),
+    "empty list in a block": (GOOD + "epochs = []\n", "line 10", ["matrix[1].epochs: is empty"]),
+    "unknown mode in a block": (
+        GOOD + 'mode = "transfr"\n',
+        "line 10",
+        ["matrix[1].mode: 'transfr'", "Did you mean transfer?"],
+    ),
+    "unknown optimiser in a table": (
+        suite('epochs = 1\noptimizer = { name = "Adm" }', "epochs = 1"),
+        "line 7",
+        ["training.optimizer", "Did you mean Adam?"],
+    ),
+    "backbone in other capitals": (suite("lenet5", "LeNet5"), "line 9", ["did you mean LeNet5?"]),
+    "text without its end": (suite('"LeNet5', '"LeNet5"'), "line 9", ["is not valid TOML"]),
+    "split of drawn cells": (
+        GOOD + "[data]\nsplit_seed = 1\n",
+        "line 11",
+        ["data.split_seed", 'source = "bccd"'],
+    ),
+    "path that leads nowhere": (GOOD + '[data]\npath = "nowhere"\n', "", ["nowhere"]),
+    "drawn cells and a folder": (
+        GOOD + '[data]\nsource = "synthetic"\npath = "x"\n',
+        "line 11",
+        ["data.source", "folder of images is named too"],
+    ),
+    "images too small": (
+        suite("Xception", "LeNet5") + "[data]\nimage_size = 64\n",
+        "line 9",
+        ["matrix[1].backbone", "71 x 71"],
+    ),
+    "weights that are not there": (
+        suite("transfer", "scratch") + 'weights = "gone.h5"\n',
+        "line 9",
+        ["matrix[1].backbone", "gone.h5"],
+    ),
     "source without its path": (
         GOOD + '[data]\nsource = "folder"\n',
         "",
@@ -145,8 +187,9 @@ def test_the_table_is_made_of_changes_to_a_good_suite(folder: Path, capsys: pyte
     assert all(text != GOOD for text, *_ in BAD.values())
 
 
-def test_missing_file(folder: Path, capsys: pytest.CaptureFixture):
-    message = refused(capsys, folder, "plan", "nowhere.toml")
+@pytest.mark.parametrize("verb", ["plan", "run"])
+def test_missing_file(verb: str, folder: Path, capsys: pytest.CaptureFixture):
+    message = refused(capsys, folder, verb, "nowhere.toml")
     assert "there is no suite nowhere.toml" in message
     assert "suites/" in message
 
@@ -178,22 +221,3 @@ def test_further_problems_are_counted(folder: Path):
 def test_keys_are_spelled_as_people_count():
     assert spelled(("matrix", 0, "backbone")) == "matrix[1].backbone"
     assert spelled(()) == ""
-
-
-@pytest.mark.parametrize(
-    ("path", "line"),
-    [
-        (("a",), 1),
-        (("t",), 2),
-        (("t", "odd key"), 4),
-        (("t", "x", "y"), 3),
-        (("m", 0, "k"), 6),
-        (("m", 1, "k"), 8),
-        (("m", 1, "other"), 7),
-        (("m", 1, "k", 0, "name"), 8),
-        (("nowhere",), None),
-    ],
-)
-def test_lines_of_keys(path: tuple, line: int | None):
-    text = 'a = 1\n[t] # comment\nx.y = 2\n"odd key" = 3\n[[m]]\nk = 1\n[[ m ]]\nk = 2\n'
-    assert line_of(text, path) == line

@@ -1,0 +1,66 @@
+"""Suites on a folder of the user's own images: looked at whole before anything starts."""
+
+import json
+from pathlib import Path
+
+import pytest
+from PIL import Image
+
+from bench.commands.main import main
+
+SUITE = """
+[data]
+path = {path}
+image_size = 32
+[[matrix]]
+mode = "scratch"
+backbone = "LeNet5"
+"""
+
+
+@pytest.fixture
+def cells(tmp_path: Path) -> Path:
+    """A split folder of two classes, one grey image a part and class."""
+    root = tmp_path / "cells"
+    for part in ("train", "validation", "test"):
+        for kind in ("a", "b"):
+            (root / part / kind).mkdir(parents=True)
+            Image.new("RGB", (40, 40)).save(root / part / kind / "1.png")
+    return root
+
+
+def bench(verb: str, images: Path) -> int:
+    folder = images.parent
+    path = folder / "suite.toml"
+    path.write_text(SUITE.format(path=json.dumps(str(images))))
+    return main([verb, str(path), "--results", str(folder / "results")])
+
+
+def test_a_folder_that_can_be_used(cells: Path):
+    assert bench("plan", cells) == 0
+    assert not (cells.parent / "results").exists()
+
+
+def test_a_file_that_is_no_image(cells: Path, capsys: pytest.CaptureFixture):
+    assert bench("plan", cells) == 0, "a folder that was good once is looked at again"
+    broken = cells / "test" / "b" / "2.png"
+    broken.write_text("no image")
+    assert bench("run", cells) == 2
+    assert f"{broken} is no image" in capsys.readouterr().err
+    assert not (cells.parent / "results").exists()
+
+
+def test_a_class_that_is_missing(cells: Path, capsys: pytest.CaptureFixture):
+    (cells / "test" / "b" / "1.png").unlink()
+    (cells / "test" / "b").rmdir()
+    assert bench("run", cells) == 2
+    assert "class b is missing from" in capsys.readouterr().err
+    assert not (cells.parent / "results").exists()
+
+
+@pytest.mark.parametrize("verb", ["plan", "run"])
+def test_an_unsplit_folder_is_told_how_to_become_a_split_one(
+    verb: str, cells: Path, capsys: pytest.CaptureFixture
+):
+    assert bench(verb, cells / "train") == 2
+    assert "python -m bench data prepare" in capsys.readouterr().err

@@ -1,0 +1,24 @@
+"""The suites that come with leukobench."""
+
+from pathlib import Path
+
+import pytest
+
+from bench.suite.load import load_suite
+from bench.suite.matrix import expand
+
+SUITES = sorted((Path(__file__).parents[2] / "suites").glob("*.toml"))
+
+COMBINATIONS = {"bccd": 9, "classical": 15, "demo": 8, "thesis": 24, "thesis-2018": 4}
+
+
+@pytest.mark.parametrize("path", SUITES, ids=lambda path: path.stem)
+def test_is_valid_and_named_like_its_file(path: Path):
+    suite, file = load_suite(path)
+    assert suite.suite.name == path.stem
+    assert suite.suite.description
+    assert len(expand(suite, file)) == COMBINATIONS.get(path.stem, len(expand(suite, file))) > 0
+
+
+def test_those_of_the_thesis_are_there():
+    assert set(COMBINATIONS) <= {path.stem for path in SUITES}
