@@ -106,6 +106,8 @@ def resolve_suite(
             if source.kind == "download":
                 downloads.setdefault(source.path, Download(network.name, options, size, source))
         training = meaningful(combination.training)
+        if "optimizer" in training:
+            training["replicas"] = suite.devices.gpus_per_cell
         check_backend(training, combination.block, file)
         if "optimizer" in training:
             training["optimizer"] = _optimizer(combination, file)
