@@ -33,10 +33,11 @@ def check_backend(training: dict[str, Any], block: int, file: Source) -> None:
         return
     for key, (harmless, reason) in ONLY_TENSORFLOW.items():
         if training.get(key, harmless) != harmless:
+            in_file = ("devices", "gpus_per_cell") if key == "replicas" else ("matrix", block, key)
             raise file.error(
-                ("matrix", block, key),
+                in_file,
                 f'{json.dumps(training[key])} is not for backend = "{backend}": {reason}',
-                f'Leave {key} out for this backend, or set backend = "tensorflow".',
+                f'Leave {in_file[-1]} out for this backend, or set backend = "tensorflow".',
             )
 
 

@@ -39,4 +39,5 @@ def describe_machine() -> dict[str, Any]:
         "python": platform.python_version(),
         "kernel": platform.release(),
         "cores": granted_cores(),
+        "visible_gpus": [uuid for uuid in os.environ.get("CUDA_VISIBLE_DEVICES", "").split(",") if uuid],
     }

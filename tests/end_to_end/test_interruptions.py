@@ -5,6 +5,7 @@ import os
 import signal
 import subprocess
 import time
+from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import psutil
@@ -14,15 +15,28 @@ from conftest import REPOSITORY, Bench, tiny_suite
 PATIENCE_S = 120
 
 
-def start(bench: Bench, suite: Path) -> subprocess.Popen:
-    return subprocess.Popen(
-        bench.command("run", suite),
-        cwd=REPOSITORY,
-        env=bench.environment(),
-        stdout=subprocess.PIPE,
-        stderr=subprocess.STDOUT,
-        text=True,
-    )
+@pytest.fixture
+def start() -> Iterator[Callable[[Bench, Path], subprocess.Popen]]:
+    """Starts runs; those that still go on at the end of the test are killed, for their cells never end."""
+    started = []
+
+    def start(bench: Bench, suite: Path) -> subprocess.Popen:
+        started.append(
+            subprocess.Popen(
+                bench.command("run", suite),
+                cwd=REPOSITORY,
+                env=bench.environment(),
+                stdout=subprocess.PIPE,
+                stderr=subprocess.STDOUT,
+                text=True,
+            )
+        )
+        return started[-1]
+
+    yield start
+    for process in started:
+        process.kill()
+        process.wait()
 
 
 def wait_for_training(bench: Bench) -> int:
@@ -50,7 +64,7 @@ def only_record(bench: Bench, attempt: int = 1) -> dict:
 
 
 @pytest.mark.parametrize(("number", "code"), [(signal.SIGINT, 130), (signal.SIGTERM, 143)])
-def test_a_signal_stops_the_worker_and_is_recorded(bench: Bench, tmp_path: Path, number, code):
+def test_a_signal_stops_the_worker_and_is_recorded(bench: Bench, tmp_path: Path, start, number, code):
     suite = tiny_suite(tmp_path, epochs="100000", modes='"scratch"')
     parent = start(bench, suite)
     worker = wait_for_training(bench)
@@ -64,7 +78,9 @@ def test_a_signal_stops_the_worker_and_is_recorded(bench: Bench, tmp_path: Path,
     assert record["failure"]["phase"] == "train"
 
 
-def test_a_killed_parent_takes_its_worker_along_and_the_next_run_tidies_up(bench: Bench, tmp_path: Path):
+def test_a_killed_parent_takes_its_worker_along_and_the_next_run_tidies_up(
+    bench: Bench, tmp_path: Path, start
+):
     suite = tiny_suite(tmp_path, epochs="100000", modes='"scratch"')
     parent = start(bench, suite)
     worker = wait_for_training(bench)
@@ -88,7 +104,7 @@ def test_a_killed_parent_takes_its_worker_along_and_the_next_run_tidies_up(bench
     assert "harness ended" in record["failure"]["message"]
 
 
-def test_a_killed_worker_is_a_row_and_the_suite_ends_with_3(bench: Bench, tmp_path: Path):
+def test_a_killed_worker_is_a_row_and_the_suite_ends_with_3(bench: Bench, tmp_path: Path, start):
     suite = tiny_suite(tmp_path, epochs="100000", modes='"scratch"', more="[limits]\nretries = 0\n")
     parent = start(bench, suite)
     os.kill(wait_for_training(bench), signal.SIGKILL)
@@ -100,7 +116,7 @@ def test_a_killed_worker_is_a_row_and_the_suite_ends_with_3(bench: Bench, tmp_pa
     assert "crashed" in output
 
 
-def test_two_runs_at_once_do_not_share_a_results_folder(bench: Bench, tmp_path: Path):
+def test_two_runs_at_once_do_not_share_a_results_folder(bench: Bench, tmp_path: Path, start):
     suite = tiny_suite(tmp_path, epochs="100000", modes='"scratch"')
     parent = start(bench, suite)
     wait_for_training(bench)
