@@ -7,13 +7,15 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from bench.journal.jsonl import write_json
+from bench.journal.jsonl import EventWriter, write_json
+from bench.journal.record import fold
 from bench.journal.results import SuiteResults
 from bench.report.frame import cells_frame
 from bench.runtime import Runtime
 from bench.suite.load import load_suite
 from bench.suite.matrix import expand
 from bench.suite.resolve import resolve_suite
+from bench.tracking.content import points_of
 from bench.worker.recorder import Recorder
 from wbc.evaluation.evaluate import binary_accuracy, evaluate
 from wbc.evaluation.predictions import Predictions
@@ -26,6 +28,9 @@ CLASSES = ["EOSINOPHIL", "LYMPHOCYTE", "MONOCYTE", "NEUTROPHIL"]
 SUITE = (
     '[data]\nimage_size = 32\n[training]\nmode = ["transfer", "scratch"]\nweights = "random"\nepochs = 1\n'
 )
+
+
+BLOCK = '[[matrix]]\nbackbone = "LeNet5"\nprotocol = "thesis-2018"\n'
 
 
 def training_of(folder: Path, text: str) -> list[dict]:
@@ -212,3 +217,25 @@ def test_a_uniform_model_has_a_binary_accuracy_of_three_quarters_as_in_keras():
         metric = keras.metrics.BinaryAccuracy()
         metric.update_state(targets, one.probabilities)
         assert float(metric.result()) == pytest.approx(binary_accuracy(one))
+
+
+def test_a_record_keeps_both_evaluations_and_mlflow_gets_them(tmp_path):
+    (cell,) = cells_of(tmp_path, SUITE.replace('["transfer", "scratch"]', '"scratch"') + BLOCK)
+    attempt = SuiteResults(tmp_path / "results", "suite").new_attempt(cell)
+    recorder = Recorder(EventWriter(attempt.events), attempt.folder)
+    metrics = evaluate(predictions(), specification(evaluation="shuffled"), recorder)
+    recorder.events.close()
+    runner = EventWriter(attempt.runner_events)
+    runner.write("started", pid=1, at="2026-01-01T00:00:00+00:00")
+    runner.write("ended", exit_code=0, cpu_s=1.0, stopped={})
+    runner.close()
+
+    record = fold(attempt)
+    assert record["test"] == record["evaluations"]["shuffled"] == json.loads(json.dumps(metrics))
+    assert record["evaluations"]["aligned"]["accuracy"] > 0.95
+    sent = {name: value for name, value, *_ in points_of(record, attempt.worker_events())}
+    assert sent["final/accuracy"] == sent["final/shuffled_accuracy"] == metrics["accuracy"]
+    assert sent["final/aligned_accuracy"] == record["evaluations"]["aligned"]["accuracy"]
+
+    evaluate(predictions(), specification(), Recorder(EventWriter(attempt.events), attempt.folder))
+    assert fold(attempt)["evaluations"] is None, "one evaluation is the test itself"
