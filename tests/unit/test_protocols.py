@@ -7,6 +7,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 
+from bench.journal.history import history
 from bench.journal.jsonl import EventWriter, write_json
 from bench.journal.record import fold
 from bench.journal.results import SuiteResults
@@ -233,7 +234,7 @@ def test_a_record_keeps_both_evaluations_and_mlflow_gets_them(tmp_path):
     record = fold(attempt)
     assert record["test"] == record["evaluations"]["shuffled"] == json.loads(json.dumps(metrics))
     assert record["evaluations"]["aligned"]["accuracy"] > 0.95
-    sent = {name: value for name, value, *_ in points_of(record, attempt.worker_events())}
+    sent = {name: value for name, value, *_ in points_of(record, history(attempt))}
     assert sent["final/accuracy"] == sent["final/shuffled_accuracy"] == metrics["accuracy"]
     assert sent["final/aligned_accuracy"] == record["evaluations"]["aligned"]["accuracy"]
 
