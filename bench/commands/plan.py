@@ -58,7 +58,7 @@ def plan(
         console.print(f"Images: {dataset.source} {dataset.digest[:16]}, {state}.")
     for error in backend_problems([one.cell for one in planned], slots[0].replicas):
         console.print(str(error), style="yellow", markup=False)
-    for problem in explain_missing(resolved.downloads):
+    for problem in (*resolved.warnings, *explain_missing(resolved.downloads)):
         console.print(problem, style="yellow", markup=False)
     _print_totals(console, planned, slots, predictor, results)
 

@@ -104,6 +104,8 @@ def run_suite(
         plan = make_plan(resolved.cells, results, options.fresh, options.only, predictor)
         done = sum(not planned.runs for planned in plan)
         speaker.say(f"{resolved.name}: {len(plan)} cells, {done} done before, on {_where(slots)}")
+        for warning in resolved.warnings:
+            speaker.say(warning)
         for note in (suite.devices.note, leased.note):
             if note:
                 speaker.say(note)

@@ -4,22 +4,39 @@ import json
 from typing import Any
 
 from bench.suite.load import Source
+from bench.suite.matrix import DEFAULTS
 from bench.suite.schema import MatrixBlock, SuiteFile, TrainingAxes
-from wbc.specification import KERAS_FREE_MODES, ONLY_TENSORFLOW
+from wbc.specification import KERAS_FREE_MODES, MODES, ONLY_TENSORFLOW
 
 _OF_CLASSICAL = ("mode", "image_size")
 """What a classical method shares with networks; epochs, optimiser and the like mean nothing to it."""
+
+_OF_SOME_NETWORKS: dict[str, frozenset[str]] = {
+    "dropout": frozenset({"transfer", "finetune"}),
+    "head_epochs": frozenset({"finetune"}),
+    "unfreeze": frozenset({"finetune"}),
+    "freeze_batch_norm": frozenset({"finetune"}),
+    "finetune_optimizer": frozenset({"finetune"}),
+}
+"""Settings that mean something in some modes of networks only. In `scratch` a network has its own top."""
+
+_OF_NETWORKS = tuple(
+    key
+    for key in (*TrainingAxes.model_fields, "preprocessing")
+    if key not in _OF_CLASSICAL and key in MatrixBlock.model_fields
+)
 
 
 def meaningful(training: dict[str, Any]) -> dict[str, Any]:
     """The settings of a combination that mean something in its mode.
 
-    Axes of `[training]` that mean nothing to a classical method would otherwise make cells that differ
-    in name only. Its `epochs` are 0, for tables have that column.
+    Axes of `[training]` that mean nothing in a mode would otherwise make cells that differ in name only.
+    The `epochs` of a classical method are 0, for tables have that column.
     """
-    if training["mode"] not in KERAS_FREE_MODES:
-        return dict(training)
-    return {key: training[key] for key in _OF_CLASSICAL} | {"epochs": 0}
+    mode = training["mode"]
+    if mode in KERAS_FREE_MODES:
+        return {key: training[key] for key in _OF_CLASSICAL} | {"epochs": 0}
+    return {key: value for key, value in training.items() if mode in _modes_of(key)}
 
 
 def check_backend(training: dict[str, Any], block: int, file: Source) -> None:
@@ -42,26 +59,32 @@ def check_backend(training: dict[str, Any], block: int, file: Source) -> None:
 
 
 def check_blocks(suite: SuiteFile, file: Source) -> None:
-    """Make sure that no block sets for itself what has no meaning in its mode.
+    """Make sure that nothing is set that has no meaning in any mode that it is set for.
 
-    What stands in `[data]` and `[training]` is shared, so there it may mean nothing to some blocks.
+    What stands in `[training]` is shared, so there it may mean nothing to some blocks, but not to all.
 
     Raises:
-        InputError: A block of classical methods sets a key of networks.
+        InputError: A key has no meaning.
     """
+    every_mode: set[str] = set()
     for number, block in enumerate(suite.matrix):
-        modes = block.mode or suite.training.mode or []
-        if not modes or not set(modes) <= KERAS_FREE_MODES:
-            continue
-        for key in _settings_of_networks():
-            if getattr(block, key) is not None:
-                raise file.error(
-                    ("matrix", number, key),
-                    f'has no meaning for mode = "{modes[0]}"',
-                    "Take it out of this block, or move it to a block of networks.",
-                )
+        modes = block.mode or suite.training.mode or [DEFAULTS["mode"]]
+        every_mode.update(modes)
+        for key in _OF_NETWORKS:
+            if getattr(block, key) is not None and _modes_of(key).isdisjoint(modes):
+                raise file.error(("matrix", number, key), *_no_meaning(key, modes))
+    for key in _OF_SOME_NETWORKS:
+        if getattr(suite.training, key) is not None and _modes_of(key).isdisjoint(every_mode):
+            raise file.error(("training", key), *_no_meaning(key, sorted(every_mode)))
 
 
-def _settings_of_networks() -> list[str]:
-    keys = [key for key in TrainingAxes.model_fields if key not in _OF_CLASSICAL]
-    return [key for key in (*keys, "preprocessing") if key in MatrixBlock.model_fields]
+def _modes_of(key: str) -> frozenset[str]:
+    if key in _OF_NETWORKS:
+        return _OF_SOME_NETWORKS.get(key, frozenset(MODES) - KERAS_FREE_MODES)
+    return frozenset(MODES)
+
+
+def _no_meaning(key: str, modes: list[str]) -> tuple[str, str]:
+    named = ", ".join(f'"{mode}"' for mode in modes)
+    fitting = " or ".join(f'"{mode}"' for mode in MODES if mode in _modes_of(key))
+    return f"has no meaning for mode = {named}", f"Take it out, or put it into a block with mode = {fitting}."

@@ -7,6 +7,7 @@ from typing import Any
 from bench.datasets import DataSet, DataSets
 from bench.runtime import Runtime
 from bench.suite.cell import Cell
+from bench.suite.consistency import check_combination, warn_of
 from bench.suite.load import Source, load_suite
 from bench.suite.matrix import Combination, expand
 from bench.suite.modes import check_backend, check_blocks, meaningful
@@ -15,6 +16,8 @@ from wbc.classical.catalog import Method
 from wbc.errors import InputError
 from wbc.networks.network import Network
 from wbc.networks.weights import WeightsSource, locate_weights
+from wbc.optimizer import OptimizerSpecification
+from wbc.specification import PRETRAINED_MODES
 
 NO_WEIGHTS = WeightsSource("none")
 """Of a network trained from scratch, which starts from random values by definition, and of methods."""
@@ -46,6 +49,7 @@ class ResolvedSuite:
         cells: Each once, in the order of the file.
         datasets: The data sets of the cells, each once.
         downloads: Weights that are missing here, each once.
+        warnings: What makes little sense, but is done as asked; each once.
     """
 
     name: str
@@ -54,6 +58,7 @@ class ResolvedSuite:
     cells: list[Cell]
     datasets: list[DataSet]
     downloads: list[Download]
+    warnings: list[str]
 
 
 def resolve_suite(
@@ -83,6 +88,7 @@ def resolve_suite(
     used: dict[str, DataSet] = {}
     downloads: dict[Path, Download] = {}
     located: dict[tuple, WeightsSource] = {}
+    warnings: dict[str, None] = {}
     for combination in combinations:
         try:
             dataset = datasets.find(combination.source, combination.data, combination.training["image_size"])
@@ -91,7 +97,7 @@ def resolve_suite(
         network, options = _check_network(combination, file)
         size, choice = combination.training["image_size"], combination.training["weights"]
         source = NO_WEIGHTS
-        if combination.training["mode"] == "transfer":
+        if combination.training["mode"] in PRETRAINED_MODES:
             wanted = (choice, network.label(options), size)
             if wanted not in located:
                 try:
@@ -105,12 +111,13 @@ def resolve_suite(
             source = located[wanted]
             if source.kind == "download":
                 downloads.setdefault(source.path, Download(network.name, options, size, source))
-        training = meaningful(combination.training)
+        check_combination(combination, source, suite, file)
+        if warning := warn_of(combination, network, network.label(options)):
+            warnings[warning] = None
+        training = _explicit(combination, file)
         if "optimizer" in training:
             training["replicas"] = suite.devices.gpus_per_cell
         check_backend(training, combination.block, file)
-        if "optimizer" in training:
-            training["optimizer"] = _optimizer(combination, file)
         cell = _cell(replace(combination, training=training), network, options, dataset, source, runtime)
         cells.setdefault(cell.id, cell)
         used.setdefault(dataset.digest, dataset)
@@ -121,6 +128,7 @@ def resolve_suite(
         cells=list(cells.values()),
         datasets=list(used.values()),
         downloads=list(downloads.values()),
+        warnings=list(warnings),
     )
 
 
@@ -137,12 +145,28 @@ def _check_network(combination: Combination, file: Source):
     return network, options
 
 
-def _optimizer(combination: Combination, file: Source) -> dict[str, Any]:
-    """The optimiser, explicit: presets and defaults spelled out."""
+def _explicit(combination: Combination, file: Source) -> dict[str, Any]:
+    """The settings that mean something, as plain values: presets and defaults spelled out."""
+    training = meaningful(combination.training)
+    if "optimizer" in training:
+        training["optimizer"] = _optimizer("optimizer", combination, file)
+    if "finetune_optimizer" in training:
+        if training["finetune_optimizer"] is None:
+            slower = OptimizerSpecification(**training["optimizer"]).slower()
+            training["finetune_optimizer"] = slower.resolved()
+        else:
+            training["finetune_optimizer"] = _optimizer("finetune_optimizer", combination, file)
+    for switch in ("early_stopping", "augmentation"):
+        if switch in training:
+            training[switch] = training[switch].model_dump() if training[switch] else None
+    return training
+
+
+def _optimizer(key: str, combination: Combination, file: Source) -> dict[str, Any]:
     try:
-        return combination.training["optimizer"].specification(combination.backbone.name).resolved()
+        return combination.training[key].specification(combination.backbone.name).resolved()
     except InputError as error:
-        raise file.error(("matrix", combination.block, "optimizer"), error.what, error.way_out) from None
+        raise file.error(("matrix", combination.block, key), error.what, error.way_out) from None
 
 
 def _cell(

@@ -5,6 +5,7 @@ is None here; `bench.suite.matrix` holds the defaults.
 """
 
 import re
+from dataclasses import asdict
 from typing import Annotated, Any, Literal, TypeVar
 
 from pydantic import (
@@ -24,6 +25,7 @@ from wbc.networks.users import BUILD
 from wbc.optimizer import OPTIMIZERS, OptimizerSpecification
 from wbc.protocols import CLOCKS, EVALUATIONS, LOSSES, PROTOCOLS
 from wbc.recipes import PRESETS, preset
+from wbc.regularization import MONITORS, USUAL_AUGMENTATION, Augmentation, EarlyStopping
 from wbc.specification import BACKENDS, MODES, PREPROCESSINGS
 
 T = TypeVar("T")
@@ -99,6 +101,32 @@ class Optimizer(Table):
         return OptimizerSpecification(**self.model_dump())
 
 
+class EarlyStoppingTable(Table):
+    """`early_stopping = true` or `{ patience = 10, monitor = "validation_loss", restore_best = true }`."""
+
+    patience: PositiveInt = EarlyStopping.patience
+    monitor: Literal[MONITORS] = EarlyStopping.monitor
+    restore_best: bool = EarlyStopping.restore_best
+
+
+class AugmentationTable(Table):
+    """`augmentation = true` or `{ rotation = 20, flip_vertical = true }`; what is not named stays."""
+
+    rotation: Annotated[float, Field(ge=0, le=180)] = Augmentation.rotation
+    shift: Annotated[float, Field(ge=0, le=0.5)] = Augmentation.shift
+    zoom: Annotated[float, Field(ge=0, le=0.5)] = Augmentation.zoom
+    flip_horizontal: bool = Augmentation.flip_horizontal
+    flip_vertical: bool = Augmentation.flip_vertical
+    brightness: Annotated[float, Field(ge=0, le=1)] = Augmentation.brightness
+    contrast: Annotated[float, Field(ge=0, le=1)] = Augmentation.contrast
+    saturation: Annotated[float, Field(ge=0, le=1)] = Augmentation.saturation
+
+
+def _switch(table: type[Table], usual: Any) -> BeforeValidator:
+    """`true` for the usual values, `false` for none: the latter is kept, for None means not given."""
+    return BeforeValidator(lambda value: table(**asdict(usual)) if value is True else value)
+
+
 class Backbone(BaseModel):
     """`backbone = "VGG16"` or `{ name = "MobileNet", alpha = 0.5 }`; options are the network's own.
 
@@ -164,6 +192,21 @@ class TrainingAxes(Table):
     binary_accuracy: Axis[bool] | None = None
     evaluation: Axis[Literal[EVALUATIONS]] | None = None
     clock: Axis[Literal[CLOCKS]] | None = None
+    l1: Axis[NotNegative] | None = None
+    l2: Axis[NotNegative] | None = None
+    dropout: Axis[Share] | None = None
+    early_stopping: (
+        Axis[Annotated[Literal[False] | EarlyStoppingTable, _switch(EarlyStoppingTable, EarlyStopping())]]
+        | None
+    ) = None
+    augmentation: (
+        Axis[Annotated[Literal[False] | AugmentationTable, _switch(AugmentationTable, USUAL_AUGMENTATION)]]
+        | None
+    ) = None
+    head_epochs: Axis[Annotated[int, Field(ge=0)]] | None = None
+    unfreeze: Axis[PositiveInt | Literal["all"]] | None = None
+    freeze_batch_norm: Axis[bool] | None = None
+    finetune_optimizer: Axis[Annotated[Optimizer, BeforeValidator(_named)]] | None = None
     deterministic: Axis[bool] | None = None
     jit_compile: Axis[bool | Literal["auto"]] | None = None
     backend: Axis[Literal[BACKENDS]] | None = None

@@ -17,6 +17,7 @@ from wbc.specification import Specification
 TRAINERS = {
     "transfer": "wbc.training.transfer",
     "scratch": "wbc.training.scratch",
+    "finetune": "wbc.training.finetune",
     "classical": "wbc.classical.train",
 }
 """Mode -> the module whose `train` carries it out; loaded only when asked for, because most load Keras."""

@@ -1,6 +1,6 @@
 """The plain description of an optimiser. Free of Keras."""
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 from wbc.errors import InputError
@@ -81,6 +81,10 @@ class OptimizerSpecification:
                     "Nesterov's momentum needs a momentum above 0",
                     "Set momentum = 0.9, or leave nesterov out.",
                 )
+
+    def slower(self) -> "OptimizerSpecification":
+        """The same at a tenth of its rate: the default of the second stage of fine-tuning."""
+        return replace(self, learning_rate=self.learning_rate / 10)
 
     def resolved(self) -> dict[str, Any]:
         """Every value that matters, spelled out: name, learning_rate, decay, weight_decay, own arguments.

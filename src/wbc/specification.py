@@ -7,10 +7,15 @@ from typing import Literal
 from wbc.errors import InputError
 from wbc.networks.weights import WeightsSource
 from wbc.optimizer import OptimizerSpecification
+from wbc.regularization import Augmentation, EarlyStopping
 
-MODES = ("transfer", "scratch", "classical")
+MODES = ("transfer", "scratch", "finetune", "classical")
 """`transfer`: a frozen backbone, its features once, then a head. `scratch`: the whole network.
+`finetune`: a head on a frozen backbone, then both.
 `classical`: features measured on the cell, and a method of scikit-learn."""
+
+PRETRAINED_MODES = frozenset({"transfer", "finetune"})
+"""Modes that start from the weights of a backbone."""
 
 KERAS_FREE_MODES: frozenset[str] = frozenset({"classical"})
 """Modes that no deep-learning framework is loaded for."""
@@ -61,8 +66,10 @@ class Specification:
         network: Name of a network or method, see `wbc.backbones`.
         options: Its own keyword arguments, such as `alpha`.
         mode: One of `MODES`.
-        weights: Where the backbone's weights are; None for random ones. Transfer only.
-        epochs: Passes over the training part; 0 where the mode knows none.
+        weights: Where the backbone's weights are; None for random ones.
+            Transfer and fine-tuning only.
+        epochs: Passes over the training part; 0 where the mode knows none. With fine-tuning those of the
+            second stage.
         preprocessing: One of `PREPROCESSINGS`.
         batch_size: Images a step.
         optimizer: The optimiser and its rate.
@@ -71,6 +78,15 @@ class Specification:
         binary_accuracy: Report binary accuracy beside the categorical one: the share of all (image, class)
             pairs on whose side of 1/2 the probability lies.
         evaluation: One of `wbc.protocols.EVALUATIONS`.
+        l1: Factor of the sum of the absolute values of all trained kernels, added to the loss.
+        l2: Factor of the sum of their squares.
+        dropout: Rate of the dropout in the head of transfer learning and fine-tuning.
+        early_stopping: When to stop before the last epoch; None: never.
+        augmentation: How training images are changed anew in every epoch; None: not at all.
+        head_epochs: Fine-tuning: epochs of the first stage, in which the backbone is frozen.
+        unfreeze: Fine-tuning: how many layers of the backbone are trained in the second stage, or `all`.
+        freeze_batch_norm: Fine-tuning: batch normalisation stays as it was pretrained.
+        finetune_optimizer: Of the second stage; None: the same at a tenth of its rate.
         deterministic: Ask the backend for operations whose results repeat to the last bit.
         jit_compile: Whether XLA compiles the training step; `auto` leaves it to Keras, which has it off on
             processors and with replicas. What came of it is a figure of the phase `compile`.
@@ -94,6 +110,15 @@ class Specification:
     loss: str = "categorical_crossentropy"
     binary_accuracy: bool = False
     evaluation: str = "aligned"
+    l1: float = 0.0
+    l2: float = 0.0
+    dropout: float = 0.5
+    early_stopping: EarlyStopping | None = None
+    augmentation: Augmentation | None = None
+    head_epochs: int = 10
+    unfreeze: int | Literal["all"] = "all"
+    freeze_batch_norm: bool = True
+    finetune_optimizer: OptimizerSpecification | None = None
     deterministic: bool = False
     jit_compile: bool | Literal["auto"] = "auto"
     replicas: int = 1
@@ -114,6 +139,11 @@ class Specification:
         """Whether the experiment needs Keras and its backend at all."""
         return self.mode not in KERAS_FREE_MODES
 
+    @property
+    def second_optimizer(self) -> OptimizerSpecification:
+        """The optimiser of the second stage of fine-tuning."""
+        return self.finetune_optimizer or self.optimizer.slower()
+
     @classmethod
     def from_json(cls, content: dict) -> "Specification":
         """Build a specification from what `json.load` returns; unknown keys are a TypeError."""
@@ -123,9 +153,18 @@ class Specification:
         if content.get("weights") is not None:
             source = content["weights"]
             content["weights"] = WeightsSource(source["kind"], Path(source["path"]))
-        if "optimizer" in content:
-            content["optimizer"] = OptimizerSpecification(**content["optimizer"])
+        for key, kind in _TABLES.items():
+            if content.get(key) is not None:
+                content[key] = kind(**content[key])
         if content.get("checkpoint") is not None:
             settings = content["checkpoint"]
             content["checkpoint"] = Checkpointing(**{**settings, "folder": Path(settings["folder"])})
         return cls(**content)
+
+
+_TABLES = {
+    "optimizer": OptimizerSpecification,
+    "finetune_optimizer": OptimizerSpecification,
+    "early_stopping": EarlyStopping,
+    "augmentation": Augmentation,
+}

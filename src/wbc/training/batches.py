@@ -7,6 +7,9 @@ import numpy as np
 
 from wbc.training.distribution import even_shares
 
+Augment = Callable[[np.ndarray, np.ndarray, int], np.ndarray]
+"""From a stored batch, the numbers of its images and the epoch (from 0) to a changed batch."""
+
 Prepare = Callable[[np.ndarray], np.ndarray]
 """From a batch as it is stored (uint8 pixels, float32 features) to the network's input."""
 
@@ -27,6 +30,7 @@ def training_batches(
     prepare: Prepare,
     first_epoch: int = 0,
     replicas: int = 1,
+    augment: Augment | None = None,
 ) -> Iterator[tuple[np.ndarray, ...]]:
     """Yield batches without end, epoch after epoch, each epoch in its own order.
 
@@ -41,7 +45,8 @@ def training_batches(
         order = epoch_order(len(inputs), seed, epoch)
         for start in range(0, len(order), batch_size):
             chosen, count = even_shares(order[start : start + batch_size], replicas)
-            batch = prepare(inputs[chosen]), targets[chosen]
+            stored = inputs[chosen] if augment is None else augment(inputs[chosen], chosen, epoch)
+            batch = prepare(stored), targets[chosen]
             yield batch if replicas == 1 else (*batch, _weights(count, len(chosen), len(chosen) / count))
         epoch += 1
 

@@ -21,6 +21,7 @@ import keras
 import numpy as np
 
 from wbc.data.manifest import Manifest
+from wbc.errors import InputError
 from wbc.observer import Observer
 from wbc.specification import Checkpointing, Specification
 from wbc.training.checkpoint_file import UnusableCheckpointError, read_arrays, read_meta, write_checkpoint
@@ -169,6 +170,11 @@ class Checkpoints:
             for name, variables in targets.items():
                 _check_shapes(name, groups[name], variables)
         except UnusableCheckpointError as error:
+            if stage:
+                # What the stages before did is in this checkpoint alone.
+                raise InputError(
+                    f"the checkpoint {self.path} cannot be used: {error}", "Delete it."
+                ) from None
             self._give_up(error)
             self.found = None
             return None

@@ -7,10 +7,13 @@ import keras
 from wbc.data.part import Part
 from wbc.observer import Observer
 from wbc.optimizer import OptimizerSpecification
+from wbc.regularization import EarlyStopping
 from wbc.specification import Specification
+from wbc.training.augmentation import Augmenter
 from wbc.training.batches import OrderedBatches, Prepare, steps_per_epoch, training_batches
 from wbc.training.checkpoint import Checkpoints
 from wbc.training.distribution import Distribution
+from wbc.training.early_stopping import EarlyStoppingCallback
 from wbc.training.metrics import metrics_of
 from wbc.training.optimizers import build_optimizer
 from wbc.training.reporting import ReportingCallback
@@ -25,12 +28,14 @@ class Stage:
         last_epoch: Epochs done after it.
         optimizer: The optimiser and its rate.
         number: 0 for the first stage.
+        early_stopping: When to stop before the last epoch; None: never.
     """
 
     first_epoch: int
     last_epoch: int
     optimizer: OptimizerSpecification
     number: int = 0
+    early_stopping: EarlyStopping | None = None
 
 
 class Fitting:
@@ -56,12 +61,16 @@ class Fitting:
         epochs: int,
         observer: Observer,
     ):
-        observer.phase_started("compile")
         self.specification, self.distribution, self.observer = specification, distribution, observer
         self.checkpoints = Checkpoints(specification, observer)
         remaining = epochs - self.checkpoints.epoch
         self.reporting = ReportingCallback(observer, images, specification.batch_size, remaining)
         self.checkpoint_s = 0.0
+        self.stopping: EarlyStoppingCallback | None = None
+
+    def begin(self) -> None:
+        """Report the beginning of the first stage."""
+        self.observer.phase_started("compile")
 
     def train(self, stage: Stage, model: keras.Model, parts: dict[str, Part], prepare: Prepare) -> None:
         """Compile and train a model in one stage: all of its epochs that are not done yet.
@@ -73,37 +82,56 @@ class Fitting:
             TrainingDivergedError: The loss is no longer a number.
         """
         self.reporting.begin_stage()
+        self.stopping = EarlyStoppingCallback(stage.early_stopping) if stage.early_stopping else None
+        companions = [self.stopping] if self.stopping else []
         with self.distribution.scope():
             self._compile(model, stage)
-            before = self.checkpoints.restore(model, stage.number)
+            before = self.checkpoints.restore(model, stage.number, companions)
         done = before["epoch"] if before else stage.first_epoch
-        if done >= stage.last_epoch or (before and before["finished"]):
-            return
-        replicas, batch_size = self.distribution.replicas, self.specification.batch_size
+        if done < stage.last_epoch and not (before and before["finished"]):
+            writing = self.checkpoints.callback(stage.number, companions)
+            callbacks = [self.reporting, *companions, *([writing] if writing else [])]
+            self._fit(model, parts, prepare, done, stage.last_epoch, callbacks)
+            self.checkpoint_s += writing.seconds if writing else 0.0
+        if self.stopping:
+            with self.distribution.scope():
+                self.stopping.restore_best(model)
+
+    def _fit(
+        self,
+        model: keras.Model,
+        parts: dict[str, Part],
+        prepare: Prepare,
+        done: int,
+        last_epoch: int,
+        callbacks: list[keras.callbacks.Callback],
+    ) -> None:
         train, validation = parts["train"], parts["validation"]
+        batch_size, replicas = self.specification.batch_size, self.distribution.replicas
+        seed, augmentation = self.specification.seed, self.specification.augmentation
+        augment = Augmenter(augmentation, seed) if augmentation else None
         validation_batches = OrderedBatches(
             validation.inputs, validation.targets, batch_size, prepare, replicas
         )
         model.evaluate(validation_batches.first(), verbose=0)
-        writing = self.checkpoints.callback(stage.number)
-        seed, targets = self.specification.seed, train.targets
+        inputs, targets = train.inputs, train.targets
         model.fit(
             self.distribution.feed(
-                lambda: training_batches(train.inputs, targets, batch_size, seed, prepare, done, replicas)
+                lambda: training_batches(inputs, targets, batch_size, seed, prepare, done, replicas, augment)
             ),
-            steps_per_epoch=steps_per_epoch(len(train.inputs), batch_size),
+            steps_per_epoch=steps_per_epoch(len(inputs), batch_size),
             initial_epoch=done,
-            epochs=stage.last_epoch,
+            epochs=last_epoch,
             validation_data=validation_batches,
-            callbacks=[callback for callback in (self.reporting, writing) if callback],
+            callbacks=callbacks,
             verbose=0,
         )
-        self.checkpoint_s += writing.seconds if writing else 0.0
 
     def end(self) -> None:
         """Report the end of training, also where everything was done before."""
         self.reporting.end()
-        self.observer.phase_ended("train", **self.reporting.figures(), checkpoint_s=self.checkpoint_s)
+        figures = {**self.reporting.figures(), "checkpoint_s": self.checkpoint_s}
+        self.observer.phase_ended("train", **figures, **(self.stopping.figures() if self.stopping else {}))
 
     def _compile(self, model: keras.Model, stage: Stage) -> None:
         # Where batches are filled up, metrics must know which images count.
@@ -135,5 +163,7 @@ def fit(
     """
     epochs = specification.epochs
     fitting = Fitting(specification, distribution, len(parts["train"]), epochs, observer)
-    fitting.train(Stage(0, epochs, specification.optimizer), model, parts, prepare)
+    fitting.begin()
+    stage = Stage(0, epochs, specification.optimizer, early_stopping=specification.early_stopping)
+    fitting.train(stage, model, parts, prepare)
     fitting.end()

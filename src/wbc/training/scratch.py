@@ -7,6 +7,7 @@ from wbc.observer import Observer, phase
 from wbc.specification import Specification
 from wbc.training.classifier import Classifier
 from wbc.training.fitting import fit
+from wbc.training.penalties import penalise_kernels
 from wbc.training.session import open_session, trainable_parameters
 
 
@@ -20,6 +21,7 @@ def train(specification: Specification, parts: dict[str, Part], observer: Observ
             specification.image_size,
             len(parts["train"].classes),
         )
+        penalise_kernels(model, specification)
         figures["parameters"] = model.count_params()
         figures["trainable_parameters"] = trainable_parameters(model)
     prepare = preprocessing_of(specification)

@@ -1,6 +1,7 @@
 """Mode `transfer`: the features of a frozen backbone, extracted once, and a head trained on them."""
 
 from wbc.data.part import Part
+from wbc.errors import InputError
 from wbc.networks.build import build_backbone
 from wbc.observer import Observer, phase
 from wbc.specification import Specification
@@ -8,18 +9,26 @@ from wbc.training.classifier import Classifier
 from wbc.training.features import as_is, extract_features
 from wbc.training.fitting import fit
 from wbc.training.head import build_head
+from wbc.training.penalties import penalise_kernels
 from wbc.training.session import open_session, trainable_parameters
 
 
 def train(specification: Specification, parts: dict[str, Part], observer: Observer) -> Classifier:
-    """Train the head of the thesis on the backbone's features; see `wbc.experiment.Train`."""
+    """Train the head of the thesis on the backbone's features; see `wbc.experiment.Train`.
+
+    Raises:
+        InputError: Images are to be augmented, but the head never sees them.
+    """
+    if specification.augmentation is not None:
+        raise InputError("features are extracted once, so training images cannot be augmented")
     distribution = open_session(specification)
     with phase(observer, "build") as figures, distribution.scope():
         backbone = build_backbone(
             specification.network, specification.options, specification.image_size, specification.weights
         )
         backbone.trainable = False
-        head = build_head(backbone.output_shape[1:], len(parts["train"].classes))
+        head = build_head(backbone.output_shape[1:], len(parts["train"].classes), specification.dropout)
+        penalise_kernels(head, specification)
         figures["parameters"] = backbone.count_params() + head.count_params()
         figures["trainable_parameters"] = trainable_parameters(head)
     features, cost = extract_features(backbone, parts, specification, observer, distribution)

@@ -1,0 +1,127 @@
+import keras
+import numpy as np
+import pytest
+
+from wbc.regularization import USUAL_AUGMENTATION, Augmentation
+from wbc.specification import Specification
+from wbc.training.augmentation import Augmenter, augment_image
+from wbc.training.head import build_head
+from wbc.training.penalties import penalise_kernels
+
+
+@pytest.fixture
+def image() -> np.ndarray:
+    rows, columns = np.mgrid[:40, :40]
+    return np.stack([rows * 4, columns * 5, 200 - rows * 2], axis=2).astype(np.uint8)
+
+
+def test_a_change_is_a_function_of_seed_epoch_and_image(image):
+    batch = np.stack([image] * 3)
+    augmenter = Augmenter(USUAL_AUGMENTATION, seed=1)
+    first = augmenter(batch, np.array([4, 7, 9]), 0)
+    alone = Augmenter(USUAL_AUGMENTATION, seed=1)(batch[:1], np.array([7]), 0)
+    np.testing.assert_array_equal(first[1], alone[0])
+    assert first.shape == batch.shape and first.dtype == np.uint8
+    assert (batch == image).all(), "the images are left as they are"
+    for other in (
+        first[0],
+        augmenter(batch[:1], np.array([7]), 1)[0],
+        Augmenter(USUAL_AUGMENTATION, seed=2)(batch[:1], np.array([7]), 0)[0],
+    ):
+        assert (other != first[1]).any()
+
+
+def test_nothing_named_changes_nothing(image):
+    np.testing.assert_array_equal(augment_image(image, Augmentation(), np.random.default_rng(0)), image)
+
+
+def test_flips(image):
+    settings = Augmentation(flip_horizontal=True, flip_vertical=True)
+    seen = {augment_image(image, settings, np.random.default_rng(seed)).tobytes() for seed in range(20)}
+    assert seen == {view.tobytes() for view in (image, image[::-1], image[:, ::-1], image[::-1, ::-1])}
+
+
+class Fixed:
+    """Random numbers at the end of their range."""
+
+    def uniform(self, low, high, size):
+        return np.full(size, high, float)
+
+    def random(self, size):
+        return np.ones(size)
+
+
+def test_a_shift_moves_by_a_share_of_the_side_and_repeats_the_border(image):
+    moved = augment_image(image, Augmentation(shift=0.1), Fixed())
+    np.testing.assert_array_equal(moved[4:, 4:], image[:-4, :-4])
+    np.testing.assert_array_equal(moved[:4, 4:], np.repeat(image[:1, :-4], 4, axis=0))
+
+
+def test_a_rotation_turns_about_the_centre(image):
+    turned = augment_image(image, Augmentation(rotation=90.0), Fixed())
+    expected = [np.rot90(image), np.rot90(image, -1)]
+    assert any(np.abs(turned.astype(int) - view).max() <= 1 for view in expected)
+
+
+def test_a_zoom_keeps_the_centre(image):
+    larger = augment_image(image, Augmentation(zoom=0.5), Fixed()).astype(int)
+    assert np.ptp(larger[..., 1]) < 0.75 * np.ptp(image[..., 1])
+    assert np.abs(larger[19:21, 19:21] - image[19:21, 19:21]).max() <= 4
+
+
+def test_brightness_contrast_and_saturation(image):
+    brighter = augment_image(image, Augmentation(brightness=0.1), Fixed()).astype(int)
+    unclipped = image < 225
+    assert np.abs(brighter - image - 25.5)[unclipped].max() <= 0.5
+    grey = image @ np.array([0.299, 0.587, 0.114])
+    contrast = augment_image(image, Augmentation(contrast=0.2), Fixed()).astype(float)
+    assert contrast.std() > image.std()
+    assert (contrast @ np.array([0.299, 0.587, 0.114])).mean() == pytest.approx(grey.mean(), abs=3)
+    saturated = augment_image(image, Augmentation(saturation=0.2), Fixed()).astype(float)
+    assert (saturated @ np.array([0.299, 0.587, 0.114])).mean() == pytest.approx(grey.mean(), abs=1)
+    assert np.ptp(saturated, axis=2).mean() > 1.1 * np.ptp(image.astype(int), axis=2).mean()
+
+
+def specification_of(**more) -> Specification:
+    return Specification("", "", 32, "VGG16", "scratch", **more)
+
+
+def test_penalties_are_those_of_the_kernels_that_train():
+    model = keras.Sequential(
+        [
+            keras.Input((4, 4, 3)),
+            keras.layers.Conv2D(2, 3, name="frozen"),
+            keras.layers.SeparableConv2D(2, 1, bias_initializer="ones"),
+            keras.layers.BatchNormalization(),
+            keras.layers.Flatten(),
+            keras.layers.Dense(2, bias_initializer="ones"),
+        ]
+    )
+    model.get_layer("frozen").trainable = False
+    penalise_kernels(model, specification_of())
+    assert model.losses == []
+    penalise_kernels(model, specification_of(l1=0.5, l2=0.25))
+    kernels = [
+        np.array(variable)
+        for layer in model.layers
+        if layer.name != "frozen"
+        for variable in layer.weights
+        if np.ndim(variable) > 1
+    ]
+    assert len(kernels) == 3
+    expected = sum(0.5 * np.abs(kernel).sum() + 0.25 * (kernel**2).sum() for kernel in kernels)
+    assert float(sum(model.losses)) == pytest.approx(expected, rel=1e-5)
+
+
+def test_penalties_are_part_of_the_loss_that_is_trained():
+    model = build_head((1, 1, 4), 2, dropout=0.0)
+    penalise_kernels(model, specification_of(l2=0.1))
+    model.compile(optimizer=keras.optimizers.SGD(1.0), loss="categorical_crossentropy")
+    before = np.array(model.layers[1].kernel)
+    model.train_on_batch(np.zeros((2, 1, 1, 4), np.float32), np.eye(2, dtype=np.float32))
+    np.testing.assert_allclose(np.array(model.layers[1].kernel), before * 0.8, rtol=1e-5)
+
+
+def test_the_rate_of_dropout():
+    rates = [layer.rate for layer in build_head((1, 1, 4), 2, 0.25).layers if hasattr(layer, "rate")]
+    assert rates == [0.25]
