@@ -49,6 +49,12 @@ def _with_range(share: float, low: float, high: float) -> str:
     return f"{share * 100:.1f} [{low * 100:.0f}–{high * 100:.0f}]" if _text(share) and _text(low) else ""
 
 
+def _parameters(value: Any) -> str:
+    if not _text(value):
+        return ""
+    return f"{value / 1e6:.2f} M" if value >= 10_000 else f"{value:.0f}"
+
+
 def _epochs(value: Any) -> str:
     """Classical methods know no epochs."""
     return f"{value:.0f}" if _text(value) and value else ""
@@ -90,7 +96,7 @@ _AFTER_CLASSES = {
     "result_s": Column("result s", _number("{:.1f}")),
     "train_images_per_s": Column("images/s", _number("{:.0f}")),
     "feature_images_per_s": Column("features/s", _number("{:.0f}")),
-    "parameters": Column("parameters", _number("{:.2f} M", 1e-6)),
+    "parameters": Column("parameters", _parameters),
 }
 
 _EVALUATION = {

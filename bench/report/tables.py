@@ -52,7 +52,7 @@ class Table:
             redundant.append("aligned_accuracy")
         if "validation_binary_accuracy" in frame and frame["validation_binary_accuracy"].isna().all():
             redundant.append("validation_accuracy")
-        if "clock" in frame and "process" not in set(frame["clock"]):
+        if "clocked_fit_s" in frame and frame["clocked_fit_s"].equals(frame["fit_s"]):
             redundant += ["clock", "clocked_fit_s"]
         return redundant
 

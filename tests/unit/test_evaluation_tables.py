@@ -12,7 +12,7 @@ from bench.journal.history import Stretch
 from bench.journal.jsonl import write_json
 from bench.journal.results import SuiteResults
 from bench.report.frame import cells_frame, repeats_frame
-from bench.report.tables import make_tables, write_tables
+from bench.report.tables import Table, make_tables, write_tables
 from bench.tracking.content import points_of
 from wbc.evaluation.metrics import score
 from wbc.evaluation.predictions import Predictions
@@ -134,3 +134,17 @@ def test_figures_in_mlflow(results):
     assert points["final/accuracy_MONOCYTE"] == test["per_class_accuracy"]["MONOCYTE"]
     assert (points["final/model_bytes"], points["final/inference_s"]) == (12_340_000, 0.0125)
     assert not {"final/macro_auc", "final/auc_NEUTROPHIL", "final/accuracy_NEUTROPHIL"} & set(points)
+
+
+def test_small_numbers_of_parameters_are_written_out(results):
+    frame = cells_frame(results, [record(results, cell())])
+    frame["parameters"] = 932
+    headings, (row,) = Table("t", "t", frame).written()
+    assert row[headings.index("parameters")] == "932"
+    (row,) = Table("t", "t", frame.assign(parameters=1_250_000)).written()[1]
+    assert row[headings.index("parameters")] == "1.25 M"
+
+
+def test_means_do_not_show_a_clock_that_nobody_chose(results):
+    ids = [record(results, cell(seed=seed)) for seed in range(2)]
+    assert "timed s" not in make_tables(results, ids)[-1].written()[0]
