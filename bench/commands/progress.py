@@ -38,7 +38,7 @@ class _Line:
         elif event["event"] == "epoch":
             accuracy = event["metrics"].get("validation_accuracy")
             shown = "" if accuracy is None else f", validation {accuracy:.0%}"
-            self.epoch = f"epoch {event['epoch']}/{settings['epochs']}{shown}"
+            self.epoch = f"epoch {event['epoch']}/{self.planned.cell.epochs}{shown}"
         elif event["event"] == "heartbeat":
             if self.step is not None and event["done"] > self.step[1] and now > self.step[0]:
                 steps_per_s = (event["done"] - self.step[1]) / (now - self.step[0])

@@ -8,7 +8,7 @@ from bench.journal.results import Attempt
 
 Event = dict[str, Any]
 
-_ADDED = {"wall_s", "cpu_s", "images", "steps", "validation_s", "checkpoint_s"}
+_ADDED = {"wall_s", "cpu_s", "images", "steps", "validation_s", "checkpoint_s", "recompile_s"}
 """Figures of a phase that add up over stretches."""
 
 

@@ -112,12 +112,14 @@ def _sum(phases: dict[str, dict], names) -> dict[str, float]:
 def _throughput(phases: dict[str, dict]) -> dict[str, float | None]:
     """Images a second: of training after its first step, without validation; and of feature extraction.
 
+    Checkpoints, and first steps of later stages, are left out as well.
+
     A mode without epochs has no rate of training.
     """
     train, features = phases.get("train"), phases.get("features")
     rates: dict[str, float | None] = {"train_images_per_s": None, "feature_images_per_s": None}
     if train and train.get("images"):
-        apart = train.get("validation_s", 0.0) + train.get("checkpoint_s", 0.0)
+        apart = sum(train.get(name, 0.0) for name in ("validation_s", "checkpoint_s", "recompile_s"))
         rates["train_images_per_s"] = train["images"] / (train["wall_s"] - apart)
     if features and features.get("images"):
         rates["feature_images_per_s"] = features["images"] / features["wall_s"]

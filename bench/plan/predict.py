@@ -111,9 +111,7 @@ def _scaled(record: dict[str, Any], cell: Cell, images: dict[str, int]) -> float
     scale = {"data": ratio, "features": ratio}
     train = phases.get("train", {})
     if before.get("train_images"):
-        scale["train"] = (
-            images["train"] * cell.settings["epochs"] / (before["train_images"] * max(1, record["epochs"]))
-        )
+        scale["train"] = images["train"] * cell.epochs / (before["train_images"] * max(1, record["epochs"]))
     if phases.get("evaluate", {}).get("images"):
         scale["evaluate"] = images["test"] / phases["evaluate"]["images"]
     if not train.get("images") and "train" in phases:  # a single step: the first one was all

@@ -30,6 +30,11 @@ class Cell:
         """Hash of what the user asked for; `compare` matches cells by it."""
         return digest_of(self.settings)
 
+    @property
+    def epochs(self) -> int:
+        """Epochs of all stages together."""
+        return self.settings["epochs"] + self.settings.get("head_epochs", 0)
+
     @cached_property
     def id(self) -> str:
         """Readable name that ends in a hash of key and runtime; resume and skip go by it."""

@@ -89,6 +89,7 @@ def test_settings_reach_the_cells_that_they_mean_something_to(resolve):
     assert "unfreeze" not in by_mode["transfer"][0].settings
     last = by_mode["finetune"][-1]
     assert last.settings["finetune_optimizer"]["learning_rate"] == pytest.approx(1e-4)
+    assert (last.epochs, by_mode["scratch"][0].epochs) == (4 + 3, 3), "of both stages"
     assert last.settings["weights"]["name"] == "lenet.weights.h5"
     specification = Specification.from_json(last.specification)
     assert specification.augmentation == USUAL_AUGMENTATION

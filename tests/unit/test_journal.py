@@ -39,7 +39,7 @@ def worked(attempt: Attempt, until: str = "evaluated", exit_code: int = 0, stopp
                 events.append({"t": clock, "cpu": 0, "event": "epoch", "epoch": epoch, "metrics": metrics})
             if until == "train":
                 break
-        figures = {"images": 40, "validation_s": 2.0} if phase == "train" else {}
+        figures = {"images": 40, "validation_s": 1.5, "recompile_s": 0.5} if phase == "train" else {}
         events.append(
             {"t": clock, "cpu": 2 * clock, "event": "phase_ended", "phase": phase, "figures": figures}
         )
