@@ -1,29 +1,94 @@
 """Cells that fail are rows with a reason; the others go on."""
 
 import json
+import subprocess
+from collections import defaultdict
 from pathlib import Path
 
 import h5py
-from conftest import Bench, tiny_suite
+from conftest import REPOSITORY, Bench, tiny_suite
+
+BROKEN = {
+    "glutton": """
+import numpy as np
+
+def build(input_shape, classes):
+    kept = []
+    while True:
+        kept.append(np.empty(2**28, np.uint8))
+""",
+    "corpse": """
+import os
+import signal
+
+os.kill(os.getpid(), signal.SIGSEGV)
+""",
+    "sleeper": """
+import time
+
+def build(input_shape, classes):
+    time.sleep(600)
+""",
+}
+"""Networks of the user's own that break their worker: no part of the product has to know of the test."""
+
+ADDRESS_SPACE_KIB = 24_000_000
+"""TensorFlow takes a good part of it before anything is built."""
+
+DATA = """
+[data]
+image_size = 32
+train_images_per_class = 4
+validation_images_per_class = 1
+test_images_per_class = 2
+"""
+
+
+def run(bench: Bench, folder: Path, suite: str) -> subprocess.CompletedProcess:
+    """Run a suite, with the broken modules where Python finds them, in a bounded address space."""
+    for name, text in BROKEN.items():
+        (folder / f"{name}.py").write_text(text)
+    path = folder / "mixed.toml"
+    path.write_text(suite)
+    environment = bench.environment(PYTHONPATH=f"{folder}:{REPOSITORY}:{REPOSITORY / 'src'}")
+    return subprocess.run(
+        ["bash", "-c", f'ulimit -v {ADDRESS_SPACE_KIB}; exec "$@"', "bash", *bench.command("run", path)],
+        cwd=REPOSITORY,
+        env=environment,
+        capture_output=True,
+        text=True,
+        timeout=900,
+        check=False,
+    )
+
+
+def outcomes(bench: Bench) -> dict[str, list[tuple[str, str | None]]]:
+    """Network -> status and kind of failure of each attempt."""
+    found = defaultdict(list)
+    for path in sorted(bench.results.glob("mixed/cells/*/attempt-*/result.json")):
+        record = json.loads(path.read_text())
+        kind = record["failure"]["kind"] if record["failure"] else None
+        settings = record["cell"]["settings"]
+        found[f"{record['cell']['network']} {settings['weights']['name']}"].append((record["status"], kind))
+    return found
 
 
 def test_each_failure_is_a_row_and_the_others_are_done(bench: Bench, tmp_path: Path):
     wrong = tmp_path / "wrong.weights.h5"
     with h5py.File(wrong, "w") as file:
         file["nothing"] = [1.0]
-    suite = tmp_path / "mixed.toml"
-    suite.write_text(
-        f"""
-[data]
-image_size = 32
-train_images_per_class = 4
-validation_images_per_class = 1
-test_images_per_class = 2
+    suite = f"""
+{DATA}
+[devices]
+use = "cpu:2"
+
+[training]
+epochs = 1
+weights = "random"
 
 [[matrix]]
 mode = "transfer"
 backbone = "LeNet5"
-weights = "random"
 epochs = 3
 optimizer = {{ name = "SGD", learning_rate = 1e30, decay = 0 }}
 
@@ -31,31 +96,43 @@ optimizer = {{ name = "SGD", learning_rate = 1e30, decay = 0 }}
 mode = "transfer"
 backbone = "LeNet5"
 weights = "{wrong}"
-epochs = 1
 
 [[matrix]]
 mode = "scratch"
-backbone = "LeNet5"
-epochs = 1
+backbone = [{{ name = "Glutton", build = "glutton:build" }}, {{ name = "Corpse", build = "corpse:build" }}, "LeNet5"]
 """
-    )
-    done = bench("run", suite)
+    done = run(bench, tmp_path, suite)
     assert done.returncode == 3, done.stdout + done.stderr
-    paths = bench.results.glob("mixed/cells/*/attempt-1/result.json")
-    outcomes = {}
-    for path in paths:
-        record = json.loads(path.read_text())
-        kind = record["failure"]["kind"] if record["failure"] else None
-        outcomes[record["cell"]["settings"]["weights"]["name"]] = (record["status"], kind)
-    assert outcomes == {
-        "random": ("failed", "nan-loss"),
-        "wrong.weights.h5": ("failed", "setup"),
-        "none": ("done", None),
-    }
+    found = outcomes(bench)
+    assert found["LeNet5 random"] == [("failed", "nan-loss")]
+    assert found["LeNet5 wrong.weights.h5"] == [("failed", "setup")]
+    assert found["LeNet5 none"] == [("done", None)]
+    assert found["Glutton none"] == [("failed", "host-oom")] * 2, "what may pass is tried once more"
+    assert found["Corpse none"] == [("failed", "crashed")] * 2
     markdown = (bench.results / "mixed" / "report" / "tables" / "cells.md").read_text()
     assert "nan-loss: the loss is" in markdown
     assert "wrong.weights.h5 does not fit" in " ".join(markdown.split())
+    assert "killed by signal 11" in markdown
     assert "Traceback" not in done.stdout + done.stderr
+
+
+def test_a_worker_that_hangs_is_stopped(bench: Bench, tmp_path: Path):
+    suite = f"""
+{DATA}
+[limits]
+stall = "15s"
+retries = 0
+
+[[matrix]]
+mode = "scratch"
+backbone = {{ build = "sleeper:build" }}
+epochs = 1
+"""
+    done = run(bench, tmp_path, suite)
+    assert done.returncode == 3, done.stdout + done.stderr
+    (only,) = outcomes(bench).values()
+    assert only == [("failed", "stalled")]
+    assert "no sign of life for 15 s" in " ".join(done.stdout.split())
 
 
 def test_a_dead_tracking_server_does_not_fail_the_suite(bench: Bench, tmp_path: Path):
