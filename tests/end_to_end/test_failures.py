@@ -99,7 +99,11 @@ weights = "{wrong}"
 
 [[matrix]]
 mode = "scratch"
-backbone = [{{ name = "Glutton", build = "glutton:build" }}, {{ name = "Corpse", build = "corpse:build" }}, "LeNet5"]
+backbone = [
+  {{ name = "Glutton", build = "glutton:build" }},
+  {{ name = "Corpse", build = "corpse:build" }},
+  "LeNet5",
+]
 """
     done = run(bench, tmp_path, suite)
     assert done.returncode == 3, done.stdout + done.stderr

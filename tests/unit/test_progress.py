@@ -1,0 +1,97 @@
+"""What people see while a suite runs."""
+
+import io
+
+import pytest
+from rich.console import Console
+
+from bench.commands.progress import Progress, duration
+from bench.devices.device import Device, Slot
+from bench.plan.decide import PlannedCell, Prediction
+from bench.suite.cell import Cell
+
+SLOTS = [Slot(f"cpu:{number}", (Device("cpu", "Stand-in"),), (number,)) for number in (0, 1)]
+
+
+def planned(network: str, seconds: float) -> PlannedCell:
+    settings = {"mode": "scratch", "epochs": 10, "seed": 0, "batch_size": 16}
+    return PlannedCell(Cell(network, settings, {}, {}), "new", "", prediction=Prediction(seconds, "the test"))
+
+
+def record(status: str = "done", kind: str = "crashed", **more) -> dict:
+    failure = None if status == "done" else {"kind": kind, "message": "killed by signal 9"}
+    return {"status": status, "failure": failure, "test": {"accuracy": 0.875}, "resumed": None, **more}
+
+
+class Watched:
+    """A progress on a terminal of the test's, with a clock of the test's."""
+
+    def __init__(self, terminal: bool):
+        self.now = 0.0
+        self.written = io.StringIO()
+        console = Console(file=self.written, force_terminal=terminal, width=120, color_system=None)
+        self.progress = Progress(console, lambda: self.now)
+        self.cells = [planned("VGG16", 600.0), planned("LeNet5", 60.0), planned("Xception", 300.0)]
+        self.progress.plan(self.cells, SLOTS)
+
+    def screen(self) -> str:
+        """What the live lines show now."""
+        shown = io.StringIO()
+        Console(file=shown, width=140, color_system=None).print(self.progress._render())
+        return shown.getvalue()
+
+
+def test_a_line_a_device_with_cell_phase_epoch_speed_and_rest():
+    watched = Watched(terminal=True)
+    progress, (vgg, *_) = watched.progress, watched.cells
+    progress.cell_started(vgg, SLOTS[0])
+    progress.event(vgg, SLOTS[0], {"event": "phase_started", "phase": "train"})
+    progress.event(vgg, SLOTS[0], {"event": "heartbeat", "done": 10, "total": 100})
+    watched.now = 2.0
+    progress.event(vgg, SLOTS[0], {"event": "heartbeat", "done": 20, "total": 100})
+    progress.event(vgg, SLOTS[0], {"event": "epoch", "epoch": 2, "metrics": {"validation_accuracy": 0.5}})
+    first, second, bar = watched.screen().splitlines()[:3]
+    assert first.split()[:3] == ["cpu:0", vgg.cell.id, "train"]
+    assert "epoch 2/10, validation 50%" in first
+    assert "80 images/s" in first, "10 steps of 16 images in 2 seconds"
+    assert "16 s left" in first, "80 steps at 5 a second"
+    assert second.split() == ["cpu:1", "free"]
+    assert "0/3" in bar
+    assert "about 5 min left" in bar, "what waits, longest first, on both devices"
+
+
+def test_without_a_terminal_lines_say_start_end_and_rest():
+    watched = Watched(terminal=False)
+    progress, (vgg, lenet, _) = watched.progress, watched.cells
+    progress.cell_started(vgg, SLOTS[0])
+    progress.cell_started(lenet, SLOTS[1])
+    watched.now = 100.0
+    progress.cell_ended(lenet, SLOTS[1], record(), again=False)
+    progress.cell_ended(vgg, SLOTS[0], record("failed"), again=True)
+    lines = watched.written.getvalue().splitlines()
+    assert lines[0] == f"cpu:0: {vgg.cell.id} starts, about 10 min"
+    assert lines[2] == f"2/3 {lenet.cell.id} on cpu:1: test accuracy 87.5%, 2 min; about 8 min left"
+    assert "failed, crashed: killed by signal 9; will be tried again" in lines[3]
+
+
+def test_a_cell_that_went_on_says_from_where():
+    watched = Watched(terminal=False)
+    vgg = watched.cells[0]
+    watched.progress.cell_started(vgg, SLOTS[0])
+    watched.progress.cell_ended(vgg, SLOTS[0], record(resumed={"from_epoch": 4000}), again=False)
+    assert "went on from epoch 4000" in watched.written.getvalue()
+
+
+@pytest.mark.parametrize(
+    ("seconds", "text"),
+    [
+        (4.4, "4 s"),
+        (89, "89 s"),
+        (100, "2 min"),
+        (3600, "1 h"),
+        (12_000, "3 h 20 min"),
+        (187_200, "2 d 4 h"),
+    ],
+)
+def test_durations_are_for_people(seconds, text):
+    assert duration(seconds) == text
