@@ -9,7 +9,7 @@ LOCK := locks/$(FLAVOUR).txt
 BIN := $(VENV)/bin
 READY := $(VENV)/ready-$(FLAVOUR)
 
-.PHONY: run test lint networks locks clean
+.PHONY: run test lint chaos networks locks clean
 
 run: $(READY)
 	$(BIN)/python -m bench run $(SUITE) $(ARGS)
@@ -20,6 +20,10 @@ test: $(READY) lint
 lint: $(READY)
 	$(BIN)/ruff check .
 	$(BIN)/ruff format --check .
+
+# Fifty kills of workers and harness at random moments; a short form is in `make test`.
+chaos: $(READY)
+	LEUKOBENCH_CHAOS_KILLS=50 $(BIN)/python -m pytest tests/chaos -s $(ARGS)
 
 # Every network that a suite may name: minutes on two idle cores. It goes on where it was stopped.
 networks: $(READY)

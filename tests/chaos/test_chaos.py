@@ -22,7 +22,7 @@ from wbc.evaluation.predictions import Predictions
 REPOSITORY = Path(__file__).resolve().parents[2]
 KILLS = int(os.environ.get("LEUKOBENCH_CHAOS_KILLS", "5"))
 SEED = int(os.environ.get("LEUKOBENCH_CHAOS_SEED", "1"))
-EPOCHS = 40 + 14 * KILLS
+EPOCHS = 100 + 60 * KILLS  # enough to be killed in, for training goes on between the kills
 CELLS = 8
 
 SUITE = f"""
@@ -55,7 +55,7 @@ backbone = ["SVM", "KNN"]
 use = "cpu:2"
 
 [limits]
-checkpoint_epochs = 5
+checkpoint_epochs = 20
 """
 
 
