@@ -175,11 +175,14 @@ def _write(rows: dict[str, dict], missing: list[str], graph: bool) -> None:
     text += "\n".join("| " + " | ".join(line) + " |" for line in table) + "\n\n## Published numbers\n\n"
     for source, names in notes.items():
         text += f"- {', '.join(names)}: {source}.\n"
-    text += "\nWhere numbers differ: " + " ".join(
-        f"{name}: {published.note}." for name, published in PUBLISHED.items() if published.note
-    )
+    reasons: dict[str, list[str]] = {}
+    for name, published in PUBLISHED.items():
+        if published.note:
+            reasons.setdefault(published.note, []).append(name)
+    text += "\n## Where numbers differ\n\n"
+    text += "".join(f"- {', '.join(names)}: {reason}.\n" for reason, names in reasons.items())
     partial = TABLE.with_suffix(".partial")
-    partial.write_text(text + "\n")
+    partial.write_text(text)
     partial.replace(TABLE)
 
 
@@ -190,9 +193,11 @@ prediction; `ok` when loss and probabilities are finite, probabilities add up to
 the number of parameters is the published one. {done} of {count} networks.{missing}
 
 Made by `make networks` with Keras {keras} and TensorFlow {tensorflow}, on the processor. {how}
-Parameters are counted at the network's native size and with 1000 classes
-(LeNet5, StochasticDepthResNet110 and FractalNet: 10), without the statistics of batch normalisation, except
-for the networks of Keras, whose documentation counts them.
+Times also tell what else the machine did meanwhile.
+
+Parameters are counted at the native size and with 1000 classes (LeNet5, StochasticDepthResNet110 and
+FractalNet: 10), without the statistics of batch normalisation, except for the networks of Keras, whose
+documentation counts them.
 
 """
 
