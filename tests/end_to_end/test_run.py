@@ -86,6 +86,29 @@ def test_plan_says_done(ran: Ran):
     assert "0 to run, 2 done" in plan.stdout
 
 
+def test_plan_says_what_changed_how_long_it_takes_and_what_it_needs(ran: Ran, tmp_path):
+    changed = tmp_path / "tiny.toml"
+    changed.write_text(ran.suite.read_text().replace("epochs = 2", "epochs = 3"))
+    plan = ran.bench("plan", changed)
+    assert plan.returncode == 0, plan.stderr
+    said = " ".join(plan.stdout.split())
+    assert said.count("changed") == 2
+    assert "epochs 3, was 2" in said
+    assert "Rests on: 1 earlier cell like it" in said
+    assert "Memory: " in said and "Disk: " in said
+
+
+def test_plan_explains_one_cell(ran: Ran):
+    plan = ran.bench("plan", ran.suite, "--why", "scratch")
+    assert plan.returncode == 0, plan.stderr
+    assert "attempt 1: done" in plan.stdout
+    assert "optimizer.learning_rate" in plan.stdout
+    assert "-transfer-" not in plan.stdout
+    nothing = ran.bench("plan", ran.suite, "--why", "vgg")
+    assert nothing.returncode == 2
+    assert "no cell matches --why vgg" in nothing.stderr
+
+
 def test_finished_cells_are_not_run_again_and_fresh_ones_repeat(ran: Ran):
     again = ran.bench("run", ran.suite)
     assert again.returncode == 0
