@@ -44,6 +44,9 @@ class RecordingProcess:
         if self._process is None:
             return
         try:
+            self.pump()
+            if kind is not None and self._outstanding and not self._warned:
+                self.say("Sending what ran to MLflow. Another signal leaves that to the next run.")
             self._drain(None if kind is None else time.monotonic() + PATIENCE_S)
             self._close_input()
             self._process.wait(PATIENCE_S)
