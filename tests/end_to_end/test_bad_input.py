@@ -3,7 +3,7 @@
 from pathlib import Path
 
 import pytest
-from conftest import Bench, tiny_suite
+from command import Bench, tiny_suite
 
 
 def fails(bench: Bench, *arguments) -> str:

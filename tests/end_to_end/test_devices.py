@@ -9,7 +9,7 @@ from pathlib import Path
 
 import psutil
 import pytest
-from conftest import REPOSITORY, Bench, tiny_suite
+from command import REPOSITORY, Bench, tiny_suite
 from equipment.nvml.stand_in import StandIn
 
 CLASSICAL = """

@@ -6,7 +6,7 @@ from collections import defaultdict
 from pathlib import Path
 
 import h5py
-from conftest import REPOSITORY, Bench, tiny_suite
+from command import REPOSITORY, Bench, tiny_suite
 
 BROKEN = {
     "glutton": """

@@ -10,7 +10,7 @@ from pathlib import Path
 
 import psutil
 import pytest
-from conftest import REPOSITORY, Bench, tiny_suite
+from command import REPOSITORY, Bench, tiny_suite
 
 PATIENCE_S = 120
 

@@ -5,7 +5,7 @@ from importlib.util import find_spec
 from pathlib import Path
 
 import pytest
-from conftest import TINY, Bench
+from command import TINY, Bench
 
 MATRIX = """
 [[matrix]]

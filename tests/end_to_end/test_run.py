@@ -5,7 +5,7 @@ import json
 
 import numpy as np
 import pytest
-from conftest import Bench, Ran
+from command import Bench, Ran
 from sklearn.metrics import confusion_matrix
 
 

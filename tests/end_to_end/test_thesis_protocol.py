@@ -6,7 +6,7 @@ from pathlib import Path
 
 import numpy as np
 import pytest
-from conftest import TINY, Bench
+from command import TINY, Bench
 
 
 def test_binary_accuracy_and_both_evaluations_are_reported_and_can_be_worked_out_again(

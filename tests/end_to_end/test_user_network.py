@@ -5,7 +5,7 @@ import subprocess
 from pathlib import Path
 
 import pytest
-from conftest import REPOSITORY, Bench
+from command import REPOSITORY, Bench
 
 MODULE = """
 import keras
