@@ -2,6 +2,7 @@
 PYTHON ?= python3
 SUITE ?= suites/demo.toml
 ARGS ?=
+JOBS ?= 2
 VENV := .venv
 # TensorFlow with CUDA where an NVIDIA driver is, else the small one.
 FLAVOUR ?= $(if $(wildcard /proc/driver/nvidia/version /dev/nvidiactl),gpu,cpu)
@@ -14,8 +15,9 @@ READY := $(VENV)/ready-$(FLAVOUR)
 run: $(READY)
 	$(BIN)/python -m bench run $(SUITE) $(ARGS)
 
+# Most tests wait for processes of their own: two at a time. A file stays together, for its tests share what is costly.
 test: $(READY) lint
-	$(BIN)/python -m pytest $(ARGS)
+	$(BIN)/python -m pytest --numprocesses $(JOBS) --dist loadfile $(ARGS)
 
 lint: $(READY)
 	$(BIN)/ruff check .
