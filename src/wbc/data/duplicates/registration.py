@@ -57,9 +57,17 @@ def match_moved(first: Frame, second: Frame) -> Match:
     The overlap may be as small as `MOVED_OVERLAP`; where it is larger, scales nearby are tried.
     """
     moved = _match(first, second, Match(0.0), MOVED_OVERLAP)
-    if moved.correlation >= MOVED_THRESHOLD:
+    overlap = np.prod(1 - np.abs(moved.shift) * min(first.texture.shape) / np.array(first.texture.shape))
+    # The few edges of an empty smear may agree by chance where little is compared.
+    if moved.correlation >= MOVED_THRESHOLD + 0.4 * max(0.0, 0.5 - overlap):
         return moved
     return _refine(first, second, _match(first, second, Match(0.0), LEAST_OVERLAP))
+
+
+def threshold_for(first: Frame, second: Frame) -> float:
+    """The least correlation of a match, higher where a painted background leaves little to compare."""
+    shown = min(first.valid.mean(), second.valid.mean())
+    return THRESHOLD + 0.18 * float(np.clip((0.7 - shown) / 0.2, 0, 1))
 
 
 def _refine(first: Frame, second: Frame, best: Match) -> Match:

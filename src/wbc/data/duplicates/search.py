@@ -8,7 +8,7 @@ from dataclasses import dataclass
 import numpy as np
 
 from wbc.data.duplicates.frames import Frame, make_frame
-from wbc.data.duplicates.registration import THRESHOLD, Match, match_moved, match_turned
+from wbc.data.duplicates.registration import Match, match_moved, match_turned, threshold_for
 from wbc.data.duplicates.rings import angles_between
 
 SCALES = (1.0, 0.75, 0.83, 0.91, 0.95, 1.05, 1.1, 1.21, 1.33)
@@ -78,7 +78,9 @@ def find_duplicates(
                 matches = _counted(confirmed, len(proposed), f"{what}, registration", progress)
                 best: dict[int, Duplicate] = {}
                 for (first, second, *_), match in zip(proposed, matches, strict=True):
-                    if match.correlation >= THRESHOLD and (second not in best or match > best[second].match):
+                    if match.correlation >= threshold_for(frames[first], frames[second]) and (
+                        second not in best or match > best[second].match
+                    ):
                         best[second] = Duplicate(first, second, match)
                 found += best.values()
     return sorted(found, key=lambda one: (one.first, one.second))
