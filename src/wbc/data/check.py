@@ -27,7 +27,7 @@ class Leak:
     """An image of one part that another part shows as well.
 
     Attributes:
-        first, second: The files; the first is in the larger part.
+        first, second: The files; the first is in the part that is named first: train, validation, test.
         how: In words.
     """
 

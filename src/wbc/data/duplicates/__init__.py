@@ -7,4 +7,3 @@ pixel by pixel. `frames` makes images comparable, `rings` holds the search that 
 from wbc.data.duplicates.search import Duplicate, find_duplicates
 
 __all__ = ["Duplicate", "find_duplicates"]
-"""The names that the rest of the project uses."""
