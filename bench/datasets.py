@@ -13,13 +13,26 @@ from pathlib import Path
 from typing import Any
 
 from bench.suite.cell import digest_of
+from wbc.data import CELL_CLASSES
 from wbc.data.folders import FileState, UnsplitFolderError, inspect_folder
 from wbc.data.manifest import MANIFEST_NAME, Manifest
 from wbc.errors import InputError
 
 DEFAULT_BCCD = Path("data/bccd")
 
-BCCD_MODULES = ("bccd", "bccd_source", "repeats", "splitting", "augmentation")
+BCCD_MODULES = (
+    "augmentation",
+    "bccd",
+    "bccd_source",
+    "cropping",
+    "fields",
+    "parts",
+    "quotas",
+    "repeats",
+    "segmentation",
+    "splitting",
+    "stages",
+)
 """The modules of `wbc.data` on which the images made from BCCD depend."""
 
 
@@ -34,6 +47,7 @@ class DataSet:
         images: Folder below which the files of the manifest lie.
         manifest: Where its manifest is, once it is made.
         make: Writes it into an empty folder and returns its manifest.
+        classes: Class names in label order.
     """
 
     source: str
@@ -42,6 +56,7 @@ class DataSet:
     images: Path
     manifest: Path
     make: Callable[[Path], Manifest]
+    classes: tuple[str, ...] = CELL_CLASSES
 
     @property
     def ready(self) -> bool:
@@ -75,10 +90,11 @@ class DataSets:
     Args:
         cache: The cache in the results folder.
         path: Folder with the user's images, or with BCCD; None for the default.
+        groups: New class -> the classes that it joins; None leaves the classes as they are.
     """
 
-    def __init__(self, cache: Path, path: Path | None):
-        self.cache, self.path = cache, path
+    def __init__(self, cache: Path, path: Path | None, groups: dict[str, list[str]] | None = None):
+        self.cache, self.path, self.groups = cache, path, groups
         self._known: dict[str, DataSet] = {}
 
     def find(self, source: str, data: dict[str, Any], image_size: int) -> DataSet:
@@ -94,15 +110,39 @@ class DataSets:
         """
         wanted = json.dumps([source, data, image_size], sort_keys=True)
         if wanted not in self._known:
-            self._known[wanted] = getattr(self, f"_find_{source}")(data, image_size)
+            found = getattr(self, f"_find_{source}")(data, image_size)
+            self._known[wanted] = self._grouped(found) if self.groups else found
         return self._known[wanted]
 
+    def _grouped(self, base: DataSet) -> DataSet:
+        """The same images under the names of groups of classes; only a manifest is made."""
+        from wbc.data.grouping import check_groups, group_classes
+
+        groups = self.groups or {}
+        check_groups(groups, base.classes)
+        digest = digest_of([base.digest, groups])
+        return DataSet(
+            base.source,
+            {**base.settings, "groups": groups},
+            digest,
+            base.images,
+            self.cache / "data" / digest[:16] / MANIFEST_NAME,
+            lambda folder: group_classes(base.prepare(), groups),
+            tuple(groups),
+        )
+
     def _cached(
-        self, source: str, settings: dict, identity: list, make, images: Path | None = None
+        self,
+        source: str,
+        settings: dict,
+        identity: list,
+        make,
+        images: Path | None = None,
+        classes: tuple[str, ...] = CELL_CLASSES,
     ) -> DataSet:
         digest = digest_of([source, *identity])
         folder = self.cache / "data" / digest[:16]
-        return DataSet(source, settings, digest, images or folder, folder / MANIFEST_NAME, make)
+        return DataSet(source, settings, digest, images or folder, folder / MANIFEST_NAME, make, classes)
 
     def _find_synthetic(self, data: dict[str, Any], image_size: int) -> DataSet:
         from wbc.data.synthetic import SyntheticSettings, generate
@@ -139,6 +179,7 @@ class DataSets:
             [manifest.digest],
             lambda destination: manifest,
             self.path.resolve(),
+            manifest.classes,
         )
 
     def _inspect(self, folder: Path) -> Manifest:

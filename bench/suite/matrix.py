@@ -48,7 +48,14 @@ OWN_KEYS = {
         "validation_images_per_class",
         "test_images_per_class",
     ),
-    "bccd": ("split_seed", "train_images_per_class", "margin"),
+    "bccd": (
+        "split_seed",
+        "train_images_per_class",
+        "margin",
+        "background",
+        "test_cells_per_class",
+        "test_copies",
+    ),
     "folder": (),
 }
 """Keys of `[data]` that have a meaning for some sources only."""

@@ -79,7 +79,7 @@ def resolve_suite(
     suite, file = load_suite(path)
     check_blocks(suite, file)
     combinations = expand(suite, file, folder_given=data is not None)
-    datasets = DataSets(cache, data or _optional_path(suite.data.path))
+    datasets = DataSets(cache, data or _optional_path(suite.data.path), suite.data.groups)
     weights_folder = weights or _optional_path(suite.weights.path)
     if weights_folder is None and DEFAULT_WEIGHTS.is_dir():
         weights_folder = DEFAULT_WEIGHTS

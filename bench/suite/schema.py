@@ -20,6 +20,7 @@ from pydantic import (
 )
 
 from bench.runner.limits import Limits
+from wbc.data import BACKGROUNDS
 from wbc.errors import InputError
 from wbc.networks.users import BUILD
 from wbc.optimizer import OPTIMIZERS, OptimizerSpecification
@@ -171,12 +172,16 @@ class DataAxes(Table):
     validation_images_per_class: Axis[PositiveInt] | None = None
     test_images_per_class: Axis[PositiveInt] | None = None
     margin: Axis[Annotated[float, Field(ge=0, le=2)]] | None = None
+    background: Axis[Literal[BACKGROUNDS]] | None = None
+    test_cells_per_class: Axis[PositiveInt] | None = None
+    test_copies: Axis[PositiveInt] | None = None
 
 
 class DataTable(DataAxes):
     """`[data]`: the images."""
 
     path: str | None = None
+    groups: dict[str, list[str]] | None = None
 
 
 class TrainingAxes(Table):

@@ -5,3 +5,6 @@ PARTS = ("train", "validation", "test")
 
 CELL_CLASSES = ("EOSINOPHIL", "LYMPHOCYTE", "MONOCYTE", "NEUTROPHIL")
 """The four kinds of white blood cells of the thesis, in the order of its tables."""
+
+BACKGROUNDS = ("keep", "remove")
+"""What becomes of everything round the white cell."""

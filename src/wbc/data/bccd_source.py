@@ -7,20 +7,17 @@ concerns one cell: it is left out and counted.
 import csv
 import hashlib
 import io
-import math
 import re
 from collections import defaultdict
 from dataclasses import dataclass
 from pathlib import Path
-from xml.etree import ElementTree
 
 from wbc.data import CELL_CLASSES
+from wbc.data.cropping import Box, read_white_box
 from wbc.data.manifest import file_sha256
 from wbc.errors import InputError
 
 IMAGES, ANNOTATIONS, LABELS = "JPEGImages", "Annotations", "labels.csv"
-WHITE_CELL = "WBC"
-"""Name of a white cell in the annotations."""
 
 _WAY_OUT = f"""\
 A BCCD folder holds {IMAGES}/BloodImage_00000.jpg ..., {ANNOTATIONS}/BloodImage_00000.xml ... and {LABELS}.
@@ -42,7 +39,7 @@ class WhiteCell:
     name: str
     image: Path
     category: str
-    box: tuple[float, float, float, float]
+    box: Box
 
 
 class LeftOut(defaultdict[str, list[str]]):
@@ -111,7 +108,7 @@ def read_white_cells(source: Path) -> tuple[list[WhiteCell], LeftOut]:
             left_out["category without a photograph"].append(f"BloodImage_{number:05d}.jpg")
     for number, image in by_number.items():
         category = categories.get(number, "")
-        found = _unusable(category) or _white_box(source / ANNOTATIONS / f"{image.stem}.xml")
+        found = _unusable(category) or read_white_box(source / ANNOTATIONS / f"{image.stem}.xml")
         if isinstance(found, str):
             left_out[found].append(image.name)
         else:
@@ -175,25 +172,3 @@ def _unusable(category: str) -> str | None:
     if category == "BASOPHIL":
         return "basophil, not one of the four classes"
     return None if category in CELL_CLASSES else "category unknown"
-
-
-def _white_box(annotation: Path) -> tuple[float, float, float, float] | str:
-    """The box of the one white cell, or why there is none."""
-    if not annotation.is_file():
-        return "no annotation"
-    try:
-        boxes = [
-            tuple(float(found.findtext(f"bndbox/{side}", "")) for side in ("xmin", "ymin", "xmax", "ymax"))
-            for found in ElementTree.parse(annotation).getroot().iter("object")
-            if found.findtext("name", "").strip() == WHITE_CELL
-        ]
-    except (ElementTree.ParseError, ValueError, LookupError):
-        return "annotation unreadable"
-    if not boxes:
-        return "no white-cell box"
-    if len(boxes) > 1:
-        return "more than one white-cell box"
-    left, top, right, bottom = boxes[0]
-    if not all(map(math.isfinite, boxes[0])):
-        return "annotation unreadable"
-    return (left, top, right, bottom) if left < right and top < bottom else "white-cell box is empty"

@@ -17,15 +17,25 @@ def read_image(path: Path, image_size: int) -> np.ndarray:
     Returns:
         uint8 array of shape (image_size, image_size, 3).
     """
+    pixels = read_upright(path)
+    if pixels.shape[:2] == (image_size, image_size):
+        return pixels
+    resized = Image.fromarray(pixels).resize((image_size, image_size), Image.Resampling.BILINEAR)
+    return np.asarray(resized)
+
+
+def read_upright(path: Path) -> np.ndarray:
+    """Decode an image as upright RGB, at its own size.
+
+    Returns:
+        uint8 array of shape (height, width, 3).
+    """
     with Image.open(path) as image:
         image = ImageOps.exif_transpose(image)
         if image.mode.startswith("I;16") or image.mode == "I":
             # Pillow clips 16-bit greys to 255 when it converts them; keep the high byte instead.
             image = Image.fromarray((np.asarray(image).astype(np.uint16) >> 8).astype(np.uint8))
-        image = image.convert("RGB")
-        if image.size != (image_size, image_size):
-            image = image.resize((image_size, image_size), Image.Resampling.BILINEAR)
-        return np.asarray(image)
+        return np.asarray(image.convert("RGB"))
 
 
 def load_pixels(folder: Path, images: Sequence[ImageEntry], image_size: int) -> np.ndarray:

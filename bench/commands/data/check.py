@@ -1,0 +1,50 @@
+"""`data check FOLDER`: what is wrong with a data set, above all whether its parts leak into each other."""
+
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from bench.commands.data.output import print_counts, progress_on_terminal
+from bench.errors import ExitCode
+
+SHOWN = 40
+"""Pairs that are printed; the rest is counted."""
+
+
+def check(
+    folder: Annotated[
+        Path,
+        typer.Argument(metavar="FOLDER", help="train/, validation/ and test/, in each a folder a class."),
+    ],
+) -> int:
+    """Look for unreadable images, and for images of one part that another part shows as well.
+
+    Exit code 2 if there are any, 0 otherwise.
+    """
+    from rich.console import Console
+    from rich.table import Table
+
+    from wbc.data.check import check_folder
+
+    with progress_on_terminal() as progress:
+        report = check_folder(folder, progress)
+    print_counts(folder, report.manifest)
+    print(f"sizes in pixels: {report.sizes_in_words()}")
+    print(f"balance: {report.balance_in_words()}")
+    if report.augmented:
+        print(f"augmented copies: {report.augmented_in_words()}")
+    for file, reason in report.unreadable:
+        print(f"unreadable: {file}: {reason}")
+    if report.leaks:
+        table = Table(title=f"{len(report.leaks)} images stand in two parts", title_justify="left")
+        for heading in ("image", "shows the same as", "how"):
+            table.add_column(heading, overflow="fold")
+        for leak in report.leaks[:SHOWN]:
+            table.add_row(leak.second, leak.first, leak.how)
+        Console().print(table)
+        if len(report.leaks) > SHOWN:
+            print(f"and {len(report.leaks) - SHOWN} more")
+    elif not report.unreadable:
+        print("No image of one part was found in another.")
+    return ExitCode.OK if report.clean else ExitCode.WRONG_INPUT

@@ -1,0 +1,139 @@
+"""What the BCCD folder holds, and what of it is left out."""
+
+import shutil
+from pathlib import Path
+
+import pytest
+from bccd_equipment import SMALL
+
+from wbc.data.bccd import BccdSettings, bccd_fingerprint, check_bccd_folder, import_bccd
+from wbc.errors import InputError
+
+
+@pytest.mark.parametrize("missing", ["JPEGImages", "Annotations", "labels.csv"])
+def test_what_is_missing_is_named(drawn, missing):
+    check_bccd_folder(drawn.root)
+    path = drawn.root / missing
+    shutil.rmtree(path) if path.is_dir() else path.unlink()
+    for use in (check_bccd_folder, bccd_fingerprint):
+        with pytest.raises(InputError, match=missing) as caught:
+            use(drawn.root)
+        assert str(drawn.root) in caught.value.what
+        assert "github.com/Shenggan/BCCD_Dataset" in caught.value.way_out
+        assert "github.com/dhruvp/wbc-classification" in caught.value.way_out
+
+
+def test_no_folder_and_no_photograph(drawn, tmp_path):
+    with pytest.raises(InputError, match="no such folder"):
+        check_bccd_folder(tmp_path / "nowhere")
+    shutil.rmtree(drawn.root / "JPEGImages")
+    (drawn.root / "JPEGImages").mkdir()
+    with pytest.raises(InputError, match="no photograph"):
+        check_bccd_folder(drawn.root)
+
+
+@pytest.mark.parametrize(
+    ("content", "message"),
+    [
+        (b"", "line 1: there is no column Image"),
+        (b",Image,Kind\n,0,NEUTROPHIL\n", "line 1: there is no column Category"),
+        (b",Image,Category\n,0,NEUTROPHIL\n,x1,MONOCYTE\n", "line 3: 'x1' is not the number"),
+        (b",Image,Category\n,0,NEUTROPHIL\n,,MONOCYTE\n", "line 3: '' is not the number"),
+        (b",Image,Category\n,0,NEUTROPHIL\n,0,MONOCYTE\n", "line 3: image 0 has a second category, MONOCYTE"),
+        (b"\xff\xfe\x00\x01", "no text in UTF-8"),
+    ],
+)
+def test_a_damaged_labels_file_stops_the_import(drawn, tmp_path, content, message):
+    (drawn.root / "labels.csv").write_bytes(content)
+    with pytest.raises(InputError, match=message) as caught:
+        import_bccd(drawn.root, tmp_path / "out", SMALL)
+    assert str(drawn.root / "labels.csv") in caught.value.what
+    assert not (tmp_path / "out").exists()
+
+
+def test_names_without_or_with_the_same_number(drawn, tmp_path):
+    shutil.copy(drawn.image(3), drawn.root / "JPEGImages" / "BloodImage_3.jpg")
+    with pytest.raises(InputError, match="same number"):
+        import_bccd(drawn.root, tmp_path / "out", SMALL)
+    (drawn.root / "JPEGImages" / "BloodImage_3.jpg").rename(drawn.root / "JPEGImages" / "cell.jpg")
+    with pytest.raises(InputError, match="does not end with a number"):
+        import_bccd(drawn.root, tmp_path / "out", SMALL)
+
+
+def test_settings_are_checked():
+    for wrong in ({"split_seed": -1}, {"train_images_per_class": 0}, {"margin": -0.1}, {"image_size": 0}):
+        with pytest.raises(InputError, match=next(iter(wrong))):
+            BccdSettings(**wrong)
+
+
+def test_every_reason_is_counted(drawn, tmp_path):
+    for number in range(30, 42):
+        drawn.add(number, "NEUTROPHIL")
+    del drawn.labels[30]
+    drawn.labels.update(
+        {31: "", 32: "NEUTROPHIL, EOSINOPHIL", 33: "basophil", 34: "BLAST", 99: "MONOCYTE", 98: ""}
+    )
+    box = ("WBC", (30, 30, 60, 60))
+    (drawn.root / "Annotations" / "BloodImage_00035.xml").unlink()
+    (drawn.root / "Annotations" / "BloodImage_00036.xml").write_text("<annotation><object>")
+    drawn.annotate(37, ("RBC", (1, 1, 9, 9)))
+    drawn.annotate(38, box, box)
+    drawn.annotate(39, ("WBC", (161, 30, 190, 60)))
+    drawn.annotate(40, ("WBC", (60, 30, 60, 60)))
+    drawn.image(41).write_bytes(drawn.image(41).read_bytes()[:900])
+    drawn.write_labels()
+    manifest = import_bccd(drawn.root, tmp_path / "out", SMALL)
+
+    def names(*numbers):
+        return [f"BloodImage_{number:05d}.jpg" for number in numbers]
+
+    assert manifest.left_out == {
+        "annotation unreadable": names(36),
+        "basophil, not one of the four classes": names(33),
+        "category unknown": names(34),
+        "category with two cells": names(32),
+        "category without a photograph": names(99),
+        "more than one white-cell box": names(38),
+        "no annotation": names(35),
+        "no category": names(30, 31),
+        "no white-cell box": names(37),
+        "photograph unreadable": names(41),
+        "white-cell box is empty": names(40),
+        "white-cell box outside the photograph": names(39),
+    }
+    kept = {Path(image.file).stem.split("-")[0] for image in manifest.images}
+    assert kept == {f"BloodImage_{number:05d}" for number in range(21)}
+
+
+@pytest.mark.parametrize("value", ["", "wide", "nan", "inf"])
+def test_numbers_of_a_box_that_are_none(drawn, tmp_path, value):
+    drawn.annotate(20, ("WBC", (value, 30, 60, 60)))
+    assert import_bccd(drawn.root, tmp_path / "out", SMALL).left_out == {
+        "annotation unreadable": ["BloodImage_00020.jpg"]
+    }
+
+
+def test_a_class_with_too_few_cells_or_none(drawn, tmp_path):
+    for number in (2, 6, 10):
+        drawn.labels[number] = ""
+    drawn.write_labels()
+    with pytest.raises(InputError, match=r"drawn: class MONOCYTE has too few source cells: 2"):
+        import_bccd(drawn.root, tmp_path / "out", SMALL)
+    drawn.labels.update({14: "", 18: ""})
+    drawn.write_labels()
+    with pytest.raises(InputError, match="no usable cell of class MONOCYTE"):
+        import_bccd(drawn.root, tmp_path / "out", SMALL)
+
+
+def test_the_fingerprint_changes_with_every_file(drawn):
+    seen = [bccd_fingerprint(drawn.root)]
+    drawn.labels[0] = "MONOCYTE"
+    drawn.write_labels()
+    seen.append(bccd_fingerprint(drawn.root))
+    drawn.annotate(0, ("WBC", (1, 1, 9, 9)))
+    seen.append(bccd_fingerprint(drawn.root))
+    drawn.image(1).rename(drawn.image(77))
+    seen.append(bccd_fingerprint(drawn.root))
+    assert len(set(seen)) == 4
+    (drawn.root / "README.md").write_text("not part of it")
+    assert bccd_fingerprint(drawn.root) == seen[-1]
