@@ -50,7 +50,7 @@ def cluster_bootstrap(right: np.ndarray, total: np.ndarray, seed: int = 0) -> In
     differs and the bootstrap knows no doubt: then Wilson's interval with each cell counted once.
 
     In simulations with eleven images a cell it held the truth in 89 to 96 % of the cases for 10 to 40 cells
-    and shares of 0.5 and 0.8, and in 85 % and more for shares of 0.95.
+    and shares of 0.5 and 0.8, and in about 85 % for shares of 0.95.
 
     Args:
         right: Images of each source cell that are right; shape (cells,).
