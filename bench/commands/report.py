@@ -43,7 +43,10 @@ def print_tables(console, results, cell_ids: Sequence[str]) -> None:
 
 
 def print_table(console, table) -> None:
-    """Print a table; where it is wider than the terminal, in pieces that each begin with the rows' names."""
+    """Print a table; where it is wider than the terminal, in pieces that each begin with the rows' names.
+
+    What names every row alike is said once, above them.
+    """
     from rich.box import SIMPLE_HEAD
     from rich.table import Table as Printed
     from rich.text import Text
@@ -51,8 +54,10 @@ def print_table(console, table) -> None:
     from bench.report.tables import NAMES
 
     headings, rows = table.written()
-    names = [number for number, heading in enumerate(headings) if heading in NAMES]
-    others = [number for number in range(len(headings)) if number not in names]
+    naming = [number for number, heading in enumerate(headings) if heading in NAMES]
+    others = [number for number in range(len(headings)) if number not in naming]
+    alike = [number for number in naming if len(rows) > 1 and len({row[number] for row in rows}) == 1]
+    names = [number for number in naming if number not in alike]
     # Neither numbers nor headings are broken, only long text.
     shown = [_short(heading) for heading in headings]
     widths = [
@@ -64,7 +69,8 @@ def print_table(console, table) -> None:
     for count, piece in enumerate(_pieces(others, widths, room)):
         printed = Printed(box=SIMPLE_HEAD, padding=(0, 1, 0, 0), header_style="bold", title_justify="left")
         if count == 0:
-            printed.title = Text(table.title)
+            said = ", ".join(f"{headings[number]} {rows[0][number]}" for number in alike)
+            printed.title = Text(f"{table.title} ({said})" if said else table.title)
         for number in (*names, *piece):
             numeric = any(row[number][:1].isdigit() for row in rows)
             printed.add_column(

@@ -34,9 +34,9 @@ def cells_frame(results: SuiteResults, cell_ids: Iterable[str]) -> pd.DataFrame:
     """One row a cell, in the order given; a cell without a record is a row that says so.
 
     Columns: cell, network, weights, mode, epochs, variant (settings that differ within the suite, beyond the
-    columns before; what a protocol implies is left to its name), seeds (those that differ), status, reason;
-    test_accuracy, balanced_accuracy, test_loss, a column `accuracy of CLASS` for every class (shares of 1);
-    aligned_accuracy and shuffled_accuracy (balanced, of the same predictions); validation_accuracy and
+    columns before; where protocols differ, what they imply is left to their names), seeds (those that
+    differ), status, reason; test_accuracy, balanced_accuracy, test_loss, a column `accuracy of CLASS` for
+    every class (shares of 1); aligned_accuracy and shuffled_accuracy (balanced, of the same predictions); validation_accuracy and
     validation_binary_accuracy after the last epoch; fit_s, fit_cpu_s, result_s (seconds), clock (which of
     them the protocol goes by) and clocked_fit_s; train_images_per_s, feature_images_per_s; parameters. What
     is missing is NaN.
@@ -56,7 +56,8 @@ def cells_frame(results: SuiteResults, cell_ids: Iterable[str]) -> pd.DataFrame:
             rows.append({"cell": cell_id, "status": "not run"})
             continue
         settings = flat[cell_id]
-        shown = [key for key in varying if key in settings and not _implied(key, settings)]
+        by_protocol = "protocol" in varying
+        shown = [key for key in varying if key in settings and not (by_protocol and _implied(key, settings))]
         variant = ", ".join(f"{key} {settings[key]}" for key in shown)
         seeds = ", ".join(
             f"{REPEAT_KEYS[key.rpartition('.')[2]]} {settings[key]}" for key in repeated if key in settings
