@@ -36,10 +36,10 @@ def cells_frame(results: SuiteResults, cell_ids: Iterable[str]) -> pd.DataFrame:
     Columns: cell, network, weights, mode, epochs, variant (settings that differ within the suite, beyond the
     columns before; where protocols differ, what they imply is left to their names), seeds (those that
     differ), status, reason; test_accuracy, balanced_accuracy, test_loss, a column `accuracy of CLASS` for
-    every class (shares of 1); aligned_accuracy and shuffled_accuracy (balanced, of the same predictions); validation_accuracy and
-    validation_binary_accuracy after the last epoch; fit_s, fit_cpu_s, result_s (seconds), clock (which of
-    them the protocol goes by) and clocked_fit_s; train_images_per_s, feature_images_per_s; parameters. What
-    is missing is NaN.
+    every class (shares of 1); aligned_accuracy and shuffled_accuracy (balanced, of the same predictions);
+    validation_accuracy and validation_binary_accuracy after the last epoch; fit_s, fit_cpu_s, result_s
+    (seconds), clock (which of them the protocol goes by) and clocked_fit_s; train_images_per_s,
+    feature_images_per_s; parameters. What is missing is NaN.
 
     Of the evaluation (`wbc.evaluation.metrics.score`): images, sources, macro_precision, macro_recall,
     macro_f1, macro_auc, calibration_error; `low of CLASS` and `high of CLASS`, the 95 % interval of its
