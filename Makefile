@@ -15,9 +15,10 @@ READY := $(VENV)/ready-$(FLAVOUR)
 run: $(READY)
 	$(BIN)/python -m bench run $(SUITE) $(ARGS)
 
-# Most tests wait for processes of their own: two at a time. A file stays together, for its tests share what is costly.
+# Two at a time. A file stays together, for its tests share what is costly; the longest files come first in the order
+# of folders.
 test: $(READY) lint
-	$(BIN)/python -m pytest --numprocesses $(JOBS) --dist loadfile $(ARGS)
+	$(BIN)/python -m pytest --numprocesses $(JOBS) --dist loadfile --no-loadscope-reorder $(ARGS)
 
 lint: $(READY)
 	$(BIN)/ruff check .
