@@ -14,6 +14,7 @@ app = typer.Typer(
     no_args_is_help=True,
     add_completion=False,
     pretty_exceptions_enable=False,
+    rich_markup_mode=None,  # [data] is a table of a suite here, no markup
     help="Benchmark image classifiers trained with Keras and TensorFlow.",
 )
 app.command()(run.run)

@@ -9,12 +9,12 @@ SuiteArgument = Annotated[
     Path, typer.Argument(metavar="SUITE", help="A suite file, such as suites/demo.toml.")
 ]
 DataOption = Annotated[
-    Path | None, typer.Option("--data", metavar="DIR", help="Folder of images; goes before path of [data].")
+    Path | None, typer.Option("--data", metavar="DIR", help="Folder of images; overrides path of [data].")
 ]
 WeightsOption = Annotated[
     Path | None,
     typer.Option(
-        "--weights", metavar="DIR", help="Folder of pretrained weights; goes before path of [weights]."
+        "--weights", metavar="DIR", help="Folder of pretrained weights; overrides path of [weights]."
     ),
 ]
 DevicesOption = Annotated[

@@ -28,9 +28,8 @@ def plan(
     ] = None,
 ) -> None:
     """Show what run would do with every cell, and why. Starts and writes nothing."""
-    from rich.console import Console
-
     from bench.backends import backend_problems
+    from bench.commands.terminal import Terminal
     from bench.journal.results import SuiteResults
     from bench.plan.decide import choose, make_plan
     from bench.plan.predict import Predictor
@@ -42,7 +41,7 @@ def plan(
     predictor = Predictor(results, slots[0].kind)
     suite_results = SuiteResults(results, resolved.name)
     planned = make_plan(resolved.cells, suite_results, only=only, predict=predictor)
-    console = Console()
+    console = Terminal()
     if why is not None:
         wanted = {cell.id for cell in choose([one.cell for one in planned], why, "--why")}
         for one in planned:
@@ -53,9 +52,10 @@ def plan(
     _print_cells(console, resolved.name, planned, slots[0].model)
     if opened.devices.note:
         console.print(opened.devices.note, markup=False)
-    for dataset in resolved.datasets:
-        state = "prepared" if dataset.ready else "will be prepared first"
-        console.print(f"Images: {dataset.source} {dataset.digest[:16]}, {state}.")
+    for source in dict.fromkeys(dataset.source for dataset in resolved.datasets):
+        sets = [dataset for dataset in resolved.datasets if dataset.source == source]
+        ready = sum(dataset.ready for dataset in sets)
+        console.print(f"Images: {source}, {len(sets)} set{'s' if len(sets) > 1 else ''}, {ready} prepared.")
     for error in backend_problems([one.cell for one in planned], slots[0].replicas):
         console.print(str(error), style="yellow", markup=False)
     for problem in (*resolved.warnings, *explain_missing(resolved.downloads)):
@@ -69,7 +69,8 @@ def _print_cells(console, name: str, planned, model: str) -> None:
     from bench.commands.progress import duration
 
     table = Table(title=f"{name}: {len(planned)} cells on {model}", title_justify="left")
-    for heading in ("cell", "weights", "status", "why", "takes about"):
+    table.add_column("cell", no_wrap=True)  # people copy it
+    for heading in ("weights", "status", "why", "takes about"):
         table.add_column(heading, overflow="fold")
     for one in planned:
         takes = duration(one.seconds) if one.prediction else ""

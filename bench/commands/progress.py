@@ -22,7 +22,6 @@ class _Line:
     """What a slot is at."""
 
     planned: PlannedCell
-    number: int
     began: float
     phase: str = "starting"
     epoch: str = ""
@@ -60,7 +59,6 @@ class Progress:
         self._lines: dict[str, _Line] = {}
         self._waiting: list[PlannedCell] = []
         self._slots: list[Slot] = []
-        self._started = 0
         self._bar = Bar(
             TextColumn("{task.description}"),
             BarColumn(),
@@ -101,8 +99,7 @@ class Progress:
         """See `bench.runner.scheduler.Watcher`."""
         if planned in self._waiting:
             self._waiting.remove(planned)
-            self._started += 1
-        self._lines[slot.name] = _Line(planned, self._started, self.clock())
+        self._lines[slot.name] = _Line(planned, self.clock())
         if not self.console.is_terminal:
             expected = f", about {duration(planned.seconds)}" if planned.prediction else ""
             self.say(f"{slot.name}: {planned.cell.id} starts{expected}")
@@ -117,7 +114,8 @@ class Progress:
         if record["status"] == "done":
             outcome = f"test accuracy {record['test']['accuracy']:.1%}"
         else:
-            outcome = f"{record['status']}, {record['failure']['kind']}: {record['failure']['message']}"
+            kind, message = record["failure"]["kind"], record["failure"]["message"]
+            outcome = f"{message}" if kind == "interrupted" else f"failed, {kind}: {message}"
         if record["resumed"]:
             outcome += f", went on from epoch {record['resumed']['from_epoch']}"
         if again:
@@ -125,8 +123,10 @@ class Progress:
             outcome += "; will be tried again"
         else:
             self._bar.advance(self._task)
-        place = f"{line.number}/{self._bar.tasks[0].total:.0f}"
-        eta = "" if self.console.is_terminal else self._eta()
+        done = self._bar.tasks[0]
+        place = f"{done.completed:.0f}/{done.total:.0f}"
+        interrupted = record["status"] == "interrupted"
+        eta = "" if self.console.is_terminal or interrupted else self._eta()
         self.say(
             f"{place} {planned.cell.id} on {slot.name}: {outcome}, {duration(self.clock() - line.began)}"
             + (f"; {eta}" if eta else "")

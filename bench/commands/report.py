@@ -23,21 +23,22 @@ def report(
     results: ResultsOption = DEFAULT_RESULTS,
 ) -> None:
     """Make and print the tables of a suite from what is recorded; cells that did not run are rows too."""
-    from rich.console import Console
-
+    from bench.commands.terminal import Terminal
     from bench.journal.results import SuiteResults
     from bench.suite.open import open_suite
 
     resolved = open_suite(suite, results / "cache", devices, data, weights).resolved
-    print_tables(Console(), SuiteResults(results, resolved.name), [cell.id for cell in resolved.cells])
+    print_tables(Terminal(), SuiteResults(results, resolved.name), [cell.id for cell in resolved.cells])
 
 
-def print_tables(console, results, cell_ids: Sequence[str]) -> None:
-    """Write the tables of a suite beside its records, and print them."""
+def print_tables(console, results, cell_ids: Sequence[str], shown: Sequence[str] | None = None) -> None:
+    """Write the tables of a suite beside its records, and print them, or those of some of its cells."""
     from bench.report.tables import make_tables, write_tables
 
     tables = make_tables(results, cell_ids)
     write_tables(tables, results)
+    if shown is not None and len(shown) < len(cell_ids):
+        tables = make_tables(results, shown)
     for table in tables:
         print_table(console, table)
 
@@ -100,4 +101,4 @@ def _pieces(columns: list[int], widths: list[int], room: int) -> list[list[int]]
 def _short(heading: str) -> str:
     """Long class names would squeeze the other columns; their beginnings tell them apart."""
     name = heading.removesuffix(" %")
-    return f"{name[:4]}. %" if name != heading and len(name) > 8 else heading
+    return f"{name[:9]}. %" if name != heading and len(name) > 10 else heading

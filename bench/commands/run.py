@@ -28,22 +28,23 @@ def run(
     ] = False,
 ) -> int:
     """Run every cell of a suite that is not done yet, and print its tables."""
-    from rich.console import Console
-
     from bench.commands.progress import Progress
     from bench.commands.report import print_tables
+    from bench.commands.terminal import Terminal
     from bench.errors import ExitCode
     from bench.runner.suite import RunOptions, run_suite
+    from bench.tracking.settings import mlflow_command
 
-    console = Console()
+    console = Terminal()
     with Progress(console) as progress:
         outcome = run_suite(suite, results, progress, RunOptions(devices, data, weights, only, fresh))
-    print_tables(console, outcome.results, outcome.cell_ids)
+    print_tables(console, outcome.results, outcome.suite_ids, shown=outcome.cell_ids)
     console.print(
         f"Records are in {outcome.results.cells}, tables in {outcome.results.report / 'tables'}.\n"
-        "Compare runs in the browser: mlflow --env-file mlflow.env server",
+        f"Compare runs in the browser: {mlflow_command()} --env-file mlflow.env server --workers 1",
         markup=False,
     )
     if outcome.failed:
-        console.print(f"{len(outcome.failed)} cells failed; the same command tries them again.", style="red")
+        count = f"{len(outcome.failed)} cell{'' if len(outcome.failed) == 1 else 's'}"
+        console.print(f"{count} failed; the same command tries again.", style="red")
     return ExitCode.CELLS_FAILED if outcome.failed else ExitCode.OK

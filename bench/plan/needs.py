@@ -50,7 +50,7 @@ def needs_of(cell: Cell, images: dict[str, int]) -> Needs:
     facts = facts_of(settings["network"], settings["options"], settings["image_size"])
     features = total * facts.features * _FLOAT if facts and settings["mode"] == "transfer" else 0.0
     trained, held = _parameters(facts, settings["mode"])
-    copies = _COPIES.get(settings["optimizer"]["name"], _MOST_COPIES)
+    copies = _COPIES.get(settings.get("optimizer", {}).get("name"), _MOST_COPIES)
     memory = _RUNTIME_BYTES + pixels + features + held * _FLOAT + trained * copies * _FLOAT
     # The old checkpoint stays until the new one is whole; gradients are in neither.
     disk = 2 * trained * (copies - 1) * _FLOAT + 1e6

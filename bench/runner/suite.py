@@ -39,11 +39,13 @@ class Outcome:
 
     Attributes:
         results: Where it lies.
+        suite_ids: Every cell of the suite.
         cell_ids: The cells that were asked for.
         failed: Those of them that are not done.
     """
 
     results: SuiteResults
+    suite_ids: list[str]
     cell_ids: list[str]
     failed: list[str]
 
@@ -103,7 +105,8 @@ def run_suite(
         _prepare(resolved, plan, speaker)
         plan = make_plan(resolved.cells, results, options.fresh, options.only, predictor)
         done = sum(not planned.runs for planned in plan)
-        speaker.say(f"{resolved.name}: {len(plan)} cells, {done} done before, on {_where(slots)}")
+        cells = f"{len(plan)} cell{'' if len(plan) == 1 else 's'}"
+        speaker.say(f"{resolved.name}: {cells}, {done} done before, on {_where(slots)}")
         for warning in resolved.warnings:
             speaker.say(warning)
         for note in (suite.devices.note, leased.note):
@@ -129,7 +132,7 @@ def run_suite(
             ).run(plan)
     cell_ids = [planned.cell.id for planned in plan]
     failed = [cell_id for cell_id in cell_ids if latest_record(results, cell_id)["status"] != "done"]
-    return Outcome(results, cell_ids, failed)
+    return Outcome(results, [cell.id for cell in resolved.cells], cell_ids, failed)
 
 
 def _where(slots: Sequence[Slot]) -> str:

@@ -41,7 +41,9 @@ class Cell:
         settings = self.settings
         short = digest_of([self.key, self.runtime])[:8]
         epochs = f"-{settings['epochs']}e" if settings["epochs"] else ""
-        readable = f"{self.network}-{settings['mode']}{epochs}-s{settings['seed']}"
+        split = settings.get("data", {}).get("split_seed")
+        repeat = f"s{settings['seed']}" + (f"-split{split}" if split else "")
+        readable = f"{self.network}-{settings['mode']}{epochs}-{repeat}"
         return f"{readable.lower()}-{short}"
 
     def flat(self) -> dict[str, Any]:

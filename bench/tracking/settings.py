@@ -1,6 +1,7 @@
 """The settings of `mlflow.env`."""
 
 import os
+import sys
 from pathlib import Path
 
 from dotenv import dotenv_values
@@ -9,6 +10,15 @@ from bench.errors import ResultsError
 
 ENV_FILE = Path("mlflow.env")
 _SQLITE = "sqlite:///"
+
+
+def mlflow_command() -> str:
+    """How to call the MLflow of this environment from the current folder."""
+    command = Path(sys.executable).with_name("mlflow")
+    try:
+        return str(command.relative_to(Path.cwd()))
+    except ValueError:
+        return str(command)
 
 
 def apply_settings(results: Path, env_file: Path = ENV_FILE) -> str:

@@ -20,9 +20,9 @@ from bench.journal.results import SuiteResults
 from wbc.evaluation.predictions import Predictions
 
 REPOSITORY = Path(__file__).resolve().parents[2]
-KILLS = int(os.environ.get("LEUKOBENCH_CHAOS_KILLS", "5"))
+KILLS = int(os.environ.get("LEUKOBENCH_CHAOS_KILLS", "4"))
 SEED = int(os.environ.get("LEUKOBENCH_CHAOS_SEED", "1"))
-EPOCHS = 100 + 60 * KILLS  # enough to be killed in, for training goes on between the kills
+EPOCHS = 40 + 60 * KILLS  # enough to be killed in, for training goes on between the kills
 CELLS = 8
 
 SUITE = f"""

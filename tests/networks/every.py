@@ -190,7 +190,8 @@ HEADER = """# Networks
 
 Every network at the smallest images that it accepts, in pixels: built, one training step on two images, one
 prediction; `ok` when loss and probabilities are finite, probabilities add up to one, weights have changed and
-the number of parameters is the published one. {done} of {count} networks.{missing}
+the number of parameters is the published one, or the difference is explained (below, and in the network's
+module). {done} of {count} networks.{missing}
 
 Made by `make networks` with Keras {keras} and TensorFlow {tensorflow}, on the processor. {how}
 Times also tell what else the machine did meanwhile.

@@ -12,6 +12,7 @@ from PIL import Image, ImageOps
 from bench.commands.main import main
 from wbc.data.bccd import BccdSettings, import_bccd
 from wbc.data.check import check_folder
+from wbc.data.duplicates import searches_all_shifts
 from wbc.data.synthetic import SyntheticSettings, draw_cell, generate
 
 
@@ -149,3 +150,8 @@ def test_cells_on_white_are_told_apart(tmp_path):
         ("train/A/3.png", "test/A/turned.png"),
         ("train/A/3.png", "test/A/mirrored.png"),
     }
+
+
+def test_large_sets_are_not_searched_for_every_shift():
+    assert searches_all_shifts(["train"] * 400 + ["test"] * 100)
+    assert not searches_all_shifts(["train"] * 4394 + ["validation"] * 440 + ["test"] * 440)

@@ -70,7 +70,7 @@ def test_without_a_terminal_lines_say_start_end_and_rest():
     progress.cell_ended(vgg, SLOTS[0], record("failed"), again=True)
     lines = watched.written.getvalue().splitlines()
     assert lines[0] == f"cpu:0: {vgg.cell.id} starts, about 10 min"
-    assert lines[2] == f"2/3 {lenet.cell.id} on cpu:1: test accuracy 87.5%, 2 min; about 8 min left"
+    assert lines[2] == f"1/3 {lenet.cell.id} on cpu:1: test accuracy 87.5%, 2 min; about 8 min left"
     assert "failed, crashed: killed by signal 9; will be tried again" in lines[3]
 
 

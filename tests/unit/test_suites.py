@@ -4,8 +4,11 @@ from pathlib import Path
 
 import pytest
 
+from bench.plan.needs import needs_of
+from bench.plan.predict import Predictor
 from bench.suite.load import load_suite
 from bench.suite.matrix import expand
+from bench.suite.open import open_suite
 
 SUITES = sorted((Path(__file__).parents[2] / "suites").glob("*.toml"))
 
@@ -18,6 +21,17 @@ def test_is_valid_and_named_like_its_file(path: Path):
     assert suite.suite.name == path.stem
     assert suite.suite.description
     assert len(expand(suite, file)) == COMBINATIONS.get(path.stem, len(expand(suite, file))) > 0
+
+
+@pytest.mark.parametrize("path", SUITES, ids=lambda path: path.stem)
+def test_can_be_planned(path: Path, shared: Path, tmp_path: Path):
+    images = shared / "data" / "bccd" if load_suite(path)[0].data.source == ["bccd"] else None
+    opened = open_suite(path, tmp_path / "cache", "cpu", images, shared / "weights")
+    predictor = Predictor(tmp_path, "cpu")
+    for cell in opened.resolved.cells:
+        needs = needs_of(cell, predictor.images(cell))
+        assert needs.memory > 0 and needs.disk > 0
+        assert predictor(cell).seconds > 0
 
 
 def test_those_of_the_thesis_are_there():

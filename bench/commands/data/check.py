@@ -22,9 +22,9 @@ def check(
 
     Exit code 2 if there are any, 0 otherwise.
     """
-    from rich.console import Console
     from rich.table import Table
 
+    from bench.commands.terminal import Terminal
     from wbc.data.check import check_folder
 
     with progress_on_terminal() as progress:
@@ -34,6 +34,11 @@ def check(
     print(f"balance: {report.balance_in_words()}")
     if report.augmented:
         print(f"augmented copies: {report.augmented_in_words()}")
+    if not report.all_shifts:
+        print(
+            "so many images: copies and small shifts were looked for, but not photographs that share only a "
+            "part of their field; check the source images for those, before they are augmented"
+        )
     for file, reason in report.unreadable:
         print(f"unreadable: {file}: {reason}")
     if report.leaks:
@@ -42,7 +47,7 @@ def check(
             table.add_column(heading, overflow="fold")
         for leak in report.leaks[:SHOWN]:
             table.add_row(leak.second, leak.first, leak.how)
-        Console().print(table)
+        Terminal().print(table)
         if len(report.leaks) > SHOWN:
             print(f"and {len(report.leaks) - SHOWN} more")
     elif not report.unreadable:

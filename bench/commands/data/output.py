@@ -26,9 +26,9 @@ def progress_on_terminal():
 
 def print_counts(folder: Path, manifest) -> None:
     """A table of the images of every class and part, and what was left out."""
-    from rich.console import Console
     from rich.table import Table
 
+    from bench.commands.terminal import Terminal
     from wbc.data import PARTS
 
     counts = manifest.counts()
@@ -42,7 +42,7 @@ def print_counts(folder: Path, manifest) -> None:
     table.add_section()
     table.add_row("all", *(str(sum(counts[part].values())) for part in PARTS))
     table.add_row("source cells", *(str(cells[part]) for part in PARTS))
-    Console().print(table)
+    Terminal().print(table)
     for reason, files in manifest.left_out.items():
         print(f"left out, {reason}: {len(files)}")
     for reason, files in manifest.settings.get("background_guessed", {}).items():

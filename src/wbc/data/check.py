@@ -12,7 +12,7 @@ import numpy as np
 from PIL import Image
 
 from wbc.data import PARTS
-from wbc.data.duplicates import Duplicate, find_duplicates
+from wbc.data.duplicates import Duplicate, find_duplicates, searches_all_shifts
 from wbc.data.duplicates.frames import read_picture
 from wbc.data.folders import check_image, class_folders, list_images
 from wbc.data.manifest import MANIFEST_NAME, ImageEntry, Manifest, file_sha256
@@ -46,6 +46,8 @@ class Report:
         augmented: Part -> (source cells, images), where the folder's manifest tells; else empty.
         unreadable: (file, reason).
         leaks: What stands in two parts.
+        all_shifts: Whether photographs of one field that share only a part of it were looked for, too; in
+            large sets they are not.
     """
 
     manifest: Manifest
@@ -53,6 +55,7 @@ class Report:
     augmented: dict[str, tuple[int, int]]
     unreadable: list[tuple[str, str]]
     leaks: list[Leak]
+    all_shifts: bool = True
 
     @property
     def clean(self) -> bool:
@@ -112,7 +115,8 @@ def check_folder(root: Path, progress: Progress = lambda what, done, total: None
         for part in PARTS:
             here = [image for image in images if image.part == part]
             augmented[part] = (len({image.source for image in here}), len(here))
-    return Report(Manifest(images, classes), sizes, augmented, unreadable, leaks)
+    all_shifts = searches_all_shifts([image.part for image in images])
+    return Report(Manifest(images, classes), sizes, augmented, unreadable, leaks, all_shifts)
 
 
 def _files(root: Path) -> list[tuple[str, str, str]]:

@@ -158,7 +158,8 @@ def _check_layout(root: Path) -> list[str]:
     if not root.is_dir():
         raise InputError(
             f"there is no folder {root}",
-            "It should hold train/, validation/ and test/, in each a folder a class.",
+            "It should hold train/, validation/ and test/, in each a folder a class; "
+            "python -m bench data prepare FROM TO makes such a folder from one with a folder a class.",
         )
     folders = class_folders(root)
     missing = [part for part in PARTS if part not in folders]
@@ -169,7 +170,8 @@ def _check_layout(root: Path) -> list[str]:
         hint = next((f" ({name}/: {hint})" for name, hint in hints if hint), "")
         raise InputError(
             f"{root} has no {' and no '.join(f'{part}/' for part in missing)}{hint}",
-            "It should hold train/, validation/ and test/, in each a folder a class.",
+            "It should hold train/, validation/ and test/, in each a folder a class; "
+            "python -m bench data prepare FROM TO makes such a folder from one with a folder a class.",
         )
     by_part = {part: class_folders(root / part) for part in PARTS}
     classes = sorted(set().union(*by_part.values()))

@@ -4,6 +4,6 @@ Cheap searches propose pairs (`search`), registration confirms them (`registrati
 pixel by pixel. `frames` makes images comparable, `rings` holds the search that no rotation disturbs.
 """
 
-from wbc.data.duplicates.search import Duplicate, find_duplicates
+from wbc.data.duplicates.search import Duplicate, find_duplicates, searches_all_shifts
 
-__all__ = ["Duplicate", "find_duplicates"]
+__all__ = ["Duplicate", "find_duplicates", "searches_all_shifts"]

@@ -1,6 +1,7 @@
 """Pairs of images of different parts that show the same thing."""
 
 import os
+from collections import Counter
 from collections.abc import Callable, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
@@ -19,8 +20,8 @@ LEAST_RING_MATCH = 0.2
 """Least correlation of the rings of a pair that is registered."""
 LEAST_PEAK = 5.0
 """Least height of the best shift, in root mean squares over all shifts, of a pair that is registered."""
-EXHAUSTIVE_PAIRS = 4_000_000
-"""Pairs up to which shifts of every size are searched; about eight minutes on two cores."""
+EXHAUSTIVE_PAIRS = 400_000
+"""Pairs of images of two parts up to which shifts of every size are searched; it takes time for each."""
 
 _BLOCK = 512  # images whose spectra are held at a time
 
@@ -40,6 +41,12 @@ class Duplicate:
     first: int
     second: int
     match: Match
+
+
+def searches_all_shifts(parts: Sequence[str]) -> bool:
+    """Whether `find_duplicates` looks for shifts of every size between all of these parts."""
+    sizes = sorted(Counter(parts).values())
+    return len(sizes) < 2 or sizes[-1] * sizes[-2] <= EXHAUSTIVE_PAIRS
 
 
 def find_duplicates(
