@@ -2,7 +2,15 @@
 
 import sys
 
-from bench.commands.main import main
+
+def _run() -> int:
+    try:
+        from bench.commands.main import main
+
+        return main()
+    except KeyboardInterrupt:  # before anything began
+        return 130
+
 
 if __name__ == "__main__":
-    sys.exit(main())
+    sys.exit(_run())

@@ -60,8 +60,13 @@ class DataSet:
 
     @property
     def ready(self) -> bool:
-        """Whether it is in the cache already."""
-        return self.manifest.is_file()
+        """Whether it is in the cache already, with every file that is kept there."""
+        try:
+            manifest = Manifest.read_file(self.manifest)
+        except (OSError, ValueError, TypeError, KeyError):
+            return False
+        kept = self.images == self.manifest.parent
+        return not kept or all((self.images / image.file).is_file() for image in manifest.images)
 
     def prepare(self) -> Manifest:
         """Make the data set unless it is there; it appears whole or not at all.
@@ -73,7 +78,8 @@ class DataSet:
             return Manifest.read_file(self.manifest)
         folder = self.manifest.parent
         partial = folder.with_name(folder.name + ".partial")
-        shutil.rmtree(partial, ignore_errors=True)
+        for left in (partial, folder):  # half made, or damaged since
+            shutil.rmtree(left, ignore_errors=True)
         partial.mkdir(parents=True)
         try:
             manifest = self.make(partial)

@@ -1,6 +1,7 @@
 """Dispatch a verb; turn every way to end into an exit code and one message."""
 
 import errno
+import io
 import sys
 import traceback
 
@@ -21,6 +22,21 @@ app.command()(run.run)
 app.command()(plan.plan)
 app.command()(report.report)
 app.add_typer(data.app, name="data")
+
+
+_FULL = (errno.ENOSPC, errno.EDQUOT)
+_UNUSABLE = (
+    errno.EROFS,
+    errno.EACCES,
+    errno.EPERM,
+    errno.ENOENT,
+    errno.ENOTDIR,
+    errno.EISDIR,
+    errno.ENAMETOOLONG,
+    errno.EIO,
+    errno.ESTALE,
+)
+"""Troubles of a disk or of whoever cleared it up, which no traceback explains."""
 
 
 def _version(wanted: bool) -> None:
@@ -47,6 +63,9 @@ def main(arguments: list[str] | None = None) -> int:
     if sys.platform != "linux":
         print("leukobench measures through Linux' own interfaces: it runs on Linux only (WSL 2 too). Sorry!")
         return ExitCode.WRONG_INPUT
+    for stream in (sys.stdout, sys.stderr):
+        if isinstance(stream, io.TextIOWrapper):
+            stream.reconfigure(errors="replace")  # a narrow encoding is no reason to stop
     try:
         code = app(args=arguments, prog_name="python -m bench", standalone_mode=False)
         return ExitCode.OK if code is None else code
@@ -61,9 +80,15 @@ def main(arguments: list[str] | None = None) -> int:
     except (KeyboardInterrupt, typer.Abort):
         return ExitCode.SIGINT
     except OSError as error:
-        if error.errno in (errno.ENOSPC, errno.EDQUOT, errno.EROFS, errno.EACCES):
+        if error.errno in _FULL:
             where = f" ({error.filename})" if error.filename else ""
-            return _say(f"cannot write{where}: {error.strerror}", ExitCode.OUR_FAILURE)
+            return _say(
+                f"cannot write{where}: {error.strerror}\nMake room; the same command goes on from here.",
+                ExitCode.OUR_FAILURE,
+            )
+        if error.errno in _UNUSABLE:
+            where = f"{error.filename}: " if error.filename else ""
+            return _say(f"a file or folder cannot be used: {where}{error.strerror}", ExitCode.OUR_FAILURE)
         return _unexpected()
     except Exception as error:
         # Typer's own errors (a wrong option) know how to show themselves; their class moved between versions.

@@ -41,7 +41,7 @@ class EventWriter:
 
 
 def read_events(path: Path) -> list[dict[str, Any]]:
-    """All events of a file; none if it is not there. A torn last line is passed over."""
+    """The events of a file, none if it is not there; a torn last line and what is no event are left out."""
     try:
         lines = path.read_bytes().split(b"\n")
     except FileNotFoundError:
@@ -49,9 +49,11 @@ def read_events(path: Path) -> list[dict[str, Any]]:
     events = []
     for line in lines[:-1]:
         try:
-            events.append(json.loads(line))
+            event = json.loads(line)
         except ValueError:
             continue
+        if isinstance(event, dict) and "event" in event:
+            events.append(event)
     return events
 
 

@@ -63,9 +63,10 @@ class Attempt:
     def record(self) -> dict | None:
         """The record, or None while the attempt is not over."""
         try:
-            return json.loads(self.result.read_text())
-        except FileNotFoundError:
+            record = json.loads(self.result.read_text())
+        except (FileNotFoundError, ValueError):  # a damaged one is made again from the journals
             return None
+        return record if isinstance(record, dict) and "status" in record else None
 
     def worker_events(self) -> list[dict]:
         """The events of the worker."""
@@ -84,7 +85,11 @@ class SuiteResults:
     def attempts(self, cell_id: str) -> list[Attempt]:
         """The attempts at a cell, oldest first."""
         return sorted(
-            (Attempt(folder) for folder in (self.cells / cell_id).glob("attempt-*")),
+            (
+                Attempt(folder)
+                for folder in (self.cells / cell_id).glob("attempt-*")
+                if folder.name.removeprefix("attempt-").isdecimal()
+            ),
             key=lambda attempt: attempt.number,
         )
 

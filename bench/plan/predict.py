@@ -1,10 +1,10 @@
 """How long a cell will take: from earlier cells like it, else from the size of its network."""
 
-import json
 import statistics
 from pathlib import Path
 from typing import Any
 
+from bench.journal.results import Attempt
 from bench.plan.decide import Prediction
 from bench.suite.cell import Cell
 from wbc.data import PARTS
@@ -68,11 +68,8 @@ class Predictor:
         prefix = f"{cell.network}-{cell.settings['mode']}-".lower()
         alike = []
         for path in self.results.glob(f"*/cells/{prefix}*/attempt-*/result.json"):
-            try:
-                record = json.loads(path.read_text())
-            except (OSError, json.JSONDecodeError):
-                continue
-            if record["status"] == "done" and _is_like(record["cell"], cell):
+            record = Attempt(path.parent).record()
+            if record and record["status"] == "done" and _is_like(record["cell"], cell):
                 alike.append(record)
         return sorted(alike, key=lambda record: record["started_at"] or "")[-LAST:]
 

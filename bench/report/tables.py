@@ -1,5 +1,6 @@
 """Tables for the terminal, as CSV and as Markdown."""
 
+import html
 from collections.abc import Iterable
 from dataclasses import dataclass, field
 
@@ -60,11 +61,16 @@ class Table:
         """The table as Markdown."""
 
         def line(cells: Iterable[str]) -> str:
-            return "| " + " | ".join(" ".join(cell.split()).replace("|", "\\|") for cell in cells) + " |"
+            return "| " + " | ".join(_markdown(cell) for cell in cells) + " |"
 
         headings, rows = self.written()
         lines = [f"### {self.title}", "", line(headings), line("---" for _ in headings), *map(line, rows)]
         return "\n".join(lines) + "\n"
+
+
+def _markdown(cell: str) -> str:
+    """Names of classes may hold anything; as Markdown it must stay text."""
+    return html.escape(" ".join(cell.split()), quote=False).replace("|", "\\|")
 
 
 def make_tables(results: SuiteResults, cell_ids: Iterable[str]) -> list[Table]:

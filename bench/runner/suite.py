@@ -22,6 +22,8 @@ from bench.suite.open import open_suite
 from bench.suite.resolve import ResolvedSuite
 from bench.tracking.recording import RecordingProcess
 from bench.tracking.sent import unsent
+from bench.tracking.settings import apply_settings
+from bench.tracking.store import identity
 
 
 class Speaker(Watcher, Protocol):
@@ -117,7 +119,7 @@ def run_suite(
             RecordingProcess(results, speaker.say) as recording,
             local_surroundings(slots, suite.limits.quiet_s, speaker.say) as surroundings,
         ):
-            for attempt in unsent(results):
+            for attempt in unsent(results, identity(results_folder, apply_settings(results_folder))):
                 recording.send(attempt)
             Scheduler(
                 results,

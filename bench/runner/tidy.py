@@ -11,12 +11,17 @@ def tidy_up(results: SuiteResults) -> list[Attempt]:
 
     Half-written files go, and so do checkpoints of cells that are done.
     """
-    abandoned = [attempt for attempt in results.all_attempts() if not attempt.result.exists()]
+    abandoned = [attempt for attempt in results.all_attempts() if attempt.record() is None]
     for attempt in abandoned:
-        if (attempt.folder / "cell.json").exists():
-            finish(attempt)
-        else:  # killed while the folder was being made: nothing ran
+        if not (attempt.folder / "cell.json").exists():  # killed while the folder was made: nothing ran
             shutil.rmtree(attempt.folder)
+            continue
+        try:
+            attempt.cell()
+        except ValueError:  # damaged; kept for people to look at, and no attempt any more
+            attempt.folder.replace(attempt.folder.with_name(f"damaged-{attempt.folder.name}"))
+        else:
+            finish(attempt)
     for partial in results.partial_files():
         shutil.rmtree(partial) if partial.is_dir() else partial.unlink()
     for cell_id in results.checkpointed():

@@ -36,7 +36,7 @@ def load_suite(path: Path) -> tuple[SuiteFile, Source]:
         InputError: There is no such file, it is not TOML, or a key or value is wrong.
     """
     try:
-        text = path.read_text(encoding="utf-8")
+        text = path.read_text(encoding="utf-8-sig")  # Windows editors put a mark before the text
     except FileNotFoundError:
         near = [str(other) for other in sorted(path.parent.glob("*.toml"))] if path.parent.is_dir() else []
         hint = did_you_mean(str(path), near)
@@ -48,7 +48,7 @@ def load_suite(path: Path) -> tuple[SuiteFile, Source]:
     source = Source(path, text)
     try:
         content = tomllib.loads(text)
-    except tomllib.TOMLDecodeError as error:
+    except ValueError as error:  # of TOML, or a number of thousands of digits
         raise InputError(
             f"{path} is not valid TOML: {error}", "See https://toml.io for the format."
         ) from None

@@ -1,5 +1,6 @@
 """From combinations to cells: networks checked, data and weights found and hashed."""
 
+import re
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
@@ -122,7 +123,7 @@ def resolve_suite(
         cells.setdefault(cell.id, cell)
         used.setdefault(dataset.digest, dataset)
     return ResolvedSuite(
-        name=suite.suite.name or path.stem,
+        name=_name(suite.suite.name, file),
         description=suite.suite.description,
         path=path,
         cells=list(cells.values()),
@@ -206,5 +207,20 @@ def _cell(
     return Cell(network.label(options), settings, runs_on, specification)
 
 
+def _name(name: str | None, file: Source) -> str:
+    """The suite's name, which is a folder in the results; the file's where it has none of its own."""
+    name = name or re.sub(r"[^A-Za-z0-9._-]+", "-", file.path.stem).strip("-._") or "suite"
+    if name in ("cache", "mlartifacts") or name.startswith("mlflow.db"):
+        raise file.error(
+            ("suite", "name"),
+            f"{name!r} is a name that the results folder uses itself",
+            "Give [suite] another name.",
+        )
+    return name
+
+
 def _optional_path(text: str | None) -> Path | None:
-    return Path(text).expanduser() if text else None
+    try:
+        return Path(text).expanduser() if text else None
+    except RuntimeError:
+        raise InputError(f"the folder {text} cannot be found", "There is no such user.") from None

@@ -8,6 +8,7 @@ from pathlib import Path
 from bench.journal.results import Attempt, SuiteResults
 from bench.lifeline import die_with
 from bench.tracking.sent import mark_sent
+from bench.tracking.store import without_password
 
 _POLITENESS = 10
 
@@ -35,10 +36,10 @@ def main(results: SuiteResults, parent: int) -> None:
 
                     projection = Projection(results)
                 projection.send(attempt)
-                mark_sent(attempt)
+                mark_sent(attempt, projection.store)
             except Exception as error:
                 failed = True
-                reason = " ".join(str(error).split())[:200] or type(error).__name__
+                reason = without_password(" ".join(str(error).split()))[:200] or type(error).__name__
         _say("recording_ended", attempt=name, sent=not failed, reason=reason)
 
 

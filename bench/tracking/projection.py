@@ -8,6 +8,7 @@ from pathlib import Path
 
 from bench.journal.history import history
 from bench.journal.results import Attempt, SuiteResults
+from bench.tracking import store
 from bench.tracking.content import ATTEMPT_TAG, STATES, params_of, points_of, span_of, tags_of
 from bench.tracking.settings import apply_settings
 
@@ -34,21 +35,31 @@ class Projection:
 
         self.suite = results.suite
         logging.getLogger("mlflow").setLevel(logging.ERROR)
+        own = store.own_store(results.results, uri)
         with _first_use(results.results):
-            self.client = MlflowClient(tracking_uri=uri)
-            experiment = self.client.get_experiment_by_name(self.suite)
-            if experiment is None:
-                local = uri.startswith("sqlite:")
-                location = (
-                    (results.results / "mlartifacts" / self.suite).resolve().as_uri() if local else None
-                )
-                self.experiment_id = self.client.create_experiment(
-                    self.suite,
-                    artifact_location=location,
-                    tags={"mlflow.experimentKind": "custom_model_development"},
-                )
-            else:
-                self.experiment_id = experiment.experiment_id
+            try:
+                self._open(MlflowClient, results, uri, own)
+            except Exception as error:
+                if own is None or not store.set_aside(own, error):
+                    raise
+                self._open(MlflowClient, results, uri, own)
+        self.store = store.identity(results.results, uri)
+
+    def _open(self, client, results: SuiteResults, uri: str, own: Path | None) -> None:
+        if own is not None:
+            store.ensure(own)
+        self.client = client(tracking_uri=uri)
+        experiment = self.client.get_experiment_by_name(self.suite)
+        if experiment is not None:
+            self.experiment_id = experiment.experiment_id
+            return
+        local = uri.startswith("sqlite:")
+        location = (results.results / "mlartifacts" / self.suite).resolve().as_uri() if local else None
+        self.experiment_id = self.client.create_experiment(
+            self.suite,
+            artifact_location=location,
+            tags={"mlflow.experimentKind": "custom_model_development"},
+        )
 
     def send(self, attempt: Attempt) -> None:
         """Make the run of an attempt complete, if it isn't."""

@@ -101,6 +101,8 @@ def list_images(folder: Path) -> list[Path]:
                 f"{path} is a folder inside a class folder",
                 f"Move its images up into {folder}, or the folder away.",
             )
+        if not path.is_file():
+            raise InputError(f"{path} is no file", f"Take it out of {folder}.")
         _check_name(path)
         files.append(path)
     return files

@@ -1,0 +1,64 @@
+"""Results that a disk, or somebody, has damaged: what can be made again is, and nothing else is touched."""
+
+import json
+from pathlib import Path
+
+import pytest
+
+from bench.journal.jsonl import read_events, write_json
+from bench.journal.results import SuiteResults
+from bench.plan.decide import make_plan
+from bench.runner.tidy import tidy_up
+from bench.suite.cell import Cell
+
+CELL = Cell("LeNet5", {"mode": "scratch", "epochs": 1, "seed": 0}, {}, {})
+
+
+@pytest.fixture
+def results(tmp_path: Path) -> SuiteResults:
+    results = SuiteResults(tmp_path, "suite")
+    attempt = results.new_attempt(CELL)
+    worker = {"t": 1, "cpu": 1, "event": "evaluated", "metrics": {"accuracy": 1.0}}
+    attempt.events.write_text(json.dumps(worker) + "\n")
+    ended = {"t": 2, "cpu": 2, "event": "ended", "exit_code": 0, "cpu_s": 1.0, "stopped": {}}
+    attempt.runner_events.write_text(json.dumps(ended) + "\n")
+    attempt.predictions.touch()
+    return results
+
+
+@pytest.mark.parametrize("content", ["", "garbage", "null", "{}", "[1]"])
+def test_a_damaged_record_is_made_again_from_the_journals(results: SuiteResults, content: str):
+    (attempt,) = results.all_attempts()
+    attempt.result.write_text(content)
+    (planned,) = make_plan([CELL], results)
+    assert planned.status == "unfinished"
+    tidy_up(results)
+    assert attempt.record()["status"] == "done"
+
+
+def test_an_attempt_without_a_readable_cell_is_put_aside(results: SuiteResults):
+    (attempt,) = results.all_attempts()
+    (attempt.folder / "cell.json").write_text("garbage")
+    tidy_up(results)
+    assert results.all_attempts() == []
+    assert (attempt.folder.parent / "damaged-attempt-1" / "events.jsonl").is_file()
+
+
+def test_folders_that_look_like_attempts_are_none(results: SuiteResults):
+    (attempt,) = results.all_attempts()
+    attempt.folder.with_name("attempt-1-old").mkdir()
+    attempt.folder.with_name("attempt-1.partial").mkdir()
+    assert results.all_attempts() == [attempt]
+
+
+def test_lines_that_are_no_events_are_passed_over(tmp_path: Path):
+    path = tmp_path / "events.jsonl"
+    path.write_text('null\n[1]\n"text"\n{"t": 1}\n{"event": "kept"}\n\xff\n')
+    assert read_events(path) == [{"event": "kept"}]
+
+
+def test_a_record_stays_as_it_is(results: SuiteResults):
+    (attempt,) = results.all_attempts()
+    write_json(attempt.result, {"status": "done", "of": "before"})
+    tidy_up(results)
+    assert attempt.record()["of"] == "before"

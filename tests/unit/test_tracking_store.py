@@ -1,0 +1,83 @@
+"""The embedded store of MLflow: whole or not there, and known by what it has."""
+
+import sqlite3
+from pathlib import Path
+
+import pytest
+
+from bench.journal.jsonl import write_json
+from bench.journal.results import SuiteResults
+from bench.suite.cell import Cell
+from bench.tracking import store
+from bench.tracking.sent import mark_sent, unsent
+
+CELL = Cell("LeNet5", {"mode": "scratch", "epochs": 1, "seed": 0}, {}, {})
+
+
+@pytest.fixture
+def results(tmp_path: Path) -> SuiteResults:
+    results = SuiteResults(tmp_path, "suite")
+    write_json(results.new_attempt(CELL).result, {"status": "done"})
+    return results
+
+
+def uri_of(results: SuiteResults) -> str:
+    return f"sqlite:///{(results.results / 'mlflow.db').resolve()}"
+
+
+def test_a_store_whose_making_was_cut_off_is_made_anew(results: SuiteResults):
+    path = store.own_store(results.results, uri_of(results))
+    path.with_name("mlflow.db.partial").write_bytes(b"cut off")
+    path.with_name("mlflow.db.partial-journal").write_bytes(b"cut off")
+    store.ensure(path)
+    assert sorted(left.name for left in results.results.glob("mlflow.db*")) == ["mlflow.db"]
+    with sqlite3.connect(path) as connection:
+        assert connection.execute("select count(*) from experiments").fetchone() == (1,)
+    made = path.stat().st_ino
+    store.ensure(path)
+    assert path.stat().st_ino == made
+
+
+def test_attempts_are_sent_to_a_store_that_does_not_have_them(results: SuiteResults):
+    assert len(unsent(results, "")) == 1
+    (attempt,) = results.all_attempts()
+    mark_sent(attempt, "one server")
+    assert unsent(results, "one server") == []
+    assert len(unsent(results, "another server")) == 1
+    assert len(unsent(results, "")) == 1, "a store that was deleted has nothing"
+
+
+def test_a_store_that_was_deleted_has_no_identity_and_a_new_one_another(results: SuiteResults, monkeypatch):
+    path = store.own_store(results.results, uri_of(results))
+    (results.results / ".mlflow.db.id").write_text("first")
+    assert store.identity(results.results, uri_of(results)) == ""
+    path.touch()
+    assert store.identity(results.results, uri_of(results)) == "first"
+    assert store.own_store(results.results, "http://127.0.0.1:5000") is None
+
+
+@pytest.mark.parametrize(
+    ("said", "damaged"),
+    [
+        ("(sqlite3.OperationalError) table _alembic_tmp_runs already exists", True),
+        ("(sqlite3.DatabaseError) file is not a database", True),
+        ("(sqlite3.OperationalError) database is locked", False),
+        ("database or disk is full", False),
+    ],
+)
+def test_only_a_damaged_store_is_put_aside(results: SuiteResults, said, damaged):
+    path = store.own_store(results.results, uri_of(results))
+    path.write_text("content")
+    assert store.set_aside(path, RuntimeError(said)) is damaged
+    assert path.exists() is not damaged
+    assert path.with_name("mlflow.db.broken").exists() is damaged
+
+
+def test_nobody_reads_a_password():
+    said = store.without_password(
+        "API request to http://me:secret@127.0.0.1:9/api failed, see https://host/a@b"
+    )
+    assert "secret" not in said
+    assert "http://***@127.0.0.1:9/api" in said
+    assert "https://host/a@b" in said
+    assert store.identity(Path("x"), "https://me:secret@host") == "https://***@host"
