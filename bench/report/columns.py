@@ -81,8 +81,8 @@ _BEFORE_CLASSES = {
     "shuffled_accuracy": Column("shuffled %", _number("{:.1f}", 100)),
     "validation_accuracy": Column("val. %", _number("{:.1f}", 100)),
     "validation_binary_accuracy": Column("binary %", _number("{:.1f}", 100)),
-    "accuracy_low": Column("lowest bal. %", _number("{:.1f}", 100)),
-    "accuracy_high": Column("highest bal. %", _number("{:.1f}", 100)),
+    "accuracy_low": Column("low bal. %", _number("{:.1f}", 100)),
+    "accuracy_high": Column("high bal. %", _number("{:.1f}", 100)),
     "balanced_accuracy_t95_low": Column(
         "95 % (t)", _range, ("balanced_accuracy_t95_low", "balanced_accuracy_t95_high")
     ),

@@ -43,6 +43,9 @@ def run_cell(folder: Path) -> int:
         experiment.run(specification, recorder)
         recorder.phase_started("teardown")
         return 0
+    except SystemExit as error:  # of a network of the user's own
+        events.write("failed", kind="setup", message=f"the cell's code called sys.exit({error.code!r})")
+        return 1
     except Exception as error:
         kind, message = _explain(error)
         events.write("failed", kind=kind, message=message)
