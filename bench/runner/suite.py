@@ -100,7 +100,7 @@ def run_suite(
         results.lock(),
         lease(suite.devices, results_folder, resolved.name) as leased,
     ):
-        slots = leased.slots
+        slots = leased.slots[:1] if suite.exclusive else leased.slots
         tidy_up(results)
         predictor = Predictor(results_folder, slots[0].kind)
         plan = make_plan(resolved.cells, results, options.fresh, options.only)
