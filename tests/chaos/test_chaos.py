@@ -23,12 +23,13 @@ REPOSITORY = Path(__file__).resolve().parents[2]
 KILLS = int(os.environ.get("LEUKOBENCH_CHAOS_KILLS", "4"))
 SEED = int(os.environ.get("LEUKOBENCH_CHAOS_SEED", "1"))
 EPOCHS = 40 + 60 * KILLS  # enough to be killed in, for training goes on between the kills
-CELLS = 8
+SEEDS = [0, 1] if KILLS > 10 else [0]
+CELLS = 4 * len(SEEDS)
 
 SUITE = f"""
 [suite]
 name = "chaos"
-seeds = [0, 1]
+seeds = {SEEDS}
 
 [data]
 source = "synthetic"
