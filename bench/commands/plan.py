@@ -1,6 +1,7 @@
 """`plan SUITE`: what `run` would do with every cell, why, for how long, and what it takes."""
 
 import time
+from collections import Counter
 from typing import Annotated
 
 import typer
@@ -64,18 +65,23 @@ def plan(
 
 
 def _print_cells(console, name: str, planned, model: str) -> None:
+    from rich.box import SIMPLE_HEAD
     from rich.table import Table
 
     from bench.commands.progress import duration
 
-    table = Table(title=f"{name}: {len(planned)} cells on {model}", title_justify="left")
-    table.add_column("cell", no_wrap=True)  # people copy it
-    for heading in ("weights", "status", "why", "takes about"):
-        table.add_column(heading, overflow="fold")
+    title = f"{name}: {len(planned)} cells on {model}"
+    table = Table(title=title, title_justify="left", box=SIMPLE_HEAD, padding=(0, 1, 0, 0))
+    for heading in ("cell", "status", "takes"):  # whole: people copy the first
+        table.add_column(heading, no_wrap=True)
+    table.add_column("why", overflow="fold")
     for one in planned:
         takes = duration(one.seconds) if one.prediction else ""
-        table.add_row(one.cell.id, one.cell.settings["weights"]["name"], one.status, one.why, takes)
+        table.add_row(one.cell.id, one.status, takes, one.why)
     console.print(table)
+    weights = Counter(one.cell.settings["weights"]["name"] for one in planned)
+    said = ", ".join(f"{name} {count}" for name, count in weights.items())
+    console.print(f"Weights that cells start from: {said}.", markup=False)
 
 
 def _print_totals(console, planned, slots, predictor, results) -> None:

@@ -89,7 +89,7 @@ def test_plan_says_done(ran: Ran):
 def test_plan_says_what_changed_how_long_it_takes_and_what_it_needs(ran: Ran, tmp_path):
     changed = tmp_path / "tiny.toml"
     changed.write_text(ran.suite.read_text().replace("epochs = 2", "epochs = 3"))
-    plan = ran.bench("plan", changed)
+    plan = ran.bench("plan", changed, COLUMNS="160")
     assert plan.returncode == 0, plan.stderr
     said = " ".join(plan.stdout.split())
     assert said.count("changed") == 2
