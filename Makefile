@@ -10,7 +10,7 @@ LOCK := locks/$(FLAVOUR).txt
 BIN := $(VENV)/bin
 READY := $(VENV)/ready-$(FLAVOUR)
 
-.PHONY: run test lint chaos networks locks clean
+.PHONY: run test services lint chaos networks locks clean
 
 run: $(READY)
 	$(BIN)/python -m bench run $(SUITE) $(ARGS)
@@ -19,6 +19,10 @@ run: $(READY)
 # of folders.
 test: $(READY) lint
 	$(BIN)/python -m pytest --numprocesses $(JOBS) --dist loadfile --no-loadscope-reorder $(ARGS)
+
+# With real programs: Chromium, MLflow's server, PostgreSQL. What is not installed is skipped, with a reason.
+services: $(READY)
+	$(BIN)/python -m pytest tests/services $(ARGS)
 
 lint: $(READY)
 	$(BIN)/ruff check .

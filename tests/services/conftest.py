@@ -1,0 +1,35 @@
+"""A browser for every test here; what needs one says so when there is none."""
+
+import os
+import shutil
+from collections.abc import Iterator
+
+import pytest
+
+CHROMIUM_OPTIONS = (
+    "--no-sandbox",
+    "--disable-gpu",
+    "--disable-background-networking",
+    "--disable-component-update",
+    "--no-first-run",
+)
+
+
+@pytest.fixture(scope="session")
+def chromium() -> str:
+    """The path of Chromium; LEUKOBENCH_CHROMIUM goes before the search."""
+    path = os.environ.get("LEUKOBENCH_CHROMIUM") or shutil.which("chromium") or shutil.which("chromium-browser")
+    if path is None:
+        pytest.skip("no Chromium (Debian: apt install chromium; else LEUKOBENCH_CHROMIUM=PATH)")
+    return path
+
+
+@pytest.fixture(scope="session")
+def browser(chromium: str) -> Iterator:
+    """A headless Chromium, one for all tests: each opens a `browser.new_page()` or `new_context()` of its own."""
+    from playwright.sync_api import sync_playwright
+
+    with sync_playwright() as playwright:
+        launched = playwright.chromium.launch(executable_path=chromium, args=list(CHROMIUM_OPTIONS))
+        yield launched
+        launched.close()
