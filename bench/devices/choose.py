@@ -126,7 +126,7 @@ def _cpu_slots(number: int, replicas: int, machine: Machine) -> tuple[Slot, ...]
 def _count(name: str, machine: Machine) -> int:
     """How many slots `cpu` or `cpu:2` asks for."""
     text = name.removeprefix("cpu").removeprefix(":") if name != "cpu" else "1"
-    if not text.isdecimal() or int(text) < 1:
+    if not text.isdecimal() or len(text) > 4 or int(text) < 1:
         raise InputError(f"there is no device {name!r}", _SPELLINGS)
     if int(text) > len(machine.cores):
         raise InputError(

@@ -81,11 +81,14 @@ class Predictor:
             return seconds + total / _CLASSICAL_IMAGES_A_SECOND
         macs, moved = _MACS_A_SECOND[self.kind], _BYTES_A_SECOND[self.kind]
         seconds += _TRACING_S_A_LAYER.get(settings["mode"], 0.1) * facts.layers
-        steps = settings["epochs"] * max(1, images["train"] // settings["batch_size"])
+        steps_an_epoch = max(1, images["train"] // settings["batch_size"])
+        steps = settings["epochs"] * steps_an_epoch
         if settings["mode"] == "transfer":
             head = facts.features * _HEAD_UNITS
             seconds += total * facts.multiply_accumulates / macs
             return seconds + steps * (_STEP_S + head * _UPDATE_BYTES_A_PARAMETER / moved)
+        if head_epochs := settings.get("head_epochs"):
+            seconds += total * facts.multiply_accumulates / macs + head_epochs * steps_an_epoch * _STEP_S
         work = 3 * images["train"] + images["validation"]
         seconds += settings["epochs"] * work * facts.multiply_accumulates / macs
         return seconds + steps * (_STEP_S + facts.parameters * _UPDATE_BYTES_A_PARAMETER / moved)

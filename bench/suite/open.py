@@ -7,8 +7,9 @@ from pathlib import Path
 from bench.devices.choose import Choice, choose_slots
 from bench.runner.limits import Limits
 from bench.runtime import find_runtime
-from bench.suite.load import load_suite
-from bench.suite.resolve import ResolvedSuite, resolve_suite
+from bench.suite.load import Source, load_suite
+from bench.suite.resolve import ResolvedSuite, resolve_loaded
+from bench.suite.schema import SuiteFile
 from wbc.errors import InputError
 
 
@@ -50,18 +51,29 @@ def open_suite(
     Raises:
         InputError: Anything in the suite, the devices, the data or the weights is wrong.
     """
-    suite, source = load_suite(path)
+    return _open(*load_suite(path), cache, devices, data, weights)
+
+
+def _open(
+    suite: SuiteFile,
+    source: Source,
+    cache: Path,
+    devices: str | None,
+    data: Path | None,
+    weights: Path | None,
+) -> OpenSuite:
     try:
         choice = choose_slots(devices or suite.devices.use, suite.devices.gpus_per_cell)
     except InputError as error:
         if devices is not None:
             raise
         raise source.error(("devices", "use"), error.what, error.way_out) from None
-    resolved = resolve_suite(path, find_runtime(choice.slots[0].model), cache, data, weights)
+    runtime = find_runtime(choice.slots[0].model)
+    resolved = resolve_loaded(suite, source, runtime, cache, data, weights)
     return OpenSuite(
         resolved,
         choice,
         suite.devices.exclusive,
         suite.limits.limits(),
-        lambda: open_suite(path, cache, devices, data, weights),
+        lambda: _open(suite, source, cache, devices, data, weights),
     )

@@ -12,6 +12,7 @@ from bench.suite.consistency import check_combination, warn_of
 from bench.suite.load import Source, load_suite
 from bench.suite.matrix import Combination, expand
 from bench.suite.modes import check_backend, check_blocks, meaningful
+from bench.suite.schema import SuiteFile
 from wbc.backbones import find_backbone
 from wbc.classical.catalog import Method
 from wbc.errors import InputError
@@ -77,11 +78,24 @@ def resolve_suite(
     Raises:
         InputError: Anything in the suite, the data or the weights is wrong.
     """
-    suite, file = load_suite(path)
+    return resolve_loaded(*load_suite(path), runtime, cache, data, weights)
+
+
+def resolve_loaded(
+    suite: SuiteFile,
+    file: Source,
+    runtime: Runtime,
+    cache: Path,
+    data: Path | None = None,
+    weights: Path | None = None,
+) -> ResolvedSuite:
+    """The same for a suite that is read already; a pipe can be read but once."""
     check_blocks(suite, file)
     combinations = expand(suite, file, folder_given=data is not None)
-    datasets = DataSets(cache, data or _optional_path(suite.data.path), suite.data.groups)
-    weights_folder = weights or _optional_path(suite.weights.path)
+    images = _checked("--data", data) or _folder_of(("data", "path"), suite.data.path, file)
+    datasets = DataSets(cache, images, suite.data.groups)
+    weights_folder = _checked("--weights", weights)
+    weights_folder = weights_folder or _folder_of(("weights", "path"), suite.weights.path, file)
     if weights_folder is None and DEFAULT_WEIGHTS.is_dir():
         weights_folder = DEFAULT_WEIGHTS
 
@@ -94,7 +108,9 @@ def resolve_suite(
         try:
             dataset = datasets.find(combination.source, combination.data, combination.training["image_size"])
         except InputError as error:
-            raise InputError(f"{path}: {error.what}", error.way_out) from None
+            if data is not None:
+                raise InputError(f"--data: {error.what}", error.way_out) from None
+            raise file.error(("data", "path"), error.what, error.way_out) from None
         network, options = _check_network(combination, file)
         size, choice = combination.training["image_size"], combination.training["weights"]
         source = NO_WEIGHTS
@@ -125,7 +141,7 @@ def resolve_suite(
     return ResolvedSuite(
         name=_name(suite.suite.name, file),
         description=suite.suite.description,
-        path=path,
+        path=file.path,
         cells=list(cells.values()),
         datasets=list(used.values()),
         downloads=list(downloads.values()),
@@ -219,8 +235,28 @@ def _name(name: str | None, file: Source) -> str:
     return name
 
 
-def _optional_path(text: str | None) -> Path | None:
+def _folder_of(keys: tuple[str, str], text: str | None, file: Source) -> Path | None:
+    """The folder that a key of the file names, which need not be there."""
+    if not text:
+        return None
     try:
-        return Path(text).expanduser() if text else None
+        return _checked("", Path(text).expanduser())
     except RuntimeError:
-        raise InputError(f"the folder {text} cannot be found", "There is no such user.") from None
+        raise file.error(keys, f"the folder {text} cannot be found", "There is no such user.") from None
+    except InputError as error:
+        raise file.error(keys, error.what, error.way_out) from None
+
+
+def _checked(option: str, path: Path | None) -> Path | None:
+    """A path that the system takes as one; what is too long or holds a zero byte, it does not."""
+    try:
+        if path is not None:
+            path.stat()
+    except FileNotFoundError:
+        pass  # said where it is needed
+    except (OSError, ValueError) as error:
+        shown = str(path) if len(str(path)) <= 60 else f"{str(path)[:60]}..."
+        reason = error.strerror if isinstance(error, OSError) else str(error)
+        what = f"the folder {shown!r} cannot be used: {reason}"
+        raise InputError(f"{option}: {what}" if option else what) from None
+    return path

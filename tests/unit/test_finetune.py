@@ -59,11 +59,13 @@ def test_two_stages_are_one_training(uninterrupted):
     assert notes.phases["train"]["recompile_s"] > 0
 
 
-@pytest.mark.parametrize("after", [1, 2, 3])
+@pytest.mark.parametrize(
+    ("uninterrupted", "after"),
+    [("features", 1), ("features", 2), ("features", 3), ("augmented", 3)],
+    indirect=["uninterrupted"],
+)
 def test_it_goes_on_in_either_stage_as_if_it_had_not_been_killed(uninterrupted, tmp_path, after):
     specification, whole = uninterrupted
-    if specification.augmentation and after != 3:
-        pytest.skip("shown without augmentation")
     writing = replace(specification, checkpoint=Checkpointing(tmp_path, every_epochs=1, tag="first"))
     with pytest.raises(Interrupted):
         experiment.run(writing, Notes(stop_after_checkpoint=after))

@@ -282,3 +282,10 @@ def test_pixels_and_labels_in_the_order_given(root: Path):
     for row, image in zip(pixels, images, strict=True):
         assert (row == read_image(root / image.file, 16)).all()
     assert labels_of(images, manifest.classes).tolist() == [1, 1, 0, 0]
+
+
+def test_an_image_that_changed_since_is_named(root: Path):
+    images = inspect_folder(root).part("train")
+    (root / images[0].file).write_bytes(b"no image any more")
+    with pytest.raises(InputError, match="cannot be read any more"):
+        load_pixels(root, images, 16)

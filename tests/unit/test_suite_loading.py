@@ -1,5 +1,7 @@
 """What a user may get wrong in a suite file: one message with the place and a way out, exit code 2."""
 
+import os
+import threading
 from pathlib import Path
 
 import pytest
@@ -205,6 +207,39 @@ def test_a_file_that_is_no_text(content: bytes, folder: Path, capsys: pytest.Cap
     message = refused(capsys, folder, "plan", "mine.toml")
     assert "mine.toml cannot be read" in message
     assert "UTF-8" in message
+
+
+def test_a_pipe_is_read_once(folder: Path, capsys: pytest.CaptureFixture):
+    pipe = folder / "pipe"
+    os.mkfifo(pipe)
+    writer = threading.Thread(target=pipe.write_text, args=(GOOD,))
+    writer.start()
+    assert main(["plan", str(pipe)]) == 0
+    writer.join()
+    assert "1 to run, 0 done." in capsys.readouterr().out
+
+
+ODD_FOLDERS = {"zero byte": "a\\u0000b", "too long": "x" * 5000, "nobody's home": "~nobody-at-all/cells"}
+
+
+@pytest.mark.parametrize("name", ODD_FOLDERS)
+@pytest.mark.parametrize("table", ["data", "weights"])
+def test_folders_that_are_none(name: str, table: str, folder: Path, capsys: pytest.CaptureFixture):
+    (folder / "mine.toml").write_text(f'{GOOD}[{table}]\npath = "{ODD_FOLDERS[name]}"\n')
+    assert f"mine.toml, line 11: {table}.path: the folder" in refused(capsys, folder, "plan", "mine.toml")
+
+
+def test_images_that_are_nowhere_name_the_key_or_the_option(folder: Path, capsys: pytest.CaptureFixture):
+    (folder / "mine.toml").write_text(f'{GOOD}[data]\npath = "nowhere"\n')
+    assert "mine.toml, line 11: data.path: " in refused(capsys, folder, "plan", "mine.toml")
+    assert "--data: " in refused(capsys, folder, "plan", "mine.toml", "--data", "elsewhere")
+
+
+def test_a_number_of_slots_that_nobody_can_count(folder: Path, capsys: pytest.CaptureFixture):
+    (folder / "mine.toml").write_text(GOOD)
+    assert "there is no device" in refused(
+        capsys, folder, "plan", "mine.toml", "--devices", "cpu:" + "9" * 5000
+    )
 
 
 def test_a_folder_for_a_file(folder: Path, capsys: pytest.CaptureFixture):

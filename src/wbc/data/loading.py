@@ -9,6 +9,7 @@ import numpy as np
 from PIL import Image, ImageOps
 
 from wbc.data.manifest import ImageEntry
+from wbc.errors import InputError
 
 
 def read_image(path: Path, image_size: int) -> np.ndarray:
@@ -43,11 +44,22 @@ def load_pixels(folder: Path, images: Sequence[ImageEntry], image_size: int) -> 
 
     Returns:
         uint8 array of shape (len(images), image_size, image_size, 3); 147 KiB an image at 224 pixels.
+
+    Raises:
+        InputError: An image went missing, or is none any more.
     """
     pixels = np.empty((len(images), image_size, image_size, 3), np.uint8)
 
     def read(index: int) -> None:
-        pixels[index] = read_image(folder / images[index].file, image_size)
+        file = images[index].file
+        try:
+            pixels[index] = read_image(folder / file, image_size)
+        except (OSError, ValueError, SyntaxError) as error:  # Pillow raises all of them
+            reason = error.strerror if isinstance(error, OSError) and error.strerror else str(error)
+            raise InputError(
+                f"the image {folder / file} cannot be read any more: {reason}",
+                "It could be read before the cell began; the same command looks at the folder anew.",
+            ) from None
 
     with ThreadPoolExecutor(os.cpu_count()) as pool:
         list(pool.map(read, range(len(images))))
