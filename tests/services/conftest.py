@@ -18,7 +18,7 @@ CHROMIUM_OPTIONS = (
 @pytest.fixture(scope="session")
 def chromium() -> str:
     """The path of Chromium; LEUKOBENCH_CHROMIUM goes before the search."""
-    path = os.environ.get("LEUKOBENCH_CHROMIUM") or shutil.which("chromium") or shutil.which("chromium-browser")
+    path = os.environ.get("LEUKOBENCH_CHROMIUM") or shutil.which("chromium")
     if path is None:
         pytest.skip("no Chromium (Debian: apt install chromium; else LEUKOBENCH_CHROMIUM=PATH)")
     return path
@@ -26,7 +26,7 @@ def chromium() -> str:
 
 @pytest.fixture(scope="session")
 def browser(chromium: str) -> Iterator:
-    """A headless Chromium, one for all tests: each opens a `browser.new_page()` or `new_context()` of its own."""
+    """A headless Chromium, one for all tests: each opens a page or context of its own."""
     from playwright.sync_api import sync_playwright
 
     with sync_playwright() as playwright:
