@@ -1,9 +1,7 @@
 """What is wrong with a split folder: unreadable images, classes out of balance, parts that leak."""
 
-import os
 from collections import Counter
 from collections.abc import Callable
-from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
@@ -12,6 +10,7 @@ import numpy as np
 from PIL import Image
 
 from wbc.data import PARTS
+from wbc.data.decoding import decoding_pool
 from wbc.data.duplicates import Duplicate, find_duplicates, searches_all_shifts
 from wbc.data.duplicates.frames import read_picture
 from wbc.data.folders import check_image, class_folders, list_images
@@ -94,7 +93,7 @@ def check_folder(root: Path, progress: Progress = lambda what, done, total: None
         InputError: The folder has no such parts.
     """
     files = _files(root)
-    with ThreadPoolExecutor(os.cpu_count()) as pool:
+    with decoding_pool() as pool:
         looked = list(pool.map(lambda item: _look(root, *item), files))
     unreadable = [
         (file, found) for (_, _, file), found in zip(files, looked, strict=True) if isinstance(found, str)

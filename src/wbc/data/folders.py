@@ -1,12 +1,11 @@
 """Image folders as users bring them: `train/ validation/ test/`, in each a folder a class."""
 
-import os
 from collections.abc import Callable
-from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from pathlib import Path
 
 from wbc.data import PARTS
+from wbc.data.decoding import decoding_pool
 from wbc.data.manifest import MANIFEST_NAME, ImageEntry, Manifest, file_sha256
 from wbc.errors import InputError, did_you_mean
 
@@ -79,7 +78,7 @@ def inspect_folder(root: Path, remembered: Remembered = lambda file, state: None
             sha256 = file_sha256(path)
         return ImageEntry(file, part, name, known_sources.get((file, sha256), file), sha256)
 
-    with ThreadPoolExecutor(os.cpu_count()) as pool:
+    with decoding_pool() as pool:
         images = tuple(pool.map(entry, found))
     return Manifest(images=images, classes=tuple(classes))
 

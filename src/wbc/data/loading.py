@@ -1,13 +1,12 @@
 """From image files to arrays."""
 
-import os
 from collections.abc import Sequence
-from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
 import numpy as np
 from PIL import Image, ImageOps
 
+from wbc.data.decoding import decoding_pool
 from wbc.data.manifest import ImageEntry
 from wbc.errors import InputError
 
@@ -61,7 +60,7 @@ def load_pixels(folder: Path, images: Sequence[ImageEntry], image_size: int) -> 
                 "It could be read before the cell began; the same command looks at the folder anew.",
             ) from None
 
-    with ThreadPoolExecutor(os.cpu_count()) as pool:
+    with decoding_pool() as pool:
         list(pool.map(read, range(len(images))))
     return pixels
 

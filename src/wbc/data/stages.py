@@ -1,8 +1,6 @@
 """What happens to the photograph of a cell on its way into a data set."""
 
-import os
 from collections.abc import Callable, Iterable, Sequence
-from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -12,6 +10,7 @@ from PIL import Image
 from wbc.data import BACKGROUNDS
 from wbc.data.augmentation import augment
 from wbc.data.cropping import Box, square_crop
+from wbc.data.decoding import decoding_pool
 from wbc.data.loading import read_upright
 from wbc.data.manifest import ImageEntry, file_sha256
 from wbc.data.quotas import copy_name, generator
@@ -157,7 +156,7 @@ def write_images(
 
     images: list[ImageEntry] = []
     guessed: dict[str, list[str]] = {}
-    with ThreadPoolExecutor(os.cpu_count()) as pool:
+    with decoding_pool() as pool:
         for number, (entries, guess) in enumerate(pool.map(write, by_cell.items()), 1):
             images += entries
             if guess:
