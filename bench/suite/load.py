@@ -68,7 +68,9 @@ def spelled(keys: Sequence[str | int]) -> str:
 
 def _explain(error: ValidationError, source: Source) -> InputError:
     """The first thing that is wrong, in words; the rest is counted."""
-    first, *others = error.errors()
+    # Of `false or a table` only what is wrong with the table says something.
+    first, *others = [one for one in error.errors() if "literal[False]" not in one["loc"]]
+    first["loc"] = tuple(key for key in first["loc"] if not (isinstance(key, str) and key.endswith("Table")))
     keys, kind, context = list(first["loc"]), first["type"], first.get("ctx", {})
     given = first.get("input")
     if kind == "extra_forbidden":

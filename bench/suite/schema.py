@@ -4,9 +4,7 @@ In `data`, `training` and `matrix` a list where a scalar is expected is an axis.
 is None here; `bench.suite.matrix` holds the defaults.
 """
 
-import re
-from dataclasses import asdict
-from typing import Annotated, Any, Literal, TypeVar
+from typing import Annotated, Any, Literal
 
 from pydantic import (
     BaseModel,
@@ -19,6 +17,19 @@ from pydantic import (
 )
 
 from bench.runner.limits import Limits
+from bench.suite.values import (
+    Axis,
+    Duration,
+    NotNegative,
+    Pixels,
+    PositiveInt,
+    Seed,
+    Share,
+    as_list,
+    named,
+    one_of,
+    switch,
+)
 from wbc.data import BACKGROUNDS
 from wbc.errors import InputError
 from wbc.networks.users import BUILD
@@ -27,38 +38,6 @@ from wbc.protocols import CLOCKS, EVALUATIONS, LOSSES, PROTOCOLS
 from wbc.recipes import PRESETS, preset
 from wbc.regularization import MONITORS, USUAL_AUGMENTATION, Augmentation, EarlyStopping
 from wbc.specification import BACKENDS, MODES, PREPROCESSINGS
-
-T = TypeVar("T")
-
-
-def _as_list(value: Any) -> Any:
-    return value if isinstance(value, list) else [value]
-
-
-def _named(value: Any) -> Any:
-    return {"name": value} if isinstance(value, str) else value
-
-
-Axis = Annotated[list[T], BeforeValidator(_as_list), Field(min_length=1)]
-"""A value, or a list of values that each make cells of their own."""
-
-
-def _seconds(value: Any) -> Any:
-    """`"12h"`, `"90m"` or `"30s"` in seconds."""
-    match = re.fullmatch(r"(\d+(?:\.\d+)?)\s*([smhd])", str(value).strip())
-    if match is None:
-        raise InputError(f"{value!r} is not a time", 'Write "30s", "90m", "12h" or "2d".')
-    return float(match[1]) * {"s": 1, "m": 60, "h": 3600, "d": 86400}[match[2]]
-
-
-Duration = Annotated[float, BeforeValidator(_seconds), Field(gt=0)]
-"""A time, in seconds once it is read."""
-
-PositiveInt = Annotated[int, Field(gt=0, le=10**9)]
-Seed = Annotated[int, Field(ge=0, lt=2**32)]
-NotNegative = Annotated[float, Field(ge=0)]
-Share = Annotated[float, Field(ge=0, lt=1)]
-Pixels = Annotated[int, Field(ge=8, le=4096)]
 
 
 class Table(BaseModel):
@@ -121,11 +100,6 @@ class AugmentationTable(Table):
     brightness: Annotated[float, Field(ge=0, le=1)] = Augmentation.brightness
     contrast: Annotated[float, Field(ge=0, le=1)] = Augmentation.contrast
     saturation: Annotated[float, Field(ge=0, le=1)] = Augmentation.saturation
-
-
-def _switch(table: type[Table], usual: Any) -> BeforeValidator:
-    """`true` for the usual values, `false` for none: the latter is kept, for None means not given."""
-    return BeforeValidator(lambda value: table(**asdict(usual)) if value is True else value)
 
 
 class Backbone(BaseModel):
@@ -191,7 +165,7 @@ class TrainingAxes(Table):
     epochs: Axis[PositiveInt] | None = None
     weights: Axis[str] | None = None
     batch_size: Axis[PositiveInt] | None = None
-    optimizer: Axis[Annotated[Optimizer, BeforeValidator(_named)]] | None = None
+    optimizer: Axis[Annotated[Optimizer, BeforeValidator(named)]] | None = None
     protocol: Axis[Literal[PROTOCOLS]] | None = None
     loss: Axis[Literal[LOSSES]] | None = None
     binary_accuracy: Axis[bool] | None = None
@@ -201,19 +175,19 @@ class TrainingAxes(Table):
     l2: Axis[NotNegative] | None = None
     dropout: Axis[Share] | None = None
     early_stopping: (
-        Axis[Annotated[Literal[False] | EarlyStoppingTable, _switch(EarlyStoppingTable, EarlyStopping())]]
+        Axis[Annotated[Literal[False] | EarlyStoppingTable, switch(EarlyStoppingTable, EarlyStopping())]]
         | None
     ) = None
     augmentation: (
-        Axis[Annotated[Literal[False] | AugmentationTable, _switch(AugmentationTable, USUAL_AUGMENTATION)]]
+        Axis[Annotated[Literal[False] | AugmentationTable, switch(AugmentationTable, USUAL_AUGMENTATION)]]
         | None
     ) = None
     head_epochs: Axis[Annotated[int, Field(ge=0)]] | None = None
-    unfreeze: Axis[PositiveInt | Literal["all"]] | None = None
+    unfreeze: Axis[Annotated[PositiveInt | Literal["all"], one_of("all", number=True)]] | None = None
     freeze_batch_norm: Axis[bool] | None = None
-    finetune_optimizer: Axis[Annotated[Optimizer, BeforeValidator(_named)]] | None = None
+    finetune_optimizer: Axis[Annotated[Optimizer, BeforeValidator(named)]] | None = None
     deterministic: Axis[bool] | None = None
-    jit_compile: Axis[bool | Literal["auto"]] | None = None
+    jit_compile: Axis[Annotated[bool | Literal["auto"], one_of(True, False, "auto")]] | None = None
     backend: Axis[Literal[BACKENDS]] | None = None
 
 
@@ -226,13 +200,13 @@ class WeightsTable(Table):
 class MatrixBlock(DataAxes, TrainingAxes):
     """`[[matrix]]`: a product of axes. Keys of `[data]` and `[training]` may stand here as well."""
 
-    backbone: Axis[Annotated[Backbone, BeforeValidator(_named)]]
+    backbone: Axis[Annotated[Backbone, BeforeValidator(named)]]
 
 
 class DevicesTable(Table):
     """`[devices]`: where cells run. `--devices` goes before `use`."""
 
-    use: Annotated[list[str], BeforeValidator(_as_list), Field(min_length=1)] = ["all"]
+    use: Annotated[list[str], BeforeValidator(as_list), Field(min_length=1)] = ["all"]
     gpus_per_cell: Annotated[int, Field(ge=1, le=16)] = 1
     exclusive: bool = False
 

@@ -48,6 +48,26 @@ BAD = {
         "line 7",
         ["training.optimizer", "learning_rat", "Did you mean learning_rate?"],
     ),
+    "neither a switch nor a table": (
+        suite('early_stopping = "yes"', "epochs = 1"),
+        "line 6",
+        ["training.early_stopping: 'yes' is neither true, false nor a table of settings"],
+    ),
+    "unknown key of a switch's table": (
+        suite("early_stopping = { patiance = 3 }", "epochs = 1"),
+        "line 6",
+        ["training.early_stopping", "patiance", "Did you mean patience?"],
+    ),
+    "neither a word nor a number": (
+        suite('unfreeze = "some"', "epochs = 1"),
+        "line 6",
+        ["training.unfreeze: 'some' is not \"all\" or a number from 1 on"],
+    ),
+    "neither a truth nor a word": (
+        suite("jit_compile = 1", "epochs = 1"),
+        "line 6",
+        ['training.jit_compile: 1 is not true, false or "auto"'],
+    ),
     "unknown key in the second block": (
         GOOD + '[[matrix]]\nbackbone = "LeNet5"\nepocs = 2\n',
         "line 12",
