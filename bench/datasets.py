@@ -8,7 +8,7 @@ import hashlib
 import json
 import shutil
 from collections.abc import Callable
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 from typing import Any
 
@@ -48,6 +48,7 @@ class DataSet:
         manifest: Where its manifest is, once it is made.
         make: Writes it into an empty folder and returns its manifest.
         classes: Class names in label order.
+        warning: What makes it a poor choice, in a sentence; mostly empty.
     """
 
     source: str
@@ -57,6 +58,7 @@ class DataSet:
     manifest: Path
     make: Callable[[Path], Manifest]
     classes: tuple[str, ...] = CELL_CLASSES
+    warning: str = ""
 
     @property
     def ready(self) -> bool:
@@ -135,6 +137,7 @@ class DataSets:
             self.cache / "data" / digest[:16] / MANIFEST_NAME,
             lambda folder: group_classes(base.prepare(), groups),
             tuple(groups),
+            base.warning,
         )
 
     def _cached(
@@ -179,7 +182,7 @@ class DataSets:
                 'source = "folder" needs a path', 'Add path = "FOLDER" to [data], or give --data FOLDER.'
             )
         manifest = self._inspect(self.path.resolve())
-        return self._cached(
+        found = self._cached(
             "folder",
             {"name": self.path.name},
             [manifest.digest],
@@ -187,6 +190,7 @@ class DataSets:
             self.path.resolve(),
             manifest.classes,
         )
+        return replace(found, warning=_leak(manifest, self.path))
 
     def _inspect(self, folder: Path) -> Manifest:
         """Read a user's folder; files that were decoded before and did not change are not decoded again."""
@@ -199,6 +203,18 @@ class DataSets:
             ) from None
         index.remember(manifest)
         return manifest
+
+
+def _leak(manifest: Manifest, folder: Path) -> str:
+    """A sentence on files that stand in two parts, or nothing."""
+    shared = manifest.shared()
+    if not shared:
+        return ""
+    count = "1 image stands" if len(shared) == 1 else f"{len(shared)} images stand"
+    return (
+        f"{count} in more than one part, such as {' and '.join(shared[0][:2])}: the test asks for what "
+        f"training showed. `python -m bench data check {folder}` lists them, and what only looks alike."
+    )
 
 
 class FolderIndex:

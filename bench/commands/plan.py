@@ -69,8 +69,9 @@ def _print_cells(console, name: str, planned, model: str) -> None:
     from rich.table import Table
 
     from bench.commands.progress import duration
+    from bench.devices.machine import plural
 
-    title = f"{name}: {len(planned)} cells on {model}"
+    title = f"{name}: {plural(len(planned), 'cell')} on {model}"
     table = Table(title=title, title_justify="left", box=SIMPLE_HEAD, padding=(0, 1, 0, 0))
     for heading in ("cell", "status", "takes"):  # whole: people copy the first
         table.add_column(heading, no_wrap=True)

@@ -111,6 +111,8 @@ def resolve_loaded(
             if data is not None:
                 raise InputError(f"--data: {error.what}", error.way_out) from None
             raise file.error(("data", "path"), error.what, error.way_out) from None
+        if dataset.warning:
+            warnings[dataset.warning] = None
         network, options = _check_network(combination, file)
         size, choice = combination.training["image_size"], combination.training["weights"]
         source = NO_WEIGHTS

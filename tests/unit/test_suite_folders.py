@@ -64,3 +64,14 @@ def test_an_unsplit_folder_is_told_how_to_become_a_split_one(
 ):
     assert bench(verb, cells / "train") == 2
     assert "python -m bench data prepare" in capsys.readouterr().err
+
+
+def test_the_same_image_in_two_parts_is_said_before_anything_runs(cells: Path, capsys: pytest.CaptureFixture):
+    for number, path in enumerate(sorted(cells.rglob("*.png"))):
+        Image.new("RGB", (40, 40), (number, 0, 0)).save(path)
+    assert bench("plan", cells) == 0
+    assert "more than one part" not in capsys.readouterr().out
+    (cells / "test" / "b" / "2.png").write_bytes((cells / "train" / "a" / "1.png").read_bytes())
+    assert bench("plan", cells) == 0
+    said = " ".join(capsys.readouterr().out.split())
+    assert "1 image stands in more than one part, such as test/b/2.png and train/a/1.png" in said

@@ -244,6 +244,24 @@ class TestSuite:
         with pytest.raises(InputError, match=rf"suite\.toml, line 6: .*{said}"):
             self.cells(tmp_path, backbone)
 
+    @pytest.mark.parametrize(
+        ("function", "said"),
+        [("smal", r"has no function smal\ndid you mean small\?"), ("qqq", "has no function qqq")],
+    )
+    def test_a_misspelt_function_is_found_without_importing(self, module, tmp_path, function, said):
+        with pytest.raises(InputError, match=rf"(?s)suite\.toml, line 6: .*{said}"):
+            self.cells(tmp_path, f'{{ build = "{module}:{function}" }}')
+
+    def test_source_that_is_no_python_is_named_with_its_line(self, module, tmp_path):
+        (tmp_path / f"{module}.py").write_text("import keras\ndef small(:\n")
+        with pytest.raises(InputError, match=rf"{module}\.py, line 2 is no Python"):
+            self.cells(tmp_path, f'{{ build = "{module}:small" }}')
+
+    def test_names_that_come_from_elsewhere_are_left_to_python(self, module, tmp_path):
+        (tmp_path / f"{module}.py").write_text("from keras.applications import *\n")
+        (cell,) = self.cells(tmp_path, f'{{ name = "Mine", build = "{module}:MobileNet" }}')
+        assert cell.network == "Mine"
+
     def test_resolving_loads_neither_keras_nor_the_module(self, module, tmp_path):
         self.cells(tmp_path, f'{{ build = "{module}:small" }}')
         code = f"""

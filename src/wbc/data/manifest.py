@@ -68,6 +68,14 @@ class Manifest:
             digest.update(("\n" + "\0".join(line)).encode())
         return digest.hexdigest()
 
+    def shared(self) -> list[tuple[str, ...]]:
+        """Files of equal bytes that stand in more than one part, a tuple for each picture."""
+        alike: dict[str, list[ImageEntry]] = {}
+        for image in self.images:
+            alike.setdefault(image.sha256, []).append(image)
+        several = [same for same in alike.values() if len({image.part for image in same}) > 1]
+        return [tuple(image.file for image in same) for same in several]
+
     def write(self, folder: Path) -> None:
         """Write the manifest as `manifest.json` into `folder`."""
         content = {

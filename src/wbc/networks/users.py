@@ -7,6 +7,7 @@ float32 array of RGB images, shape (images, height, width, 3), values 0 to 255; 
 -1 to 1. Nothing of theirs is imported before a network is built.
 """
 
+import ast
 import importlib
 import importlib.util
 import re
@@ -18,7 +19,7 @@ from pathlib import Path
 from typing import Any
 
 from wbc.data.manifest import file_sha256
-from wbc.errors import InputError
+from wbc.errors import InputError, did_you_mean
 from wbc.networks.network import Network
 
 BUILD, PREPROCESS = "build", "preprocess"
@@ -67,6 +68,26 @@ class Reference:
             f"there is no module {self.module}",
             f"It is looked for in {Path.cwd()}, on PYTHONPATH and among what is installed.",
         )
+
+    def check(self) -> None:
+        """Look for the function in the module's source, without importing it.
+
+        Raises:
+            InputError: The source is no Python, or has no such name at its outermost level.
+        """
+        file = self.source()
+        if file.suffix != ".py":
+            return
+        try:
+            names = _names_of(ast.parse(file.read_bytes()))
+        except (SyntaxError, ValueError) as error:
+            line = f", line {error.lineno}" if getattr(error, "lineno", None) else ""
+            raise InputError(f"{file}{line} is no Python: {getattr(error, 'msg', error)}") from None
+        if self.function not in names and "*" not in names and "__getattr__" not in names:
+            raise InputError(
+                f"the module {self.module} ({file}) has no function {self.function}",
+                did_you_mean(self.function, sorted(names)) or _EXAMPLE,
+            )
 
     def load(self) -> Callable:
         """Import the module and take the function out of it.
@@ -125,8 +146,14 @@ class UserNetwork(Network):
         return (self.label(options),)
 
     def sources(self) -> dict[str, str]:
-        """SHA-256 of the file of each module that is named; other files that it imports are not followed."""
+        """SHA-256 of the file of each module that is named; other files that it imports are not followed.
+
+        Raises:
+            InputError: A module or its function is not there.
+        """
         references = [reference for reference in (self.build, self.preprocess) if reference is not None]
+        for reference in references:
+            reference.check()
         return {reference.module: file_sha256(reference.source()) for reference in references}
 
 
@@ -143,6 +170,21 @@ def user_network(name: str, options: Mapping[str, Any]) -> UserNetwork:
             f"a network cannot be called {name!r}", "Its name has letters, digits, dots and underscores."
         )
     return UserNetwork(name, build.module, native_size=1, min_size=1, build=build, preprocess=preprocess)
+
+
+def _names_of(tree: ast.AST) -> set[str]:
+    """What a module defines or imports, functions' insides left out; `*` for what cannot be told."""
+    names: set[str] = set()
+    for node in ast.iter_child_nodes(tree):
+        if isinstance(node, ast.FunctionDef | ast.AsyncFunctionDef | ast.ClassDef):
+            names.add(node.name)
+        elif isinstance(node, ast.Import | ast.ImportFrom):
+            names |= {alias.asname or alias.name for alias in node.names}
+        elif isinstance(node, ast.Name) and isinstance(node.ctx, ast.Store):
+            names.add(node.id)
+        else:
+            names |= _names_of(node)
+    return names
 
 
 def _find_top(name: str):
