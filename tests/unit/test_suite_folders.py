@@ -74,4 +74,4 @@ def test_the_same_image_in_two_parts_is_said_before_anything_runs(cells: Path, c
     (cells / "test" / "b" / "2.png").write_bytes((cells / "train" / "a" / "1.png").read_bytes())
     assert bench("plan", cells) == 0
     said = " ".join(capsys.readouterr().out.split())
-    assert "1 image stands in more than one part, such as test/b/2.png and train/a/1.png" in said
+    assert "1 image stands in more than one part, such as train/a/1.png and test/b/2.png" in said
