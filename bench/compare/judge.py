@@ -1,0 +1,265 @@
+"""From pairs to the verdict."""
+
+from collections.abc import Iterable, Mapping, Sequence
+
+import numpy as np
+
+from bench.compare.changes import changes_between
+from bench.compare.learning import Compared, compared, judge_learning, learning_of
+from bench.compare.measurement import CellPairs, Measurement, Pair
+from bench.compare.metrics import METRICS, Values, metrics_for, phase_changes, values_of
+from bench.compare.speed import judge_speed, speed_of
+from bench.compare.thresholds import Thresholds
+from bench.compare.verdict import (
+    CellVerdict,
+    DifferenceVerdict,
+    EpochChange,
+    Learning,
+    MetricVerdict,
+    PhaseChange,
+    Speed,
+    Status,
+    Verdict,
+)
+
+LARGEST_PHASES = 3
+
+
+def judge(
+    cells: Sequence[CellPairs],
+    thresholds: Thresholds | None = None,
+    *,
+    noise: Sequence[CellPairs] = (),
+    baseline: str = "baseline",
+    candidate: str = "candidate",
+    differences: Mapping[str, tuple[str, str]] | None = None,
+    notes: Iterable[str] = (),
+) -> Verdict:
+    """Judge all cells of a comparison in speed and in learning.
+
+    Args:
+        cells: All configurations.
+        thresholds: What to go by; None for the defaults.
+        noise: The baseline against itself on the same machine, as `CellPairs` too.
+        baseline: Name of the old side.
+        candidate: Name of the new side.
+        differences: What is known to differ between the sides, see `changes_between`.
+        notes: Of the whole comparison.
+
+    Raises:
+        InputError: Predictions are damaged.
+    """
+    thresholds = thresholds or Thresholds()
+    judged = {cell.key: cell for cell in cells if cell.pairs and not cell.not_comparable}
+    figures = {key: figures_of(cell, thresholds) for key, cell in judged.items()}
+    noise_figures = {f"noise {cell.key}": figures_of(cell, thresholds) for cell in noise if cell.pairs}
+    metrics = judge_speed(
+        {key: found for key, found in figures.items() if not judged[key].speed_not_comparable},
+        thresholds,
+        noise_figures,
+    )
+    predicted = {key: compared(cell.pairs) for key, cell in judged.items()}
+    differing = judge_learning(
+        {key: found for key, found in predicted.items() if not isinstance(found, str)},
+        thresholds,
+        {cell.key: found for cell in noise if not isinstance(found := compared(cell.pairs), str)},
+    )
+    verdicts = [
+        _judged(cell, metrics.get(cell.key, []), differing.get(cell.key, []), predicted[cell.key], thresholds)
+        if cell.key in judged
+        else _not_judged(cell)
+        for cell in cells
+    ]
+    return Verdict(
+        baseline=baseline,
+        candidate=candidate,
+        cells=tuple(verdicts),
+        changes=changes_between(_all(cells, 0), _all(cells, 1), differences),
+        thresholds=thresholds.plain(),
+        detectable=detectable_of(figures, noise_figures, thresholds),
+        notes=tuple(notes),
+    )
+
+
+def figures_of(cell: CellPairs, thresholds: Thresholds | None = None) -> dict[str, Values]:
+    """Metric -> its values in the pairs that count: the undisturbed ones where there are enough."""
+    pairs = counting(cell, thresholds or Thresholds())
+    found = {metric.name: values_of(metric, pairs) for metric in metrics_for(pairs)}
+    return {name: values for name, values in found.items() if values is not None}
+
+
+def counting(cell: CellPairs, thresholds: Thresholds) -> tuple[Pair, ...]:
+    """The undisturbed pairs; all of them where too few are undisturbed."""
+    calm = cell.undisturbed
+    return calm if len(calm) >= min(thresholds.minimum_pairs, len(cell.pairs)) else cell.pairs
+
+
+def needs_again(cells: Iterable[CellPairs], wanted: int) -> dict[str, int]:
+    """Key of a configuration -> pairs to run again, so that `wanted` of them are undisturbed."""
+    missing = {cell.key: wanted - len(cell.undisturbed) for cell in cells if not cell.not_comparable}
+    return {key: number for key, number in missing.items() if number > 0}
+
+
+def detectable_of(figures, noise, thresholds: Thresholds) -> dict[str, float]:
+    """Metric -> the smallest change that the pairs at hand find as often as `thresholds.power` asks."""
+    from bench.compare.repeats import detectable
+    from bench.compare.speed import spreads_of
+
+    spreads = spreads_of(figures, noise)
+    tests = sum(len(found) for found in figures.values())
+    found = {}
+    for name in METRICS:
+        pairs = [len(cell[name].logs) for cell in figures.values() if name in cell]
+        if pairs and spreads[name].degrees and min(pairs) >= thresholds.minimum_pairs:
+            found[name] = detectable(spreads[name], min(pairs), tests, thresholds)
+    return found
+
+
+def _judged(
+    cell: CellPairs,
+    metrics: list[MetricVerdict],
+    differences: list[DifferenceVerdict],
+    predicted: dict[str, Compared] | str,
+    thresholds: Thresholds,
+) -> CellVerdict:
+    speed = speed_of(metrics) if metrics else Speed.INCONCLUSIVE
+    if cell.speed_not_comparable:
+        speed = Speed.NOT_COMPARABLE
+    notes = [*cell.notes, cell.speed_not_comparable]
+    if isinstance(predicted, str):
+        learning = Learning.NOT_COMPARABLE
+        notes.append(f"learning: {predicted}")
+    else:
+        learning = learning_of(differences)
+    disturbed = len(cell.pairs) - len(cell.undisturbed)
+    if disturbed and len(counting(cell, thresholds)) == len(cell.pairs):
+        notes.append(f"{disturbed} of {len(cell.pairs)} pairs were disturbed; too few were not, so all count")
+    phases = phase_changes(counting(cell, thresholds))
+    failed = [one for one in cell.candidate_only if one.record["status"] == "failed"]
+    if failed:
+        notes.append(f"{_failures(failed)} of the candidate, beside {len(cell.pairs)} pairs")
+    images = 0 if isinstance(predicted, str) else predicted["accuracy"].clusters.images
+    sources = 0 if isinstance(predicted, str) else len(predicted["accuracy"].clusters.size)
+    return CellVerdict(
+        key=cell.key,
+        label=cell.label,
+        status=Status.JUDGED,
+        speed=speed,
+        learning=learning,
+        regression=speed is Speed.SLOWER or learning is Learning.WORSE,
+        reason=_reason(speed, metrics, differences, phases),
+        metrics=tuple(metrics),
+        differences=tuple(differences),
+        phases=phases,
+        curves=_curves(cell.pairs),
+        pairs=len(cell.pairs),
+        disturbed=disturbed,
+        failed=len(failed),
+        images=images,
+        sources=sources,
+        notes=tuple(filter(None, notes)),
+    )
+
+
+def _not_judged(cell: CellPairs) -> CellVerdict:
+    """A configuration that no pair tells anything of."""
+    old, new = cell.baseline_only, cell.candidate_only
+    made = [one for one in old if one.done]
+    broken = [one for one in new if one.record["status"] == "failed"]
+    regression, reason = False, ""
+    if cell.not_comparable:
+        status, reason = Status.NOT_COMPARABLE, cell.not_comparable
+    elif broken and not any(one.done for one in new):
+        status, regression = Status.FAILED, bool(made)
+        before = "it was done before" if made else "it failed before, too" if old else "it is new"
+        reason = f"{_failures(broken)}; {before}"
+    elif any(one.done for one in new):
+        status, reason = Status.NEW, "the baseline has not done it"
+        if failed := [one for one in old if one.record["status"] == "failed"]:
+            reason = f"the baseline failed: {_failures(failed)}"
+    else:
+        status, reason = Status.GONE, "the candidate has not done it"
+        if new:
+            reason = "the candidate was interrupted in it"
+        elif not made:
+            reason = f"only the baseline tried it: {_failures(old)}"
+    return CellVerdict(
+        cell.key,
+        cell.label,
+        status,
+        regression=regression,
+        reason=reason,
+        failed=len(broken),
+        notes=cell.notes,
+    )
+
+
+def _failures(failed: Sequence[Measurement]) -> str:
+    failure = failed[-1].record.get("failure") or {}
+    where = f" in {failure['phase']}" if failure.get("phase") else ""
+    said = f"{failure.get('kind', 'failed')}{where}: {failure.get('message', 'without a reason')}"
+    return said if len(failed) == 1 else f"{said} ({len(failed)} attempts)"
+
+
+def _reason(
+    speed: Speed,
+    metrics: Sequence[MetricVerdict],
+    differences: Sequence[DifferenceVerdict],
+    phases: Sequence[PhaseChange],
+) -> str:
+    """What decided, in one sentence or two."""
+    said = [
+        f"{METRICS[one.metric].title} {one.ratio - 1:+.1%}"
+        for one in metrics
+        if one.verdict in (Speed.SLOWER, Speed.FASTER)
+    ]
+    if speed in (Speed.SLOWER, Speed.FASTER):
+        way = 1 if speed is Speed.SLOWER else -1
+        moved = [one for one in phases if way * one.difference_s > 0]
+        total = sum(abs(one.difference_s) for one in moved)
+        large = [one for one in moved[:LARGEST_PHASES] if abs(one.difference_s) >= 0.2 * total]
+        if large:
+            said.append("in " + ", ".join(f"{one.means} ({one.difference_s:+.2f} s)" for one in large))
+    for one in differences:
+        if one.verdict in (Learning.BETTER, Learning.WORSE):
+            size = (
+                f"{one.difference * 100:+.1f} points"
+                if one.figure == "accuracy"
+                else f"{one.difference:+.3f} nats"
+            )
+            said.append(f"{one.figure} {size}")
+    return "; ".join(said)
+
+
+def _curves(pairs: Sequence[Pair]) -> tuple[EpochChange, ...]:
+    """Means over the pairs of every metric after each epoch that all of them reached."""
+    curves = [(_by_epoch(pair.baseline), _by_epoch(pair.candidate)) for pair in pairs]
+    curves = [pair for pair in curves if all(pair)]
+    if not curves:
+        return ()
+    common = sorted(set.intersection(*(set(side) for pair in curves for side in pair)))
+    changes = []
+    for epoch in common:
+        old, new = ([pair[side][epoch] for pair in curves] for side in (0, 1))
+        changes.append(EpochChange(epoch, _means(old), _means(new)))
+    return tuple(changes)
+
+
+def _by_epoch(measurement: Measurement) -> dict[int, dict[str, float]]:
+    return {
+        int(epoch["epoch"]): {name: value for name, value in epoch.items() if name != "epoch"}
+        for epoch in measurement.epochs
+    }
+
+
+def _means(epochs: Sequence[dict[str, float]]) -> dict[str, float]:
+    names = set.intersection(*(set(epoch) for epoch in epochs))
+    return {name: float(np.mean([epoch[name] for epoch in epochs])) for name in sorted(names)}
+
+
+def _all(cells: Iterable[CellPairs], side: int) -> list[Measurement]:
+    found: list[Measurement] = []
+    for cell in cells:
+        found += [(pair.baseline, pair.candidate)[side] for pair in cell.pairs]
+        found += (cell.baseline_only, cell.candidate_only)[side]
+    return found

@@ -1,0 +1,248 @@
+"""What both sides learnt: the same images, predicted by both; networks trained from the same seeds."""
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+
+import numpy as np
+
+from bench.compare.measurement import Images, Pair
+from bench.compare.statistics.discordance import Clusters, images_needed, mcnemar, sign_flip
+from bench.compare.statistics.multiplicity import holm
+from bench.compare.statistics.spread import Spread, common_spread
+from bench.compare.thresholds import Thresholds
+from bench.compare.verdict import DifferenceVerdict, Learning
+
+FEW = 4.0
+"""Degrees of freedom below which nothing is known of how training varies from run to run."""
+
+ACCURACY, LOSS = "accuracy", "loss"
+RESOLUTION = {ACCURACY: 1.0, LOSS: 0.0}
+
+
+@dataclass(frozen=True)
+class Compared:
+    """One figure of a cell's pairs.
+
+    Attributes:
+        baseline: Mean over images, of every pair that tells something of its own; shape (pairs,).
+        candidate: Likewise.
+        clusters: Candidate less baseline of each image, means over the pairs, joined by source cell.
+        grouped: Whether images share a source cell.
+        discordant: Images that only the baseline has right, and only the candidate; of a single pair.
+        identical: Whether all predictions are the same to the bit.
+    """
+
+    baseline: np.ndarray
+    candidate: np.ndarray
+    clusters: Clusters
+    grouped: bool
+    discordant: tuple[int, int] | None
+    identical: bool
+
+    @property
+    def differences(self) -> np.ndarray:
+        """Candidate less baseline, of every pair."""
+        return self.candidate - self.baseline
+
+
+def compared(pairs: Sequence[Pair]) -> dict[str, Compared] | str:
+    """Accuracy and loss of pairs whose sides predicted the same images; else why there are none.
+
+    Pairs that repeat others to the bit (same seed, deterministic) are counted once: they are one training.
+    Seeds may have other test images each; those are then further images.
+    """
+    kept: dict[tuple, tuple[Images, Images]] = {}
+    for pair in pairs:
+        old, new = pair.baseline.images, pair.candidate.images
+        if old is None or new is None:
+            continue
+        order = _aligned(old, new)
+        if order is None:
+            return "the two sides predicted different test images"
+        kept.setdefault((old.content, tuple(new.content[number] for number in order)), (old, new))
+    if not kept:
+        return "there are no predictions of both sides"
+    identical = all(set(old) == set(new) for old, new in kept)
+    found = {}
+    for figure in (ACCURACY, LOSS):
+        total: dict[str, list[float]] = {}
+        sources: dict[str, str] = {}
+        means = []
+        for old, new in kept.values():
+            order = _aligned(old, new)
+            before = old.right.astype(float) if figure == ACCURACY else old.losses
+            after = (new.right.astype(float) if figure == ACCURACY else new.losses)[order]
+            means.append((before.mean(), after.mean()))
+            for file, source, difference in zip(old.files, old.sources, after - before, strict=True):
+                total.setdefault(file, []).append(float(difference))
+                sources[file] = source
+        difference = np.array([np.mean(total[file]) for file in total])
+        cells = [sources[file] for file in total]
+        single = len(kept) == 1 and figure == ACCURACY
+        baseline, candidate = np.array(means).T
+        found[figure] = Compared(
+            baseline=baseline,
+            candidate=candidate,
+            clusters=Clusters.of(difference, cells),
+            grouped=len(set(cells)) < len(cells),
+            discordant=(int((difference < 0).sum()), int((difference > 0).sum())) if single else None,
+            identical=identical,
+        )
+    return found
+
+
+def judge_learning(
+    cells: Mapping[str, Mapping[str, Compared]],
+    thresholds: Thresholds,
+    noise: Mapping[str, Mapping[str, Compared]] | None = None,
+) -> dict[str, list[DifferenceVerdict]]:
+    """Judge accuracy and loss of every cell; Holm's correction is over all of them.
+
+    Two things vary: which images were tested, and how training went. A difference counts if the images show
+    it (McNemar's exact test, or sign flips of source cells) *and*, where several networks a side were
+    trained, the networks do (t test over the pairs, variance moderated by other cells and A against A), and
+    if it is as large as the margin. With one network a side, McNemar's test speaks of these two networks; the
+    note says so, and loss, of which it knows nothing, is not judged.
+
+    Args:
+        cells: Name -> figure -> what `compared` found.
+        thresholds: See `Thresholds`.
+        noise: Cells of A against A.
+    """
+    tested = [(cell, figure) for cell in cells for figure in (ACCURACY, LOSS)]
+    spreads = {
+        (cell, figure): common_spread(
+            [found[figure].differences for other, found in cells.items() if other != cell],
+            [found[figure].differences for found in (noise or {}).values()],
+        )
+        for cell, figure in tested
+    }
+    p = {key: _p(cells[key[0]][key[1]], key[1], spreads[key]) for key in tested}
+    adjusted = dict(zip(tested, holm([p[key] for key in tested]), strict=True))
+    verdicts: dict[str, list[DifferenceVerdict]] = {cell: [] for cell in cells}
+    for cell, figure in tested:
+        key = cell, figure
+        verdicts[cell].append(
+            _judge(figure, cells[cell][figure], spreads[key], p[key], adjusted[key], thresholds)
+        )
+    return verdicts
+
+
+def learning_of(differences: Sequence[DifferenceVerdict]) -> Learning:
+    """The verdict of a cell: worse if either figure is, better if one is; the same if accuracy is."""
+    verdicts = {difference.verdict for difference in differences}
+    for verdict in (Learning.WORSE, Learning.BETTER):
+        if verdict in verdicts:
+            return verdict
+    return differences[0].verdict
+
+
+def _p(found: Compared, figure: str, spread: Spread) -> float | None:
+    if found.identical:  # nothing to test
+        return None
+    images = mcnemar(*found.discordant) if found.discordant else sign_flip(found.clusters.difference)
+    if found.grouped:
+        images = sign_flip(found.clusters.difference)
+    networks = _networks(found, spread)
+    if networks is None:
+        return images if figure == ACCURACY else None
+    error, degrees = networks
+    from scipy.special import stdtr
+
+    mean = abs(float(found.differences.mean()))
+    return max(images, 1.0 if mean == 0 else 2 * float(stdtr(degrees, -mean / error)) if error else 0.0)
+
+
+def _networks(found: Compared, spread: Spread) -> tuple[float, float] | None:
+    """Standard error of the difference between trainings and its degrees of freedom; None if unknown."""
+    moderated = spread.with_sample(found.differences)
+    if moderated.degrees < FEW:
+        return None
+    return float(np.sqrt(moderated.variance / len(found.differences))), moderated.degrees
+
+
+def _bounds(found: Compared, figure: str, spread: Spread, confidence: float) -> tuple[float, float]:
+    """The wider of what images and what networks leave open."""
+    if found.identical:
+        return 0.0, 0.0
+    low, high = found.clusters.interval(confidence, RESOLUTION[figure])
+    networks = _networks(found, spread)
+    if networks is not None:
+        from scipy.special import stdtrit
+
+        error, degrees = networks
+        half = float(stdtrit(degrees, (1 + confidence) / 2)) * error
+        mean = float(found.differences.mean())
+        low, high = min(low, mean - half), max(high, mean + half)
+    return low, high
+
+
+def _judge(
+    figure: str,
+    found: Compared,
+    spread: Spread,
+    p: float | None,
+    adjusted: float | None,
+    thresholds: Thresholds,
+) -> DifferenceVerdict:
+    margin = thresholds.margin if figure == ACCURACY else thresholds.loss_margin
+    mean = float(found.differences.mean())
+    low, high = _bounds(found, figure, spread, 0.9)
+    note, verdict = "", Learning.INCONCLUSIVE
+    significant = adjusted is not None and adjusted <= thresholds.alpha_now
+    alone = _networks(found, spread) is None
+    if found.identical:
+        verdict, note = Learning.SAME, "identical to the bit"
+    elif significant and abs(mean) >= margin:
+        verdict = Learning.BETTER if (mean > 0) == (figure == ACCURACY) else Learning.WORSE
+    elif -margin < low and high < margin:
+        verdict = Learning.SAME
+    else:
+        note = _why_inconclusive(figure, found, margin)
+    if alone and not found.identical:
+        number = len(found.differences)
+        networks = "one network" if number == 1 else f"{number} networks"
+        said = f"{networks} a side: how training varies from run to run is not in this"
+        note = f"{note}; {said}" if note else said
+    wide = _bounds(found, figure, spread, 0.95)
+    return DifferenceVerdict(
+        figure=figure,
+        verdict=verdict,
+        baseline=float(found.baseline.mean()),
+        candidate=float(found.candidate.mean()),
+        difference=mean,
+        low=wide[0],
+        high=wide[1],
+        p=p,
+        adjusted_p=adjusted,
+        method=_method(found, alone),
+        pairs=tuple(found.differences.tolist()),
+        note=note,
+    )
+
+
+def _why_inconclusive(figure: str, found: Compared, margin: float) -> str:
+    needed = images_needed(found.clusters, margin, RESOLUTION[figure])
+    size = f"{margin * 100:g} points" if figure == ACCURACY else f"{margin:g} nats"
+    if needed > found.clusters.images:
+        return f"{found.clusters.images} test images are too few for a margin of {size}: about {needed}"
+    return f"neither a difference nor equivalence within {size} is shown: more seeds"
+
+
+def _method(found: Compared, alone: bool) -> str:
+    if found.identical:
+        return "comparison to the bit"
+    images = "McNemar, exact" if found.discordant and not found.grouped else "sign flips"
+    images += " by source cell" if found.grouped else ""
+    return images if alone else f"{images}; t over networks, variance moderated"
+
+
+def _aligned(old: Images, new: Images) -> np.ndarray | None:
+    """For each image of the old side its row in the new one; None if images or classes differ."""
+    if old.files == new.files and old.truth == new.truth:
+        return np.arange(len(old.files))
+    place = {file: number for number, file in enumerate(new.files)}
+    if len(place) != len(new.files) or set(place) != set(old.files):
+        return None
+    order = np.array([place[file] for file in old.files])
+    return order if tuple(new.truth[number] for number in order) == old.truth else None

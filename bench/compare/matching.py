@@ -1,0 +1,194 @@
+"""Which measurements of two sides belong together, and what differs where none do."""
+
+from collections import defaultdict
+from collections.abc import Iterable, Sequence
+from typing import Any
+
+from bench.compare.fingerprint import difference, difference_of
+from bench.compare.measurement import REPEATS, CellPairs, Measurement, Pair
+from bench.compare.reading import Side
+from bench.suite.cell import digest_of, flatten
+
+FILES = ("data.digest", "weights.sha256")
+"""Settings that say with which files a cell ran."""
+NEAR = 3
+"""So many differing settings still make the nearest cell worth naming."""
+
+
+def match(baseline: Side, candidate: Side) -> list[CellPairs]:
+    """Pair the measurements of both sides.
+
+    Cells are matched by key; of each the k-th attempt that is done pairs with the k-th of the other side.
+    Cells that differ in seed or split only are pairs of one configuration.
+
+    Returns:
+        A `CellPairs` for every configuration of either side, in the baseline's order.
+    """
+    pairs: list[Pair] = []
+    rest: tuple[list[Measurement], list[Measurement]] = ([], [])
+    keys = dict.fromkeys(one.key for side in (baseline, candidate) for one in side.measurements)
+    by_key = [_by(lambda one: one.key, side.measurements) for side in (baseline, candidate)]
+    for key in keys:
+        both = [side.get(key, []) for side in by_key]
+        done = [[one for one in side if one.done] for side in both]
+        matched = list(zip(*done, strict=False))
+        pairs += [Pair(*pair) for pair in matched]
+        for number, side in enumerate(done):
+            rest[number].extend(side[len(matched) :])
+            rest[number].extend(one for one in both[number] if not one.done)
+    machines = difference(baseline.machine, candidate.machine)
+    return group(pairs, *rest, machines)
+
+
+def group(
+    pairs: Iterable[Pair],
+    baseline_only: Iterable[Measurement] = (),
+    candidate_only: Iterable[Measurement] = (),
+    machines: str = "",
+) -> list[CellPairs]:
+    """Join pairs to configurations.
+
+    Args:
+        pairs: Of cells with the same key.
+        baseline_only: What found no partner or is not done.
+        candidate_only: Likewise.
+        machines: In what the machines differ; their times are then not compared.
+    """
+    of_pairs = _by(lambda pair: configuration_of(pair.baseline), pairs)
+    old = _by(configuration_of, baseline_only)
+    new = _by(configuration_of, candidate_only)
+    cells = []
+    for key in dict.fromkeys((*of_pairs, *old, *new)):
+        mine, alone = of_pairs.get(key, []), (*old.get(key, []), *new.get(key, []))
+        some = mine[0].baseline if mine else alone[0]
+        devices = machines or difference_of([p.baseline for p in mine], [p.candidate for p in mine])
+        cells.append(
+            CellPairs(
+                key=key,
+                label=some.label,
+                settings=some.settings,
+                pairs=tuple(mine),
+                baseline_only=tuple(old.get(key, [])),
+                candidate_only=tuple(new.get(key, [])),
+                speed_not_comparable=f"measured on different machines: {devices}" if devices else "",
+            )
+        )
+    return _named(_explained(cells))
+
+
+def configuration_of(measurement: Measurement) -> str:
+    """Hash of a cell's settings without those that only repeat it."""
+    return digest_of({name: value for name, value in _flat(measurement).items() if name not in REPEATS})
+
+
+def _flat(measurement: Measurement) -> dict[str, Any]:
+    return flatten(measurement.settings)
+
+
+def _by(key, values: Iterable) -> dict[str, list]:
+    found: dict[str, list] = defaultdict(list)
+    for value in values:
+        found[key(value)].append(value)
+    return dict(found)
+
+
+def _explained(cells: Sequence[CellPairs]) -> list[CellPairs]:
+    """Say why configurations without pairs have none: other images, other weights, or which settings."""
+    from dataclasses import replace
+
+    explained, joined = [], set()
+    for cell in cells:
+        if cell.key in joined:
+            continue
+        if not cell.pairs and cell.baseline_only and cell.candidate_only:
+            why = _other_files(cell.baseline_only, cell.candidate_only)
+            explained.append(replace(cell, not_comparable=why) if why else cell)
+            continue
+        if cell.pairs or not cell.baseline_only:
+            explained.append(cell)
+            continue
+        # A weights file of another content makes another key: such a cell is neither new nor gone.
+        other = next(
+            (
+                one
+                for one in cells
+                if not one.pairs
+                and one.candidate_only
+                and not one.baseline_only
+                and one.key not in joined
+                and set(_differing(cell, one)) <= set(FILES) | set(REPEATS)
+            ),
+            None,
+        )
+        if other is None:
+            explained.append(cell)
+            continue
+        joined.add(other.key)
+        why = _other_files(cell.baseline_only, other.candidate_only)
+        explained.append(replace(cell, candidate_only=other.candidate_only, not_comparable=why))
+    return [_near(cell, explained) for cell in explained if cell.key not in joined]
+
+
+def _other_files(old: Sequence[Measurement], new: Sequence[Measurement]) -> str:
+    """Which files of cells with the same settings differ; empty if a done one has its key on both sides."""
+    if {one.key for one in old} & {one.key for one in new}:
+        return ""
+    before, after = _flat(old[0]), _flat(new[0])
+    said = {"data.digest": "the images", "weights.sha256": "the pretrained weights"}
+    found = [
+        f"{words} are others ({str(before.get(name))[:8]} and {str(after.get(name))[:8]})"
+        for name, words in said.items()
+        if before.get(name) != after.get(name)
+    ]
+    others = [name for name in REPEATS if name not in FILES and before.get(name) != after.get(name)]
+    if others:
+        found = [f"no {name.rpartition('.')[2]} is on both sides" for name in others]
+    return "; ".join(found)
+
+
+def _near(cell: CellPairs, cells: Sequence[CellPairs]) -> CellPairs:
+    """Name what tells a new or gone cell from the nearest one of the other side."""
+    from dataclasses import replace
+
+    if cell.pairs or (cell.baseline_only and cell.candidate_only):
+        return cell
+    side = "candidate" if cell.baseline_only else "baseline"
+    others = [
+        (differing, one)
+        for one in cells
+        if one is not cell
+        and (one.pairs or (one.candidate_only if side == "candidate" else one.baseline_only))
+        if len(differing := _differing(cell, one)) <= NEAR
+    ]
+    if not others:
+        return cell
+    differing, one = min(others, key=lambda found: len(found[0]))
+    mine, its = flatten(cell.settings), flatten(one.settings)
+    said = ", ".join(f"{name} {mine.get(name)}, there {its.get(name)}" for name in differing)
+    return replace(cell, notes=(*cell.notes, f"nearest cell of the {side}: {one.label} ({said})"))
+
+
+def _differing(one: CellPairs, other: CellPairs) -> list[str]:
+    mine, its = flatten(one.settings), flatten(other.settings)
+    return [
+        name
+        for name in dict.fromkeys((*mine, *its))
+        if mine.get(name) != its.get(name) and name not in REPEATS
+    ]
+
+
+def _named(cells: list[CellPairs]) -> list[CellPairs]:
+    """Where labels are alike, add the settings that tell the cells apart."""
+    from dataclasses import replace
+
+    named = []
+    for cell in cells:
+        alike = [one for one in cells if one.label == cell.label]
+        if len(alike) == 1:
+            named.append(cell)
+            continue
+        names = dict.fromkeys(name for one in alike for name in _differing(cell, one))
+        mine = flatten(cell.settings)
+        said = ", ".join(f"{name.rpartition('.')[2]} {mine.get(name)}" for name in names)
+        named.append(replace(cell, label=f"{cell.label} ({said})" if said else cell.label))
+    return named

@@ -1,0 +1,133 @@
+"""Times and memory of all cells, judged together. Works on plain arrays, without records."""
+
+import math
+from collections.abc import Iterable, Mapping
+
+import numpy as np
+
+from bench.compare.metrics import METRICS, Values
+from bench.compare.statistics.multiplicity import holm
+from bench.compare.statistics.ratio import estimate, intervals, p_values, test_name
+from bench.compare.statistics.spread import Spread, common_spread
+from bench.compare.thresholds import Thresholds
+from bench.compare.verdict import MetricVerdict, Speed
+
+Figures = Mapping[str, Values]
+"""Metric -> its values in the pairs of one cell."""
+
+
+def judge_speed(
+    cells: Mapping[str, Figures],
+    thresholds: Thresholds,
+    noise: Mapping[str, Figures] | None = None,
+    with_intervals: bool = True,
+) -> dict[str, list[MetricVerdict]]:
+    """Judge every metric of every cell; Holm's correction is over all of them.
+
+    A metric is slower (or faster) if the change is significant in the family of all cells and metrics
+    *and* estimated to be at least `thresholds.change`; it is the same if its 90 % interval lies inside that
+    change (two one-sided tests at 5 %, Schuirmann, J Pharmacokinet Biopharm 1987); else it is inconclusive.
+
+    Args:
+        cells: Name of a cell -> its figures.
+        thresholds: See `Thresholds`.
+        noise: Cells of A against A, measured on this machine.
+        with_intervals: Without them nothing is ever the same; for simulations of false alarms and power.
+    """
+    tested = [(cell, name) for cell, figures in cells.items() for name in figures]
+    level = thresholds.alpha_now / max(1, len(tested))
+    # A cell's own variance must not count twice: what is known beforehand comes from the other cells.
+    spreads = {
+        (cell, name): common_spread(
+            _logs([found for other, found in cells.items() if other != cell], name),
+            _logs((noise or {}).values(), name),
+        )
+        for cell, name in tested
+    }
+    p = {key: _p(cells[key[0]][key[1]], spreads[key], level) for key in tested}
+    adjusted = dict(zip(tested, holm([p[key] for key in tested]), strict=True))
+    return {
+        cell: [
+            _judge(
+                name,
+                values,
+                spreads[cell, name],
+                p[cell, name],
+                adjusted[cell, name],
+                level,
+                thresholds,
+                with_intervals,
+            )
+            for name, values in figures.items()
+        ]
+        for cell, figures in cells.items()
+    }
+
+
+def speed_of(metrics: list[MetricVerdict]) -> Speed:
+    """The verdict of a cell: the worst of its metrics; the same if those that decide on it are."""
+    verdicts = {metric.verdict for metric in metrics}
+    for verdict in (Speed.SLOWER, Speed.FASTER):
+        if verdict in verdicts:
+            return verdict
+    deciding = [metric.verdict for metric in metrics if METRICS[metric.metric].decides_same]
+    return Speed.SAME if deciding and set(deciding) == {Speed.SAME} else Speed.INCONCLUSIVE
+
+
+def spreads_of(cells: Mapping[str, Figures], noise: Mapping[str, Figures]) -> dict[str, Spread]:
+    """Metric -> what all cells, and A against A, say of its variance."""
+    names = dict.fromkeys(name for found in (*cells.values(), *noise.values()) for name in found)
+    return {name: common_spread(_logs(cells.values(), name), _logs(noise.values(), name)) for name in names}
+
+
+def _logs(cells: Iterable[Figures], name: str) -> list[np.ndarray]:
+    return [figures[name].logs for figures in cells if name in figures]
+
+
+def _p(values: Values, spread: Spread, level: float) -> float | None:
+    logs = values.logs
+    return float(p_values(logs, spread, level)) if len(logs) > 1 else None
+
+
+def _judge(
+    name: str,
+    values: Values,
+    spread: Spread,
+    p: float | None,
+    adjusted: float | None,
+    level: float,
+    thresholds: Thresholds,
+    with_intervals: bool,
+) -> MetricVerdict:
+    logs, metric = values.logs, METRICS[name]
+    n, centre = len(logs), float(estimate(logs))
+    band = math.log1p(thresholds.change)
+    wide = narrow = None
+    if with_intervals:
+        wide, narrow = intervals(logs, spread)
+    note, verdict = "", Speed.INCONCLUSIVE
+    significant = adjusted is not None and adjusted <= thresholds.alpha_now
+    if n < thresholds.minimum_pairs:
+        note = f"{n} undisturbed pair{'' if n == 1 else 's'}: it takes {thresholds.minimum_pairs}"
+    elif significant and abs(centre) >= band:
+        verdict = Speed.SLOWER if (centre > 0) == metric.more_is_worse else Speed.FASTER
+    elif narrow is not None and narrow.within(-band, band):
+        verdict = Speed.SAME
+    elif significant:
+        note = f"there is a change, but perhaps not one of {thresholds.change:.0%}"
+    else:
+        note = f"neither a change nor the absence of one of {thresholds.change:.0%} is shown"
+    return MetricVerdict(
+        metric=name,
+        verdict=verdict,
+        baseline=float(np.median(values.baseline)),
+        candidate=float(np.median(values.candidate)),
+        ratio=math.exp(centre),
+        low=None if wide is None or wide.low is None else math.exp(wide.low),
+        high=None if wide is None or wide.high is None else math.exp(wide.high),
+        p=p,
+        adjusted_p=adjusted,
+        method=f"{test_name(n, level)}; {'bootstrap' if n >= 6 else 't'} interval",
+        ratios=tuple(np.exp(logs).tolist()),
+        note=note,
+    )

@@ -1,0 +1,1 @@
+"""Statistics of pairs: pure functions of arrays; seeds are given."""
