@@ -8,7 +8,7 @@ import traceback
 import typer
 
 from bench import __version__
-from bench.commands import data, plan, report, run
+from bench.commands import baseline, compare, data, plan, report, run
 from bench.errors import ExitCode, InputError, InterruptedRun, ResultsError
 
 app = typer.Typer(
@@ -21,6 +21,8 @@ app = typer.Typer(
 app.command()(run.run)
 app.command()(plan.plan)
 app.command()(report.report)
+app.command()(compare.compare)
+app.add_typer(baseline.app, name="baseline")
 app.add_typer(data.app, name="data")
 
 

@@ -44,7 +44,7 @@ def read_side(where: str, results: Path) -> Side:
         InputError: There is nothing to compare.
     """
     if where.startswith(MLFLOW):
-        from bench.compare.mlflow import read_experiment
+        from bench.compare.experiment import read_experiment
 
         return read_experiment(where, results)
     if where.startswith(BASELINE):

@@ -1,0 +1,161 @@
+"""Results kept to compare with later: `<results>/baselines/<name>/`."""
+
+import json
+import re
+import shutil
+from dataclasses import dataclass
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import Any
+
+from bench.compare.fingerprint import difference, of_machine, of_measurement
+from bench.compare.measurement import Measurement
+from bench.compare.reading import SUITE_FILE, read_folder, suite_folder
+from bench.errors import InputError
+from bench.journal.jsonl import write_json
+from wbc.errors import did_you_mean
+
+FOLDER = "baselines"
+KEPT = ("cell.json", "result.json", "events.jsonl", "runner.jsonl", "predictions.csv")
+"""Files of an attempt that are kept: records, journals and predictions, no images and no weights."""
+
+_NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9._+-]*")
+
+
+@dataclass(frozen=True)
+class Baseline:
+    """A kept result.
+
+    Attributes:
+        name: Its name.
+        folder: Where it lies.
+        suite: Name of the suite.
+        saved_at: UTC, ISO 8601.
+        machine: Fingerprint of the machine that measured it; empty if it was another one than saved it.
+        attempts: How many attempts it has.
+    """
+
+    name: str
+    folder: Path
+    suite: str
+    saved_at: str
+    machine: dict[str, Any]
+    attempts: int
+
+
+def save(results: Path, name: str, source: Path, replace: bool = False) -> Baseline:
+    """Keep the results of a suite under a name; it appears whole.
+
+    Args:
+        results: The results folder.
+        name: Of the baseline.
+        source: The suite's folder.
+        replace: Put it in the place of one that has the name already.
+
+    Raises:
+        InputError: The name will not do or is taken, or there is nothing to keep.
+    """
+    target = _checked(results, name)
+    if target.exists() and not replace:
+        raise InputError(f"there is a baseline {name} already", "Choose another name, or give --replace.")
+    folder = suite_folder(source)
+    measurements = read_folder(folder)
+    partial = target.with_name(f"{name}.partial")
+    shutil.rmtree(partial, ignore_errors=True)
+    for attempt in sorted((folder / "cells").glob("*/attempt-*")):
+        if not (attempt / "result.json").is_file():
+            continue
+        copied = partial / "cells" / attempt.parent.name / attempt.name
+        copied.mkdir(parents=True)
+        for file in KEPT:
+            if (attempt / file).is_file():
+                shutil.copyfile(attempt / file, copied / file)
+    content = {
+        "name": name,
+        "suite": folder.resolve().name,
+        "saved_at": datetime.now(UTC).isoformat(timespec="seconds"),
+        "machine": machine_of(measurements),
+        "attempts": len(measurements),
+    }
+    write_json(partial / SUITE_FILE, content)
+    if target.exists():
+        aside = target.with_name(f"{name}.replaced")
+        shutil.rmtree(aside, ignore_errors=True)
+        target.rename(aside)
+        partial.rename(target)
+        shutil.rmtree(aside)
+    else:
+        partial.rename(target)
+    return Baseline(folder=target, **content)
+
+
+def machine_of(measurements: tuple[Measurement, ...]) -> dict[str, Any]:
+    """Fingerprint of this machine if it is the one that took them, as far as their records can tell."""
+    here = of_machine()
+    models = {of_measurement(one).get("model") for one in measurements} - {None}
+    known = {here["model"], *here["gpus"]}
+    known |= {f"{number} x {model}" for model in here["gpus"] for number in range(2, len(here["gpus"]) + 1)}
+    return here if models and models <= known else {}
+
+
+def saved(results: Path) -> list[Baseline]:
+    """All baselines, by name."""
+    folder = results / FOLDER
+    if not folder.is_dir():
+        return []
+    return [found for path in sorted(folder.iterdir()) if (found := _read(path)) is not None]
+
+
+def folder_of(results: Path, name: str) -> Path:
+    """Where a baseline lies.
+
+    Raises:
+        InputError: There is none of this name.
+    """
+    return find(results, name).folder
+
+
+def find(results: Path, name: str) -> Baseline:
+    """A baseline by its name.
+
+    Raises:
+        InputError: There is none.
+    """
+    found = _read(_checked(results, name))
+    if found is None:
+        known = [one.name for one in saved(results)]
+        hint = did_you_mean(name, known) or (
+            f"There are {', '.join(known)}." if known else "Keep one with `bench baseline save NAME RESULTS`."
+        )
+        raise InputError(f"there is no baseline {name} in {results / FOLDER}", hint)
+    return found
+
+
+def refusal(baseline: Baseline) -> str:
+    """Why times measured on this machine are not compared with a baseline's; empty if they are."""
+    return difference(baseline.machine, of_machine())
+
+
+def _read(folder: Path) -> Baseline | None:
+    if not folder.is_dir() or folder.suffix in (".partial", ".replaced"):
+        return None
+    try:
+        content = json.loads((folder / SUITE_FILE).read_text())
+        return Baseline(
+            name=folder.name,
+            folder=folder,
+            suite=str(content["suite"]),
+            saved_at=str(content["saved_at"]),
+            machine=dict(content["machine"]),
+            attempts=int(content["attempts"]),
+        )
+    except (OSError, ValueError, KeyError, TypeError):
+        return None
+
+
+def _checked(results: Path, name: str) -> Path:
+    if not _NAME.fullmatch(name) or name.endswith((".partial", ".replaced")):
+        raise InputError(
+            f"a baseline cannot be called {name!r}", "Its name has letters, digits, dots, + and -."
+        )
+    return results / FOLDER / name

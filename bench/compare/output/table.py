@@ -1,0 +1,49 @@
+"""The verdict on the terminal."""
+
+from bench.compare.output import words
+from bench.compare.verdict import Verdict
+
+SHOWN = ("fit_time", "time_to_result", "throughput")
+"""A terminal is narrow: all metrics are in the files."""
+
+STYLES = {
+    "slower": "bold red",
+    "worse": "bold red",
+    "failed": "bold red",
+    "faster": "green",
+    "better": "green",
+    "inconclusive": "yellow",
+}
+
+
+def print_verdict(console, verdict: Verdict) -> None:
+    """Print a row a cell, what is to be said of each, and what differs between the sides."""
+    from rich.box import SIMPLE_HEAD
+    from rich.table import Table
+    from rich.text import Text
+
+    title = Text(f"{verdict.baseline} against {verdict.candidate}")
+    table = Table(title=title, title_justify="left", box=SIMPLE_HEAD, padding=(0, 1, 0, 0))
+    shown = [name for name in words.shown_metrics(verdict) if name in SHOWN]
+    headings = ("cell", "speed", "learning", *map(words.title_of, shown), "accuracy", "pairs")
+    for heading in headings:
+        table.add_column(heading, overflow="fold", no_wrap=heading in ("speed", "learning"))
+    for cell in verdict.cells:
+        said = [Text(word, style=STYLES.get(word, "")) for word in words.verdict_of(cell)]
+        changes = [words.change(words.metric_of(cell, name)) for name in shown]
+        accuracy = words.difference(words.difference_of(cell, "accuracy"))
+        texts = [Text(text) for text in (*changes, accuracy, words.pairs_of(cell))]
+        table.add_row(Text(cell.label), *said, *texts)
+    console.print(table)
+    for cell in verdict.cells:
+        if remarks := words.remarks(cell):
+            console.print(f"{cell.label}: {'; '.join(remarks)}", markup=False, highlight=False)
+    if verdict.changes:
+        said = ", ".join(f"{one.name} {one.baseline} -> {one.candidate}" for one in verdict.changes)
+        console.print(f"What differs: {said}.", markup=False, highlight=False)
+    for note in (words.detectable(verdict), *verdict.notes):
+        if note:
+            console.print(note, markup=False, highlight=False)
+    console.print(
+        f"{words.outcome(verdict)}. {words.counts(verdict)}.", markup=False, highlight=False, style="bold"
+    )
