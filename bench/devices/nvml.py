@@ -26,6 +26,8 @@ _REASONS = {
     "NVML_ERROR_FUNCTION_NOT_FOUND": "the NVIDIA driver is too old for it",
 }
 
+_LASTING = set(_REASONS.values())
+
 
 class NvmlError(Exception):
     """NVML cannot answer.
@@ -33,12 +35,14 @@ class NvmlError(Exception):
     Attributes:
         reason: Why, for people.
         lost: The GPU is gone; it is no use to ask again.
+        passing: The next try may succeed.
     """
 
     def __init__(self, reason: str):
         super().__init__(reason)
         self.reason = reason
         self.lost = reason == LOST
+        self.passing = reason not in _LASTING
 
 
 @dataclass(frozen=True)
@@ -141,6 +145,18 @@ class Nvml:
         """
         memory = _asked(self._binding.nvmlDeviceGetMemoryInfo, self._handle(uuid))
         return Memory(memory.total, memory.used, memory.free)
+
+    def ask(self, uuid: str, question: Callable[[Any, Any], T]) -> T:
+        """Put a question about a GPU, such as those of `bench.devices.gauges`.
+
+        Args:
+            uuid: The GPU.
+            question: Takes the binding and the GPU's handle.
+
+        Raises:
+            NvmlError: It cannot be answered.
+        """
+        return _asked(question, self._binding, self._handle(uuid))
 
     def _handle(self, uuid: str):
         if uuid not in self._handles:

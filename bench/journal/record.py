@@ -8,6 +8,7 @@ from typing import Any
 from bench.journal.history import Stretch, history, last_of_each, open_phase, summed
 from bench.journal.jsonl import read_events, write_json
 from bench.journal.results import Attempt
+from bench.telemetry.record import telemetry_of
 
 FIT_PHASES = ("compile", "train")
 LOG_LINES = 12
@@ -43,7 +44,8 @@ def fold(attempt: Attempt) -> dict[str, Any]:
         `last_epoch` (its metrics), `test` (see `wbc.evaluation.metrics.score`), `evaluations` (None,
         or where predictions were judged in more ways than one: `aligned` and `shuffled`, each as `test`),
         `environment`, `neighbours` (other users of the device that were seen), `quiet` (what waiting for a
-        quiet machine came to).
+        quiet machine came to), `telemetry`, `energy`, `disturbed` (reasons why its times may not be its own)
+        and `unavailable` (metric -> why it is missing), see `bench.telemetry`.
     """
     runner = read_events(attempt.runner_events)
     ended = last_of_each(runner).get("ended", {})
@@ -55,7 +57,7 @@ def fold(attempt: Attempt) -> dict[str, Any]:
     failure = _failure(own, ended, len(epochs), attempt)
     status = "done" if failure is None else "interrupted" if failure["kind"] == "interrupted" else "failed"
     done = status == "done"
-    return {
+    record = {
         "cell": attempt.cell(),
         "attempt": attempt.number,
         "status": status,
@@ -75,6 +77,7 @@ def fold(attempt: Attempt) -> dict[str, Any]:
         "neighbours": [event["neighbours"] for event in runner if event["event"] == "neighbours"],
         "quiet": next((_content(event) for event in runner if event["event"] == "quiet"), None),
     }
+    return record | telemetry_of(record, stretches)
 
 
 def _resumed(stretches: list[Stretch], last: dict[str, dict]) -> dict[str, Any] | None:

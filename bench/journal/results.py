@@ -42,6 +42,11 @@ class Attempt:
         return self.folder / "runner.jsonl"
 
     @property
+    def telemetry(self) -> Path:
+        """What the sampler writes."""
+        return self.folder / "telemetry.jsonl"
+
+    @property
     def log(self) -> Path:
         """Standard output and error of the worker."""
         return self.folder / "worker.log"

@@ -15,14 +15,27 @@ from bench.devices.device import Slot
 from bench.journal.jsonl import EventWriter
 from bench.journal.results import Attempt
 from bench.runner.memory import killed_for_memory
+from bench.telemetry.process import SamplerProcess
+from bench.telemetry.settings import TelemetrySettings
 from bench.worker import protocol
 
 
 class LocalEngine:
-    """Starts `python -m bench.worker`, in a session of its own: Ctrl-C reaches the harness alone."""
+    """Starts `python -m bench.worker`, in a session of its own: Ctrl-C reaches the harness alone.
 
-    def __init__(self, python: str = sys.executable):
-        self.python = python
+    Args:
+        python: The interpreter of the environment in which cells run.
+        telemetry: How cells are sampled.
+        without: Ids of the cells that run without telemetry.
+    """
+
+    def __init__(
+        self,
+        python: str = sys.executable,
+        telemetry: TelemetrySettings = TelemetrySettings(),
+        without: frozenset[str] = frozenset(),
+    ):
+        self.python, self.telemetry, self.without = python, telemetry, without
 
     def start(self, attempt: Attempt, slot: Slot) -> "LocalRunning":
         """See `bench.runner.engine.Engine`."""
@@ -44,7 +57,12 @@ class LocalEngine:
             raise
         finally:
             os.close(write_end)
-        return LocalRunning(attempt, slot, process, read_end)
+        running = LocalRunning(attempt, slot, process, read_end)
+        if reason := self.telemetry.reason_off(attempt.cell_id, self.without):
+            running.note("telemetry", off=reason)
+        else:
+            running.sample(self.telemetry.interval_s)
+        return running
 
 
 class LocalRunning:
@@ -61,6 +79,7 @@ class LocalRunning:
         self._stopped: dict[str, str] = {}
         self._over = False
         self._memory_kills = killed_for_memory()
+        self._sampler: SamplerProcess | None = None
         self._journal = EventWriter(attempt.runner_events)
         self.note(
             "started",
@@ -68,6 +87,13 @@ class LocalRunning:
             at=datetime.now(UTC).isoformat(timespec="milliseconds"),
             slot=slot.to_json(),
         )
+
+    def sample(self, interval_s: float) -> None:
+        """Start a sampler beside the worker; where that fails, the cell goes on without."""
+        try:
+            self._sampler = SamplerProcess(self.attempt, self.slot, self._process.pid, interval_s)
+        except OSError as error:
+            self.note("telemetry", off=f"its process could not be started: {error.strerror}")
 
     def filenos(self) -> list[int]:
         """See `bench.runner.engine.Running`."""
@@ -81,6 +107,9 @@ class LocalRunning:
         for line in lines:
             with contextlib.suppress(ValueError):
                 events.append(json.loads(line))
+        if self._sampler is not None:
+            for event in events:
+                self._sampler.tell(event)
         return events
 
     def is_over(self) -> bool:
@@ -102,6 +131,8 @@ class LocalRunning:
             memory_kills=killed_for_memory() - self._memory_kills,
         )
         self._journal.close()
+        if self._sampler is not None:
+            self._sampler.finish()
         self._read()
         self._piped = False
         os.close(self._pidfd)

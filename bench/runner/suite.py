@@ -20,6 +20,7 @@ from bench.runner.surroundings import local_surroundings
 from bench.runner.tidy import tidy_up
 from bench.suite.open import open_suite
 from bench.suite.resolve import ResolvedSuite
+from bench.telemetry.settings import cells_without
 from bench.tracking.recording import RecordingProcess
 from bench.tracking.sent import unsent
 from bench.tracking.settings import apply_settings
@@ -123,7 +124,10 @@ def run_suite(
                 recording.send(attempt)
             Scheduler(
                 results,
-                LocalEngine(),
+                LocalEngine(
+                    telemetry=suite.telemetry,
+                    without=cells_without(resolved.cells, suite.telemetry.off_every),
+                ),
                 slots,
                 suite.limits,
                 speaker,

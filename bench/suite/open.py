@@ -10,6 +10,7 @@ from bench.runtime import find_runtime
 from bench.suite.load import Source, load_suite
 from bench.suite.resolve import ResolvedSuite, resolve_loaded
 from bench.suite.schema import SuiteFile
+from bench.telemetry.settings import TelemetrySettings
 from wbc.errors import InputError
 
 
@@ -22,6 +23,7 @@ class OpenSuite:
         devices: The slots in which they run.
         exclusive: One cell at a time, on a quiet machine.
         limits: Of its cells.
+        telemetry: How its cells are sampled.
         again: Looks everything up again, for what was missing and has been fetched.
     """
 
@@ -29,6 +31,7 @@ class OpenSuite:
     devices: Choice
     exclusive: bool
     limits: Limits
+    telemetry: TelemetrySettings
     again: Callable[[], "OpenSuite"]
 
 
@@ -75,5 +78,6 @@ def _open(
         choice,
         suite.devices.exclusive,
         suite.limits.limits(),
+        suite.telemetry.settings(),
         lambda: _open(suite, source, cache, devices, data, weights),
     )

@@ -30,6 +30,7 @@ from bench.suite.values import (
     one_of,
     switch,
 )
+from bench.telemetry.settings import TelemetrySettings
 from wbc.data import BACKGROUNDS
 from wbc.errors import InputError
 from wbc.networks.users import BUILD
@@ -233,6 +234,18 @@ class LimitsTable(Table):
         )
 
 
+class TelemetryTable(Table):
+    """`[telemetry]`: how cells are sampled. No part of what a cell is."""
+
+    enabled: bool = TelemetrySettings.enabled
+    interval: Annotated[Duration, Field(ge=0.02, le=60)] = TelemetrySettings.interval_s
+    off_every: Annotated[int, Field(ge=2, le=10**6)] | None = TelemetrySettings.off_every
+
+    def settings(self) -> TelemetrySettings:
+        """As the engine takes them."""
+        return TelemetrySettings(self.interval, self.enabled, self.off_every)
+
+
 class SuiteFile(Table):
     """A whole suite file. Every key has a default but `matrix`."""
 
@@ -242,4 +255,5 @@ class SuiteFile(Table):
     weights: WeightsTable = WeightsTable()
     devices: DevicesTable = DevicesTable()
     limits: LimitsTable = LimitsTable()
+    telemetry: TelemetryTable = TelemetryTable()
     matrix: Annotated[list[MatrixBlock], Field(min_length=1)]

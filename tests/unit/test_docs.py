@@ -11,6 +11,7 @@ from bench.suite.schema import (
     SuiteFile,
     SuiteTable,
     Table,
+    TelemetryTable,
     TrainingAxes,
     WeightsTable,
 )
@@ -23,6 +24,7 @@ TABLES: dict[str, type[Table]] = {
     "weights": WeightsTable,
     "devices": DevicesTable,
     "limits": LimitsTable,
+    "telemetry": TelemetryTable,
 }
 
 

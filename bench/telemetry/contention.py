@@ -1,0 +1,91 @@
+"""Waiting for cores beyond what the cell's own threads make each other wait.
+
+Threads of one cell wait for each other all the time: a quiet LeNet5 on two cores spends a third of its thread
+time in the run queue. So the cell is compared with itself: a time in which its threads waited much longer
+than in its calmest times *and* got less work done is one in which somebody else had the cores. More waiting
+with more work is the cell's own doing.
+"""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from itertools import pairwise
+from typing import NamedTuple
+
+from bench.telemetry.spans import Span
+from bench.telemetry.trace import Trace
+
+CALM = 0.2
+"""The quantile of waiting that stands for the cell's calm times; a disturbance may take most of a phase."""
+
+MORE_WAITING = 0.15
+"""So much more of the thread time is waiting than in calm times. Quiet cells kept within 0.03 here, a burner
+on one of two cores added 0.25 to 0.3."""
+
+LESS_WORK = 0.85
+"""So little of the calm times' processor time. A burner on one of two cores left 0.6 to 0.7."""
+
+FEWEST = 8
+"""Readings, one a second, without which there is nothing to compare."""
+
+IDLE = 0.2
+"""Below this processor time a second the cell wanted no core, and waiting says nothing."""
+
+
+class Second(NamedTuple):
+    """What a cell's threads did between two readings.
+
+    Attributes:
+        seconds: Between them.
+        used: Processor time a second.
+        waiting: Share of the thread time (used and waited) that was waiting.
+    """
+
+    seconds: float
+    used: float
+    waiting: float
+
+
+@dataclass(frozen=True)
+class Contention:
+    """How a phase compares with its own calm times.
+
+    Attributes:
+        calm: Share of waiting in calm times.
+        share: Share of the phase in which others had the cores.
+    """
+
+    calm: float
+    share: float
+
+
+def seconds_of(trace: Trace, spans: Sequence[Span]) -> list[Second]:
+    """The readings within some spans; none where the kernel does not count waiting."""
+    waits, used = trace.counters.get("run_queue_wait_s"), trace.counters.get("cpu_s")
+    found: list[Second] = []
+    if waits is None or used is None:
+        return found
+    for began, ended in spans:
+        inside = [
+            (t, waited) for t, waited in zip(waits.times, waits.values, strict=True) if began <= t <= ended
+        ]
+        for (t0, waited0), (t1, waited1) in pairwise(inside):
+            work = used.grown(t0, t1)
+            passed = (t1 - t0) / 1e9
+            if work is None or passed < 0.3:  # two edges close together
+                continue
+            wanted = work + waited1 - waited0
+            found.append(Second(passed, work / passed, (waited1 - waited0) / wanted if wanted > 0 else 0.0))
+    return found
+
+
+def contention(readings: Sequence[Second]) -> Contention | None:
+    """Compare a phase with its own calm times; None where it is too short, or used no cores."""
+    readings = [one for one in readings if one.used + one.waiting * one.used >= IDLE or one.waiting > 0.5]
+    if len(readings) < FEWEST:
+        return None
+    by_waiting = sorted(readings, key=lambda one: one.waiting)
+    quiet = by_waiting[: max(2, round(CALM * len(readings)))]
+    calm = quiet[-1].waiting
+    work = sorted(one.used for one in quiet)[len(quiet) // 2]
+    held_up = [one for one in readings if one.waiting > calm + MORE_WAITING and one.used < LESS_WORK * work]
+    return Contention(calm, sum(one.seconds for one in held_up) / sum(one.seconds for one in readings))

@@ -1,0 +1,55 @@
+"""Energy of a cell: in all, for an image of training, for a test image that it gets right."""
+
+from typing import Any
+
+from bench.telemetry.trace import Trace
+
+NO_GPU = (
+    "a cell on the processor: the processor's energy counter belongs to the whole machine and is not read"
+)
+NO_TELEMETRY = "the cell ran without telemetry"
+
+
+def energy_of(
+    record: dict[str, Any], telemetry: dict[str, Any] | None, traces: list[Trace]
+) -> tuple[dict[str, Any], str]:
+    """Joules of all GPUs of the slot together, idle power included, and why there are none.
+
+    `cell_j` reaches from the sampler's first reading, some tenths of a second after the start, to the
+    worker's end; with a resumed cell over all its attempts. `image_j` is that of the phase `train`
+    (validation included) for each image trained on after the first step; `correct_test_image_j` shares out
+    the whole cell.
+
+    Args:
+        record: With `phases`, `test` and `slot`.
+        telemetry: As `record["telemetry"]`.
+        traces: Of all attempts that the cell took.
+    """
+    figures: dict[str, Any] = dict.fromkeys(
+        ("cell_j", "train_j", "image_j", "correct_test_image_j", "method")
+    )
+    if telemetry is None:
+        return figures, NO_TELEMETRY
+    devices = telemetry["devices"]
+    if not devices:
+        return figures, NO_GPU
+    reasons = [
+        f"{name}: {one['unavailable']['energy_j']}"
+        for name, one in devices.items()
+        if "energy_j" in one["unavailable"]
+    ]
+    series = [trace.counters.get(f"{name}/energy_j") for trace in traces for name in devices]
+    if reasons or not all(one and len(one.values) > 1 for one in series):
+        return figures, "; ".join(reasons) or "the sampler read it too seldom"
+    figures["cell_j"] = sum(one.values[-1] - one.values[0] for one in series)
+    methods = {one["methods"].get("energy_j") for one in devices.values()} - {None}
+    figures["method"] = "; ".join(sorted(methods))
+    train = [one["counters"].get("train", {}).get("energy_j") for one in devices.values()]
+    if None not in train:
+        figures["train_j"] = sum(train)
+        if images := record["phases"].get("train", {}).get("images"):
+            figures["image_j"] = figures["train_j"] / images
+    if test := record.get("test"):
+        right = round(test["accuracy"] * test["images"])
+        figures["correct_test_image_j"] = figures["cell_j"] / right if right else None
+    return figures, ""

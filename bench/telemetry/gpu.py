@@ -1,0 +1,133 @@
+"""A GPU of a cell's slot: what is read of it, and how often."""
+
+from collections.abc import Collection, Iterable
+
+from bench.devices import gauges
+from bench.devices.gauges import PROCESS_MEMORY, Questions
+from bench.devices.gpm import METRICS, Gpm
+from bench.devices.nvml import Nvml, NvmlError
+
+Figures = dict[str, float]
+
+NAMES = (*(name for group in (gauges.FAST, gauges.SLOW) for names in group for name in names), *METRICS)
+GAUGES = (*NAMES, PROCESS_MEMORY)
+COUNTER_NAMES = tuple(name for names in gauges.COUNTERS for name in names)
+
+COUNTED, INTEGRATED = "the GPU's energy counter", "power integrated over samples"
+
+
+class GpuReader:
+    """Reads figures of one GPU; what it lacks is in `unavailable`, and is not asked for again.
+
+    Every question is tried once at first. Later one that fails leaves a gap, or is given up where the GPU
+    says that it does not support it. A GPU that is lost is not asked anything any more.
+
+    Args:
+        nvml: An open session.
+        uuid: The GPU.
+    """
+
+    def __init__(self, nvml: Nvml, uuid: str):
+        self._nvml, self._uuid = nvml, uuid
+        self.lost = False
+        self.unavailable: dict[str, str] = {}
+        self._fast, self._slow, self._counted = (
+            dict(questions) for questions in (gauges.FAST, gauges.SLOW, gauges.COUNTERS)
+        )
+        self._processes = True
+        self._gpm: Gpm | None = None
+        self._integrated: float | None = None
+        self._power: tuple[float, float] | None = None
+        for questions in (self._fast, self._slow, self._counted):
+            self._ask(questions, probing=True)
+        self.process_memory(())
+        try:
+            self._gpm = Gpm(nvml, uuid)
+        except NvmlError as error:
+            self._missing(METRICS, error)
+        if "energy_j" in self.unavailable and "power_w" not in self.unavailable:
+            del self.unavailable["energy_j"]
+            self._integrated = 0.0
+
+    @property
+    def energy_method(self) -> str | None:
+        """Where `energy_j` comes from; None where it is unavailable."""
+        if "energy_j" in self.unavailable:
+            return None
+        return COUNTED if self._integrated is None else INTEGRATED
+
+    def fast(self, now: float) -> Figures:
+        """Read at every sample; `now`: monotonic time in seconds."""
+        read = self._ask(self._fast)
+        if self._integrated is not None and "power_w" in read:
+            if self._power is not None:
+                before, power = self._power
+                self._integrated += (now - before) * (power + read["power_w"]) / 2
+            self._power = now, read["power_w"]
+        return read
+
+    def slow(self, cells: Collection[int]) -> Figures:
+        """Read once a second; `cells`: the processes of the cell."""
+        return {**self._ask(self._slow), **self.process_memory(cells)}
+
+    def counters(self) -> Figures:
+        """Cumulative energy in joules, and seconds in which the GPU was held back."""
+        read = self._ask(self._counted)
+        if self._integrated is not None and "energy_j" not in self.unavailable:
+            read["energy_j"] = self._integrated
+        return read
+
+    def process_memory(self, cells: Collection[int]) -> Figures:
+        """What the cell's processes hold of the GPU's memory; nothing where none of them is listed."""
+        if self.lost or not self._processes:
+            return {}
+        try:
+            listed = self._nvml.processes(self._uuid)
+        except NvmlError as error:
+            self._processes = error.passing
+            self._missing((PROCESS_MEMORY,), error, lasting=not error.passing)
+            return {}
+        sizes = [process.memory_bytes for process in listed if process.pid in cells]
+        known = [size for size in sizes if size is not None]
+        if sizes and not known:
+            self.unavailable[PROCESS_MEMORY] = "the NVIDIA driver does not tell the memory of processes"
+        return {PROCESS_MEMORY: float(sum(known))} if known and len(known) == len(sizes) else {}
+
+    def finer(self) -> Figures:
+        """What GPM says since the last call; to be asked every `bench.devices.gpm.INTERVAL_S` at most."""
+        if self.lost or self._gpm is None:
+            return {}
+        try:
+            read, missing = self._gpm.read()
+        except NvmlError as error:
+            self._missing(METRICS, error, lasting=not error.passing)
+            if not error.passing:
+                self._gpm = None
+            return {}
+        self.unavailable |= missing
+        return read
+
+    def _ask(self, questions: Questions, probing: bool = False) -> Figures:
+        read: Figures = {}
+        for names, question in list(questions.items()):
+            if self.lost:
+                break
+            try:
+                values = self._nvml.ask(self._uuid, question)
+            except NvmlError as error:
+                lasting = probing or not error.passing
+                self._missing(names, error, lasting)
+                if lasting:
+                    del questions[names]
+                continue
+            read |= dict(zip(names, values, strict=True))
+        return read
+
+    def _missing(self, names: Iterable[str], error: NvmlError, lasting: bool = True) -> None:
+        if error.lost:
+            self.lost = True
+            self.unavailable |= dict.fromkeys((*GAUGES, *COUNTER_NAMES), error.reason)
+        elif lasting:
+            self.unavailable |= dict.fromkeys(names, error.reason)
+            if self._integrated is not None and "power_w" in names:
+                self.unavailable["energy_j"] = error.reason

@@ -1,0 +1,160 @@
+"""A cell's processes and cores: what is read of them, and how often."""
+
+import os
+from typing import NamedTuple
+
+from bench.telemetry.cores import PRESSURE, STAT, KernelFile, core_times, pressure_s
+from bench.telemetry.processes import (
+    CpuTime,
+    OthersCpuTime,
+    QueueWait,
+    may_use,
+    parents,
+    resident_bytes,
+    tree,
+)
+
+Figures = dict[str, float]
+
+FAST = ("cpu_percent", "rss_bytes", "machine_cpu", "cpu_pressure", "steal")
+"""Read at every sample."""
+
+SLOW = ("run_queue_wait", "foreign_cpu", "cotenant_cpu")
+"""Read once a second: they ask every thread of the cell, or every process of the machine."""
+
+FAST_COUNTERS = ("cpu_s", "machine_busy_s", "slot_busy_s", "steal_s", "pressure_s")
+SLOW_COUNTERS = ("run_queue_wait_s", "cotenant_s", "foreign_s")
+
+
+class Sizes(NamedTuple):
+    """How many cores there are.
+
+    Attributes:
+        slot: The cell may use.
+        machine: There are.
+    """
+
+    slot: int
+    machine: int
+
+
+class HostReader:
+    """Reads figures of one cell; what cannot be read is left out of the answers and is in `unavailable`.
+
+    Co-tenants are the other processes of the harness that may run on the cell's cores: cells on other slots,
+    the scheduler, what sends records to MLflow, samplers. `foreign_s` is time in which the cell's cores
+    worked for neither the cell nor them.
+
+    Args:
+        worker: The cell's process.
+        harness: The process that started it.
+        cores: The cores that the cell may use.
+    """
+
+    def __init__(self, worker: int, harness: int, cores: set[int]):
+        self.worker, self.harness, self.cores = worker, harness, cores
+        self.sizes = Sizes(len(cores), os.cpu_count() or len(cores))
+        self.unavailable: dict[str, str] = {}
+        self._stat = KernelFile(STAT)
+        self._own, self._others = CpuTime(), OthersCpuTime()
+        self._pids, self._cotenants = [worker], list[int]()
+        self._foreign = 0.0
+        self._last: dict[str, tuple[float, Figures]] = {}
+        try:
+            self._pressure: KernelFile | None = KernelFile(PRESSURE)
+        except OSError:
+            self._pressure = None
+            self._lacks("the kernel does not tell the pressure (CONFIG_PSI)", "cpu_pressure", "pressure_s")
+        try:
+            self._waits: QueueWait | None = QueueWait()
+        except OSError:
+            self._waits = None
+            self._lacks("the kernel does not count it", "run_queue_wait", "run_queue_wait_s")
+
+    @property
+    def pids(self) -> list[int]:
+        """The cell's processes, as last listed."""
+        return self._pids
+
+    def list_processes(self) -> None:
+        """Look which processes there are; costs milliseconds."""
+        parent_of = parents()
+        self._pids = tree(self.worker, parent_of)
+        own = set(self._pids)
+        everyone = tree(self.harness, parent_of)
+        self._cotenants = [pid for pid in everyone if pid not in own and may_use(pid, self.cores)]
+
+    def counters(self, now: float, all_of_them: bool) -> Figures:
+        """Cumulative seconds. Not of any one origin: only differences mean something.
+
+        Args:
+            now: Monotonic time in seconds.
+            all_of_them: The slow ones too.
+        """
+        machine, slot = core_times(self._stat.read(), self.cores)
+        read = {
+            "cpu_s": self._own.read(self._pids),
+            "machine_busy_s": machine.busy,
+            "slot_busy_s": slot.busy,
+            "steal_s": slot.steal,
+        }
+        if self._pressure is not None:
+            read["pressure_s"] = pressure_s(self._pressure.read())
+        if all_of_them:
+            if self._waits is not None:
+                read["run_queue_wait_s"] = self._waits.read(self._pids)
+            read["cotenant_s"] = self._others.read(self._cotenants)
+            read["foreign_s"] = self._foreign_s(now, read)
+        return read
+
+    def gauges(self, now: float, counters: Figures, slow: bool) -> Figures:
+        """Rates since the last call, and levels.
+
+        Args:
+            now: When the counters were read.
+            counters: As read now.
+            slow: They hold the slow ones too.
+        """
+        passed, used = self._since("fast", now, counters)
+        read: Figures = {}
+        if passed:
+            read["cpu_percent"] = 100 * used["cpu_s"] / passed
+            read["machine_cpu"] = min(1.0, used["machine_busy_s"] / passed / self.sizes.machine)
+            read["steal"] = min(1.0, used["steal_s"] / passed / self.sizes.slot)
+            if "pressure_s" in used:
+                read["cpu_pressure"] = min(1.0, used["pressure_s"] / passed)
+        if (resident := resident_bytes(self._pids)) is not None:
+            read["rss_bytes"] = resident
+        if slow:
+            passed, used = self._since("slow", now, counters)
+            if passed:
+                capacity = passed * self.sizes.slot
+                read["foreign_cpu"] = min(1.0, used["foreign_s"] / capacity)
+                read["cotenant_cpu"] = min(1.0, used["cotenant_s"] / capacity)
+                waited = used.get("run_queue_wait_s")
+                if waited is not None and waited + used["cpu_s"] > 0:
+                    read["run_queue_wait"] = waited / (waited + used["cpu_s"])
+        return read
+
+    def _foreign_s(self, now: float, read: Figures) -> float:
+        """Grows by what the slot's cores did for others since the last time.
+
+        The kernel counts busy cores in ticks and processes exactly, so that single differences may come out
+        below zero; they are added all the same, for they make up for others.
+        """
+        _, used = self._since("foreign", now, read)
+        if used:
+            self._foreign += used["slot_busy_s"] - used["cpu_s"] - used["cotenant_s"]
+        return self._foreign
+
+    def _since(self, what: str, now: float, counters: Figures) -> tuple[float, Figures]:
+        """Seconds and counts since it was last asked for; nothing the first time."""
+        before, self._last[what] = self._last.get(what), (now, dict(counters))
+        if before is None or now <= before[0]:
+            return 0.0, {}
+        return now - before[0], {
+            name: value - before[1][name] for name, value in counters.items() if name in before[1]
+        }
+
+    def _lacks(self, reason: str, *names: str) -> None:
+        self.unavailable |= dict.fromkeys(names, reason)
