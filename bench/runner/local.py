@@ -32,10 +32,11 @@ class LocalEngine:
     def __init__(
         self,
         python: str = sys.executable,
-        telemetry: TelemetrySettings = TelemetrySettings(),
+        telemetry: TelemetrySettings | None = None,
         without: frozenset[str] = frozenset(),
     ):
-        self.python, self.telemetry, self.without = python, telemetry, without
+        self.python, self.without = python, without
+        self.telemetry = telemetry or TelemetrySettings()
 
     def start(self, attempt: Attempt, slot: Slot) -> "LocalRunning":
         """See `bench.runner.engine.Engine`."""

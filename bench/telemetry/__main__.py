@@ -1,4 +1,4 @@
-"""`python -m bench.telemetry JOB`: watch the cell that JOB (JSON) names; its phases come on standard input."""
+"""`python -m bench.telemetry JOB`: watch the cell that JOB (JSON) names; phases come on standard input."""
 
 import json
 import os

@@ -102,7 +102,7 @@ def _foreign_on_gpus(neighbours: list[dict[str, Any]]) -> Iterable[str]:
         for state in neighbours
         if state
         for one in state.get("foreign", [])
-        if one["kind"] == "compute"
+        if one.get("kind") == "compute"
     }
     for gpu, pid, name in sorted(seen):
         yield f"Process {pid}{f' ({name})' if name else ''} computed on {gpu}."

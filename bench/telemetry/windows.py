@@ -3,8 +3,8 @@
 from dataclasses import dataclass, field
 
 LINES_A_WIDTH = 1000
-"""After so many lines of one width the next hold twice as many samples: 100 s at 10 Hz are kept one by one, and
-12 h take 9,000 lines."""
+"""After so many lines of one width the next hold twice as many samples: 100 s at 10 Hz are kept one by one,
+and 12 h take 9,000 lines."""
 
 DIGITS = 6
 
