@@ -26,6 +26,10 @@ FAST_COUNTERS = ("cpu_s", "machine_busy_s", "slot_busy_s", "steal_s", "pressure_
 SLOW_COUNTERS = ("run_queue_wait_s", "cotenant_s", "foreign_s")
 
 
+LEAST_S = 0.5
+"""Over less, cores that are counted in ticks of 10 ms give no rate worth keeping."""
+
+
 class Sizes(NamedTuple):
     """How many cores there are.
 
@@ -125,7 +129,7 @@ class HostReader:
                 read["cpu_pressure"] = min(1.0, used["pressure_s"] / passed)
         if (resident := resident_bytes(self._pids)) is not None:
             read["rss_bytes"] = resident
-        if slow:
+        if slow and now - self._last.get("slow", (0.0,))[0] >= LEAST_S:
             passed, used = self._since("slow", now, counters)
             if passed:
                 capacity = passed * self.sizes.slot

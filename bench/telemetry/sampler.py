@@ -140,6 +140,7 @@ class Sampler:
         now = time.monotonic()
         self._flush(now)
         self._thinning.phase_changes()
+        self._slow_due = 0.0  # also the shortest phase gets a reading of what is read seldom
         self._host.list_processes()
         counters = self._all_counters(now)
         self._write(

@@ -9,6 +9,18 @@ from bench.telemetry.trace import Sample, Trace
 
 Summary = dict[str, float | int | None]
 
+OF_ALL_GPUS = (
+    "gpu_utilisation",
+    "sm_activity",
+    "sm_occupancy",
+    "tensor_activity",
+    "fp32_activity",
+    "fp16_activity",
+    "dram_activity",
+)
+"""Metrics of GPUs that are shares, and stand for the slot as a whole, too."""
+
+_PROCESS_MEMORY = "gpu_process_memory_bytes"
 _NOT_SEEN = "the driver lists no process of the cell (in a container it may know them by other numbers)"
 _FIRST = ("train", "compile", "features", "evaluate")
 
@@ -50,25 +62,50 @@ def summarise(stretches: Sequence[Stretch]) -> dict[str, Any] | None:
         elif trace.end is None:
             unavailable["telemetry"] = "the sampler ended before the cell did; what is after that is missing"
     gpus = list(last.header.get("gpus", []))
+    host = _of(watched, phases, unavailable, "")
+    devices = {name: _device(watched, phases, unavailable, name) for name in gpus}
+    _add_shares_of_all(host, devices)
     return {
         "interval_s": last.header["interval_s"],
         "cores": last.header["cores"]["slot"],
         "longest_line_s": last.header["interval_s"]
         * max((sample.samples for trace in traces for sample in trace.samples), default=1),
-        **_of(watched, phases, unavailable, ""),
-        "devices": {
-            name: {
-                **_of(watched, phases, unavailable, f"{name}/"),
-                "methods": {
-                    metric.removeprefix(f"{name}/"): method
-                    for metric, method in last.header.get("methods", {}).items()
-                    if metric.startswith(f"{name}/") and method
-                },
-            }
-            for name in gpus
-        },
+        **host,
+        "devices": devices,
         "sampler": _sampler(traces),
     }
+
+
+def _device(
+    watched: Sequence[Stretch], phases: Sequence[str], unavailable: dict[str, str], name: str
+) -> dict[str, Any]:
+    device = _of(watched, phases, unavailable, f"{name}/")
+    if not any(_PROCESS_MEMORY in phase for phase in device["phases"].values()):
+        device["unavailable"].setdefault(_PROCESS_MEMORY, _NOT_SEEN)
+    methods = watched[-1].trace.header.get("methods", {})
+    energy = methods.get(f"{name}/energy_j")
+    return {**device, "methods": {"energy_j": energy} if energy else {}}
+
+
+def _add_shares_of_all(host: dict[str, Any], devices: dict[str, dict[str, Any]]) -> None:
+    """Shares of GPUs also as those of the slot: means of means, the largest maximum."""
+    for name in OF_ALL_GPUS:
+        reasons = [
+            f"{gpu}: {one['unavailable'][name]}" for gpu, one in devices.items() if name in one["unavailable"]
+        ]
+        if not devices:
+            reasons = ["the cell ran on the processor"]
+        if reasons:
+            host["unavailable"][name] = "; ".join(reasons)
+        for phase, summaries in host["phases"].items():
+            found = [one["phases"].get(phase, {}).get(name) for one in devices.values()]
+            if found and None not in found:
+                summaries[name] = {
+                    "mean": short_of(sum(one["mean"] for one in found) / len(found)),
+                    "p95": max(one["p95"] for one in found),
+                    "max": max(one["max"] for one in found),
+                    "samples": min(one["samples"] for one in found),
+                }
 
 
 def _of(
@@ -93,8 +130,6 @@ def _of(
         for phase in phases:
             _means_from_counters(sampled[phase], counted[phase], _seconds(stretches, phase), cores)
     lacking = {short: unavailable[name] for name, short in own(unavailable).items()}
-    if prefix and not any("gpu_process_memory_bytes" in phase for phase in sampled.values()):
-        lacking.setdefault("gpu_process_memory_bytes", _NOT_SEEN)
     return {"phases": sampled, "counters": counted, "unavailable": lacking}
 
 
@@ -135,8 +170,12 @@ def _counted(stretches: Sequence[Stretch], phase: str, counters: dict[str, str])
     grown: dict[str, float] = {}
     for name, short in counters.items():
         spans = [(one.trace, span) for one in stretches for span in one.spans.get(phase, [])]
-        series = [(trace.counters.get(name), span) for trace, span in spans]
-        growths = [growth for one, span in series if one and (growth := one.grown(*span)) is not None]
+        series = [(trace.counters.get(name), span, name in trace.unavailable) for trace, span in spans]
+        growths = [
+            growth
+            for one, span, given_up in series
+            if one and (growth := one.grown(*span, given_up)) is not None
+        ]
         # Foreign time is a difference of counts in ticks; any other that falls was set back meanwhile.
         set_back = short != "foreign_s" and any(growth < 0 for growth in growths)
         if growths and len(growths) == len(series) and not set_back:

@@ -49,10 +49,16 @@ class Series:
         (t0, t1), (v0, v1) = self.times[place - 1 : place + 1], self.values[place - 1 : place + 1]
         return v0 + (v1 - v0) * (t - t0) / (t1 - t0)
 
-    def grown(self, began: int, ended: int) -> float | None:
-        """By how much it grew from one time to another; None where it was not watched so long."""
+    def grown(self, began: int, ended: int, given_up: bool = False) -> float | None:
+        """By how much it grew from one time to another; None where it was not watched so long.
+
+        Args:
+            began: Nanoseconds.
+            ended: Nanoseconds.
+            given_up: It could not be read any more after its last reading, which stands for nothing later.
+        """
         slack = max(0.5e9, 0.02 * (ended - began))
-        first, last = self.at(began, slack), self.at(ended, slack)
+        first, last = self.at(began, slack), self.at(ended, 0 if given_up else slack)
         return None if first is None or last is None else last - first
 
 
@@ -110,13 +116,20 @@ def parse_trace(lines: Iterable[bytes | str]) -> Trace | None:
         try:
             line = json.loads(text)
             if trace is None:
-                if line.get("event") == "header" and line["counters"] and line["gauges"]:
+                if line.get("event") == "header":
+                    _check(line)
                     trace = Trace(line, unavailable=dict(line["unavailable"]))
             else:
                 _take_in(trace, line)
         except (ValueError, KeyError, TypeError, AttributeError):
             continue
     return trace
+
+
+def _check(header: dict[str, Any]) -> None:
+    """Raises where something is missing without which nothing can be read."""
+    list(header["counters"]), list(header["gauges"]), float(header["interval_s"])
+    int(header["cores"]["slot"]), int(header["cores"]["machine"])
 
 
 def _take_in(trace: Trace, line: dict[str, Any]) -> None:
