@@ -17,7 +17,8 @@ from wbc.training.features import as_is, extract_features
 from wbc.training.fitting import Fitting, Stage
 from wbc.training.head import build_head
 from wbc.training.penalties import penalise_kernels
-from wbc.training.session import open_session, trainable_parameters
+from wbc.training.session import open_session
+from wbc.training.work import size_figures
 
 HEAD, WHOLE = 0, 1
 """Numbers of the two stages."""
@@ -41,8 +42,7 @@ def train(specification: Specification, parts: dict[str, Part], observer: Observ
         inputs = keras.Input(backbone.input_shape[1:])
         unfreeze(backbone, specification.unfreeze, specification.freeze_batch_norm)
         model = keras.Model(inputs, head(backbone(inputs)), name="finetuned")
-        figures["parameters"] = model.count_params()
-        figures["trainable_parameters"] = trainable_parameters(model)
+        figures.update(size_figures(model))
 
     head_epochs = specification.head_epochs
     epochs = head_epochs + specification.epochs

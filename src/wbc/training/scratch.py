@@ -8,7 +8,8 @@ from wbc.specification import Specification
 from wbc.training.classifier import Classifier
 from wbc.training.fitting import fit
 from wbc.training.penalties import penalise_kernels
-from wbc.training.session import open_session, trainable_parameters
+from wbc.training.session import open_session
+from wbc.training.work import size_figures
 
 
 def train(specification: Specification, parts: dict[str, Part], observer: Observer) -> Classifier:
@@ -22,8 +23,7 @@ def train(specification: Specification, parts: dict[str, Part], observer: Observ
             len(parts["train"].classes),
         )
         penalise_kernels(model, specification)
-        figures["parameters"] = model.count_params()
-        figures["trainable_parameters"] = trainable_parameters(model)
+        figures.update(size_figures(model))
     prepare = preprocessing_of(specification)
     fit(model, parts, specification, prepare, observer, distribution)
     return Classifier(model, parts, specification.batch_size, prepare, distribution)

@@ -10,7 +10,8 @@ from wbc.training.features import as_is, extract_features
 from wbc.training.fitting import fit
 from wbc.training.head import build_head
 from wbc.training.penalties import penalise_kernels
-from wbc.training.session import open_session, trainable_parameters
+from wbc.training.session import open_session
+from wbc.training.work import size_figures
 
 
 def train(specification: Specification, parts: dict[str, Part], observer: Observer) -> Classifier:
@@ -29,8 +30,7 @@ def train(specification: Specification, parts: dict[str, Part], observer: Observ
         backbone.trainable = False
         head = build_head(backbone.output_shape[1:], len(parts["train"].classes), specification.dropout)
         penalise_kernels(head, specification)
-        figures["parameters"] = backbone.count_params() + head.count_params()
-        figures["trainable_parameters"] = trainable_parameters(head)
+        figures.update(size_figures(head, frozen=backbone))
     features, cost = extract_features(backbone, parts, specification, observer, distribution)
     parts.clear()  # the pixels are not needed any more
     fit(head, features, specification, as_is, observer, distribution)

@@ -1,0 +1,98 @@
+"""Peaks of devices: how they are measured, kept and found again."""
+
+import itertools
+import json
+import sys
+from pathlib import Path
+
+import pytest
+
+from bench.devices.device import Device, Slot
+from bench.devices.machine import Machine
+from bench.errors import InputError
+from bench.machine import calibration
+from bench.machine.calibration import calibrate, device_key, fingerprint, load_peak
+from bench.worker.calibrate import best_rate
+
+MACHINE = Machine("A processor", (0, 1))
+WHOLE = Slot("cpu:0", (Device("cpu", "A processor"),), (0, 1))
+HALF = Slot("cpu:1", (Device("cpu", "A processor"),), (1,))
+GPU = Slot("gpu:0", (Device("gpu", "NVIDIA A100", "GPU-1"),), (0, 1))
+
+MEASURED = {
+    "matmul_float32": {"best": 2e11},
+    "matmul_bfloat16": {"unavailable": "no instructions"},
+    "bandwidth": {"best": 4e10},
+    "tensorflow": "2.21.0",
+}
+
+
+@pytest.fixture
+def measured(monkeypatch):
+    """What stands for a measurement in a process of its own: the rate tells how often."""
+    slots = []
+
+    def measure(slot, budget_s):
+        slots.append(slot)
+        rate = {**MEASURED, "matmul_float32": {"best": 1e11 * len(slots)}}
+        return {"measured_at": "2026-01-01T00:00:00+00:00", **rate}
+
+    monkeypatch.setattr(calibration, "_measure", measure)
+    return slots
+
+
+def test_the_best_of_many_runs_is_kept_and_the_first_is_not_timed():
+    # Each call takes as many seconds as stand here; the first one traces.
+    seconds = iter([100.0, 4.0, 2.0, 5.0, 1000.0])
+    now = 0.0
+
+    def call():
+        nonlocal now
+        now += next(seconds)
+
+    rate = best_rate(call, 8.0, budget_s=10.0, clock=lambda: now)
+    assert rate == {"best": 4.0, "median": 2.0, "runs": 3}
+
+
+def test_a_budget_that_is_spent_still_makes_three_runs():
+    clock = itertools.count()
+    assert best_rate(lambda: None, 1.0, budget_s=0.0, clock=lambda: float(next(clock)))["runs"] == 3
+
+
+def test_what_was_measured_is_found_again(tmp_path: Path, measured):
+    assert load_peak(tmp_path, MACHINE, WHOLE) is None
+    (peak,) = calibrate(tmp_path, MACHINE, [WHOLE, WHOLE])
+    assert measured == [WHOLE], "slots that are alike are measured once"
+    assert load_peak(tmp_path, MACHINE, WHOLE) == peak
+    assert peak.rates == {"float32": 1e11}
+    assert peak.unavailable == {"bfloat16": "no instructions"}
+    assert peak.bandwidth == 4e10
+    assert json.loads(json.dumps(peak.to_json()))["tensorflow"] == "2.21.0"
+
+
+def test_fewer_cores_other_devices_and_other_machines_have_figures_of_their_own(tmp_path: Path, measured):
+    calibrate(tmp_path, MACHINE, [WHOLE])
+    assert load_peak(tmp_path, MACHINE, HALF) is None
+    assert load_peak(tmp_path, MACHINE, GPU) is None
+    assert load_peak(tmp_path, Machine("Another", (0, 1)), WHOLE) is None
+    calibrate(tmp_path, MACHINE, [HALF, GPU])
+    rates = [load_peak(tmp_path, MACHINE, slot).rates["float32"] for slot in (WHOLE, HALF, GPU)]
+    assert rates == [1e11, 2e11, 3e11], "what was known stays"
+    assert device_key(GPU) == "GPU-1"
+
+
+def test_a_damaged_file_is_no_measurement(tmp_path: Path, measured):
+    calibrate(tmp_path, MACHINE, [WHOLE])
+    path = tmp_path / "machine" / f"{fingerprint(MACHINE)}.json"
+    for content in ("", "[]", '{"devices": []}', json.dumps({"devices": {device_key(WHOLE): {}}})):
+        path.write_text(content)
+        assert load_peak(tmp_path, MACHINE, WHOLE) is None
+    calibrate(tmp_path, MACHINE, [WHOLE])
+    assert load_peak(tmp_path, MACHINE, WHOLE) is not None
+
+
+def test_what_cannot_be_measured_says_why(tmp_path: Path, monkeypatch):
+    monkeypatch.setattr(sys, "executable", "/bin/false")
+    with pytest.raises(InputError, match=r"cpu:0 could not be measured: exit code 1"):
+        calibrate(tmp_path, MACHINE, [WHOLE])
+    assert not (tmp_path / "machine").exists()

@@ -1,0 +1,110 @@
+"""Multiply-accumulates and floating-point operations, against publications, TensorFlow and arithmetic."""
+
+import keras
+import pytest
+from keras import layers
+
+from wbc.networks.build import build_backbone, build_classifier
+from wbc.networks.complexity import work_of
+from wbc.training.finetune import unfreeze
+from wbc.training.head import build_head
+from wbc.training.work import size_figures
+
+
+def small() -> keras.Model:
+    """conv (8 x 8 x 3 -> 8 x 8 x 4), conv (-> 8 x 8 x 5), dense 3."""
+    inputs = keras.Input((8, 8, 3))
+    x = layers.Conv2D(4, 3, padding="same", name="stem")(inputs)
+    x = layers.BatchNormalization()(x)
+    x = layers.Conv2D(5, 1, name="second")(x)
+    x = layers.GlobalAveragePooling2D()(x)
+    return keras.Model(inputs, layers.Dense(3, name="top")(x))
+
+
+STEM, SECOND, TOP = 64 * 9 * 3 * 4, 64 * 4 * 5, 5 * 3
+
+
+def test_a_training_step_is_three_times_the_way_forward_less_the_gradient_of_the_images():
+    work = work_of(small())
+    assert work.macs == STEM + SECOND + TOP
+    assert work.forward_flops == 2 * work.macs
+    assert work.training_flops == 3 * work.forward_flops - 2 * STEM
+
+
+def test_a_frozen_beginning_costs_its_way_forward_only():
+    model = small()
+    for layer in model.layers[:-2]:
+        layer.trainable = False
+    work = work_of(model)
+    assert work.training_flops == 2 * (STEM + SECOND + TOP) + 2 * TOP
+    model.get_layer("second").trainable = True
+    assert work_of(model).training_flops == 2 * (STEM + SECOND + TOP) + 2 * SECOND + 4 * TOP
+    assert work_of(model).macs == work.macs, "what is frozen still works"
+
+
+def test_a_layer_that_is_used_twice_works_twice():
+    inputs = keras.Input((8, 8, 3))
+    shared = layers.Conv2D(3, 3, padding="same")
+    once = work_of(keras.Model(inputs, shared(inputs)))
+    twice = work_of(keras.Model(inputs, shared(shared(inputs))))
+    assert twice.macs == 2 * once.macs
+    assert twice.training_flops == 2 * once.training_flops + once.forward_flops
+
+
+def test_a_transposed_convolution_works_at_every_position_of_its_input():
+    inputs = keras.Input((8, 8, 3))
+    assert work_of(keras.Model(inputs, layers.Conv2DTranspose(4, 2, 2)(inputs))).macs == 64 * 4 * 3 * 4
+
+
+def test_a_head_on_features_is_what_transfer_trains():
+    backbone = build_backbone("LeNet5", {}, 32)
+    backbone.trainable = False
+    head = build_head(backbone.output_shape[1:], 4)
+    figures = size_figures(head, frozen=backbone)
+    first, second = (layer for layer in head.layers if isinstance(layer, layers.Dense))
+    dense = [layer.kernel.shape[0] * layer.kernel.shape[1] for layer in (first, second)]
+    assert figures["training_flops"] == 2 * (2 * dense[0] + 3 * dense[1]), "features need no gradient"
+    assert figures["forward_macs"] == work_of(backbone).macs + sum(dense) > sum(dense)
+    assert figures["parameters"] > figures["trainable_parameters"] > 0
+
+
+def test_models_within_models():
+    backbone = build_backbone("MobileNet", {"alpha": 0.25}, 32)
+    head = build_head(backbone.output_shape[1:], 4)
+    inputs = keras.Input((32, 32, 3))
+    model = keras.Model(inputs, head(backbone(inputs)))
+    work, parts = work_of(model), [work_of(backbone), work_of(head)]
+    assert work.macs == sum(part.macs for part in parts)
+    assert work.training_flops > sum(part.training_flops for part in parts), "the head hands its gradient on"
+    unfreeze(backbone, 2, freeze_batch_norm=True)
+    assert work_of(model).training_flops < work.training_flops
+    assert work_of(model).training_flops > work.forward_flops
+
+
+def test_a_model_that_is_no_graph_of_layers_has_a_reason():
+    class Own(keras.Model):
+        def __init__(self):
+            super().__init__(name="own")
+            self.dense = layers.Dense(2)
+
+        def call(self, inputs):
+            return self.dense(inputs)
+
+    model = Own()
+    model(keras.ops.ones((1, 3)))
+    figures = size_figures(model)
+    assert figures["parameters"] == 8
+    assert "own" in figures["work_unavailable"]
+    assert "forward_macs" not in figures
+
+
+PUBLISHED = {"VGG16": (224, 15.5, 15.5), "ResNet50": (224, 3.86, 3.86), "MobileNet": (224, 0.569, 0.569)}
+"""Billions of multiply-accumulates with the ImageNet top; the larger networks are in `make memory`."""
+
+
+@pytest.mark.parametrize("network", PUBLISHED)
+def test_published_figures_within_two_percent(network: str):
+    size, low, high = PUBLISHED[network]
+    macs = work_of(build_classifier(network, {}, size, 1000)).macs / 1e9
+    assert 0.98 * low <= macs <= 1.02 * high
+    keras.utils.clear_session()
