@@ -1,13 +1,16 @@
-"""`report SUITE`: the tables again, from the records."""
+"""`report SUITE|DIR`: tables, figures and one page to look at, from what is recorded."""
 
 from collections.abc import Sequence
+from pathlib import Path
+from typing import Annotated
+
+import typer
 
 from bench.commands.options import (
     DEFAULT_RESULTS,
     DataOption,
     DevicesOption,
     ResultsOption,
-    SuiteArgument,
     WeightsOption,
 )
 
@@ -15,20 +18,58 @@ LONGEST = 40
 """Text that is longer takes several lines."""
 
 
+MOST_ROWS = 60
+"""Of a table in the terminal; its files hold all."""
+
+
 def report(
-    suite: SuiteArgument,
+    suite: Annotated[
+        Path,
+        typer.Argument(
+            metavar="SUITE|DIR", help="A suite file, or the results of one, such as results/demo."
+        ),
+    ],
     data: DataOption = None,
     weights: WeightsOption = None,
     devices: DevicesOption = None,
     results: ResultsOption = DEFAULT_RESULTS,
+    reference: Annotated[
+        str | None,
+        typer.Option("--reference", metavar="NAME", help="Set published figures beside ours: thesis-2018."),
+    ] = None,
 ) -> None:
-    """Make and print the tables of a suite from what is recorded; cells that did not run are rows too."""
+    """Make tables, figures and report.html of a suite from what is recorded, and print the tables.
+
+    Cells that did not run, or failed, are rows too.
+    """
     from bench.commands.terminal import Terminal
     from bench.journal.results import SuiteResults
+    from bench.report.reference import require_reference
+    from bench.report.report import FILE, make_report
+    from bench.report.selection import Selection, select_folder
     from bench.suite.open import open_suite
 
-    resolved = open_suite(suite, results / "cache", devices, data, weights).resolved
-    print_tables(Terminal(), SuiteResults(results, resolved.name), [cell.id for cell in resolved.cells])
+    require_reference(reference)
+    if suite.is_dir():
+        selected = select_folder(suite)
+    else:
+        resolved = open_suite(suite, results / "cache", devices, data, weights).resolved
+        ids = [cell.id for cell in resolved.cells]
+        selected = Selection(SuiteResults(results, resolved.name), ids, resolved.description)
+    console = Terminal()
+    said = f"python -m bench report {suite}" + (f" --reference {reference}" if reference else "")
+    contents = make_report(
+        selected.results, selected.cell_ids, reference, selected.description, selected.notes, said
+    )
+    for table in contents.tables.values():
+        print_table(console, table)
+    for note in contents.notes:
+        console.print(note, markup=False)
+    console.print(
+        f"{selected.results.report / FILE}: open it in a browser. Tables (CSV, Markdown, LaTeX) and figures "
+        "lie beside it.",
+        markup=False,
+    )
 
 
 def print_tables(console, results, cell_ids: Sequence[str], shown: Sequence[str] | None = None) -> None:
@@ -54,7 +95,8 @@ def print_table(console, table) -> None:
 
     from bench.report.tables import NAMES
 
-    headings, rows = table.written()
+    headings, every = table.written()
+    rows = every[:MOST_ROWS]
     naming = [number for number, heading in enumerate(headings) if heading in NAMES]
     others = [number for number in range(len(headings)) if number not in naming]
     alike = [number for number in naming if len(rows) > 1 and len({row[number] for row in rows}) == 1]
@@ -83,6 +125,10 @@ def print_table(console, table) -> None:
         for row in rows:
             printed.add_row(*(Text(row[number]) for number in (*names, *piece)))
         console.print(printed)
+    if len(every) > len(rows):
+        console.print(f"{len(rows)} of {len(every):,} rows; all are in {table.file}.csv.\n", markup=False)
+    for note in table.notes:
+        console.print(Text(note, style="dim"))
 
 
 def _pieces(columns: list[int], widths: list[int], room: int) -> list[list[int]]:

@@ -1,13 +1,12 @@
 """Columns of printed tables: their headings, and how values are written."""
 
-import math
 from collections.abc import Callable
 from dataclasses import dataclass
-from typing import Any
 
 import pandas as pd
 
-from bench.report.frame import CLASS, HIGH, LOW
+from bench.report.rows import CLASS, HIGH, LOW
+from bench.report.writers import bounds, epochs, number, parameters, share_with_bounds, text
 
 
 @dataclass(frozen=True)
@@ -30,93 +29,63 @@ class Column:
         return [self.write(*values) for values in zip(*sources, strict=True)]
 
 
-def _text(value: Any) -> str:
-    return "" if value is None or (isinstance(value, float) and math.isnan(value)) else str(value)
-
-
-def _number(pattern: str, scale: float = 1.0):
-    def write(value: Any) -> str:
-        return "" if not _text(value) else pattern.format(value * scale)
-
-    return write
-
-
-def _range(low: float, high: float) -> str:
-    return f"{low * 100:.1f}–{high * 100:.1f}" if _text(low) else ""
-
-
-def _with_range(share: float, low: float, high: float) -> str:
-    return f"{share * 100:.1f} [{low * 100:.0f}–{high * 100:.0f}]" if _text(share) and _text(low) else ""
-
-
-def _parameters(value: Any) -> str:
-    if not _text(value):
-        return ""
-    return f"{value / 1e6:.2f} M" if value >= 10_000 else f"{value:.0f}"
-
-
-def _epochs(value: Any) -> str:
-    """Classical methods know no epochs."""
-    return f"{value:.0f}" if _text(value) and value else ""
-
-
 NAMES = {
-    "network": Column("network", _text),
-    "weights": Column("weights", _text),
-    "mode": Column("mode", _text),
-    "epochs": Column("epochs", _epochs),
-    "variant": Column("variant", _text),
-    "seeds": Column("seeds", _text),
-    "repeats": Column("repeats", _number("{:.0f}")),
+    "network": Column("network", text),
+    "weights": Column("weights", text),
+    "mode": Column("mode", text),
+    "epochs": Column("epochs", epochs),
+    "variant": Column("variant", text),
+    "seeds": Column("seeds", text),
+    "repeats": Column("repeats", number("{:.0f}")),
 }
 """Columns that say which row it is."""
 
 _BEFORE_CLASSES = {
-    "failed": Column("failed", _number("{:.0f}")),
-    "status": Column("status", _text),
-    "reason": Column("reason", _text),
-    "test_accuracy": Column("accuracy %", _number("{:.1f}", 100)),
-    "balanced_accuracy": Column("balanced %", _number("{:.1f}", 100)),
-    "aligned_accuracy": Column("aligned %", _number("{:.1f}", 100)),
-    "shuffled_accuracy": Column("shuffled %", _number("{:.1f}", 100)),
-    "validation_accuracy": Column("val. %", _number("{:.1f}", 100)),
-    "validation_binary_accuracy": Column("binary %", _number("{:.1f}", 100)),
-    "accuracy_low": Column("low bal. %", _number("{:.1f}", 100)),
-    "accuracy_high": Column("high bal. %", _number("{:.1f}", 100)),
+    "failed": Column("failed", number("{:.0f}")),
+    "status": Column("status", text),
+    "reason": Column("reason", text),
+    "test_accuracy": Column("accuracy %", number("{:.1f}", 100)),
+    "balanced_accuracy": Column("balanced %", number("{:.1f}", 100)),
+    "aligned_accuracy": Column("aligned %", number("{:.1f}", 100)),
+    "shuffled_accuracy": Column("shuffled %", number("{:.1f}", 100)),
+    "validation_accuracy": Column("val. %", number("{:.1f}", 100)),
+    "validation_binary_accuracy": Column("binary %", number("{:.1f}", 100)),
+    "accuracy_low": Column("low bal. %", number("{:.1f}", 100)),
+    "accuracy_high": Column("high bal. %", number("{:.1f}", 100)),
     "balanced_accuracy_t95_low": Column(
-        "95 % (t)", _range, ("balanced_accuracy_t95_low", "balanced_accuracy_t95_high")
+        "95 % (t)", bounds, ("balanced_accuracy_t95_low", "balanced_accuracy_t95_high")
     ),
-    "test_loss": Column("loss", _number("{:.3f}")),
+    "test_loss": Column("loss", number("{:.3f}")),
 }
 _AFTER_CLASSES = {
-    "fit_s": Column("fit s", _number("{:.1f}")),
-    "clock": Column("clock", _text),
-    "clocked_fit_s": Column("timed s", _number("{:.1f}")),
-    "fit_cpu_s": Column("fit CPU s", _number("{:.1f}")),
-    "result_s": Column("result s", _number("{:.1f}")),
-    "train_images_per_s": Column("images/s", _number("{:.0f}")),
-    "feature_images_per_s": Column("features/s", _number("{:.0f}")),
-    "parameters": Column("parameters", _parameters),
+    "fit_s": Column("fit s", number("{:.1f}")),
+    "clock": Column("clock", text),
+    "clocked_fit_s": Column("timed s", number("{:.1f}")),
+    "fit_cpu_s": Column("fit CPU s", number("{:.1f}")),
+    "result_s": Column("result s", number("{:.1f}")),
+    "train_images_per_s": Column("images/s", number("{:.0f}")),
+    "feature_images_per_s": Column("features/s", number("{:.0f}")),
+    "parameters": Column("parameters", parameters),
 }
 
 _EVALUATION = {
-    "balanced_accuracy": Column("balanced %", _number("{:.1f}", 100)),
-    "macro_precision": Column("precision %", _number("{:.1f}", 100)),
-    "macro_recall": Column("recall %", _number("{:.1f}", 100)),
-    "macro_f1": Column("F1 %", _number("{:.1f}", 100)),
-    "macro_auc": Column("AUC", _number("{:.3f}")),
-    "test_loss": Column("log loss", _number("{:.3f}")),
-    "calibration_error": Column("ECE", _number("{:.3f}")),
-    "model_mb": Column("MB", _number("{:.2f}")),
-    "inference_ms": Column("ms/image", _number("{:.2f}")),
-    "inference_batch_size": Column("in batches of", _number("{:.0f}")),
+    "balanced_accuracy": Column("balanced %", number("{:.1f}", 100)),
+    "macro_precision": Column("precision %", number("{:.1f}", 100)),
+    "macro_recall": Column("recall %", number("{:.1f}", 100)),
+    "macro_f1": Column("F1 %", number("{:.1f}", 100)),
+    "macro_auc": Column("AUC", number("{:.3f}")),
+    "test_loss": Column("log loss", number("{:.3f}")),
+    "calibration_error": Column("ECE", number("{:.3f}")),
+    "model_mb": Column("MB", number("{:.2f}")),
+    "inference_ms": Column("ms/image", number("{:.2f}")),
+    "inference_batch_size": Column("in batches of", number("{:.0f}")),
 }
 
 
 def overview_columns(frame: pd.DataFrame) -> dict[str, Column]:
     """What a table of accuracy and times shows; classes too, where no table of the evaluation has them."""
     classes = {
-        f"{CLASS}{name}": Column(f"{name} %", _number("{:.1f}", 100))
+        f"{CLASS}{name}": Column(f"{name} %", number("{:.1f}", 100))
         for name in _classes(frame)
         if "cell" not in frame or f"{LOW}{name}" not in frame
     }
@@ -127,7 +96,7 @@ def evaluation_columns(frame: pd.DataFrame) -> dict[str, Column]:
     """What a table of the evaluation shows."""
     classes = {
         f"{CLASS}{name}": Column(
-            f"{name} %", _with_range, (f"{CLASS}{name}", f"{LOW}{name}", f"{HIGH}{name}")
+            f"{name} %", share_with_bounds, (f"{CLASS}{name}", f"{LOW}{name}", f"{HIGH}{name}")
         )
         for name in _classes(frame)
         if f"{LOW}{name}" in frame

@@ -1,6 +1,5 @@
-"""Tables for the terminal, as CSV and as Markdown."""
+"""Tables for the terminal, as CSV, as Markdown and as LaTeX."""
 
-import html
 from collections.abc import Iterable
 from dataclasses import dataclass, field
 
@@ -8,9 +7,11 @@ import pandas as pd
 
 from bench.journal.results import SuiteResults
 from bench.report.columns import NAMES, Column, evaluation_columns, overview_columns
+from bench.report.files import write_text
 from bench.report.frame import cells_frame, repeats_frame
+from bench.report.markup import as_latex, as_markdown
 
-__all__ = ["NAMES", "Table", "make_tables", "write_tables"]
+__all__ = ["NAMES", "Table", "cell_tables", "make_tables", "write_tables"]
 
 
 @dataclass(frozen=True)
@@ -22,12 +23,14 @@ class Table:
         file: Name of its files, without suffix.
         frame: The values.
         columns: What of the frame is written; else what an overview shows.
+        notes: Sentences below it.
     """
 
     title: str
     file: str
     frame: pd.DataFrame
     columns: dict[str, Column] = field(default_factory=dict)
+    notes: tuple[str, ...] = ()
 
     def written(self) -> tuple[list[str], list[list[str]]]:
         """Headings and rows as text; columns that say nothing are left out."""
@@ -37,7 +40,7 @@ class Table:
         written = {
             column.heading: column.cells(self.frame, name)
             for name, column in columns.items()
-            if name in self.frame
+            if all(source in self.frame for source in column.sources or (name,))
         }
         written = {heading: cells for heading, cells in written.items() if any(cells)}
         if set(written.get("failed", [])) == {"0"}:
@@ -59,54 +62,59 @@ class Table:
 
     def markdown(self) -> str:
         """The table as Markdown."""
+        return as_markdown(self.title, *self.written(), self.notes)
 
-        def line(cells: Iterable[str]) -> str:
-            return "| " + " | ".join(_markdown(cell) for cell in cells) + " |"
-
-        headings, rows = self.written()
-        lines = [f"### {self.title}", "", line(headings), line("---" for _ in headings), *map(line, rows)]
-        return "\n".join(lines) + "\n"
-
-
-def _markdown(cell: str) -> str:
-    """Names of classes may hold anything; as Markdown it must stay text."""
-    return html.escape(" ".join(cell.split()), quote=False).replace("|", "\\|")
+    def latex(self) -> str:
+        """The table as LaTeX."""
+        return as_latex(self.title, *self.written(), self.notes)
 
 
 def make_tables(results: SuiteResults, cell_ids: Iterable[str]) -> list[Table]:
-    """The tables of a suite, from its records alone.
-
-    A row a cell with accuracy and times; a row a cell with the further figures of its evaluation; and means,
-    where configurations are repeated.
-    """
+    """The tables that a run prints, from its records alone, see `cell_tables`."""
     cells = cells_frame(results, cell_ids)
-    tables = [Table(f"{results.suite}: every cell", "cells", cells)]
+    return cell_tables(results.suite, cells, repeats_frame(cells))
+
+
+def cell_tables(suite: str, cells: pd.DataFrame, repeats: pd.DataFrame) -> list[Table]:
+    """A row a cell with accuracy and times; one with its evaluation; means, where there are repeats.
+
+    Args:
+        suite: Its name.
+        cells: See `bench.report.frame.cells_frame`.
+        repeats: See `bench.report.frame.repeats_frame`.
+    """
+    tables = [Table(f"{suite}: every cell", "cells", cells)]
     columns = evaluation_columns(cells)
     if "macro_f1" in cells and cells["macro_f1"].notna().any():
         shown = [
             name for name in (*columns, *(n for c in columns.values() for n in c.sources)) if name in cells
         ]
         evaluated = cells.loc[cells["status"] == "done", ["cell", *dict.fromkeys(shown)]]
-        title = f"{results.suite}: evaluation, with 95 % intervals of the classes"
+        title = f"{suite}: evaluation, with 95 % intervals of the classes"
         tables.append(Table(title, "evaluation", evaluated, columns))
-    repeats = repeats_frame(cells)
     if len(repeats) and repeats["repeats"].max() > 1:
-        tables.append(Table(f"{results.suite}: means over repeats", "repeats", repeats))
+        tables.append(Table(f"{suite}: means over repeats", "repeats", repeats))
     return tables
 
 
 def write_tables(tables: Iterable[Table], results: SuiteResults) -> list[str]:
-    """Write each table as CSV and Markdown; the paths that were written."""
+    """Write each table as CSV, Markdown and LaTeX; the paths that were written.
+
+    Tables of an earlier report that this one lacks are removed: they would tell of another state.
+    """
     folder = results.report / "tables"
     folder.mkdir(parents=True, exist_ok=True)
     written = []
     for table in tables:
+        headings, rows = table.written()
         for path, text in (
             (folder / f"{table.file}.csv", table.frame.to_csv(index=False)),
-            (folder / f"{table.file}.md", table.markdown()),
+            (folder / f"{table.file}.md", as_markdown(table.title, headings, rows, table.notes)),
+            (folder / f"{table.file}.tex", as_latex(table.title, headings, rows, table.notes)),
         ):
-            partial = path.with_name(path.name + ".partial")
-            partial.write_text(text)
-            partial.replace(path)
+            write_text(path, text)
             written.append(str(path))
+    for path in folder.iterdir():
+        if path.suffix in (".csv", ".md", ".tex") and str(path) not in written:
+            path.unlink(missing_ok=True)
     return written

@@ -1,0 +1,89 @@
+"""Test accuracy a class by network, a table a mode and epoch count, as Tables 5.1 and 5.2 of the thesis."""
+
+import pandas as pd
+
+from bench.report.columns import NAMES, Column
+from bench.report.frame import CONFIGURATION, T_HIGH, T_LOW
+from bench.report.names import group_file, group_name, groups_of
+from bench.report.rows import CLASS
+from bench.report.tables import Table
+from bench.report.writers import number, share_or_bounds, text
+
+
+def accuracy_tables(suite: str, configurations: pd.DataFrame) -> list[Table]:
+    """A table a mode and epoch count: networks by classes, and the mean over networks.
+
+    Args:
+        suite: Its name.
+        configurations: See `bench.report.frame.repeats_frame`.
+    """
+    classes = [name.removeprefix(CLASS) for name in configurations if name.startswith(CLASS)]
+    tables = []
+    for (mode, epochs), group in groups_of(configurations):
+        if not group["repeats"].sum():
+            continue
+        own = [name for name in classes if group[f"{CLASS}{name}"].notna().any()]
+        names = ["network", "weights", "variant", "repeats", "failed"]
+        values = [f"{CLASS}{name}" for name in own]
+        bounds = [f"{bound}{name}" for name in own for bound in (T_LOW, T_HIGH)]
+        shown = [*names, *values, "balanced_accuracy"]
+        frame = group[[*shown, *bounds, "balanced_accuracy_t95_low", "balanced_accuracy_t95_high"]].copy()
+        if len(frame) > 1:
+            means = frame[[*values, "balanced_accuracy"]].mean()
+            done = int((frame["repeats"] > 0).sum())
+            last = pd.DataFrame([{"network": f"mean of {done}", **means}]).dropna(axis=1, how="all")
+            frame = pd.concat([frame, last], ignore_index=True)
+        repeated = (group["repeats"] > 1).any()
+        note = "In brackets the 95 % interval of the mean over repeats (Student's t)." if repeated else ""
+        tables.append(
+            Table(
+                f"{suite}: test accuracy % of the classes, {group_name(mode, epochs)}",
+                f"accuracy-{group_file(mode, epochs)}",
+                frame,
+                _columns(own),
+                notes=(note,) if note else (),
+            )
+        )
+    return tables
+
+
+def classification_table(suite: str, configurations: pd.DataFrame) -> Table | None:
+    """Precision, recall, F1 and AUC, a row a configuration and class; None where there are none."""
+    classes = [name.removeprefix("f1 of ") for name in configurations if name.startswith("f1 of ")]
+    done = configurations[configurations["repeats"] > 0]
+    parts = []
+    for position, name in enumerate(classes):
+        figures = {
+            what: done[f"{column} of {name}"]
+            for what, column in (
+                ("precision", "precision"),
+                ("recall", "accuracy"),
+                ("f1", "f1"),
+                ("auc", "auc"),
+                ("images", "images"),
+            )
+            if f"{column} of {name}" in done
+        }
+        head = done[CONFIGURATION].assign(**{"class": name}, **figures)
+        parts.append(head.assign(_row=range(len(head)), _class=position))
+    if not parts:
+        return None
+    frame = pd.concat(parts).sort_values(["_row", "_class"]).drop(columns=["_row", "_class"])
+    frame = frame[frame["recall"].notna()]
+    columns = {name: NAMES[name] for name in CONFIGURATION} | {
+        "class": Column("class", text),
+        **{name: Column(name, number("{:.3f}")) for name in ("precision", "recall", "f1", "auc")},
+        "images": Column("images", number("{:.0f}")),
+    }
+    return Table(f"{suite}: classification report", "classification-report", frame, columns)
+
+
+def _columns(classes: list[str]) -> dict[str, Column]:
+    columns = {name: NAMES[name] for name in ("network", "weights", "variant", "repeats")}
+    columns["failed"] = Column("failed", number("{:.0f}"))
+    for name in classes:
+        sources = (f"{CLASS}{name}", f"{T_LOW}{name}", f"{T_HIGH}{name}")
+        columns[f"{CLASS}{name}"] = Column(f"{name} %", share_or_bounds, sources)
+    mean = ("balanced_accuracy", "balanced_accuracy_t95_low", "balanced_accuracy_t95_high")
+    columns["balanced_accuracy"] = Column("mean %", share_or_bounds, mean)
+    return columns

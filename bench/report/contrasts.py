@@ -1,0 +1,117 @@
+"""One choice against another: transfer learning against training from scratch, few epochs against many."""
+
+from typing import Any
+
+import pandas as pd
+
+from bench.report.columns import NAMES, Column
+from bench.report.mover import Share, difference_interval
+from bench.report.tables import Table
+from bench.report.writers import duration, missing, number, points, share_or_bounds, text
+
+_NOTE = (
+    "In brackets 95 % intervals: over repeats where there are any, else of the one test part. Differences "
+    "are taken as "
+    "if the two had been judged on different images; with the same images their intervals are rather too "
+    "wide."
+)
+
+
+def share_of(row: dict[str, Any]) -> Share | None:
+    """The balanced accuracy of a configuration with its interval: of repeats, else of one test part."""
+    for low, high in (("balanced_accuracy_t95_low", "balanced_accuracy_t95_high"), ("part_low", "part_high")):
+        if not missing(row.get(low)):
+            return row["balanced_accuracy"], row[low], row[high]
+    return None
+
+
+def contrast_tables(suite: str, configurations: pd.DataFrame) -> list[Table]:
+    """Each mode that starts from something against scratch; the fewest epochs against more."""
+    done = configurations[configurations["repeats"] > 0]
+    rows = done.to_dict("records")
+    tables = []
+    for mode in [name for name in done["mode"].unique() if name not in ("scratch", "classical")]:
+        frame = _against_scratch(rows, mode)
+        if len(frame):
+            title, file = f"{suite}: {mode} against scratch", f"{mode}-against-scratch"
+            tables.append(Table(title, file, frame, _columns(mode, "scratch"), notes=(_NOTE,)))
+    frame = _by_epochs(rows)
+    if len(frame):
+        columns = _columns("fewer", "more", first_name="from", second_name="to")
+        columns["points_per_hour"] = Column("points an hour more", number("{:+.2f}", 100))
+        tables.append(
+            Table(f"{suite}: few epochs against many", "epochs-compared", frame, columns, notes=(_NOTE,))
+        )
+    return tables
+
+
+def _against_scratch(rows: list[dict], mode: str) -> pd.DataFrame:
+    scratch = {
+        (row["network"], row["epochs"], row["variant"]): row for row in rows if row["mode"] == "scratch"
+    }
+    pairs = []
+    for row in rows:
+        other = scratch.get((row["network"], row["epochs"], row["variant"]))
+        if row["mode"] == mode and other:
+            names = {name: row[name] for name in ("network", "weights", "epochs", "variant")}
+            pairs.append(names | _pair(row, other))
+    return pd.DataFrame(pairs)
+
+
+def _by_epochs(rows: list[dict]) -> pd.DataFrame:
+    alike: dict[tuple, list[dict]] = {}
+    for row in rows:
+        names = ("mode", "network", "weights", "variant")
+        alike.setdefault(tuple(row[name] for name in names), []).append(row)
+    pairs = []
+    for (mode, network, weights, variant), group in alike.items():
+        fewest, *more = sorted(group, key=lambda row: row["epochs"])
+        for row in more:
+            names = {"network": network, "weights": weights, "mode": mode, "variant": variant}
+            pair = _pair(row, fewest)
+            pair = {_OTHER_WAY.get(name, name): value for name, value in pair.items()}
+            extra = (row["fit_s"] - fewest["fit_s"]) / 3600
+            per_hour = pair["difference"] / extra if extra > 1 / 60 else float("nan")
+            epochs = {"from": fewest["epochs"], "to": row["epochs"]}
+            pairs.append(names | epochs | pair | {"points_per_hour": per_hour})
+    return pd.DataFrame(pairs)
+
+
+_OTHER_WAY = {
+    f"{which}_{what}": f"{other}_{what}"
+    for which, other in (("first", "second"), ("second", "first"))
+    for what in ("accuracy", "low", "high", "fit_s")
+}
+
+
+def _pair(first: dict, second: dict) -> dict[str, Any]:
+    """`first - second`; the time as how many times longer the first took."""
+    pair: dict[str, Any] = {}
+    shares = share_of(first), share_of(second)
+    for which, row, share in (("first", first, shares[0]), ("second", second, shares[1])):
+        low, high = share[1:] if share else (float("nan"), float("nan"))
+        pair |= {f"{which}_accuracy": row["balanced_accuracy"], f"{which}_low": low, f"{which}_high": high}
+    pair["difference"] = first["balanced_accuracy"] - second["balanced_accuracy"]
+    interval = difference_interval(*shares) if all(shares) else None
+    pair["difference_low"] = interval.low if interval else float("nan")
+    pair["difference_high"] = interval.high if interval else float("nan")
+    pair["told_apart"] = "" if not interval else "yes" if interval.low > 0 or interval.high < 0 else "no"
+    pair |= {"first_fit_s": first["fit_s"], "second_fit_s": second["fit_s"]}
+    pair["times_longer"] = first["fit_s"] / second["fit_s"] if second["fit_s"] else float("nan")
+    return pair
+
+
+def _columns(first: str, second: str, first_name: str = "", second_name: str = "") -> dict[str, Column]:
+    columns = {name: NAMES[name] for name in ("network", "weights", "mode", "epochs", "variant")}
+    for name in filter(None, (first_name, second_name)):
+        columns[name] = Column(name, number("{:.0f}"))
+    for which, heading in (("first", first), ("second", second)):
+        sources = (f"{which}_accuracy", f"{which}_low", f"{which}_high")
+        columns[f"{which}_accuracy"] = Column(f"{heading}: balanced %", share_or_bounds, sources)
+    return columns | {
+        "difference": Column("difference", points, ("difference", "difference_low", "difference_high")),
+        "told_apart": Column("told apart", text),
+        "first_fit_s": Column(f"{first}: fit", duration),
+        "second_fit_s": Column(f"{second}: fit", duration),
+        "times_longer": Column("times as long", number("{:.2f}")),
+    }

@@ -1,0 +1,66 @@
+"""What a cell cost: columns from the measurements of its record; what was not measured is left out."""
+
+from collections.abc import Iterable
+from typing import Any
+
+COSTS = {
+    "steady_images_per_s": ("steady", "images_per_s"),
+    "steady_low": ("steady", "low"),
+    "steady_high": ("steady", "high"),
+    "data_wait_share": ("steady", "data_wait_share"),
+    "energy_j": ("energy", "cell_j"),
+    "train_energy_j": ("energy", "train_j"),
+    "image_j": ("energy", "image_j"),
+    "process_peak_bytes": ("memory", "process_peak"),
+    "device_peak_bytes": ("memory", "device_peak"),
+    "forward_flops": ("work", "forward_flops"),
+    "model_flops_per_s": ("utilisation", "model_flops_per_s"),
+    "of_measured_peak": ("utilisation", "of_measured_peak"),
+}
+"""Column -> where its figure stands in a record."""
+
+MEASURED_PHASE = "train"
+"""The phase whose utilisation is shown."""
+
+
+def cost_of(record: dict[str, Any]) -> dict[str, Any]:
+    """Columns `COSTS`, `cpu_utilisation`, `gpu_utilisation` (0 to 1, means over training) and `unavailable`.
+
+    `unavailable` tells in words which figures could not be measured, and why.
+    """
+    row: dict[str, Any] = {}
+    for column, (table, name) in COSTS.items():
+        value = (record.get(table) or {}).get(name)
+        if value is not None:
+            row[column] = value
+    telemetry = record.get("telemetry") or {}
+    own = _mean(telemetry, "cpu_utilisation")
+    if own is not None:
+        row["cpu_utilisation"] = own
+    busy = [
+        value
+        for device in (telemetry.get("devices") or {}).values()
+        if (value := _mean(device, "gpu_utilisation")) is not None
+    ]
+    if busy:
+        row["gpu_utilisation"] = sum(busy) / len(busy)
+    reasons = dict(record.get("unavailable") or {}) | dict(telemetry.get("unavailable") or {})
+    if reasons:
+        row["unavailable"] = "; ".join(f"{name}: {reason}" for name, reason in sorted(reasons.items()))
+    return row
+
+
+def reasons_of(unavailable: Iterable[Any], metric: str) -> list[str]:
+    """Why a figure is missing, each reason once; from columns `unavailable`."""
+    said = dict.fromkeys(
+        part.removeprefix(f"{metric}: ")
+        for text in unavailable
+        if isinstance(text, str)
+        for part in text.split("; ")
+        if part.startswith(f"{metric}: ")
+    )
+    return list(said)
+
+
+def _mean(measured: dict[str, Any], metric: str) -> float | None:
+    return ((measured.get("phases") or {}).get(MEASURED_PHASE, {}).get(metric) or {}).get("mean")

@@ -1,0 +1,36 @@
+"""All tables of a report."""
+
+import pandas as pd
+
+from bench.report.accuracy import accuracy_tables, classification_table
+from bench.report.contrasts import contrast_tables
+from bench.report.cost import cost_table
+from bench.report.reference import reference_tables
+from bench.report.tables import Table, cell_tables
+from bench.report.times import time_tables
+
+
+def every_table(
+    suite: str, cells: pd.DataFrame, configurations: pd.DataFrame, reference: str | None = None
+) -> list[Table]:
+    """The tables of a suite, those that a run prints first.
+
+    Args:
+        suite: Its name.
+        cells: See `bench.report.frame.cells_frame`.
+        configurations: See `bench.report.frame.repeats_frame`.
+        reference: Published figures to set ours beside, one of `bench.report.reference.REFERENCES`.
+    """
+    tables = cell_tables(suite, cells, configurations)
+    if not len(configurations):
+        return tables
+    tables += accuracy_tables(suite, configurations)
+    classification = classification_table(suite, configurations)
+    tables += [classification] if classification else []
+    tables += time_tables(suite, configurations)
+    cost = cost_table(suite, cells, configurations)
+    tables += [cost] if cost else []
+    tables += contrast_tables(suite, configurations)
+    if reference:
+        tables += reference_tables(suite, cells, configurations)
+    return tables

@@ -1,0 +1,139 @@
+"""What all figures share: their shape, colours, and text that stays text."""
+
+import colorsys
+import html
+import math
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass, field
+from itertools import pairwise
+from typing import Any
+
+import numpy as np
+
+Trace = dict[str, Any]
+
+PALETTE = (
+    "#3b82c4",
+    "#e08a1e",
+    "#2f9e6e",
+    "#d1495b",
+    "#8a63c7",
+    "#9a7b3c",
+    "#d667ab",
+    "#6f8796",
+    "#22a5b8",
+    "#8fae2c",
+    "#b5562b",
+    "#5564d8",
+)
+"""Colours that can be told apart on white and on black, for networks."""
+
+PHASE_COLOURS = {
+    "startup": "#8c95a1",
+    "canary": "#c9b458",
+    "data": "#5aa9a0",
+    "build": "#b08bd0",
+    "features": "#e0a24a",
+    "compile": "#d77a7a",
+    "train": "#4f86c6",
+    "evaluate": "#6fae5f",
+    "profile": "#c77fb0",
+    "teardown": "#b7bcc4",
+}
+
+DASHES = ("solid", "dash", "dot", "dashdot", "longdash")
+SYMBOLS = {"transfer": "circle", "scratch": "square", "finetune": "diamond", "classical": "triangle-up"}
+
+
+@dataclass(frozen=True)
+class Figure:
+    """A figure.
+
+    Attributes:
+        name: Unique in a report; letters, digits and hyphens.
+        title: Plain text.
+        data: Traces, as Plotly's JSON.
+        layout: As Plotly's JSON, without colours of paper, text and grid: the page has a light and a dark
+            set.
+        caption: Plain text below it.
+        small: One of several alike, set beside one another.
+        height: In CSS pixels.
+    """
+
+    name: str
+    title: str
+    data: list[Trace]
+    layout: dict[str, Any] = field(default_factory=dict)
+    caption: str = ""
+    small: bool = False
+    height: int = 380
+
+
+class Colours:
+    """One colour for one network, in the order in which a suite names them."""
+
+    def __init__(self, networks: Iterable[str]):
+        self._number = {name: number for number, name in enumerate(dict.fromkeys(networks))}
+
+    def __getitem__(self, network: str) -> str:
+        number = self._number.setdefault(network, len(self._number))
+        if number < len(PALETTE):
+            return PALETTE[number]
+        hue = (number * 0.618033988749895) % 1  # golden steps around the circle: neighbours differ most
+        return "#" + "".join(f"{round(255 * part):02x}" for part in colorsys.hls_to_rgb(hue, 0.52, 0.5))
+
+
+def plain(text: Any) -> str:
+    """Text for labels of Plotly, which understands some HTML there; names must not be taken for it."""
+    return html.escape(" ".join(str(text).split()), quote=False)
+
+
+def numbers(values: Iterable[float]) -> list[float | None]:
+    """Five significant digits, as JSON has them; None for what is no finite number."""
+    return [float(f"{value:.5g}") if math.isfinite(value) else None for value in values]
+
+
+def percent(values: Iterable[float]) -> list[float | None]:
+    """Shares in percent."""
+    return numbers(100 * value for value in values)
+
+
+def axis(title: str, **more: Any) -> dict[str, Any]:
+    """An axis with a title."""
+    return {"title": {"text": title}, "automargin": True, **more}
+
+
+def error_bars(values: Sequence[float], low: Sequence[float], high: Sequence[float]) -> dict[str, Any] | None:
+    """Error bars of shares, in percent; None where no value has an interval."""
+    values, low, high = (np.asarray(one, float) for one in (values, low, high))
+    if not np.isfinite(low).any():
+        return None
+    return {
+        "type": "data",
+        "symmetric": False,
+        "array": percent(high - values),
+        "arrayminus": percent(values - low),
+        "thickness": 1,
+        "width": 2,
+    }
+
+
+def thin(x: Sequence[float], y: Sequence[float], most: int) -> tuple[np.ndarray, np.ndarray]:
+    """A long curve with fewer points that keeps its ends and, of every stretch, the lowest and highest point.
+
+    Args:
+        x: Shape (n,), ascending.
+        y: Shape (n,); points that are not finite are left out.
+        most: About how many points remain; shorter curves stay whole.
+    """
+    x, y = np.asarray(x, float), np.asarray(y, float)
+    finite = np.isfinite(y)
+    x, y = x[finite], y[finite]
+    if len(x) <= most:
+        return x, y
+    edges = np.linspace(0, len(x), max(1, (most - 2) // 2) + 1).astype(int)
+    kept = {0, len(x) - 1}
+    for begin, end in pairwise(edges):
+        kept |= {begin + int(y[begin:end].argmin()), begin + int(y[begin:end].argmax())}
+    order = np.array(sorted(kept))
+    return x[order], y[order]

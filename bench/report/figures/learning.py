@@ -1,0 +1,202 @@
+"""Loss and accuracy over epochs: of all networks, their means, and of each network by itself."""
+
+from collections.abc import Iterable, Sequence
+
+import numpy as np
+
+from bench.report.curves import METRICS, Course, Group
+from bench.report.figures.figure import DASHES, Colours, Figure, Trace, axis, numbers, percent, plain, thin
+from bench.report.names import group_file, group_name
+
+POINTS, FEW_POINTS = 500, 240
+"""Points of a curve in a large figure and in a small one."""
+
+TITLES = {
+    "loss": "Training loss",
+    "accuracy": "Training accuracy",
+    "validation_loss": "Validation loss",
+    "validation_accuracy": "Validation accuracy",
+}
+
+_MODE_COLOURS = ("#3b82c4", "#e08a1e", "#2f9e6e", "#d1495b", "#8a63c7", "#6f8796", "#22a5b8", "#b5562b")
+
+
+def all_networks(groups: Sequence[Group], colours: Colours) -> list[Figure]:
+    """A figure a mode, epoch count and metric, with a curve a network (thesis: 5.10 to 5.13, B.1)."""
+    figures = []
+    for group in groups:
+        name = group_name(group.mode, group.epochs)
+        for metric in METRICS:
+            courses = [course for course in group.courses if course.has(metric)]
+            if not courses:
+                continue
+            styles = _styles(courses)
+            data = [
+                _curve(course, metric, colours[course.row["network"]], dash, POINTS)
+                for course, dash in zip(courses, styles, strict=True)
+            ]
+            figures.append(
+                Figure(
+                    f"{metric.replace('_', '-')}-{group_file(group.mode, group.epochs)}",
+                    f"{TITLES[metric]}: {name}",
+                    data,
+                    _axes(metric, group.epochs),
+                    _left_out(group),
+                )
+            )
+    return figures
+
+
+def means(groups: Sequence[Group]) -> list[Figure]:
+    """Mean loss and accuracy over the networks of each mode and epoch count (thesis: 5.14)."""
+    figures = []
+    for metric in ("loss", "accuracy"):
+        data = []
+        for number, group in enumerate(groups):
+            for dash, name in (("solid", metric), ("dot", f"validation_{metric}")):
+                courses = [course for course in group.courses if course.has(name)]
+                if not courses:
+                    continue
+                epoch, mean = mean_course(courses, name)
+                what = "validation" if name != metric else "training"
+                label = f"{group_name(group.mode, group.epochs)}: {what}"
+                colour = _MODE_COLOURS[number % len(_MODE_COLOURS)]
+                data.append(_line(epoch, mean, label, colour, dash, metric, POINTS))
+        if data:
+            longest = max(group.epochs for group in groups)
+            shortest = min(group.epochs for group in groups)
+            layout = _axes(metric, longest)
+            if longest > 5 * shortest:
+                layout["xaxis"] |= {"type": "log"}
+            figures.append(
+                Figure(
+                    f"mean-{metric}",
+                    f"Mean {metric} over the networks of a mode",
+                    data,
+                    layout,
+                    "At every epoch the mean over the networks that reached it.",
+                )
+            )
+    return figures
+
+
+def mean_course(courses: Iterable[Course], metric: str) -> tuple[np.ndarray, np.ndarray]:
+    """Epochs, and the mean of a metric over the courses that have a value there."""
+    courses = list(courses)
+    last = max(int(course.epoch[-1]) for course in courses)
+    total, count = np.zeros(last), np.zeros(last)
+    for course in courses:
+        values = course.metrics[metric]
+        finite = np.isfinite(values)
+        at = course.epoch[finite] - 1
+        total[at] += values[finite]
+        count[at] += 1
+    reached = count > 0
+    return np.arange(1, last + 1)[reached], total[reached] / count[reached]
+
+
+def each_network(groups: Sequence[Group], colours: Colours) -> list[Figure]:
+    """Training against validation, a small figure a cell: loss above accuracy (thesis: A.1 to A.3)."""
+    figures = []
+    for group in groups:
+        for number, course in enumerate(group.courses):
+            colour = colours[course.row["network"]]
+            data = []
+            for row, metric in ((1, "accuracy"), (2, "loss")):
+                for dash, name in (("solid", metric), ("dot", f"validation_{metric}")):
+                    if course.has(name):
+                        label = "validation" if name != metric else "training"
+                        one = _line(
+                            course.epoch, course.metrics[name], label, colour, dash, metric, FEW_POINTS
+                        )
+                        one |= {"yaxis": "y" if row == 1 else "y2", "showlegend": row == 1}
+                        data.append(one)
+            layout = {
+                "xaxis": axis("epoch", anchor="y2"),
+                "yaxis": axis("accuracy %", domain=[0.54, 1]),
+                "yaxis2": axis("loss", domain=[0, 0.46], rangemode="tozero"),
+            }
+            name = f"{course.label}: {group_name(group.mode, group.epochs)}"
+            if course.row["status"] != "done":
+                name += f" ({course.row['status']})"
+            file = f"training-validation-{group_file(group.mode, group.epochs)}-{number}"
+            figures.append(Figure(file, name, data, layout, small=True, height=320))
+    return figures
+
+
+def modes_against_each_other(groups: Sequence[Group], colours: Colours) -> list[Figure]:
+    """Validation accuracy of each network in every mode, for one epoch count (thesis: E.1)."""
+    figures = []
+    for epochs in dict.fromkeys(group.epochs for group in groups):
+        alike = [group for group in groups if group.epochs == epochs]
+        if len(alike) < 2:
+            continue
+        networks = dict.fromkeys(course.row["network"] for group in alike for course in group.courses)
+        for number, network in enumerate(networks):
+            data = []
+            for group in alike:
+                dash = "solid" if group.mode != "scratch" else "dot"
+                for course in group.courses:
+                    if course.row["network"] == network and course.has("validation_accuracy"):
+                        extra = course.label.removeprefix(network)
+                        values = course.metrics["validation_accuracy"]
+                        label = f"{group.mode}{extra}"
+                        data.append(
+                            _line(course.epoch, values, label, colours[network], dash, "accuracy", FEW_POINTS)
+                        )
+            if len(data) > 1:
+                figures.append(
+                    Figure(
+                        f"modes-{epochs}-{number}",
+                        f"{network}: validation accuracy, {epochs} epochs",
+                        data,
+                        _axes("accuracy", epochs),
+                        small=True,
+                        height=260,
+                    )
+                )
+    return figures
+
+
+def _styles(courses: Sequence[Course]) -> list[str]:
+    """Variants of one network share its colour and differ in their dashes."""
+    seen: dict[str, int] = {}
+    dashes = []
+    for course in courses:
+        number = seen[course.row["network"]] = seen.get(course.row["network"], -1) + 1
+        dashes.append(DASHES[number % len(DASHES)])
+    return dashes
+
+
+def _curve(course: Course, metric: str, colour: str, dash: str, points: int) -> Trace:
+    label = course.label if course.row["status"] == "done" else f"{course.label} ({course.row['status']})"
+    return _line(course.epoch, course.metrics[metric], label, colour, dash, metric, points)
+
+
+def _line(epoch, values, label: str, colour: str, dash: str, metric: str, points: int) -> Trace:
+    x, y = thin(epoch, values, points)
+    return {
+        "type": "scatter",
+        "mode": "lines+markers" if len(x) < 3 else "lines",
+        "name": plain(label),
+        "x": [int(one) for one in x],
+        "y": percent(y) if "accuracy" in metric else numbers(y),
+        "line": {"color": colour, "dash": dash, "width": 1.4},
+    }
+
+
+def _axes(metric: str, epochs: int) -> dict:
+    y = axis("accuracy %") if "accuracy" in metric else axis("loss (nats)", rangemode="tozero")
+    return {"xaxis": axis("epoch"), "yaxis": y}
+
+
+def _left_out(group: Group) -> str:
+    parts = []
+    if any(course.row.get("seeds") for course in group.courses):
+        parts.append("Of repeats the first is drawn.")
+    if group.left_out:
+        drawn = len(group.courses)
+        parts.append(
+            f"{drawn} of {drawn + group.left_out} configurations: each network's most accurate ones."
+        )
+    return " ".join(parts)

@@ -1,0 +1,145 @@
+"""Accuracy against what it costs, and where the time goes."""
+
+from collections.abc import Sequence
+
+import numpy as np
+import pandas as pd
+
+from bench.report.figures.figure import (
+    PHASE_COLOURS,
+    SYMBOLS,
+    Colours,
+    Figure,
+    axis,
+    error_bars,
+    numbers,
+    percent,
+    plain,
+)
+from bench.report.names import group_file, group_name, groups_of, labels
+from bench.report.rows import PHASE
+from bench.report.worth import Candidate, front
+from bench.report.writers import duration
+from wbc.observer import PHASES
+
+MOST_POINTS = 400
+"""In a scatter; the front is always among them."""
+
+MOST_BARS = 40
+
+_COSTS = {
+    "seconds": ("time", "Balanced accuracy against time to result", "time to result (s)", 1.0),
+    "joules": ("energy", "Balanced accuracy against energy", "energy (kJ)", 1e-3),
+}
+
+
+def against_cost(found: Sequence[Candidate], cost: str, colours: Colours) -> Figure | None:
+    """Accuracy against a cost, with the Pareto front; None where nothing has that cost.
+
+    Args:
+        found: See `bench.report.worth.candidates`.
+        cost: `seconds` or `joules`.
+        colours: Of networks.
+    """
+    file, title, heading, scale = _COSTS[cost]
+    priced = [one for one in found if getattr(one, cost) is not None]
+    if not priced:
+        return None
+    best = front(priced, cost)
+    shown, caption = priced, ""
+    if len(priced) > MOST_POINTS:
+        others = sorted((one for one in priced if one not in best), key=lambda one: -one.accuracy)
+        shown = best + others[: max(0, MOST_POINTS - len(best))]
+        caption = f"The {len(shown)} most accurate of {len(priced)} configurations."
+    data = []
+    if len(best) > 1:
+        data.append(
+            {
+                "type": "scatter",
+                "mode": "lines",
+                "name": "Pareto front",
+                "x": numbers(getattr(one, cost) * scale for one in best),
+                "y": percent(one.accuracy for one in best),
+                "line": {"shape": "hv", "width": 1.5, "dash": "dot", "color": "#8c95a1"},
+                "hoverinfo": "skip",
+            }
+        )
+    for network in dict.fromkeys(one.network for one in shown):
+        own = [one for one in shown if one.network == network]
+        bars = error_bars(
+            [one.accuracy for one in own],
+            [np.nan if one.low is None else one.low for one in own],
+            [np.nan if one.high is None else one.high for one in own],
+        )
+        if bars and len(shown) > 60:
+            bars = None  # too many to see anything
+        data.append(
+            {
+                "type": "scatter",
+                "mode": "markers",
+                "name": plain(network),
+                "x": numbers(getattr(one, cost) * scale for one in own),
+                "y": percent(one.accuracy for one in own),
+                "text": [plain(one.name) + "<br>" + duration(one.seconds) for one in own],
+                "hovertemplate": "%{text}<br>%{y:.1f} %<extra></extra>",
+                "marker": {
+                    "color": colours[network],
+                    "size": [13 if one in best else 9 for one in own],
+                    "symbol": [SYMBOLS.get(one.mode, "circle") for one in own],
+                    "line": {"width": 1, "color": "rgba(127,127,127,0.6)"},
+                },
+                **({"error_y": {**bars, "color": colours[network]}} if bars else {}),
+            }
+        )
+    layout = {"xaxis": axis(heading, type="log"), "yaxis": axis("balanced accuracy %")}
+    shapes = [mode for mode in dict.fromkeys(one.mode for one in shown) if mode in SYMBOLS]
+    words = [f"{SYMBOLS[mode].replace('-up', '')} {mode}" for mode in shapes]
+    if len(words) > 1:
+        caption = f"{caption} Shapes: {', '.join(words)}.".strip()
+    if any(one.low is not None for one in shown) and len(shown) <= 60:
+        caption = f"{caption} Bars: 95 % intervals.".strip()
+    return Figure(f"accuracy-{file}", title, data, layout, caption, height=460)
+
+
+def phases(configurations: pd.DataFrame) -> list[Figure]:
+    """Wall time by phase, stacked, a bar a network; a figure a mode and epoch count."""
+    done = configurations[configurations["repeats"] > 0]
+    figures = []
+    for (mode, epochs), group in groups_of(done):
+        shown = group.sort_values("result_s").head(MOST_BARS)
+        names = [plain(name) for name in labels(shown)]
+        data = []
+        for phase in PHASES:
+            column = f"{PHASE}{phase}"
+            if column in shown and shown[column].notna().any():
+                data.append(
+                    {
+                        "type": "bar",
+                        "orientation": "h",
+                        "name": phase,
+                        "y": names,
+                        "x": numbers(shown[column]),
+                        "marker": {"color": PHASE_COLOURS.get(phase, "#999999")},
+                        "text": [duration(value) for value in shown[column]],
+                        "textposition": "none",
+                        "hovertemplate": f"{phase}: %{{text}}<extra></extra>",
+                    }
+                )
+        left_out = len(group) - len(shown)
+        caption = f"The {len(shown)} fastest of {len(group)} configurations." if left_out else ""
+        figures.append(
+            Figure(
+                f"phases-{group_file(mode, epochs)}",
+                f"Wall time by phase: {group_name(mode, epochs)}",
+                data,
+                {
+                    "barmode": "stack",
+                    "xaxis": axis("seconds"),
+                    "yaxis": {"type": "category", "automargin": True, "autorange": "reversed"},
+                    "legend": {"traceorder": "normal"},
+                },
+                caption,
+                height=170 + 26 * len(shown),
+            )
+        )
+    return figures

@@ -1,0 +1,166 @@
+"""Test images that were taken for another class, with pictures where the data set still has them."""
+
+import base64
+import hashlib
+import io
+from collections import Counter
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+from pathlib import Path
+
+from bench.journal.results import Attempt
+from wbc.data.manifest import Manifest
+from wbc.evaluation.predictions import Predictions
+
+SIDE = 84
+"""Longest side of a picture, in pixels."""
+
+
+@dataclass(frozen=True)
+class Mistake:
+    """One image that a network took for another class.
+
+    Attributes:
+        file: Its path in the data set.
+        true: Its class.
+        shares: Classes with their probabilities, the largest first.
+        picture: A small JPEG as a data URI; None where the image is not there any more, or is another one.
+    """
+
+    file: str
+    true: str
+    shares: list[tuple[str, float]]
+    picture: str | None
+
+
+@dataclass(frozen=True)
+class Hard:
+    """One image that several configurations got wrong.
+
+    Attributes:
+        file: Its path in the data set.
+        true: Its class.
+        wrong: How many got it wrong.
+        of: How many judged it.
+        taken_for: What for, the most frequent class first.
+        picture: As in `Mistake`.
+    """
+
+    file: str
+    true: str
+    wrong: int
+    of: int
+    taken_for: list[tuple[str, int]]
+    picture: str | None
+
+
+@dataclass
+class Pictures:
+    """Small pictures of test images, each read once.
+
+    Attributes:
+        missing: Files that are not in their data set any more, or not as they were.
+    """
+
+    missing: set[str] = field(default_factory=set)
+    _known: dict[tuple[str, str], str | None] = field(default_factory=dict)
+    _hashes: dict[str, dict[str, str]] = field(default_factory=dict)
+
+    def of(self, attempt: Attempt, file: str) -> str | None:
+        """The picture of a test image of an attempt, as a data URI."""
+        specification = attempt.cell().get("specification") or {}
+        folder, manifest = specification.get("data_folder"), specification.get("manifest")
+        key = (str(folder), file)
+        if key not in self._known:
+            self._known[key] = self._read(Path(folder) / file, file, manifest) if folder else None
+            if self._known[key] is None:
+                self.missing.add(file)
+        return self._known[key]
+
+    def _read(self, path: Path, file: str, manifest: str | None) -> str | None:
+        try:
+            content = path.read_bytes()
+            expected = self._sha256(manifest).get(file)
+            if expected is not None and hashlib.sha256(content).hexdigest() != expected:
+                return None
+            return _small(content)
+        except (OSError, ValueError):  # Pillow's errors are among these
+            return None
+
+    def _sha256(self, manifest: str | None) -> dict[str, str]:
+        if manifest is None:
+            return {}
+        if manifest not in self._hashes:
+            try:
+                images = Manifest.read_file(Path(manifest)).images
+            except (OSError, ValueError, KeyError, TypeError):
+                images = ()
+            self._hashes[manifest] = {image.file: image.sha256 for image in images if image.part == "test"}
+        return self._hashes[manifest]
+
+
+def predictions_of(attempt: Attempt) -> Predictions | None:
+    """The predictions of an attempt; None where they are missing or damaged."""
+    try:
+        return Predictions.read_csv(attempt.predictions)
+    except (OSError, ValueError, IndexError):
+        return None
+
+
+def mistakes_of(
+    attempt: Attempt, predictions: Predictions, pictures: Pictures, most: int
+) -> tuple[list[Mistake], int]:
+    """The mistakes that a network was surest of, and how many there are in all."""
+    wrong = (predictions.predicted != predictions.labels).nonzero()[0]
+    sure = predictions.probabilities.max(axis=1)
+    surest = sorted(wrong, key=lambda index: -sure[index])[:most]
+    found = []
+    for index in surest:
+        shares = sorted(
+            zip(predictions.classes, map(float, predictions.probabilities[index]), strict=True),
+            key=lambda share: -share[1],
+        )
+        file, true = predictions.files[index], predictions.classes[predictions.labels[index]]
+        found.append(Mistake(file, true, shares, pictures.of(attempt, file)))
+    return found, len(wrong)
+
+
+def hardest(judged: Sequence[tuple[Attempt, Predictions]], pictures: Pictures, most: int) -> list[Hard]:
+    """The images that most configurations got wrong; one that a single one missed is not hard.
+
+    Args:
+        judged: Attempts with their predictions.
+        pictures: Where to get pictures.
+        most: How many.
+    """
+    wrong: dict[str, Counter[str]] = {}
+    seen: Counter[str] = Counter()
+    known: dict[str, tuple[Attempt, str]] = {}
+    for attempt, predictions in judged:
+        for file, label, guess in zip(
+            predictions.files, predictions.labels, predictions.predicted, strict=True
+        ):
+            seen[file] += 1
+            if label != guess:
+                wrong.setdefault(file, Counter())[predictions.classes[guess]] += 1
+                known.setdefault(file, (attempt, predictions.classes[label]))
+    ranked = sorted(wrong, key=lambda file: (-wrong[file].total() / seen[file], file))
+    found = []
+    for file in [one for one in ranked if wrong[one].total() > 1][:most]:
+        attempt, true = known[file]
+        counts = wrong[file]
+        found.append(
+            Hard(file, true, counts.total(), seen[file], counts.most_common(), pictures.of(attempt, file))
+        )
+    return found
+
+
+def _small(content: bytes) -> str:
+    from PIL import Image
+
+    with Image.open(io.BytesIO(content)) as image:
+        small = image.convert("RGB")
+        small.thumbnail((SIDE, SIDE))
+    encoded = io.BytesIO()
+    small.save(encoded, format="JPEG", quality=72)
+    return "data:image/jpeg;base64," + base64.b64encode(encoded.getvalue()).decode()

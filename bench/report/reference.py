@@ -1,0 +1,230 @@
+"""Our figures beside the published ones, and what so few test cells can show at all.
+
+The thesis tested on 440 images, but they are augmented from 40 cells, eleven images each. Images of one cell
+do not fail independently of one another: at worst they count as one. So a difference is judged twice, as if
+every image counted and as if every cell counted once, and only what exceeds the second is said to exceed.
+"""
+
+from typing import Any
+
+import pandas as pd
+
+from bench.errors import InputError
+from bench.report.columns import NAMES, Column
+from bench.report.mover import Share, difference_interval, mean_interval
+from bench.report.rows import CLASS, HIGH, LOW
+from bench.report.tables import Table
+from bench.report.writers import duration, missing, number, points, share_or_bounds, text
+from wbc.errors import did_you_mean
+from wbc.evaluation.intervals import wilson
+from wbc.reference import confusion_matrix, test_accuracies, thesis
+
+REFERENCES = ("thesis-2018",)
+
+YES, PERHAPS, NO = "yes", "only if images counted", "no"
+
+_MEAN = "mean of classes"
+
+
+def require_reference(name: str | None) -> None:
+    """Raise InputError where a reference has a name that nobody knows."""
+    if name is not None and name not in REFERENCES:
+        hint = did_you_mean(name, list(REFERENCES)) or f"Known: {', '.join(REFERENCES)}."
+        raise InputError(f"there are no published figures {name!r}", hint)
+
+
+def reference_tables(suite: str, cells: pd.DataFrame, configurations: pd.DataFrame) -> list[Table]:
+    """Accuracy and training time beside those of the thesis (2018).
+
+    Args:
+        suite: Its name.
+        cells: See `bench.report.frame.cells_frame`.
+        configurations: See `bench.report.frame.repeats_frame`.
+    """
+    frame = accuracies_beside(cells)
+    note = (
+        "Theirs: Tables 5.1 and 5.2 and appendix D of the thesis, 440 test images augmented from 40 cells "
+        "(eleven "
+        "images each, ten cells a class). 'Exceeds': the 95 % interval of the difference leaves out 0 even "
+        "if each of their "
+        "cells counts once; 'only if images counted': it does only if all eleven images of a cell were "
+        "independent. Our own interval is that of our test part, by its source cells."
+    )
+    scratch = (
+        "The published accuracies from scratch compare shuffled predictions with files in directory order "
+        "(appendix G): "
+        "they stand at chance whatever the networks learnt, so a difference from them says nothing of the "
+        "networks."
+    )
+    columns = {name: NAMES[name] for name in ("network", "weights", "mode", "epochs", "variant", "repeats")}
+    columns |= {
+        "class": Column("class", text),
+        "ours": Column("ours %", share_or_bounds, ("ours", "ours_low", "ours_high")),
+        "theirs": Column("theirs %", share_or_bounds, ("theirs", "theirs_low", "theirs_high")),
+        "difference": Column("difference", points, ("difference", "difference_low", "difference_high")),
+        "exceeds": Column("exceeds", text),
+    }
+    if frame.empty:
+        why = (
+            "No configuration that is done has a counterpart in the thesis: its networks, with 100 or 5000 "
+            "epochs, and its classes."
+        )
+        return [Table(f"{suite}: beside the thesis of 2018", "reference", frame, columns, notes=(why,))]
+    notes = (note, scratch) if (frame["mode"] == "scratch").any() else (note,)
+    tables = [Table(f"{suite}: accuracy beside the thesis of 2018", "reference", frame, columns, notes=notes)]
+    times = times_beside(configurations)
+    if len(times):
+        tables.append(
+            Table(
+                f"{suite}: training time beside the thesis of 2018",
+                "reference-time",
+                times,
+                {
+                    **{name: NAMES[name] for name in ("mode", "epochs")},
+                    "figure": Column("figure", text),
+                    "ours_s": Column("ours", _of_network, ("ours_s", "ours_network")),
+                    "theirs_s": Column("theirs", _of_network, ("theirs_s", "theirs_network")),
+                    "times": Column("theirs / ours", number("{:.1f}")),
+                },
+                notes=(
+                    "CPU seconds of first step and training, as the thesis timed them, on its machine ("
+                    f"{thesis()['machine']['cpu']}, {' and '.join(thesis()['machine']['gpus'])}). Other "
+                    "machines, other "
+                    "times; mean and total compare only where the same eight networks ran.",
+                ),
+            )
+        )
+    return tables
+
+
+def accuracies_beside(cells: pd.DataFrame) -> pd.DataFrame:
+    """A row a configuration and class, and one for the mean of the classes, where the thesis has them.
+
+    Columns: network, weights, mode, epochs, variant, repeats, class; ours and theirs, each with `_low` and
+    `_high`; difference with `_low` and `_high` (each of their cells counted once), difference_images_low and
+    difference_images_high (every image counted); exceeds (`yes`, `no`, `only if images counted`).
+    """
+    if "variant" not in cells:
+        return pd.DataFrame()
+    names = {name.upper(): name for name in thesis()["classes"]}
+    own = {
+        names[name.removeprefix(CLASS).upper()]: name.removeprefix(CLASS)
+        for name in cells
+        if name.startswith(CLASS) and name.removeprefix(CLASS).upper() in names
+    }
+    classes = [name.removeprefix(CLASS) for name in cells if name.startswith(CLASS)]
+    if len(own) < len(names) or len(classes) != len(names):
+        return pd.DataFrame()
+    rows: list[dict[str, Any]] = []
+    configuration = ["network", "weights", "mode", "epochs", "variant"]
+    done = cells[cells["status"] == "done"]
+    published = {}
+    for values, group in done.groupby(configuration, sort=False, dropna=False):
+        network, _, mode, epochs, _ = values
+        if (network, mode, epochs) not in published:
+            published[network, mode, epochs] = _published(network, mode, epochs)
+        theirs = published[network, mode, epochs]
+        if theirs is None:
+            continue
+        head = dict(zip(configuration, values, strict=True)) | {"repeats": len(group)}
+        ours = {name: _ours(group, own[name]) for name in theirs}
+        by_cell = {name: _theirs(share, _CELLS_A_CLASS) for name, share in theirs.items()}
+        by_image = {name: _theirs(share, _images_a_class()) for name, share in theirs.items()}
+        if all(ours.values()):
+            for one in (ours, by_cell, by_image):
+                shares = [one[name] for name in theirs]
+                interval = mean_interval(shares)
+                one[_MEAN] = (sum(share for share, *_ in shares) / len(shares), interval.low, interval.high)
+        for name in (_MEAN, *theirs):
+            if ours.get(name):
+                rows.append(
+                    head | {"class": own.get(name, name)} | _judged(ours[name], by_cell[name], by_image[name])
+                )
+    return pd.DataFrame(rows)
+
+
+def times_beside(configurations: pd.DataFrame) -> pd.DataFrame:
+    """Mean, fastest, slowest and total CPU seconds by mode and epochs, where the thesis has them."""
+    from bench.report.times import CLOCKS, summary_frame
+
+    done = configurations[configurations["repeats"] > 0]
+    networks = set(test_accuracies("transfer"))
+    summary = summary_frame(done[done["network"].isin(networks)])
+    rows = []
+    for one in summary.to_dict("records"):
+        epochs = 0 if missing(one["epochs"]) else int(one["epochs"])
+        theirs = thesis()["training_time_s"].get(f"{one['mode']}_{epochs}")
+        if theirs is None or one["clock"] != CLOCKS["fit_cpu_s"]:
+            continue
+        for figure in ("mean", "fastest", "slowest", "total"):
+            if figure in theirs:
+                value = theirs[figure]
+                network, seconds = value if isinstance(value, list) else ("", value)
+                ours = one[f"{figure}_s"]
+                rows.append(
+                    {"mode": one["mode"], "epochs": epochs, "figure": figure}
+                    | {"ours_s": ours, "ours_network": one.get(figure, ""), "networks": one["networks"]}
+                    | {
+                        "theirs_s": seconds,
+                        "theirs_network": network,
+                        "times": seconds / ours if ours else float("nan"),
+                    }
+                )
+    return pd.DataFrame(rows)
+
+
+_CELLS_A_CLASS = 10
+
+
+def _images_a_class() -> int:
+    return thesis()["dataset"]["per_class_test_images"]
+
+
+def _published(network: str, mode: str, epochs: float) -> dict[str, float] | None:
+    """Class -> share that the thesis published; None where it has none."""
+    if mode in ("transfer", "scratch") and epochs == 100:
+        return test_accuracies(mode).get(network)
+    if mode == "transfer":
+        try:
+            matrix = confusion_matrix(network, int(epochs))
+        except KeyError:
+            return None
+        shares = matrix.diagonal() / matrix.sum(axis=1)
+        return dict(zip(thesis()["classes"], map(float, shares), strict=True))
+    return None
+
+
+def _ours(group: pd.DataFrame, name: str) -> Share | None:
+    """The mean over repeats of a class' accuracy, and of the bounds that each test part gives it."""
+    if f"{LOW}{name}" not in group:
+        return None
+    share, low, high = (float(group[f"{prefix}{name}"].mean()) for prefix in (CLASS, LOW, HIGH))
+    return None if missing(share) or missing(low) else (share, low, high)
+
+
+def _theirs(share: float, count: int) -> Share:
+    interval = wilson(share * count, count)
+    return share, interval.low, interval.high
+
+
+def _judged(ours: Share, by_cell: Share, by_image: Share) -> dict[str, Any]:
+    strict, generous = difference_interval(ours, by_cell), difference_interval(ours, by_image)
+    exceeds = YES if _leaves_out_0(strict) else PERHAPS if _leaves_out_0(generous) else NO
+    return {
+        **dict(zip(("ours", "ours_low", "ours_high"), ours, strict=True)),
+        **dict(zip(("theirs", "theirs_low", "theirs_high"), by_cell, strict=True)),
+        "difference": ours[0] - by_cell[0],
+        "difference_low": strict.low,
+        "difference_high": strict.high,
+        "difference_images_low": generous.low,
+        "difference_images_high": generous.high,
+        "exceeds": exceeds,
+    }
+
+
+def _leaves_out_0(interval) -> bool:
+    return interval.low > 0 or interval.high < 0
+
+
+def _of_network(seconds: float, network: str) -> str:
+    return f"{network}, {duration(seconds)}" if network else duration(seconds)

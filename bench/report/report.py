@@ -1,0 +1,84 @@
+"""Make the whole report of a suite: the work behind `python -m bench report`."""
+
+from collections.abc import Iterable, Sequence
+from datetime import UTC, datetime
+from pathlib import Path
+
+from bench.journal.results import SuiteResults
+from bench.report.contents import Contents, gather
+from bench.report.figures.figure import Figure
+from bench.report.files import write_text
+from bench.report.page.elements import as_json
+from bench.report.page.page import page, plotly_js
+from bench.report.tables import write_tables
+
+FILE = "report.html"
+
+
+def make_report(
+    results: SuiteResults,
+    cell_ids: Iterable[str],
+    reference: str | None = None,
+    description: str = "",
+    notes: Sequence[str] = (),
+    command: str = "",
+    now: datetime | None = None,
+) -> Contents:
+    """Write tables, figures and `report.html` into the report folder of a suite.
+
+    Args:
+        results: Of the suite.
+        cell_ids: Its cells, in the order of tables.
+        reference: Published figures to set ours beside, see `bench.report.reference.REFERENCES`.
+        description: Of the suite.
+        notes: Sentences for the page.
+        command: That asked for it.
+        now: When it is made.
+
+    Returns:
+        What was written.
+    """
+    contents = gather(results, cell_ids, reference, description, notes, command)
+    write_tables(contents.tables.values(), results)
+    figures = [figure for own in contents.figures.values() for figure in own if not figure.small]
+    write_figures(figures, results)
+    made_at = (now or datetime.now(UTC)).strftime("%Y-%m-%d %H:%M UTC")
+    write_text(results.report / FILE, page(contents, made_at))
+    return contents
+
+
+def write_figures(figures: Sequence[Figure], results: SuiteResults) -> list[Path]:
+    """Each large figure as a page of its own, beside one copy of Plotly's script; older ones are removed."""
+    folder = results.report / "figures"
+    folder.mkdir(parents=True, exist_ok=True)
+    script = folder / "plotly.min.js"
+    if not script.exists():
+        write_text(script, plotly_js())
+    written = []
+    for figure in figures:
+        path = folder / f"{figure.name}.html"
+        write_text(path, _standing_alone(figure))
+        written.append(path)
+    for path in folder.glob("*.html"):
+        if path not in written:
+            path.unlink(missing_ok=True)
+    return written
+
+
+def _standing_alone(figure: Figure) -> str:
+    from bench.report.page.elements import element
+
+    return "".join(
+        (
+            '<!doctype html>\n<html lang="en">\n<head>\n<meta charset="utf-8">\n',
+            '<meta name="viewport" content="width=device-width, initial-scale=1">\n',
+            element("title", figure.title),
+            '\n<script src="plotly.min.js"></script>\n</head>\n<body>\n',
+            element("h1", figure.title, style="font: 600 18px system-ui, sans-serif"),
+            f'\n<div id="figure" style="height:{int(figure.height) + 120}px"></div>\n',
+            element("p", figure.caption, style="font: 14px system-ui, sans-serif"),
+            f"\n<script>\nvar figure = {as_json(figure)};\n",
+            'Plotly.newPlot("figure", figure.data, figure.layout, {responsive: true, displaylogo: false});\n',
+            "</script>\n</body>\n</html>\n",
+        )
+    )

@@ -1,0 +1,92 @@
+"""Which results a report is about: a suite's file, or the folder that a run left."""
+
+import json
+from dataclasses import dataclass
+from pathlib import Path
+
+from bench.errors import InputError
+from bench.journal.results import SuiteResults
+
+
+@dataclass(frozen=True)
+class Selection:
+    """Cells to report on.
+
+    Attributes:
+        results: Of their suite.
+        cell_ids: In the order of tables.
+        description: Of the suite; may be empty.
+        notes: Sentences about what is left out.
+    """
+
+    results: SuiteResults
+    cell_ids: list[str]
+    description: str = ""
+    notes: tuple[str, ...] = ()
+
+
+def select_folder(folder: Path) -> Selection:
+    """Every cell of a results folder such as `results/demo`, without its suite file.
+
+    Of cells that were asked for alike, and differ only in what ran them, the one that is done counts, and
+    among several the one that began last: they are not repeats of one another.
+
+    Raises:
+        InputError: It is no results folder of a suite.
+    """
+    folder = folder.resolve()
+    results = SuiteResults(folder.parent, folder.name)
+    if not results.cells.is_dir():
+        inside = sorted(path.parent.name for path in folder.glob("*/cells"))
+        hint = f"It holds results of {', '.join(inside)}: name one of them." if inside else ""
+        raise InputError(
+            f"{folder} holds no cells, so it is no results folder of a suite",
+            hint or "Name a suite file, or a folder such as results/demo.",
+        )
+    latest: dict[str, tuple[tuple[bool, str], str, str]] = {}
+    replaced = 0
+    for path in results.cells.iterdir():
+        if not results.attempts(path.name):
+            continue
+        key, rank, began = _looked_up(results, path.name)
+        known = latest.get(key)
+        replaced += known is not None
+        if known is None or rank > known[0]:
+            latest[key] = rank, path.name, began
+    ids = [cell_id for _, cell_id, _ in sorted(latest.values(), key=lambda one: (one[2], one[1]))]
+    if not ids:
+        raise InputError(f"{folder} holds no attempt at any cell", "Run its suite first.")
+    notes = []
+    if replaced:
+        cells = "1 older cell" if replaced == 1 else f"{replaced} older cells"
+        notes.append(f"{cells} with the same settings, run by other versions or devices, left out.")
+    return Selection(results, ids, notes=tuple(notes))
+
+
+def _looked_up(results: SuiteResults, cell_id: str) -> tuple[str, tuple[bool, str], str]:
+    """The key of a cell; whether it is done, and when it last began; when it first began."""
+    attempts = results.attempts(cell_id)
+    first, last = attempts[0], attempts[-1]
+    try:
+        key = last.cell()["key"]
+    except (OSError, ValueError, KeyError):
+        key = cell_id
+    done = any('"status": "done"' in _head(attempt.result) for attempt in attempts)
+    return key, (done, _began(last.runner_events)), _began(first.runner_events)
+
+
+def _head(path: Path) -> str:
+    """The file as text; nothing where it is not there."""
+    try:
+        return path.read_text(errors="replace")
+    except OSError:
+        return ""
+
+
+def _began(path: Path) -> str:
+    """When an attempt began, UTC; empty where its journal does not say."""
+    try:
+        with path.open() as file:
+            return str(json.loads(file.readline()).get("at") or "")
+    except (OSError, ValueError, AttributeError):
+        return ""

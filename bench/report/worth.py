@@ -1,0 +1,100 @@
+"""Which configurations are worth what they cost: the Pareto front, and the fastest as good as the best."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+import pandas as pd
+
+from bench.report.contrasts import share_of
+from bench.report.names import group_name, labels
+from bench.report.writers import missing
+
+
+@dataclass(frozen=True)
+class Candidate:
+    """A configuration, what it is good for and what it costs.
+
+    Attributes:
+        label: What it is called.
+        network: Its network.
+        mode: How it was trained.
+        group: Mode and epochs, in words.
+        accuracy: Balanced, 0 to 1; the mean over repeats.
+        low: Lower bound of the 95 % interval, or None.
+        high: Upper bound, or None.
+        seconds: Time to result.
+        joules: Energy, or None.
+        repeats: How many.
+    """
+
+    label: str
+    network: str
+    mode: str
+    group: str
+    accuracy: float
+    low: float | None
+    high: float | None
+    seconds: float
+    joules: float | None
+    repeats: int
+
+    @property
+    def name(self) -> str:
+        """Label and group."""
+        return f"{self.label}, {self.group}"
+
+
+def candidates(configurations: pd.DataFrame) -> list[Candidate]:
+    """Every configuration with an accuracy and a time, in the suite's order."""
+    done = configurations[configurations["repeats"] > 0]
+    if done.empty:
+        return []
+    found = []
+    for row, label in zip(done.to_dict("records"), labels(done), strict=True):
+        if missing(row["balanced_accuracy"]) or missing(row["result_s"]):
+            continue
+        share, joules = share_of(row), row.get("energy_j")
+        found.append(
+            Candidate(
+                label,
+                row["network"],
+                row["mode"],
+                group_name(row["mode"], row["epochs"]),
+                row["balanced_accuracy"],
+                share[1] if share else None,
+                share[2] if share else None,
+                row["result_s"],
+                None if missing(joules) else joules,
+                int(row["repeats"]),
+            )
+        )
+    return found
+
+
+def front(found: Sequence[Candidate], cost: str = "seconds") -> list[Candidate]:
+    """The Pareto front, cheapest first: whoever wants more accuracy must pay more.
+
+    Args:
+        found: Candidates.
+        cost: `seconds` or `joules`; those without a value are no candidates.
+    """
+    priced = [one for one in found if getattr(one, cost) is not None]
+    best, kept = -1.0, []
+    for one in sorted(priced, key=lambda one: (getattr(one, cost), -one.accuracy)):
+        if one.accuracy > best:
+            best = one.accuracy
+            kept.append(one)
+    return kept
+
+
+def best_of(found: Sequence[Candidate]) -> Candidate | None:
+    """The most accurate; among equals the fastest."""
+    return max(found, key=lambda one: (one.accuracy, -one.seconds), default=None)
+
+
+def worth_its_time(found: Sequence[Candidate]) -> Candidate | None:
+    """The fastest whose accuracy lies within the best's 95 % interval; the best itself where it has none."""
+    best = best_of(found)
+    if best is None or best.low is None:
+        return best
+    return min((one for one in found if one.accuracy >= best.low), key=lambda one: one.seconds)

@@ -1,0 +1,89 @@
+"""From values of a table to text; what is missing becomes nothing, never 0."""
+
+import math
+from collections.abc import Callable
+from typing import Any
+
+
+def missing(value: Any) -> bool:
+    """Whether there is no value."""
+    return value is None or (isinstance(value, float) and math.isnan(value))
+
+
+def text(value: Any) -> str:
+    """As it is."""
+    return "" if missing(value) else str(value)
+
+
+def number(pattern: str, scale: float = 1.0) -> Callable[[Any], str]:
+    """A writer of numbers, each times `scale`."""
+
+    def write(value: Any) -> str:
+        return "" if missing(value) else pattern.format(value * scale)
+
+    return write
+
+
+def bounds(low: float, high: float) -> str:
+    """An interval of a share, in percent."""
+    return "" if missing(low) else f"{low * 100:.1f}–{high * 100:.1f}"
+
+
+def share_with_bounds(share: float, low: float, high: float) -> str:
+    """A share with its interval, in percent; nothing where one of them is missing."""
+    return "" if missing(share) or missing(low) else f"{share * 100:.1f} [{low * 100:.0f}–{high * 100:.0f}]"
+
+
+def share_or_bounds(share: float, low: float, high: float) -> str:
+    """A share in percent, with its interval where there is one."""
+    return share_with_bounds(share, low, high) or number("{:.1f}", 100)(share)
+
+
+def points(difference: float, low: float = math.nan, high: float = math.nan) -> str:
+    """A difference of shares in points of percent, with its sign and its interval."""
+    if missing(difference):
+        return ""
+    interval = "" if missing(low) else f" [{low * 100:+.0f} to {high * 100:+.0f}]"
+    return f"{difference * 100:+.1f}{interval}".replace("-", "−")
+
+
+def parameters(value: Any) -> str:
+    """A number of parameters."""
+    if missing(value):
+        return ""
+    return f"{value / 1e6:.2f} M" if value >= 10_000 else f"{value:.0f}"
+
+
+def epochs(value: Any) -> str:
+    """Classical methods know no epochs."""
+    return "" if missing(value) or not value else f"{value:.0f}"
+
+
+def duration(seconds: Any) -> str:
+    """Seconds as a person says them: three digits and a unit."""
+    if missing(seconds):
+        return ""
+    for unit, size in (("h", 3600), ("min", 60)):
+        if abs(seconds) >= 1.5 * size:
+            return f"{_three_digits(seconds / size)} {unit}"
+    return f"{_three_digits(seconds)} s"
+
+
+def amount(unit: str, step: int = 1000) -> Callable[[Any], str]:
+    """A writer of quantities with a prefix: 1.25 kJ, 3.4 GiB."""
+    prefixes = ("", "Ki", "Mi", "Gi", "Ti", "Pi") if step == 1024 else ("", "k", "M", "G", "T", "P")
+
+    def write(value: Any) -> str:
+        if missing(value):
+            return ""
+        power = 0
+        while abs(value) >= step and power < len(prefixes) - 1:
+            value, power = value / step, power + 1
+        return f"{_three_digits(value)} {prefixes[power]}{unit}"
+
+    return write
+
+
+def _three_digits(value: float) -> str:
+    decimals = max(0, 2 - math.floor(math.log10(abs(value)))) if abs(value) >= 0.01 else 2
+    return f"{value:.{min(decimals, 2)}f}"

@@ -1,0 +1,1 @@
+"""Results folders as a run leaves them behind, without running anything."""
