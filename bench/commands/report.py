@@ -18,6 +18,9 @@ LONGEST = 40
 """Text that is longer takes several lines."""
 
 
+QUICK_CELLS = 200
+"""So many cells make a page in seconds; a run of more leaves it to `report`."""
+
 MOST_ROWS = 60
 """Of a table in the terminal; its files hold all."""
 
@@ -82,6 +85,26 @@ def print_tables(console, results, cell_ids: Sequence[str], shown: Sequence[str]
         tables = make_tables(results, shown)
     for table in tables:
         print_table(console, table)
+
+
+def write_page(console, results, cell_ids: Sequence[str], suite: Path) -> Path | None:
+    """Write the page at the end of a run, where that is quick; None where it was not written.
+
+    What goes wrong here is said and never fails a run: everything is recorded, and the page can be made
+    again.
+    """
+    if len(cell_ids) > QUICK_CELLS:
+        return None
+    from bench.report.report import FILE, make_report
+    from bench.suite.load import load_suite
+
+    try:
+        description = load_suite(suite)[0].suite.description
+        make_report(results, cell_ids, description=description, command=f"python -m bench run {suite}")
+    except Exception as error:
+        console.print(f"The page could not be written: {type(error).__name__}: {error}", markup=False)
+        return None
+    return results.report / FILE
 
 
 def print_table(console, table) -> None:

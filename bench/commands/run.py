@@ -39,9 +39,11 @@ def run(
     with Progress(console) as progress:
         outcome = run_suite(suite, results, progress, RunOptions(devices, data, weights, only, fresh))
     print_tables(console, outcome.results, outcome.suite_ids, shown=outcome.cell_ids)
+    page = write_page(console, outcome.results, outcome.suite_ids, suite)
     console.print(
         f"Records are in {outcome.results.cells}, tables in {outcome.results.report / 'tables'}.\n"
-        f"Compare runs in the browser: {mlflow_command()} --env-file mlflow.env server --workers 1",
+        + (f"Look at it all: {page}\n" if page else f"A page to look at: python -m bench report {suite}\n")
+        + f"Compare runs in the browser: {mlflow_command()} --env-file mlflow.env server --workers 1",
         markup=False,
     )
     if outcome.failed:

@@ -100,11 +100,12 @@ class Pictures:
 
 
 def predictions_of(attempt: Attempt) -> Predictions | None:
-    """The predictions of an attempt; None where they are missing or damaged."""
+    """The predictions of an attempt; None where they are missing, empty or damaged."""
     try:
-        return Predictions.read_csv(attempt.predictions)
+        predictions = Predictions.read_csv(attempt.predictions)
     except (OSError, ValueError, IndexError):
         return None
+    return predictions if predictions.probabilities.ndim == 2 else None
 
 
 def mistakes_of(

@@ -43,18 +43,16 @@ def reference_tables(suite: str, cells: pd.DataFrame, configurations: pd.DataFra
     """
     frame = accuracies_beside(cells)
     note = (
-        "Theirs: Tables 5.1 and 5.2 and appendix D of the thesis, 440 test images augmented from 40 cells "
-        "(eleven "
-        "images each, ten cells a class). 'Exceeds': the 95 % interval of the difference leaves out 0 even "
-        "if each of their "
-        "cells counts once; 'only if images counted': it does only if all eleven images of a cell were "
-        "independent. Our own interval is that of our test part, by its source cells."
+        "Theirs: Tables 5.1 and 5.2 and appendix D of the thesis, 440 test images augmented from 40 cells, "
+        "eleven images each, ten cells a class. Exceeds: the 95 % interval of the difference leaves out 0 "
+        "even if each of their cells counts once; 'only if images counted': it does if the eleven images of "
+        "a cell were independent of one another. Our own interval is that of our test part, by its source "
+        "cells."
     )
     scratch = (
         "The published accuracies from scratch compare shuffled predictions with files in directory order "
-        "(appendix G): "
-        "they stand at chance whatever the networks learnt, so a difference from them says nothing of the "
-        "networks."
+        "(appendix G): they stand at chance whatever the networks learnt, so a difference from them says "
+        "nothing of the networks."
     )
     columns = {name: NAMES[name] for name in ("network", "weights", "mode", "epochs", "variant", "repeats")}
     columns |= {
@@ -71,7 +69,13 @@ def reference_tables(suite: str, cells: pd.DataFrame, configurations: pd.DataFra
         )
         return [Table(f"{suite}: beside the thesis of 2018", "reference", frame, columns, notes=(why,))]
     notes = (note, scratch) if (frame["mode"] == "scratch").any() else (note,)
-    tables = [Table(f"{suite}: accuracy beside the thesis of 2018", "reference", frame, columns, notes=notes)]
+    title = f"{suite}: accuracy beside the thesis of 2018"
+    whole, classes = frame[frame["class"] == _MEAN], frame[frame["class"] != _MEAN]
+    whole = _with_means(whole).drop(columns="class")
+    tables = [
+        Table(f"{title}, mean of the classes", "reference", whole, columns, notes=notes),
+        Table(f"{title}, each class", "reference-classes", classes, columns, notes=notes),
+    ]
     times = times_beside(configurations)
     if len(times):
         tables.append(
@@ -86,12 +90,7 @@ def reference_tables(suite: str, cells: pd.DataFrame, configurations: pd.DataFra
                     "theirs_s": Column("theirs", _of_network, ("theirs_s", "theirs_network")),
                     "times": Column("theirs / ours", number("{:.1f}")),
                 },
-                notes=(
-                    "CPU seconds of first step and training, as the thesis timed them, on its machine ("
-                    f"{thesis()['machine']['cpu']}, {' and '.join(thesis()['machine']['gpus'])}). Other "
-                    "machines, other "
-                    "times; mean and total compare only where the same eight networks ran.",
-                ),
+                notes=(_times_note(),),
             )
         )
     return tables
@@ -174,6 +173,29 @@ def times_beside(configurations: pd.DataFrame) -> pd.DataFrame:
 
 
 _CELLS_A_CLASS = 10
+
+
+def _times_note() -> str:
+    machine = thesis()["machine"]
+    return (
+        "CPU seconds of first step and training, as the thesis timed them, on its machine "
+        f"({machine['cpu']}, {' and '.join(machine['gpus'])}). Other machines, other times; mean and total "
+        "compare only where the same eight networks ran."
+    )
+
+
+def _with_means(frame: pd.DataFrame) -> pd.DataFrame:
+    """A row more for each mode and epoch count with several networks: their mean. It has no interval.
+
+    The networks were judged on the same few cells, so that their mean is hardly surer than one of them.
+    """
+    rows = [frame]
+    for (mode, epochs), group in frame.groupby(["mode", "epochs"], sort=False):
+        if len(group) > 1:
+            mean = {name: group[name].mean() for name in ("ours", "theirs", "difference")}
+            head = {"network": f"mean of {len(group)}", "mode": mode, "epochs": epochs}
+            rows.append(pd.DataFrame([head | mean]))
+    return pd.concat(rows, ignore_index=True)
 
 
 def _images_a_class() -> int:

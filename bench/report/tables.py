@@ -43,8 +43,8 @@ class Table:
             if all(source in self.frame for source in column.sources or (name,))
         }
         written = {heading: cells for heading, cells in written.items() if any(cells)}
-        if set(written.get("failed", [])) == {"0"}:
-            del written["failed"]
+        if set(written.get("failed", ())) <= {"0", ""}:
+            written.pop("failed", None)
         return list(written), [list(row) for row in zip(*written.values(), strict=True)]
 
     def _redundant(self) -> list[str]:
@@ -52,6 +52,8 @@ class Table:
         frame, redundant = self.frame, []
         if "status" in frame and set(frame["status"]) == {"done"}:
             redundant.append("status")
+        if "repeats" in frame and not (frame["repeats"] > 1).any():
+            redundant.append("repeats")
         if "shuffled_accuracy" in frame and frame["shuffled_accuracy"].isna().all():
             redundant.append("aligned_accuracy")
         if "validation_binary_accuracy" in frame and frame["validation_binary_accuracy"].isna().all():

@@ -66,6 +66,8 @@ def duration(seconds: Any) -> str:
     for unit, size in (("h", 3600), ("min", 60)):
         if abs(seconds) >= 1.5 * size:
             return f"{_three_digits(seconds / size)} {unit}"
+    if 0 < abs(seconds) < 0.1:
+        return f"{_three_digits(1000 * seconds)} ms"
     return f"{_three_digits(seconds)} s"
 
 

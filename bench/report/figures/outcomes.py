@@ -117,7 +117,7 @@ def confusion(name: str, title: str, test: dict[str, Any], colour: str) -> Figur
         one if len(one) <= 14 else f"{plain(raw[:12])}…"
         for one, raw in zip(names, test["classes"], strict=True)
     ]
-    ticks = {"tickvals": list(range(len(names))), "ticktext": short}
+    ticks = {"tickvals": list(range(len(names))), "ticktext": short, "ticklabeloverflow": "allow"}
     data = [
         {
             "type": "heatmap",
@@ -134,7 +134,7 @@ def confusion(name: str, title: str, test: dict[str, Any], colour: str) -> Figur
         }
     ]
     layout = {
-        "xaxis": axis("predicted", side="bottom", showgrid=False, zeroline=False, **ticks),
+        "xaxis": axis("predicted", side="bottom", showgrid=False, zeroline=False, tickangle=-35, **ticks),
         "yaxis": axis("true", autorange="reversed", showgrid=False, zeroline=False, **ticks),
     }
     return Figure(name, title, data, layout, small=True, height=300)

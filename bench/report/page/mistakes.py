@@ -37,9 +37,7 @@ def _of_network(own: NetworkMistakes) -> list[Markup]:
 def _picture(uri: str | None, file: str) -> Markup:
     if uri is None:
         return element("span", "not there any more", cls="gone")
-    return Markup(
-        f'<img src="{html.escape(uri, quote=True)}" alt="{html.escape(file, quote=True)}" loading="lazy">'
-    )
+    return Markup(f'<img src="{html.escape(uri, quote=True)}" alt="{html.escape(file, quote=True)}">')
 
 
 def _mistake(one: Mistake) -> Markup:

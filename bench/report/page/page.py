@@ -9,6 +9,7 @@ from importlib import resources
 
 from bench.report.contents import Contents
 from bench.report.costs import reasons_of
+from bench.report.figures.figure import PHASE_COLOURS, Figure
 from bench.report.page.answer import answer
 from bench.report.page.elements import Markup, element, facts, grid, rows_of, section, table
 from bench.report.page.mistakes import mistakes
@@ -147,8 +148,17 @@ def _cost(contents: Contents) -> Markup:
         _one(contents, "time-by-phase", closed=True),
         grid(contents.figures.get("phases", [])[:MOST_GROUPS]),
         _one(contents, "cost"),
-        _titled("The machine over time", machine) if machine else (absent if contents.found else Markup("")),
+        _over_time(machine) if machine else (absent if contents.found else Markup("")),
     )
+
+
+def _over_time(machine: Sequence[Figure]) -> Markup:
+    shades = [
+        element("span", element("i", style=f"background:{colour}"), phase)
+        for phase, colour in PHASE_COLOURS.items()
+    ]
+    title = element("h3", "The machine over time, the phases shaded")
+    return Markup(title + element("div", *shades, cls="shades") + grid(machine))
 
 
 def _against(contents: Contents) -> Markup:
@@ -159,6 +169,7 @@ def _against(contents: Contents) -> Markup:
         *(_one(contents, name) for name in (*names, "epochs-compared")),
         grid(contents.figures.get("side by side", [])[:MOST_GROUPS]),
         _one(contents, "reference"),
+        _one(contents, "reference-classes", closed=True),
         _one(contents, "reference-time"),
     )
 

@@ -38,6 +38,11 @@
     return paths;
   }
 
+  // Numbers inside heatmaps.
+  function labelled(data) {
+    return data.map(function (trace) { return trace.type === "heatmap" ? colours().text : null; });
+  }
+
   function put(layout, path, value) {
     var keys = path.replace(/\[(\d+)\]/g, ".$1").split(".");
     var last = keys.pop();
@@ -70,6 +75,9 @@
       var small = canvas.parentNode.parentNode.classList.contains("small");
       var options = { responsive: true, displaylogo: false, modeBarButtonsToRemove: ["lasso2d", "select2d"] };
       if (window.innerWidth < 600) { options.displayModeBar = false; }
+      labelled(content.data).forEach(function (colour, number) {
+        if (colour) { content.data[number].textfont = { color: colour }; }
+      });
       Plotly.newPlot(canvas, content.data, finished(content.layout, small), options).then(
         function () { drawn.set(canvas, true); tell(); },
         function (error) { failed(canvas, error); }
@@ -94,6 +102,9 @@
     drawn.forEach(function (whole, canvas) {
       if (canvas.layout) {
         Plotly.relayout(canvas, Object.assign(themed(canvas.layout), more ? more(canvas) : {}));
+        labelled(canvas.data).forEach(function (colour, number) {
+          if (colour) { Plotly.restyle(canvas, { "textfont.color": colour }, [number]); }
+        });
       }
     });
   }

@@ -1,0 +1,171 @@
+"""The page: what is on it, what is escaped, and that it needs nothing from elsewhere."""
+
+import html.parser
+import re
+from pathlib import Path
+
+import pytest
+from equipment.results.journals import Course, cell_of, write_attempt
+from equipment.results.suites import thesis_suite
+
+from bench.journal.results import SuiteResults
+from bench.report.page.elements import Markup, element, rows_of, table, text
+from bench.report.page.page import plotly_js
+from bench.report.report import make_report
+from bench.report.tables import Table
+
+CLASSES = ("<img src=x onerror=alert(1)>", "plain")
+NETWORKS = ("VGG16", "ResNet50")
+
+
+class Elements(html.parser.HTMLParser):
+    """Names and attributes of all elements, and the text between them, scripts left out."""
+
+    def __init__(self, page: str):
+        super().__init__(convert_charrefs=True)
+        self.elements: list[tuple[str, dict]] = []
+        self.text = ""
+        self._open = ""
+        self.feed(page)
+
+    def handle_starttag(self, tag, attributes):
+        self.elements.append((tag, dict(attributes)))
+        self._open = tag
+
+    def handle_endtag(self, tag):
+        self._open = ""
+
+    def handle_data(self, data):
+        if self._open not in ("script", "style"):
+            self.text += data
+
+    def of(self, name: str) -> list[dict]:
+        return [attributes for tag, attributes in self.elements if tag == name]
+
+
+@pytest.fixture(scope="module")
+def made(tmp_path_factory) -> tuple[SuiteResults, str]:
+    """The page of a suite in which one cell failed, one is under way and one did not run."""
+    root = tmp_path_factory.mktemp("results")
+    plan = (("transfer", 20), ("scratch", 20))
+    results, ids = thesis_suite(
+        root, networks=NETWORKS, plan=plan, classes=CLASSES, images=root / "images", cells_a_class=4
+    )
+    seconds = {"startup": 1.0, "compile": 1.0, "train": 3.0}
+    failed = cell_of("VGG19", "transfer", 20)
+    why = ("gpu-oom", "no room for <script>alert(2)</script>")
+    attempt = write_attempt(results, failed, Course(seconds, 0.5, 9.0, None, failure=why, stopped_at=3))
+    attempt.log.write_text("last words </pre><script>alert(3)</script>\n")
+    from bench.journal.record import finish
+
+    finish(attempt)
+    running = cell_of("Xception", "transfer", 20)
+    write_attempt(results, running, Course(seconds, 0.9, 9.0, None, stopped_at=7), over=False)
+    missing = cell_of("DenseNet121", "transfer", 20)
+    make_report(
+        results,
+        [*ids, failed.id, running.id, missing.id],
+        reference="thesis-2018",
+        description='Is "this" <b>bold</b>?',
+        command="python -m bench report",
+    )
+    return results, (results.report / "report.html").read_text()
+
+
+@pytest.fixture(scope="module")
+def parsed(made) -> Elements:
+    return Elements(made[1])
+
+
+def test_the_answer_comes_first(parsed):
+    assert "is worth its time" in parsed.text
+    assert parsed.text.index("worth its time") < parsed.text.index("Test accuracy of the classes")
+    assert 'Is "this" <b>bold</b>?' in parsed.text
+
+
+def test_failed_cells_and_missing_ones_are_rows(parsed):
+    assert "4 of 7" in parsed.text
+    for said in ("gpu-oom: no room for", "at epoch 7", "not run", "vgg19-transfer-20e", "last words"):
+        assert said in parsed.text, said
+
+
+def test_nothing_from_names_becomes_an_element(parsed, made):
+    names = {name for name, _ in parsed.elements}
+    assert names <= {
+        *("html", "head", "meta", "title", "style", "body", "main", "header", "nav", "section", "script"),
+        *("h1", "h2", "h3", "p", "a", "b", "i", "ul", "li", "div", "span", "figure", "figcaption", "img"),
+        *("table", "thead", "tbody", "tr", "th", "td", "details", "summary", "pre", "dl", "dt", "dd"),
+    }
+    for image in parsed.of("img"):
+        assert set(image) == {"src", "alt"} and image["src"].startswith("data:image/jpeg;base64,")
+    assert parsed.of("img"), "mistakes have pictures"
+    assert not [one for _, attributes in parsed.elements for one in attributes if one.startswith("on")]
+    assert parsed.text.count("<img src=x onerror=alert(1)>") > 4, "the class is named in tables and mistakes"
+    assert len([one for one in parsed.of("script") if one.get("type") != "application/json"]) == 2
+
+
+def test_nothing_is_loaded(parsed, made):
+    page = made[1].replace(plotly_js(), "")
+    assert not re.search(r"(src|href)=[\"']?(https?:)?//", page)
+    assert "@import" not in page and "url(" not in page
+    for attributes in (*parsed.of("a"),):
+        assert re.match(r"#\w+$|tables/[\w%-]+\.(csv|md|tex)$", attributes["href"])
+    results = made[0]
+    for attributes in parsed.of("a"):
+        if attributes["href"].startswith("tables/"):
+            assert (results.report / attributes["href"]).is_file()
+    assert made[1].count(plotly_js()) == 1
+    policy = parsed.of("meta")[1]["content"]
+    assert "default-src 'none'" in policy and "script-src 'sha256-" in policy
+
+
+def test_figures_stand_alone_too(made):
+    results, page = made
+    folder = results.report / "figures"
+    figures = {path.stem for path in folder.glob("*.html")}
+    assert {"accuracy-time", "loss-transfer-20", "classes-scratch-20"} <= figures
+    drawn = set(re.findall(r'data-figure="([\w-]+)"', page))
+    assert figures <= drawn
+    alone = (folder / "classes-scratch-20.html").read_text()
+    assert "<img" not in alone and 'src="plotly.min.js"' in alone
+    assert (folder / "plotly.min.js").is_file()
+    assert not list(results.report.rglob("*.partial"))
+
+
+def test_pictures_that_are_gone_are_said_to_be(made, tmp_path):
+    results, ids = thesis_suite(
+        tmp_path, networks=("ResNet50",), plan=(("transfer", 9),), classes=CLASSES, images=tmp_path / "i"
+    )
+    for path in sorted(Path(tmp_path / "i").rglob("*.png"))[::2]:
+        path.write_bytes(path.read_bytes() + b"changed")
+    for path in sorted(Path(tmp_path / "i").rglob("*.png"))[1::4]:
+        path.unlink()
+    contents = make_report(results, ids)
+    shown = [one for own in contents.mistakes for one in own.mistakes]
+    assert {one.picture is None for one in shown} == {True, False}
+    assert contents.pictures_missing == sum(one.picture is None for one in shown)
+    parsed = Elements((results.report / "report.html").read_text())
+    assert f"{contents.pictures_missing} images are not in their data set any more" in parsed.text
+
+
+def test_a_suite_of_which_nothing_ran(tmp_path):
+    results = SuiteResults(tmp_path, "nothing")
+    make_report(results, [cell_of("VGG16", "transfer", 9).id])
+    parsed = Elements((results.report / "report.html").read_text())
+    assert "0 of 1" in parsed.text and "Nothing is done yet" in parsed.text and "not run" in parsed.text
+
+
+def test_long_tables_say_what_they_leave_out():
+    import pandas as pd
+
+    frame = pd.DataFrame({"network": [f"n{number}" for number in range(300)]})
+    parsed = Elements(table(Table("t", "long", frame), most=100))
+    assert len(parsed.of("tr")) == 101
+    assert "100 of 300 rows; all of them are in long.csv" in parsed.text
+
+
+def test_escaping():
+    assert text("<&\"'>") == "&lt;&amp;&quot;&#x27;&gt;"
+    assert element("p", "<b>", Markup("<b>"), title='"') == '<p title="&quot;">&lt;b&gt;<b></p>'
+    shown = rows_of(["<th>", "n"], [["a", "1.5"], ["", "−2"]])
+    assert "&lt;th&gt;" in shown and shown.count('class="num"') == 3 and "—" in shown

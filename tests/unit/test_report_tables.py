@@ -1,0 +1,256 @@
+"""Tables as the thesis has them, contrasts, and what stands beside the published figures."""
+
+import csv
+import math
+
+import numpy as np
+import pandas as pd
+import pytest
+from equipment.results.journals import Course, cell_of, write_attempt
+from equipment.results.suites import CLASSES, thesis_suite
+
+from bench.errors import InputError
+from bench.journal.results import SuiteResults
+from bench.report.every_table import every_table
+from bench.report.frame import cells_frame, repeats_frame
+from bench.report.markup import as_latex, as_markdown
+from bench.report.mover import difference_interval, mean_interval
+from bench.report.reference import accuracies_beside, require_reference
+from bench.report.selection import select_folder
+from bench.report.tables import Table, write_tables
+from bench.report.writers import amount, duration, points
+from wbc.evaluation.intervals import t_interval, wilson
+from wbc.reference import thesis
+
+NETWORKS = ("VGG16", "ResNet50", "DenseNet121")
+
+
+@pytest.fixture(scope="module")
+def suite(tmp_path_factory) -> tuple[SuiteResults, list[str]]:
+    """Three networks as in the thesis, two repeats."""
+    root = tmp_path_factory.mktemp("thesis")
+    return thesis_suite(root, networks=NETWORKS, seeds=2, telemetry=False)
+
+
+@pytest.fixture(scope="module")
+def cells(suite) -> pd.DataFrame:
+    return cells_frame(*suite)
+
+
+@pytest.fixture(scope="module")
+def tables(cells) -> dict[str, Table]:
+    made = every_table("thesis", cells, repeats_frame(cells), "thesis-2018")
+    return {table.file: table for table in made}
+
+
+def written(table: Table) -> list[dict[str, str]]:
+    headings, rows = table.written()
+    return [dict(zip(headings, row, strict=True)) for row in rows]
+
+
+def test_a_table_a_mode_and_epoch_count_as_in_the_thesis(cells, tables):
+    names = [name for name in tables if name.startswith("accuracy-")]
+    assert names == ["accuracy-transfer-100", "accuracy-scratch-100", "accuracy-transfer-5000"]
+    *networks, mean = written(tables["accuracy-scratch-100"])
+    assert [row["network"] for row in networks] == list(NETWORKS)
+    assert mean["network"] == "mean of 3"
+    own = cells[(cells["network"] == "VGG16") & (cells["mode"] == "scratch")]["accuracy of MONOCYTE"]
+    interval = t_interval(own.to_numpy())
+    expected = f"{own.mean() * 100:.1f} [{interval.low * 100:.0f}–{min(1, interval.high) * 100:.0f}]"
+    assert networks[0]["MONOCYTE %"] == expected
+    shares = [float(row["MONOCYTE %"].split()[0]) for row in networks]
+    assert float(mean["MONOCYTE %"]) == pytest.approx(np.mean(shares), abs=0.06)
+
+
+def test_training_time_as_the_thesis_reports_it(cells, tables):
+    rows = written(tables["training-time-by-mode"])
+    assert [(row["mode"], row["time"]) for row in rows[:4]] == [
+        ("transfer", clock) for clock in ("fit, wall", "fit, CPU", "result, wall", "result, CPU")
+    ]
+    frame = tables["training-time-by-mode"].frame
+    first = frame[(frame["mode"] == "transfer") & (frame["epochs"] == 100)].iloc[0]
+    own = cells[(cells["mode"] == "transfer") & (cells["epochs"] == 100)].groupby("network")["fit_s"].mean()
+    assert (first["fastest"], first["slowest"]) == (own.idxmin(), own.idxmax())
+    assert first["mean_s"] == pytest.approx(own.mean())
+    assert first["total_s"] == pytest.approx(own.sum())
+    by_phase = written(tables["time-by-phase"])
+    assert "features" in by_phase[0]
+    assert all(row["features"] == "" for row in by_phase if row["mode"] == "scratch")
+
+
+def test_transfer_against_scratch_and_few_epochs_against_many(tables):
+    (resnet,) = [row for row in written(tables["transfer-against-scratch"]) if row["network"] == "ResNet50"]
+    assert resnet["difference"].startswith("−")
+    frame = tables["epochs-compared"].frame
+    assert set(zip(frame["from"], frame["to"], strict=True)) == {(100, 5000)}
+    row = frame.iloc[0]
+    assert row["difference"] == pytest.approx(row["second_accuracy"] - row["first_accuracy"])
+    assert row["times_longer"] == pytest.approx(row["second_fit_s"] / row["first_fit_s"])
+    hours = (row["second_fit_s"] - row["first_fit_s"]) / 3600
+    assert row["points_per_hour"] == pytest.approx(row["difference"] / hours)
+
+
+def test_beside_the_published_figures(tables):
+    rows = {(row["network"], row["mode"], row["epochs"]): row for row in written(tables["reference"])}
+    assert rows["DenseNet121", "transfer", "100"]["theirs %"].startswith("98.0 [")
+    assert rows["ResNet50", "transfer", "5000"]["theirs %"].startswith(f"{100 * (36 + 81 + 55 + 53) /
+    440:.1f}") assert rows["VGG16", "scratch", "100"]["exceeds"] == "yes", "chance against what a network learnt"
+    assert rows["DenseNet121", "transfer", "100"]["exceeds"] == "no"
+    assert any("shuffled" in note for note in tables["reference"].notes)
+    times = written(tables["reference-time"])
+    assert {row["figure"] for row in times} == {"mean", "fastest", "slowest", "total"}
+    total = next(row for row in times if row["mode"] == "scratch" and row["figure"] == "total")
+    assert total["theirs"] == duration(thesis()["training_time_s"]["scratch_100"]["total"])
+
+
+def test_what_forty_cells_cannot_show_does_not_exceed():
+    """A difference that 110 images a class would show, and ten cells do not, is called by its name."""
+    test = {
+        f"{prefix}{name}": value
+        for name in CLASSES
+        for prefix, value in (("accuracy of ", 0.64), ("low of ", 0.57), ("high of ", 0.70))
+    }
+    head = {"network": "VGG16", "weights": "imagenet", "mode": "transfer", "epochs": 100, "variant": ""}
+    frame = accuracies_beside(pd.DataFrame([{**head, "status": "done", **test}]))
+    row = frame[frame["class"] == "EOSINOPHIL"].iloc[0]
+    theirs = thesis()["table_5_2_transfer_100_per_class_percent"]["VGG16"][0] / 100
+    assert row["difference"] == pytest.approx(0.64 - theirs)
+    assert row["exceeds"] == "only if images counted"
+    by_cell = wilson(theirs * 10, 10)
+    assert (row["theirs_low"], row["theirs_high"]) == (by_cell.low, by_cell.high)
+    assert row["difference_low"] < row["difference_images_low"]
+    assert row["difference_images_high"] < 0 < row["difference_high"]
+
+
+def test_other_classes_have_nothing_beside_them(tmp_path):
+    results, ids = thesis_suite(
+        tmp_path, networks=("VGG16",), plan=(("transfer", 3),), classes=("cat", "dog"), telemetry=False
+    )
+    cells = cells_frame(results, ids)
+    (table,) = [
+        one for one in every_table("s", cells, repeats_frame(cells), "thesis-2018") if one.file == "reference"
+    ]
+    assert table.frame.empty and "no counterpart" not in table.title
+    assert "counterpart" in table.notes[0]
+    assert "counterpart" in table.markdown() and table.latex().startswith("%")
+
+
+def test_unknown_references_are_refused():
+    require_reference(None)
+    with pytest.raises(InputError, match="thesis-2017"):
+        require_reference("thesis-2017")
+
+
+def test_what_was_not_measured_has_a_reason(tmp_path):
+    results, ids = thesis_suite(
+        tmp_path, networks=("VGG16",), plan=(("transfer", 3),), energy=False, telemetry=False
+    )
+    cells = cells_frame(results, ids)
+    (cost,) = [one for one in every_table("s", cells, repeats_frame(cells)) if one.file == "cost"]
+    headings, (row,) = cost.written()
+    assert "energy" not in headings
+    assert any("no energy counter" in note for note in cost.notes)
+    assert dict(zip(headings, row, strict=True))["memory"] == "3.17 GiB"
+
+
+def test_older_records_have_no_cost_and_no_zero(tmp_path):
+    results = SuiteResults(tmp_path, "old")
+    cell = cell_of("VGG16", "scratch", 3)
+    seconds = {"startup": 1.0, "compile": 1.0, "train": 3.0, "evaluate": 1.0, "teardown": 0.1}
+    test = {"accuracy": 0.5, "balanced_accuracy": 0.5, "loss": 1.0, "per_class_accuracy": {"a": 0.5}}
+    write_attempt(results, cell, Course(seconds, 0.5, 3.0, test, predictions="file\n"))
+    cells = cells_frame(results, [cell.id])
+    assert cells["status"].tolist() == ["done"]
+    assert not {"energy_j", "steady_images_per_s", "cpu_utilisation"} & set(cells)
+    assert every_table("old", cells, repeats_frame(cells))
+
+
+def test_intervals_of_sums():
+    shares = [(0.8, 0.7, 0.9)] * 4
+    interval = mean_interval(shares)
+    assert (interval.low, interval.high) == (pytest.approx(0.75), pytest.approx(0.85)), "half as wide:
+    sqrt(4)" one = (0.9, wilson(9, 10).low, wilson(9, 10).high)
+    two = (0.5, wilson(5, 10).low, wilson(5, 10).high)
+    between, back = difference_interval(one, two), difference_interval(two, one)
+    assert (between.low, between.high) == (pytest.approx(-back.high), pytest.approx(-back.low))
+    # Newcombe (1998), table II, example (a) for 56/70 and 48/80: 0.0524 to 0.3339.
+    first, second = wilson(56, 70), wilson(48, 80)
+    newcombe = difference_interval((56 / 70, first.low, first.high), (48 / 80, second.low, second.high))
+    assert (newcombe.low, newcombe.high) == (pytest.approx(0.0524, abs=1e-4), pytest.approx(0.3339, abs=1e-4))
+
+
+@pytest.mark.parametrize(
+    ("seconds", "said"),
+    [(0.004, "4.00 ms"), (7.125, "7.12 s"), (83.4, "83.4 s"), (599, "9.98 min"), (64800, "18.0 h")],
+)
+def test_durations(seconds, said):
+    assert duration(seconds) == said
+
+
+def test_nothing_is_written_of_nothing():
+    for write in (duration, amount("J"), points):
+        assert write(math.nan) == ""
+    assert amount("B", 1024)(3.4e9) == "3.17 GiB"
+    assert points(-0.045, -0.2, 0.1) == "−4.5 [−20 to +10]"
+
+
+ODD = 'a|b & 50 % of $x_1^2 #{<img src=x onerror=alert(1)>} \\end{table} ~ "q"'
+
+
+def test_latex_keeps_text_as_text():
+    latex = as_latex(ODD, ["network", ODD], [["VGG16", ODD]], [ODD])
+    body = "\n".join(latex.splitlines()[1:])
+    assert body.count(r"\end{table}") == 1
+    stripped = body.replace(r"\%", "").replace(r"\&", "").replace(r"\$", "").replace(r"\#", "")
+    stripped = stripped.replace(r"\_", "").replace(r"\{", "").replace(r"\}", "")
+    assert not set("%$#_<>|~^") & set(stripped)
+    assert stripped.count("&") == 2, "one between the columns in head and row"
+    assert stripped.count("{") == stripped.count("}")
+
+
+def test_markdown_keeps_text_as_text():
+    markdown = as_markdown("t", ["network", ODD], [["VGG16", "[x](javascript:alert(1)) `c` *b*"]])
+    assert "<img" not in markdown
+    lines = markdown.splitlines()[2:]
+    assert {line.replace("\\|", "").count("|") for line in lines} == {3}
+    assert "](" not in lines[2] and r"\`c\`" in lines[2]
+
+
+def test_tables_of_an_earlier_report_go(suite, tables, tmp_path):
+    results = SuiteResults(tmp_path, "s")
+    write_tables(tables.values(), results)
+    folder = results.report / "tables"
+    assert {path.suffix for path in folder.iterdir()} == {".csv", ".md", ".tex"}
+    with (folder / "reference-classes.csv").open(newline="") as file:
+        assert len(list(csv.DictReader(file))) == 4 * len(tables["reference"].frame.query("repeats > 0"))
+    write_tables([tables["cells"]], results)
+    assert sorted(path.name for path in folder.iterdir()) == ["cells.csv", "cells.md", "cells.tex"]
+
+
+def test_a_folder_is_a_suite_without_its_file(suite):
+    results, ids = suite
+    selected = select_folder(results.folder)
+    assert sorted(selected.cell_ids) == sorted(ids)
+    assert selected.notes == ()
+    with pytest.raises(InputError, match="thesis"):
+        select_folder(results.results)
+
+
+def test_of_cells_asked_for_alike_the_latest_counts(tmp_path):
+    """Runs by two versions of TensorFlow are no repeats of one another."""
+    results = SuiteResults(tmp_path, "s")
+    seconds = {"startup": 1.0, "compile": 1.0, "train": 3.0, "evaluate": 1.0, "teardown": 0.1}
+    test = {"accuracy": 0.5, "balanced_accuracy": 0.5, "loss": 1.0, "per_class_accuracy": {"a": 0.5}}
+    course = Course(seconds, 0.5, 3.0, test, predictions="file\n")
+    older, newer = cell_of("VGG16", "scratch", 3), cell_of("VGG16", "scratch", 3)
+    object.__setattr__(newer, "runtime", {**older.runtime, "tensorflow": "2.22.0"})
+    assert older.key == newer.key and older.id != newer.id
+    write_attempt(results, older, course, seed=1)
+    write_attempt(results, newer, course, seed=2)
+    failed = cell_of("VGG16", "scratch", 3)
+    object.__setattr__(failed, "runtime", {**older.runtime, "tensorflow": "2.23.0"})
+    broken = Course(seconds, 0.5, 3.0, None, failure=("crashed", "killed"), stopped_at=1)
+    write_attempt(results, failed, broken, seed=3)
+    selected = select_folder(results.folder)
+    assert selected.cell_ids == [newer.id], "the failed one is later, but says nothing"
+    assert "2 older cells" in selected.notes[0]
