@@ -29,7 +29,7 @@ def run(
 ) -> int:
     """Run every cell of a suite that is not done yet, and print its tables."""
     from bench.commands.progress import Progress
-    from bench.commands.report import print_tables
+    from bench.commands.report import print_tables, write_page
     from bench.commands.terminal import Terminal
     from bench.errors import ExitCode
     from bench.runner.suite import RunOptions, run_suite

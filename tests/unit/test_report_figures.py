@@ -126,9 +126,7 @@ def test_curves_are_those_of_the_journals(suite):
     assert left_out == 0
     course = groups[2].courses[1]
     epochs = [
-        event
-        for event in read_events(attempt_of(results, course.row).events)
-        if event["event"] == "epoch"
+        event for event in read_events(attempt_of(results, course.row).events) if event["event"] == "epoch"
     ]
     assert course.metrics["validation_loss"].tolist() == [one["metrics"]["validation_loss"] for one in epochs]
     figure = all_networks(groups, Colours(NETWORKS))[-2]
@@ -146,8 +144,9 @@ def test_a_group_of_too_many_says_so(tmp_path):
     results, ids = SuiteResults(tmp_path, "wide"), []
     seconds = {"startup": 1.0, "compile": 1.0, "train": 3.0, "evaluate": 1.0, "teardown": 0.1}
     for number in range(MOST_A_GROUP + 6):
-        test = {"accuracy": 0.5, "balanced_accuracy": number / 100, "loss": 1.0, "per_class_accuracy": {"a":
-        0.5}} cell = cell_of(NETWORKS[number % 3], "scratch", 3, batch_size=number + 1)
+        shares = {"balanced_accuracy": number / 100, "per_class_accuracy": {"a": 0.5}}
+        test = {"accuracy": 0.5, "loss": 1.0, **shares}
+        cell = cell_of(NETWORKS[number % 3], "scratch", 3, batch_size=number + 1)
         write_attempt(results, cell, Course(seconds, 0.5, 3.0, test, predictions="file\n"))
         ids.append(cell.id)
     ((group,), _) = read_groups(results, cells_frame(results, ids))
