@@ -10,7 +10,7 @@ LOCK := locks/$(FLAVOUR).txt
 BIN := $(VENV)/bin
 READY := $(VENV)/ready-$(FLAVOUR)
 
-.PHONY: run test services lint chaos networks locks clean
+.PHONY: run test services lint chaos networks scale locks clean
 
 run: $(READY)
 	$(BIN)/python -m bench run $(SUITE) $(ARGS)
@@ -35,6 +35,10 @@ chaos: $(READY)
 # Every network that a suite may name: minutes on two idle cores. It goes on where it was stopped.
 networks: $(READY)
 	$(BIN)/python tests/networks/every.py $(ARGS)
+
+# How long reports over 1,000, 3,000 and 10,000 cells take; a minute and a half, most of it to write the records.
+scale: $(READY)
+	$(BIN)/python tests/scale/reports.py
 
 $(READY): $(LOCK) pyproject.toml
 	@test "$$(uname)" = Linux || { echo "leukobench measures through Linux' own interfaces and runs on Linux only (WSL 2 too). Sorry!"; exit 1; }

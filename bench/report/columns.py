@@ -66,6 +66,7 @@ _AFTER_CLASSES = {
     "train_images_per_s": Column("images/s", number("{:.0f}")),
     "feature_images_per_s": Column("features/s", number("{:.0f}")),
     "parameters": Column("parameters", parameters),
+    "disturbed": Column("disturbed", text),
 }
 
 _EVALUATION = {

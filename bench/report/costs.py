@@ -24,9 +24,10 @@ MEASURED_PHASE = "train"
 
 
 def cost_of(record: dict[str, Any]) -> dict[str, Any]:
-    """Columns `COSTS`, `cpu_utilisation`, `gpu_utilisation` (0 to 1, means over training) and `unavailable`.
+    """Columns `COSTS`, `cpu_utilisation`, `gpu_utilisation` (0 to 1, means over training).
 
-    `unavailable` tells in words which figures could not be measured, and why.
+    `unavailable` tells, a line a figure, what could not be measured and why; `disturbed` why the times may
+    not be the cell's own.
     """
     row: dict[str, Any] = {}
     for column, (table, name) in COSTS.items():
@@ -46,19 +47,25 @@ def cost_of(record: dict[str, Any]) -> dict[str, Any]:
         row["gpu_utilisation"] = sum(busy) / len(busy)
     reasons = dict(record.get("unavailable") or {}) | dict(telemetry.get("unavailable") or {})
     if reasons:
-        row["unavailable"] = "; ".join(f"{name}: {reason}" for name, reason in sorted(reasons.items()))
+        row["unavailable"] = "\n".join(f"{name}: {reason}" for name, reason in sorted(reasons.items()))
+    if record.get("disturbed"):
+        row["disturbed"] = "; ".join(map(str, record["disturbed"]))
     return row
 
 
 def reasons_of(unavailable: Iterable[Any], metric: str) -> list[str]:
-    """Why a figure is missing, each reason once; from columns `unavailable`."""
-    said = dict.fromkeys(
-        part.removeprefix(f"{metric}: ")
-        for text in unavailable
-        if isinstance(text, str)
-        for part in text.split("; ")
-        if part.startswith(f"{metric}: ")
-    )
+    """Why a figure is missing, each reason once; of GPUs too (`gpu:0 power_w`).
+
+    Args:
+        unavailable: Values of the column of that name.
+        metric: As records call it.
+    """
+    said = {}
+    for text in unavailable:
+        for line in text.split("\n") if isinstance(text, str) else ():
+            name, _, reason = line.partition(": " if not line.startswith("gpu:") else f" {metric}: ")
+            if name == metric or (line.startswith("gpu:") and reason):
+                said[reason] = None
     return list(said)
 
 

@@ -27,7 +27,7 @@ def every_table(
     tables += accuracy_tables(suite, configurations)
     classification = classification_table(suite, configurations)
     tables += [classification] if classification else []
-    tables += time_tables(suite, configurations)
+    tables += time_tables(suite, cells, configurations)
     cost = cost_table(suite, cells, configurations)
     tables += [cost] if cost else []
     tables += contrast_tables(suite, configurations)

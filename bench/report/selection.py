@@ -5,7 +5,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from bench.errors import InputError
-from bench.journal.results import SuiteResults
+from bench.journal.results import Attempt, SuiteResults
 
 
 @dataclass(frozen=True)
@@ -46,9 +46,10 @@ def select_folder(folder: Path) -> Selection:
     latest: dict[str, tuple[tuple[bool, str], str, str]] = {}
     replaced = 0
     for path in results.cells.iterdir():
-        if not results.attempts(path.name):
+        attempts = results.attempts(path.name)
+        if not attempts:
             continue
-        key, rank, began = _looked_up(results, path.name)
+        key, rank, began = _looked_up(path.name, attempts)
         known = latest.get(key)
         replaced += known is not None
         if known is None or rank > known[0]:
@@ -63,9 +64,8 @@ def select_folder(folder: Path) -> Selection:
     return Selection(results, ids, notes=tuple(notes))
 
 
-def _looked_up(results: SuiteResults, cell_id: str) -> tuple[str, tuple[bool, str], str]:
+def _looked_up(cell_id: str, attempts: list[Attempt]) -> tuple[str, tuple[bool, str], str]:
     """The key of a cell; whether it is done, and when it last began; when it first began."""
-    attempts = results.attempts(cell_id)
     first, last = attempts[0], attempts[-1]
     try:
         key = last.cell()["key"]

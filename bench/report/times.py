@@ -25,7 +25,7 @@ _EXPLAINED = (
 )
 
 
-def time_tables(suite: str, configurations: pd.DataFrame) -> list[Table]:
+def time_tables(suite: str, cells: pd.DataFrame, configurations: pd.DataFrame) -> list[Table]:
     """Times of every configuration, their summary by mode and epoch count, and seconds a phase."""
     done = configurations[configurations["repeats"] > 0]
     if done.empty:
@@ -40,7 +40,7 @@ def time_tables(suite: str, configurations: pd.DataFrame) -> list[Table]:
             "training-time",
             each,
             NAMES | {name: Column(heading, duration) for name, heading in CLOCKS.items()},
-            notes=(_EXPLAINED,),
+            notes=(_EXPLAINED, *_disturbed(cells)),
         ),
         Table(
             f"{suite}: training time by mode",
@@ -97,6 +97,14 @@ def summary_frame(done: pd.DataFrame) -> pd.DataFrame:
                 }
             )
     return pd.DataFrame(rows)
+
+
+def _disturbed(cells: pd.DataFrame) -> list[str]:
+    disturbed = cells["disturbed"].notna().sum() if "disturbed" in cells else 0
+    if not disturbed:
+        return []
+    count = "1 cell was" if disturbed == 1 else f"{disturbed} cells were"
+    return [f"{count} disturbed: their times may not be their own. Why stands with every cell."]
 
 
 def _named(name: str, seconds: float) -> str:

@@ -43,6 +43,7 @@ def points(difference: float, low: float = math.nan, high: float = math.nan) -> 
     """A difference of shares in points of percent, with its sign and its interval."""
     if missing(difference):
         return ""
+    difference = round(difference, 3) + 0.0  # no −0.0
     interval = "" if missing(low) else f" [{low * 100:+.0f} to {high * 100:+.0f}]"
     return f"{difference * 100:+.1f}{interval}".replace("-", "−")
 

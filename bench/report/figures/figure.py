@@ -114,6 +114,7 @@ def error_bars(values: Sequence[float], low: Sequence[float], high: Sequence[flo
         "array": percent(high - values),
         "arrayminus": percent(values - low),
         "thickness": 1,
+        "color": "#8c95a1",
         "width": 2,
     }
 
