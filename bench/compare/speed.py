@@ -7,7 +7,7 @@ import numpy as np
 
 from bench.compare.metrics import METRICS, Values
 from bench.compare.statistics.multiplicity import holm
-from bench.compare.statistics.ratio import estimate, intervals, p_values, test_name
+from bench.compare.statistics.ratio import estimate, intervals, p_value, test_name
 from bench.compare.statistics.spread import Spread, common_spread
 from bench.compare.thresholds import Thresholds
 from bench.compare.verdict import MetricVerdict, Speed
@@ -85,8 +85,7 @@ def _logs(cells: Iterable[Figures], name: str) -> list[np.ndarray]:
 
 
 def _p(values: Values, spread: Spread, level: float) -> float | None:
-    logs = values.logs
-    return float(p_values(logs, spread, level)) if len(logs) > 1 else None
+    return p_value(values.logs, spread, level) if len(values.logs) > 1 else None
 
 
 def _judge(

@@ -22,7 +22,10 @@ def print_verdict(console, verdict: Verdict) -> None:
     from rich.table import Table
     from rich.text import Text
 
-    title = Text(f"{verdict.baseline} against {verdict.candidate}")
+    def say(text: str, style: str | None = None) -> None:
+        console.print(_tame(text), markup=False, highlight=False, style=style)
+
+    title = Text(_tame(f"{verdict.baseline} against {verdict.candidate}"))
     table = Table(title=title, title_justify="left", box=SIMPLE_HEAD, padding=(0, 1, 0, 0))
     shown = [name for name in words.shown_metrics(verdict) if name in SHOWN]
     headings = ("cell", "speed", "learning", *map(words.title_of, shown), "accuracy", "pairs")
@@ -33,17 +36,20 @@ def print_verdict(console, verdict: Verdict) -> None:
         changes = [words.change(words.metric_of(cell, name)) for name in shown]
         accuracy = words.difference(words.difference_of(cell, "accuracy"))
         texts = [Text(text) for text in (*changes, accuracy, words.pairs_of(cell))]
-        table.add_row(Text(cell.label), *said, *texts)
+        table.add_row(Text(_tame(cell.label)), *said, *texts)
     console.print(table)
     for cell in verdict.cells:
         if remarks := words.remarks(cell):
-            console.print(f"{cell.label}: {'; '.join(remarks)}", markup=False, highlight=False)
+            say(f"{cell.label}: {'; '.join(remarks)}")
     if verdict.changes:
         said = ", ".join(f"{one.name} {one.baseline} -> {one.candidate}" for one in verdict.changes)
-        console.print(f"What differs: {said}.", markup=False, highlight=False)
+        say(f"What differs: {said}.")
     for note in (words.detectable(verdict), *verdict.notes):
         if note:
-            console.print(note, markup=False, highlight=False)
-    console.print(
-        f"{words.outcome(verdict)}. {words.counts(verdict)}.", markup=False, highlight=False, style="bold"
-    )
+            say(note)
+    say(f"{words.outcome(verdict)}. {words.counts(verdict)}.", style="bold")
+
+
+def _tame(text: str) -> str:
+    """What a terminal would take for commands is no part of a name."""
+    return "".join(char if char.isprintable() else "?" for char in text)

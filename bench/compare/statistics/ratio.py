@@ -95,8 +95,8 @@ def rank_test_from(level: float) -> int:
     return 5 + math.ceil(-math.log2(level))
 
 
-def p_values(logs: np.ndarray, spread: Spread, level: float) -> np.ndarray:
-    """Two-sided p values against no change, along the last axis.
+def p_value(logs: np.ndarray, spread: Spread, level: float) -> float:
+    """Two-sided p value against no change.
 
     Wilcoxon's signed-rank test where there are enough pairs for it to reach the level; it needs nothing of
     the noise but symmetry, which pairs have whose order is exchanged. Below, the t test with moderated
@@ -104,37 +104,33 @@ def p_values(logs: np.ndarray, spread: Spread, level: float) -> np.ndarray:
     number of pairs alone, never on their values.
 
     Args:
-        logs: Shape (..., n), n 2 or more.
+        logs: Shape (n,), n 2 or more.
         spread: What is known of their variance from elsewhere.
         level: The smallest level that is asked for: alpha / hypotheses.
     """
-    n = logs.shape[-1]
+    n, centre = len(logs), float(logs.mean())
     if n >= rank_test_from(level):
         return _signed_rank(logs)
+    if centre == 0:
+        return 1.0
     from scipy.special import stdtr
 
-    own = n - 1
-    degrees = own + spread.degrees
-    variance = (spread.degrees * spread.variance + own * logs.var(axis=-1, ddof=1)) / degrees
-    centre = logs.mean(axis=-1)
-    with np.errstate(divide="ignore", invalid="ignore"):
-        t = np.abs(centre) / np.sqrt(variance / n)
-    return np.where(centre == 0, 1.0, 2 * stdtr(degrees, -t))
+    moderated = spread.with_sample(logs)
+    if moderated.variance == 0:
+        return 0.0
+    return 2 * float(stdtr(moderated.degrees, -abs(centre) / math.sqrt(moderated.variance / n)))
 
 
 def test_name(n: int, level: float) -> str:
-    """Which test `p_values` takes for n pairs."""
+    """Which test `p_value` takes for n pairs."""
     return "Wilcoxon signed-rank" if n >= rank_test_from(level) else "t, variance moderated"
 
 
-def _signed_rank(logs: np.ndarray) -> np.ndarray:
+def _signed_rank(logs: np.ndarray) -> float:
     from scipy.stats import wilcoxon
 
-    p = np.ones(logs.shape[:-1])
-    some = (logs != 0).any(axis=-1)
-    if some.any():
-        chosen = logs[some]
-        tied = len(np.unique(np.abs(chosen))) < chosen.size or (chosen == 0).any()
-        method = "approx" if tied and chosen.ndim == 1 else "exact" if logs.shape[-1] <= EXACT else "approx"
-        p[some] = wilcoxon(chosen, axis=-1, method=method).pvalue
-    return p
+    some = logs[logs != 0]
+    if not len(some):
+        return 1.0
+    tied = len(np.unique(np.abs(some))) < len(some)
+    return float(wilcoxon(some, method="approx" if tied or len(some) > EXACT else "exact").pvalue)

@@ -1,0 +1,272 @@
+"""False alarms and power of the verdict, and of others' rules, over resamples of recorded pairs.
+
+`python tests/evidence/judging.py [--resamples 1000] [FILE ...]` prints the tables of docs/regression.md. A
+file of pairs (`tests/evidence/pairs/*.json`) is a list of `{"label", "kind": "aa" or "slow10", "pairs":
+[{"baseline": {metric: value}, "candidate": {...}, "disturbed": [...]}]}`; `aa` is the same software twice, in
+`slow10` the candidate's training step takes a tenth longer.
+"""
+
+import argparse
+import json
+import sys
+from collections.abc import Callable, Iterable, Sequence
+from dataclasses import dataclass, field
+from itertools import product
+from pathlib import Path
+
+import numpy as np
+
+HERE = Path(__file__).resolve().parent
+if __name__ == "__main__":
+    sys.path[:0] = [str(HERE.parents[1]), str(HERE.parents[1] / "src"), str(HERE.parent)]
+
+from evidence.others import Judged, asv, overlap, pyperf  # noqa: E402
+
+from bench.compare.metrics import METRICS, Values  # noqa: E402
+from bench.compare.repeats import GROWTH, plan_from  # noqa: E402
+from bench.compare.speed import judge_speed, speed_of  # noqa: E402
+from bench.compare.thresholds import Thresholds  # noqa: E402
+from bench.compare.verdict import Speed  # noqa: E402
+
+KEPT = sorted((HERE / "pairs").glob("*.json"))
+NOISE_PAIRS = 8
+"""Pairs of A against A over all cells, as `bench regress` measures them before it plans."""
+LOOKS = 3
+"""Looks that `--repeats auto` is followed for."""
+
+RULES = (asv, pyperf, overlap)
+SCOPES = ("throughput", "all figures")
+
+Figures = dict[str, Values]
+
+
+@dataclass(frozen=True)
+class Cell:
+    """Recorded pairs of a cell.
+
+    Attributes:
+        label: Its name.
+        same: A against A.
+        slower: A against A whose training step takes a tenth longer; None where that was not recorded.
+    """
+
+    label: str
+    same: Figures
+    slower: Figures | None
+
+
+@dataclass
+class Tally:
+    """What a rule did over the resamples.
+
+    Attributes:
+        false: Runs without any change in which it called a cell slower or faster.
+        regressions: Those of them in which it called one slower.
+        found: Runs with a planted change in which it called that cell slower.
+        runs: Of either kind.
+        repeats: Pairs of a cell that it asked for, a run each.
+    """
+
+    false: int = 0
+    regressions: int = 0
+    found: int = 0
+    runs: int = 0
+    repeats: list[int] = field(default_factory=list)
+
+    def row(self, title: str) -> str:
+        """As a row of the table."""
+        low, middle, high = (
+            np.percentile(self.repeats, [10, 50, 90]).round().astype(int) if self.repeats else ("", "", "")
+        )
+        repeats = f"{middle} ({low}–{high})" if self.repeats else ""
+        share = [f"{count / self.runs:.1%}" for count in (self.false, self.regressions)]
+        return f"| {title} | {repeats} | {share[0]} | {share[1]} | {1 - self.found / self.runs:.1%} |"
+
+
+def read_cells(files: Iterable[Path], calm: bool) -> list[Cell]:
+    """Read recorded pairs.
+
+    Args:
+        files: See above.
+        calm: Leave out pairs that were marked as disturbed.
+    """
+    kinds: dict[str, dict[str, Figures]] = {}
+    for file in files:
+        for one in json.loads(file.read_text()):
+            pairs = [pair for pair in one["pairs"] if not (calm and pair.get("disturbed"))]
+            if pairs:
+                kinds.setdefault(one["label"], {})[one["kind"]] = figures_of(pairs)
+    return [Cell(label, kind["aa"], kind.get("slow10")) for label, kind in kinds.items() if "aa" in kind]
+
+
+def figures_of(pairs: Sequence[dict]) -> Figures:
+    """Metric -> values of all pairs, for metrics that every pair has on both sides."""
+    found = {}
+    for name in METRICS:
+        if all(name in pair[side] for pair in pairs for side in ("baseline", "candidate")):
+            both = [[pair[side][name] for pair in pairs] for side in ("baseline", "candidate")]
+            found[name] = Values(*(np.array(side, float) for side in both))
+    return found
+
+
+def simulated(
+    cells: int, pairs: int, noise: Callable[[np.random.Generator, int], np.ndarray], seed: int
+) -> list[Cell]:
+    """Cells as `read_cells` gives them, of runs that were never made.
+
+    Args:
+        cells: How many.
+        pairs: Of each kind.
+        noise: Logarithms of the times of runs, relative to their typical one; from a generator and a number.
+        seed: Of everything.
+    """
+    rng = np.random.default_rng(seed)
+
+    def figures(slower: float) -> Figures:
+        def side(factor: float) -> dict[str, np.ndarray]:
+            common = noise(rng, pairs)
+            seconds = 10 * factor * np.exp(common + rng.normal(0, 0.004, pairs))
+            return {
+                "fit_time": seconds,
+                "time_to_result": seconds + 9 * np.exp(noise(rng, pairs)),
+                "throughput": 4000 / (seconds * np.exp(rng.normal(0, 0.004, pairs))),
+                "compile_time": 1.5 * np.exp(noise(rng, pairs)),
+            }
+
+        old, new = side(1.0), side(1 + slower)
+        return {name: Values(old[name], new[name]) for name in old}
+
+    return [Cell(f"cell {number}", figures(0.0), figures(0.1)) for number in range(cells)]
+
+
+def resampled(cells: Sequence[Cell], resamples: int, seed: int = 0) -> dict[str, Tally]:
+    """Tallies of every rule.
+
+    A resample is a run of the tool: noise is measured, repeats are planned, pairs are drawn from those that
+    were recorded, and all cells are judged together; once without any change, once with one cell (each in its
+    turn) made slower. The others' rules get the runs of the first look, as two samples.
+
+    Args:
+        cells: Recorded.
+        resamples: How many.
+        seed: Of the draws.
+    """
+    rng = np.random.default_rng(seed)
+    names = [f"{rule.__name__}, {scope}" for rule, scope in product(RULES, SCOPES)]
+    tallies = {name: Tally() for name in ("ours, planned repeats", "ours, auto", *names)}
+    planted = [cell.label for cell in cells if cell.slower is not None]
+    for number in range(resamples):
+        noise = {cell.label: draw(cell.same, max(2, -(-NOISE_PAIRS // len(cells))), rng) for cell in cells}
+        thresholds = Thresholds(looks_planned=True)
+        plan = plan_from(noise, len(cells), thresholds)
+        slow = planted[number % len(planted)]
+        for kind in ("same", "slow"):
+            pools = {
+                cell.label: cell.slower if kind == "slow" and cell.label == slow else cell.same
+                for cell in cells
+            }
+            looks = follow(pools, noise, plan.repeats, rng)
+            _count(tallies["ours, planned repeats"], looks[:1], kind, slow, plan.repeats)
+            _count(tallies["ours, auto"], looks, kind, slow, looks[-1][1])
+            first = looks[0][2]
+            for rule, scope in product(RULES, SCOPES):
+                alone = scope == "throughput"
+                said = {label: judged_by(rule, figures, alone) for label, figures in first.items()}
+                tally = tallies[f"{rule.__name__}, {scope}"]
+                _count(tally, [(said, plan.repeats, first)], kind, slow, plan.repeats)
+    return tallies
+
+
+def follow(
+    pools: dict[str, Figures], noise: dict[str, Figures], repeats: int, rng: np.random.Generator
+) -> list[tuple[dict[str, Speed], int, dict[str, Figures]]]:
+    """Looks of a run until one shows a change: the verdict of every cell, repeats, figures.
+
+    A run also ends when all cells are shown to be the same; not asking for that can only add false alarms.
+    """
+    looks = []
+    drawn = {label: draw(pool, repeats, rng) for label, pool in pools.items()}
+    for look in range(1, LOOKS + 1):
+        verdicts = judge_speed(drawn, Thresholds(looks_planned=True, look=look), noise, with_intervals=False)
+        said = {label: speed_of(metrics) for label, metrics in verdicts.items()}
+        looks.append((said, len(next(iter(next(iter(drawn.values())).values())).logs), drawn))
+        if {Speed.SLOWER, Speed.FASTER} & set(said.values()):
+            break
+        more = int(np.ceil((GROWTH - 1) * looks[-1][1]))
+        drawn = {label: joined(drawn[label], draw(pools[label], more, rng)) for label in drawn}
+    return looks
+
+
+def judged_by(rule: Callable[[np.ndarray, np.ndarray], Judged], figures: Figures, alone: bool) -> Speed:
+    """A cell by another tool's rule, with our smallest change that counts."""
+    said = set()
+    for name, values in figures.items():
+        if alone and name != "throughput":
+            continue
+        judged = rule(values.baseline, values.candidate)
+        if judged.significant and abs(np.log(judged.ratio)) >= np.log1p(Thresholds().change):
+            said.add(Speed.SLOWER if (judged.ratio > 1) == METRICS[name].more_is_worse else Speed.FASTER)
+    return next((one for one in (Speed.SLOWER, Speed.FASTER) if one in said), Speed.INCONCLUSIVE)
+
+
+def draw(figures: Figures, pairs: int, rng: np.random.Generator) -> Figures:
+    """Pairs with replacement; all metrics of a pair stay together."""
+    chosen = rng.integers(0, len(next(iter(figures.values())).logs), pairs)
+    return {name: Values(one.baseline[chosen], one.candidate[chosen]) for name, one in figures.items()}
+
+
+def joined(some: Figures, more: Figures) -> Figures:
+    """Both one after the other."""
+    return {
+        name: Values(
+            np.append(some[name].baseline, more[name].baseline),
+            np.append(some[name].candidate, more[name].candidate),
+        )
+        for name in some
+    }
+
+
+def _count(tally: Tally, looks: Sequence[tuple], kind: str, slow: str, repeats: int) -> None:
+    said = [verdict for verdicts, *_ in looks for verdict in verdicts.values()]
+    if kind == "same":
+        tally.runs += 1
+        tally.repeats.append(repeats)
+        tally.false += Speed.SLOWER in said or Speed.FASTER in said
+        tally.regressions += Speed.SLOWER in said
+    else:
+        tally.found += any(verdicts[slow] is Speed.SLOWER for verdicts, *_ in looks)
+
+
+def table(tallies: dict[str, Tally]) -> str:
+    """As Markdown."""
+    lines = [
+        "| rule | repeats (10–90 %) | false alarms | of these regressions | missed |",
+        "| --- | --- | --- | --- | --- |",
+    ]
+    return "\n".join([*lines, *(tally.row(name) for name, tally in tallies.items())])
+
+
+def main() -> int:
+    """Print the tables."""
+    parser = argparse.ArgumentParser(description=__doc__)
+    parser.add_argument("files", type=Path, nargs="*", default=KEPT)
+    parser.add_argument("--resamples", type=int, default=1000)
+    parser.add_argument("--seed", type=int, default=0)
+    wanted = parser.parse_args()
+    for file in wanted.files:
+        for calm in (False, True):
+            cells = read_cells([file], calm)
+            number = [sum(len(next(iter(one.values())).logs) for one in _of(cells, kind)) for kind in (0, 1)]
+            which = "undisturbed pairs" if calm else "all pairs"
+            print(f"\n{file.stem}, {which}: {number[0]} A/A, {number[1]} slower\n")
+            print(table(resampled(cells, wanted.resamples, wanted.seed)))
+    return 0
+
+
+def _of(cells: Sequence[Cell], kind: int) -> list[Figures]:
+    found = [(cell.same, cell.slower)[kind] for cell in cells]
+    return [one for one in found if one is not None]
+
+
+if __name__ == "__main__":
+    sys.exit(main())

@@ -1,0 +1,117 @@
+"""TEST EQUIPMENT: results of suites that never ran, for comparisons."""
+
+import csv
+import json
+from collections.abc import Sequence
+from pathlib import Path
+
+import numpy as np
+
+from bench.compare.measurement import CellPairs, Measurement, Pair
+from bench.journal.jsonl import write_json
+from bench.journal.results import Attempt, SuiteResults
+from bench.suite.cell import Cell
+
+CLASSES = ("EOSINOPHIL", "LYMPHOCYTE")
+SLOT = {"name": "cpu:0", "kind": "cpu", "model": "A processor", "uuids": [], "replicas": 1, "cores": [0, 1]}
+
+
+def cell(network: str = "VGG16", *, seed: int = 0, digest: str = "d0", **settings) -> Cell:
+    content = {
+        "data": {"source": "synthetic", "digest": digest},
+        "network": network,
+        "weights": {"name": "none", "sha256": None},
+        "mode": "scratch",
+        "epochs": 3,
+        "seed": seed,
+        **settings,
+    }
+    return Cell(network, content, {"tensorflow": "2.20.0", "device": SLOT["model"]}, {})
+
+
+def record(of: Cell, seconds: float = 10.0, failure: tuple[str, str] | None = None, **more) -> dict:
+    """A record whose training takes so many seconds of its time."""
+    done = failure is None
+    clock = {"wall_s": seconds, "cpu_s": 2 * seconds}
+    phases = {
+        "startup": {"wall_s": 9.0, "cpu_s": 9.0},
+        "compile": {"wall_s": 1.0, "cpu_s": 1.0},
+        "train": {**clock, "images": 1000, "validation_s": 0.1 * seconds, "checkpoint_s": 0.0},
+        "evaluate": {"wall_s": 0.5, "cpu_s": 0.5},
+    }
+    return {
+        "cell": of.to_json(),
+        "attempt": 1,
+        "status": "done" if done else "failed",
+        "failure": None if done else {"kind": failure[0], "message": failure[1], "phase": "train"},
+        "started_at": "2026-01-02T03:04:05.000+00:00",
+        "slot": SLOT,
+        "phases": phases if done else {},
+        "fit_time": {"wall_s": seconds + 1, "cpu_s": 2 * seconds + 1} if done else None,
+        "time_to_result": {"wall_s": seconds + 10.5, "cpu_s": 2 * seconds + 10.5} if done else None,
+        "throughput": {"train_images_per_s": 1000 / seconds / 0.9 if done else None},
+        "test": {"accuracy": 0.9} if done else None,
+        "environment": {"tensorflow": "2.20.0", "python": "3.11.7"},
+        **more,
+    }
+
+
+def write_predictions(
+    path: Path, right: Sequence[bool], sources: Sequence[str] = (), sure: float = 0.9, files: str = "test"
+) -> None:
+    """Predictions of two classes: which images are right, and how sure the network is of them."""
+    with path.open("w", newline="") as file:
+        writer = csv.writer(file)
+        writer.writerow(["file", "source", "true", "predicted", *(f"p_{name}" for name in CLASSES)])
+        for number, good in enumerate(right):
+            truth = number % 2
+            said = truth if good else 1 - truth
+            shares = [sure if index == said else 1 - sure for index in (0, 1)]
+            source = sources[number] if len(sources) else f"s{number}"
+            writer.writerow([f"{files}/{number:05}.png", source, CLASSES[truth], CLASSES[said], *shares])
+
+
+def add(
+    results: SuiteResults, of: Cell, content: dict, right: Sequence[bool] | None = None, **predictions
+) -> Attempt:
+    """An attempt that is over."""
+    attempt = results.new_attempt(of)
+    write_json(attempt.result, {**content, "attempt": attempt.number})
+    if right is not None:
+        write_predictions(attempt.predictions, right, **predictions)
+    return attempt
+
+
+def suite(folder: Path, times: list[tuple[Cell, Sequence[float]]], right=None, **more) -> Path:
+    """Results of a suite: an attempt for every time, all with the same predictions."""
+    results = SuiteResults(folder.parent, folder.name)
+    for of, seconds in times:
+        for one in seconds:
+            add(results, of, record(of, one, **more), right)
+    return folder
+
+
+def write_epochs(attempt: Attempt, losses: Sequence[float]) -> None:
+    """The journal of a training."""
+    events = [
+        {"t": epoch, "cpu": 0, "event": "epoch", "epoch": epoch, "metrics": {"loss": loss}, "validation_s": 0}
+        for epoch, loss in enumerate(losses, 1)
+    ]
+    attempt.events.write_text("".join(json.dumps(event) + "\n" for event in events))
+
+
+def measurement(of: Cell, content: dict, predictions: Path | None = None) -> Measurement:
+    return Measurement(of.key, "a cell", content, predictions)
+
+
+def cell_pairs(of: Cell, baseline: Sequence[float], candidate: Sequence[float], **more) -> CellPairs:
+    """Pairs by the seconds of their training, without predictions."""
+    pairs = [
+        Pair(measurement(of, record(of, old)), measurement(of, record(of, new, **more)))
+        for old, new in zip(baseline, candidate, strict=True)
+    ]
+    return CellPairs(of.key, "a cell", of.settings, tuple(pairs))
+
+
+def noisy(seconds: float, pairs: int, seed: int, share: float = 0.01) -> list[float]:
+    return (seconds * np.exp(np.random.default_rng(seed).normal(0, share, pairs))).tolist()

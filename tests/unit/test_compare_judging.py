@@ -1,0 +1,285 @@
+"""The verdict: speed, learning, what fails, what is new, what cannot be compared."""
+
+from dataclasses import replace
+
+import numpy as np
+import pytest
+from comparison_equipment import cell, cell_pairs, measurement, noisy, record, write_predictions
+
+from bench.compare.judge import judge, needs_again
+from bench.compare.matching import match
+from bench.compare.measurement import CellPairs, Pair
+from bench.compare.metrics import METRICS, phase_seconds, values_of
+from bench.compare.reading import Side
+from bench.compare.repeats import next_look, plan_repeats
+from bench.compare.thresholds import Thresholds
+from bench.compare.verdict import Learning, Speed, Status
+from bench.errors import ExitCode
+
+
+def predicted(tmp_path, rights, sources=(), sures=None) -> CellPairs:
+    """Pairs with these predictions: a (baseline, candidate) of right images each; times that are the same."""
+    of = cell()
+    pairs = []
+    for number, sides in enumerate(rights):
+        both = []
+        for side, right in enumerate(sides):
+            path = tmp_path / f"{number}-{side}.csv"
+            sure = 0.9 if sures is None else sures[side] + 0.001 * number
+            write_predictions(path, right, sources, sure)
+            both.append(measurement(of, record(of, noisy(10, 1, 2 * number + side, 0.001)[0]), path))
+        pairs.append(Pair(*both))
+    return CellPairs(of.key, "a cell", of.settings, tuple(pairs))
+
+
+def some_right(images: int, share: float, seed: int) -> np.ndarray:
+    return np.random.default_rng(seed).random(images) < share
+
+
+def only(verdict):
+    (found,) = verdict.cells
+    return found
+
+
+def test_ten_percent_more_time_is_slower_and_says_where():
+    verdict = judge([cell_pairs(cell(), noisy(10, 6, 0), noisy(11, 6, 1))])
+    found = only(verdict)
+    assert (found.status, found.speed, found.regression) == (Status.JUDGED, Speed.SLOWER, True)
+    assert verdict.exit_code == ExitCode.REGRESSION
+    assert "steps (+0." in found.reason and "import" not in found.reason
+    fit = found.metrics[0]
+    assert fit.low < fit.ratio < fit.high
+    assert 1.07 < fit.ratio < 1.11
+    faster = only(judge([cell_pairs(cell(), noisy(11, 6, 0), noisy(10, 6, 1))]))
+    assert (faster.speed, faster.regression) == (Speed.FASTER, False)
+
+
+def test_the_same_times_are_the_same():
+    found = only(judge([cell_pairs(cell(), noisy(10, 8, 0), noisy(10, 8, 1))]))
+    assert found.speed is Speed.SAME
+
+
+def test_noise_is_inconclusive():
+    cells = [cell_pairs(cell(), noisy(10, 6, 0, 0.2), noisy(10, 6, 1, 0.2))]
+    verdict = judge(cells)
+    assert only(verdict).speed is Speed.INCONCLUSIVE
+    assert verdict.exit_code == ExitCode.NOT_ENOUGH_EVIDENCE
+    after = next_look(verdict, cells)
+    assert not after.clear and after.wanted == {cells[0].key: 9}
+
+
+def test_a_change_that_does_not_count_is_no_regression():
+    """Two percent, seen beyond doubt."""
+    found = only(judge([cell_pairs(cell(), noisy(10, 12, 0, 0.002), noisy(10.2, 12, 1, 0.002))]))
+    assert found.speed is Speed.SAME
+    assert min(metric.adjusted_p for metric in found.metrics) < 0.01
+
+
+def test_few_pairs_claim_nothing():
+    found = only(judge([cell_pairs(cell(), [10.0] * 3, [20.0] * 3)]))
+    assert found.speed is Speed.INCONCLUSIVE
+    assert "it takes 4" in found.metrics[0].note
+
+
+def test_disturbed_pairs_are_left_out_counted_and_run_again():
+    calm = cell_pairs(cell(), noisy(10, 6, 0), noisy(10, 6, 1))
+    bad = cell_pairs(cell(), [10.0] * 2, [40.0] * 2, disturbed=["another process took a core"])
+    both = calm.with_pairs([*calm.pairs, *bad.pairs])
+    found = only(judge([both]))
+    assert (found.pairs, found.disturbed, found.speed) == (8, 2, Speed.SAME)
+    assert needs_again([both], 8) == {both.key: 2}
+    assert needs_again([both], 6) == {}
+    few = calm.with_pairs([*calm.pairs[:2], *bad.pairs])
+    assert any("disturbed" in note for note in only(judge([few])).notes)
+
+
+def test_figures_from_different_sources_are_not_mixed():
+    of = cell()
+    steady = {"steady": {"images_per_s": 50.0}}
+    with_steady = measurement(of, record(of, 10, **steady))
+    without = measurement(of, record(of, 10))
+    values = values_of(METRICS["throughput"], [Pair(with_steady, without)])
+    assert values.baseline == values.candidate
+    both = values_of(METRICS["throughput"], [Pair(with_steady, with_steady)])
+    assert both.baseline == [50.0]
+    assert values_of(METRICS["peak_memory"], [Pair(without, without)]) is None
+
+
+def test_phases_do_not_overlap():
+    of = cell()
+    content = record(of, 10, steady={"images_per_s": 1.0, "data_wait_share": 0.25})
+    seconds = phase_seconds(content)
+    assert sum(seconds.values()) == pytest.approx(20.5)
+    assert seconds["validation"] == pytest.approx(1.0)
+    assert seconds["waiting"] == pytest.approx(9 / 4)
+
+
+def test_a_planned_number_of_repeats_finds_what_it_was_planned_for():
+    thresholds = Thresholds(looks_planned=True)
+    noise = [
+        cell_pairs(cell(epochs=n), noisy(10, 3, n, 0.03), noisy(10, 3, n + 50, 0.03)) for n in range(1, 5)
+    ]
+    plan = plan_repeats(noise, 4, thresholds)
+    assert 4 < plan.repeats < 40 and plan.basis == 12
+    assert plan.detectable[plan.metric] <= 0.1
+    assert "A against A differs" in str(plan)
+    quiet = [cell_pairs(cell(), noisy(10, 3, 1, 0.002), noisy(10, 3, 2, 0.002))]
+    assert plan_repeats(quiet, 4, thresholds).repeats < plan.repeats
+    assert plan_repeats([], 4, thresholds).metric is None
+
+
+def test_worse_by_mcnemar(tmp_path):
+    old = some_right(600, 0.95, 0)
+    new = old & some_right(600, 0.93, 1)
+    found = only(judge([predicted(tmp_path, [(old, new)])]))
+    assert (found.learning, found.regression, found.images) == (Learning.WORSE, True, 600)
+    accuracy = found.differences[0]
+    assert accuracy.method.startswith("McNemar") and accuracy.adjusted_p < 0.05
+    assert accuracy.low < accuracy.difference < accuracy.high < 0
+    assert "one network a side" in accuracy.note
+    better = only(judge([predicted(tmp_path, [(new, old)])]))
+    assert better.learning is Learning.BETTER
+
+
+def test_the_same_images_right(tmp_path):
+    old = some_right(1500, 0.95, 0)
+    new = old ^ some_right(1500, 0.01, 1)
+    assert only(judge([predicted(tmp_path, [(old, new)])])).learning is Learning.SAME
+
+
+def test_too_few_images_for_the_margin_says_how_many(tmp_path):
+    old = some_right(60, 0.9, 0)
+    new = old ^ some_right(60, 0.05, 2)
+    found = only(judge([predicted(tmp_path, [(old, new)])]))
+    assert found.learning is Learning.INCONCLUSIVE
+    assert "60 test images are too few for a margin of 2 points: about" in found.differences[0].note
+
+
+def test_identical_to_the_bit_is_the_same_however_few(tmp_path):
+    old = some_right(12, 0.9, 0)
+    found = only(judge([predicted(tmp_path, [(old, old)] * 4)]))
+    assert found.learning is Learning.SAME
+    assert found.differences[0].note == "identical to the bit"
+
+
+def test_clustered_images_are_judged_by_source(tmp_path):
+    """Twenty wrong images, but all of one source cell."""
+    old = np.ones(200, bool)
+    new = old.copy()
+    new[:20] = False
+    sources = [f"s{number // 20}" for number in range(200)]
+    found = only(judge([predicted(tmp_path, [(old, new)], sources)]))
+    assert found.learning is Learning.INCONCLUSIVE
+    assert (found.images, found.sources) == (200, 10)
+    alone = only(judge([predicted(tmp_path, [(old, new)])]))
+    assert alone.learning is Learning.WORSE
+
+
+def test_seeds_that_disagree_are_no_evidence(tmp_path):
+    """What training varies by from seed to seed must not pass for the software's difference."""
+    base = some_right(1000, 0.9, 0)
+    rights = []
+    shares = [(0.99, 0.9), (0.91, 0.99), (0.99, 0.93), (0.92, 0.99), (0.99, 0.94), (0.9, 0.98)]
+    for seed, (old, new) in enumerate(shares):
+        rights.append((base & some_right(1000, old, 10 + seed), base & some_right(1000, new, 20 + seed)))
+    found = only(judge([predicted(tmp_path, rights)]))
+    assert found.learning is Learning.INCONCLUSIVE
+    assert "t over networks" in found.differences[0].method
+    worse = [(old, old & some_right(1000, 0.93, 30 + n)) for n, (old, _) in enumerate(rights)]
+    assert only(judge([predicted(tmp_path, worse)])).learning is Learning.WORSE
+
+
+def test_a_loss_that_rises_is_worse_though_the_same_images_are_right(tmp_path):
+    rights = [(right := some_right(1000, 0.95, n), right ^ some_right(1000, 0.002, 40 + n)) for n in range(6)]
+    found = only(judge([predicted(tmp_path, rights, sures=(0.95, 0.8))]))
+    accuracy, loss = found.differences
+    assert (accuracy.verdict, loss.verdict, found.learning) == (
+        Learning.SAME,
+        Learning.WORSE,
+        Learning.WORSE,
+    )
+    assert loss.difference > 0.05
+
+
+def test_other_test_images_are_not_comparable(tmp_path):
+    of = cell()
+    paths = tmp_path / "a.csv", tmp_path / "b.csv"
+    write_predictions(paths[0], [True] * 10)
+    write_predictions(paths[1], [True] * 10, files="other")
+    pair = Pair(*(measurement(of, record(of), path) for path in paths))
+    found = only(judge([CellPairs(of.key, "a cell", of.settings, (pair,))]))
+    assert found.learning is Learning.NOT_COMPARABLE
+    assert any("different test images" in note for note in found.notes)
+
+
+def matched(old, new):
+    return judge(match(Side("old", tuple(old)), Side("new", tuple(new))))
+
+
+def test_a_newly_failing_cell_is_a_regression():
+    of = cell()
+    done, broken = measurement(of, record(of)), measurement(of, record(of, failure=("nan-loss", "no number")))
+    verdict = matched([done], [broken])
+    found = only(verdict)
+    assert (found.status, found.regression) == (Status.FAILED, True)
+    assert "nan-loss in train: no number; it was done before" in found.reason
+    assert verdict.exit_code == ExitCode.REGRESSION
+    both = matched([broken], [broken])
+    assert (only(both).regression, both.exit_code) == (False, ExitCode.CELLS_FAILED)
+    assert only(matched([broken], [done])).status is Status.NEW
+
+
+def test_new_and_gone_name_the_nearest_cell():
+    one, other = cell(epochs=3), cell(epochs=5)
+    verdict = matched([measurement(one, record(one))], [measurement(other, record(other))])
+    assert [found.status for found in verdict.cells] == [Status.GONE, Status.NEW]
+    assert "epochs 3, there 5" in verdict.cells[0].notes[0]
+    assert verdict.exit_code == ExitCode.NOT_ENOUGH_EVIDENCE
+
+
+@pytest.mark.parametrize(
+    ("settings", "why"),
+    [
+        ({"digest": "d1"}, "the images are others (d0 and d1)"),
+        ({"weights": {"name": "none", "sha256": "abc"}}, "the pretrained weights are others"),
+    ],
+)
+def test_other_files_are_not_comparable(settings, why):
+    one, other = cell(), cell(**settings)
+    verdict = matched([measurement(one, record(one))], [measurement(other, record(other))])
+    assert only(verdict).status is Status.NOT_COMPARABLE
+    assert why in only(verdict).reason
+    assert verdict.exit_code == ExitCode.NOT_ENOUGH_EVIDENCE
+
+
+def test_another_device_is_refused_for_time_but_not_for_learning(tmp_path):
+    right = some_right(100, 0.9, 0)
+    pairs = predicted(tmp_path, [(right, right)] * 5)
+    slot = {**record(cell())["slot"], "model": "Another processor"}
+    old = [pair.baseline for pair in pairs.pairs]
+    new = [replace(pair.candidate, record={**pair.candidate.record, "slot": slot}) for pair in pairs.pairs]
+    verdict = matched(old, new)
+    found = only(verdict)
+    assert (found.speed, found.learning) == (Speed.NOT_COMPARABLE, Learning.SAME)
+    assert any("A processor and Another processor" in note for note in found.notes)
+    assert verdict.exit_code == ExitCode.OK
+
+
+def test_seeds_are_paired_and_joined():
+    cells = [cell(seed=seed) for seed in (0, 1)]
+    old = [measurement(of, record(of, 10 + of.settings["seed"])) for of in cells for _ in range(2)]
+    new = [measurement(of, record(of, 10 + of.settings["seed"])) for of in reversed(cells) for _ in range(3)]
+    (found,) = match(Side("old", tuple(old)), Side("new", tuple(new)))
+    assert len(found.pairs) == 4 and len(found.candidate_only) == 2
+    assert all(pair.baseline.key == pair.candidate.key for pair in found.pairs)
+
+
+def test_what_changed():
+    of = cell()
+    environments = [
+        {"python": "3.11.7", "packages": {"keras": "3.3.3", "x": "1"}},
+        {"python": "3.11.7", "packages": {"keras": "3.15.1", "y": "2"}},
+    ]
+    old, new = (measurement(of, record(of, environment=one)) for one in environments)
+    changes = {(one.name, one.baseline, one.candidate) for one in matched([old], [new]).changes}
+    assert changes == {("keras", "3.3.3", "3.15.1"), ("x", "1", "none"), ("y", "none", "2")}

@@ -1,0 +1,132 @@
+"""Every output of a verdict: what it says, and that names may hold anything."""
+
+import json
+from dataclasses import replace
+from html.parser import HTMLParser
+from io import StringIO
+from pathlib import Path
+from xml.etree import ElementTree
+
+import pytest
+from comparison_equipment import cell, cell_pairs, measurement, noisy, record, write_predictions
+
+from bench.compare.judge import judge
+from bench.compare.measurement import CellPairs, Pair
+from bench.compare.output.document import SCHEMA, VERSION, document
+from bench.compare.output.files import write_verdict
+from bench.compare.output.junit import junit
+from bench.compare.output.markdown import markdown
+from bench.compare.output.page import page
+from bench.compare.output.table import print_verdict
+from bench.compare.verdict import Verdict
+
+EVIL = "<script>alert('x')</script> | a * b \x00 \x1b[31m"
+
+
+@pytest.fixture(scope="module")
+def verdict(tmp_path_factory) -> Verdict:
+    """A slower cell with predictions and an evil name, a newly failing one, and one that is gone."""
+    folder = tmp_path_factory.mktemp("predictions")
+    slow = cell_pairs(cell(), noisy(10, 6, 0), noisy(11, 6, 1))
+    write_predictions(folder / "p.csv", [True] * 50)
+    pairs = [
+        Pair(*(replace(side, predictions=folder / "p.csv") for side in (pair.baseline, pair.candidate)))
+        for pair in slow.pairs
+    ]
+    curves = ({"epoch": 1, "loss": 1.5}, {"epoch": 2, "loss": 1.25})
+    pairs = [Pair(*(replace(side, epochs=curves) for side in vars(pair).values())) for pair in pairs]
+    broken, gone = cell("VGG19"), cell("Xception")
+    done = measurement(broken, record(broken))
+    failed = measurement(broken, record(broken, failure=("crashed", EVIL)))
+    cells = [
+        replace(slow.with_pairs(pairs), label=EVIL),
+        CellPairs(broken.key, "vgg19", broken.settings, (), (done,), (failed,)),
+        CellPairs(gone.key, "xception", gone.settings, (), (measurement(gone, record(gone)),)),
+    ]
+    return judge(
+        cells, baseline="old <b>", candidate="new & better", differences={"keras": ("3.3", "<i>4</i>")}
+    )
+
+
+class Tags(HTMLParser):
+    """The tags that a browser would see."""
+
+    def __init__(self, text: str):
+        super().__init__()
+        self.seen: list[str] = []
+        self.feed(text)
+
+    def handle_starttag(self, tag, attrs):
+        self.seen.append(tag)
+
+
+def test_the_document(verdict: Verdict):
+    content = json.loads(json.dumps(document(verdict), allow_nan=False))
+    assert (content["schema"], content["version"], content["exit_code"]) == (SCHEMA, VERSION, 1)
+    slow, failed, gone = content["cells"]
+    assert (slow["speed"], slow["learning"], slow["regression"], slow["pairs"]) == ("slower", "same", True, 6)
+    assert [one["status"] for one in (failed, gone)] == ["failed", "gone"]
+    fit = slow["metrics"][0]
+    assert fit["metric"] == "fit_time" and len(fit["ratios"]) == 6 and fit["unit"] == "s"
+    assert {phase["means"] for phase in slow["phases"]} >= {"import", "steps", "evaluation"}
+    assert slow["curves"][1]["candidate"] == {"loss": 1.25}
+    assert content["changes"][0] == {"name": "keras", "baseline": "3.3", "candidate": "<i>4</i>"}
+
+
+def test_the_documented_keys_are_those_of_the_document(verdict: Verdict):
+    described = (Path(__file__).parents[2] / "docs/regression.md").read_text()
+    content = document(verdict)
+    slow = content["cells"][0]
+    keys = {*content, *slow}
+    for part in ("metrics", "differences", "phases", "curves"):
+        keys |= set(slow[part][0])
+    missing = {key for key in keys if f"`{key}`" not in described}
+    assert not missing
+
+
+def test_junit(verdict: Verdict):
+    root = ElementTree.fromstring(junit(verdict).encode())
+    cases = root.findall(".//testcase")
+    failed = [
+        (case.get("classname")[:5], case.get("name")) for case in cases if case.find("failure") is not None
+    ]
+    assert failed == [("<scri", "speed"), ("vgg19", "runs")]
+    skipped = [case.get("classname") for case in cases if case.find("skipped") is not None]
+    assert skipped == ["xception"]
+    assert root.get("failures") == "2" and root.get("tests") == str(len(cases)) == "4"
+    assert "\x00" not in junit(verdict)
+
+
+def test_the_page_stays_a_page(verdict: Verdict):
+    text = page(verdict)
+    tags = Tags(text).seen
+    assert "script" not in tags and "b" not in tags and "i" not in tags
+    # Five metrics of six pairs, two figures of one pair of networks, and the estimate of each.
+    assert (tags.count("svg"), text.count("<circle")) == (7, 5 * 7 + 2 * 2)
+    assert "http" not in text  # needs nothing but itself
+
+
+def test_markdown_stays_in_its_table(verdict: Verdict):
+    text = markdown(verdict)
+    rows = [line for line in text.splitlines() if line.startswith("|")]
+    first = [line for line in rows if "&lt;script" in line]
+    assert first and all(line.replace("\\|", "").count("|") == rows[0].count("|") for line in first[:1])
+    assert "<script" not in text and "**slower**" in text and "**failed**" in text
+    assert "Regression" in text.splitlines()[2]
+
+
+def test_the_terminal_shows_names_as_they_are(verdict: Verdict):
+    from rich.console import Console
+
+    console = Console(width=200, record=True, file=StringIO())
+    print_verdict(console, verdict)
+    text = console.export_text()
+    assert "?[31m" in text and "\x1b" not in text
+    assert "slower" in text and "keras 3.3 -> <i>4</i>" in text
+    assert "Regression: " in text
+
+
+def test_all_files_appear_whole(verdict: Verdict, tmp_path: Path):
+    written = write_verdict(verdict, tmp_path / "out")
+    assert sorted(path.name for path in (tmp_path / "out").iterdir()) == sorted(path.name for path in written)
+    assert json.loads((tmp_path / "out" / "regression.json").read_text())["version"] == VERSION
