@@ -1,0 +1,58 @@
+"""Which repeats run without telemetry, and what the comparison says."""
+
+import numpy as np
+import pytest
+from scipy.stats import ttest_ind
+
+from bench.suite.cell import Cell
+from bench.telemetry.overhead import Group, overhead
+from bench.telemetry.settings import TelemetrySettings, cells_without
+
+
+def cell(network: str, seed: int, **data) -> Cell:
+    settings = {"seed": seed, "mode": "scratch", "epochs": 1, "data": {"digest": f"{seed}{data}", **data}}
+    return Cell(network, {**settings, "network": network}, {"keras": "3"}, {})
+
+
+def test_every_nth_repeat_of_each_configuration_runs_without():
+    cells = [cell(name, seed, split_seed=seed) for seed in range(6) for name in ("a", "b")]
+    chosen = cells_without(cells, 3)
+    assert chosen == {one.id for one in cells if one.settings["seed"] in (2, 5)}
+    assert cells_without(cells, None) == frozenset()
+    assert cells_without(reversed(cells), 7) == frozenset()
+
+
+def test_the_reason_is_said():
+    settings = TelemetrySettings(off_every=2)
+    assert settings.reason_off("a", frozenset({"b"})) == ""
+    assert "off_every = 2" in settings.reason_off("b", frozenset({"b"}))
+    assert "enabled = false" in TelemetrySettings(enabled=False).reason_off("a", frozenset())
+
+
+def test_of_one_configuration_it_is_the_t_interval_of_logarithms():
+    generator = np.random.default_rng(3)
+    watched, unwatched = (np.exp(generator.normal(mean, 0.05, size)) for mean, size in ((2.0, 9), (2.1, 4)))
+    told = overhead([Group(watched, unwatched)])
+    interval = ttest_ind(np.log(watched), np.log(unwatched)).confidence_interval(0.95)
+    assert (told.low, told.high) == pytest.approx((np.expm1(interval.low), np.expm1(interval.high)))
+    assert told.low < told.difference < told.high
+    assert (told.watched, told.unwatched) == (9, 4)
+
+
+def test_the_interval_holds_the_truth_as_often_as_it_says():
+    generator = np.random.default_rng(11)
+    held = 0
+    for _ in range(600):
+        groups = []
+        for centre, repeats in ((1.0, (2, 1)), (5.0, (4, 2)), (3.0, (3, 2))):
+            values = np.exp(generator.normal(centre, 0.03, sum(repeats)))
+            groups.append(Group(values[: repeats[0]] * 1.02, values[repeats[0] :]))
+        told = overhead(groups)
+        held += told.low <= 0.02 <= told.high
+    assert 0.92 < held / 600 < 0.98
+
+
+def test_what_cannot_be_compared():
+    assert overhead([Group([1.0, 2.0], [])]) is None
+    told = overhead([Group([2.0], [1.0])])
+    assert (told.difference, told.low, told.high) == (pytest.approx(1.0), None, None)
