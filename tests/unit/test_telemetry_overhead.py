@@ -1,9 +1,11 @@
 """Which repeats run without telemetry, and what the comparison says."""
 
 import numpy as np
+import pandas as pd
 import pytest
 from scipy.stats import ttest_ind
 
+from bench.report.overhead import overhead_table
 from bench.suite.cell import Cell
 from bench.telemetry.overhead import Group, overhead
 from bench.telemetry.settings import TelemetrySettings, cells_without
@@ -56,3 +58,17 @@ def test_what_cannot_be_compared():
     assert overhead([Group([1.0, 2.0], [])]) is None
     told = overhead([Group([2.0], [1.0])])
     assert (told.difference, told.low, told.high) == (pytest.approx(1.0), None, None)
+
+
+def test_the_table_has_a_row_a_figure():
+    rows = [
+        {"network": "a", "weights": "none", "mode": "scratch", "epochs": 2, "variant": "", "status": "done",
+         "watched": seed != 2, "train_images_per_s": 100.0 + seed if seed != 2 else 104.0, "fit_s": 10.0}
+        for seed in range(4)
+    ]  # fmt: skip
+    table = overhead_table("mine", pd.DataFrame(rows))
+    headings, (throughput, fit) = table.written()
+    assert headings == ["figure", "configurations", "with", "without", "difference %", "95 % (t)"]
+    assert throughput[:5] == ["throughput", "1", "3", "1", "-2.57"]
+    assert fit[4:] == ["+0.00", "+0.00 – +0.00"]
+    assert overhead_table("mine", pd.DataFrame([{**row, "watched": True} for row in rows])) is None
