@@ -1,4 +1,4 @@
-"""What telemetry costs: repeats that ran with it beside repeats of the same configuration that ran without."""
+"""What telemetry costs: repeats that ran with it beside repeats of the same configuration without."""
 
 import pandas as pd
 

@@ -20,6 +20,9 @@ OF_ALL_GPUS = (
 )
 """Metrics of GPUs that are shares, and stand for the slot as a whole, too."""
 
+ASKED_FOR = ("gpu_utilisation", "tensor_activity", "fp32_activity")
+"""Those of them whose absence is explained on a processor, too: utilisation is told by them."""
+
 _PROCESS_MEMORY = "gpu_process_memory_bytes"
 _NOT_SEEN = "the driver lists no process of the cell (in a container it may know them by other numbers)"
 _FIRST = ("train", "compile", "features", "evaluate")
@@ -93,7 +96,7 @@ def _add_shares_of_all(host: dict[str, Any], devices: dict[str, dict[str, Any]])
         reasons = [
             f"{gpu}: {one['unavailable'][name]}" for gpu, one in devices.items() if name in one["unavailable"]
         ]
-        if not devices:
+        if not devices and name in ASKED_FOR:
             reasons = ["the cell ran on the processor"]
         if reasons:
             host["unavailable"][name] = "; ".join(reasons)
