@@ -18,19 +18,30 @@ _COLUMNS = {
     "data_wait_share": Column("waits for data %", number("{:.1f}", 100)),
     "cpu_utilisation": Column("processor %", number("{:.0f}", 100)),
     "gpu_utilisation": Column("GPU %", number("{:.0f}", 100)),
-    "of_measured_peak": Column("of peak %", number("{:.1f}", 100)),
+    "of_datasheet_peak_busy": Column("FP32 % of datasheet while busy", number("{:.1f}", 100)),
+    "of_measured_peak": Column("FP32 % of measured peak", number("{:.1f}", 100)),
+    "gpm_fp32": Column("FP32 units %", number("{:.1f}", 100)),
+    "gpm_tensor": Column("tensor units %", number("{:.1f}", 100)),
     "process_peak_bytes": Column("memory", amount("B", 1024)),
     "device_peak_bytes": Column("GPU memory", amount("B", 1024)),
     "energy_j": Column("energy", amount("J")),
     "image_j": Column("J/image", number("{:.3g}")),
+    "correct_test_image_j": Column("J/correct test image", number("{:.3g}")),
+    "disturbed_share": Column("disturbed %", number("{:.0f}", 100)),
 }
 
 _REASONS = {
-    "energy_j": "energy",
-    "gpu_utilisation": "gpu_utilisation",
-    "device_peak_bytes": "gpu_memory_bytes",
+    "steady_images_per_s": ("steady", "images_per_s"),
+    "cpu_utilisation": ("cpu_utilisation", "telemetry"),
+    "gpu_utilisation": ("gpu_utilisation", "telemetry"),
+    "of_datasheet_peak_busy": ("of_datasheet_peak_busy", "utilisation"),
+    "of_measured_peak": ("of_measured_peak", "utilisation"),
+    "gpm_fp32": ("gpm_fp32", "fp32_activity", "telemetry"),
+    "process_peak_bytes": ("process_peak", "memory"),
+    "device_peak_bytes": ("device_peak", "gpu_memory_bytes", "gpu_utilisation"),
+    "energy_j": ("energy",),
 }
-"""Column -> the metric under which a record says why it is missing."""
+"""Column -> the metrics under one of which a record says why it is missing."""
 
 
 def cost_table(suite: str, cells: pd.DataFrame, configurations: pd.DataFrame) -> Table | None:
@@ -42,12 +53,12 @@ def cost_table(suite: str, cells: pd.DataFrame, configurations: pd.DataFrame) ->
         return None
     notes = []
     unavailable = cells.get("unavailable", [])
-    for column, metric in _REASONS.items():
-        heading = _COLUMNS[column].heading
+    for column, metrics in _REASONS.items():
         if column not in done or done[column].isna().any():
-            reasons = reasons_of(unavailable, metric)
-            if reasons:
-                notes.append(f"{heading}: {'; '.join(reasons[:3])}.")
+            reasons = next((found for one in metrics if (found := reasons_of(unavailable, one))), [])
+            lacking = "" if column in done and done[column].notna().any() else "not measured"
+            if said := "; ".join(reasons[:3]) or lacking:
+                notes.append(f"{_COLUMNS[column].heading}: {said}.")
     frame = done[[*CONFIGURATION, "repeats", *known]]
     return Table(f"{suite}: cost", "cost", frame, {**NAMES, **_COLUMNS}, notes=tuple(notes))
 

@@ -11,29 +11,45 @@ COSTS = {
     "energy_j": ("energy", "cell_j"),
     "train_energy_j": ("energy", "train_j"),
     "image_j": ("energy", "image_j"),
+    "correct_test_image_j": ("energy", "correct_test_image_j"),
     "process_peak_bytes": ("memory", "process_peak"),
+    "allocator_peak_bytes": ("memory", "allocator_peak"),
+    "residual_bytes": ("memory", "residual"),
     "device_peak_bytes": ("memory", "device_peak"),
     "forward_flops": ("work", "forward_flops"),
     "model_flops_per_s": ("utilisation", "model_flops_per_s"),
     "of_measured_peak": ("utilisation", "of_measured_peak"),
+    "of_datasheet_peak_busy": ("utilisation", "of_datasheet_peak_busy"),
+    "gpm_fp32": ("utilisation", "gpm_fp32"),
+    "gpm_tensor": ("utilisation", "gpm_tensor"),
 }
 """Column -> where its figure stands in a record."""
+
+MEMORY_KINDS = ("weights", "gradients", "optimizer", "feature_maps", "workspace", "total")
+"""Kinds of memory, computed from the network; columns `memory_weights` and so on, in bytes."""
 
 MEASURED_PHASE = "train"
 """The phase whose utilisation is shown."""
 
 
 def cost_of(record: dict[str, Any]) -> dict[str, Any]:
-    """Columns `COSTS`, `cpu_utilisation`, `gpu_utilisation` (0 to 1, means over training).
+    """Columns `COSTS`, of `MEMORY_KINDS`, `cpu_utilisation`, `gpu_utilisation` (0 to 1, means over training).
 
     `unavailable` tells, a line a figure, what could not be measured and why; `disturbed` why the times may
-    not be the cell's own.
+    not be the cell's own. `watched`: whether the cell ran with telemetry; `disturbed_share`: 1 where it is
+    disturbed, else 0, missing where it was not watched.
     """
     row: dict[str, Any] = {}
     for column, (table, name) in COSTS.items():
         value = (record.get(table) or {}).get(name)
         if value is not None:
             row[column] = value
+    analytic = (record.get("memory") or {}).get("analytic") or {}
+    row |= {f"memory_{kind}": analytic[kind] for kind in MEMORY_KINDS if analytic.get(kind) is not None}
+    if "telemetry" in record:
+        row["watched"] = record["telemetry"] is not None
+        if row["watched"] or record.get("disturbed"):
+            row["disturbed_share"] = float(bool(record["disturbed"]))
     telemetry = record.get("telemetry") or {}
     own = _mean(telemetry, "cpu_utilisation")
     if own is not None:

@@ -5,6 +5,8 @@ import pandas as pd
 from bench.report.accuracy import accuracy_tables, classification_table
 from bench.report.contrasts import contrast_tables
 from bench.report.cost import cost_table
+from bench.report.memory import memory_table
+from bench.report.overhead import overhead_table
 from bench.report.reference import reference_tables
 from bench.report.tables import Table, cell_tables
 from bench.report.times import time_tables
@@ -29,7 +31,9 @@ def every_table(
     tables += [classification] if classification else []
     tables += time_tables(suite, cells, configurations)
     cost = cost_table(suite, cells, configurations)
-    tables += [cost] if cost else []
+    memory = memory_table(suite, configurations)
+    watching = overhead_table(suite, cells)
+    tables += [table for table in (cost, memory, watching) if table is not None]
     tables += contrast_tables(suite, configurations)
     if reference:
         tables += reference_tables(suite, cells, configurations)

@@ -9,7 +9,7 @@ from bench.telemetry.contention import contention, seconds_of
 from bench.telemetry.disturbance import TIMED, disturbances
 from bench.telemetry.energy import energy_of
 from bench.telemetry.spans import spans_of
-from bench.telemetry.summary import Stretch, summarise
+from bench.telemetry.summary import OF_ALL_GPUS, Stretch, summarise
 from bench.telemetry.trace import read_trace
 
 
@@ -28,7 +28,9 @@ def telemetry_of(record: dict[str, Any], stretches: Sequence[history.Stretch]) -
         unavailable["telemetry"] = _why_not(stretches[-1])
     else:
         telemetry["contention"] = _contention(watched)
-        unavailable |= telemetry["unavailable"]
+        own = telemetry["unavailable"].items()
+        # What GPUs lack is said of each of them.
+        unavailable |= {name: why for name, why in own if not (telemetry["devices"] and name in OF_ALL_GPUS)}
         for name, device in telemetry["devices"].items():
             unavailable |= {f"{name} {metric}": why for metric, why in device["unavailable"].items()}
     energy, reason = energy_of(record, telemetry, traces)
