@@ -1,0 +1,56 @@
+"""False alarms and power over resamples: a short form of `tests/evidence/judging.py`."""
+
+from pathlib import Path
+
+import numpy as np
+import pytest
+from evidence.judging import KEPT, figures_of, read_cells, resampled, simulated, table
+from evidence.others import asv, overlap, pyperf
+
+RESAMPLES = 40
+
+
+def calm(rng: np.random.Generator, runs: int) -> np.ndarray:
+    return rng.normal(0, 0.02, runs)
+
+
+def test_the_verdict_keeps_its_promise_under_simulated_noise():
+    tallies = resampled(simulated(3, 60, calm, seed=1), RESAMPLES)
+    ours = tallies["ours, planned repeats"]
+    assert ours.false <= 0.1 * ours.runs and ours.found >= 0.8 * ours.runs
+    assert 4 <= np.median(ours.repeats) <= 12
+    assert tallies["ours, auto"].found >= ours.found
+    assert table(tallies).count("\n") == len(tallies) + 1
+
+
+@pytest.mark.parametrize("file", KEPT, ids=lambda file: file.stem)
+def test_the_verdict_keeps_its_promise_on_recorded_pairs(file: Path):
+    cells = read_cells([file], calm=True)
+    ours = resampled(cells, RESAMPLES)["ours, auto"]
+    assert ours.false <= 0.15 * ours.runs  # 5 % are promised; forty resamples are good to ten points
+    assert ours.found >= 0.8 * ours.runs
+
+
+def test_a_planted_change_is_there_in_the_recorded_pairs():
+    for cell in read_cells(KEPT, calm=False):
+        if cell.slower is not None:
+            same, slower = (np.median(one["throughput"].logs) for one in (cell.same, cell.slower))
+            assert slower < same - 0.05
+
+
+def test_others_rules():
+    old = np.array([1.0, 1.01, 0.99, 1.02, 0.98, 1.0, 1.01, 0.99])
+    for rule in (asv, pyperf, overlap):
+        assert rule(old, 1.1 * old).significant and rule(old, 1.1 * old).ratio == pytest.approx(1.1)
+        assert not rule(old, old).significant
+    # Mann-Whitney cannot reach 0.002 with four runs a side: then ranges that don't touch decide.
+    assert asv(old[:4], 1.1 * old[:4]).significant
+    assert not asv(old[:4], 1.02 * old[:4]).significant
+
+
+def test_figures_that_some_pairs_lack_are_left_out():
+    pairs = [
+        {"baseline": {"fit_time": 1.0, "throughput": 2.0}, "candidate": {"fit_time": 1.5, "throughput": 2.0}},
+        {"baseline": {"fit_time": 1.0}, "candidate": {"fit_time": 1.5}},
+    ]
+    assert list(figures_of(pairs)) == ["fit_time"]
