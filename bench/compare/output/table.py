@@ -3,8 +3,11 @@
 from bench.compare.output import words
 from bench.compare.verdict import Verdict
 
-SHOWN = ("fit_time", "time_to_result", "throughput")
-"""A terminal is narrow: all metrics are in the files."""
+SHOWN = ("fit_time", "throughput", "time_to_result")
+"""Metrics in the order in which they are worth the room; all of them are in the files."""
+
+LONGEST, FIXED, FIGURE = 36, 50, 20
+"""Characters of a cell's name, of the other columns, and of a metric."""
 
 STYLES = {
     "slower": "bold red",
@@ -27,16 +30,19 @@ def print_verdict(console, verdict: Verdict) -> None:
 
     title = Text(_tame(f"{verdict.baseline} against {verdict.candidate}"))
     table = Table(title=title, title_justify="left", box=SIMPLE_HEAD, padding=(0, 1, 0, 0))
-    shown = [name for name in words.shown_metrics(verdict) if name in SHOWN]
-    headings = ("cell", "speed", "learning", *map(words.title_of, shown), "accuracy", "pairs")
-    for heading in headings:
-        table.add_column(heading, overflow="fold", no_wrap=heading in ("speed", "learning"))
+    longest = min(LONGEST, max((len(cell.label) for cell in verdict.cells), default=0))
+    room = max(0, (console.width - longest - FIXED) // FIGURE)
+    known = words.shown_metrics(verdict)
+    shown = [name for name in SHOWN if name in known][:room]
+    for heading in ("cell", "speed", "learning", *map(words.title_of, shown), "accuracy", "pairs"):
+        table.add_column(heading, overflow="fold", no_wrap=heading not in ("cell", "pairs"))
     for cell in verdict.cells:
         said = [Text(word, style=STYLES.get(word, "")) for word in words.verdict_of(cell)]
         changes = [words.change(words.metric_of(cell, name)) for name in shown]
-        accuracy = words.difference(words.difference_of(cell, "accuracy"))
-        texts = [Text(text) for text in (*changes, accuracy, words.pairs_of(cell))]
-        table.add_row(Text(_tame(cell.label)), *said, *texts)
+        changes.append(words.difference(words.difference_of(cell, "accuracy")))
+        # The interval stands below: side by side they would leave no room for names.
+        texts = [Text(text.replace(" [", "\n[")) for text in changes]
+        table.add_row(Text(_tame(cell.label)), *said, *texts, Text(words.pairs_of(cell)))
     console.print(table)
     for cell in verdict.cells:
         if remarks := words.remarks(cell):
