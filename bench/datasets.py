@@ -250,11 +250,17 @@ class FolderIndex:
             partial.replace(self.path)
 
 
-def source_digest(*places: str) -> str:
-    """SHA-256 over the Python source of `wbc`, or of the files and folders in it that are named."""
-    import wbc
+def source_digest(*places: str, root: Path | None = None) -> str:
+    """SHA-256 over the Python source of `wbc`, or of the files and folders in it that are named.
 
-    root = Path(wbc.__file__).parent
+    Args:
+        places: Files and folders in it; none: all of it.
+        root: Where the package lies; None: the one that is running.
+    """
+    if root is None:
+        import wbc
+
+        root = Path(wbc.__file__).parent
     paths = [root / place for place in places] or [root]
     files = {file for path in paths for file in (path.rglob("*.py") if path.is_dir() else [path])}
     digest = hashlib.sha256()

@@ -59,6 +59,7 @@ class Progress:
         self._lines: dict[str, _Line] = {}
         self._waiting: list[PlannedCell] = []
         self._slots: list[Slot] = []
+        self._at_once = 1
         self._bar = Bar(
             TextColumn("{task.description}"),
             BarColumn(),
@@ -89,11 +90,12 @@ class Progress:
         """Print a line above the live ones."""
         self.console.print(message, markup=False, highlight=False, soft_wrap=True)
 
-    def plan(self, planned: list[PlannedCell], slots: list[Slot]) -> None:
-        """Hear what will be run, and where."""
+    def plan(self, planned: list[PlannedCell], slots: list[Slot], at_once: int | None = None) -> None:
+        """Hear what will be run next, and where; at most `at_once` cells at a time, else one a slot."""
         self._waiting = [one for one in planned if one.runs]
-        self._slots = list(slots)
-        self._bar.update(self._task, total=len(self._waiting), visible=bool(self._waiting))
+        self._slots, self._at_once = list(slots), at_once or len(slots)
+        done = self._bar.tasks[0].completed
+        self._bar.update(self._task, total=done + len(self._waiting), visible=bool(self._waiting))
 
     def cell_started(self, planned: PlannedCell, slot: Slot) -> None:
         """See `bench.runner.scheduler.Watcher`."""
@@ -137,7 +139,7 @@ class Progress:
             return ""
         now = self.clock()
         busy = [line.left(now) for line in self._lines.values()]
-        slots = max(1, len(self._slots), len(busy))
+        slots = max(1, self._at_once, len(busy))
         return f"about {duration(makespan([one.seconds for one in self._waiting], slots, busy))} left"
 
     def _render(self) -> Group:

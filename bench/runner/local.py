@@ -27,6 +27,7 @@ class LocalEngine:
         python: The interpreter of the environment in which cells run.
         telemetry: How cells are sampled.
         without: Ids of the cells that run without telemetry.
+        environment: Environment variables that go before the harness' own.
     """
 
     def __init__(
@@ -34,9 +35,11 @@ class LocalEngine:
         python: str = sys.executable,
         telemetry: TelemetrySettings | None = None,
         without: frozenset[str] = frozenset(),
+        environment: Mapping[str, str] | None = None,
     ):
         self.python, self.without = python, without
         self.telemetry = telemetry or TelemetrySettings()
+        self.environment = dict(environment or {})
 
     def start(self, attempt: Attempt, slot: Slot) -> "LocalRunning":
         """See `bench.runner.engine.Engine`."""
@@ -50,7 +53,7 @@ class LocalEngine:
                     stdout=log,
                     stderr=log,
                     pass_fds=[write_end],
-                    env=_environment(slot, write_end, spawned),
+                    env={**_environment(slot, write_end, spawned), **self.environment},
                     start_new_session=True,
                 )
         except BaseException:

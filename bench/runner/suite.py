@@ -1,6 +1,6 @@
 """Run a whole suite: the work behind `python -m bench run`."""
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Protocol
@@ -18,6 +18,7 @@ from bench.runner.scheduler import Scheduler, Watcher
 from bench.runner.signals import interruptible
 from bench.runner.surroundings import local_surroundings
 from bench.runner.tidy import tidy_up
+from bench.suite.cell import Cell
 from bench.suite.open import open_suite
 from bench.suite.resolve import ResolvedSuite
 from bench.telemetry.settings import cells_without
@@ -105,7 +106,7 @@ def run_suite(
         tidy_up(results)
         predictor = Predictor(results_folder, slots[0].kind)
         plan = make_plan(resolved.cells, results, options.fresh, options.only)
-        _prepare(resolved, plan, speaker)
+        prepare_data(resolved, (one.cell for one in plan if one.runs), speaker.say)
         plan = make_plan(resolved.cells, results, options.fresh, options.only, predictor)
         done = sum(not planned.runs for planned in plan)
         cells = f"{len(plan)} cell{'' if len(plan) == 1 else 's'}"
@@ -147,10 +148,10 @@ def _where(slots: Sequence[Slot]) -> str:
     return f"{count}{slots[0].model}"
 
 
-def _prepare(resolved: ResolvedSuite, plan: list[PlannedCell], speaker: Speaker) -> None:
-    """Make the data sets of the cells that will run."""
-    needed = {one.cell.settings["data"]["digest"] for one in plan if one.runs}
+def prepare_data(resolved: ResolvedSuite, cells: Iterable[Cell], say: Callable[[str], None]) -> None:
+    """Make the data sets of the cells that will run, each once."""
+    needed = {cell.settings["data"]["digest"] for cell in cells}
     missing = [one for one in resolved.datasets if one.digest in needed and not one.ready]
     for number, dataset in enumerate(missing, start=1):
-        speaker.say(f"Preparing images: {dataset.source}, set {number} of {len(missing)}")
+        say(f"Preparing images: {dataset.source}, set {number} of {len(missing)}")
         dataset.prepare()

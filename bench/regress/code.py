@@ -1,0 +1,103 @@
+"""Copies of the source of `wbc` and of the worker, so that a side runs the same code from its first cell to its last."""
+
+import io
+import shutil
+import subprocess
+import tarfile
+from collections.abc import Callable
+from dataclasses import dataclass
+from pathlib import Path
+
+import bench
+import wbc
+from bench.datasets import source_digest
+from bench.errors import InputError
+from bench.suite.cell import digest_of
+
+_UNWANTED = shutil.ignore_patterns("__pycache__", "*.partial")
+
+
+@dataclass(frozen=True)
+class Code:
+    """The packages `bench` and `wbc` in a folder of their own, which may stand on `PYTHONPATH`.
+
+    Attributes:
+        folder: Holds both packages.
+        label: Where they come from, in words.
+        wbc: Hash of the source of `wbc`.
+    """
+
+    folder: Path
+    label: str
+    wbc: str
+
+
+def working_tree(cache: Path) -> Code:
+    """A copy of the code that is running.
+
+    Args:
+        cache: Cache in the results folder.
+    """
+    homes = {package.__name__: Path(package.__file__).parent for package in (bench, wbc)}
+    digest = digest_of([source_digest(root=home) for home in homes.values()])
+
+    def copy(folder: Path) -> None:
+        for name, home in homes.items():
+            shutil.copytree(home, folder / name, ignore=_UNWANTED)
+
+    return _kept(cache / "code" / digest[:16], copy, "the working tree")
+
+
+def revision(name: str, cache: Path) -> Code:
+    """The code of a revision of leukobench's git repository.
+
+    Args:
+        name: As git takes it: a tag, a branch, a commit.
+        cache: Cache in the results folder.
+
+    Raises:
+        InputError: There is no repository or no such revision, or it holds no such packages.
+    """
+    repository = Path(bench.__file__).parents[1]
+    if not (repository / ".git").exists():
+        raise InputError(
+            f"revision {name} cannot be had: {repository} is no git repository",
+            "Revisions need a clone of leukobench; an interpreter that has another one can be named with "
+            "--baseline-python or --candidate-python.",
+        )
+    commit = _git(repository, name, "rev-parse", "--verify", "--quiet", f"{name}^{{commit}}").decode().strip()
+
+    def export(folder: Path) -> None:
+        archive = _git(repository, name, "archive", "--format=tar", commit, "bench", "src/wbc")
+        with tarfile.open(fileobj=io.BytesIO(archive)) as tar:
+            tar.extractall(folder, filter="data")
+        (folder / "src" / "wbc").rename(folder / "wbc")
+
+    return _kept(cache / "code" / commit, export, f"revision {name} ({commit[:10]})")
+
+
+def _kept(folder: Path, fill: Callable[[Path], None], label: str) -> Code:
+    """The code in a folder, which appears whole."""
+    if not folder.is_dir():
+        partial = folder.with_name(folder.name + ".partial")
+        shutil.rmtree(partial, ignore_errors=True)
+        partial.mkdir(parents=True)
+        fill(partial)
+        partial.rename(folder)
+    return Code(folder.absolute(), label, source_digest(root=folder / "wbc"))
+
+
+def _git(repository: Path, name: str, *arguments: str) -> bytes:
+    try:
+        done = subprocess.run(
+            ["git", "-C", str(repository), *arguments], capture_output=True, check=False
+        )
+    except FileNotFoundError:
+        raise InputError(f"revision {name} cannot be had: git is not installed", "Install git.") from None
+    if done.returncode:
+        said = done.stderr.decode(errors="replace").strip()
+        raise InputError(
+            f"there is no revision {name!r} of leukobench" + (f": {said}" if said else ""),
+            "Name a tag, a branch or a commit, as `git log` shows them.",
+        )
+    return done.stdout

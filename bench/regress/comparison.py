@@ -1,0 +1,172 @@
+"""Compare two environments: the work behind `python -m bench regress`."""
+
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Protocol
+
+from bench.devices.device import Slot
+from bench.devices.lease import lease
+from bench.errors import InputError
+from bench.journal.results import SuiteResults
+from bench.plan.decide import PlannedCell, choose
+from bench.pretrained import fetch
+from bench.regress.ask import Ask
+from bench.regress.course import Budget, Course
+from bench.regress.environments import Environments
+from bench.regress.execute import PairRunner
+from bench.regress.open import REGRESS, Comparison, check_name, open_comparison
+from bench.regress.sides import NAMES, SideName
+from bench.runner.scheduler import Watcher
+from bench.runner.signals import interruptible
+from bench.runner.suite import prepare_data
+from bench.runner.surroundings import local_surroundings
+from bench.runner.tidy import tidy_up
+from bench.suite.open import OpenSuite, open_suite
+
+
+class Speaker(Watcher, Protocol):
+    """A watcher that also says things and is told what will run."""
+
+    say: Callable[[str], None]
+
+    def plan(self, planned: list[PlannedCell], slots: Sequence[Slot], at_once: int | None = None) -> None:
+        """What will be run, where, and how many at a time."""
+
+
+@dataclass(frozen=True)
+class RegressOptions:
+    """What the command line may say of a comparison.
+
+    Attributes:
+        envs: Where environments are kept; None: beside the results.
+        python: What makes environments, as `uv venv --python` takes it; None: the running interpreter.
+        name: Of the comparison; None: made from suite and sides.
+        repeats: Pairs of each cell; None: until the verdict is clear.
+        budget_s: Seconds that the runs may take; None: any. Each cell gets its first pairs in any case.
+        fresh: Pairs that are there already do not count.
+        devices: Goes before `use` of `[devices]`; cells run on the first slot.
+        data: Folder of images; goes before the suite's.
+        weights: Folder of pretrained weights; goes before the suite's.
+        only: Only cells whose ids match.
+    """
+
+    envs: Path | None = None
+    python: str | None = None
+    name: str | None = None
+    repeats: int | None = None
+    budget_s: float | None = None
+    fresh: bool = False
+    devices: str | None = None
+    data: Path | None = None
+    weights: Path | None = None
+    only: str | None = None
+
+
+@dataclass(frozen=True)
+class Session:
+    """A comparison that may run pairs now: the results folder and the device are held.
+
+    Attributes:
+        comparison: Sides, cells and places.
+        runner: Runs pairs.
+        course: Says which.
+    """
+
+    comparison: Comparison
+    runner: PairRunner
+    course: Course
+
+
+@contextmanager
+def session(
+    path: Path,
+    asks: dict[SideName, Ask],
+    results_folder: Path,
+    speaker: Speaker,
+    options: RegressOptions = RegressOptions(),
+) -> Iterator[Session]:
+    """Make everything ready to run a suite's cells on two sides; data are prepared once, for both.
+
+    Args:
+        path: The suite file.
+        asks: What the sides are.
+        results_folder: Where results are kept.
+        speaker: Is told how it goes.
+        options: Of the command line.
+
+    Raises:
+        InputError: The input is wrong, or a side cannot be had; no cell was started.
+        ResultsError: The results folder, or a device, cannot be used.
+        InterruptedRun: A signal came; finished pairs are kept.
+    """
+    check_name(options.name)
+    for name in NAMES:
+        asks[name].check(name)
+    if not any(ask.says_something for ask in asks.values()):
+        raise InputError(
+            "nothing is said of either side, so there is nothing to compare",
+            "Give --baseline tensorflow==2.20.0 --candidate tensorflow==2.21.0 or the like.",
+        )
+    cache = results_folder / "cache"
+    suite = open_suite(path, cache, options.devices, options.data, options.weights)
+    if suite.resolved.downloads:
+        fetch(suite.resolved.downloads)
+        suite = suite.again()
+    cells = choose(suite.resolved.cells, options.only, "--only")
+    environments = Environments(
+        options.envs or results_folder / "environments", speaker.say, options.python
+    )
+    lock = SuiteResults(results_folder, REGRESS).lock()
+    with (
+        interruptible() as interruption,
+        lock,
+        lease(suite.devices, results_folder, REGRESS) as leased,
+    ):
+        slot = leased.slots[0]
+        comparison = open_comparison(
+            suite, cells, asks, results_folder, environments, options.name, speaker.say
+        )
+        for results in comparison.results.values():
+            tidy_up(results)
+        prepare_data(suite.resolved, cells, speaker.say)
+        for sentence in introduction(comparison, suite, slot):
+            speaker.say(sentence)
+        with local_surroundings([slot], suite.limits.quiet_s, speaker.say) as surroundings:
+            runner = PairRunner(
+                comparison.sides,
+                comparison.results,
+                comparison.journal,
+                slot,
+                suite.limits,
+                speaker,
+                surroundings,
+                interruption,
+                suite.exclusive,
+            )
+            if options.fresh:
+                comparison.journal.begin_afresh()
+            earlier = comparison.journal.read(comparison.keys, comparison.results)
+            yield Session(comparison, runner, Course(runner, earlier, speaker, Budget(options.budget_s)))
+
+
+def introduction(comparison: Comparison, suite: OpenSuite, slot: Slot) -> list[str]:
+    """What is compared, on what, and what differs: sentences to be said before anything runs."""
+    baseline, candidate = (comparison.sides[name] for name in NAMES)
+    count = len(comparison.cells)
+    lines = [
+        f"{comparison.name}: {baseline.label} against {candidate.label}, "
+        f"{count} cell{'' if count == 1 else 's'}, on {slot.model}"
+    ]
+    differing = comparison.differences()
+    if differing:
+        shown = (f"{name} {old or 'none'} -> {new or 'none'}" for name, (old, new) in differing.items())
+        lines.append(f"What differs: {', '.join(shown)}.")
+    else:
+        lines.append("Nothing differs between the sides: A is compared with A.")
+    lines += suite.resolved.warnings
+    lines += [suite.devices.note] if suite.devices.note else []
+    for side in (baseline, candidate):
+        lines += side.lacks(comparison.cells)
+    return lines

@@ -1,0 +1,149 @@
+"""The course of a comparison: which pair runs next, and when enough have run."""
+
+import statistics
+import time
+from collections import Counter
+from collections.abc import Callable, Iterable, Sequence
+from dataclasses import dataclass, field
+from typing import Protocol
+
+from bench.devices.device import Slot
+from bench.plan.decide import PlannedCell, Prediction
+from bench.regress.execute import PairRunner
+from bench.regress.pairs import Kind, PairedRuns
+from bench.suite.cell import Cell
+
+STEP = 2
+"""Pairs of a cell that run one after the other, so that each side goes first equally often."""
+
+MOST_FAILURES = 1
+"""Failed pairs of a cell within a run, after which it is left alone; the scheduler has retried each attempt."""
+
+
+class Listener(Protocol):
+    """Is told what will run."""
+
+    say: Callable[[str], None]
+
+    def plan(self, planned: list[PlannedCell], slots: Sequence[Slot], at_once: int | None = None) -> None:
+        """What will run next, where, and how many at a time."""
+
+
+@dataclass
+class Budget:
+    """Time that may be spent.
+
+    Attributes:
+        seconds: How much; None: any.
+        clock: Seconds.
+    """
+
+    seconds: float | None
+    clock: Callable[[], float] = time.monotonic
+    _began: float = field(init=False)
+
+    def __post_init__(self) -> None:
+        self._began = self.clock()
+
+    def left_for(self, seconds: float) -> bool:
+        """Whether something that takes so long still fits."""
+        return self.seconds is None or self.clock() - self._began + seconds <= self.seconds
+
+
+class Course:
+    """Runs pairs of cells in turn, two of each at a time.
+
+    A pair beside which something went on is run again, at most as often as pairs were wanted; then those are
+    taken that there are. All are kept and counted.
+
+    Args:
+        runner: Runs them.
+        earlier: Pairs of these sides that are there already.
+        listener: Is told how it goes.
+        budget: Of time, for what comes after each cell's first pairs.
+    """
+
+    def __init__(
+        self, runner: PairRunner, earlier: Iterable[PairedRuns], listener: Listener, budget: Budget
+    ):
+        self.runner, self.listener, self.budget = runner, listener, budget
+        self.pairs = list(earlier)
+        self.failures: Counter[tuple[Kind, str]] = Counter()
+        self.cut_short = False
+
+    def bring_to(self, kind: Kind, wanted: dict[str, int], cells: Sequence[Cell], within: bool = True) -> None:
+        """Run pairs until every cell has as many undisturbed ones as wanted.
+
+        Args:
+            kind: Of which sides.
+            wanted: Key of a cell -> pairs; cells that are not named get none.
+            cells: All cells.
+            within: Stop when the budget is spent; `cut_short` says so.
+
+        Raises:
+            InterruptedRun: A signal came; finished pairs are kept.
+        """
+        bounds = {key: self._undisturbed(kind, key) for key in wanted}
+        allowed = {key: 2 * max(0, number - bounds[key]) for key, number in wanted.items()}
+        started: Counter[str] = Counter()
+        while True:
+            missing = {
+                cell.key: min(
+                    wanted.get(cell.key, 0) - self._undisturbed(kind, cell.key),
+                    allowed.get(cell.key, 0) - started[cell.key],
+                )
+                for cell in cells
+            }
+            todo = [
+                cell for cell in cells if missing[cell.key] > 0 and not self.given_up(kind, cell.key)
+            ]
+            if not todo:
+                return
+            self._announce(kind, todo, missing)
+            for cell in todo:
+                for _ in range(min(STEP, missing[cell.key])):
+                    if self.given_up(kind, cell.key):
+                        break
+                    if within and not self.budget.left_for(self._pair_s(cell.key)):
+                        self.cut_short = True
+                        return
+                    self.run(kind, cell)
+                    started[cell.key] += 1
+
+    def given_up(self, kind: Kind, key: str) -> bool:
+        """Whether a cell failed often enough in this run."""
+        return self.failures[kind, key] >= MOST_FAILURES
+
+    def run(self, kind: Kind, cell: Cell) -> PairedRuns:
+        """Run one more pair of a cell."""
+        number = sum(one.kind == kind and one.cell_key == cell.key for one in self.pairs)
+        pair = self.runner.run_pair(kind, cell, number, self._expected(cell.key))
+        self.pairs.append(pair)
+        if pair.status != "done":
+            self.failures[kind, cell.key] += 1
+        for reason in pair.disturbed:
+            self.listener.say(f"Disturbed, will be run again: {reason}")
+        return pair
+
+    def _undisturbed(self, kind: Kind, key: str) -> int:
+        return sum(
+            one.kind == kind and one.cell_key == key and one.status == "done" and not one.disturbed
+            for one in self.pairs
+        )
+
+    def _announce(self, kind: Kind, todo: Sequence[Cell], missing: dict[str, int]) -> None:
+        upcoming: list[PlannedCell] = []
+        for cell in todo:
+            for name in ("baseline", "baseline" if kind == "aa" else "candidate"):
+                planned = self.runner.planned(name, cell, self._expected(cell.key))
+                upcoming += [planned] * min(STEP, missing[cell.key])
+        self.listener.plan(upcoming, self.runner.places, at_once=1)
+
+    def _expected(self, key: str) -> Prediction | None:
+        seconds = self._pair_s(key) / 2
+        return Prediction(seconds, "its earlier runs") if seconds else None
+
+    def _pair_s(self, key: str) -> float:
+        """What a pair of a cell takes, by those that ran; 0 while none has."""
+        known = [one.seconds for one in self.pairs if one.cell_key == key and one.seconds]
+        return statistics.median(known) if known else 0.0

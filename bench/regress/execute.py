@@ -1,0 +1,168 @@
+"""Runs pairs of cells, one process at a time, and keeps what came of them."""
+
+from collections.abc import Mapping
+from dataclasses import dataclass, replace
+from typing import Any
+
+from bench.devices.device import Slot
+from bench.journal.results import Attempt, SuiteResults
+from bench.plan.decide import PlannedCell, Prediction
+from bench.regress.pairs import Kind, PairedRuns, PairJournal, Run, first_side
+from bench.regress.sides import NAMES, Side, SideName
+from bench.runner.limits import Limits
+from bench.runner.scheduler import Scheduler, Surroundings, Watcher
+from bench.runner.signals import Interruption
+from bench.suite.cell import Cell
+
+
+class NoRecording:
+    """A `bench.runner.scheduler.Recording` that sends nothing: what is compared here stays in its folder."""
+
+    def filenos(self) -> list[int]:
+        """See `bench.runner.scheduler.Recording`."""
+        return []
+
+    def pump(self) -> list[dict[str, Any]]:
+        """See `bench.runner.scheduler.Recording`."""
+        return []
+
+    def send(self, attempt: Attempt) -> None:
+        """See `bench.runner.scheduler.Recording`."""
+
+    def settle(self, interrupted: int) -> None:
+        """See `bench.runner.scheduler.Recording`."""
+
+
+class SideWatcher:
+    """Passes on how a run goes, with its side in the slot's name.
+
+    Args:
+        watcher: Is told.
+        title: Of the side.
+    """
+
+    def __init__(self, watcher: Watcher, title: str):
+        self.watcher, self.title = watcher, title
+
+    def cell_started(self, planned: PlannedCell, slot: Slot) -> None:
+        """See `bench.runner.scheduler.Watcher`."""
+        self.watcher.cell_started(planned, self._named(slot))
+
+    def event(self, planned: PlannedCell, slot: Slot, event: dict[str, Any]) -> None:
+        """See `bench.runner.scheduler.Watcher`."""
+        self.watcher.event(planned, self._named(slot), event)
+
+    def cell_ended(self, planned: PlannedCell, slot: Slot, record: dict[str, Any], again: bool) -> None:
+        """See `bench.runner.scheduler.Watcher`."""
+        self.watcher.cell_ended(planned, self._named(slot), record, again)
+
+    def _named(self, slot: Slot) -> Slot:
+        return of_side(slot, self.title)
+
+
+def of_side(slot: Slot, title: str) -> Slot:
+    """A slot under the name of a side, for people."""
+    return replace(slot, name=f"{title}, {slot.name}")
+
+
+@dataclass
+class PairRunner:
+    """Runs pairs.
+
+    Attributes:
+        sides: Both sides.
+        results: Where the attempts of each are recorded.
+        journal: Where pairs are kept.
+        slot: Where everything runs, one process at a time.
+        limits: How long a cell may take.
+        watcher: Is told how it goes.
+        surroundings: What else goes on on the machine.
+        interruption: Signals that ask to stop.
+        exclusive: Wait for a quiet machine before each cell.
+    """
+
+    sides: Mapping[SideName, Side]
+    results: Mapping[SideName, SuiteResults]
+    journal: PairJournal
+    slot: Slot
+    limits: Limits
+    watcher: Watcher
+    surroundings: Surroundings
+    interruption: Interruption
+    exclusive: bool
+
+    @property
+    def places(self) -> list[Slot]:
+        """The slot of each side, by name; one of them is in use at a time."""
+        return [of_side(self.slot, name) for name in NAMES]
+
+    def planned(self, name: SideName, cell: Cell, expected: Prediction | None) -> PlannedCell:
+        """A fresh attempt at a cell, as a side runs it."""
+        own = self.sides[name].cell(cell, self.slot.model)
+        return PlannedCell(own, "again", "every run of a comparison is a fresh one", True, expected)
+
+    def run_pair(self, kind: Kind, cell: Cell, number: int, expected: Prediction | None = None) -> PairedRuns:
+        """Run a cell on both sides, one right after the other.
+
+        Args:
+            kind: Of which sides.
+            cell: The cell.
+            number: Of the pair among the cell's, from 0; says which side goes first.
+            expected: How long a run takes.
+
+        Returns:
+            The pair, which is in the journal.
+
+        Raises:
+            InterruptedRun: A signal came; the pair is not kept.
+        """
+        first = first_side(number)
+        order = NAMES if first == NAMES[0] else NAMES[::-1]
+        runs, records = {}, {}
+        for name in order:
+            runs[name] = self._run("baseline" if kind == "aa" else name, cell, expected)
+            records[name] = runs[name].of(self.results).record() or {}
+        keys = {name: side.key for name, side in self.sides.items()}
+        pair = PairedRuns(
+            kind,
+            cell.key,
+            (keys["baseline"], keys["baseline" if kind == "aa" else "candidate"]),
+            first,
+            runs["baseline"],
+            runs["candidate"],
+            sum(_seconds(record) for record in records.values()),
+            "done" if all(record.get("status") == "done" for record in records.values()) else "failed",
+            tuple(
+                f"{name}: {reason}"
+                for name in NAMES
+                for reason in records[name].get("disturbed") or ()
+            ),
+        )
+        self.journal.append(pair)
+        return pair
+
+    def run_one(self, name: SideName, cell: Cell, expected: Prediction | None = None) -> Run:
+        """Run a cell on one side alone; see `run_pair`."""
+        return self._run(name, cell, expected)
+
+    def _run(self, name: SideName, cell: Cell, expected: Prediction | None) -> Run:
+        planned = self.planned(name, cell, expected)
+        results = self.results[name]
+        Scheduler(
+            results,
+            self.sides[name].engine(),
+            [self.slot],
+            self.limits,
+            SideWatcher(self.watcher, name),
+            NoRecording(),
+            self.surroundings,
+            self.interruption,
+            self.exclusive,
+        ).run([planned])
+        last = results.attempts(planned.cell.id)[-1]
+        return Run(name, planned.cell.id, last.number)
+
+
+def _seconds(record: Mapping[str, Any]) -> float:
+    """Wall time of an attempt's phases."""
+    return sum(figures.get("wall_s", 0.0) for figures in (record.get("phases") or {}).values())

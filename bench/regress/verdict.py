@@ -1,0 +1,144 @@
+"""From a session to its verdict: how much noise there is, how many repeats it takes, and what they say."""
+
+import math
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, replace
+
+from bench.compare.judge import judge
+from bench.compare.measurement import CellPairs
+from bench.compare.repeats import next_look, plan_repeats
+from bench.compare.thresholds import Thresholds
+from bench.compare.verdict import Verdict
+from bench.regress.comparison import Session
+from bench.regress.evidence import Evidence, configurations, noise_elsewhere, shared_out
+from bench.regress.pairs import PairedRuns
+
+NOISE_PAIRS = 8
+"""Pairs of A against A, over all cells together, on which the number of repeats is planned; two a cell at least."""
+
+FIRST_PAIRS = 2
+"""Pairs that each cell gets whatever the budget: A B B A."""
+
+
+@dataclass
+class Judging:
+    """Runs what it takes for a verdict.
+
+    Attributes:
+        session: The comparison, ready to run.
+        thresholds: What is judged by.
+        say: Is told what the noise asks for, and why it goes on.
+    """
+
+    session: Session
+    thresholds: Thresholds
+    say: Callable[[str], None]
+
+    def __post_init__(self) -> None:
+        comparison = self.session.comparison
+        self.cells = list(comparison.cells)
+        keys = {cell.key for cell in self.cells}
+        folder, name = comparison.folder.parent, comparison.name
+        elsewhere = noise_elsewhere(folder, name, comparison.keys[0], keys)
+        self.evidence = Evidence(comparison.results, elsewhere)
+
+    def fixed(self, repeats: int) -> Verdict:
+        """Run a given number of pairs of each cell, then judge once.
+
+        Raises:
+            InterruptedRun: A signal came; finished pairs are kept.
+        """
+        self._bring_to(dict.fromkeys((cell.key for cell in self.cells), repeats))
+        return self._judge(self.thresholds, ())
+
+    def until_clear(self) -> Verdict:
+        """Measure the noise, run as many pairs as it asks for, and more until the verdict is clear.
+
+        Raises:
+            InterruptedRun: A signal came; finished pairs are kept.
+        """
+        course = self.session.course
+        course.bring_to("aa", self._noise_wanted(), self.cells)
+        self._bring_to(dict.fromkeys((cell.key for cell in self.cells), FIRST_PAIRS), within=False)
+        thresholds = replace(self.thresholds, looks_planned=True)
+        groups = configurations(self._measured())
+        plan = plan_repeats(self._noise(), len(groups), thresholds)
+        self.say(str(plan))
+        wanted = dict.fromkeys(groups, plan.repeats)
+        while True:
+            self._bring_to(shared_out(wanted, groups))
+            ran = [one for one in course.pairs if one.kind == "ab"]
+            look = self.session.comparison.journal.look(self.session.comparison.keys, len(ran))
+            verdict = self._judge(replace(thresholds, look=look), (str(plan),))
+            after = next_look(verdict, self._measured())
+            if after.clear or not after.wanted or course.cut_short:
+                self.say(f"Look {look}: {after.why}" + ("; the budget is spent." if course.cut_short else "."))
+                return verdict
+            self.say(f"Look {look}: {after.why}; more repeats.")
+            wanted = after.wanted
+
+    def _noise_wanted(self) -> dict[str, int]:
+        each = max(2, math.ceil(NOISE_PAIRS / len(self.cells)))
+        known: dict[str, int] = {}
+        for pair in self.evidence.elsewhere:
+            known[pair.baseline.key] = known.get(pair.baseline.key, 0) + 1
+        return {cell.key: each - known.get(cell.key, 0) for cell in self.cells}
+
+    def _bring_to(self, wanted: dict[str, int], within: bool = True) -> None:
+        self.session.course.bring_to("ab", wanted, self.cells, within)
+
+    def _measured(self) -> list[CellPairs]:
+        return self.evidence.cells(self.session.course.pairs)
+
+    def _noise(self) -> list[CellPairs]:
+        return self.evidence.noise(self.session.course.pairs)
+
+    def _judge(self, thresholds: Thresholds, notes: Sequence[str]) -> Verdict:
+        comparison, pairs = self.session.comparison, self.session.course.pairs
+        baseline, candidate = comparison.sides["baseline"], comparison.sides["candidate"]
+        return judge(
+            self._measured(),
+            thresholds,
+            noise=self._noise(),
+            baseline=baseline.label,
+            candidate=candidate.label,
+            differences=comparison.differences(),
+            notes=[*notes, *_counts(pairs, self.session.course.cut_short)],
+        )
+
+
+def regression(
+    session: Session, repeats: int | None, thresholds: Thresholds, say: Callable[[str], None]
+) -> Verdict:
+    """Run a comparison and judge it.
+
+    Args:
+        session: Ready to run.
+        repeats: Pairs of each cell; None: until the verdict is clear.
+        thresholds: What is judged by.
+        say: Is told how it goes.
+
+    Raises:
+        InterruptedRun: A signal came; finished pairs are kept.
+    """
+    judging = Judging(session, thresholds, say)
+    return judging.until_clear() if repeats is None else judging.fixed(repeats)
+
+
+def _counts(pairs: Sequence[PairedRuns], cut_short: bool) -> list[str]:
+    """What was run: sentences for the verdict."""
+    compared = [one for one in pairs if one.kind == "ab"]
+    noise = len(pairs) - len(compared)
+    disturbed = sum(bool(one.disturbed) for one in compared)
+    failed = sum(one.status != "done" for one in compared)
+    said = [
+        f"{len(compared)} pairs of baseline and candidate were run, and {noise} of the baseline with itself."
+    ]
+    if disturbed:
+        said.append(f"{disturbed} pairs were disturbed; others were run in their place.")
+    if failed:
+        said.append(f"{failed} pairs failed.")
+    if cut_short:
+        said.append("The budget was spent before every pair had run.")
+    return said
+

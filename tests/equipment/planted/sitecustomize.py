@@ -1,0 +1,100 @@
+"""Defects for a worker under test; Python runs this at its start where the folder stands on PYTHONPATH.
+
+`PLANTED_SLOWER=0.1` makes every training step but the first take a tenth longer, by work that comes to nothing.
+`PLANTED_WRONG_LABELS=0.2` gives a fifth of the training images the label of another class.
+`PLANTED_CRASH=scratch` ends the process without a word where a cell of this mode begins to train.
+"""
+
+import os
+import sys
+from dataclasses import replace
+from importlib.abc import MetaPathFinder
+from importlib.machinery import PathFinder
+
+
+def _slower(trainer) -> None:
+    from time import perf_counter
+
+    share = float(os.environ["PLANTED_SLOWER"])
+    make = trainer.TensorFlowTrainer.make_train_function
+
+    def make_slower(self, *arguments, **options):
+        before = self.train_function
+        make(self, *arguments, **options)
+        if self.train_function is before:
+            return
+        step, steps = self.train_function, 0
+
+        def slower(*inputs):
+            nonlocal steps
+            began = perf_counter()
+            outputs = step(*inputs)
+            now = perf_counter()
+            steps += 1
+            until = now + share * (now - began) if steps > 1 else now
+            while perf_counter() < until:
+                pass
+            return outputs
+
+        self.train_function = slower
+
+    trainer.TensorFlowTrainer.make_train_function = make_slower
+
+
+def _wrong_labels(part) -> None:
+    share = float(os.environ["PLANTED_WRONG_LABELS"])
+    load = part.load_part
+
+    def load_wrong(manifest, name, specification):
+        loaded = load(manifest, name, specification)
+        if name != "train":
+            return loaded
+        import numpy as np
+
+        generator = np.random.default_rng(20)
+        labels = loaded.labels.copy()
+        wrong = generator.choice(len(labels), round(share * len(labels)), replace=False)
+        classes = len(loaded.classes)
+        labels[wrong] = (labels[wrong] + generator.integers(1, classes, len(wrong))) % classes
+        return replace(loaded, labels=labels)
+
+    part.load_part = load_wrong
+
+
+def _crash(experiment) -> None:
+    run = experiment.run
+
+    def crash(specification, observer):
+        if specification.mode == os.environ["PLANTED_CRASH"]:
+            os._exit(3)
+        return run(specification, observer)
+
+    experiment.run = crash
+
+
+_PLANTS = {
+    "PLANTED_SLOWER": ("keras.src.backend.tensorflow.trainer", _slower),
+    "PLANTED_WRONG_LABELS": ("wbc.data.part", _wrong_labels),
+    "PLANTED_CRASH": ("wbc.experiment", _crash),
+}
+
+
+class _Planter(MetaPathFinder):
+    """Changes a module as soon as it is loaded."""
+
+    def find_spec(self, name, path=None, target=None):
+        for variable, (module, plant) in _PLANTS.items():
+            if name == module and os.environ.get(variable):
+                found = PathFinder.find_spec(name, path, target)
+                run = found.loader.exec_module
+
+                def run_and_plant(loaded, run=run, plant=plant):
+                    run(loaded)
+                    plant(loaded)
+
+                found.loader.exec_module = run_and_plant
+                return found
+        return None
+
+
+sys.meta_path.insert(0, _Planter())

@@ -1,0 +1,108 @@
+"""Record pairs of runs to judge the judging by: A against A, and A against A with steps that take a tenth longer.
+
+`python tests/evidence/record_pairs.py WORK [--pairs 60] [--at-most N]` runs what is missing, both kinds in turn, so that
+both see the machine in the same states, and then writes tests/evidence/pairs/<label>.json anew. It goes on where it
+was stopped. WORK keeps the raw results, which are not committed.
+"""
+
+import argparse
+import json
+import sys
+from pathlib import Path
+
+HERE = Path(__file__).resolve().parent
+sys.path[:0] = [str(HERE.parents[1]), str(HERE.parent)]
+
+from equipment.planted.interpreter import plant  # noqa: E402
+
+from bench.commands.progress import Progress  # noqa: E402
+from bench.commands.terminal import Terminal  # noqa: E402
+from bench.journal.jsonl import write_json  # noqa: E402
+from bench.regress.ask import Ask  # noqa: E402
+from bench.regress.comparison import RegressOptions, Session, session  # noqa: E402
+from bench.regress.pairs import PairedRuns  # noqa: E402
+
+SLOWER = 0.10
+KINDS = {"aa": "aa", "ab": "slow10"}
+TURN = 2
+
+
+def main() -> int:
+    """Record and export."""
+    parser = argparse.ArgumentParser(description=__doc__)
+    parser.add_argument("work", type=Path)
+    parser.add_argument("--pairs", type=int, default=60, help="of each kind, in all")
+    parser.add_argument("--at-most", type=int, help="of each kind, now")
+    parser.add_argument("--python", type=Path, default=Path(sys.executable), help="what runs the cells")
+    parser.add_argument("--suite", type=Path, default=HERE / "lenet5.toml")
+    parser.add_argument("--name", help="of the file in pairs/; the suite's by default")
+    wanted = parser.parse_args()
+    wanted.work.mkdir(parents=True, exist_ok=True)
+    slower = plant(wanted.work / "slower-python", str(wanted.python), slower=SLOWER)
+    asks = {"baseline": Ask(python=wanted.python), "candidate": Ask(python=slower)}
+    name = wanted.name or wanted.suite.stem
+    with (
+        Progress(Terminal()) as progress,
+        session(wanted.suite, asks, wanted.work, progress, RegressOptions(name=name)) as recording,
+    ):
+        record(recording, wanted.pairs, wanted.at_most)
+        export(recording, HERE / "pairs" / f"{name}.json")
+    return 0
+
+
+def record(recording: Session, pairs: int, at_most: int | None) -> None:
+    """Run what is missing, some of each kind in turn."""
+    cells = recording.comparison.cells
+    there = {(kind, cell.key): done(recording, kind, cell.key) for kind in KINDS for cell in cells}
+    limit = pairs if at_most is None else min(pairs, min(map(len, there.values())) + at_most)
+    for number in range(TURN, limit + TURN, TURN):
+        for kind in KINDS:
+            for cell in cells:
+                for _ in range(len(done(recording, kind, cell.key)), min(number, limit)):
+                    ran = recording.course.run(kind, cell)
+                    if ran.status != "done":
+                        raise SystemExit(f"a run failed: {ran}")
+
+
+def done(recording: Session, kind: str, key: str) -> list[PairedRuns]:
+    """The pairs that are there, disturbed ones too: what a shared machine does to them is what is asked."""
+    return [
+        one
+        for one in recording.course.pairs
+        if one.kind == kind and one.cell_key == key and one.status == "done"
+    ]
+
+
+def export(recording: Session, path: Path) -> None:
+    """Write the figures of every pair, in the order in which they ran."""
+    content = []
+    for cell in recording.comparison.cells:
+        for kind, title in KINDS.items():
+            pairs = [
+                {side: figures(recording, pair, side) for side in ("baseline", "candidate")}
+                | {"first": pair.first, "disturbed": list(pair.disturbed)}
+                for pair in done(recording, kind, cell.key)
+            ]
+            label = f"{cell.network}-{cell.settings['mode']}"
+            content.append({"label": label, "kind": title, "pairs": pairs})
+    path.parent.mkdir(exist_ok=True)
+    write_json(path, content)
+    print(f"{path}: {', '.join(str(len(one['pairs'])) + ' ' + one['kind'] for one in content)}")
+
+
+def figures(recording: Session, pair: PairedRuns, side: str) -> dict[str, float]:
+    """What the speed of a run is judged by."""
+    record = getattr(pair, side).of(recording.comparison.results).record()
+    found = {
+        "fit_time": record["fit_time"]["wall_s"],
+        "time_to_result": record["time_to_result"]["wall_s"],
+        "throughput": record["throughput"]["train_images_per_s"],
+        "compile_time": record["phases"]["compile"]["wall_s"],
+        "startup_time": record["phases"]["startup"]["wall_s"],
+        "train_cpu_time": record["phases"]["train"]["cpu_s"],
+    }
+    return {name: round(value, 6) for name, value in found.items() if value is not None}
+
+
+if __name__ == "__main__":
+    sys.exit(main())
