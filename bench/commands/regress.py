@@ -92,13 +92,14 @@ def regress(
     results: ResultsOption = DEFAULT_RESULTS,
     only: OnlyOption = None,
 ) -> int:
-    """Run a suite in two environments, in turn, and judge speed and learning; exit code 1 for a regression."""
+    """Run a suite in two environments in turn, and judge speed and learning. Exit code 1: a regression."""
     from bench.commands.progress import Progress
     from bench.commands.terminal import Terminal
     from bench.compare.thresholds import Thresholds
     from bench.regress.ask import Ask
     from bench.regress.comparison import RegressOptions
     from bench.regress.run import run_regress
+    from bench.regress.said import lines_of
 
     count = _count(repeats)
     seconds = _seconds(budget) if budget else (1800.0 if count is None else None)
@@ -110,8 +111,11 @@ def regress(
     thresholds = Thresholds(change=_share(change, "--change"), margin=_share(margin, "--margin"))
     console = Terminal()
     with Progress(console) as progress:
-        outcome = run_regress(suite, asks, results, progress, options, thresholds, baseline_results)
-    return outcome
+        outcome = run_regress(suite, asks, results, progress, options, thresholds)
+    for line in lines_of(outcome.verdict):
+        console.print(line, markup=False, soft_wrap=True)
+    console.print(f"Everything is in {outcome.folder}.", markup=False, soft_wrap=True)
+    return outcome.verdict.exit_code
 
 
 def _count(text: str) -> int | None:

@@ -1,4 +1,4 @@
-"""Copies of the source of `wbc` and of the worker, so that a side runs the same code from its first cell to its last."""
+"""Copies of the source of `wbc` and of the worker: a side runs the same code from first to last."""
 
 import io
 import shutil
@@ -89,9 +89,7 @@ def _kept(folder: Path, fill: Callable[[Path], None], label: str) -> Code:
 
 def _git(repository: Path, name: str, *arguments: str) -> bytes:
     try:
-        done = subprocess.run(
-            ["git", "-C", str(repository), *arguments], capture_output=True, check=False
-        )
+        done = subprocess.run(["git", "-C", str(repository), *arguments], capture_output=True, check=False)
     except FileNotFoundError:
         raise InputError(f"revision {name} cannot be had: git is not installed", "Install git.") from None
     if done.returncode:

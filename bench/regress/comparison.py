@@ -115,9 +115,7 @@ def session(
         fetch(suite.resolved.downloads)
         suite = suite.again()
     cells = choose(suite.resolved.cells, options.only, "--only")
-    environments = Environments(
-        options.envs or results_folder / "environments", speaker.say, options.python
-    )
+    environments = Environments(options.envs or results_folder / "environments", speaker.say, options.python)
     lock = SuiteResults(results_folder, REGRESS).lock()
     with (
         interruptible() as interruption,

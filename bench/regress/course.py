@@ -17,7 +17,7 @@ STEP = 2
 """Pairs of a cell that run one after the other, so that each side goes first equally often."""
 
 MOST_FAILURES = 1
-"""Failed pairs of a cell within a run, after which it is left alone; the scheduler has retried each attempt."""
+"""Failed pairs of a cell within a run, after which it is left alone; each attempt was retried before."""
 
 
 class Listener(Protocol):
@@ -63,15 +63,15 @@ class Course:
         budget: Of time, for what comes after each cell's first pairs.
     """
 
-    def __init__(
-        self, runner: PairRunner, earlier: Iterable[PairedRuns], listener: Listener, budget: Budget
-    ):
+    def __init__(self, runner: PairRunner, earlier: Iterable[PairedRuns], listener: Listener, budget: Budget):
         self.runner, self.listener, self.budget = runner, listener, budget
         self.pairs = list(earlier)
         self.failures: Counter[tuple[Kind, str]] = Counter()
         self.cut_short = False
 
-    def bring_to(self, kind: Kind, wanted: dict[str, int], cells: Sequence[Cell], within: bool = True) -> None:
+    def bring_to(
+        self, kind: Kind, wanted: dict[str, int], cells: Sequence[Cell], within: bool = True
+    ) -> None:
         """Run pairs until every cell has as many undisturbed ones as wanted.
 
         Args:
@@ -94,9 +94,7 @@ class Course:
                 )
                 for cell in cells
             }
-            todo = [
-                cell for cell in cells if missing[cell.key] > 0 and not self.given_up(kind, cell.key)
-            ]
+            todo = [cell for cell in cells if missing[cell.key] > 0 and not self.given_up(kind, cell.key)]
             if not todo:
                 return
             self._announce(kind, todo, missing)

@@ -45,7 +45,7 @@ class Evidence:
 
 
 def noise_elsewhere(regress_folder: Path, own: str, baseline_key: str, cell_keys: set[str]) -> list[Pair]:
-    """Pairs of the same baseline against itself in other comparisons: the kept record of this machine's noise.
+    """Pairs of the same baseline against itself in other comparisons: the kept record of the noise.
 
     Args:
         regress_folder: Folder of all comparisons.

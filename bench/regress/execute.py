@@ -132,11 +132,7 @@ class PairRunner:
             runs["candidate"],
             sum(_seconds(record) for record in records.values()),
             "done" if all(record.get("status") == "done" for record in records.values()) else "failed",
-            tuple(
-                f"{name}: {reason}"
-                for name in NAMES
-                for reason in records[name].get("disturbed") or ()
-            ),
+            tuple(f"{name}: {reason}" for name in NAMES for reason in records[name].get("disturbed") or ()),
         )
         self.journal.append(pair)
         return pair

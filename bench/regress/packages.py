@@ -16,7 +16,7 @@ _NAME = re.compile(r"\s*([A-Za-z0-9](?:[A-Za-z0-9._-]*[A-Za-z0-9])?)\s*(\[[^\]]*
 
 
 def name_of(requirement: str) -> str:
-    """The distribution that a requirement is for, in the usual spelling; empty where it is a path or address."""
+    """The distribution that a requirement is for, in the usual spelling; empty for a path or an address."""
     match = _NAME.match(requirement)
     if match is None or "://" in requirement.split("@")[0] or requirement.lstrip().startswith((".", "/")):
         return ""
@@ -46,7 +46,7 @@ def requirements_of(asked: Sequence[str], backends: Collection[str], gpu: bool) 
 
 
 def wbc_requirements(named: Collection[str] = ()) -> list[str]:
-    """What `wbc` needs, within the bounds that leukobench sets; of what is named already, the bounds alone."""
+    """What `wbc` needs, within leukobench's bounds; of what is named already, the bounds alone."""
     try:
         known = [requirement.split(";")[0].strip() for requirement in metadata.requires("leukobench") or ()]
     except metadata.PackageNotFoundError:

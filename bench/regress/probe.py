@@ -1,8 +1,8 @@
 """Look at an environment from within; run by its own interpreter, standard library only.
 
 `python -c SOURCE MODULE...` imports the modules, in the order given, and prints a line of JSON:
-`python` (its version), `packages` (name -> version), `settings` (the fields of `wbc`'s specification, or None), and
-`problem` (why a module cannot be imported, or None).
+`python` (its version), `packages` (name -> version), `settings` (the fields of `wbc`'s specification, or
+None), and `problem` (why a module cannot be imported, or None).
 """
 
 import dataclasses

@@ -29,8 +29,8 @@ def run_regress(
     asks: dict[SideName, Ask],
     results_folder: Path,
     speaker: Speaker,
-    options: RegressOptions = RegressOptions(),
-    thresholds: Thresholds = Thresholds(),
+    options: RegressOptions,
+    thresholds: Thresholds,
 ) -> Outcome:
     """Compare two environments; see `bench.regress.comparison.session` for what it raises."""
     with session(path, asks, results_folder, speaker, options) as ready:

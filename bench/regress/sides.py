@@ -22,7 +22,7 @@ SideName = Literal["baseline", "candidate"]
 NAMES: tuple[SideName, SideName] = ("baseline", "candidate")
 
 PROBE_S = 300
-"""Longest time that looking at an environment may take; a cold import of TensorFlow takes a minute on slow disks."""
+"""Longest time that looking at an environment may take; on slow disks a first import takes a minute."""
 
 
 @dataclass(frozen=True)
@@ -107,9 +107,7 @@ class Side:
         return set() if self.settings is None else set(cell.specification) - self.settings
 
 
-def look(
-    name: SideName, label: str, interpreter: Path, code: Code, modules: Sequence[str] = ()
-) -> Side:
+def look(name: SideName, label: str, interpreter: Path, code: Code, modules: Sequence[str] = ()) -> Side:
     """Look at an interpreter and what it has.
 
     Args:
@@ -149,7 +147,12 @@ def modules_of(cells: Collection[Cell]) -> list[str]:
 
 
 def _probe(name: SideName, interpreter: Path, code: Code, modules: Sequence[str]) -> dict[str, Any]:
-    environment = {**os.environ, **_environment(code), "TF_CPP_MIN_LOG_LEVEL": "3", "CUDA_VISIBLE_DEVICES": ""}
+    environment = {
+        **os.environ,
+        **_environment(code),
+        "TF_CPP_MIN_LOG_LEVEL": "3",
+        "CUDA_VISIBLE_DEVICES": "",
+    }
     environment["KERAS_BACKEND"] = modules[0] if modules and modules[0] in BACKENDS else "tensorflow"
     command = [str(interpreter), "-c", Path(probe.__file__).read_text(), *modules]
     way_out = f"--{name}-python names a Python (3.11 or newer) that has TensorFlow and wbc's packages."
@@ -176,16 +179,16 @@ def _probe(name: SideName, interpreter: Path, code: Code, modules: Sequence[str]
         found = json.loads(done.stdout.strip().splitlines()[-1])
         version = tuple(int(part) for part in found["python"].split(".")[:2])
     except (IndexError, ValueError, KeyError, TypeError):
-        how = f"killed by signal {-done.returncode}" if done.returncode < 0 else f"exit code {done.returncode}"
+        how = (
+            f"killed by signal {-done.returncode}" if done.returncode < 0 else f"exit code {done.returncode}"
+        )
         said = (done.stderr.strip().splitlines() or [""])[-1]
         raise InputError(
             f"the {name}'s interpreter {interpreter} cannot be used ({how})" + (f": {said}" if said else ""),
             way_out,
         ) from None
     if version < (3, 11):
-        raise InputError(
-            f"the {name}'s interpreter {interpreter} is Python {found['python']}", way_out
-        )
+        raise InputError(f"the {name}'s interpreter {interpreter} is Python {found['python']}", way_out)
     return found
 
 

@@ -14,7 +14,7 @@ from bench.regress.evidence import Evidence, configurations, noise_elsewhere, sh
 from bench.regress.pairs import PairedRuns
 
 NOISE_PAIRS = 8
-"""Pairs of A against A, over all cells together, on which the number of repeats is planned; two a cell at least."""
+"""Pairs of A against A, over all cells, on which the number of repeats is planned; two a cell at least."""
 
 FIRST_PAIRS = 2
 """Pairs that each cell gets whatever the budget: A B B A."""
@@ -72,7 +72,9 @@ class Judging:
             verdict = self._judge(replace(thresholds, look=look), (str(plan),))
             after = next_look(verdict, self._measured())
             if after.clear or not after.wanted or course.cut_short:
-                self.say(f"Look {look}: {after.why}" + ("; the budget is spent." if course.cut_short else "."))
+                self.say(
+                    f"Look {look}: {after.why}" + ("; the budget is spent." if course.cut_short else ".")
+                )
                 return verdict
             self.say(f"Look {look}: {after.why}; more repeats.")
             wanted = after.wanted
@@ -141,4 +143,3 @@ def _counts(pairs: Sequence[PairedRuns], cut_short: bool) -> list[str]:
     if cut_short:
         said.append("The budget was spent before every pair had run.")
     return said
-

@@ -1,12 +1,11 @@
-"""Record pairs of runs to judge the judging by: A against A, and A against A with steps that take a tenth longer.
+"""Record pairs of runs to judge the judging by: A against A, and against A whose steps take a tenth longer.
 
-`python tests/evidence/record_pairs.py WORK [--pairs 60] [--at-most N]` runs what is missing, both kinds in turn, so that
-both see the machine in the same states, and then writes tests/evidence/pairs/<label>.json anew. It goes on where it
-was stopped. WORK keeps the raw results, which are not committed.
+`python tests/evidence/record_pairs.py WORK [--pairs 60] [--at-most N]` runs what is missing, both kinds in
+turn, so that both see the machine in the same states, and writes tests/evidence/pairs/<name>.json anew. It goes
+on where it was stopped. WORK keeps the raw results, which are not committed.
 """
 
 import argparse
-import json
 import sys
 from pathlib import Path
 

@@ -1,6 +1,6 @@
 """Defects for a worker under test; Python runs this at its start where the folder stands on PYTHONPATH.
 
-`PLANTED_SLOWER=0.1` makes every training step but the first take a tenth longer, by work that comes to nothing.
+`PLANTED_SLOWER=0.1` makes every training step but the first take a tenth longer.
 `PLANTED_WRONG_LABELS=0.2` gives a fifth of the training images the label of another class.
 `PLANTED_CRASH=scratch` ends the process without a word where a cell of this mode begins to train.
 """
