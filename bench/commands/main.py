@@ -8,11 +8,7 @@ import traceback
 import typer
 
 from bench import __version__
-<<<<<<< HEAD
-from bench.commands import baseline, compare, data, plan, report, run
-=======
-from bench.commands import data, plan, regress, report, run
->>>>>>> fe7eb7e (bench regress: environments by uv, sides, pairs of runs; its command (unfinished))
+from bench.commands import baseline, compare, data, plan, regress, report, run
 from bench.errors import ExitCode, InputError, InterruptedRun, ResultsError
 
 app = typer.Typer(
@@ -25,12 +21,9 @@ app = typer.Typer(
 app.command()(run.run)
 app.command()(plan.plan)
 app.command()(report.report)
-<<<<<<< HEAD
 app.command()(compare.compare)
 app.add_typer(baseline.app, name="baseline")
-=======
 app.command()(regress.regress)
->>>>>>> fe7eb7e (bench regress: environments by uv, sides, pairs of runs; its command (unfinished))
 app.add_typer(data.app, name="data")
 
 

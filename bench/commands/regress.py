@@ -95,11 +95,12 @@ def regress(
     """Run a suite in two environments in turn, and judge speed and learning. Exit code 1: a regression."""
     from bench.commands.progress import Progress
     from bench.commands.terminal import Terminal
+    from bench.compare.output.files import write_verdict
+    from bench.compare.output.table import print_verdict
     from bench.compare.thresholds import Thresholds
     from bench.regress.ask import Ask
     from bench.regress.comparison import RegressOptions
     from bench.regress.run import run_regress
-    from bench.regress.said import lines_of
 
     count = _count(repeats)
     seconds = _seconds(budget) if budget else (1800.0 if count is None else None)
@@ -112,9 +113,9 @@ def regress(
     console = Terminal()
     with Progress(console) as progress:
         outcome = run_regress(suite, asks, results, progress, options, thresholds)
-    for line in lines_of(outcome.verdict):
-        console.print(line, markup=False, soft_wrap=True)
-    console.print(f"Everything is in {outcome.folder}.", markup=False, soft_wrap=True)
+        written = write_verdict(outcome.verdict, outcome.folder)
+    print_verdict(console, outcome.verdict)
+    console.print(f"Written: {', '.join(map(str, written))}", markup=False, highlight=False, soft_wrap=True)
     return outcome.verdict.exit_code
 
 

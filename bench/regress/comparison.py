@@ -138,6 +138,7 @@ def session(
                 comparison.journal,
                 slot,
                 suite.limits,
+                suite.telemetry,
                 speaker,
                 surroundings,
                 interruption,

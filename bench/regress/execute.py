@@ -13,6 +13,7 @@ from bench.runner.limits import Limits
 from bench.runner.scheduler import Scheduler, Surroundings, Watcher
 from bench.runner.signals import Interruption
 from bench.suite.cell import Cell
+from bench.telemetry.settings import TelemetrySettings
 
 
 class NoRecording:
@@ -75,6 +76,7 @@ class PairRunner:
         journal: Where pairs are kept.
         slot: Where everything runs, one process at a time.
         limits: How long a cell may take.
+        telemetry: How cells are sampled.
         watcher: Is told how it goes.
         surroundings: What else goes on on the machine.
         interruption: Signals that ask to stop.
@@ -86,6 +88,7 @@ class PairRunner:
     journal: PairJournal
     slot: Slot
     limits: Limits
+    telemetry: TelemetrySettings
     watcher: Watcher
     surroundings: Surroundings
     interruption: Interruption
@@ -117,19 +120,22 @@ class PairRunner:
             InterruptedRun: A signal came; the pair is not kept.
         """
         first = first_side(number)
-        order = NAMES if first == NAMES[0] else NAMES[::-1]
-        runs, records = {}, {}
-        for name in order:
-            runs[name] = self._run("baseline" if kind == "aa" else name, cell, expected)
-            records[name] = runs[name].of(self.results).record() or {}
-        keys = {name: side.key for name, side in self.sides.items()}
+        runs = {}
+        for name in NAMES if first == NAMES[0] else NAMES[::-1]:
+            runs[name] = self.run_one("baseline" if kind == "aa" else name, cell, expected)
+        return self.keep(kind, cell, first, runs["baseline"], runs["candidate"])
+
+    def keep(self, kind: Kind, cell: Cell, first: SideName, baseline: Run, candidate: Run) -> PairedRuns:
+        """Put two runs of a cell, one right after the other, into the journal as a pair; see `PairedRuns`."""
+        runs: dict[SideName, Run] = {"baseline": baseline, "candidate": candidate}
+        records = {name: run.of(self.results).record() or {} for name, run in runs.items()}
         pair = PairedRuns(
             kind,
             cell.key,
-            (keys["baseline"], keys["baseline" if kind == "aa" else "candidate"]),
+            (self.sides["baseline"].key, self.sides["baseline" if kind == "aa" else "candidate"].key),
             first,
-            runs["baseline"],
-            runs["candidate"],
+            baseline,
+            candidate,
             sum(_seconds(record) for record in records.values()),
             "done" if all(record.get("status") == "done" for record in records.values()) else "failed",
             tuple(f"{name}: {reason}" for name in NAMES for reason in records[name].get("disturbed") or ()),
@@ -138,15 +144,12 @@ class PairRunner:
         return pair
 
     def run_one(self, name: SideName, cell: Cell, expected: Prediction | None = None) -> Run:
-        """Run a cell on one side alone; see `run_pair`."""
-        return self._run(name, cell, expected)
-
-    def _run(self, name: SideName, cell: Cell, expected: Prediction | None) -> Run:
+        """Run a cell on one side; see `run_pair`."""
         planned = self.planned(name, cell, expected)
         results = self.results[name]
         Scheduler(
             results,
-            self.sides[name].engine(),
+            self.sides[name].engine(self.telemetry),
             [self.slot],
             self.limits,
             SideWatcher(self.watcher, name),

@@ -16,6 +16,7 @@ from bench.regress.packages import TENSORFLOWS
 from bench.runner.local import LocalEngine
 from bench.runtime import Runtime
 from bench.suite.cell import Cell, digest_of
+from bench.telemetry.settings import TelemetrySettings
 from wbc.specification import Specification
 
 SideName = Literal["baseline", "candidate"]
@@ -58,9 +59,9 @@ class Side:
         """Environment variables of its processes: its own code goes before everything else."""
         return _environment(self.code)
 
-    def engine(self) -> LocalEngine:
-        """Starts its workers."""
-        return LocalEngine(str(self.interpreter), self.environment)
+    def engine(self, telemetry: TelemetrySettings) -> LocalEngine:
+        """Starts its workers, which are sampled from the harness' own environment."""
+        return LocalEngine(str(self.interpreter), telemetry, environment=self.environment)
 
     def runtime(self, device: str) -> Runtime:
         """What cells of this side depend on besides their settings."""

@@ -1,8 +1,8 @@
 """Record pairs of runs to judge the judging by: A against A, and against A whose steps take a tenth longer.
 
-`python tests/evidence/record_pairs.py WORK [--pairs 60] [--at-most N]` runs what is missing, both kinds in
-turn, so that both see the machine in the same states, and writes tests/evidence/pairs/<name>.json anew. It goes
-on where it was stopped. WORK keeps the raw results, which are not committed.
+`python tests/evidence/record_pairs.py WORK [--pairs 60] [--at-most N]` runs what is missing, both kinds
+together, so that they see the machine in the same states, and writes tests/evidence/pairs/<name>.json anew.
+It goes on where it was stopped. WORK keeps the raw results, which are not committed.
 """
 
 import argparse
@@ -16,14 +16,19 @@ from equipment.planted.interpreter import plant  # noqa: E402
 
 from bench.commands.progress import Progress  # noqa: E402
 from bench.commands.terminal import Terminal  # noqa: E402
+from bench.compare.measurement import Pair  # noqa: E402
+from bench.compare.metrics import METRICS, values_of  # noqa: E402
+from bench.compare.reading import measurement_of  # noqa: E402
 from bench.journal.jsonl import write_json  # noqa: E402
 from bench.regress.ask import Ask  # noqa: E402
 from bench.regress.comparison import RegressOptions, Session, session  # noqa: E402
-from bench.regress.pairs import PairedRuns  # noqa: E402
+from bench.regress.execute import PairRunner  # noqa: E402
+from bench.regress.pairs import PairedRuns, first_side  # noqa: E402
+from bench.regress.sides import SideName  # noqa: E402
+from bench.suite.cell import Cell  # noqa: E402
 
 SLOWER = 0.10
 KINDS = {"aa": "aa", "ab": "slow10"}
-TURN = 2
 
 
 def main() -> int:
@@ -50,17 +55,28 @@ def main() -> int:
 
 
 def record(recording: Session, pairs: int, at_most: int | None) -> None:
-    """Run what is missing, some of each kind in turn."""
-    cells = recording.comparison.cells
-    there = {(kind, cell.key): done(recording, kind, cell.key) for kind in KINDS for cell in cells}
-    limit = pairs if at_most is None else min(pairs, min(map(len, there.values())) + at_most)
-    for number in range(TURN, limit + TURN, TURN):
-        for kind in KINDS:
-            for cell in cells:
-                for _ in range(len(done(recording, kind, cell.key)), min(number, limit)):
-                    ran = recording.course.run(kind, cell)
-                    if ran.status != "done":
-                        raise SystemExit(f"a run failed: {ran}")
+    """Run what is missing, in threes: the middle one belongs to a pair of either kind.
+
+    Within a kind no two pairs share a run.
+    """
+    for cell in recording.comparison.cells:
+        there = min(len(done(recording, kind, cell.key)) for kind in KINDS)
+        for number in range(there, pairs if at_most is None else min(pairs, there + at_most)):
+            for ran in three(recording.runner, cell, first_side(number)):
+                recording.course.pairs.append(ran)
+                if ran.status != "done":
+                    raise SystemExit(f"a run failed: {ran}")
+
+
+def three(runner: PairRunner, cell: Cell, first: SideName) -> tuple[PairedRuns, PairedRuns]:
+    """A, A and the slower one, or the other way round; one pair of either kind."""
+    order: tuple[SideName, ...] = ("baseline", "baseline", "candidate")
+    runs = [runner.run_one(name, cell) for name in (order if first == "baseline" else order[::-1])]
+    outer, middle, slower = runs if first == "baseline" else runs[::-1]
+    return (
+        runner.keep("aa", cell, first, *((outer, middle) if first == "baseline" else (middle, outer))),
+        runner.keep("ab", cell, first, middle, slower),
+    )
 
 
 def done(recording: Session, kind: str, key: str) -> list[PairedRuns]:
@@ -91,16 +107,9 @@ def export(recording: Session, path: Path) -> None:
 
 def figures(recording: Session, pair: PairedRuns, side: str) -> dict[str, float]:
     """What the speed of a run is judged by."""
-    record = getattr(pair, side).of(recording.comparison.results).record()
-    found = {
-        "fit_time": record["fit_time"]["wall_s"],
-        "time_to_result": record["time_to_result"]["wall_s"],
-        "throughput": record["throughput"]["train_images_per_s"],
-        "compile_time": record["phases"]["compile"]["wall_s"],
-        "startup_time": record["phases"]["startup"]["wall_s"],
-        "train_cpu_time": record["phases"]["train"]["cpu_s"],
-    }
-    return {name: round(value, 6) for name, value in found.items() if value is not None}
+    measured = measurement_of(getattr(pair, side).of(recording.comparison.results))
+    found = {name: values_of(metric, [Pair(measured, measured)]) for name, metric in METRICS.items()}
+    return {name: round(float(value.baseline[0]), 6) for name, value in found.items() if value is not None}
 
 
 if __name__ == "__main__":
