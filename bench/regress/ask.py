@@ -64,7 +64,7 @@ class Ask:
                 f"Give --{name} {self.beside[0]}.",
             )
         for one in self.requirements:
-            if not name_of(one) and not any(mark in one for mark in "/.@"):
+            if not name_of(one) and not any(mark in one for mark in ("/", "@", ".whl")):
                 raise InputError(
                     f"--{name} {one!r} is no requirement", "Write it as for pip: tensorflow==2.21.0."
                 )

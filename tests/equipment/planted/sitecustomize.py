@@ -2,7 +2,7 @@
 
 `PLANTED_SLOWER=0.1` makes every training step but the first take a tenth longer.
 `PLANTED_WRONG_LABELS=0.2` gives a fifth of the training images the label of another class.
-`PLANTED_CRASH=scratch` ends the process without a word where a cell of this mode begins to train.
+`PLANTED_CRASH=scratch` ends the process of every cell of this mode without a word.
 """
 
 import os
@@ -61,21 +61,21 @@ def _wrong_labels(part) -> None:
     part.load_part = load_wrong
 
 
-def _crash(experiment) -> None:
-    run = experiment.run
+def _crash(specification) -> None:
+    read = specification.Specification.from_json.__func__
 
-    def crash(specification, observer):
-        if specification.mode == os.environ["PLANTED_CRASH"]:
+    def read_or_crash(cls, content):
+        if content["mode"] == os.environ["PLANTED_CRASH"]:
             os._exit(3)
-        return run(specification, observer)
+        return read(cls, content)
 
-    experiment.run = crash
+    specification.Specification.from_json = classmethod(read_or_crash)
 
 
 _PLANTS = {
     "PLANTED_SLOWER": ("keras.src.backend.tensorflow.trainer", _slower),
     "PLANTED_WRONG_LABELS": ("wbc.data.part", _wrong_labels),
-    "PLANTED_CRASH": ("wbc.experiment", _crash),
+    "PLANTED_CRASH": ("wbc.specification", _crash),
 }
 
 

@@ -1,0 +1,131 @@
+"""`bench regress` with real processes: sides that crash or cannot be had, and one that is stopped."""
+
+import json
+import os
+import signal
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+from command import REPOSITORY, Bench
+from equipment.planted.interpreter import plant
+
+SUITE = """
+[suite]
+name = "small"
+
+[data]
+source = "synthetic"
+image_size = 32
+train_images_per_class = 6
+validation_images_per_class = 2
+test_images_per_class = 4
+
+[training]
+weights = "random"
+epochs = 1
+
+[[matrix]]
+mode = {modes}
+backbone = "LeNet5"
+
+[[matrix]]
+mode = "classical"
+backbone = "KNN"
+
+[limits]
+retries = 0
+"""
+
+
+def write_suite(folder: Path, modes: str) -> Path:
+    path = folder / "small.toml"
+    path.write_text(SUITE.format(modes=modes))
+    return path
+
+
+def pairs_of(bench: Bench, name: str) -> list[dict]:
+    journal = bench.results / "regress" / name / "pairs.jsonl"
+    return [
+        event for line in journal.read_text().splitlines() if (event := json.loads(line))["event"] == "pair"
+    ]
+
+
+def test_a_crash_is_a_row_and_the_other_cells_are_judged(tmp_path: Path):
+    bench, suite = Bench(tmp_path), write_suite(tmp_path, '["transfer", "scratch"]')
+    old = plant(tmp_path / "old-python", crash="scratch")
+    new = plant(tmp_path / "new-python", crash="transfer")
+    done = bench(
+        "regress", suite, "--baseline-python", old, "--candidate-python", new, "--repeats", "1", "--name", "x"
+    )
+    assert done.returncode == 1, done.stdout + done.stderr
+    verdict = json.loads((bench.results / "regress" / "x" / "regression.json").read_text())
+    cells = {cell["label"].split("-")[1]: cell for cell in verdict["cells"]}
+    assert cells["transfer"]["status"] == "failed" and cells["transfer"]["regression"]
+    assert "exit code 3" in cells["transfer"]["reason"] and "done before" in cells["transfer"]["reason"]
+    assert cells["scratch"]["status"] == "new" and not cells["scratch"]["regression"]
+    assert "the baseline failed: crashed" in cells["scratch"]["reason"]
+    assert cells["classical"]["status"] == "judged"
+    assert cells["classical"]["learning"] in ("same", "inconclusive")
+    for file in ("junit.xml", "summary.md", "regression.html", "sides.json"):
+        assert (bench.results / "regress" / "x" / file).is_file()
+    assert {pair["status"] for pair in pairs_of(bench, "x")} == {"done", "failed"}
+
+
+@pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGKILL], ids=["Ctrl-C", "SIGKILL"])
+def test_it_goes_on_where_it_was_stopped(number: signal.Signals, tmp_path: Path):
+    bench, suite = Bench(tmp_path), write_suite(tmp_path, '["transfer"]')
+    command = ("regress", suite, "--candidate-python", sys.executable, "--only", "*classical*")
+    command = (*command, "--repeats", "3", "--name", "x")
+    process = subprocess.Popen(
+        bench.command(*command),
+        cwd=REPOSITORY,
+        env=bench.environment(),
+        stdout=subprocess.PIPE,
+        stderr=subprocess.STDOUT,
+        text=True,
+    )
+    starts = 0
+    for line in process.stdout:
+        starts += "starts" in line
+        if starts == 3:  # the first run of the second pair
+            break
+    os.kill(process.pid, number)
+    process.wait(timeout=60)
+    kept = pairs_of(bench, "x")
+    assert len(kept) == 1
+
+    done = bench(*command)
+    assert done.returncode in (0, 4), done.stdout + done.stderr
+    pairs = pairs_of(bench, "x")
+    assert pairs[:1] == kept and len(pairs) == 3
+    assert not list((bench.results / "regress" / "x").rglob("*.partial"))
+    again = bench(*command)
+    assert "starts" not in again.stdout, "everything is there"
+    assert again.returncode == done.returncode
+
+
+def test_a_side_that_cannot_be_installed_ends_before_anything_runs(tmp_path: Path):
+    bench, suite = Bench(tmp_path), write_suite(tmp_path, '["transfer"]')
+    environment = {
+        "UV_NO_INDEX": "1",
+        "UV_OFFLINE": "1",
+        "UV_FIND_LINKS": str(tmp_path),
+        "PIP_FIND_LINKS": "",
+    }
+    done = bench("regress", suite, "--candidate", "tensorflow==2.21.0", **environment)
+    assert done.returncode == 2
+    assert "the environment of the candidate cannot be made; uv says:" in done.stderr
+    assert "tensorflow-cpu" in done.stderr and "Traceback" not in done.stderr
+    assert not list(bench.results.rglob("attempt-*"))
+
+
+def test_an_interpreter_without_tensorflow_ends_before_anything_runs(tmp_path: Path):
+    bench, suite = Bench(tmp_path), write_suite(tmp_path, '["transfer"]')
+    empty = tmp_path / "empty"
+    subprocess.run([sys.executable, "-m", "venv", "--without-pip", empty], check=True)
+    done = bench("regress", suite, "--baseline-python", empty / "bin" / "python")
+    assert done.returncode == 2
+    assert "tensorflow cannot be imported: ModuleNotFoundError" in done.stderr
+    assert not list(bench.results.rglob("attempt-*"))

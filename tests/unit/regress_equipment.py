@@ -1,0 +1,57 @@
+"""A comparison without processes: cells that take no time, and what became of them."""
+
+from collections.abc import Callable
+from dataclasses import dataclass, field
+
+from bench.plan.decide import PlannedCell
+from bench.regress.pairs import PairedRuns, Run, first_side
+from bench.suite.cell import Cell
+
+SIDES = ("old", "new")
+
+
+def a_cell(seed: int = 0) -> Cell:
+    settings = {"network": "LeNet5", "mode": "scratch", "epochs": 1, "seed": seed}
+    return Cell("LeNet5", settings, {"wbc": "1"}, {})
+
+
+def a_pair(
+    kind="ab", cell_key="key", number=0, status="done", disturbed=(), sides=SIDES, seconds=20.0
+) -> PairedRuns:
+    sides = (sides[0], sides[0]) if kind == "aa" else sides
+    other = "baseline" if kind == "aa" else "candidate"
+    runs = Run("baseline", "cell", 2 * number + 1), Run(other, "cell", 2 * number + 2)
+    return PairedRuns(kind, cell_key, sides, first_side(number), *runs, seconds, status, tuple(disturbed))
+
+
+@dataclass
+class Runner:
+    """Stands in for `bench.regress.execute.PairRunner`; `outcome` says what becomes of a pair."""
+
+    outcome: Callable[[Cell, int], dict] = lambda cell, number: {}
+    ran: list[tuple[str, int, int]] = field(default_factory=list)
+    now: float = 0.0
+    places: list = field(default_factory=list)
+
+    def run_pair(self, kind, cell, number, expected=None) -> PairedRuns:
+        self.ran.append((kind, cell.settings["seed"], number))
+        self.now += 20.0
+        return a_pair(kind, cell.key, number, **self.outcome(cell, number))
+
+    def planned(self, name, cell, expected) -> PlannedCell:
+        return PlannedCell(cell, "again", "", True, expected)
+
+    def clock(self) -> float:
+        return self.now
+
+
+@dataclass
+class Listener:
+    said: list[str] = field(default_factory=list)
+    plans: list[int] = field(default_factory=list)
+
+    def say(self, message: str) -> None:
+        self.said.append(message)
+
+    def plan(self, planned, slots, at_once=None) -> None:
+        self.plans.append(len(planned))

@@ -1,0 +1,93 @@
+"""Which pair runs next, and when enough have run."""
+
+from regress_equipment import Listener, Runner, a_cell, a_pair
+
+from bench.regress.course import Budget, Course
+
+CELLS = [a_cell(seed) for seed in (0, 1)]
+
+
+def a_course(runner: Runner, earlier=(), seconds: float | None = None) -> Course:
+    return Course(runner, earlier, Listener(), Budget(seconds, runner.clock))
+
+
+def wanted(number: int) -> dict[str, int]:
+    return {cell.key: number for cell in CELLS}
+
+
+def test_each_cell_gets_two_pairs_in_turn():
+    runner = Runner()
+    a_course(runner).bring_to("ab", wanted(4), CELLS)
+    assert [(seed, number) for _, seed, number in runner.ran] == [
+        (0, 0), (0, 1), (1, 0), (1, 1), (0, 2), (0, 3), (1, 2), (1, 3),
+    ]  # fmt: skip
+
+
+def test_it_goes_on_where_it_stopped():
+    runner = Runner()
+    earlier = [a_pair(cell_key=CELLS[0].key, number=number) for number in range(3)]
+    a_course(runner, earlier).bring_to("ab", wanted(4), CELLS)
+    assert [(seed, number) for _, seed, number in runner.ran] == [(0, 3), (1, 0), (1, 1), (1, 2), (1, 3)]
+
+
+def test_enough_is_enough():
+    runner = Runner()
+    earlier = [a_pair(cell_key=cell.key, number=number) for cell in CELLS for number in range(3)]
+    a_course(runner, earlier).bring_to("ab", wanted(2), CELLS)
+    assert runner.ran == []
+
+
+def test_pairs_of_a_with_a_do_not_count_for_a_with_b():
+    runner = Runner()
+    earlier = [a_pair("aa", cell.key, number) for cell in CELLS for number in range(2)]
+    a_course(runner, earlier).bring_to("ab", wanted(2), CELLS)
+    assert len(runner.ran) == 4
+
+
+def test_a_disturbed_pair_is_run_again_and_kept():
+    runner = Runner(lambda cell, number: {"disturbed": ("noise",)} if number == 1 else {})
+    course = a_course(runner)
+    course.bring_to("ab", {CELLS[0].key: 2}, CELLS)
+    assert [number for _, _, number in runner.ran] == [0, 1, 2]
+    assert sum(bool(pair.disturbed) for pair in course.pairs) == 1
+    assert course.listener.said == ["Disturbed, will be run again: noise"]
+
+
+def test_on_a_machine_that_is_always_disturbed_it_comes_to_an_end():
+    runner = Runner(lambda cell, number: {"disturbed": ("noise",)})
+    a_course(runner).bring_to("ab", {CELLS[0].key: 3}, CELLS)
+    assert len(runner.ran) == 6, "twice as many as were wanted"
+
+
+def test_a_cell_that_fails_is_left_alone_and_the_others_go_on():
+    runner = Runner(lambda cell, number: {"status": "failed"} if cell is CELLS[0] else {})
+    a_course(runner).bring_to("ab", wanted(4), CELLS)
+    assert [seed for _, seed, _ in runner.ran] == [0, 1, 1, 1, 1]
+
+
+def test_what_failed_in_an_earlier_run_is_tried_again():
+    runner = Runner()
+    earlier = [a_pair(cell_key=CELLS[0].key, status="failed")]
+    a_course(runner, earlier).bring_to("ab", {CELLS[0].key: 1}, CELLS)
+    assert len(runner.ran) == 1
+
+
+def test_it_stops_before_a_pair_that_would_pass_the_budget():
+    runner = Runner()
+    course = a_course(runner, seconds=70.0)
+    course.bring_to("ab", wanted(4), CELLS)
+    assert len(runner.ran) == 3 and course.cut_short, "pairs take 20 s each"
+
+
+def test_first_pairs_run_whatever_the_budget():
+    runner = Runner()
+    course = a_course(runner, seconds=1.0)
+    course.bring_to("ab", wanted(2), CELLS, within=False)
+    assert len(runner.ran) == 4 and not course.cut_short
+
+
+def test_it_announces_what_will_run():
+    runner = Runner()
+    course = a_course(runner)
+    course.bring_to("ab", wanted(2), CELLS)
+    assert course.listener.plans == [8], "two cells, two pairs, two sides"

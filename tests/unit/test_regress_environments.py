@@ -1,0 +1,161 @@
+"""Environments that the real uv builds from tiny local packages, without a network."""
+
+import json
+import os
+import signal
+import subprocess
+import sys
+import time
+from pathlib import Path
+
+import pytest
+from equipment.wheels import write_wheel
+
+from bench.errors import InputError
+from bench.regress.environments import READY, Environments
+
+REPOSITORY = Path(__file__).resolve().parents[2]
+
+BUILD = """
+import sys, time
+from pathlib import Path
+from bench.regress.environments import Environments
+
+def check(python):
+    print("checking", flush=True)
+    time.sleep(float(sys.argv[2]))
+
+def say(message):
+    print(message, flush=True)
+
+made = Environments(Path(sys.argv[1]), say)
+print(made.build("baseline", made.resolve("baseline", ["alpha"], ""), check), flush=True)
+"""
+"""Builds an environment and takes its time to check it."""
+
+
+@pytest.fixture
+def packages(tmp_path: Path, monkeypatch) -> Path:
+    folder = tmp_path / "wheels"
+    folder.mkdir()
+    write_wheel(folder, "alpha", "1.0", ("beta",))
+    write_wheel(folder, "alpha", "2.0", ("beta>=2",))
+    write_wheel(folder, "beta", "1.5")
+    write_wheel(folder, "beta", "2.5")
+    for name, value in {
+        "UV_NO_INDEX": "1",
+        "UV_OFFLINE": "1",
+        "UV_FIND_LINKS": str(folder),
+        "UV_CACHE_DIR": str(tmp_path / "cache"),
+    }.items():
+        monkeypatch.setenv(name, value)
+    return folder
+
+
+def make(folder: Path, requirements: list[str], preferred: str = "", check=lambda python: None):
+    said: list[str] = []
+    environments = Environments(folder, said.append)
+    pins = environments.resolve("candidate", requirements, preferred)
+    return environments.build("candidate", pins, check), pins, said
+
+
+def test_what_was_asked_for_is_there_and_nothing_else(packages, tmp_path: Path):
+    python, pins, said = make(tmp_path / "envs", ["alpha==2.0"])
+    assert pins == ["alpha==2.0", "beta==2.5"]
+    assert said == [f"Building the environment of the candidate: 2 packages, in {python.parents[1]}"]
+    found = subprocess.run(
+        [python, "-c", "import alpha, beta, sys; print(alpha.__version__, beta.__version__, sys.prefix)"],
+        capture_output=True,
+        text=True,
+        check=True,
+        env={name: value for name, value in os.environ.items() if name != "PYTHONPATH"},
+    )
+    assert found.stdout.split() == ["2.0", "2.5", str(python.parents[1])]
+
+
+def test_preferred_versions_are_taken_where_they_fit(packages, tmp_path: Path):
+    _, pins, _ = make(tmp_path / "envs", ["alpha"], "alpha==1.0\nbeta==1.5\n")
+    assert pins == ["alpha==1.0", "beta==1.5"]
+    _, pins, _ = make(tmp_path / "envs", ["alpha>=2"], "alpha==1.0\nbeta==1.5\n")
+    assert pins == ["alpha==2.0", "beta==2.5"]
+
+
+def test_it_is_built_once_and_stays_what_it_was(packages, tmp_path: Path):
+    first, _, _ = make(tmp_path / "envs", ["alpha"])
+    write_wheel(packages, "alpha", "3.0")
+    again, pins, said = make(tmp_path / "envs", ["alpha"])
+    assert again == first and pins[0] == "alpha==2.0" and said == []
+
+
+def test_other_packages_make_another_environment(packages, tmp_path: Path):
+    assert make(tmp_path / "envs", ["alpha==1.0"])[0] != make(tmp_path / "envs", ["alpha==2.0"])[0]
+
+
+def test_what_cannot_be_had_is_said_in_uvs_words(packages, tmp_path: Path):
+    with pytest.raises(InputError) as error:
+        make(tmp_path / "envs", ["alpha==9.0"])
+    assert "the environment of the candidate cannot be made; uv says:" in error.value.what
+    assert "alpha==9.0" in error.value.what
+    assert "--candidate-python" in error.value.way_out
+    assert not list((tmp_path / "envs").glob(f"*/{READY}"))
+
+
+def test_one_that_fails_its_check_is_not_kept(packages, tmp_path: Path):
+    def check(python):
+        raise InputError("it cannot be imported")
+
+    with pytest.raises(InputError, match="cannot be imported"):
+        make(tmp_path / "envs", ["alpha"], check=check)
+    _, _, said = make(tmp_path / "envs", ["alpha"])
+    assert len(said) == 1, "it is built anew"
+
+
+def test_one_that_was_killed_while_it_was_built_is_built_anew(packages, tmp_path: Path):
+    killed = build(tmp_path / "envs", 600)
+    read_until(killed, "checking")
+    os.kill(killed.pid, signal.SIGKILL)
+    killed.wait()
+    assert not list((tmp_path / "envs").glob(f"*/{READY}"))
+    _, _, said = make(tmp_path / "envs", ["alpha"])
+    assert len(said) == 1
+
+
+def test_a_second_builder_waits_for_the_first(packages, tmp_path: Path):
+    first = build(tmp_path / "envs", 1)
+    before = read_until(first, "checking")
+    second = build(tmp_path / "envs", 0)
+    after = second.communicate(timeout=60)[0].splitlines()
+    before += first.communicate(timeout=60)[0].splitlines()
+    assert before[-1] == after[-1], "both have the same interpreter"
+    assert sum("Building" in line for line in [*before, *after]) == 1
+    assert any("Waiting for another process" in line for line in after)
+
+
+def test_one_whose_interpreter_is_gone_is_built_anew(packages, tmp_path: Path):
+    python, _, _ = make(tmp_path / "envs", ["alpha"])
+    python.unlink()
+    assert len(make(tmp_path / "envs", ["alpha"])[2]) == 1
+
+
+def test_it_says_what_is_in_it(packages, tmp_path: Path):
+    python, pins, _ = make(tmp_path / "envs", ["alpha"])
+    assert json.loads((python.parents[1] / READY).read_text())["pins"] == pins
+
+
+def build(folder: Path, seconds: float) -> subprocess.Popen:
+    path = os.pathsep.join([str(REPOSITORY), str(REPOSITORY / "src")])
+    return subprocess.Popen(
+        [sys.executable, "-c", BUILD, str(folder), str(seconds)],
+        stdout=subprocess.PIPE,
+        text=True,
+        env={**os.environ, "PYTHONPATH": path},
+    )
+
+
+def read_until(process: subprocess.Popen, word: str) -> list[str]:
+    deadline, lines = time.monotonic() + 60, []
+    while time.monotonic() < deadline:
+        lines.append(process.stdout.readline().strip())
+        if word in lines[-1]:
+            return lines
+    raise AssertionError(lines)

@@ -1,0 +1,68 @@
+"""What has to be installed on a side."""
+
+import pytest
+
+from bench.regress.packages import (
+    WBC_REQUIREMENTS,
+    differing,
+    name_of,
+    preferences,
+    requirements_of,
+)
+
+
+@pytest.mark.parametrize(
+    ("requirement", "name"),
+    [
+        ("tensorflow==2.20.0", "tensorflow"),
+        ("Scikit_Learn >= 1", "scikit-learn"),
+        ("tensorflow[and-cuda]==2.20.0", "tensorflow"),
+        ("keras @ git+https://example.org/keras", "keras"),
+        ("./keras-3.9-py3-none-any.whl", ""),
+        ("https://example.org/keras.whl", ""),
+    ],
+)
+def test_the_name_of_a_requirement(requirement: str, name: str):
+    assert name_of(requirement) == name
+
+
+def test_tensorflow_means_the_small_build_without_a_gpu():
+    assert requirements_of(["tensorflow==2.20.0"], ["tensorflow"], gpu=False)[0] == "tensorflow-cpu==2.20.0"
+    assert requirements_of(["tf-nightly"], ["tensorflow"], gpu=False)[0] == "tf-nightly-cpu"
+
+
+def test_tensorflow_brings_cuda_where_there_is_a_gpu():
+    wanted = requirements_of(["tensorflow>=2.20,<2.21"], ["tensorflow"], gpu=True)
+    assert wanted[0] == "tensorflow[and-cuda]>=2.20,<2.21"
+
+
+def test_a_build_that_was_chosen_is_left_alone():
+    wanted = requirements_of(["tensorflow-cpu==2.20.0"], ["tensorflow"], gpu=True)
+    assert wanted[0] == "tensorflow-cpu==2.20.0"
+
+
+def test_a_side_that_names_keras_alone_gets_tensorflow_as_well():
+    wanted = requirements_of(["keras==3.12.0"], ["tensorflow"], gpu=False)
+    assert wanted[:2] == ["keras==3.12.0", "tensorflow-cpu"]
+
+
+def test_backends_that_no_cell_uses_are_not_installed():
+    assert not any("tensorflow" in one for one in requirements_of(["numpy==2.0"], [], gpu=False))
+
+
+def test_everything_that_wbc_needs_is_asked_for_within_leukobench_bounds():
+    wanted = requirements_of(["tensorflow==2.20.0", "numpy==2.1.0"], ["tensorflow"], gpu=False)
+    assert {name_of(one) for one in wanted} == {"tensorflow-cpu", *WBC_REQUIREMENTS}
+    assert "keras>=3.3" in wanted
+    assert "mlflow" not in {name_of(one) for one in wanted}
+
+
+def test_versions_of_what_was_asked_for_are_not_preferred():
+    lines = preferences({"keras": "3.15.1", "numpy": "2.4.6"}, ["keras==3.3.3"]).split()
+    assert lines == ["numpy==2.4.6"]
+
+
+def test_what_differs_is_named_with_both_versions():
+    old = {"keras": "3.3.3", "numpy": "2.4.6", "tensorboard": "2.16.2"}
+    new = {"keras": "3.15.1", "numpy": "2.4.6"}
+    assert differing(old, new) == {"keras": ("3.3.3", "3.15.1"), "tensorboard": ("2.16.2", "")}

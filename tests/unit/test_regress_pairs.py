@@ -1,0 +1,85 @@
+"""The journal of a comparison."""
+
+from pathlib import Path
+
+import pytest
+from regress_equipment import SIDES, a_pair
+
+from bench.journal.jsonl import write_json
+from bench.journal.results import SuiteResults
+from bench.regress.pairs import PairJournal, first_side
+
+
+@pytest.fixture
+def results(tmp_path: Path):
+    return {name: SuiteResults(tmp_path, name) for name in ("baseline", "candidate")}
+
+
+def recorded(pair, results):
+    """A pair whose attempts have records."""
+    for run in pair.runs():
+        attempt = run.of(results)
+        attempt.folder.mkdir(parents=True, exist_ok=True)
+        write_json(attempt.result, {"status": pair.status})
+    return pair
+
+
+def test_pairs_come_back_as_they_were_kept(tmp_path: Path, results):
+    journal = PairJournal(tmp_path)
+    pairs = [
+        recorded(pair, results)
+        for pair in (a_pair(), a_pair("aa", number=1), a_pair(number=2, status="failed", disturbed=("x",)))
+    ]
+    for pair in pairs:
+        journal.append(pair)
+    assert journal.read(SIDES, results) == pairs
+
+
+def test_pairs_of_other_sides_are_left_out(tmp_path: Path, results):
+    journal = PairJournal(tmp_path)
+    journal.append(recorded(a_pair(), results))
+    assert journal.read(("old", "newer"), results) == []
+
+
+def test_noise_of_the_same_baseline_counts_whatever_the_candidate(tmp_path: Path, results):
+    journal = PairJournal(tmp_path)
+    journal.append(recorded(a_pair("aa"), results))
+    assert len(journal.read(("old", "newer"), results)) == 1
+
+
+def test_a_pair_whose_attempt_was_deleted_is_left_out(tmp_path: Path, results):
+    journal = PairJournal(tmp_path)
+    pair = recorded(a_pair(), results)
+    journal.append(pair)
+    pair.candidate.of(results).result.unlink()
+    assert journal.read(SIDES, results) == []
+
+
+def test_nothing_counts_from_before_a_new_beginning(tmp_path: Path, results):
+    journal = PairJournal(tmp_path)
+    journal.begin_afresh()
+    journal.append(recorded(a_pair(), results))
+    journal.begin_afresh()
+    journal.append(recorded(a_pair(number=1), results))
+    assert [pair.baseline.attempt for pair in journal.read(SIDES, results)] == [3]
+
+
+def test_a_torn_line_costs_no_other(tmp_path: Path, results):
+    journal = PairJournal(tmp_path)
+    journal.append(recorded(a_pair(), results))
+    with journal.path.open("ab") as file:
+        file.write(b'{"event": "pair", "kind": "ab", "cell')
+    journal.append(recorded(a_pair(number=1), results))
+    assert len(journal.read(SIDES, results)) == 2
+
+
+def test_a_look_at_as_many_pairs_is_the_same_look(tmp_path: Path):
+    journal = PairJournal(tmp_path)
+    looks = [journal.look(SIDES, pairs) for pairs in (6, 6, 9, 9, 12)]
+    assert looks == [1, 1, 2, 2, 3]
+    assert journal.look(("old", "newer"), 6) == 1
+
+
+def test_either_side_goes_first_equally_often():
+    order = "".join(first_side(number)[0] for number in range(8))
+    assert order == "bccb" * 2

@@ -1,0 +1,100 @@
+"""Interpreters and code of the sides, looked at in real processes; none loads TensorFlow."""
+
+import subprocess
+import sys
+from dataclasses import replace
+from pathlib import Path
+
+import pytest
+from regress_equipment import a_cell
+
+from bench.datasets import source_digest
+from bench.errors import InputError
+from bench.regress.ask import Ask
+from bench.regress.code import revision, working_tree
+from bench.regress.sides import look
+from bench.runtime import find_runtime
+
+REPOSITORY = Path(__file__).resolve().parents[2]
+
+
+@pytest.fixture(scope="module")
+def code(tmp_path_factory):
+    return working_tree(tmp_path_factory.mktemp("cache"))
+
+
+@pytest.fixture(scope="module")
+def side(code):
+    return look("candidate", "this one", Path(sys.executable), code)
+
+
+def test_the_code_is_a_copy_that_runs_from_anywhere(code):
+    assert code.wbc == source_digest()
+    done = subprocess.run(
+        [sys.executable, "-c", "import bench.worker.process, wbc; print(wbc.__file__)"],
+        env={"PYTHONPATH": str(code.folder), "PYTHONSAFEPATH": "1"},
+        cwd=REPOSITORY,
+        capture_output=True,
+        text=True,
+        check=True,
+    )
+    assert Path(done.stdout.strip()).is_relative_to(code.folder)
+
+
+def test_the_same_interpreter_makes_the_same_cells_as_run_does(side):
+    assert side.runtime("a processor") == find_runtime("a processor")
+
+
+def test_settings_that_say_nothing_are_kept_from_code_that_does_not_know_them(side):
+    older = replace(side, settings=frozenset({"mode", "epochs"}))
+    cell = a_cell()
+    cell = replace(
+        cell,
+        settings={**cell.settings, "backend": "tensorflow"},
+        specification={"mode": "scratch", "epochs": 3, "jit_compile": "auto", "l2": 0.1},
+    )
+    ran = older.cell(cell, "a processor")
+    assert set(ran.specification) == {"mode", "epochs", "l2"}
+    assert ran.key == cell.key
+    (sentence,) = older.lacks([cell])
+    assert "does not know l2" in sentence
+
+
+def test_an_interpreter_that_is_not_there(code):
+    with pytest.raises(InputError, match="cannot be run"):
+        look("baseline", "gone", Path("/nonexistent/python"), code)
+
+
+def test_an_interpreter_that_is_no_python(code):
+    with pytest.raises(InputError, match="cannot be used"):
+        look("baseline", "echo", Path("/bin/echo"), code)
+
+
+def test_a_module_that_is_missing_is_named(code):
+    with pytest.raises(InputError, match="nosuchmodule cannot be imported: ModuleNotFoundError"):
+        look("baseline", "this one", Path(sys.executable), code, ["nosuchmodule"])
+
+
+def test_a_revision_that_is_not_there(tmp_path: Path):
+    if not (REPOSITORY / ".git").exists():
+        pytest.skip("no git repository")
+    with pytest.raises(InputError, match="there is no revision 'nonesuch'"):
+        revision("nonesuch", tmp_path)
+
+
+def test_a_revision_is_what_git_has(tmp_path: Path):
+    if not (REPOSITORY / ".git").exists():
+        pytest.skip("no git repository")
+    had = revision("HEAD", tmp_path)
+    assert (had.folder / "wbc" / "experiment.py").is_file()
+    assert (had.folder / "bench" / "worker" / "__main__.py").is_file()
+    assert had == revision("HEAD", tmp_path), "it is exported once"
+
+
+def test_a_side_takes_packages_or_an_interpreter_but_not_both():
+    with pytest.raises(InputError, match="names an interpreter"):
+        Ask("tensorflow==2.20.0", python=Path("python")).check("baseline")
+    with pytest.raises(InputError, match="adds to what --candidate asks for"):
+        Ask(beside=("keras==3.3.3",)).check("candidate")
+    with pytest.raises(InputError, match="no requirement"):
+        Ask("==2.20.0").check("candidate")
