@@ -16,8 +16,6 @@ from bench.commands.options import (
     WeightsOption,
 )
 
-_SIDES = "What is compared"
-
 
 def _asked(side: str, meaning: str):
     return Annotated[str | None, typer.Option(f"--{side}", metavar="REQUIREMENT", help=meaning)]
@@ -110,9 +108,10 @@ def regress(
     }
     options = RegressOptions(envs, python, name, count, seconds, fresh, devices, data, weights, only)
     thresholds = Thresholds(change=_share(change, "--change"), margin=_share(margin, "--margin"))
+    recorded = None if baseline_results is None else str(baseline_results)
     console = Terminal()
     with Progress(console) as progress:
-        outcome = run_regress(suite, asks, results, progress, options, thresholds)
+        outcome = run_regress(suite, asks, results, progress, options, thresholds, recorded)
         written = write_verdict(outcome.verdict, outcome.folder)
     print_verdict(console, outcome.verdict)
     console.print(f"Written: {', '.join(map(str, written))}", markup=False, highlight=False, soft_wrap=True)

@@ -10,7 +10,7 @@ from bench.errors import InputError
 from bench.regress.code import Code, revision, working_tree
 from bench.regress.environments import Environments
 from bench.regress.packages import installed, name_of, preferences, requirements_of
-from bench.regress.sides import NAMES, Side, SideName, look, modules_of
+from bench.regress.sides import Side, SideName, look, modules_of
 from bench.suite.cell import Cell
 
 
@@ -89,7 +89,7 @@ class SideMaker:
     say: Callable[[str], None]
 
     def both(self, asks: dict[SideName, Ask]) -> dict[SideName, Side]:
-        """Both sides; the one that has to be built may take minutes.
+        """The sides that are asked for, both or the candidate alone; what has to be built may take minutes.
 
         Packages that nobody asked for are taken as they are installed here, and by the candidate as the
         baseline has them, where that is possible.
@@ -102,10 +102,9 @@ class SideMaker:
         preferred = installed()
         looked: dict[SideName, Side] = {}
         pins: dict[SideName, list[str]] = {}
-        codes = {name: self._code(asks[name]) for name in NAMES}
+        codes = {name: self._code(ask) for name, ask in asks.items()}
         # All that can go wrong quickly goes before what takes minutes.
-        for name in NAMES:
-            ask = asks[name]
+        for name, ask in asks.items():
             if ask.requirements:
                 wanted = requirements_of(ask.requirements, self._backends, self.gpu)
                 pins[name] = self.environments.resolve(name, wanted, preferences(preferred, asked))

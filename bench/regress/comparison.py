@@ -17,7 +17,7 @@ from bench.regress.course import Budget, Course
 from bench.regress.environments import Environments
 from bench.regress.execute import PairRunner
 from bench.regress.open import REGRESS, Comparison, check_name, open_comparison
-from bench.regress.sides import NAMES, SideName
+from bench.regress.sides import SideName
 from bench.runner.scheduler import Watcher
 from bench.runner.signals import interruptible
 from bench.runner.suite import prepare_data
@@ -91,7 +91,7 @@ def session(
 
     Args:
         path: The suite file.
-        asks: What the sides are.
+        asks: What the sides are; without a baseline, one was recorded before.
         results_folder: Where results are kept.
         speaker: Is told how it goes.
         options: Of the command line.
@@ -102,9 +102,9 @@ def session(
         InterruptedRun: A signal came; finished pairs are kept.
     """
     check_name(options.name)
-    for name in NAMES:
-        asks[name].check(name)
-    if not any(ask.says_something for ask in asks.values()):
+    for name, ask in asks.items():
+        ask.check(name)
+    if len(asks) == 2 and not any(ask.says_something for ask in asks.values()):
         raise InputError(
             "nothing is said of either side, so there is nothing to compare",
             "Give --baseline tensorflow==2.20.0 --candidate tensorflow==2.21.0 or the like.",
@@ -152,20 +152,19 @@ def session(
 
 def introduction(comparison: Comparison, suite: OpenSuite, slot: Slot) -> list[str]:
     """What is compared, on what, and what differs: sentences to be said before anything runs."""
-    baseline, candidate = (comparison.sides[name] for name in NAMES)
+    labels = " against ".join(side.label for side in comparison.sides.values())
     count = len(comparison.cells)
-    lines = [
-        f"{comparison.name}: {baseline.label} against {candidate.label}, "
-        f"{count} cell{'' if count == 1 else 's'}, on {slot.model}"
-    ]
+    lines = [f"{comparison.name}: {labels}, {count} cell{'' if count == 1 else 's'}, on {slot.model}"]
     differing = comparison.differences()
-    if differing:
+    if len(comparison.sides) < 2:
+        lines.append("The baseline was recorded before; the candidate alone is run.")
+    elif differing:
         shown = (f"{name} {old or 'none'} -> {new or 'none'}" for name, (old, new) in differing.items())
         lines.append(f"What differs: {', '.join(shown)}.")
     else:
         lines.append("Nothing differs between the sides: A is compared with A.")
     lines += suite.resolved.warnings
     lines += [suite.devices.note] if suite.devices.note else []
-    for side in (baseline, candidate):
+    for side in comparison.sides.values():
         lines += side.lacks(comparison.cells)
     return lines

@@ -27,7 +27,7 @@ class Comparison:
     Attributes:
         name: Also of its folder.
         folder: `<results>/regress/<name>`.
-        sides: Both.
+        sides: Both; the candidate alone where the baseline was recorded before.
         results: Where the attempts of each lie.
         cells: What is run, as the harness' own environment would run it.
         journal: The pairs.
@@ -42,11 +42,14 @@ class Comparison:
 
     @property
     def keys(self) -> tuple[str, str]:
-        """Of both sides."""
-        return self.sides["baseline"].key, self.sides["candidate"].key
+        """Of both sides; the baseline's is empty where it was recorded before."""
+        old, new = (self.sides[name].key if name in self.sides else "" for name in NAMES)
+        return old, new
 
     def differences(self) -> dict[str, tuple[str, str]]:
-        """What differs between the sides: packages, Python, the code; name -> both."""
+        """What differs between the sides: packages, Python, the code; name -> both. Nothing with one side."""
+        if len(self.sides) < 2:
+            return {}
         baseline, candidate = (self.sides[name] for name in NAMES)
         found = differing(baseline.packages, candidate.packages)
         if baseline.version != candidate.version:
@@ -86,7 +89,7 @@ def open_comparison(
     Args:
         suite: The suite.
         cells: Those of its cells that are asked for.
-        asks: What is asked of both sides.
+        asks: What is asked of the sides; without a baseline, one was recorded before.
         results_folder: Where results are kept.
         environments: Builds and keeps environments.
         name: Of the comparison; None: made from the suite and the sides.
@@ -97,7 +100,7 @@ def open_comparison(
     """
     gpu = suite.devices.slots[0].kind == "gpu"
     sides = SideMaker(environments, results_folder / "cache", cells, gpu, say).both(asks)
-    chosen = name or name_of_comparison(suite.resolved.name, asks)
+    chosen = name or name_of_comparison(suite.resolved.name, {name: ask.label for name, ask in asks.items()})
     folder = results_folder / REGRESS / chosen
     folder.mkdir(parents=True, exist_ok=True)
     results = {side: SuiteResults(folder, side) for side in NAMES}
@@ -106,9 +109,9 @@ def open_comparison(
     return comparison
 
 
-def name_of_comparison(suite: str, asks: Mapping[SideName, Ask]) -> str:
+def name_of_comparison(suite: str, labels: Mapping[SideName, str]) -> str:
     """`regression-tensorflow-2.20.0-vs-tensorflow-2.21.0` and the like."""
-    words = [re.sub(r"[^A-Za-z0-9.+]+", "-", asks[name].label).strip("-.") for name in NAMES]
+    words = [re.sub(r"[^A-Za-z0-9.+]+", "-", labels.get(name, "recorded")).strip("-.") for name in NAMES]
     return f"{suite}-{words[0][-60:].strip('-.')}-vs-{words[1][-60:].strip('-.')}"
 
 
