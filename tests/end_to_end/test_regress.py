@@ -36,7 +36,11 @@ backbone = "KNN"
 
 [limits]
 retries = 0
+
+[telemetry]
+enabled = false
 """
+"""Without telemetry no pair is found disturbed and run again, however busy the machine is."""
 
 
 def write_suite(folder: Path, modes: str) -> Path:
