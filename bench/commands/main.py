@@ -8,7 +8,7 @@ import traceback
 import typer
 
 from bench import __version__
-from bench.commands import baseline, compare, data, plan, regress, report, run
+from bench.commands import baseline, compare, data, plan, regress, report, run, sync, ui
 from bench.errors import ExitCode, InputError, InterruptedRun, ResultsError
 
 app = typer.Typer(
@@ -24,6 +24,8 @@ app.command()(report.report)
 app.command()(compare.compare)
 app.add_typer(baseline.app, name="baseline")
 app.command()(regress.regress)
+app.command()(sync.sync)
+app.command()(ui.ui)
 app.add_typer(data.app, name="data")
 
 

@@ -33,7 +33,7 @@ def run(
     from bench.commands.terminal import Terminal
     from bench.errors import ExitCode
     from bench.runner.suite import RunOptions, run_suite
-    from bench.tracking.settings import mlflow_command
+    from bench.tracking.settings import ui_command
 
     console = Terminal()
     with Progress(console) as progress:
@@ -43,7 +43,7 @@ def run(
     console.print(
         f"Records are in {outcome.results.cells}, tables in {outcome.results.report / 'tables'}.\n"
         + (f"Look at it all: {page}\n" if page else f"A page to look at: python -m bench report {suite}\n")
-        + f"Compare runs in the browser: {mlflow_command()} --env-file mlflow.env server --workers 1",
+        + f"Compare runs in the browser: {ui_command(results)}",
         markup=False,
     )
     if outcome.failed:

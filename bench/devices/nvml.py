@@ -158,6 +158,14 @@ class Nvml:
         """
         return _asked(question, self._binding, self._handle(uuid))
 
+    def driver(self) -> str:
+        """Version of the driver.
+
+        Raises:
+            NvmlError: It cannot be asked.
+        """
+        return _asked(self._binding.nvmlSystemGetDriverVersion)
+
     def _handle(self, uuid: str):
         if uuid not in self._handles:
             self._handles[uuid] = _asked(self._binding.nvmlDeviceGetHandleByUUID, uuid.encode())

@@ -42,19 +42,24 @@ class EventWriter:
 
 def read_events(path: Path) -> list[dict[str, Any]]:
     """The events of a file, none if it is not there; a torn last line and what is no event are left out."""
+    return [line for line in read_lines(path) if "event" in line]
+
+
+def read_lines(path: Path) -> list[dict[str, Any]]:
+    """The objects of a file, events or not, as `read_events` reads them."""
     try:
         lines = path.read_bytes().split(b"\n")
     except FileNotFoundError:
         return []
-    events = []
+    objects = []
     for line in lines[:-1]:
         try:
-            event = json.loads(line)
+            content = json.loads(line)
         except ValueError:
             continue
-        if isinstance(event, dict) and "event" in event:
-            events.append(event)
-    return events
+        if isinstance(content, dict):
+            objects.append(content)
+    return objects
 
 
 def write_json(path: Path, content: Any) -> None:

@@ -39,10 +39,12 @@ def fold(attempt: Attempt) -> dict[str, Any]:
 
     Returns:
         `cell` (as in `cell.json`), `attempt`, `status` (`done`, `failed` or `interrupted`), `failure`
-        (None, or kind, message, phase, epoch, log, folder), `started_at` (UTC), `slot`, `resumed` (None, or
-        from_epoch, attempts, lost_s), `phases`, `fit_time`, `time_to_result`, `throughput`, `epochs` (done),
+        (None, or kind, message, phase, epoch, log, folder), `started_at` (UTC), `slot`,
+        `provenance` (see `bench.provenance`), `resumed` (None, or from_epoch, attempts, lost_s), `phases`,
+        `fit_time`, `time_to_result`, `throughput`, `epochs` (done),
         `last_epoch` (its metrics), `test` (see `wbc.evaluation.metrics.score`), `evaluations` (None,
         or where predictions were judged in more ways than one: `aligned` and `shuffled`, each as `test`),
+        `model` (None where none was to be kept; else `bytes`, `seconds` and its schema, or `reason`),
         `environment`, `neighbours` (other users of the device that were seen), `quiet` (what waiting for a
         quiet machine came to), `telemetry`, `energy`, `disturbed` (reasons why its times may not be its own)
         and `unavailable` (metric -> why it is missing), see `bench.telemetry`.
@@ -64,6 +66,7 @@ def fold(attempt: Attempt) -> dict[str, Any]:
         "failure": failure,
         "started_at": stretches[-1].started_at,
         "slot": last_of_each(runner).get("started", {}).get("slot"),
+        "provenance": last_of_each(runner).get("started", {}).get("provenance"),
         "resumed": _resumed(stretches, last),
         "phases": phases,
         "fit_time": _fit_time(phases) if done else None,
@@ -73,6 +76,7 @@ def fold(attempt: Attempt) -> dict[str, Any]:
         "last_epoch": epochs[-1]["metrics"] if epochs else None,
         "test": last["evaluated"]["metrics"] if "evaluated" in last else None,
         "evaluations": _evaluations(last.get("evaluated", {})),
+        "model": _model(last),
         "environment": last.get("environment", {}).get("environment"),
         "neighbours": [event["neighbours"] for event in runner if event["event"] == "neighbours"],
         "quiet": next((_content(event) for event in runner if event["event"] == "quiet"), None),
@@ -88,6 +92,12 @@ def _resumed(stretches: list[Stretch], last: dict[str, dict]) -> dict[str, Any] 
         "attempts": [stretch.attempt.number for stretch in stretches],
         "lost_s": sum(stretch.lost_s for stretch in stretches),
     }
+
+
+def _model(last: dict[str, dict]) -> dict[str, Any] | None:
+    """The model that was kept, or why it was not."""
+    event = last.get("model_saved") or last.get("model_not_saved")
+    return _content(event) if event else None
 
 
 def _evaluations(evaluated: dict) -> dict[str, dict] | None:

@@ -65,6 +65,10 @@ class Attempt:
         """The cell as it was started."""
         return json.loads((self.folder / "cell.json").read_text())
 
+    def is_over(self) -> bool:
+        """Whether there is a record; whether it can be read is not asked."""
+        return self.result.exists()
+
     def record(self) -> dict | None:
         """The record, or None while the attempt is not over."""
         try:

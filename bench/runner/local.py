@@ -14,6 +14,7 @@ from typing import Any
 from bench.devices.device import Slot
 from bench.journal.jsonl import EventWriter
 from bench.journal.results import Attempt
+from bench.provenance import provenance
 from bench.runner.memory import killed_for_memory
 from bench.telemetry.process import SamplerProcess
 from bench.telemetry.settings import TelemetrySettings
@@ -90,6 +91,7 @@ class LocalRunning:
             pid=process.pid,
             at=datetime.now(UTC).isoformat(timespec="milliseconds"),
             slot=slot.to_json(),
+            provenance=provenance(gpu=slot.kind == "gpu"),
         )
 
     def sample(self, interval_s: float) -> None:

@@ -9,9 +9,11 @@ from bench.backends import require_backends
 from bench.devices.device import Slot
 from bench.devices.lease import lease
 from bench.journal.results import SuiteResults
+from bench.journal.runs import noted_run
 from bench.plan.decide import PlannedCell, make_plan
 from bench.plan.predict import Predictor
 from bench.pretrained import fetch
+from bench.provenance import provenance
 from bench.report.frame import latest_record
 from bench.runner.local import LocalEngine
 from bench.runner.scheduler import Scheduler, Watcher
@@ -23,9 +25,7 @@ from bench.suite.open import open_suite
 from bench.suite.resolve import ResolvedSuite
 from bench.telemetry.settings import cells_without
 from bench.tracking.recording import RecordingProcess
-from bench.tracking.sent import unsent
-from bench.tracking.settings import apply_settings
-from bench.tracking.store import identity
+from bench.tracking.sent import is_behind
 
 
 class Speaker(Watcher, Protocol):
@@ -117,12 +117,14 @@ def run_suite(
             if note:
                 speaker.say(note)
         speaker.plan(plan, slots)
+        cell_ids = [planned.cell.id for planned in plan]
         with (
             RecordingProcess(results, speaker.say) as recording,
             local_surroundings(slots, suite.limits.quiet_s, speaker.say) as surroundings,
+            noted_run(results, cell_ids, suite.exclusive, **_about(resolved)) as note,
         ):
-            for attempt in unsent(results, identity(results_folder, apply_settings(results_folder))):
-                recording.send(attempt)
+            if is_behind(results, any(planned.runs for planned in plan)):
+                recording.catch_up()
             Scheduler(
                 results,
                 LocalEngine(
@@ -137,9 +139,15 @@ def run_suite(
                 interruption,
                 suite.exclusive,
             ).run(plan)
-    cell_ids = [planned.cell.id for planned in plan]
-    failed = [cell_id for cell_id in cell_ids if latest_record(results, cell_id)["status"] != "done"]
+            failed = [cell_id for cell_id in cell_ids if latest_record(results, cell_id)["status"] != "done"]
+            note.failed = bool(failed)
     return Outcome(results, [cell.id for cell in resolved.cells], cell_ids, failed)
+
+
+def _about(resolved: ResolvedSuite) -> dict[str, str]:
+    """What the journal of runs keeps of a suite."""
+    about = {"file": resolved.path.name, "description": resolved.description}
+    return about | provenance(gpu=False)
 
 
 def _where(slots: Sequence[Slot]) -> str:

@@ -138,6 +138,8 @@ def resolve_loaded(
             training["replicas"] = suite.devices.gpus_per_cell
         check_backend(training, combination.block, file)
         cell = _cell(replace(combination, training=training), network, options, dataset, source, runtime)
+        if suite.suite.save_model:
+            cell.specification["save_model"] = True  # changes nothing that is computed: in neither key nor id
         cells.setdefault(cell.id, cell)
         used.setdefault(dataset.digest, dataset)
     return ResolvedSuite(
@@ -223,6 +225,12 @@ def _cell(
     }
     runs_on = runtime.of(training["mode"], training.get("backend"))
     return Cell(network.label(options), settings, runs_on, specification)
+
+
+def name_of_suite(path: Path) -> str:
+    """The name of the suite in a file."""
+    suite, file = load_suite(path)
+    return _name(suite.suite.name, file)
 
 
 def _name(name: str | None, file: Source) -> str:

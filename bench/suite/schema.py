@@ -128,11 +128,12 @@ class Backbone(BaseModel):
 
 
 class SuiteTable(Table):
-    """`[suite]`: what the suite is called, and the seeds with which everything is repeated."""
+    """`[suite]`: what the suite is called, the seeds of its repeats, and whether models are kept."""
 
     name: Annotated[str, StringConstraints(pattern=r"^[A-Za-z0-9][A-Za-z0-9._-]{0,59}$")] | None = None
     description: str = ""
     seeds: Axis[Seed] = [0]
+    save_model: bool = False
 
 
 class DataAxes(Table):

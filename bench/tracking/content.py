@@ -1,41 +1,47 @@
 """What a record looks like in MLflow: pure functions, no MLflow."""
 
-import hashlib
-import math
+import json
 from collections import Counter
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from datetime import datetime
+from hashlib import sha256
 from typing import Any
 
 from bench.journal.history import Stretch
+from bench.suite.cell import flatten
 
 ATTEMPT_TAG = "leukobench.attempt"
-"""`<cell id>/<attempt>`: by it a run is found again."""
+"""`<cell id>/<attempt>`: by it and by `RESULTS_TAG` a run is found again."""
 
-STATES = {"done": "FINISHED", "failed": "FAILED", "interrupted": "KILLED"}
+RESULTS_TAG = "leukobench.results"
+"""The results folder, see `bench.tracking.store.results_identity`: two machines may have a cell in common."""
 
-FIGURES = (
-    "accuracy",
-    "balanced_accuracy",
-    "loss",
-    "macro_precision",
-    "macro_recall",
-    "macro_f1",
-    "macro_auc",
-    "calibration_error",
-)
-"""Figures of a test part, see `wbc.evaluation.metrics.score`."""
+STATES = {"done": "FINISHED", "failed": "FAILED", "interrupted": "KILLED", "running": "RUNNING"}
+"""State of an attempt, or of a suite's run -> status of a run in MLflow."""
 
-FIGURES_OF_CLASSES = {"accuracy": "per_class_accuracy", "precision": "precision", "f1": "f1", "auc": "auc"}
-"""What a figure of each class is called in MLflow -> and in a record."""
+LONGEST_TAG, LONGEST_PARAM, LONGEST_KEY, LONGEST_DIGEST = 5000, 6000, 250, 36
+"""Characters that MLflow takes; of tags it takes 8000, but no browser shows as many."""
 
-Point = tuple[str, float, int, int]
-"""(key, value, timestamp in ms, step)"""
+VERSIONS = {
+    "tensorflow": "TensorFlow",
+    "keras": "Keras",
+    "jax": "JAX",
+    "torch": "PyTorch",
+    "cuda": "CUDA",
+    "cudnn": "cuDNN",
+    "python": "Python",
+}
+"""Versions that a worker's environment tells -> as a note writes them."""
+
+_ABSENT = ("none: ", "unavailable: ")
 
 
 def tags_of(record: dict[str, Any], suite: str) -> dict[str, str]:
     """Tags of the run of an attempt."""
-    cell = record["cell"]
+    cell, failure = record["cell"], record["failure"]
+    environment, provenance = record.get("environment") or {}, record.get("provenance") or {}
+    slot = record.get("slot") or {}
+    versions = {**cell["runtime"], **{name: environment[name] for name in VERSIONS if name in environment}}
     tags = {
         ATTEMPT_TAG: f"{cell['id']}/{record['attempt']}",
         "leukobench.suite": suite,
@@ -44,107 +50,120 @@ def tags_of(record: dict[str, Any], suite: str) -> dict[str, str]:
         "mlflow.runName": cell["id"] if record["attempt"] == 1 else f"{cell['id']}-{record['attempt']}",
         "mlflow.source.name": "leukobench",
         "mlflow.source.type": "LOCAL",
-        **{f"version.{name}": value for name, value in cell["runtime"].items()},
+        "mlflow.note.content": note_of(record),
+        **{f"version.{name}": value for name, value in versions.items()},
+        "version.driver": provenance.get("driver"),
+        "host": provenance.get("host"),
+        "device": slot.get("model"),
+        "device.slot": slot.get("name"),
+        "device.uuid": ",".join(slot.get("uuids") or ()),
+        "mlflow.source.git.commit": provenance.get("commit"),
     }
-    if record["failure"]:
-        tags["failure.kind"] = record["failure"]["kind"]
-        tags["failure.message"] = record["failure"]["message"][:5000]
+    if failure:
+        tags["failure.kind"] = failure["kind"]
+        tags["failure.message"] = failure["message"]
     if record.get("resumed"):
         tags["leukobench.resumed_from_epoch"] = str(record["resumed"]["from_epoch"])
-    if record["test"]:
-        test, epochs = record["test"], cell["settings"]["epochs"]
-        tags["mlflow.note.content"] = (
-            f"{cell['network']}, {cell['settings']['mode']}{f', {epochs} epochs' if epochs else ''}: "
-            f"{test['accuracy']:.1%} of {test['images']} test images right"
-        )
-    return tags
+    if record.get("disturbed"):
+        tags["disturbed"] = "; ".join(record["disturbed"])
+    tags |= unavailable_of(record)
+    return {name: str(value)[:LONGEST_TAG] for name, value in tags.items() if value}
+
+
+def unavailable_of(record: dict[str, Any]) -> dict[str, str]:
+    """Figures that could not be had -> why, as tags; a figure that is missing has no metric."""
+    reasons = dict(record.get("unavailable") or {})
+    telemetry = record.get("telemetry") or {}
+    for name, why in (telemetry.get("unavailable") or {}).items():
+        reasons[f"system.{name}"] = why
+    for device, one in (telemetry.get("devices") or {}).items():
+        for name, why in (one.get("unavailable") or {}).items():
+            reasons[f"system.{device}.{name}"] = why
+    return {
+        name: str(why)
+        for name, why in plain_keys({f"unavailable.{name}": why for name, why in reasons.items()})
+    }
+
+
+def note_of(record: dict[str, Any]) -> str:
+    """A few lines for people: what it was, what came of it, on what. Markdown."""
+    cell, test, failure = record["cell"], record["test"], record["failure"]
+    epochs = cell["settings"]["epochs"]
+    what = f"{cell['network']}, {cell['settings']['mode']}{f', {epochs} epochs' if epochs else ''}: "
+    if test:
+        lines = [f"{what}{test['accuracy']:.1%} of {test['images']} test images right"]
+    elif failure:
+        where = f" in {failure['phase']}" if failure.get("phase") else ""
+        lines = [f"{what}**{failure['kind']}**{where}: {failure['message'][:300]}"]
+    else:
+        lines = [f"{what}{record['status']}"]
+    if record.get("fit_time") and record.get("time_to_result"):
+        fit, whole = (record[name]["wall_s"] for name in ("fit_time", "time_to_result"))
+        lines.append(f"Fit {fit:.1f} s, result after {whole:.1f} s")
+    environment = record.get("environment") or {}
+    versions = [
+        f"{title} {environment[name]}"
+        for name, title in VERSIONS.items()
+        if environment.get(name) and not str(environment[name]).startswith(_ABSENT)
+    ]
+    slot, host = record.get("slot") or {}, (record.get("provenance") or {}).get("host")
+    place = " of ".join(filter(None, [slot.get("model"), host]))
+    if place or versions:
+        lines.append("; ".join(filter(None, [place, ", ".join(versions)])))
+    return "\n\n".join(lines)
 
 
 def params_of(record: dict[str, Any]) -> dict[str, str]:
     """The resolved settings, flat: `optimizer.learning_rate`."""
-
-    def flat(prefix: str, value: Any) -> dict[str, str]:
-        if isinstance(value, dict):
-            return {
-                key: text
-                for name, item in value.items()
-                for key, text in flat(f"{prefix}.{name}", item).items()
-            }
-        return {prefix.removeprefix("."): str(value)}
-
-    return flat("", record["cell"]["settings"])
+    settings = flatten(record["cell"]["settings"])
+    return {name: str(value)[:LONGEST_PARAM] for name, value in plain_keys(settings)}
 
 
-def points_of(record: dict[str, Any], stretches: Sequence[Stretch]) -> list[Point]:
-    """Every figure of an attempt; epochs count from 1 and are stamped with their end.
-
-    The same journals give the same points to the bit, so that sending them twice changes nothing. What
-    is no finite number is left out: MLflow would store another value in its place.
-
-    Args:
-        record: The attempt's record.
-        stretches: Its history: a resumed attempt shows the epochs that it goes on from, too.
-    """
-    points: list[Point] = []
-    end = span_of(stretches)[1]
-    for stretch in stretches:
-        for event in stretch.events:
-            if event["event"] == "epoch":
-                time = _moment(stretch, event)
-                for name, value in event["metrics"].items():
-                    part, metric = (
-                        ("validation", name[11:]) if name.startswith("validation_") else ("train", name)
-                    )
-                    points.append((f"{part}/{metric}", value, time, event["epoch"]))
-    final: dict[str, float | None] = {}
-    if test := record["test"]:
-        final |= {f"final/{name}": test.get(name) for name in FIGURES}
-        for prefix, figure in FIGURES_OF_CLASSES.items():
-            final |= {f"final/{prefix}_{name}": value for name, value in test.get(figure, {}).items()}
-    for evaluation, metrics in (record.get("evaluations") or {}).items():
-        final[f"final/{evaluation}_accuracy"] = metrics["accuracy"]
-    for name in ("fit_time", "time_to_result"):
-        if record[name]:
-            final |= {f"time/{name}_{clock}": value for clock, value in record[name].items()}
-    for name, phase in record["phases"].items():
-        final |= {f"time/{name}_{clock}": phase[clock] for clock in ("wall_s", "cpu_s")}
-    use = record["phases"].get("evaluate", {})
-    final |= {f"final/{name}": use.get(name) for name in ("model_bytes", "inference_s")}
-    final |= {f"throughput/{name}": value for name, value in record["throughput"].items()}
-    points += [(name, value, end, 0) for name, value in final.items() if value is not None]
-    keys = _keys({name for name, *_ in points})
-    return [(keys[name], value, time, step) for name, value, time, step in points if math.isfinite(value)]
+def dataset_of(record: dict[str, Any]) -> dict[str, str] | None:
+    """The data set as MLflow's `Dataset` takes it, with its manifest's digest; None: there is none."""
+    data = record["cell"]["settings"].get("data") or {}
+    if not data.get("digest"):
+        return None
+    figures = record["phases"].get("data", {})
+    counted = {name: figures[name] for name in figures if name.endswith("_images")}
+    return {
+        "name": str(data.get("source") or "images"),
+        "digest": data["digest"][:LONGEST_DIGEST],
+        "source_type": "local",
+        "source": json.dumps(data, sort_keys=True),
+        "profile": json.dumps(counted, sort_keys=True),
+    }
 
 
 def span_of(stretches: Sequence[Stretch]) -> tuple[int, int]:
     """Start and end of an attempt, in ms since 1970."""
     own = stretches[-1]
-    began = _milliseconds(own.started_at)
-    return began, _moment(own, own.events[-1]) if own.events else began
+    began = milliseconds(own.started_at)
+    return began, moment(own, own.events[-1]["t"]) if own.events else began
 
 
-def _moment(stretch: Stretch, event: dict[str, Any]) -> int:
+def moment(stretch: Stretch, t: int) -> int:
     """When something happened, in ms since 1970; each attempt's clock starts with its first event."""
-    return _milliseconds(stretch.started_at) + (event["t"] - stretch.events[0]["t"]) // 1_000_000
+    return milliseconds(stretch.started_at) + (t - stretch.events[0]["t"]) // 1_000_000
 
 
-def _milliseconds(iso: str | None) -> int:
+def milliseconds(iso: str | None) -> int:
+    """A time in ISO 8601 as ms since 1970; 0 where it is not known."""
     return int(datetime.fromisoformat(iso).timestamp() * 1000) if iso else 0
 
 
-def _keys(names: Iterable[str]) -> dict[str, str]:
-    """Names in the characters that MLflow takes; class names may hold any.
+def plain_keys(named: Mapping[str, Any]) -> Iterable[tuple[str, Any]]:
+    """Names and values, the names in the characters that MLflow takes; those of classes may hold any.
 
     Where that makes names alike, those that had to change end in a hash: two classes must not share a metric.
     """
     plain = {
-        name: "".join(char if char.isalnum() or char in "_-. /" else "_" for char in name)[:250]
-        for name in names
+        name: "".join(char if char.isalnum() or char in "_-. /" else "_" for char in name)[:LONGEST_KEY]
+        for name in named
     }
     uses = Counter(plain.values())
-    return {
-        name: key
-        if uses[key] == 1 or key == name
-        else f"{key[:241]}-{hashlib.sha256(name.encode()).hexdigest()[:8]}"
-        for name, key in plain.items()
-    }
+    for name, value in named.items():
+        key = plain[name]
+        if uses[key] > 1 and key != name:
+            key = f"{key[: LONGEST_KEY - 9]}-{sha256(name.encode()).hexdigest()[:8]}"
+        yield key, value

@@ -1,25 +1,43 @@
 """Send records to MLflow; sending them again changes nothing."""
 
-import fcntl
 import logging
+import uuid
 from collections.abc import Iterator
-from contextlib import contextmanager
 from pathlib import Path
+from typing import Any
 
+from bench.errors import ResultsError
 from bench.journal.history import history
+from bench.journal.jsonl import read_lines
 from bench.journal.results import Attempt, SuiteResults
 from bench.tracking import store
-from bench.tracking.content import ATTEMPT_TAG, STATES, params_of, points_of, span_of, tags_of
+from bench.tracking.artifacts import staged
+from bench.tracking.content import ATTEMPT_TAG, RESULTS_TAG, STATES, dataset_of, params_of, span_of, tags_of
+from bench.tracking.lock import SyncLock
+from bench.tracking.parent import ParentRun
+from bench.tracking.points import points_of
+from bench.tracking.sent import is_sent, mark_sent
 from bench.tracking.settings import apply_settings
+from bench.tracking.windows import series_of
 
-POINTS_A_CALL = 1000
+ITEMS_A_CALL = 1000
+"""What MLflow takes in one call, of metrics, params and tags together."""
+
+PARAMS_A_CALL = 100
+
 COMPLETE_TAG = "leukobench.complete"
+
+FEW = 20
+"""So many runs are searched for one by one; for more, all are listed once."""
 
 
 class Projection:
     """One suite's experiment in MLflow.
 
     Loads MLflow, which takes seconds: make one when the first record is there, not before.
+
+    Attributes:
+        store: What tells this experiment from others, see `bench.tracking.store.identity`.
 
     Raises:
         Exception: Whatever MLflow raises when its store cannot be reached; the journal has everything, so
@@ -36,71 +54,168 @@ class Projection:
         self.suite = results.suite
         logging.getLogger("mlflow").setLevel(logging.ERROR)
         own = store.own_store(results.results, uri)
-        with _first_use(results.results):
+        self._lock = SyncLock(results.results)
+        self._known: dict[str, tuple[str, bool]] | None = None
+        self._searched = 0
+        with self._lock.held():
+            self._results_id = store.results_identity(results.results)
             try:
                 self._open(MlflowClient, results, uri, own)
             except Exception as error:
                 if own is None or not store.set_aside(own, error):
                     raise
                 self._open(MlflowClient, results, uri, own)
-        self.store = store.identity(results.results, uri)
+            self._parent = ParentRun(self.client, self.experiment_id, results, self._results_id)
+            self._parent.open()
+            self._reconcile(results)
+
+    def send(self, attempt: Attempt, again: bool = False) -> bool:
+        """Make the run of an attempt complete, if it isn't.
+
+        Args:
+            attempt: It is over.
+            again: Ask the store, even where the attempt is marked as sent to it.
+
+        Returns:
+            Whether there was anything to do.
+        """
+        record = attempt.record()
+        if record is None:
+            raise ResultsError(f"{attempt.folder} has no record; `bench run` makes it again")
+        stretches = history(attempt)
+        points = points_of(record, stretches, series_of(read_lines(attempt.telemetry)))
+        # A turn each: what runs beside, or another `sync`, need not wait for the whole of a long list.
+        with self._lock.held() as foreign:
+            if foreign:
+                self._known = None
+            if not again and is_sent(attempt, self.store):
+                return False
+            sent = self._send(attempt, record, span_of(stretches), points)
+            mark_sent(attempt, self.store)
+        return sent
+
+    def settle(self) -> None:
+        """Bring the suite's own run up to date: its state, its summary, its report."""
+        with self._lock.held():
+            self._parent.update()
+
+    def _send(self, attempt: Attempt, record: dict[str, Any], span: tuple[int, int], points: list) -> bool:
+        from mlflow.entities import Metric, Param, RunTag
+
+        name = f"{attempt.cell_id}/{attempt.number}"
+        run_id, complete = self._find(name) or ("", False)
+        if complete:
+            return False
+        tags = tags_of(record, self.suite) | self._parent.tags_of_children()
+        if not run_id:
+            run = self.client.create_run(self.experiment_id, start_time=span[0], tags=tags)
+            run_id = run.info.run_id
+            if self._known is not None:
+                self._known[name] = (run_id, False)
+        params = [Param(key, text) for key, text in params_of(record).items()]
+        for few in _chunks(params, PARAMS_A_CALL):
+            self.client.log_batch(run_id, params=few)
+        for some in _chunks(points, ITEMS_A_CALL):
+            self.client.log_batch(run_id, metrics=[Metric(*point) for point in some])
+        if dataset := dataset_of(record):
+            self._log_dataset(run_id, dataset)
+        with staged(attempt, record) as folder:
+            self.client.log_artifacts(run_id, str(folder))
+        self.client.log_batch(run_id, tags=[RunTag(COMPLETE_TAG, "true")])
+        self.client.set_terminated(run_id, STATES[record["status"]], end_time=span[1])
+        if self._known is not None:
+            self._known[name] = (run_id, True)
+        return True
+
+    def _log_dataset(self, run_id: str, dataset: dict[str, str]) -> None:
+        from mlflow.entities import Dataset, DatasetInput, InputTag
+
+        context = InputTag("mlflow.data.context", "training and evaluation")
+        self.client.log_inputs(run_id, [DatasetInput(Dataset(**dataset), [context])])
 
     def _open(self, client, results: SuiteResults, uri: str, own: Path | None) -> None:
         if own is not None:
             store.ensure(own)
         self.client = client(tracking_uri=uri)
         experiment = self.client.get_experiment_by_name(self.suite)
-        if experiment is not None:
-            self.experiment_id = experiment.experiment_id
-            return
-        local = uri.startswith("sqlite:")
-        location = (results.results / "mlartifacts" / self.suite).resolve().as_uri() if local else None
-        self.experiment_id = self.client.create_experiment(
-            self.suite,
-            artifact_location=location,
-            tags={"mlflow.experimentKind": "custom_model_development"},
-        )
-
-    def send(self, attempt: Attempt) -> None:
-        """Make the run of an attempt complete, if it isn't."""
-        from mlflow.entities import Metric, Param
-
-        record = attempt.record()
-        assert record is not None, "only attempts that are over are sent"
-        stretches = history(attempt)
-        began, ended = span_of(stretches)
-        run = self._find(f"{attempt.cell_id}/{attempt.number}")
-        if run is None:
-            run = self.client.create_run(
-                self.experiment_id, start_time=began, tags=tags_of(record, self.suite)
+        if experiment is None:
+            self.store = uuid.uuid4().hex
+            local = uri.startswith("sqlite:")
+            location = (results.results / "mlartifacts" / self.suite).resolve().as_uri() if local else None
+            self.experiment_id = self.client.create_experiment(
+                self.suite,
+                artifact_location=location,
+                tags={"mlflow.experimentKind": "custom_model_development", store.STORE_TAG: self.store},
             )
-        elif run.data.tags.get(COMPLETE_TAG) == "true":
+            self._known = {}
             return
-        run_id = run.info.run_id
-        self.client.log_batch(run_id, params=[Param(key, text) for key, text in params_of(record).items()])
-        for chunk in _chunks(points_of(record, stretches), POINTS_A_CALL):
-            self.client.log_batch(run_id, metrics=[Metric(*point) for point in chunk])
-        for path in sorted(attempt.folder.iterdir()):
-            if path.is_file():
-                self.client.log_artifact(run_id, str(path))
-        self.client.set_tag(run_id, COMPLETE_TAG, "true")
-        self.client.set_terminated(run_id, STATES[record["status"]], end_time=ended)
+        self.experiment_id = experiment.experiment_id
+        if experiment.lifecycle_stage == "deleted":  # whoever records into it wants to see it again
+            self.client.restore_experiment(self.experiment_id)
+        self.store = experiment.tags.get(store.STORE_TAG, "")
+        if not self.store:
+            self.store = uuid.uuid4().hex
+            self.client.set_experiment_tag(self.experiment_id, store.STORE_TAG, self.store)
 
-    def _find(self, attempt: str):
-        found = self.client.search_runs(
-            [self.experiment_id], filter_string=f"tags.`{ATTEMPT_TAG}` = '{attempt}'", max_results=1
-        )
-        return found[0] if found else None
+    def _reconcile(self, results: SuiteResults) -> None:
+        """End runs that somebody who was killed left running; what has a record will be completed."""
+        mine = f"tags.`{RESULTS_TAG}` = '{self._results_id}' and attributes.status = 'RUNNING'"
+        for run in self._search(mine):
+            name = run.data.tags.get(ATTEMPT_TAG)
+            if name is None:
+                continue  # the suite's own
+            cell_id, _, number = name.rpartition("/")
+            attempt = Attempt(results.cells / cell_id / f"attempt-{number}")
+            if not attempt.result.exists():
+                self.client.set_terminated(run.info.run_id, "KILLED")
+            elif is_sent(attempt, self.store):
+                # Asked twice for one run: the answer to the first request was lost.
+                self.client.delete_run(run.info.run_id)
+
+    def _find(self, name: str) -> tuple[str, bool] | None:
+        """The run of an attempt, and whether it is complete."""
+        if self._known is None and self._searched < FEW:
+            self._searched += 1
+            found = self._list(f" and tags.`{ATTEMPT_TAG}` = '{name}'")
+        else:
+            if self._known is None:
+                self._known = self._list()
+            found = self._known
+        return found.get(name)
+
+    def _list(self, condition: str = "") -> dict[str, tuple[str, bool]]:
+        """Attempt -> its run, and whether that is complete; of two the complete one, or the first.
+
+        A run that somebody deleted in the browser counts: it is not to come back.
+        """
+        found: dict[str, tuple[str, bool]] = {}
+        for run in self._search(f"tags.`{RESULTS_TAG}` = '{self._results_id}'{condition}", deleted=True):
+            name, complete = run.data.tags.get(ATTEMPT_TAG), run.data.tags.get(COMPLETE_TAG) == "true"
+            if name is None or (run.info.lifecycle_stage == "deleted" and not complete):
+                continue
+            if name not in found or (complete and not found[name][1]):
+                found[name] = (run.info.run_id, complete)
+        return found
+
+    def _search(self, condition: str, deleted: bool = False) -> Iterator:
+        from mlflow.entities import ViewType
+
+        view, token = ViewType.ALL if deleted else ViewType.ACTIVE_ONLY, None
+        while True:
+            page = self.client.search_runs(
+                [self.experiment_id],
+                condition,
+                view,
+                max_results=ITEMS_A_CALL,
+                order_by=["attributes.start_time ASC"],
+                page_token=token,
+            )
+            yield from page
+            token = page.token
+            if not token:
+                return
 
 
-@contextmanager
-def _first_use(results: Path) -> Iterator[None]:
-    """Let one process at a time open the store: two that open a fresh SQLite file at once destroy it."""
-    with (results / ".mlflow.lock").open("w") as file:
-        fcntl.flock(file, fcntl.LOCK_EX)
-        yield
-
-
-def _chunks(points: list, size: int):
-    for start in range(0, len(points), size):
-        yield points[start : start + size]
+def _chunks(items: list, size: int) -> Iterator[list]:
+    for start in range(0, len(items), size):
+        yield items[start : start + size]

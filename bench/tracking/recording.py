@@ -12,6 +12,7 @@ from collections.abc import Callable
 from typing import Any
 
 from bench.journal.results import Attempt, SuiteResults
+from bench.tracking.recorder import EVERYTHING
 
 AT_ONCE = 32
 """So many attempts are handed over ahead."""
@@ -31,7 +32,7 @@ class RecordingProcess:
     def __init__(self, results: SuiteResults, say: Callable[[str], None]):
         self.results, self.say = results, say
         self._process: subprocess.Popen | None = None
-        self._queue: deque[Attempt] = deque()
+        self._queue: deque[str] = deque()
         self._outstanding = 0
         self._rest = b""
         self._warned = False
@@ -65,10 +66,17 @@ class RecordingProcess:
 
     def send(self, attempt: Attempt) -> None:
         """See `bench.runner.scheduler.Recording`."""
+        self._hand_over(f"{attempt.cell_id}/{attempt.number}")
+
+    def catch_up(self) -> None:
+        """Send everything of the suite that MLflow does not have."""
+        self._hand_over(EVERYTHING)
+
+    def _hand_over(self, name: str) -> None:
         if self._process is None:
             self._process = _start(self.results)
             os.set_blocking(self._output, False)
-        self._queue.append(attempt)
+        self._queue.append(name)
         self._feed()
 
     def pump(self) -> list[dict[str, Any]]:
@@ -120,8 +128,7 @@ class RecordingProcess:
         assert self._process is not None
         try:
             while self._queue and self._outstanding < AT_ONCE:
-                attempt = self._queue.popleft()
-                self._process.stdin.write(f"{attempt.cell_id}/{attempt.number}\n".encode())
+                self._process.stdin.write(f"{self._queue.popleft()}\n".encode())
                 self._process.stdin.flush()
                 self._outstanding += 1
         except OSError as error:  # it died; the journals have everything
@@ -139,7 +146,10 @@ class RecordingProcess:
     def _warn(self, reason: str) -> None:
         if not self._warned:
             self._warned = True
-            self.say(f"MLflow cannot be written to ({reason}). The journals keep all; the next run sends it.")
+            self.say(
+                f"MLflow cannot be written to ({reason}). The journals keep all; "
+                "the next run or `bench sync` sends it."
+            )
 
 
 def _start(results: SuiteResults) -> subprocess.Popen:

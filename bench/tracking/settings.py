@@ -1,6 +1,8 @@
 """The settings of `mlflow.env`."""
 
+import contextlib
 import os
+import shlex
 import sys
 from pathlib import Path
 
@@ -12,13 +14,13 @@ ENV_FILE = Path("mlflow.env")
 _SQLITE = "sqlite:///"
 
 
-def mlflow_command() -> str:
-    """How to call the MLflow of this environment from the current folder."""
-    command = Path(sys.executable).with_name("mlflow")
-    try:
-        return str(command.relative_to(Path.cwd()))
-    except ValueError:
-        return str(command)
+def ui_command(results: Path) -> str:
+    """How to call `bench ui` with the Python of this environment from the current folder."""
+    python = Path(sys.executable)
+    with contextlib.suppress(ValueError):
+        python = python.relative_to(Path.cwd())
+    where = "" if results == Path("results") else f" --results {shlex.quote(str(results))}"
+    return f"{python} -m bench ui{where}"
 
 
 def apply_settings(results: Path, env_file: Path = ENV_FILE) -> str:

@@ -1,12 +1,22 @@
 """The embedded store: one SQLite file, which appears whole or not at all, and has an identity."""
 
 import re
+import socket
 import sqlite3
 import uuid
 from contextlib import closing
 from pathlib import Path
+from urllib.parse import urlsplit
 
 _SQLITE = "sqlite:///"
+_PORTS = {"http": 80, "https": 443}
+STORE_TAG = "leukobench.store"
+"""Of an experiment: a name of its own, made with it, by which it is told from others of the suite's name."""
+
+_IDENTITY = (
+    "select tag.value from experiment_tags as tag join experiments using (experiment_id) "
+    "where experiments.name = ? and tag.key = ?"
+)
 _BROKEN = ("already exists", "duplicate column name", "file is not a database", "malformed")
 """What SQLite says of a store whose making was cut off, or that was damaged."""
 
@@ -17,15 +27,31 @@ def own_store(results: Path, uri: str) -> Path | None:
     return path if uri == f"{_SQLITE}{path}" else None
 
 
-def identity(results: Path, uri: str) -> str:
-    """What tells this store from another one; empty where there is none yet."""
+def identity(results: Path, uri: str, suite: str) -> str | None:
+    """What tells a suite's experiment in this store from any other; found without loading MLflow.
+
+    Returns:
+        Empty where the store, or the experiment in it, is not there; None where only the server could tell.
+    """
     path = own_store(results, uri)
     if path is None:
-        return without_password(uri)
+        return None
     try:
-        return _id_file(path).read_text() if path.exists() else ""
-    except OSError:
+        with closing(sqlite3.connect(f"{path.as_uri()}?mode=ro", uri=True)) as connection:
+            found = connection.execute(_IDENTITY, (suite, STORE_TAG)).fetchone()
+    except sqlite3.Error:  # not there, or damaged: then it has nothing
         return ""
+    return found[0] if found else ""
+
+
+def results_identity(results: Path) -> str:
+    """What tells a results folder from any other one, on whatever machine; the caller holds a lock."""
+    path = results / ".results.id"
+    if not path.exists():
+        partial = path.with_name(f"{path.name}.partial")
+        partial.write_text(uuid.uuid4().hex)
+        partial.replace(path)
+    return path.read_text()
 
 
 def ensure(path: Path) -> None:
@@ -43,7 +69,6 @@ def ensure(path: Path) -> None:
     MlflowClient(tracking_uri=f"{_SQLITE}{partial}").search_experiments(max_results=1)
     with closing(sqlite3.connect(partial)) as connection:
         connection.execute("PRAGMA wal_checkpoint(TRUNCATE)")
-    _id_file(path).write_text(uuid.uuid4().hex)
     partial.replace(path)
 
 
@@ -55,10 +80,18 @@ def set_aside(path: Path, error: Exception) -> bool:
     return True
 
 
+def answers(uri: str) -> bool:
+    """Whether somebody listens at a server's address; a second at most. A file always does."""
+    address = urlsplit(uri)
+    if address.scheme not in _PORTS:
+        return True
+    try:
+        with socket.create_connection((address.hostname, address.port or _PORTS[address.scheme]), 1.0):
+            return True
+    except OSError:
+        return False
+
+
 def without_password(text: str) -> str:
     """A text in which no address tells who logs in with what."""
     return re.sub(r"://[^/@\s]+@", "://***@", text)
-
-
-def _id_file(path: Path) -> Path:
-    return path.with_name(f".{path.name}.id")

@@ -10,6 +10,7 @@ from bench.journal.jsonl import EventWriter
 from bench.lifeline import die_with
 from bench.worker import protocol
 from bench.worker.environment import SetupError, describe_machine, keep_to_cores
+from bench.worker.keeping import write_packages
 from bench.worker.recorder import Recorder
 
 
@@ -52,6 +53,7 @@ def run_cell(folder: Path) -> int:
         traceback.print_exc()
         return 1
     finally:
+        write_packages(folder)
         events.close()
 
 

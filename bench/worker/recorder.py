@@ -3,6 +3,7 @@
 from pathlib import Path
 
 from bench.journal.jsonl import EventWriter
+from bench.worker.keeping import keep_model
 
 
 class Recorder:
@@ -42,6 +43,13 @@ class Recorder:
     def shuffled(self, comparison) -> None:
         """Keep which prediction was compared with which file as `shuffled.csv`."""
         comparison.write_csv(self.folder / "shuffled.csv")
+
+    def trained(self, trained, about: dict) -> None:
+        """Keep the model; that it cannot be written is no failure of the cell, for its result is there."""
+        try:
+            self.events.write("model_saved", **keep_model(trained, about, self.folder))
+        except Exception as error:
+            self.events.write("model_not_saved", reason=f"{type(error).__name__}: {error}"[:1000])
 
     def evaluated(self, metrics: dict, evaluations: dict[str, dict]) -> None:
         """See `wbc.observer.Observer`."""

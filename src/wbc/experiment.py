@@ -2,6 +2,7 @@
 
 import importlib
 from collections.abc import Callable
+from pathlib import Path
 from typing import Protocol
 
 import numpy as np
@@ -31,6 +32,16 @@ class Trained(Protocol):
 
     def cost(self) -> Cost:
         """What it takes to keep and use it; asked for after a prediction, which is timed."""
+
+    def save(self, path: Path) -> dict:
+        """Write it as a file that appears whole; asked for where `save_model` is set.
+
+        Returns:
+            `input` and `output`, each `shape` (-1 for the number of images) and `dtype`.
+
+        Raises:
+            InputError: It cannot be written.
+        """
 
 
 Train = Callable[[Specification, dict[str, Part], Observer], Trained]
@@ -69,4 +80,9 @@ def run(specification: Specification, observer: Observer) -> dict:
         metrics = evaluate(predictions, specification, observer)
         figures["images"] = metrics["images"]
         figures.update(trained.cost().figures())
+    if specification.save_model:
+        told = {
+            name: getattr(specification, name) for name in ("network", "mode", "preprocessing", "image_size")
+        }
+        observer.trained(trained, {**told, "classes": list(manifest.classes)})
     return metrics

@@ -41,6 +41,12 @@ class Observer(Protocol):
     def evaluated(self, metrics: dict, evaluations: dict[str, dict]) -> None:
         """The metrics of the test part (`wbc.evaluation.metrics.score`), and of every evaluation."""
 
+    def trained(self, trained, about: dict) -> None:
+        """The trained classifier (`wbc.experiment.Trained`), where it is to be kept; after the evaluation.
+
+        `about` says what its input means: `network`, `mode`, `preprocessing`, `image_size`, `classes`.
+        """
+
 
 @contextmanager
 def phase(observer: Observer, name: str):

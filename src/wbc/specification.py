@@ -93,6 +93,7 @@ class Specification:
         replicas: On how many devices at once; every batch is shared out among them.
         backend: One of `BACKENDS`; Keras must have been loaded with it.
         checkpoint: How training inside this experiment can be resumed; None: not at all.
+        save_model: Hand the trained model over, to be kept.
     """
 
     data_folder: Path
@@ -124,6 +125,7 @@ class Specification:
     replicas: int = 1
     backend: str = "tensorflow"
     checkpoint: Checkpointing | None = None
+    save_model: bool = False
 
     def check_backend(self) -> None:
         """Raise InputError if a backend other than TensorFlow is asked for what only TensorFlow can do."""

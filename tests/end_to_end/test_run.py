@@ -32,7 +32,11 @@ def test_result_table_mlflow_and_predictions_agree(ran: Ran):
 
     client = MlflowClient(f"sqlite:///{ran.bench.results / 'mlflow.db'}")
     experiment = client.get_experiment_by_name("tiny")
-    runs = {run.data.tags["leukobench.cell"]: run for run in client.search_runs([experiment.experiment_id])}
+    everything = client.search_runs([experiment.experiment_id])
+    runs = {run.data.tags["leukobench.cell"]: run for run in everything if "leukobench.cell" in run.data.tags}
+    (parent,) = [run for run in everything if "leukobench.cell" not in run.data.tags]
+    assert parent.info.status == "FINISHED"
+    assert "2 done" in parent.data.tags["mlflow.note.content"]
     table_path = ran.bench.results / "tiny" / "report" / "tables" / "cells.csv"
     with table_path.open(newline="") as file:
         table = {row["cell"]: row for row in csv.DictReader(file)}
@@ -62,6 +66,11 @@ def test_result_table_mlflow_and_predictions_agree(ran: Ran):
         assert run.data.params["mode"] == record["cell"]["settings"]["mode"]
         artifacts = {artifact.path for artifact in client.list_artifacts(run.info.run_id)}
         assert {"events.jsonl", "predictions.csv", "result.json", "worker.log"} <= artifacts
+        assert {"packages.txt", "figures.html", "confusion_matrix.csv"} <= artifacts
+        assert run.data.tags["mlflow.parentRunId"] == parent.info.run_id
+        assert run.data.tags["host"] and run.data.tags["version.python"]
+        (dataset,) = run.inputs.dataset_inputs
+        assert record["phases"]["data"]["data_digest"].startswith(dataset.dataset.digest)
 
         row = table[cell]
         assert float(row["test_accuracy"]) == record["test"]["accuracy"]

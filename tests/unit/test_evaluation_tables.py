@@ -13,7 +13,7 @@ from bench.journal.jsonl import write_json
 from bench.journal.results import SuiteResults
 from bench.report.frame import cells_frame, repeats_frame
 from bench.report.tables import Table, make_tables, write_tables
-from bench.tracking.content import points_of
+from bench.tracking.points import points_of
 from wbc.evaluation.metrics import score
 from wbc.evaluation.predictions import Predictions
 

@@ -11,7 +11,8 @@ from bench.journal.jsonl import EventWriter, read_events
 from bench.journal.record import fold
 from bench.journal.results import Attempt, SuiteResults
 from bench.suite.cell import Cell
-from bench.tracking.content import points_of, tags_of
+from bench.tracking.content import tags_of
+from bench.tracking.points import points_of
 
 CELL = Cell("LeNet5", {"mode": "scratch", "epochs": 2, "seed": 0}, {"keras": "3"}, {})
 SECOND = 10**9

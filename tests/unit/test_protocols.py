@@ -16,7 +16,7 @@ from bench.runtime import Runtime
 from bench.suite.load import load_suite
 from bench.suite.matrix import expand
 from bench.suite.resolve import resolve_suite
-from bench.tracking.content import points_of
+from bench.tracking.points import points_of
 from bench.worker.recorder import Recorder
 from wbc.evaluation.evaluate import binary_accuracy, evaluate
 from wbc.evaluation.predictions import Predictions

@@ -12,7 +12,8 @@ import pytest
 from bench.errors import ResultsError
 from bench.journal.history import Stretch
 from bench.journal.results import Attempt
-from bench.tracking.content import ATTEMPT_TAG, params_of, points_of, span_of, tags_of
+from bench.tracking.content import ATTEMPT_TAG, params_of, span_of, tags_of
+from bench.tracking.points import points_of
 from bench.tracking.settings import apply_settings
 
 MLFLOW_NAMES = re.compile(r"[/\w.\- ]*")

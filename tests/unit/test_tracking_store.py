@@ -45,15 +45,25 @@ def test_attempts_are_sent_to_a_store_that_does_not_have_them(results: SuiteResu
     assert unsent(results, "one server") == []
     assert len(unsent(results, "another server")) == 1
     assert len(unsent(results, "")) == 1, "a store that was deleted has nothing"
+    assert unsent(results, None) == [], "a mark is trusted until the server is asked"
 
 
-def test_a_store_that_was_deleted_has_no_identity_and_a_new_one_another(results: SuiteResults, monkeypatch):
-    path = store.own_store(results.results, uri_of(results))
-    (results.results / ".mlflow.db.id").write_text("first")
-    assert store.identity(results.results, uri_of(results)) == ""
-    path.touch()
-    assert store.identity(results.results, uri_of(results)) == "first"
+def test_a_store_that_was_deleted_has_no_identity_and_a_new_one_another(results: SuiteResults):
+    path, uri = store.own_store(results.results, uri_of(results)), uri_of(results)
+    assert store.identity(results.results, uri, "suite") == ""
+    with sqlite3.connect(path) as connection:  # as MLflow lays it out
+        connection.execute("create table experiments (experiment_id integer, name text)")
+        connection.execute("create table experiment_tags (experiment_id integer, key text, value text)")
+        connection.execute("insert into experiments values (7, 'suite')")
+        connection.execute("insert into experiment_tags values (7, 'leukobench.store', 'first')")
+    assert store.identity(results.results, uri, "suite") == "first"
+    assert store.identity(results.results, uri, "another suite") == ""
+    path.write_text("no database")
+    assert store.identity(results.results, uri, "suite") == ""
     assert store.own_store(results.results, "http://127.0.0.1:5000") is None
+    assert store.identity(results.results, "http://127.0.0.1:5000", "suite") is None, (
+        "only the server could tell"
+    )
 
 
 @pytest.mark.parametrize(
@@ -80,4 +90,3 @@ def test_nobody_reads_a_password():
     assert "secret" not in said
     assert "http://***@127.0.0.1:9/api" in said
     assert "https://host/a@b" in said
-    assert store.identity(Path("x"), "https://me:secret@host") == "https://***@host"

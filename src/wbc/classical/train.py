@@ -3,6 +3,7 @@
 import pickle
 from collections.abc import Callable
 from dataclasses import dataclass, field
+from pathlib import Path
 
 import numpy as np
 from sklearn.pipeline import Pipeline
@@ -10,6 +11,7 @@ from sklearn.pipeline import Pipeline
 from wbc.classical.features import FEATURES, measure_all
 from wbc.classical.methods import fit_method, network_parameters
 from wbc.data.part import Part
+from wbc.errors import InputError
 from wbc.evaluation.cost import BatchTimer, Cost
 from wbc.observer import Observer, phase
 from wbc.specification import Specification
@@ -47,6 +49,10 @@ class ClassicalClassifier:
     def cost(self) -> Cost:
         """See `wbc.experiment.Trained`."""
         return self.measuring.cost(0) + self.classifying.cost(len(pickle.dumps(self.pipeline)))
+
+    def save(self, path: Path) -> dict:
+        """See `wbc.experiment.Trained`."""
+        raise InputError("a method of scikit-learn has no .keras file, and a pickle is not safe to share")
 
 
 def train(specification: Specification, parts: dict[str, Part], observer: Observer) -> ClassicalClassifier:

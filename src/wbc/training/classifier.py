@@ -1,6 +1,7 @@
 """A trained Keras model that predicts."""
 
 from dataclasses import dataclass, field
+from pathlib import Path
 
 import keras
 import numpy as np
@@ -24,6 +25,7 @@ class Classifier:
         distribution: The devices that share each batch.
         backbone: What it costs to come from pixels to what the parts hold; None where they hold pixels.
         timer: Times its predictions.
+        extractor: The backbone that made what the parts hold, where the whole is to be saved; else None.
     """
 
     model: keras.Model
@@ -33,6 +35,7 @@ class Classifier:
     distribution: Distribution
     backbone: Cost | None = None
     timer: BatchTimer = field(default_factory=BatchTimer)
+    extractor: keras.Model | None = None
 
     def predict(self, part: str, observer: Observer) -> np.ndarray:
         """See `wbc.experiment.Trained`."""
@@ -45,6 +48,30 @@ class Classifier:
         """See `wbc.experiment.Trained`."""
         own = self.timer.cost(float32_bytes(self.model))
         return own + self.backbone if self.backbone else own
+
+    def save(self, path: Path) -> dict:
+        """See `wbc.experiment.Trained`: a `.keras` file, from prepared pixels to probabilities.
+
+        Without the state of the optimiser, which those who only predict need not carry.
+        """
+        with self.distribution.scope():
+            if self.extractor is None:
+                whole = keras.Model(self.model.inputs, self.model.outputs, name=self.model.name)
+            else:
+                pixels = keras.Input(self.extractor.input_shape[1:])
+                whole = keras.Model(
+                    pixels, self.model(self.extractor(pixels, training=False)), name="transfer"
+                )
+        # Keras insists on the ending, so the half-written file needs a folder of its own.
+        partial = path.with_suffix(".partial")
+        partial.mkdir(exist_ok=True)
+        whole.save(partial / path.name)
+        (partial / path.name).replace(path)
+        partial.rmdir()
+        return {
+            "input": {"shape": [-1, *whole.input_shape[1:]], "dtype": str(whole.inputs[0].dtype)},
+            "output": {"shape": [-1, *whole.output_shape[1:]], "dtype": str(whole.outputs[0].dtype)},
+        }
 
 
 def predict(

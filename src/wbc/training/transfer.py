@@ -34,4 +34,7 @@ def train(specification: Specification, parts: dict[str, Part], observer: Observ
     features, cost = extract_features(backbone, parts, specification, observer, distribution)
     parts.clear()  # the pixels are not needed any more
     fit(head, features, specification, as_is, observer, distribution)
-    return Classifier(head, features, specification.batch_size, as_is, distribution, cost)
+    extractor = backbone if specification.save_model else None
+    return Classifier(
+        head, features, specification.batch_size, as_is, distribution, cost, extractor=extractor
+    )

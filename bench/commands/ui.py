@@ -1,0 +1,29 @@
+"""`ui`: MLflow in the browser, on what is recorded here."""
+
+from typing import Annotated
+
+import typer
+
+from bench.commands.options import DEFAULT_RESULTS, ResultsOption
+
+
+def ui(
+    results: ResultsOption = DEFAULT_RESULTS,
+    port: Annotated[
+        int | None, typer.Option("--port", metavar="PORT", help="Where to listen; a free port without it.")
+    ] = None,
+) -> None:
+    """Serve the recorded runs to a browser on this machine, until Ctrl-C."""
+    from bench.commands.terminal import Terminal
+    from bench.errors import InterruptedRun, ResultsError
+    from bench.runner.signals import interruptible
+    from bench.tracking.server import served
+
+    console = Terminal()
+    try:
+        with interruptible(), served(results, port) as server:
+            console.print(f"MLflow shows {results} at {server.address}  (Ctrl-C ends it)", markup=False)
+            server.wait()
+    except InterruptedRun:
+        return  # that is how it ends
+    raise ResultsError("MLflow's server ended by itself")

@@ -1,0 +1,125 @@
+"""The journal of a suite's runs, `runs.jsonl`: when `bench run` began and how it ended."""
+
+import fcntl
+import os
+import select
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import Any
+
+from bench.errors import InterruptedRun
+from bench.journal.jsonl import EventWriter, read_events
+from bench.journal.results import SuiteResults
+
+ENDS = ("done", "failed", "interrupted")
+"""How a run may end: all cells asked for are done, some are not, or it was stopped."""
+
+
+@dataclass
+class RunNote:
+    """What a run says of itself before it ends.
+
+    Attributes:
+        failed: Whether some of the cells that were asked for are not done.
+    """
+
+    failed: bool = False
+
+
+@contextmanager
+def noted_run(
+    results: SuiteResults, cells: Sequence[str], exclusive: bool, **about: Any
+) -> Iterator[RunNote]:
+    """Note the beginning and the end of a run; the caller holds the lock of the results folder.
+
+    A run whose harness is killed has no end: `state_of_runs` takes that for an interruption.
+
+    Args:
+        results: The suite's results.
+        cells: The ids of the cells that were asked for.
+        exclusive: Nothing else may run beside its cells.
+        about: Further facts: the suite's description, its file.
+    """
+    journal = EventWriter(runs_file(results))
+    journal.write(
+        "run_started",
+        at=_now(),
+        pid=os.getpid(),
+        cells=list(cells),
+        exclusive=exclusive,
+        **about,
+    )
+    note, state = RunNote(), "failed"
+    try:
+        yield note
+        state = "failed" if note.failed else "done"
+    except (InterruptedRun, KeyboardInterrupt):
+        state = "interrupted"
+        raise
+    finally:
+        journal.write("run_ended", at=_now(), state=state)
+        journal.close()
+
+
+def runs_file(results: SuiteResults) -> Path:
+    """The journal of a suite's runs."""
+    return results.folder / "runs.jsonl"
+
+
+def state_of_runs(results: SuiteResults) -> str | None:
+    """How the last run stands: `running`, or one of `ENDS`; None where no run was noted."""
+    events = read_events(runs_file(results))
+    if not events:
+        return None
+    if events[-1]["event"] == "run_ended":
+        return events[-1]["state"]
+    return "running" if running_process(results) == events[-1]["pid"] else "interrupted"
+
+
+def running_process(results: SuiteResults) -> int | None:
+    """The process that runs a suite in the results folder; None where there is none."""
+    path = results.results / ".lock"
+    try:
+        holder = path.read_text().strip()
+        # Asked first: to try the lock of a folder that is free could get into the way of a run that starts.
+        os.kill(int(holder), 0)
+        file = os.open(path, os.O_RDONLY)
+    except PermissionError:  # another user's process; the lock tells
+        file = os.open(path, os.O_RDONLY)
+    except (OSError, ValueError):
+        return None
+    try:
+        fcntl.flock(file, fcntl.LOCK_SH | fcntl.LOCK_NB)
+    except BlockingIOError:
+        return int(holder)
+    finally:
+        os.close(file)
+    return None
+
+
+def wait_for_end(process: int) -> None:
+    """Wait until a process that runs a suite is gone."""
+    try:
+        descriptor = os.pidfd_open(process)
+    except ProcessLookupError:
+        return
+    try:
+        select.select([descriptor], [], [])
+    finally:
+        os.close(descriptor)
+
+
+def measures_alone(results: Path) -> bool:
+    """Whether the last run of any suite of a results folder that has not ended asks to run alone."""
+    for journal in results.glob("*/runs.jsonl"):
+        events = read_events(journal)
+        if events and events[-1]["event"] == "run_started" and events[-1]["exclusive"]:
+            return True
+    return False
+
+
+def _now() -> str:
+    return datetime.now(UTC).isoformat(timespec="milliseconds")

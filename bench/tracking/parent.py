@@ -1,0 +1,126 @@
+"""The run of a suite in MLflow: the parent of its attempts' runs, one a results folder."""
+
+from collections import Counter
+from datetime import datetime
+from typing import Any
+
+from bench.journal.jsonl import read_events
+from bench.journal.results import SuiteResults
+from bench.journal.runs import runs_file, state_of_runs
+from bench.tracking.content import LONGEST_TAG, RESULTS_TAG, STATES, milliseconds
+
+SUITE_RUN_TAG = "leukobench.suite_run"
+"""The results folder once more, on the suite's own run only: by it that is found again."""
+
+REPORT_TAG = "leukobench.report"
+"""When the report that was uploaded last had been written."""
+
+
+class ParentRun:
+    """The run of a suite and a results folder, taken up again whenever the suite goes on.
+
+    Args:
+        client: MLflow's client.
+        experiment_id: The suite's experiment.
+        results: The suite's results.
+        results_id: See `bench.tracking.store.results_identity`.
+    """
+
+    def __init__(self, client, experiment_id: str, results: SuiteResults, results_id: str):
+        self.client, self.experiment_id = client, experiment_id
+        self.results, self.results_id = results, results_id
+        self.run_id = ""
+        self._report = ""
+
+    def open(self) -> None:
+        """Find the run or make it, and give it the suite's state: a harness that died left it running."""
+        found = self.client.search_runs(
+            [self.experiment_id],
+            f"tags.`{SUITE_RUN_TAG}` = '{self.results_id}'",
+            max_results=10,
+            order_by=["attributes.start_time ASC"],
+        )
+        for twin in found[1:]:  # asked twice for one run: the answer to the first request was lost
+            self.client.delete_run(twin.info.run_id)
+        events = read_events(runs_file(self.results))
+        if found:
+            self.run_id = found[0].info.run_id
+            self._report = found[0].data.tags.get(REPORT_TAG, "")
+        else:
+            tags = {SUITE_RUN_TAG: self.results_id, **tags_of_suite(self.results.suite, events)}
+            run = self.client.create_run(self.experiment_id, start_time=_began(events), tags=tags)
+            self.run_id = run.info.run_id
+        self._set_state(events, None)
+
+    def tags_of_children(self) -> dict[str, str]:
+        """What makes a run a child of this one."""
+        return {"mlflow.parentRunId": self.run_id, RESULTS_TAG: self.results_id}
+
+    def update(self) -> None:
+        """Set its state and its summary, and send the report where there is a new one."""
+        from mlflow.entities import RunTag
+
+        events = read_events(runs_file(self.results))
+        counts = latest_statuses(self.results)
+        tags = {"mlflow.note.content": note_of_suite(events, counts)}
+        tags |= {f"leukobench.cells.{status}": str(count) for status, count in counts.items()}
+        report = self.results.report / "report.html"
+        if report.is_file() and (written := str(report.stat().st_mtime_ns)) != self._report:
+            self.client.log_artifact(self.run_id, str(report))
+            self._report = tags[REPORT_TAG] = written
+        self.client.log_batch(self.run_id, tags=[RunTag(*tag) for tag in tags.items()])
+        self._set_state(events, counts)
+
+    def _set_state(self, events: list[dict[str, Any]], counts: Counter[str] | None) -> None:
+        state = state_of_runs(self.results) or state_of_cells(counts or latest_statuses(self.results))
+        if state == "running":
+            self.client.update_run(self.run_id, status=STATES[state])
+        else:
+            self.client.set_terminated(self.run_id, STATES[state], end_time=_ended(events))
+
+
+def tags_of_suite(suite: str, events: list[dict[str, Any]]) -> dict[str, str]:
+    """Tags of a suite's own run, from the journal of its runs."""
+    last = next((event for event in reversed(events) if event["event"] == "run_started"), {})
+    tags = {
+        "mlflow.runName": suite,
+        "mlflow.source.name": "leukobench",
+        "mlflow.source.type": "LOCAL",
+        "leukobench.suite": suite,
+        "host": last.get("host"),
+        "mlflow.source.git.commit": last.get("commit"),
+    }
+    return {name: value for name, value in tags.items() if value}
+
+
+def note_of_suite(events: list[dict[str, Any]], counts: Counter[str]) -> str:
+    """What the suite is, and how its cells stand."""
+    last = next((event for event in reversed(events) if event["event"] == "run_started"), {})
+    described = last.get("description") or ""
+    cells = ", ".join(f"{count} {status}" for status, count in sorted(counts.items())) or "none yet"
+    return "\n\n".join(filter(None, [described, f"Cells: {cells}"]))[:LONGEST_TAG]
+
+
+def latest_statuses(results: SuiteResults) -> Counter[str]:
+    """Status -> number of cells whose last finished attempt has it."""
+    statuses: dict[str, str] = {}
+    for attempt in results.all_attempts():
+        if record := attempt.record():
+            statuses[attempt.cell_id] = record["status"]
+    return Counter(statuses.values())
+
+
+def state_of_cells(counts: Counter[str]) -> str:
+    """How a suite stands whose runs were not noted."""
+    return next((status for status in ("interrupted", "failed") if counts[status]), "done")
+
+
+def _began(events: list[dict[str, Any]]) -> int | None:
+    return next((milliseconds(event["at"]) for event in events if event["event"] == "run_started"), None)
+
+
+def _ended(events: list[dict[str, Any]]) -> int | None:
+    """The end of the last run; where it was killed, now."""
+    if events and events[-1]["event"] == "run_ended":
+        return milliseconds(events[-1]["at"])
+    return int(datetime.now().timestamp() * 1000)

@@ -1,0 +1,97 @@
+"""Send what MLflow does not have: the work behind `python -m bench sync`."""
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from pathlib import Path
+
+from bench.errors import InputError, ResultsError
+from bench.journal.results import SuiteResults
+from bench.journal.runs import measures_alone, running_process, wait_for_end
+from bench.tracking.sent import unsent
+from bench.tracking.store import without_password
+
+
+@dataclass(frozen=True)
+class Synced:
+    """What a sync came to.
+
+    Attributes:
+        suite: The suite.
+        attempts: Attempts that are over.
+        sent: How many of them were sent now.
+    """
+
+    suite: str
+    attempts: int
+    sent: int
+
+
+def sync(
+    results: Path,
+    suite: str | None = None,
+    again: bool = False,
+    say: Callable[[str], None] = print,
+    progress: Callable[[str, int, int], None] = lambda suite, done, total: None,
+) -> list[Synced]:
+    """Send the attempts that the store lacks, and bring the runs of the suites up to date.
+
+    Args:
+        results: The results folder.
+        suite: A suite's name; None: all.
+        again: Ask the store for every attempt, instead of trusting the marks of what was sent.
+        say: Tells the user what is waited for.
+        progress: Told the suite, how many attempts of it are through, and of how many.
+
+    Raises:
+        InputError: There are no such results.
+        ResultsError: MLflow cannot be written to; what was sent until then stays sent.
+    """
+    suites = [suite] if suite is not None else recorded_suites(results)
+    if not suites:
+        raise InputError(f"nothing is recorded in {results}", "Run a suite first: python -m bench run SUITE")
+    done = []
+    for name in suites:
+        one = SuiteResults(results, name)
+        if not one.cells.is_dir():
+            known = ", ".join(recorded_suites(results)) or "none"
+            raise InputError(f"{results} has no suite {name!r}", f"It has: {known}.")
+        _wait_for_quiet(one, say)
+        done.append(_sync_suite(one, again, progress))
+    return done
+
+
+def recorded_suites(results: Path) -> list[str]:
+    """The names of the suites that a results folder has records of."""
+    return sorted(path.parent.name for path in results.glob("*/cells") if path.is_dir())
+
+
+def _sync_suite(results: SuiteResults, again: bool, progress: Callable[[str, int, int], None]) -> Synced:
+    from bench.tracking.projection import Projection  # loads MLflow
+
+    sent = 0
+    try:
+        projection = Projection(results)
+        attempts = [attempt for attempt in results.all_attempts() if attempt.is_over()]
+        missing = attempts if again else unsent(results, projection.store)
+        for number, attempt in enumerate(missing, start=1):
+            sent += projection.send(attempt, again)
+            progress(results.suite, number, len(missing))
+        projection.settle()
+    except ResultsError:
+        raise
+    except OSError:
+        raise
+    except Exception as error:
+        reason = without_password(" ".join(str(error).split()))[:300] or type(error).__name__
+        raise ResultsError(
+            f"MLflow cannot be written to: {reason}\nThe journals keep all; `bench sync` goes on from here."
+        ) from None
+    return Synced(results.suite, len(attempts), sent)
+
+
+def _wait_for_quiet(results: SuiteResults, say: Callable[[str], None]) -> None:
+    """Nothing of ours may run beside a suite that asked to be alone."""
+    process = running_process(results)
+    if process is not None and measures_alone(results.results):
+        say(f"A run measures exclusively (process {process}) and records its cells itself; waiting")
+        wait_for_end(process)
