@@ -122,13 +122,15 @@ def params_of(record: dict[str, Any]) -> dict[str, str]:
 def dataset_of(record: dict[str, Any]) -> dict[str, str] | None:
     """The data set as MLflow's `Dataset` takes it, with its manifest's digest; None: there is none."""
     data = record["cell"]["settings"].get("data") or {}
-    if not data.get("digest"):
-        return None
     figures = record["phases"].get("data", {})
+    # Of a cell that never got to its images, what its data set is called in the settings.
+    digest = figures.get("data_digest") or data.get("digest")
+    if not digest:
+        return None
     counted = {name: figures[name] for name in figures if name.endswith("_images")}
     return {
         "name": str(data.get("source") or "images"),
-        "digest": data["digest"][:LONGEST_DIGEST],
+        "digest": digest[:LONGEST_DIGEST],
         "source_type": "local",
         "source": json.dumps(data, sort_keys=True),
         "profile": json.dumps(counted, sort_keys=True),
