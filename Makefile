@@ -10,7 +10,7 @@ LOCK := locks/$(FLAVOUR).txt
 BIN := $(VENV)/bin
 READY := $(VENV)/ready-$(FLAVOUR)
 
-.PHONY: run test services lint chaos networks scale locks clean
+.PHONY: run test services tracking-speed lint chaos networks scale locks clean
 
 run: $(READY)
 	$(BIN)/python -m bench run $(SUITE) $(ARGS)
@@ -23,6 +23,10 @@ test: $(READY) lint
 # With real programs: Chromium, MLflow's server, PostgreSQL. What is not installed is skipped, with a reason.
 services: $(READY)
 	$(BIN)/python -m pytest tests/services $(ARGS)
+
+# Points a second into MLflow, beside log_metric: about a minute.
+tracking-speed: $(READY)
+	$(BIN)/python tests/services/speed.py $(ARGS)
 
 lint: $(READY)
 	$(BIN)/ruff check .

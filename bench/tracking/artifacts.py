@@ -10,9 +10,10 @@ from typing import Any
 from bench.journal.history import history
 from bench.journal.results import Attempt
 from bench.tracking.figures import figures_html
-from bench.tracking.model import MODEL_FILE, write_flavour
+from bench.tracking.model import write_flavour
+from bench.worker.keeping import MODEL_FILE, SIGNATURE_FILE
 
-_OURS = ("model.keras", "model.json")
+_ELSEWHERE = (MODEL_FILE, SIGNATURE_FILE)
 """Files of an attempt that are laid out anew, see `bench.tracking.model`."""
 
 
@@ -26,8 +27,9 @@ def staged(attempt: Attempt, record: dict[str, Any]) -> Iterator[Path]:
     with TemporaryDirectory(prefix="leukobench-") as temporary:
         folder = Path(temporary)
         for path in sorted(attempt.folder.rglob("*")):
-            if path.is_file() and path.name not in _OURS and path.suffix != ".partial":
-                link = folder / path.relative_to(attempt.folder)
+            relative = path.relative_to(attempt.folder)
+            if path.is_file() and str(relative) not in _ELSEWHERE and path.suffix != ".partial":
+                link = folder / relative
                 link.parent.mkdir(parents=True, exist_ok=True)
                 link.symlink_to(path.resolve())
         if test := record["test"]:

@@ -11,8 +11,6 @@ from typing import Any
 from bench.journal.results import Attempt
 from bench.worker.keeping import MODEL_FILE, SIGNATURE_FILE
 
-__all__ = ["MODEL_FILE", "write_flavour"]
-
 _DATA = "data"
 
 

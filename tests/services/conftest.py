@@ -5,6 +5,8 @@ import shutil
 from collections.abc import Iterator
 
 import pytest
+from servers import MlflowServer, Postgres, postgres, postgres_binaries, running
+from team import team_server
 
 CHROMIUM_OPTIONS = (
     "--no-sandbox",
@@ -33,3 +35,20 @@ def browser(chromium: str) -> Iterator:
         launched = playwright.chromium.launch(executable_path=chromium, args=list(CHROMIUM_OPTIONS))
         yield launched
         launched.close()
+
+
+@pytest.fixture(scope="session")
+def cluster() -> Iterator[Postgres]:
+    """A private PostgreSQL."""
+    binaries = postgres_binaries()
+    if binaries is None:
+        pytest.skip("no PostgreSQL server (Debian: apt install postgresql)")
+    with postgres(binaries) as cluster:
+        yield cluster
+
+
+@pytest.fixture(scope="session")
+def team(cluster: Postgres, tmp_path_factory) -> Iterator[MlflowServer]:
+    """The set-up of docs/team.md."""
+    with running(team_server(tmp_path_factory.mktemp("team"), cluster)) as server:
+        yield server

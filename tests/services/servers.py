@@ -79,9 +79,7 @@ class MlflowServer:
                 start_new_session=True,
             )
         opener = build_opener(ProxyHandler({}))
-        wait_until(
-            lambda: opener.open(f"{self.address}/health", timeout=2).status == 200, self._process, log
-        )
+        wait_until(lambda: opener.open(f"{self.address}/health", timeout=2).status == 200, self._process, log)
 
     def kill(self) -> None:
         """SIGKILL to all of its processes."""

@@ -1,0 +1,110 @@
+"""A model that was kept: loaded again it says the same, and MLflow's own flavour finds it."""
+
+import keras
+import numpy as np
+import pytest
+from training_equipment import Notes
+
+from bench.journal.jsonl import EventWriter, read_events
+from bench.journal.results import Attempt
+from bench.tracking.model import write_flavour
+from bench.worker.keeping import write_packages
+from bench.worker.recorder import Recorder
+from wbc import experiment
+from wbc.data.loading import load_pixels
+from wbc.data.manifest import Manifest
+from wbc.evaluation.predictions import Predictions
+from wbc.networks.preprocessing import preprocess
+from wbc.optimizer import OptimizerSpecification
+from wbc.specification import Specification
+
+
+@pytest.fixture(scope="module", params=["scratch", "transfer"])
+def kept(request, noisy_cells, tmp_path_factory):
+    """An attempt whose model was kept, and its specification."""
+    folder = tmp_path_factory.mktemp(request.param)
+    specification = Specification(
+        data_folder=noisy_cells,
+        manifest=noisy_cells / "manifest.json",
+        image_size=32,
+        network="LeNet5",
+        mode=request.param,
+        epochs=2,
+        batch_size=4,
+        optimizer=OptimizerSpecification("Adam", 1e-3, 0.0),
+        save_model=True,
+    )
+    recorder = Recorder(EventWriter(folder / "events.jsonl"), folder)
+    experiment.run(specification, recorder)
+    recorder.events.close()
+    return Attempt(folder), specification
+
+
+def prepared(specification: Specification) -> np.ndarray:
+    manifest = Manifest.read_file(specification.manifest)
+    pixels = load_pixels(specification.data_folder, manifest.part("test"), specification.image_size)
+    return preprocess(pixels, specification.network, specification.preprocessing)
+
+
+def test_it_says_the_same_as_before(kept):
+    attempt, specification = kept
+    (event,) = [one for one in read_events(attempt.events) if one["event"] == "model_saved"]
+    assert event["input"] == {"shape": [-1, 32, 32, 3], "dtype": "float32"}
+    assert event["output"] == {"shape": [-1, 2], "dtype": "float32"}
+    assert event["bytes"] == (attempt.folder / "model.keras").stat().st_size
+    assert not list(attempt.folder.glob("*.partial"))
+    model = keras.saving.load_model(attempt.folder / "model.keras")
+    said = model.predict(prepared(specification), verbose=0)
+    np.testing.assert_allclose(said, Predictions.read_csv(attempt.predictions).probabilities, atol=1e-6)
+
+
+def test_mlflow_loads_it_by_its_own_flavour(kept, tmp_path):
+    import mlflow.keras
+    from mlflow.models import Model
+
+    attempt, specification = kept
+    write_flavour(attempt, tmp_path / "model")
+    about = Model.load(str(tmp_path / "model" / "MLmodel"))
+    (tensor,) = about.signature.inputs.inputs
+    assert (tensor.type, tensor.shape) == (np.dtype("float32"), (-1, 32, 32, 3))
+    assert about.metadata["classes"] == ["a", "b"]
+    assert about.metadata["preprocessing"] == "network"
+    said = mlflow.keras.load_model(str(tmp_path / "model")).predict(prepared(specification), verbose=0)
+    np.testing.assert_allclose(said, Predictions.read_csv(attempt.predictions).probabilities, atol=1e-6)
+    pinned = (tmp_path / "model" / "requirements.txt").read_text().split()
+    assert f"keras=={keras.__version__}" in pinned
+    loaded = mlflow.pyfunc.load_model(str(tmp_path / "model"))
+    assert loaded.predict(prepared(specification)).shape == (5, 2)
+    with pytest.raises(mlflow.exceptions.MlflowException, match="schema"):
+        loaded.predict(np.zeros((1, 8, 8, 3), np.float32))
+
+
+def test_a_model_that_cannot_be_written_does_not_spoil_the_result(tmp_path):
+    class Unwritable:
+        def save(self, path):
+            raise ValueError("a layer of the user's own cannot be saved")
+
+    recorder = Recorder(EventWriter(tmp_path / "events.jsonl"), tmp_path)
+    recorder.trained(Unwritable(), {})
+    recorder.events.close()
+    (event,) = read_events(tmp_path / "events.jsonl")
+    assert (event["event"], event["reason"]) == (
+        "model_not_saved",
+        "ValueError: a layer of the user's own cannot be saved",
+    )
+
+
+def test_nothing_is_kept_unless_it_is_asked_for(kept):
+    class Watchful(Notes):
+        def trained(self, trained, about):
+            raise AssertionError("nobody asked")
+
+    _, specification = kept
+    experiment.run(Specification(**{**vars(specification), "save_model": False, "epochs": 1}), Watchful())
+
+
+def test_packages(tmp_path):
+    write_packages(tmp_path)
+    listed = dict(line.split("==") for line in (tmp_path / "packages.txt").read_text().splitlines())
+    assert listed["keras"] == keras.__version__
+    assert listed["numpy"] == np.__version__

@@ -1,0 +1,163 @@
+"""Attempts in a real store: each once, whatever happened before."""
+
+import shutil
+from pathlib import Path
+
+import pytest
+from equipment.attempts import write_suite
+
+from bench.journal.history import history
+from bench.journal.jsonl import read_lines
+from bench.journal.results import SuiteResults
+from bench.tracking.points import points_of
+from bench.tracking.projection import Projection
+from bench.tracking.sent import unsent
+from bench.tracking.sync import sync
+from bench.tracking.windows import series_of
+
+
+@pytest.fixture(scope="module")
+def template(tmp_path_factory) -> Path:
+    """A results folder with a suite of four cells, one of which crashed, that is synced."""
+    folder = tmp_path_factory.mktemp("projection")
+    with pytest.MonkeyPatch.context() as patch:
+        patch.delenv("MLFLOW_TRACKING_URI", raising=False)
+        write_suite(SuiteResults(folder, "suite"), cells=4, epochs=5, samples=50, failing=1)
+        (synced,) = sync(folder)
+    assert synced.sent == synced.attempts == 4
+    return folder
+
+
+@pytest.fixture
+def results(template: Path, tmp_path: Path, monkeypatch) -> SuiteResults:
+    """A copy of it, with a store of its own."""
+    for name in ("MLFLOW_TRACKING_URI", "MLFLOW_BACKEND_STORE_URI"):
+        monkeypatch.setenv(name, "")
+        monkeypatch.delenv(name)
+    shutil.copytree(template, tmp_path / "results", dirs_exist_ok=True)
+    return SuiteResults(tmp_path / "results", "suite")
+
+
+def runs(results: SuiteResults) -> list:
+    from mlflow import MlflowClient
+
+    client = MlflowClient(f"sqlite:///{(results.results / 'mlflow.db').resolve()}")
+    return client.search_runs([client.get_experiment_by_name("suite").experiment_id])
+
+
+def children(results: SuiteResults) -> list:
+    return [run for run in runs(results) if "leukobench.attempt" in run.data.tags]
+
+
+def client_of(results: SuiteResults):
+    from mlflow import MlflowClient
+
+    return MlflowClient(f"sqlite:///{(results.results / 'mlflow.db').resolve()}")
+
+
+def test_everything_of_an_attempt_is_there(results):
+    found = {run.data.tags["leukobench.attempt"]: run for run in children(results)}
+    (parent,) = [run for run in runs(results) if "leukobench.attempt" not in run.data.tags]
+    assert parent.info.status == "FAILED"
+    assert "1 failed" in parent.data.tags["mlflow.note.content"]
+    client = client_of(results)
+    for attempt in results.all_attempts():
+        run, record = found[f"{attempt.cell_id}/{attempt.number}"], attempt.record()
+        expected = points_of(record, history(attempt), series_of(read_lines(attempt.telemetry)))
+        stored = [
+            (metric.key, metric.value, metric.timestamp, metric.step)
+            for key in run.data.metrics
+            for metric in client.get_metric_history(run.info.run_id, key)
+        ]
+        assert sorted(stored) == sorted(expected), "to the bit"
+        assert {"system/gpu_0_power_w", "system/gpu_0_power_w_max"} <= set(run.data.metrics)
+        tags = run.data.tags
+        assert tags["mlflow.parentRunId"] == parent.info.run_id
+        assert (tags["device.uuid"], tags["host"], tags["version.driver"]) == (
+            "GPU-1",
+            "laboratory",
+            "550.54.14",
+        )
+        assert (tags["version.cuda"], tags["mlflow.source.git.commit"]) == ("12.5", "c0ffee")
+        assert run.data.params["optimizer.learning_rate"].startswith(("0.00", "0.000"))
+        names = {artifact.path for artifact in client.list_artifacts(run.info.run_id)}
+        assert {"events.jsonl", "runner.jsonl", "telemetry.jsonl", "worker.log", "figures.html"} <= names
+        if record["status"] == "done":
+            assert {"predictions.csv", "confusion_matrix.csv", "classification_report.csv"} <= names
+        else:
+            assert (run.info.status, tags["failure.kind"]) == ("FAILED", "crashed")
+
+
+def test_twice_changes_nothing(results):
+    before = (results.results / "mlflow.db").read_bytes()
+    files = sorted((results.results / "mlartifacts").rglob("*"))
+    times = [path.stat().st_mtime_ns for path in files]
+    for again in (False, True):
+        (synced,) = sync(results.results, "suite", again=again)
+        assert synced.sent == 0
+    assert len(children(results)) == 4
+    assert sorted((results.results / "mlartifacts").rglob("*")) == files
+    assert [path.stat().st_mtime_ns for path in files] == times
+    assert len(before) == len((results.results / "mlflow.db").read_bytes())
+
+
+def test_marks_that_were_lost_send_nothing_twice(results):
+    for mark in results.cells.glob("*/.*.sent"):
+        mark.unlink()
+    (synced,) = sync(results.results)
+    assert (synced.sent, len(children(results))) == (0, 4)
+    assert unsent(results, Projection(results).store) == []
+
+
+@pytest.mark.parametrize("few", [0, 20])
+def test_a_run_that_was_cut_off_is_completed_and_its_twin_goes(results, monkeypatch, few):
+    """As SIGKILL leaves it: running, with a part of its figures; and asked for twice."""
+    monkeypatch.setattr("bench.tracking.projection.FEW", few)
+    client, run = client_of(results), children(results)[0]
+    client.set_tag(run.info.run_id, "leukobench.complete", "false")
+    client.update_run(run.info.run_id, status="RUNNING")
+    own = [
+        tag for tag in run.data.tags.items() if tag[0].startswith("leukobench.") and "complete" not in tag[0]
+    ]
+    client.create_run(run.info.experiment_id, tags=dict(own))
+    cell_id, _, number = run.data.tags["leukobench.attempt"].partition("/")
+    (results.cells / cell_id / f".attempt-{number}.sent").unlink()
+    (synced,) = sync(results.results)
+    assert synced.sent == 1
+    sync(results.results)
+    assert len(children(results)) == 4
+    assert {run.info.status for run in runs(results)} == {"FINISHED", "FAILED"}
+
+
+def test_a_run_whose_attempt_is_gone_does_not_run_for_ever(results):
+    client, run = client_of(results), children(results)[0]
+    client.update_run(run.info.run_id, status="RUNNING")
+    shutil.rmtree(results.cells / run.data.tags["leukobench.cell"])
+    sync(results.results)
+    assert client.get_run(run.info.run_id).info.status == "KILLED"
+
+
+def test_a_store_that_was_deleted_or_an_experiment_in_it_gets_everything_anew(results):
+    (results.results / "mlflow.db").unlink()
+    assert sync(results.results)[0].sent == 4
+    assert len(children(results)) == 4
+
+
+def test_what_somebody_deleted_in_the_browser_stays_deleted(results):
+    client, run = client_of(results), children(results)[0]
+    client.delete_run(run.info.run_id)
+    assert sync(results.results, again=True)[0].sent == 0
+    assert len(children(results)) == 3
+    client.delete_experiment(run.info.experiment_id)
+    sync(results.results)
+    assert len(children(results)) == 3, "the experiment is back, as it was"
+
+
+def test_two_results_folders_with_the_same_cells_are_told_apart(results, tmp_path, monkeypatch):
+    """As two machines with one server have them."""
+    other = SuiteResults(tmp_path / "other", "suite")
+    write_suite(other, cells=4, epochs=5, failing=1)
+    monkeypatch.setenv("MLFLOW_TRACKING_URI", f"sqlite:///{(results.results / 'mlflow.db').resolve()}")
+    assert sync(other.results)[0].sent == 4
+    assert len(children(results)) == 8
+    assert len({run.data.tags["mlflow.parentRunId"] for run in children(results)}) == 2

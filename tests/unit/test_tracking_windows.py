@@ -1,0 +1,61 @@
+"""Telemetry in few windows, none of its peaks lost."""
+
+import pytest
+
+from bench.tracking.windows import WINDOWS, series_of, windows_of
+
+SECOND = 1_000_000_000
+
+
+def header(*gauges: str) -> dict:
+    return {"event": "header", "gauges": list(gauges), "counters": ["cpu_s"]}
+
+
+def sample(seconds: float, *values, **more) -> dict:
+    return {"t": int(seconds * SECOND), "n": 1, "c": [], "g": list(values), **more}
+
+
+def test_means_and_maxima_of_windows():
+    lines = [header("power_w"), *(sample(number / 4, 100 + number) for number in range(9))]
+    windows = windows_of(series_of(lines))
+    assert windows["system/power_w"] == [(SECOND, 101.5), (2 * SECOND, 105.5), (2 * SECOND, 108.0)]
+    assert [value for _, value in windows["system/power_w_max"]] == [103, 107, 108]
+
+
+def test_hours_are_few_windows_and_a_single_peak_stays():
+    lines = [header("gpu:0/power_w"), *(sample(number, 50.0) for number in range(20_000))]
+    lines[12_345]["g"] = [400.0]
+    windows = windows_of(series_of(lines))
+    assert set(windows) == {"system/gpu_0_power_w", "system/gpu_0_power_w_max"}
+    assert 250 < len(windows["system/gpu_0_power_w"]) <= WINDOWS
+    assert max(value for _, value in windows["system/gpu_0_power_w_max"]) == 400.0
+    ends = [end for end, _ in windows["system/gpu_0_power_w"]]
+    assert ends == sorted(ends)
+
+
+def test_lines_of_several_samples_weigh_as_many():
+    lines = [header("a"), sample(0, 1.0), sample(0.5, 5.0, n=3, m=[9.0])]
+    windows = windows_of(series_of(lines))
+    assert windows["system/a"] == [(SECOND // 2, 4.0)]
+    assert windows["system/a_max"] == [(SECOND // 2, 9.0)]
+
+
+def test_what_was_not_read_is_not_shown():
+    lines = [
+        sample(0, 1.0),
+        header("a", "b", "c"),
+        sample(1, None, 2.0),
+        {"event": "edge", "t": SECOND, "c": [1.0]},
+        {"event": "end"},
+        sample(100, None, 3.0),
+    ]
+    windows = windows_of(series_of(lines))
+    assert set(windows) == {"system/b", "system/b_max"}
+    assert len(windows["system/b"]) == 2, "between them nothing was read"
+    assert windows_of(series_of([])) == {}
+    assert windows_of(series_of([header("a")])) == {}
+
+
+@pytest.mark.parametrize("torn", [{"t": 5}, {"g": [1]}, {"event": "unavailable", "metrics": {}}])
+def test_odd_lines_are_passed_over(torn):
+    assert len(windows_of(series_of([header("a"), torn, sample(1, 2.0)]))["system/a"]) == 1
