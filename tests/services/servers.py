@@ -132,9 +132,9 @@ class Postgres:
             self._process.wait(PATIENCE_S)
 
     def ask(self, question: str, database: str = "postgres") -> list[tuple]:
-        import psycopg2
+        import psycopg
 
-        connection = psycopg2.connect(self.uri(database), connect_timeout=5)
+        connection = psycopg.connect(self.uri(database), connect_timeout=5)
         connection.autocommit = True
         try:
             with connection.cursor() as cursor:

@@ -1,5 +1,8 @@
 """A model that was kept: loaded again it says the same, and MLflow's own flavour finds it."""
 
+import subprocess
+import sys
+
 import keras
 import numpy as np
 import pytest
@@ -17,6 +20,18 @@ from wbc.evaluation.predictions import Predictions
 from wbc.networks.preprocessing import preprocess
 from wbc.optimizer import OptimizerSpecification
 from wbc.specification import Specification
+
+LOAD = """
+import sys
+from pathlib import Path
+import keras
+import numpy as np
+import wbc.networks.papers.registered
+folder = Path(sys.argv[1])
+model = keras.saving.load_model(folder / "model.keras")
+np.save(folder / "said.npy", model.predict(np.load(folder / "prepared.npy"), verbose=0))
+"""
+"""In a process that has not seen the network being built."""
 
 
 @pytest.fixture(scope="module", params=["scratch", "transfer"])
@@ -53,8 +68,12 @@ def test_it_says_the_same_as_before(kept):
     assert event["output"] == {"shape": [-1, 2], "dtype": "float32"}
     assert event["bytes"] == (attempt.folder / "model.keras").stat().st_size
     assert not list(attempt.folder.glob("*.partial"))
-    model = keras.saving.load_model(attempt.folder / "model.keras")
-    said = model.predict(prepared(specification), verbose=0)
+    np.save(attempt.folder / "prepared.npy", prepared(specification))
+    done = subprocess.run(
+        [sys.executable, "-c", LOAD, str(attempt.folder)], capture_output=True, text=True, check=False
+    )
+    assert done.returncode == 0, done.stderr
+    said = np.load(attempt.folder / "said.npy")
     np.testing.assert_allclose(said, Predictions.read_csv(attempt.predictions).probabilities, atol=1e-6)
 
 

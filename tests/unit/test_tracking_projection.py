@@ -149,8 +149,8 @@ def test_what_somebody_deleted_in_the_browser_stays_deleted(results):
     assert sync(results.results, again=True)[0].sent == 0
     assert len(children(results)) == 3
     client.delete_experiment(run.info.experiment_id)
-    sync(results.results)
-    assert len(children(results)) == 3, "the experiment is back, as it was"
+    assert sync(results.results)[0].sent == 0
+    assert len(children(results)) == 4, "the experiment is back whole: so MLflow restores it"
 
 
 def test_two_results_folders_with_the_same_cells_are_told_apart(results, tmp_path, monkeypatch):

@@ -99,6 +99,7 @@ class _Block:
         return layers.ReLU(name=f"{name}_relu")(x)
 
 
+@keras.saving.register_keras_serializable("wbc")
 class ColumnChoice(keras.layers.Layer):
     """Draws for every mini-batch whether one column alone carries the signal, and which.
 
@@ -129,6 +130,7 @@ class ColumnChoice(keras.layers.Layer):
         return {**super().get_config(), **own}
 
 
+@keras.saving.register_keras_serializable("wbc")
 class Join(keras.layers.Layer):
     """Mean of the columns that arrive; while training, of those that drop-path lets through.
 

@@ -5,6 +5,7 @@ import numpy as np
 from keras import ops
 
 
+@keras.saving.register_keras_serializable("wbc")
 class LocalResponseNormalization(keras.layers.Layer):
     """Divide every activity by what its neighbours in the same place, in adjacent maps, amount to.
 
@@ -35,6 +36,7 @@ class LocalResponseNormalization(keras.layers.Layer):
         return {**super().get_config(), **own}
 
 
+@keras.saving.register_keras_serializable("wbc")
 class GroupedConvolution(keras.layers.Conv2D):
     """A convolution in groups, each of which sees its own share of the maps; arguments as `Conv2D`.
 
@@ -67,6 +69,7 @@ def _has_grouped_kernels() -> bool:
     return True
 
 
+@keras.saving.register_keras_serializable("wbc")
 class ResidualDrop(keras.layers.Layer):
     """Stochastic depth: while training drop a block's residual, for the whole mini-batch or not at all.
 
@@ -94,6 +97,7 @@ class ResidualDrop(keras.layers.Layer):
         return {**super().get_config(), "survival": self.survival, "seed": self.seed}
 
 
+@keras.saving.register_keras_serializable("wbc")
 class MaxRms(keras.constraints.Constraint):
     """Scale every filter whose root mean square exceeds a radius back to it.
 

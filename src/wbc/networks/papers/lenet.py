@@ -63,6 +63,7 @@ def lenet5(
     return keras.Model(inputs, outputs, name=name)
 
 
+@keras.saving.register_keras_serializable("wbc")
 def squash(x):
     """The paper's sigmoid: a tanh, scaled so that 1 and -1 are mapped to themselves."""
     return 1.7159 * keras.ops.tanh(x * (2 / 3))
@@ -72,6 +73,7 @@ def _convolution(maps: int, name: str) -> keras.layers.Layer:
     return keras.layers.Conv2D(maps, 5, activation=squash, kernel_initializer="lecun_uniform", name=name)
 
 
+@keras.saving.register_keras_serializable("wbc")
 class Subsampling(keras.layers.Layer):
     """Sum of every 2 x 2 pixels, times a trainable coefficient a map, plus a trainable bias, squashed."""
 
@@ -87,6 +89,7 @@ class Subsampling(keras.layers.Layer):
         return squash(sums * self.coefficient + self.bias)
 
 
+@keras.saving.register_keras_serializable("wbc")
 class PartialConvolution(keras.layers.Layer):
     """A 5 x 5 convolution whose maps see some of the maps before them, squashed.
 
