@@ -30,7 +30,8 @@ class ParentRun:
         self.client, self.experiment_id = client, experiment_id
         self.results, self.results_id = results, results_id
         self.run_id = ""
-        self._report = ""
+        self._tags: dict[str, str] = {}
+        self._state: tuple[str, int | None] = ("", None)
 
     def open(self) -> None:
         """Find the run or make it, and give it the suite's state: a harness that died left it running."""
@@ -44,12 +45,12 @@ class ParentRun:
             self.client.delete_run(twin.info.run_id)
         events = read_events(runs_file(self.results))
         if found:
-            self.run_id = found[0].info.run_id
-            self._report = found[0].data.tags.get(REPORT_TAG, "")
+            run = found[0]
         else:
             tags = {SUITE_RUN_TAG: self.results_id, **tags_of_suite(self.results.suite, events)}
             run = self.client.create_run(self.experiment_id, start_time=_began(events), tags=tags)
-            self.run_id = run.info.run_id
+        self.run_id, self._tags = run.info.run_id, dict(run.data.tags)
+        self._state = (run.info.status, run.info.end_time)
         self._set_state(events, None)
 
     def tags_of_children(self) -> dict[str, str]:
@@ -65,18 +66,25 @@ class ParentRun:
         tags = {"mlflow.note.content": note_of_suite(events, counts)}
         tags |= {f"leukobench.cells.{status}": str(count) for status, count in counts.items()}
         report = self.results.report / "report.html"
-        if report.is_file() and (written := str(report.stat().st_mtime_ns)) != self._report:
+        if report.is_file() and (written := str(report.stat().st_mtime_ns)) != self._tags.get(REPORT_TAG):
             self.client.log_artifact(self.run_id, str(report))
-            self._report = tags[REPORT_TAG] = written
-        self.client.log_batch(self.run_id, tags=[RunTag(*tag) for tag in tags.items()])
+            tags[REPORT_TAG] = written
+        if changed := {name: text for name, text in tags.items() if self._tags.get(name) != text}:
+            self.client.log_batch(self.run_id, tags=[RunTag(*tag) for tag in changed.items()])
+            self._tags |= changed
         self._set_state(events, counts)
 
     def _set_state(self, events: list[dict[str, Any]], counts: Counter[str] | None) -> None:
         state = state_of_runs(self.results) or state_of_cells(counts or latest_statuses(self.results))
+        status, ended = STATES[state], _ended(events)
+        if status == self._state[0] and ended in (None, self._state[1]):
+            return
         if state == "running":
-            self.client.update_run(self.run_id, status=STATES[state])
+            self.client.update_run(self.run_id, status=status)
         else:
-            self.client.set_terminated(self.run_id, STATES[state], end_time=_ended(events))
+            ended = ended or int(datetime.now().timestamp() * 1000)
+            self.client.set_terminated(self.run_id, status, end_time=ended)
+        self._state = (status, ended)
 
 
 def tags_of_suite(suite: str, events: list[dict[str, Any]]) -> dict[str, str]:
@@ -120,7 +128,5 @@ def _began(events: list[dict[str, Any]]) -> int | None:
 
 
 def _ended(events: list[dict[str, Any]]) -> int | None:
-    """The end of the last run; where it was killed, now."""
-    if events and events[-1]["event"] == "run_ended":
-        return milliseconds(events[-1]["at"])
-    return int(datetime.now().timestamp() * 1000)
+    """The end of the last run; None while it goes on, and where it was killed."""
+    return milliseconds(events[-1]["at"]) if events and events[-1]["event"] == "run_ended" else None

@@ -17,7 +17,7 @@ from bench.journal.results import SuiteResults
 from bench.tracking.points import points_of
 from bench.tracking.windows import series_of
 
-CELLS, EPOCHS, SAMPLES = 24, 250, 1500
+CELLS, EPOCHS, SAMPLES = 6, 500, 1500
 SUITE = """
 [suite]
 name = "classical"
@@ -94,13 +94,13 @@ def ready(tmp_path: Path, request) -> SuiteResults:
 
 def test_mlflow_killed_in_the_middle_of_a_sync(team: MlflowServer, cluster: Postgres, ready: SuiteResults):
     sync = start(team, ready, "sync")
-    until(lambda: points(cluster, ready.suite) > 5000, sync)
+    until(lambda: points(cluster, ready.suite) > 9000, sync)
     team.kill()
     said = said_by(sync)
     assert sync.returncode == 5, said
     assert "MLflow cannot be written to" in said and "Traceback" not in said
     team.start()
-    assert "24 attempts" in said_by(start(team, ready, "sync"))
+    assert f"{CELLS} attempts" in said_by(start(team, ready, "sync"))
     check_equal_to_journals(cluster, ready)
     assert "none sent now" in said_by(start(team, ready, "sync"))
     check_equal_to_journals(cluster, ready)
@@ -108,7 +108,7 @@ def test_mlflow_killed_in_the_middle_of_a_sync(team: MlflowServer, cluster: Post
 
 def test_postgres_restarted_in_the_middle_of_a_sync(team, cluster: Postgres, ready: SuiteResults):
     sync = start(team, ready, "sync")
-    until(lambda: points(cluster, ready.suite) > 5000, sync)
+    until(lambda: points(cluster, ready.suite) > 9000, sync)
     cluster.stop()
     cluster.start()
     said_by(sync)  # it may have got through, for MLflow's server asks again
