@@ -72,17 +72,8 @@ def tags_of(record: dict[str, Any], suite: str) -> dict[str, str]:
 
 def unavailable_of(record: dict[str, Any]) -> dict[str, str]:
     """Figures that could not be had -> why, as tags; a figure that is missing has no metric."""
-    reasons = dict(record.get("unavailable") or {})
-    telemetry = record.get("telemetry") or {}
-    for name, why in (telemetry.get("unavailable") or {}).items():
-        reasons[f"system.{name}"] = why
-    for device, one in (telemetry.get("devices") or {}).items():
-        for name, why in (one.get("unavailable") or {}).items():
-            reasons[f"system.{device}.{name}"] = why
-    return {
-        name: str(why)
-        for name, why in plain_keys({f"unavailable.{name}": why for name, why in reasons.items()})
-    }
+    reasons = {f"unavailable.{name}": str(why) for name, why in (record.get("unavailable") or {}).items()}
+    return dict(plain_keys(reasons))
 
 
 def note_of(record: dict[str, Any]) -> str:
