@@ -118,12 +118,13 @@ def run_suite(
                 speaker.say(note)
         speaker.plan(plan, slots)
         cell_ids = [planned.cell.id for planned in plan]
+        behind = is_behind(results, any(planned.runs for planned in plan))
         with (
             RecordingProcess(results, speaker.say) as recording,
             local_surroundings(slots, suite.limits.quiet_s, speaker.say) as surroundings,
             noted_run(results, cell_ids, suite.exclusive, **_about(resolved)) as note,
         ):
-            if is_behind(results, any(planned.runs for planned in plan)):
+            if behind:
                 recording.catch_up()
             Scheduler(
                 results,

@@ -13,6 +13,9 @@ from bench.errors import ResultsError
 ENV_FILE = Path("mlflow.env")
 _SQLITE = "sqlite:///"
 
+_own_stores: set[str] = set()
+"""Addresses that this process has put into its environment itself: with another results folder another holds."""
+
 
 def ui_command(results: Path) -> str:
     """How to call `bench ui` with the Python of this environment from the current folder."""
@@ -40,8 +43,9 @@ def apply_settings(results: Path, env_file: Path = ENV_FILE) -> str:
         os.environ.setdefault(key, value)
     given = os.environ.get("MLFLOW_TRACKING_URI", "")
     own_store = given.startswith(_SQLITE) and given == settings.get("MLFLOW_TRACKING_URI")
-    if not given or own_store:
+    if not given or own_store or given in _own_stores:
         given = f"{_SQLITE}{(results / 'mlflow.db').resolve()}"
+        _own_stores.add(given)
     elif given.startswith(_SQLITE):
         given = f"{_SQLITE}{Path(given.removeprefix(_SQLITE)).resolve()}"
     elif "://" not in given:

@@ -17,7 +17,7 @@ from bench.journal.results import SuiteResults
 from bench.tracking.points import points_of
 from bench.tracking.windows import series_of
 
-CELLS, EPOCHS, SAMPLES = 6, 500, 1500
+CELLS, EPOCHS, SAMPLES = 4, 500, 1500
 SUITE = """
 [suite]
 name = "classical"
@@ -34,7 +34,7 @@ use = "cpu:2"
 
 [[matrix]]
 mode = "classical"
-backbone = ["SVM", "RandomForest", "DecisionTree", "KNN"]
+backbone = ["SVM", "RandomForest", "KNN"]
 """
 
 
@@ -94,7 +94,7 @@ def ready(tmp_path: Path, request) -> SuiteResults:
 
 def test_mlflow_killed_in_the_middle_of_a_sync(team: MlflowServer, cluster: Postgres, ready: SuiteResults):
     sync = start(team, ready, "sync")
-    until(lambda: points(cluster, ready.suite) > 9000, sync)
+    until(lambda: points(cluster, ready.suite) > 5000, sync)
     team.kill()
     said = said_by(sync)
     assert sync.returncode == 5, said
@@ -108,7 +108,7 @@ def test_mlflow_killed_in_the_middle_of_a_sync(team: MlflowServer, cluster: Post
 
 def test_postgres_restarted_in_the_middle_of_a_sync(team, cluster: Postgres, ready: SuiteResults):
     sync = start(team, ready, "sync")
-    until(lambda: points(cluster, ready.suite) > 9000, sync)
+    until(lambda: points(cluster, ready.suite) > 5000, sync)
     cluster.stop()
     cluster.start()
     said_by(sync)  # it may have got through, for MLflow's server asks again
@@ -125,7 +125,7 @@ def test_mlflow_killed_in_the_middle_of_a_suite(team: MlflowServer, cluster: Pos
     run = start(team, results, "run", str(path))
     until(lambda: points(cluster, results.suite) > 0, run)
     team.kill()
-    until(lambda: sum(attempt.is_over() for attempt in results.all_attempts()) >= 3, run)
+    until(lambda: sum(attempt.is_over() for attempt in results.all_attempts()) >= 2, run)
     team.start()
     said = said_by(run)
     assert run.returncode == 0, said

@@ -256,3 +256,9 @@ def test_an_address_that_is_none(env_file: Path, monkeypatch: pytest.MonkeyPatch
 def test_a_server_in_the_file_is_used(env_file: Path):
     env_file.write_text("MLFLOW_TRACKING_URI=http://server:5000\n")
     assert apply_settings(Path("results"), env_file) == "http://server:5000"
+
+
+def test_a_second_results_folder_in_one_process_has_a_store_of_its_own(env_file: Path, tmp_path: Path):
+    first, second = (apply_settings(tmp_path / name) for name in ("one", "two"))
+    assert (first, second) == tuple(f"sqlite:///{tmp_path / name / 'mlflow.db'}" for name in ("one", "two"))
+    assert os.environ["MLFLOW_TRACKING_URI"] == second
