@@ -14,7 +14,7 @@ ENV_FILE = Path("mlflow.env")
 _SQLITE = "sqlite:///"
 
 _own_stores: set[str] = set()
-"""Addresses that this process has put into its environment itself: with another results folder another holds."""
+"""Addresses that this process has put into its environment itself; another results folder has another."""
 
 
 def ui_command(results: Path) -> str:
