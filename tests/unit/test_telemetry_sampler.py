@@ -8,8 +8,10 @@ from pathlib import Path
 
 import psutil
 import pytest
-from telemetry_equipment import Watched, sleeper
+from telemetry_equipment import CPU, Watched, sleeper
 
+from bench.devices.device import Device, Slot
+from bench.telemetry.capabilities import capabilities
 from bench.telemetry.spans import spans_of
 from bench.telemetry.summary import Stretch, summarise
 
@@ -126,3 +128,35 @@ def test_a_killed_sampler_leaves_what_it_wrote(tmp_path):
     watched.tell("phase_started", "train")  # into a pipe that nobody reads
     trace = watched.end()
     assert trace.end is None and trace.samples
+
+
+def test_what_other_processes_of_the_harness_use_is_a_cotenants(tmp_path):
+    program = """
+import sys, time
+while time.process_time() < 1.2: pass
+print("burnt", flush=True)
+sys.stdin.readline()
+"""
+    watched = Watched(tmp_path, sleeper())
+    watched.wait_for(lambda lines: any("g" in line for line in lines))
+    watched.tell("phase_started", "train")
+    beside = subprocess.Popen(
+        [sys.executable, "-c", program], stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True
+    )
+    beside.stdout.readline()
+    watched.tell("phase_ended", "train")
+    watched.wait_for(lambda lines: sum(line.get("event") == "edge" for line in lines) == 2)
+    beside.kill()
+    beside.wait()
+    told = summarise([Stretch(watched.end(), spans_of(watched.events))])
+    train = told["counters"]["train"]
+    assert train["cotenant_s"] > 1.0 and train["cpu_s"] < 0.3
+    assert train["foreign_s"] <= max(0.0, train["slot_busy_s"] - train["cotenant_s"]) + 0.1
+
+
+def test_what_this_machine_can_tell_is_told_without_a_run():
+    found = capabilities(CPU)
+    assert found["cpu_percent"] == "" and found["cpu_s"] == ""
+    assert not any(name.startswith("gpu") for name in found)
+    without_driver = Slot("gpu:0", (Device("gpu", "A", "GPU-0", 0),), CPU.cores)
+    assert capabilities(without_driver)["gpu:0/power_w"]
