@@ -9,7 +9,7 @@ from bench.telemetry import host as hosts
 
 
 def capabilities(slot: Slot) -> dict[str, str]:
-    """Metric or counter -> an empty string where it can be read, else why it cannot; a few dozen milliseconds.
+    """Metric or counter -> an empty string where it can be read, else why not; some dozen milliseconds.
 
     Those of GPUs are called as `gpu:0/power_w`.
     """

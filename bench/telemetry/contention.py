@@ -51,7 +51,7 @@ class Contention:
 
     Attributes:
         calm: Share of waiting in calm times.
-        share: Share of the phase in which others had the cores.
+        share: Share of the phase, as far as the cell wanted cores, in which others had them.
     """
 
     calm: float

@@ -22,12 +22,11 @@ def telemetry_of(record: dict[str, Any], stretches: Sequence[history.Stretch]) -
     """
     watched = [_watched(stretch, last=stretch is stretches[-1]) for stretch in stretches]
     traces = [one.trace for one in watched if one.trace is not None]
-    telemetry = summarise(watched)
+    telemetry = observed(watched)
     unavailable: dict[str, str] = {}
     if telemetry is None:
         unavailable["telemetry"] = _why_not(stretches[-1])
     else:
-        telemetry["contention"] = _contention(watched)
         own = telemetry["unavailable"].items()
         # What GPUs lack is said of each of them.
         unavailable |= {name: why for name, why in own if not (telemetry["devices"] and name in OF_ALL_GPUS)}
@@ -42,6 +41,12 @@ def telemetry_of(record: dict[str, Any], stretches: Sequence[history.Stretch]) -
         "disturbed": disturbances(record, telemetry),
         "unavailable": {**record.get("unavailable", {}), **unavailable},
     }
+
+
+def observed(stretches: Sequence[Stretch]) -> dict[str, Any] | None:
+    """`telemetry` of a record: the summary, and how each timed phase compares with its own calm times."""
+    telemetry = summarise(stretches)
+    return None if telemetry is None else {**telemetry, "contention": _contention(stretches)}
 
 
 def _watched(stretch: history.Stretch, last: bool) -> Stretch:

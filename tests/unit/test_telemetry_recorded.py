@@ -1,0 +1,66 @@
+"""Traces recorded on a shared machine with two cores: quiet ones are not marked, disturbed ones are.
+
+The first line of each file says how it came about and holds the events of the worker's phases.
+"""
+
+import gzip
+import json
+from pathlib import Path
+
+import pytest
+
+from bench.telemetry.disturbance import disturbances
+from bench.telemetry.record import observed
+from bench.telemetry.spans import spans_of
+from bench.telemetry.summary import Stretch
+from bench.telemetry.trace import parse_trace
+
+FOLDER = Path(__file__).parent / "data" / "telemetry"
+QUIET = sorted(path.name.partition(".")[0] for path in FOLDER.glob("quiet-*"))
+SECOND = 10**9
+
+
+def judged(name: str, only: tuple[float, float] | None = None) -> tuple[list[str], dict]:
+    """Reasons, and the telemetry; `only`: seconds of `train` that count, as if it had been no longer."""
+    head, *lines = gzip.decompress((FOLDER / f"{name}.jsonl.gz").read_bytes()).splitlines()
+    about = json.loads(head)
+    trace = parse_trace(lines)
+    trace.begins_at_zero(about["events"][0]["t"])
+    spans = spans_of(about["events"], about["ended"])
+    if only:
+        began = spans["train"][0][0]
+        spans = {"train": [(began + round(only[0] * SECOND), began + round(only[1] * SECOND))]}
+    telemetry = observed([Stretch(trace, spans)])
+    phases = {name: {"wall_s": sum(b - a for a, b in times) / 1e9} for name, times in spans.items()}
+    return disturbances({"phases": phases}, telemetry), telemetry
+
+
+@pytest.mark.parametrize("name", QUIET)
+def test_quiet_runs_are_not_marked(name):
+    reasons, telemetry = judged(name)
+    assert reasons == []
+    assert telemetry["sampler"]["complete"]
+
+
+def test_there_are_quiet_runs():
+    assert QUIET
+
+
+def test_a_program_beside_a_cell_is_found_with_what_it_used():
+    reasons, telemetry = judged("burnt-svm")
+    assert reasons == ["Other processes used 1.04 of its 2 cores during features."]
+    assert pytest.approx(telemetry["phases"]["features"]["foreign_cpu"]["mean"], rel=0.05) == 24.4 / 24.3 / 2
+    assert any("during compile" in reason for reason in judged("burnt-lenet5")[0])
+
+
+def test_one_that_comes_and_goes_is_found_twice():
+    reasons, telemetry = judged("half-lenet5")
+    assert "of its 2 cores during compile" in reasons[0] and "during train" in reasons[0]
+    assert reasons[1] == "Its threads waited for cores longer than by themselves in 48% of train."
+    assert 0.3 < telemetry["contention"]["train"]["calm"] < 0.4, "its own threads wait for each other"
+
+
+def test_its_calm_time_alone_is_not_marked():
+    reasons, telemetry = judged("half-lenet5", only=(20.6, 30.0))
+    assert reasons == []
+    assert telemetry["phases"]["train"]["cpu_pressure"]["mean"] > 0.3, "pressure as such says nothing"
