@@ -8,6 +8,7 @@ import pytest
 from equipment.results.journals import Course, cell_of, write_attempt
 from equipment.results.suites import thesis_suite
 
+from bench.journal.jsonl import write_json
 from bench.journal.results import SuiteResults
 from bench.report.page.elements import Markup, element, rows_of, table, text
 from bench.report.page.page import plotly_js
@@ -153,6 +154,19 @@ def test_a_suite_of_which_nothing_ran(tmp_path):
     make_report(results, [cell_of("VGG16", "transfer", 9).id])
     parsed = Elements((results.report / "report.html").read_text())
     assert "0 of 1" in parsed.text and "Nothing is done yet" in parsed.text and "not run" in parsed.text
+
+
+def test_disturbed_times_are_not_given_as_an_answer_without_a_word(tmp_path):
+    results, ids = thesis_suite(
+        tmp_path, networks=NETWORKS, plan=(("transfer", 9),), cells_a_class=2, telemetry=False
+    )
+    attempt = results.attempts(ids[1])[0]
+    why = "Other processes used 1.5 of its 2 cores during train."
+    write_json(attempt.result, attempt.record() | {"disturbed": [why]})
+    make_report(results, ids)
+    said = Elements((results.report / "report.html").read_text()).text
+    assert "1 cell was disturbed while timed" in said
+    assert why in said
 
 
 def test_long_tables_say_what_they_leave_out():

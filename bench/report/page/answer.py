@@ -7,8 +7,13 @@ from bench.report.writers import amount, bounds, duration
 MOST_ROWS = 15
 
 
-def answer(found: list[Candidate]) -> Markup:
-    """Two or three sentences and the Pareto front; where nothing is done, that."""
+def answer(found: list[Candidate], disturbed: int = 0) -> Markup:
+    """Two or three sentences and the Pareto front; where nothing is done, that.
+
+    Args:
+        found: See `bench.report.worth.candidates`.
+        disturbed: How many cells were disturbed while they were timed.
+    """
     worth, best = worth_its_time(found), best_of(found)
     if worth is None or best is None:
         return element("div", element("p", "Nothing is done yet, so there is no answer yet."), cls="answer")
@@ -18,6 +23,10 @@ def answer(found: list[Candidate]) -> Markup:
     spread = _no_better(found, best)
     if spread:
         sentences.append(spread)
+    if disturbed:
+        cells = "1 cell was" if disturbed == 1 else f"{disturbed} cells were"
+        said = f"{cells} disturbed while timed, so these times may not be their own: see Every cell."
+        sentences.append(element("p", said))
     return Markup(element("div", *sentences, cls="answer") + _front(found, worth))
 
 

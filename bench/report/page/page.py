@@ -27,7 +27,9 @@ def page(contents: Contents, made_at: str) -> str:
         made_at: When, in words.
     """
     sections = [
-        section("worth", "What is worth its time?", answer(contents.found), _price(contents)),
+        section(
+            "worth", "What is worth its time?", answer(contents.found, _disturbed(contents)), _price(contents)
+        ),
         _accuracy(contents),
         _cost(contents),
         _against(contents),
@@ -106,6 +108,11 @@ def _header(contents: Contents, made_at: str) -> Markup:
         *notes,
         element("nav", *(element("a", name, href=f"#{anchor}") for anchor, name in anchors)),
     )
+
+
+def _disturbed(contents: Contents) -> int:
+    cells = contents.cells
+    return int(cells["disturbed"].notna().sum()) if "disturbed" in cells else 0
 
 
 def _price(contents: Contents) -> Markup:
