@@ -155,8 +155,20 @@ def _cost(contents: Contents) -> Markup:
         _one(contents, "time-by-phase", closed=True),
         grid(contents.figures.get("phases", [])[:MOST_GROUPS]),
         _one(contents, "cost"),
+        *_tables(contents, [one for name, one in contents.tables.items() if _of_no_section(name)]),
         _over_time(machine) if machine else (absent if contents.found else Markup("")),
     )
+
+
+_PLACED = {
+    *("cells", "evaluation", "repeats", "classification-report", "training-time", "training-time-by-mode"),
+    *("time-by-phase", "cost", "epochs-compared", "reference", "reference-classes", "reference-time"),
+}
+
+
+def _of_no_section(name: str) -> bool:
+    """Further tables of cost stand after it."""
+    return name not in _PLACED and not name.startswith("accuracy-") and not name.endswith("-against-scratch")
 
 
 def _over_time(machine: Sequence[Figure]) -> Markup:

@@ -173,7 +173,7 @@ def predictions_of(files, classes, accuracy: float, seed: int) -> Predictions:
     labels = np.array([number[name] for _, _, name in files])
     hard = {
         source: draw.beta(6 * accuracy + 0.05, 6 * (1 - accuracy) + 0.05)
-        for source in {s for _, s, _ in files}
+        for source in dict.fromkeys(s for _, s, _ in files)
     }
     probabilities = np.empty((len(files), len(classes)))
     for index, (_, source, _) in enumerate(files):
