@@ -111,7 +111,8 @@ def test_every_figure_is_drawn_without_an_error(thesis, open_page):
 @pytest.mark.parametrize("scheme", ["light", "dark"])
 def test_figures_take_the_colours_of_the_page(thesis, open_page, scheme):
     opened = open_page(thesis, color_scheme=scheme)
-    opened.page.wait_for_selector("#figure-accuracy-time .xtick text")
+    opened.page.locator("#figure-accuracy-time").scroll_into_view_if_needed()
+    opened.page.wait_for_selector("#figure-accuracy-time .xtick text", state="attached")
     lightness = "(c => c.match(/\\d+/g).slice(0, 3).reduce((sum, part) => sum + Number(part), 0) / 3)"
     paper = opened.page.evaluate(f"{lightness}(getComputedStyle(document.body).backgroundColor)")
     ink = opened.page.evaluate(

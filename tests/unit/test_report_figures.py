@@ -109,6 +109,9 @@ def test_thinning_keeps_ends_and_extremes():
     assert (thinned.max(), thinned.min()) == (40.0, -40.0)
     assert (np.diff(x) > 0).all() and np.isfinite(thinned).all()
     assert (y[x.astype(int)] == thinned).all()
+    logarithmic, _ = thin(range(1, 5001), draw.normal(0, 1, 5000), 300, logarithmic=True)
+    assert logarithmic[:10].tolist() == list(range(1, 11)), "few epochs are not skipped where they are wide"
+    assert len(logarithmic) <= 300 and logarithmic[-1] == 5000
     short, same = thin([1, 2, 3], [3.0, np.nan, 1.0], 300)
     assert (short.tolist(), same.tolist()) == ([1, 3], [3.0, 1.0])
     assert len(thin([], [], 300)[0]) == 0

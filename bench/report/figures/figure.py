@@ -119,20 +119,27 @@ def error_bars(values: Sequence[float], low: Sequence[float], high: Sequence[flo
     }
 
 
-def thin(x: Sequence[float], y: Sequence[float], most: int) -> tuple[np.ndarray, np.ndarray]:
+def thin(
+    x: Sequence[float], y: Sequence[float], most: int, logarithmic: bool = False
+) -> tuple[np.ndarray, np.ndarray]:
     """A long curve with fewer points that keeps its ends and, of every stretch, the lowest and highest point.
 
     Args:
         x: Shape (n,), ascending.
         y: Shape (n,); points that are not finite are left out.
         most: About how many points remain; shorter curves stay whole.
+        logarithmic: The stretches are alike on a logarithmic axis of `x`.
     """
     x, y = np.asarray(x, float), np.asarray(y, float)
     finite = np.isfinite(y)
     x, y = x[finite], y[finite]
     if len(x) <= most:
         return x, y
-    edges = np.linspace(0, len(x), max(1, (most - 2) // 2) + 1).astype(int)
+    count = max(1, (most - 2) // 2) + 1
+    if logarithmic:
+        edges = np.unique(np.geomspace(1, len(x) + 1, count).astype(int) - 1)
+    else:
+        edges = np.linspace(0, len(x), count).astype(int)
     kept = {0, len(x) - 1}
     for begin, end in pairwise(edges):
         kept |= {begin + int(y[begin:end].argmin()), begin + int(y[begin:end].argmax())}

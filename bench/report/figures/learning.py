@@ -50,6 +50,8 @@ def all_networks(groups: Sequence[Group], colours: Colours) -> list[Figure]:
 def means(groups: Sequence[Group]) -> list[Figure]:
     """Mean loss and accuracy over the networks of each mode and epoch count (thesis: 5.14)."""
     figures = []
+    longest = max((group.epochs for group in groups), default=0)
+    wide = longest > 5 * min((group.epochs for group in groups), default=0)
     for metric in ("loss", "accuracy"):
         data = []
         for number, group in enumerate(groups):
@@ -61,12 +63,10 @@ def means(groups: Sequence[Group]) -> list[Figure]:
                 what = "validation" if name != metric else "training"
                 label = f"{group_name(group.mode, group.epochs)}: {what}"
                 colour = _MODE_COLOURS[number % len(_MODE_COLOURS)]
-                data.append(_line(epoch, mean, label, colour, dash, metric, POINTS))
+                data.append(_line(epoch, mean, label, colour, dash, metric, POINTS, wide))
         if data:
-            longest = max(group.epochs for group in groups)
-            shortest = min(group.epochs for group in groups)
             layout = _axes(metric, longest)
-            if longest > 5 * shortest:
+            if wide:
                 layout["xaxis"] |= {"type": "log"}
             figures.append(
                 Figure(
@@ -173,8 +173,10 @@ def _curve(course: Course, metric: str, colour: str, dash: str, points: int) -> 
     return _line(course.epoch, course.metrics[metric], label, colour, dash, metric, points)
 
 
-def _line(epoch, values, label: str, colour: str, dash: str, metric: str, points: int) -> Trace:
-    x, y = thin(epoch, values, points)
+def _line(
+    epoch, values, label: str, colour: str, dash: str, metric: str, points: int, logarithmic: bool = False
+) -> Trace:
+    x, y = thin(epoch, values, points, logarithmic)
     return {
         "type": "scatter",
         "mode": "lines+markers" if len(x) < 3 else "lines",

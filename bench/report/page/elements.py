@@ -10,6 +10,9 @@ from bench.report.figures.figure import Figure
 from bench.report.markup import numeric
 from bench.report.tables import Table
 
+SHORT = 24
+"""Text of so many letters is not broken into lines."""
+
 MOST_ROWS = 120
 """Of a table on the page; its files hold all."""
 
@@ -93,7 +96,7 @@ def table(shown: Table, most: int = MOST_ROWS, closed: bool = False, title: str 
 def rows_of(headings: Sequence[str], rows: Sequence[Sequence[object]]) -> Markup:
     """A table that scrolls by itself where it is too wide; columns of numbers stand at the right."""
     columns = list(zip(*rows, strict=True)) or [()] * len(headings)
-    sides = ["num" if numeric(str(cell) for cell in column) else None for column in columns]
+    sides = [_side([str(cell) for cell in column]) for column in columns]
     head = element("tr", *(element("th", name, cls=side) for name, side in zip(headings, sides, strict=True)))
     body = [
         element(
@@ -107,6 +110,12 @@ def rows_of(headings: Sequence[str], rows: Sequence[Sequence[object]]) -> Markup
     ]
     inner = element("table", element("thead", head), element("tbody", *body))
     return element("div", inner, cls="wide", tabindex="0")
+
+
+def _side(column: Sequence[str]) -> str | None:
+    if numeric(column):
+        return "num"
+    return "short" if max(map(len, column), default=0) <= SHORT else None
 
 
 def facts(pairs: Iterable[tuple[str, object]]) -> Markup:

@@ -236,7 +236,9 @@ def _provenance(contents: Contents, made_at: str) -> Markup:
     versions = {name: value for name, value in environment.items() if isinstance(value, str | int)}
     started = cells["started_at"].dropna() if "started_at" in cells else []
     data = ", ".join(
-        f"{name} {value}" for name, value in contents.data.items() if isinstance(value, str | int)
+        f"{name} {str(value)[:16] if name == 'digest' else value}"
+        for name, value in contents.data.items()
+        if isinstance(value, str | int)
     )
     return section(
         "provenance",

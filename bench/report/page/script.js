@@ -133,7 +133,7 @@
       entries.forEach(function (entry) {
         if (entry.isIntersecting) { seen.unobserve(entry.target); draw(entry.target); }
       });
-    }, { rootMargin: "300px 0px" });
+    }, { rootMargin: "600px 0px" });
     canvases.forEach(function (canvas) { seen.observe(canvas); });
   } else { drawAll(); }
 
