@@ -49,7 +49,7 @@ def cost_of(record: dict[str, Any]) -> dict[str, Any]:
     if "telemetry" in record:
         row["watched"] = record["telemetry"] is not None
         if row["watched"] or record.get("disturbed"):
-            row["disturbed_share"] = float(bool(record["disturbed"]))
+            row["disturbed_share"] = float(bool(record.get("disturbed")))
     telemetry = record.get("telemetry") or {}
     own = _mean(telemetry, "cpu_utilisation")
     if own is not None:
