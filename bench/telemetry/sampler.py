@@ -128,10 +128,10 @@ class Sampler:
         self._window.add(counters, gauges)
         if self._thinning.is_full(self._window):
             self._flush(now)
-        if (lacking := self._gpus_lack()) != {n: r for n, r in self._unavailable.items() if n in lacking}:
-            news = {n: reason for n, reason in lacking.items() if n not in self._unavailable}
-            self._unavailable |= lacking
-            self._write(event="unavailable", t=_nanoseconds(now), metrics=news or lacking)
+        lacking = self._gpus_lack().items()
+        if news := {name: reason for name, reason in lacking if self._unavailable.get(name) != reason}:
+            self._unavailable |= news
+            self._write(event="unavailable", t=_nanoseconds(now), metrics=news)
 
     def _edges(self, told: list[dict[str, Any]]) -> None:
         """A phase began or ended: read every counter now."""

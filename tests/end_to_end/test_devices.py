@@ -48,7 +48,13 @@ def lines(path: Path) -> list[dict]:
     return [json.loads(line) for line in path.read_text().splitlines()]
 
 
-def test_cells_are_placed_on_both_gpus_and_never_two_at_once_on_one(bench: Bench, suite: Path, environment):
+def test_cells_are_placed_on_both_gpus_and_never_two_at_once_on_one(
+    bench: Bench, suite: Path, nvml: StandIn, environment
+):
+    loads = {"gpu:0": (90, 250.0), "gpu:1": (20, 60.0)}
+    for number, (busy, power) in enumerate(loads.values()):
+        nvml.set(number, {"utilization.gpu": busy})
+        nvml.count_energy(number, round(power * 1000))
     done = bench("run", suite, "--devices", "gpu:0,gpu:1", **environment)
     assert done.returncode == 0, done.stdout + done.stderr
     spans = defaultdict(list)
@@ -66,6 +72,14 @@ def test_cells_are_placed_on_both_gpus_and_never_two_at_once_on_one(bench: Bench
     overlaps = any(a < d and c < b for a, b in both for c, d in both if (a, b) != (c, d))
     assert overlaps, "the GPUs worked one after the other"
     assert list((bench.folder / "leases").iterdir()) == []
+    for record in records(bench):
+        ((gpu, seen),) = record["telemetry"]["devices"].items()
+        busy, power = loads[gpu]
+        assert record["slot"]["name"] == gpu
+        assert seen["phases"]["features"]["gpu_utilisation"]["mean"] == busy / 100
+        assert record["energy"]["cell_j"] > 0
+        wall = record["phases"]["features"]["wall_s"]
+        assert seen["counters"]["features"]["energy_j"] == pytest.approx(power * wall, rel=0.1)
 
 
 def test_the_worker_sees_its_own_gpu_alone(bench: Bench, suite: Path, environment):
