@@ -69,7 +69,8 @@ class Sampler:
             self._counters += [f"{name}/{counter}" for counter in gpus.COUNTER_NAMES]
             self._gauges += [f"{name}/{gauge}" for gauge in gpus.GAUGES]
         self._window, self._thinning = Window(), Thinning()
-        self._slow_due = self._gpm_due = 0.0
+        self._slow_due = 0.0
+        self._gpm_due = time.monotonic() + GPM_S  # its first sample was taken just now
         self._file = Path(job.path).open("ab", buffering=0)  # noqa: SIM115
 
     def run(self, told: int) -> None:

@@ -8,10 +8,8 @@ from pathlib import Path
 
 import psutil
 import pytest
-from telemetry_equipment import CPU, Watched, sleeper
+from telemetry_equipment import Watched, sleeper
 
-from bench.devices.device import Device, Slot
-from bench.telemetry.capabilities import capabilities
 from bench.telemetry.spans import spans_of
 from bench.telemetry.summary import Stretch, summarise
 
@@ -152,11 +150,3 @@ sys.stdin.readline()
     train = told["counters"]["train"]
     assert train["cotenant_s"] > 1.0 and train["cpu_s"] < 0.3
     assert train["foreign_s"] <= max(0.0, train["slot_busy_s"] - train["cotenant_s"]) + 0.1
-
-
-def test_what_this_machine_can_tell_is_told_without_a_run():
-    found = capabilities(CPU)
-    assert found["cpu_percent"] == "" and found["cpu_s"] == ""
-    assert not any(name.startswith("gpu") for name in found)
-    without_driver = Slot("gpu:0", (Device("gpu", "A", "GPU-0", 0),), CPU.cores)
-    assert capabilities(without_driver)["gpu:0/power_w"]
