@@ -13,7 +13,10 @@ from bench.compare.thresholds import Thresholds
 from bench.compare.verdict import DifferenceVerdict, Learning
 
 FEW = 4.0
-"""Degrees of freedom below which nothing is known of how training varies from run to run."""
+"""Degrees of freedom below which too little is known of how training varies from run to run."""
+
+ASSUMED = Spread(0.03**2, FEW)
+"""What is assumed of accuracies then: that networks trained anew differ by about three points."""
 
 ACCURACY, LOSS = "accuracy", "loss"
 RESOLUTION = {ACCURACY: 1.0, LOSS: 0.0}
@@ -99,10 +102,11 @@ def judge_learning(
     """Judge accuracy and loss of every cell; Holm's correction is over all of them.
 
     Two things vary: which images were tested, and how training went. A difference counts if the images show
-    it (McNemar's exact test, or sign flips of source cells) *and*, where several networks a side were
-    trained, the networks do (t test over the pairs, variance moderated by other cells and A against A), and
-    if it is as large as the margin. With one network a side, McNemar's test speaks of these two networks; the
-    note says so, and loss, of which it knows nothing, is not judged.
+    it (McNemar's exact test, or sign flips of source cells) *and* the networks do (t test over the pairs,
+    variance moderated by other cells and A against A), and if it is as large as the margin. McNemar's test
+    alone speaks of the two networks, not of what trained them (Dietterich, Neural Comput 1998): trained
+    anew from other seeds, one in three would differ like that. Where too little is known of how training
+    varies, `ASSUMED` stands for it, the note says so, and loss is not judged.
 
     Args:
         cells: Name -> figure -> what `compared` found.
@@ -111,7 +115,7 @@ def judge_learning(
     """
     tested = [(cell, figure) for cell in cells for figure in (ACCURACY, LOSS)]
     spreads = {
-        (cell, figure): common_spread(
+        (cell, figure): _known(
             [found[figure].differences for other, found in cells.items() if other != cell],
             [found[figure].differences for found in (noise or {}).values()],
         )
@@ -137,20 +141,40 @@ def learning_of(differences: Sequence[DifferenceVerdict]) -> Learning:
     return differences[0].verdict
 
 
+def _known(others: Sequence[np.ndarray], noise: Sequence[np.ndarray]) -> Spread:
+    """What other cells and A against A say of how training varies.
+
+    The single difference of a cell counts as if nothing but training had made it: that can only overstate
+    how much training varies.
+    """
+    single = [differences for differences in others if len(differences) == 1]
+    return common_spread([*others], [*noise, *single])
+
+
 def _p(found: Compared, figure: str, spread: Spread) -> float | None:
     if found.identical:  # nothing to test
         return None
-    images = mcnemar(*found.discordant) if found.discordant else sign_flip(found.clusters.difference)
-    if found.grouped:
+    moderated = spread.with_sample(found.differences)
+    if moderated.degrees < FEW:
+        if figure == LOSS:
+            return None
+        moderated = _pooled(moderated, ASSUMED)
+    if found.discordant and not found.grouped:
+        images = mcnemar(*found.discordant)
+    else:
         images = sign_flip(found.clusters.difference)
-    networks = _networks(found, spread)
-    if networks is None:
-        return images if figure == ACCURACY else None
-    error, degrees = networks
     from scipy.special import stdtr
 
     mean = abs(float(found.differences.mean()))
-    return max(images, 1.0 if mean == 0 else 2 * float(stdtr(degrees, -mean / error)) if error else 0.0)
+    error = np.sqrt(moderated.variance / len(found.differences))
+    if mean == 0:
+        return 1.0
+    return max(images, 2 * float(stdtr(moderated.degrees, -mean / error)) if error else 0.0)
+
+
+def _pooled(one: Spread, other: Spread) -> Spread:
+    degrees = one.degrees + other.degrees
+    return Spread((one.degrees * one.variance + other.degrees * other.variance) / degrees, degrees)
 
 
 def _networks(found: Compared, spread: Spread) -> tuple[float, float] | None:
@@ -201,8 +225,8 @@ def _judge(
         note = _why_inconclusive(figure, found, margin)
     if alone and not found.identical:
         number = len(found.differences)
-        networks = "one network" if number == 1 else f"{number} networks"
-        said = f"{networks} a side: how training varies from run to run is not in this"
+        networks = "one network a side does" if number == 1 else f"{number} networks a side do"
+        said = f"{networks} not show how training varies from run to run: more seeds would"
         note = f"{note}; {said}" if note else said
     wide = _bounds(found, figure, spread, 0.95)
     return DifferenceVerdict(
@@ -222,6 +246,9 @@ def _judge(
 
 
 def _why_inconclusive(figure: str, found: Compared, margin: float) -> str:
+    low, high = found.clusters.interval(0.95, RESOLUTION[figure])
+    if low > 0 or high < 0:
+        return "these networks differ, but networks trained anew might as well: more seeds would tell"
     needed = images_needed(found.clusters, margin, RESOLUTION[figure])
     size = f"{margin * 100:g} points" if figure == ACCURACY else f"{margin:g} nats"
     if needed > found.clusters.images:

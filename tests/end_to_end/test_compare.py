@@ -56,7 +56,7 @@ def test_slower_is_1(bench: Bench):
 
 
 def test_worse_is_1(bench: Bench):
-    fewer = RIGHT & (np.random.default_rng(1).random(len(RIGHT)) < 0.95)
+    fewer = RIGHT & (np.random.default_rng(1).random(len(RIGHT)) < 0.85)
     done = bench("compare", *sides(bench, (noisy(10, 8, 1), fewer)))
     assert done.returncode == 1
     assert document(bench)["cells"][0]["learning"] == "worse"
