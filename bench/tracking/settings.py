@@ -11,6 +11,9 @@ from dotenv import dotenv_values
 from bench.errors import ResultsError
 
 ENV_FILE = Path("mlflow.env")
+_SHIPPED = Path(__file__).resolve().parents[2] / ENV_FILE
+"""Where the current folder has none: without it MLflow waits minutes for a dead server, and reports home."""
+
 _SQLITE = "sqlite:///"
 
 _own_stores: set[str] = set()
@@ -33,12 +36,13 @@ def apply_settings(results: Path, env_file: Path = ENV_FILE) -> str:
 
     Args:
         results: The results folder.
-        env_file: The file; it may be missing.
+        env_file: The file; where it is missing, that of the repository holds.
 
     Returns:
         The tracking URI, absolute.
     """
-    settings = {key: value for key, value in dotenv_values(env_file).items() if value is not None}
+    file = env_file if env_file.exists() else _SHIPPED
+    settings = {key: value for key, value in dotenv_values(file).items() if value is not None}
     for key, value in settings.items():
         os.environ.setdefault(key, value)
     given = os.environ.get("MLFLOW_TRACKING_URI", "")

@@ -8,6 +8,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from dotenv import dotenv_values
 
 from bench.errors import ResultsError
 from bench.journal.history import Stretch
@@ -205,6 +206,7 @@ def env_file(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     for name in {name for name in os.environ if name.startswith("MLFLOW_")} | {
         "MLFLOW_TRACKING_URI",
         "MLFLOW_X",
+        *dotenv_values(Path(__file__).parents[2] / "mlflow.env"),
     }:
         # Set first, so that the name is taken out again afterwards where it was not there before.
         monkeypatch.setenv(name, "")
@@ -221,9 +223,10 @@ def test_the_store_lies_in_the_results_folder(env_file: Path, tmp_path: Path):
     assert os.environ["MLFLOW_X"] == "from the file"
 
 
-def test_without_a_file(env_file: Path, tmp_path: Path):
+def test_without_a_file_the_shipped_one_holds(env_file: Path, tmp_path: Path):
     env_file.unlink()
     assert apply_settings(Path("results"), env_file) == f"sqlite:///{tmp_path}/results/mlflow.db"
+    assert os.environ["MLFLOW_DISABLE_TELEMETRY"] == "true"
 
 
 def test_the_environment_wins(env_file: Path, monkeypatch: pytest.MonkeyPatch):
