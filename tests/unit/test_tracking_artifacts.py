@@ -1,0 +1,88 @@
+"""What is made for a run's page: tables and figures of an attempt."""
+
+import csv
+from pathlib import Path
+
+import pytest
+from equipment.attempts import write_suite
+
+from bench.journal.results import Attempt, SuiteResults
+from bench.tracking.artifacts import confusion_rows, report_rows, staged
+from bench.tracking.figures import figures_html, thinned
+
+EVIL = "<img src=x onerror=alert(1)>"
+
+
+@pytest.fixture
+def attempt(tmp_path: Path) -> Attempt:
+    (attempt,) = write_suite(SuiteResults(tmp_path, "suite"), cells=1, epochs=6)
+    return attempt
+
+
+def test_a_thinned_curve_keeps_its_extremes_and_its_order():
+    curve = [(epoch, (epoch * 7919 % 1000) / 1000) for epoch in range(1, 5001)]
+    curve[1234], curve[4321] = (1235, 99.0), (4322, -99.0)
+    few = thinned(curve, buckets=100)
+    assert len(few) <= 200
+    assert {(1235, 99.0), (4322, -99.0)} <= set(few)
+    assert few == sorted(few)
+    assert thinned(curve[:150], buckets=100) == curve[:150]
+
+
+def test_figures_need_no_script_and_no_network(attempt: Attempt):
+    record = attempt.record()
+    epochs = [event for event in attempt.worker_events() if event["event"] == "epoch"]
+    page = figures_html(record, epochs)
+    assert page.count("<polyline") == 4
+    assert "<script" not in page and "http" not in page and "src=" not in page
+    assert len(page) < 20_000
+    one = figures_html(record, epochs[:1])
+    assert one.count("<circle") == 4, "a single epoch is a dot"
+    nothing = figures_html({**record, "test": None}, [])
+    assert "<svg" not in nothing and "<table" not in nothing
+
+
+def test_names_of_classes_are_text(attempt: Attempt):
+    record = attempt.record()
+    record["test"]["classes"][0] = EVIL
+    page = figures_html(record, [])
+    assert "<img" not in page and "&lt;img" in page
+
+
+def test_what_is_no_number_is_not_drawn(attempt: Attempt):
+    epochs = [
+        {"epoch": 1, "metrics": {"loss": 1.0}},
+        {"epoch": 2, "metrics": {"loss": float("nan"), "validation_loss": float("inf")}},
+        {"epoch": 3, "metrics": {"loss": 1.0}},
+    ]
+    page = figures_html(attempt.record(), epochs)
+    assert "nan" not in page and "inf" not in page.replace("info", "")
+    assert page.count("<polyline") == 1
+
+
+def test_tables(attempt: Attempt):
+    test = attempt.record()["test"]
+    rows = confusion_rows(test)
+    assert rows[0][1:] == test["classes"]
+    assert [row[1:] for row in rows[1:]] == test["confusion_matrix"]
+    test["precision"]["MONOCYTE"] = None
+    report = {row[0]: row[1:] for row in report_rows(test)}
+    assert report["MONOCYTE"][0] == "", "undefined, not 0"
+    assert report["EOSINOPHIL"][1] == test["per_class_accuracy"]["EOSINOPHIL"]
+    assert report["macro mean"][2] == test["macro_f1"]
+    assert report["accuracy"] == ["", test["accuracy"], "", "", 80]
+
+
+def test_a_folder_of_everything_is_laid_out_and_goes_again(attempt: Attempt):
+    (attempt.folder / "trace" / "deep").mkdir(parents=True)
+    (attempt.folder / "trace" / "deep" / "steps.json").write_text("{}")
+    (attempt.folder / "half.partial").write_text("half")
+    with staged(attempt, attempt.record()) as folder:
+        names = {str(path.relative_to(folder)) for path in folder.rglob("*") if path.is_file()}
+        with (folder / "confusion_matrix.csv").open() as file:
+            assert len(list(csv.reader(file))) == 5
+    made = {"confusion_matrix.csv", "classification_report.csv", "figures.html"}
+    own = {"cell.json", "events.jsonl", "runner.jsonl", "predictions.csv", "result.json", "worker.log"}
+    assert names == made | own | {"trace/deep/steps.json"}
+    assert not folder.exists()
+    assert attempt.predictions.is_file() and not attempt.predictions.is_symlink()
