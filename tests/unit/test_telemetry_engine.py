@@ -1,0 +1,66 @@
+"""The engine starts a sampler beside each worker, and no sampler's failure is the cell's."""
+
+import selectors
+from pathlib import Path
+
+from telemetry_equipment import CPU
+
+from bench.journal.jsonl import write_json
+from bench.journal.record import fold
+from bench.journal.results import Attempt
+from bench.runner import local
+from bench.telemetry.settings import TelemetrySettings
+
+
+def run(folder: Path, **options) -> dict:
+    """The record of a cell whose specification is wrong: its worker starts and fails by itself."""
+    attempt = Attempt(folder / "cells" / "a-cell" / "attempt-1")
+    attempt.folder.mkdir(parents=True)
+    write_json(attempt.folder / "cell.json", {"specification": {}, "settings": {}})
+    running = local.LocalEngine(**options).start(attempt, CPU)
+    while not running.is_over():
+        with selectors.DefaultSelector() as selector:
+            for fileno in running.filenos():
+                selector.register(fileno, selectors.EVENT_READ)
+            selector.select(60)
+        running.events()
+    return fold(attempt)
+
+
+def test_beside_a_worker_there_is_a_sampler(tmp_path):
+    record = run(tmp_path)
+    assert record["failure"]["kind"] == "crashed" and record["failure"]["phase"] == "startup"
+    assert record["telemetry"]["sampler"]["complete"]
+    used = record["telemetry"]["counters"]["startup"]["cpu_s"]
+    assert 0 < used < 60
+
+
+def test_without_a_sampler_the_record_says_why(tmp_path):
+    settings = TelemetrySettings(off_every=2)
+    record = run(tmp_path, telemetry=settings, without=frozenset({"a-cell"}))
+    assert record["telemetry"] is None and record["disturbed"] == []
+    assert "off_every = 2" in record["unavailable"]["telemetry"]
+    assert not list(tmp_path.rglob("telemetry.jsonl"))
+
+
+def test_a_sampler_that_cannot_start_is_a_reason_and_no_failure(tmp_path, monkeypatch):
+    def full(*_):
+        raise OSError(11, "Resource temporarily unavailable")
+
+    monkeypatch.setattr(local, "SamplerProcess", full)
+    record = run(tmp_path)
+    assert record["failure"]["kind"] == "crashed", "the cell went its own way"
+    assert "Resource temporarily unavailable" in record["unavailable"]["telemetry"]
+
+
+def test_a_sampler_that_crashes_says_so(tmp_path, monkeypatch):
+    monkeypatch.setattr("bench.telemetry.process.Job", lambda *job: local_job(*job))
+
+    def local_job(*job):
+        from bench.telemetry.sampler import Job
+
+        return Job(job[0], 2**22 + 1, *job[2:])  # a process that is not there
+
+    record = run(tmp_path)
+    assert record["failure"]["phase"] == "startup"
+    assert "ProcessLookupError" in record["unavailable"]["telemetry"]
