@@ -8,7 +8,10 @@ from bench.journal.results import Attempt
 
 Event = dict[str, Any]
 
-_ADDED = {"wall_s", "cpu_s", "images", "steps", "validation_s", "checkpoint_s", "recompile_s"}
+_ADDED = {
+    *("wall_s", "cpu_s", "images", "steps"),
+    *("steps_s", "data_wait_s", "validation_s", "checkpoint_s", "recompile_s", "between_s"),
+}
 """Figures of a phase that add up over stretches."""
 
 
@@ -100,7 +103,10 @@ def _phases(events: list[Event], ended: Event, cut: bool = False) -> dict[str, d
         if event["event"] == "phase_started":
             begun[event["phase"]] = event
         elif event["event"] == "phase_ended" and event["phase"] in begun:
-            phases[event["phase"]] = {**_span(begun.pop(event["phase"]), event), **event["figures"]}
+            span = _span(begun.pop(event["phase"]), event)
+            if before := phases.get(event["phase"]):  # one that comes twice
+                span = {clock: span[clock] + before[clock] for clock in span}
+            phases[event["phase"]] = {**span, **event["figures"]}
     if "teardown" in begun and ended.get("exit_code") == 0:
         phases["teardown"] = _span(begun["teardown"], {"t": ended["t"], "cpu": ended["cpu_s"] * 1e9})
     if cut and "train" in begun:
@@ -113,11 +119,15 @@ def _figures_of_epochs(events: list[Event], phases: dict[str, dict[str, Any]]) -
     epochs = [event for event in events if event["event"] == "epoch"]
     checkpoints = [event for event in events if event["event"] == "checkpointed"]
     # The images of the first step belong to `compile`; a batch in a whole epoch is not worth a guess.
-    return {
+    figures = {
         "images": len(epochs) * phases.get("data", {}).get("train_images", 0),
         "validation_s": sum(event["validation_s"] for event in epochs),
         "checkpoint_s": sum(event["seconds"] for event in checkpoints),
     }
+    if any("steps_s" not in event for event in epochs):  # of an older version
+        return figures
+    wait = sum(event["data_wait_s"] for event in epochs)
+    return figures | {"steps_s": sum(event["steps_s"] for event in epochs) - wait, "data_wait_s": wait}
 
 
 def _span(start: Event, end: Event) -> dict[str, float]:

@@ -20,9 +20,13 @@ class Recorder:
         """See `wbc.observer.Observer`."""
         self.events.write("phase_ended", phase=phase, figures=figures)
 
-    def epoch_ended(self, epoch: int, metrics: dict[str, float], validation_s: float) -> None:
+    def epoch_ended(self, epoch: int, metrics: dict[str, float], validation_s: float, **pace: float) -> None:
         """See `wbc.observer.Observer`."""
-        self.events.write("epoch", epoch=epoch, metrics=metrics, validation_s=validation_s)
+        self.events.write("epoch", epoch=epoch, metrics=metrics, validation_s=validation_s, **pace)
+
+    def blocks_timed(self, stage: int, blocks: list[list[float]]) -> None:
+        """See `wbc.observer.Observer`."""
+        self.events.write("blocks", stage=stage, blocks=blocks)
 
     def resumed(self, epoch: int, tag: str) -> None:
         """See `wbc.observer.Observer`."""

@@ -7,6 +7,7 @@ from typing import Protocol
 
 import numpy as np
 
+from wbc.canary import sing
 from wbc.data.manifest import Manifest
 from wbc.data.part import Part, load_part
 from wbc.evaluation.cost import Cost
@@ -43,6 +44,14 @@ class Trained(Protocol):
             InputError: It cannot be written.
         """
 
+    def profile(self, specification: Specification) -> dict:
+        """Trace some more steps of training, as `specification.profile` says; it predicts no more afterwards.
+
+        Returns:
+            See `wbc.profiling.summary.summarise`, with `trace`, the file within the folder. Or `unavailable`:
+            why there is no such thing.
+        """
+
 
 Train = Callable[[Specification, dict[str, Part], Observer], Trained]
 """What a trainer offers: `train(specification, parts, observer)` reports its phases and may empty `parts`."""
@@ -66,6 +75,7 @@ def run(specification: Specification, observer: Observer) -> dict:
         TrainingDivergedError: The loss is no longer a number.
     """
     train = load_trainer(specification.mode)
+    _canary(specification, observer)
     with phase(observer, "data") as figures:
         manifest = Manifest.read_file(specification.manifest)
         parts = {name: load_part(manifest, name, specification) for name in ("train", "validation", "test")}
@@ -80,9 +90,20 @@ def run(specification: Specification, observer: Observer) -> dict:
         metrics = evaluate(predictions, specification, observer)
         figures["images"] = metrics["images"]
         figures.update(trained.cost().figures())
+    _canary(specification, observer)
     if specification.save_model:
         told = {
             name: getattr(specification, name) for name in ("network", "mode", "preprocessing", "image_size")
         }
         observer.trained(trained, {**told, "classes": list(manifest.classes)})
+    if specification.profile is not None:
+        with phase(observer, "profile") as figures:
+            figures.update(trained.profile(specification))
     return metrics
+
+
+def _canary(specification: Specification, observer: Observer) -> None:
+    """The phase `canary`, where it is asked for."""
+    if specification.canary:
+        with phase(observer, "canary") as figures:
+            figures.update(sing(specification.backend if specification.uses_keras else None))

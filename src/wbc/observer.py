@@ -3,8 +3,15 @@
 from contextlib import contextmanager
 from typing import Protocol
 
-PHASES = ("startup", "data", "build", "features", "compile", "train", "evaluate", "teardown")
-"""The phases of an experiment in their order. `features` belongs to transfer learning only."""
+PHASES = (
+    *("startup", "canary", "data", "build", "features", "compile", "train", "evaluate", "profile"),
+    "teardown",
+)
+"""The phases of an experiment in their order. `features` belongs to transfer learning and classical methods;
+`canary` comes a second time after `evaluate`; `profile` is there where it is asked for."""
+
+APART = frozenset({"canary", "profile", "teardown"})
+"""Phases that nobody who wants the result would wait for."""
 
 
 class Observer(Protocol):
@@ -16,11 +23,21 @@ class Observer(Protocol):
     def phase_ended(self, phase: str, **figures) -> None:
         """A phase ends; `figures` are counts that belong to it (images, parameters, seconds within)."""
 
-    def epoch_ended(self, epoch: int, metrics: dict[str, float], validation_s: float) -> None:
+    def epoch_ended(self, epoch: int, metrics: dict[str, float], validation_s: float, **pace: float) -> None:
         """An epoch (counted from 1) is over, `validation_s` seconds of it in validation.
+
+        `pace` is how its steps went: the `stage` of training, `steps` and `images` (without the first step of
+        a stage), `steps_s` and `data_wait_s`, which is part of them.
 
         The metrics are `loss`, `accuracy`, `validation_loss` and `validation_accuracy`;
         `binary_accuracy` and `validation_binary_accuracy` where the experiment asks for them.
+        """
+
+    def blocks_timed(self, stage: int, blocks: list[list[float]]) -> None:
+        """The steps of a stage, in at most some hundred blocks that follow one another.
+
+        A block is `start_s` (after training began), `first_step` (steps done before), `steps`, `images`,
+        `seconds` and `wait_s` (seconds that were waited for data): `wbc.training.blocks.Block`.
         """
 
     def resumed(self, epoch: int, tag: str) -> None:

@@ -41,6 +41,19 @@ class Checkpointing:
     tag: str = ""
 
 
+@dataclass(frozen=True)
+class Profiling:
+    """Steps of training that are traced by TensorFlow's profiler after evaluation.
+
+    Attributes:
+        folder: Folder of the trace, in the layout of TensorBoard.
+        steps: How many.
+    """
+
+    folder: Path
+    steps: int
+
+
 BACKENDS = ("tensorflow", "jax", "torch")
 """What Keras computes with. All is built for TensorFlow; the others run the same code through Keras."""
 
@@ -94,6 +107,8 @@ class Specification:
         backend: One of `BACKENDS`; Keras must have been loaded with it.
         checkpoint: How training inside this experiment can be resumed; None: not at all.
         save_model: Hand the trained model over, to be kept.
+        canary: Time the same small piece of work before and after (`wbc.canary`).
+        profile: Which steps to trace when all else is done; None: none.
     """
 
     data_folder: Path
@@ -126,6 +141,8 @@ class Specification:
     backend: str = "tensorflow"
     checkpoint: Checkpointing | None = None
     save_model: bool = False
+    canary: bool = False
+    profile: Profiling | None = None
 
     def check_backend(self) -> None:
         """Raise InputError if a backend other than TensorFlow is asked for what only TensorFlow can do."""
@@ -161,6 +178,9 @@ class Specification:
         if content.get("checkpoint") is not None:
             settings = content["checkpoint"]
             content["checkpoint"] = Checkpointing(**{**settings, "folder": Path(settings["folder"])})
+        if content.get("profile") is not None:
+            settings = content["profile"]
+            content["profile"] = Profiling(Path(settings["folder"]), settings["steps"])
         return cls(**content)
 
 

@@ -3,6 +3,7 @@ import itertools
 import keras
 import numpy as np
 import pytest
+from timing_equipment import Clock
 
 from wbc.optimizer import OptimizerSpecification
 from wbc.training.batches import OrderedBatches, epoch_order, training_batches
@@ -65,31 +66,50 @@ def test_the_head_is_the_one_of_the_thesis():
 
 
 def test_the_first_step_ends_when_the_second_begins_and_validation_is_counted_apart():
-    times = iter([0.0, 0.0, 0.1, 5.0, 10.0, 12.5, 12.6])
-    notes = Notes()
-    reporting = ReportingCallback(notes, images=20, batch_size=16, epochs=1, clock=lambda: next(times))
+    notes, clock = Notes(), Clock()
+    reporting = ReportingCallback(notes, images=20, batch_size=16, epochs=1, clock=clock)
+    reporting.on_epoch_begin(0)
     reporting.on_train_batch_begin(0)
+    clock.passes(5.0)
     assert notes.said == []
     reporting.on_train_batch_begin(1)
     assert notes.said == [("phase_ended", "compile"), ("phase_started", "train"), ("heartbeat", 1, 2)]
+    clock.passes(0.5)
     reporting.on_test_begin()
+    clock.passes(2.5)
     reporting.on_test_end()
+    clock.passes(0.25)
     reporting.on_epoch_end(0, {"loss": 1.0, "val_loss": 2.0})
     assert notes.said[-1] == ("epoch_ended", 1, {"loss": 1.0, "validation_loss": 2.0}, 2.5)
-    assert reporting.figures() == {"images": 4, "steps": 1, "validation_s": 2.5, "recompile_s": 0}
+    reporting.end()
+    assert reporting.figures(checkpoint_s=0.125) == {
+        **{"images": 4, "steps": 1, "steps_s": 0.5, "data_wait_s": 0},
+        **{"validation_s": 2.5, "recompile_s": 0, "checkpoint_s": 0.125, "between_s": 0.125},
+    }
 
 
 def test_the_first_step_of_a_later_stage_is_counted_apart():
-    times = iter([0.0, 0.0, 1.0, 1.0, 1.0, 20.0, 21.0, 27.0, 28.0, 28.0, 29.0])
-    reporting = ReportingCallback(Notes(), images=20, batch_size=16, epochs=2, clock=lambda: next(times))
+    notes, clock = Notes(), Clock()
+    reporting = ReportingCallback(notes, images=20, batch_size=16, epochs=2, clock=clock)
     for epoch in range(2):
-        if epoch:
-            reporting.begin_stage()  # at 20
-        reporting.on_train_begin()
+        reporting.begin_stage(epoch)
+        clock.passes(3.0)
+        reporting.on_epoch_begin(epoch)
         reporting.on_train_batch_begin(0)
-        reporting.on_train_batch_begin(1)  # its first step took until 27
+        clock.passes(4.0)
+        reporting.on_train_batch_begin(1)
+        clock.passes(1.0)
         reporting.on_epoch_end(epoch, {"loss": 1.0})
-    assert reporting.figures() == {"images": 8, "steps": 2, "validation_s": 0, "recompile_s": 7}
+        reporting.end_stage()
+    reporting.end()
+    figures = reporting.figures()
+    assert (figures["images"], figures["steps"], figures["steps_s"]) == (8, 2, 2.0)
+    assert (figures["recompile_s"], figures["validation_s"], figures["between_s"]) == (7, 0, 0)
+    blocks = [said for said in notes.said if said[0] == "blocks_timed"]
+    assert blocks == [
+        ("blocks_timed", 0, [[0, 1, 1, 4, 1.0, 0]]),
+        ("blocks_timed", 1, [[8.0, 3, 1, 4, 1.0, 0]]),
+    ]
 
 
 def test_a_loss_that_is_no_number_ends_training():

@@ -31,7 +31,7 @@ class Notes(Observer):
         assert phase not in self.phases, "a phase ends once"
         self.phases[phase] = figures
 
-    def epoch_ended(self, epoch, metrics, validation_s):
+    def epoch_ended(self, epoch, metrics, validation_s, **pace):
         self.epochs[epoch] = metrics
         if epoch == self.die_after:
             os.kill(os.getpid(), signal.SIGKILL)

@@ -54,6 +54,10 @@ class ClassicalClassifier:
         """See `wbc.experiment.Trained`."""
         raise InputError("a method of scikit-learn has no .keras file, and a pickle is not safe to share")
 
+    def profile(self, specification: Specification) -> dict:
+        """See `wbc.experiment.Trained`."""
+        return {"unavailable": "a classical method is not trained in steps that could be traced"}
+
 
 def train(specification: Specification, parts: dict[str, Part], observer: Observer) -> ClassicalClassifier:
     """Measure features and fit the method; see `wbc.experiment.Train`.

@@ -199,8 +199,8 @@ class Checkpoints:
 def identity_of(specification: Specification) -> dict:
     """What a checkpoint belongs to: the experiment, without the places of its files, and the framework."""
     content = asdict(specification)
-    for place in ("checkpoint", "data_folder"):
-        del content[place]
+    for irrelevant in ("checkpoint", "data_folder", "canary", "profile"):
+        del content[irrelevant]
     content["manifest"] = Manifest.read_file(specification.manifest).digest
     if specification.weights and specification.weights.path:
         content["weights"] = [specification.weights.kind, specification.weights.path.name]

@@ -9,8 +9,10 @@ import numpy as np
 from wbc.data.part import Part
 from wbc.evaluation.cost import BatchTimer, Cost
 from wbc.observer import Observer
+from wbc.specification import Specification
 from wbc.training.batches import Prepare
 from wbc.training.distribution import Distribution
+from wbc.training.tracing import profile
 
 
 @dataclass(frozen=True)
@@ -72,6 +74,10 @@ class Classifier:
             "input": {"shape": [-1, *whole.input_shape[1:]], "dtype": str(whole.inputs[0].dtype)},
             "output": {"shape": [-1, *whole.output_shape[1:]], "dtype": str(whole.outputs[0].dtype)},
         }
+
+    def profile(self, specification: Specification) -> dict:
+        """See `wbc.experiment.Trained`."""
+        return profile(self.model, self.parts["train"], self.prepare, self.distribution, specification)
 
 
 def predict(

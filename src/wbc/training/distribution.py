@@ -59,7 +59,7 @@ class Distribution:
             return batches()
         # With a strategy Keras takes a batch to look at, and then begins anew: from a generator that batch,
         # and those made in advance, would be lost.
-        return _restartable(batches)
+        return dataset_of(batches)
 
 
 def even_shares(indices: np.ndarray, replicas: int) -> tuple[np.ndarray, int]:
@@ -92,7 +92,8 @@ def _mirrored_strategy(replicas: int) -> "tf.distribute.Strategy":
     return tf.distribute.MirroredStrategy(devices[:replicas], operations)
 
 
-def _restartable(batches: Callable[[], Iterator[tuple[np.ndarray, ...]]]) -> "tf.data.Dataset":
+def dataset_of(batches: Callable[[], Iterator[tuple[np.ndarray, ...]]]) -> "tf.data.Dataset":
+    """Batches made in advance by a thread of their own, as Keras has them made."""
     import tensorflow as tf
 
     signature = tuple(tf.TensorSpec((None, *array.shape[1:]), array.dtype) for array in next(batches()))

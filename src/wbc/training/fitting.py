@@ -11,12 +11,15 @@ from wbc.regularization import EarlyStopping
 from wbc.specification import Specification
 from wbc.training.augmentation import Augmenter
 from wbc.training.batches import OrderedBatches, Prepare, steps_per_epoch, training_batches
+from wbc.training.blocks import steps_a_piece
 from wbc.training.checkpoint import Checkpoints
+from wbc.training.dispatch import can_wait, dispatch_figures, runs_ahead, wait_for_device
 from wbc.training.distribution import Distribution
 from wbc.training.early_stopping import EarlyStoppingCallback
 from wbc.training.metrics import metrics_of
 from wbc.training.optimizers import build_optimizer
 from wbc.training.reporting import ReportingCallback
+from wbc.training.waits import InputClock
 
 
 @dataclass(frozen=True)
@@ -81,7 +84,7 @@ class Fitting:
         Raises:
             TrainingDivergedError: The loss is no longer a number.
         """
-        self.reporting.begin_stage()
+        self.reporting.begin_stage(stage.number)
         self.stopping = EarlyStoppingCallback(stage.early_stopping) if stage.early_stopping else None
         companions = [self.stopping] if self.stopping else []
         with self.distribution.scope():
@@ -93,6 +96,7 @@ class Fitting:
             callbacks = [self.reporting, *companions, *([writing] if writing else [])]
             self._fit(model, parts, prepare, done, stage.last_epoch, callbacks)
             self.checkpoint_s += writing.seconds if writing else 0.0
+            self.reporting.end_stage()
         if self.stopping:
             with self.distribution.scope():
                 self.stopping.restore_best(model)
@@ -110,6 +114,7 @@ class Fitting:
         batch_size, replicas = self.specification.batch_size, self.distribution.replicas
         seed, augmentation = self.specification.seed, self.specification.augmentation
         augment = Augmenter(augmentation, seed) if augmentation else None
+        waits = self._time(model, steps_per_epoch(len(train), batch_size), last_epoch - done, callbacks)
         validation_batches = OrderedBatches(
             validation.inputs, validation.targets, batch_size, prepare, replicas
         )
@@ -117,7 +122,9 @@ class Fitting:
         inputs, targets = train.inputs, train.targets
         model.fit(
             self.distribution.feed(
-                lambda: training_batches(inputs, targets, batch_size, seed, prepare, done, replicas, augment)
+                lambda: waits.watch(
+                    training_batches(inputs, targets, batch_size, seed, prepare, done, replicas, augment)
+                )
             ),
             steps_per_epoch=steps_per_epoch(len(inputs), batch_size),
             initial_epoch=done,
@@ -130,7 +137,7 @@ class Fitting:
     def end(self) -> None:
         """Report the end of training, also where everything was done before."""
         self.reporting.end()
-        figures = {**self.reporting.figures(), "checkpoint_s": self.checkpoint_s}
+        figures = self.reporting.figures(self.checkpoint_s)
         self.observer.phase_ended("train", **figures, **(self.stopping.figures() if self.stopping else {}))
 
     def _compile(self, model: keras.Model, stage: Stage) -> None:
@@ -142,10 +149,20 @@ class Fitting:
             jit_compile=self.specification.jit_compile,
             **{weighing: metrics_of(self.specification)},
         )
-        self.reporting.compile_figures = {
-            "jit_compile": bool(model.jit_compile),
-            "steps_per_execution": int(model.steps_per_execution),
-        }
+        self.reporting.compile_figures = dispatch_figures(model, [self.reporting])
+
+    def _time(
+        self, model: keras.Model, steps: int, epochs: int, callbacks: list[keras.callbacks.Callback]
+    ) -> InputClock:
+        """Prepare for timing the steps of a stage."""
+        self.reporting.compile_figures = dispatch_figures(model, callbacks)
+        waits, ahead = InputClock(), runs_ahead()
+        self.reporting.timer.stage_begins(
+            waits,
+            steps_a_piece(steps, epochs, synchronous=not ahead, divisible=can_wait()),
+            wait_for_device if ahead and can_wait() else None,
+        )
+        return waits
 
 
 def fit(

@@ -2,10 +2,12 @@
 
 import math
 import time
+from dataclasses import asdict
 
 import keras
 
 from wbc.observer import Observer
+from wbc.training.timing import BETWEEN, RECOMPILE, STEPS, VALIDATION, TrainingTimer
 
 HEARTBEAT_S = 1.0
 """A step is reported only when the last report is this old: reports cost time too."""
@@ -26,67 +28,65 @@ class ReportingCallback(keras.callbacks.Callback):
         super().__init__()
         self.observer, self.clock = observer, clock
         self.images, self.batch_size, self.epochs = images, batch_size, epochs  # epochs: at most, here
-        self.steps = -(-images // batch_size)
-        self.steps_begun = 0
+        self.timer = TrainingTimer(images, batch_size, clock)
         self.epochs_done = 0
-        self.steps_before = 0
         self.compile_figures: dict = {}
-        self.first_step, self.first_steps = True, 0
-        self.stage_began = self.recompile_s = 0.0
+        self.first_steps = self.stage = 0
         self.last_heartbeat = clock()
-        self.validation_began = clock()
-        self.validation_s = 0.0
-        self.validation_total_s = 0.0
 
-    def begin_stage(self) -> None:
+    def begin_stage(self, number: int = 0) -> None:
         """A model is about to be compiled and trained."""
-        self.first_step = True
-        self.stage_began = self.clock()
+        self.stage = number
+        self.timer.stage_prepares()
+
+    def end_stage(self) -> None:
+        """Report the steps of the stage in blocks."""
+        if blocks := self.timer.blocks():
+            self.observer.blocks_timed(self.stage, [block.to_json() for block in blocks])
 
     def _first_step_done(self) -> None:
-        if not self.first_step:
-            return
-        self.first_step = False
         self.first_steps += 1
         if self.first_steps == 1:
             self._compile_done()
-        else:
-            self.recompile_s += self.clock() - self.stage_began
 
     def _compile_done(self) -> None:
-        self.observer.phase_ended("compile", **self.compile_figures)
+        first_step = {"first_step_s": self.timer.first_step_s} if self.first_steps else {}
+        self.observer.phase_ended("compile", **self.compile_figures, **first_step)
         self.observer.phase_started("train")
 
-    def on_train_begin(self, logs=None):
-        """The stage's first step comes next."""
-        self.steps_before = self.steps_begun
+    def on_epoch_begin(self, epoch, logs=None):
+        """Its batches are asked for next."""
+        self.timer.epoch_begins()
 
     def on_train_batch_begin(self, batch, logs=None):
         """A step begins; the one before is done, or under way on the device."""
-        self.steps_begun += 1
-        if self.steps_begun > self.steps_before + 1:
+        if self.timer.step_begins():
             self._first_step_done()
         now = self.clock()
         if now - self.last_heartbeat >= HEARTBEAT_S:
             self.last_heartbeat = now
-            self.observer.heartbeat(self.steps_begun - 1, self.steps * self.epochs)
+            self.observer.heartbeat(self.timer.steps_begun - 1, self.timer.steps * self.epochs)
+
+    def _steps_end(self) -> None:
+        if self.timer.steps_end():
+            self._first_step_done()
 
     def on_test_begin(self, logs=None):
-        """Validation begins."""
-        self._first_step_done()
-        self.validation_began = self.clock()
+        """Validation begins; the metrics of training are on the host, so all steps are done."""
+        self._steps_end()
+        self.timer.validation_begins()
 
     def on_test_end(self, logs=None):
         """Validation is over."""
-        self.validation_s = self.clock() - self.validation_began
-        self.validation_total_s += self.validation_s
+        self.timer.validation_ends()
 
     def on_epoch_end(self, epoch, logs=None):
         """Report the epoch; stop where the loss is no number any more."""
-        self._first_step_done()
+        self._steps_end()
         self.epochs_done += 1
         metrics = {name.replace("val_", "validation_"): float(value) for name, value in (logs or {}).items()}
-        self.observer.epoch_ended(epoch + 1, metrics, self.validation_s)
+        pace = {"stage": self.stage, **asdict(self.timer.pace)}
+        self.observer.epoch_ended(epoch + 1, metrics, self.timer.validation_s, **pace)
         self.last_heartbeat = self.clock()
         if not math.isfinite(metrics["loss"]):
             raise TrainingDivergedError(f"the loss is {metrics['loss']} after epoch {epoch + 1}")
@@ -95,17 +95,28 @@ class ReportingCallback(keras.callbacks.Callback):
         """Training is over; without a single step where everything was done before."""
         if not self.first_steps:
             self._compile_done()
+        self.timer.ends()
 
-    def figures(self) -> dict:
-        """What the `train` phase holds: images trained on, without first steps, and seconds apart from that.
+    def figures(self, checkpoint_s: float = 0.0) -> dict:
+        """What the `train` phase holds: images trained on, without first steps, and where the seconds went.
 
-        Only what this process did counts, not what an interrupted one did before. `recompile_s` are seconds
-        that later stages took until their first step was done.
+        Only what this process did counts, not what an interrupted one did before. `steps_s` are the seconds
+        of steps without `data_wait_s`, in which they waited for their batches; `recompile_s` are seconds that
+        later stages took until their first step was done; `between_s` is what lies between steps, validation
+        and checkpoints. All `..._s` together are the phase.
+
+        Args:
+            checkpoint_s: Seconds that checkpoints took.
         """
         in_first_step = min(self.batch_size, self.images)
+        seconds, wait = self.timer.seconds, self.timer.data_wait_s
         return {
             "images": self.images * self.epochs_done - in_first_step * self.first_steps,
-            "steps": self.steps * self.epochs_done - self.first_steps,
-            "validation_s": self.validation_total_s,
-            "recompile_s": self.recompile_s,
+            "steps": self.timer.steps * self.epochs_done - self.first_steps,
+            "steps_s": seconds[STEPS] - wait,
+            "data_wait_s": wait,
+            "validation_s": seconds[VALIDATION],
+            "checkpoint_s": checkpoint_s,
+            "recompile_s": seconds[RECOMPILE],
+            "between_s": seconds[BETWEEN] - checkpoint_s,
         }

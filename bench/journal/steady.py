@@ -1,0 +1,130 @@
+"""Throughput of training once it is steady: pure statistics over the blocks of steps in the journals."""
+
+import math
+import statistics
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Any
+
+TOLERANCE = 0.05
+"""So far may the rolling median be from the median of all that follows."""
+
+LEAST = 6
+"""Fewer values have no 95 % interval of their median."""
+
+GROUPS = 30
+"""Blocks are put together into about so many: slow stretches last longer than a block, and neighbours that
+are slow together would make the interval too narrow."""
+
+
+@dataclass(frozen=True)
+class Block:
+    """Steps that follow one another, see `wbc.training.blocks.Block`."""
+
+    start_s: float
+    first_step: int
+    steps: int
+    images: int
+    seconds: float
+    wait_s: float
+
+    @property
+    def pace(self) -> float:
+        """Seconds an image."""
+        return self.seconds / self.images
+
+    def __add__(self, other: "Block") -> "Block":
+        """Both together, where one follows the other."""
+        return Block(
+            self.start_s,
+            self.first_step,
+            self.steps + other.steps,
+            self.images + other.images,
+            self.seconds + other.seconds,
+            self.wait_s + other.wait_s,
+        )
+
+
+def steady(blocks: Sequence[Block]) -> dict[str, Any] | None:
+    """What training came to in its steady window.
+
+    Args:
+        blocks: In their order, of about equally many steps each; the first step of training is in none.
+
+    Returns:
+        `images_per_s` (median over groups of blocks) with its 95 % interval `low` and `high`, `step_s`
+        (median seconds a step), `steps`, `settled_s` and `settled_step` (when the window began: seconds and
+        steps after training did), `blocks` (the groups), `data_wait_s` and `data_wait_share`. None where too
+        few blocks are left after training settled.
+    """
+    begin = settled([block.pace for block in blocks])
+    if begin is None:
+        return None
+    window = blocks[begin:]
+    groups = _grouped(window)
+    rates = sorted(1 / group.pace for group in groups)
+    low, high = median_interval(rates)
+    seconds, waited = (sum(getattr(block, name) for block in window) for name in ("seconds", "wait_s"))
+    return {
+        "images_per_s": statistics.median(rates),
+        "low": low,
+        "high": high,
+        "step_s": statistics.median(group.seconds / group.steps for group in groups),
+        "steps": sum(block.steps for block in window),
+        "settled_s": window[0].start_s,
+        "settled_step": window[0].first_step,
+        "blocks": len(groups),
+        "data_wait_s": waited,
+        "data_wait_share": waited / seconds,
+    }
+
+
+def settled(paces: Sequence[float]) -> int | None:
+    """Where the steady window begins.
+
+    At the first value before which the rolling median is within `TOLERANCE` of the median of all values from
+    there on: what came before is not slower or faster any more than what comes. Later stretches that are slow
+    are no reason to begin later; they are in the interval.
+
+    Returns:
+        The index of the first value of the window; None where fewer than `LEAST` would be left.
+    """
+    width = rolling_width(len(paces))
+    for begin in range(width, len(paces) - LEAST + 1):
+        rest = statistics.median(paces[begin:])
+        if abs(statistics.median(paces[begin - width : begin]) - rest) <= TOLERANCE * rest:
+            return begin
+    return None
+
+
+def rolling_width(count: int) -> int:
+    """Over how many of `count` values the rolling median goes: 3 of few, else a twentieth, 5 at least."""
+    return 3 if count < 16 else max(5, count // 20)
+
+
+def median_interval(ordered: Sequence[float]) -> tuple[float, float]:
+    """The 95 % interval of a median, from the order of its values alone; whatever their distribution.
+
+    The narrowest pair of ranks that covers the median with at least 95 % (Conover, Practical Nonparametric
+    Statistics, 3.2).
+
+    Args:
+        ordered: Ascending, `LEAST` or more.
+    """
+    count, below, rank = len(ordered), 0.0, 0
+    while (below := below + math.comb(count, rank) / 2**count) <= 0.025:
+        rank += 1
+    assert rank, "too few values"
+    return ordered[rank - 1], ordered[count - rank]
+
+
+def _grouped(blocks: Sequence[Block]) -> list[Block]:
+    """Neighbours together, so that there are about `GROUPS`; what is left at the end goes to the last one."""
+    size = max(1, len(blocks) // GROUPS)
+    groups: list[Block] = []
+    for index, block in enumerate(blocks):
+        if index % size == 0 and len(blocks) - index >= size:
+            groups.append(block)
+        else:
+            groups[-1] += block
+    return groups

@@ -1,0 +1,1 @@
+"""Traces of TensorFlow's profiler, read without TensorFlow and without its tools."""
