@@ -5,10 +5,12 @@ Nothing in a record comes from anywhere else, so it can be made again at any tim
 
 from typing import Any
 
+from bench.journal.figures import figures_of
 from bench.journal.history import Stretch, history, last_of_each, open_phase, summed
 from bench.journal.jsonl import read_events, write_json
 from bench.journal.results import Attempt
 from bench.telemetry.record import telemetry_of
+from wbc.observer import APART
 
 FIT_PHASES = ("compile", "train")
 LOG_LINES = 12
@@ -34,8 +36,8 @@ def fold(attempt: Attempt) -> dict[str, Any]:
 
     Times are in seconds. `fit_time` is what the thesis timed: first step and training with its
     validation, without checkpoints. `time_to_result` is what a person waits: from the start of the process to
-    the metrics. Both are sums over the attempts that a resumed one goes on from, work that was done twice
-    included in the latter. A figure that is missing is None, never 0.
+    the metrics, without the canary. Both are sums over the attempts that a resumed one goes on from, work
+    that was done twice included in the latter. A figure that is missing is None, never 0.
 
     Returns:
         `cell` (as in `cell.json`), `attempt`, `status` (`done`, `failed` or `interrupted`), `failure`
@@ -46,8 +48,9 @@ def fold(attempt: Attempt) -> dict[str, Any]:
         or where predictions were judged in more ways than one: `aligned` and `shuffled`, each as `test`),
         `model` (None where none was to be kept; else `bytes`, `seconds` and its schema, or `reason`),
         `environment`, `neighbours` (other users of the device that were seen), `quiet` (what waiting for a
-        quiet machine came to), `telemetry`, `energy`, `disturbed` (reasons why its times may not be its own)
-        and `unavailable` (metric -> why it is missing), see `bench.telemetry`.
+        quiet machine came to), `steady`, `profile` and `canary` (see `bench.journal.figures.figures_of`),
+        `telemetry`, `energy`, `disturbed` (reasons why its times may not be its own) and `unavailable`
+        (metric -> why it is missing), see `bench.telemetry`.
     """
     runner = read_events(attempt.runner_events)
     ended = last_of_each(runner).get("ended", {})
@@ -80,6 +83,7 @@ def fold(attempt: Attempt) -> dict[str, Any]:
         "environment": last.get("environment", {}).get("environment"),
         "neighbours": [event["neighbours"] for event in runner if event["event"] == "neighbours"],
         "quiet": next((_content(event) for event in runner if event["event"] == "quiet"), None),
+        **figures_of(stretches),
     }
     return record | telemetry_of(record, stretches)
 
@@ -113,7 +117,7 @@ def _fit_time(phases: dict[str, dict]) -> dict[str, float]:
 
 
 def _time_to_result(phases: dict[str, dict], stretches: list[Stretch]) -> dict[str, float]:
-    times = _sum(phases, [name for name in phases if name != "teardown"])
+    times = _sum(phases, [name for name in phases if name not in APART])
     times["wall_s"] += sum(stretch.lost_s for stretch in stretches)
     return times
 

@@ -138,8 +138,12 @@ def resolve_loaded(
             training["replicas"] = suite.devices.gpus_per_cell
         check_backend(training, combination.block, file)
         cell = _cell(replace(combination, training=training), network, options, dataset, source, runtime)
+        # These change nothing that is computed: they are in neither key nor id.
         if suite.suite.save_model:
-            cell.specification["save_model"] = True  # changes nothing that is computed: in neither key nor id
+            cell.specification["save_model"] = True
+        cell.specification["canary"] = suite.telemetry.canary
+        if suite.profile.steps:
+            cell.specification["profile"] = {"steps": suite.profile.steps}
         cells.setdefault(cell.id, cell)
         used.setdefault(dataset.digest, dataset)
     return ResolvedSuite(

@@ -241,10 +241,17 @@ class TelemetryTable(Table):
     enabled: bool = TelemetrySettings.enabled
     interval: Annotated[Duration, Field(ge=0.02, le=60)] = TelemetrySettings.interval_s
     off_every: Annotated[int, Field(ge=2, le=10**6)] | None = TelemetrySettings.off_every
+    canary: bool = True
 
     def settings(self) -> TelemetrySettings:
         """As the engine takes them."""
         return TelemetrySettings(self.interval, self.enabled, self.off_every)
+
+
+class ProfileTable(Table):
+    """`[profile]`: steps of training that are traced after everything else. No part of what a cell is."""
+
+    steps: Annotated[int, Field(ge=1, le=1000)] | None = None
 
 
 class SuiteFile(Table):
@@ -257,4 +264,5 @@ class SuiteFile(Table):
     devices: DevicesTable = DevicesTable()
     limits: LimitsTable = LimitsTable()
     telemetry: TelemetryTable = TelemetryTable()
+    profile: ProfileTable = ProfileTable()
     matrix: Annotated[list[MatrixBlock], Field(min_length=1)]

@@ -13,6 +13,8 @@ from bench.worker.environment import SetupError, describe_machine, keep_to_cores
 from bench.worker.keeping import write_packages
 from bench.worker.recorder import Recorder
 
+TRACE_FOLDER = "trace"
+
 
 def run_cell(folder: Path) -> int:
     """Run the cell of an attempt's folder.
@@ -32,7 +34,7 @@ def run_cell(folder: Path) -> int:
         from wbc import experiment
         from wbc.specification import Specification
 
-        specification = Specification.from_json(content)
+        specification = Specification.from_json(_with_measurements(content, folder))
         described = describe_machine()
         if specification.uses_keras:
             from bench.worker.backends import load_backend
@@ -55,6 +57,13 @@ def run_cell(folder: Path) -> int:
     finally:
         write_packages(folder)
         events.close()
+
+
+def _with_measurements(content: dict, folder: Path) -> dict:
+    """A cell's specification with what is measured beside it; the trace goes into the attempt's folder."""
+    if not content.get("profile"):
+        return content
+    return {**content, "profile": {**content["profile"], "folder": str(folder / TRACE_FOLDER)}}
 
 
 def _explain(error: Exception) -> tuple[str, str]:

@@ -8,6 +8,7 @@ from bench.suite.schema import (
     DevicesTable,
     LimitsTable,
     MatrixBlock,
+    ProfileTable,
     SuiteFile,
     SuiteTable,
     Table,
@@ -25,6 +26,7 @@ TABLES: dict[str, type[Table]] = {
     "devices": DevicesTable,
     "limits": LimitsTable,
     "telemetry": TelemetryTable,
+    "profile": ProfileTable,
 }
 
 

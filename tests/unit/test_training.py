@@ -90,25 +90,25 @@ def test_the_first_step_ends_when_the_second_begins_and_validation_is_counted_ap
 
 def test_the_first_step_of_a_later_stage_is_counted_apart():
     notes, clock = Notes(), Clock()
-    reporting = ReportingCallback(notes, images=20, batch_size=16, epochs=2, clock=clock)
-    for epoch in range(2):
-        reporting.begin_stage(epoch)
+    reporting = ReportingCallback(notes, images=20, batch_size=16, epochs=4, clock=clock)
+    for stage in range(2):
+        reporting.begin_stage(stage)
         clock.passes(3.0)
-        reporting.on_epoch_begin(epoch)
-        reporting.on_train_batch_begin(0)
-        clock.passes(4.0)
-        reporting.on_train_batch_begin(1)
-        clock.passes(1.0)
-        reporting.on_epoch_end(epoch, {"loss": 1.0})
+        for epoch in range(2):
+            reporting.on_epoch_begin(epoch)
+            for step in range(2):
+                reporting.on_train_batch_begin(step)
+                clock.passes(4.0 if epoch == step == 0 else 1.0)
+            reporting.on_epoch_end(epoch, {"loss": 1.0})
         reporting.end_stage()
     reporting.end()
     figures = reporting.figures()
-    assert (figures["images"], figures["steps"], figures["steps_s"]) == (8, 2, 2.0)
+    assert (figures["images"], figures["steps"], figures["steps_s"]) == (2 * (4 + 20), 2 * 3, 2 * 3.0)
     assert (figures["recompile_s"], figures["validation_s"], figures["between_s"]) == (7, 0, 0)
-    blocks = [said for said in notes.said if said[0] == "blocks_timed"]
-    assert blocks == [
-        ("blocks_timed", 0, [[0, 1, 1, 4, 1.0, 0]]),
-        ("blocks_timed", 1, [[8.0, 3, 1, 4, 1.0, 0]]),
+    # Without the end of the first epoch of each, where validation is prepared.
+    assert [said for said in notes.said if said[0] == "blocks_timed"] == [
+        ("blocks_timed", 0, [[1.0, 2, 1, 16, 1.0, 0], [2.0, 3, 1, 4, 1.0, 0]]),
+        ("blocks_timed", 1, [[11.0, 6, 1, 16, 1.0, 0], [12.0, 7, 1, 4, 1.0, 0]]),
     ]
 
 

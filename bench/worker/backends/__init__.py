@@ -41,4 +41,6 @@ def load_backend(specification: Specification) -> dict[str, Any]:
             f"the cell was given {'a GPU' if given == 1 else f'{given} GPUs'}, but {module.TITLE} sees "
             f"{seen or 'none'} (a CPU build, or a broken driver)"
         )
+    # Takes the device into use, which may take seconds: part of the startup, not of what is timed first.
+    keras.ops.convert_to_numpy(keras.ops.ones(()))
     return {"backend": name, "keras": keras.__version__, **found}

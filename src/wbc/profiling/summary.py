@@ -32,10 +32,10 @@ def summarise(planes: Sequence[Plane], layers: Mapping[str, str], optimiser: str
     Returns:
         `steps`; `wall_s`, from the first step's beginning to the last one's end; `input_stall`, the share of
         the steps' time in which they got their batches; `kinds`, kind -> share of all operations' self time
-        (its own, without that of operations inside; waiting is no operation), those that are there; `top`, the operations with the
-        most self time (`op`, `self_s`, `share`); `kernel_busy`, the share of `wall_s` with at least one
-        kernel active (the mean over GPUs) and `copies_s`, seconds of copies between host and GPUs: None
-        without one.
+        (its own, without that of operations inside; waiting is no operation), those that are there; `top`,
+        the operations with the most self time (`op`, `self_s`, `share`); `kernel_busy`, the share of `wall_s`
+        with at least one kernel active (the mean over GPUs) and `copies_s`, seconds of copies between host
+        and GPUs: None without one.
 
     Raises:
         ValueError: No step is in the trace.

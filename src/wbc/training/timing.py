@@ -59,7 +59,7 @@ class TrainingTimer:
 
     def stage_prepares(self) -> None:
         """A stage begins with making and compiling its model."""
-        self._log, self._piece = BlockLog(), None
+        self._log, self._piece, self._first_epoch = BlockLog(), None, True
         if self._at != _COMPILE:
             self._enter(RECOMPILE)
 
@@ -108,7 +108,7 @@ class TrainingTimer:
         if not self._step:
             return False
         first, now = self._step_over(self.clock(), last=True)
-        self._step = 0
+        self._step, self._first_epoch = 0, False
         self._enter(BETWEEN, now)
         return first
 
@@ -127,7 +127,7 @@ class TrainingTimer:
             self._enter(BETWEEN)
 
     def blocks(self) -> list[Block]:
-        """The blocks of the stage, as far as they are full."""
+        """The blocks of the stage, as far as they are full; without the end of its first epoch."""
         return self._log.blocks()
 
     @property
@@ -166,7 +166,9 @@ class TrainingTimer:
         self.pace.data_wait_s += waited
         self.data_wait_s += waited
         if ends:
-            self._log.add(self._piece)
+            # Keras makes the validation's queue, once, after the last step of a stage's first epoch.
+            if not (last and self._first_epoch):
+                self._log.add(self._piece)
             self._piece = None
         self._step_began = now
         return first, now

@@ -1,0 +1,167 @@
+"""What cells tell of their own time: a pipeline that is slowed on purpose, a traced window, the canary."""
+
+import json
+import subprocess
+from pathlib import Path
+
+import pytest
+from command import REPOSITORY, Bench
+
+STEP_S, BATCH_S = 0.15, 0.25
+
+MODULE = f"""
+import time
+
+import keras
+import tensorflow as tf
+from keras import layers
+
+class Slow(layers.Layer):
+    def call(self, x, training=False):
+        if not training:
+            return x
+        y = tf.py_function(self.wait, [x], x.dtype)
+        y.set_shape(x.shape)
+        return y
+
+    def wait(self, x):
+        time.sleep({STEP_S})
+        return x
+
+    def compute_output_shape(self, shape):
+        return shape
+
+def tiny(input_shape, classes):
+    inputs = keras.Input(input_shape)
+    x = layers.Conv2D(4, 3, 4, activation="relu", name="only")(Slow()(inputs))
+    x = layers.GlobalAveragePooling2D()(layers.BatchNormalization(name="norm")(x))
+    return keras.Model(inputs, layers.Dense(classes, "softmax")(x))
+
+def slow(pixels):
+    time.sleep({BATCH_S})
+    return pixels / 255
+
+def fast(pixels):
+    return pixels / 255
+"""
+
+SUITE = """
+[suite]
+name = "own"
+
+[data]
+source = "synthetic"
+image_size = 64
+train_images_per_class = 16
+validation_images_per_class = 1
+test_images_per_class = 1
+
+[training]
+epochs = 3
+batch_size = 4
+
+[limits]
+checkpoint_epochs = 1
+
+[profile]
+steps = 15
+
+[[matrix]]
+mode = "scratch"
+backbone = [
+    { name = "Fast", build = "slowed.networks:tiny", preprocess = "slowed.networks:fast" },
+    { name = "Slow", build = "slowed.networks:tiny", preprocess = "slowed.networks:slow" },
+]
+
+[[matrix]]
+mode = "classical"
+backbone = "KNN"
+"""
+
+
+@pytest.fixture(scope="module")
+def ran(tmp_path_factory) -> dict[str, dict]:
+    """Network -> the record of its cell, with the folder of the attempt as `folder`."""
+    folder = tmp_path_factory.mktemp("slowed")
+    (folder / "slowed").mkdir()
+    (folder / "slowed" / "networks.py").write_text(MODULE)
+    (folder / "suite.toml").write_text(SUITE)
+    bench = Bench(folder)
+    done = subprocess.run(
+        bench.command("run", folder / "suite.toml"),
+        cwd=folder,
+        env=bench.environment(PYTHONPATH=f"{REPOSITORY}:{REPOSITORY / 'src'}"),
+        capture_output=True,
+        text=True,
+        timeout=600,
+        check=False,
+    )
+    assert done.returncode == 0, done.stderr
+    paths = sorted((folder / "results" / "own" / "cells").glob("*/attempt-*/result.json"))
+    records = [{**json.loads(path.read_text()), "folder": path.parent} for path in paths]
+    return {record["cell"]["network"]: record for record in records}
+
+
+def test_a_slowed_pipeline_shows_in_the_timed_window_and_in_the_trace_as_it_is(ran):
+    fast, slow = ran["Fast"], ran["Slow"]
+    assert fast["unavailable"] == slow["unavailable"] == {}
+    step_s = fast["steady"]["step_s"]
+    assert step_s > STEP_S and slow["steady"]["step_s"] > BATCH_S
+    # So long the steps take by themselves, so long they took: the rest was waited. After a validation some
+    # batches are there already.
+    steady = slow["steady"]
+    truth = 1 - steady["steps"] * step_s / (steady["data_wait_s"] / steady["data_wait_share"])
+    assert 0.2 < truth < 0.45
+    assert steady["data_wait_share"] == pytest.approx(truth, abs=0.02)
+    traced = 1 - step_s / (slow["profile"]["wall_s"] / slow["profile"]["steps"])
+    assert slow["profile"]["input_stall"] == pytest.approx(traced, abs=0.02)
+    assert fast["steady"]["data_wait_share"] < 0.02
+    assert fast["profile"]["input_stall"] < 0.02
+
+
+def test_the_parts_of_a_cell_and_of_its_training_sum_to_the_whole(ran):
+    for record in ran.values():
+        runner = [json.loads(line) for line in (record["folder"] / "runner.jsonl").read_text().splitlines()]
+        worker = [json.loads(line) for line in (record["folder"] / "events.jsonl").read_text().splitlines()]
+        (end,) = (event["t"] for event in runner if event["event"] == "ended")
+        whole = (end - worker[0]["t"]) / 1e9
+        phases = record["phases"]
+        assert sum(phase["wall_s"] for phase in phases.values()) == pytest.approx(whole, rel=0.01)
+        apart = sum(phases[name]["wall_s"] for name in ("canary", "profile", "teardown"))
+        assert record["time_to_result"]["wall_s"] == pytest.approx(whole - apart, rel=0.01)
+        if (train := phases["train"]).get("steps"):
+            parts = ("steps_s", "data_wait_s", "validation_s", "checkpoint_s", "recompile_s", "between_s")
+            assert sum(train[name] for name in parts) == pytest.approx(train["wall_s"], rel=0.01)
+            assert all(train[name] >= 0 for name in parts)
+            assert train["checkpoint_s"] > 0
+
+
+def test_the_steady_window_says_when_it_began(ran):
+    for name in ("Fast", "Slow"):
+        steady, train = ran[name]["steady"], ran[name]["phases"]["train"]
+        assert 3 <= steady["settled_step"] <= 20
+        assert 0 < steady["settled_s"] < train["wall_s"] / 2
+        assert steady["low"] <= steady["images_per_s"] <= steady["high"]
+        assert steady["images_per_s"] == pytest.approx(4 / steady["step_s"], rel=0.05)
+        assert steady["compile_s"] > steady["step_s"]
+        assert ran[name]["phases"]["compile"]["steps_per_execution"] == 1
+
+
+def test_the_trace_is_kept_and_read(ran):
+    for name in ("Fast", "Slow"):
+        profile = ran[name]["profile"]
+        assert profile["steps"] == 15
+        assert sum(profile["kinds"].values()) == pytest.approx(1)
+        assert {"convolution", "normalisation", "optimiser"} <= set(profile["kinds"])
+        assert "EagerPyFunc" in profile["top"][0]["op"] or "PyFunc" in profile["top"][0]["op"]
+        assert profile["kernel_busy"] is profile["copies_s"] is None
+        path = Path(ran[name]["folder"] / profile["trace"])
+        assert path.is_file() and path.parent.parent.parent.name == "plugins"
+
+
+def test_the_canary_sings_twice_and_methods_have_no_trace(ran):
+    for record in ran.values():
+        before, after = (record["canary"][f"{when}_gflops"] for when in ("before", "after"))
+        assert before > 0 and after > 0
+    assert ran["KNN"]["steady"] is None
+    assert set(ran["KNN"]["unavailable"]) >= {"steady", "profile"}

@@ -1,0 +1,147 @@
+"""Traces of the profiler: files made here by hand, as GPUs would write them, since there is none."""
+
+from pathlib import Path
+
+import pytest
+from trace_equipment import TraceLine, TracePlane, encode
+
+from wbc.profiling.kinds import is_operation, kind_of, kind_of_kernel, kind_of_layer
+from wbc.profiling.summary import summarise
+from wbc.profiling.xspace import NotATraceError, read_trace
+
+LAYERS = {"bn1": "normalisation", "conv1": "convolution", "fc": "dense"}
+SCOPE = "StatefulPartitionedCall/net_1"
+STEPS = [("train", 0, 100), ("train", 110, 100)]
+
+
+def host(*events, more: tuple[TraceLine, ...] = ()) -> TracePlane:
+    return TracePlane("/host:CPU", [TraceLine("python", STEPS), TraceLine("tf_Compute/1", [*events]), *more])
+
+
+def written(folder: Path, *planes: TracePlane) -> Path:
+    path = folder / "host.xplane.pb"
+    path.write_bytes(encode(*planes))
+    return path
+
+
+def test_a_file_is_read_as_it_was_written(tmp_path):
+    kernel = ("gemm", 5, 7, {"tf_op": "a/b:MatMul", "hlo_module": "cluster", "other": "x"})
+    plane = TracePlane("/device:GPU:0", [TraceLine("Stream #7(Compute)", [kernel], began_ns=-3)])
+    ours, theirs = read_trace(written(tmp_path, host(("x:Add", 1, 2, {"k": "v"})), plane))
+    assert [(line.name, len(line.events)) for line in ours.lines] == [("python", 2), ("tf_Compute/1", 1)]
+    assert ours.lines[1].events[0].texts == {}, "the host has too many events for that"
+    (event,) = theirs.lines[0].events
+    assert (theirs.name, event.name, event.start, event.end) == ("/device:GPU:0", "gemm", 2000, 9000)
+    assert event.texts == {"tf_op": "a/b:MatMul", "hlo_module": "cluster", "other": "x"}
+
+
+def test_what_is_no_trace_is_said(tmp_path):
+    path = written(tmp_path, host(("x:Add", 1, 2)))
+    content = path.read_bytes()
+    for broken in (content[: len(content) // 2], b"\xff" * 40, b"no trace at all"):
+        path.write_bytes(broken)
+        with pytest.raises(NotATraceError, match="no trace"):
+            read_trace(path)
+
+
+def test_self_times_are_without_what_is_inside_and_of_the_window_only(tmp_path):
+    conv = (f"{SCOPE}/conv1/BiasAdd:_MklNativeFusedConv2D", 10, 40)
+    events = [
+        conv,
+        (f"{SCOPE}/bn1_1/mul:Mul", 20, 10),  # within the convolution, as the tracer saw it
+        ("StatefulPartitionedCall/gradient_tape/net_1/bn1/Sum:Sum", 60, 10),
+        ("StatefulPartitionedCall/rm_sprop_1/Mul_3:Mul", 130, 20),
+        (f"{SCOPE}/fc/MatMul:MatMul", 150, 20),
+        ("ExecutorState::Process", 0, 200),
+        ("EagerLocalExecute: OptionalHasValue", 0, 50),
+        (f"{SCOPE}/conv1/BiasAdd:_MklNativeFusedConv2D", 400, 99),  # after the window
+    ]
+    found = summarise(read_trace(written(tmp_path, host(*events))), LAYERS, "rm_sprop")
+    assert found["steps"] == 2
+    assert found["wall_s"] == pytest.approx(210e-9)
+    assert found["kinds"] == {
+        "convolution": pytest.approx(30 / 90),
+        "normalisation": pytest.approx(20 / 90),
+        "dense": pytest.approx(20 / 90),
+        "optimiser": pytest.approx(20 / 90),
+    }
+    first = found["top"][0]
+    assert first["op"] == "net_1/conv1/BiasAdd:_MklNativeFusedConv2D"
+    assert (first["self_s"], first["share"]) == (pytest.approx(30e-9), pytest.approx(1 / 3))
+    assert found["kernel_busy"] is found["copies_s"] is None
+    assert found["input_stall"] == 0
+
+
+def test_input_stall_is_the_share_of_steps_and_overlaps_count_once(tmp_path):
+    name = "IteratorGetNextOp::DoCompute"
+    other = TraceLine("tf_Compute/2", [(name, 20, 30), (name, 205, 30)])
+    planes = read_trace(written(tmp_path, host((name, 10, 30), (name, 110, 50), more=(other,))))
+    # 10-50 and 110-160, and 205-210 of what goes on after the last step
+    assert summarise(planes, LAYERS)["input_stall"] == pytest.approx((40 + 50 + 5) / 200)
+
+
+def test_a_gpu_is_busy_while_a_kernel_is_active_and_copies_are_apart(tmp_path):
+    streams = [
+        TraceLine(
+            "Stream #14(Compute)",
+            [
+                ("void cudnn::conv_fprop", 0, 40, {"tf_op": f"{SCOPE}/conv1/convolution:Conv2D"}),
+                ("fusion_7", 120, 30, {"tf_op": f"{SCOPE}/bn1/mul:Mul"}),
+                ("late", 300, 50),
+            ],
+        ),
+        TraceLine("Stream #15(Compute)", [("ampere_sgemm_128x64", 20, 40)]),
+        TraceLine(
+            "Stream #16(MemcpyH2D,MemcpyD2D)",
+            [("MemcpyH2D", 100, 10, {"tf_op": "x:Cast"}), ("MemcpyD2D", 110, 5), ("Memset", 116, 1)],
+        ),
+        # The same once more, put together by the profiler.
+        TraceLine("XLA Ops", [("everything", 0, 210)]),
+    ]
+    gpu = TracePlane("/device:GPU:0", streams)
+    idle = TracePlane("/device:GPU:1", [TraceLine("Stream #1(Compute)", [("much later", 900, 1)])])
+    found = summarise(read_trace(written(tmp_path, host(("a/b:MatMul", 0, 99)), gpu, idle)), LAYERS)
+    assert found["kernel_busy"] == pytest.approx((60 + 30) / 210)
+    assert found["copies_s"] == pytest.approx(10e-9)
+    whole = 40 + 30 + 40 + 10 + 5 + 1
+    assert found["kinds"] == {
+        "convolution": pytest.approx(40 / whole),
+        "normalisation": pytest.approx(30 / whole),
+        "dense": pytest.approx(40 / whole),
+        "data": pytest.approx(10 / whole),
+        "other": pytest.approx(6 / whole),
+    }
+    assert {one["op"] for one in found["top"]} >= {"net_1/conv1/convolution:Conv2D", "ampere_sgemm_128x64"}
+
+
+def test_without_a_step_there_is_nothing_to_say(tmp_path):
+    with pytest.raises(ValueError, match="no training step"):
+        summarise(read_trace(written(tmp_path, TracePlane("/host:CPU", []))), LAYERS)
+
+
+@pytest.mark.parametrize(
+    ("operation", "kind"),
+    [
+        ("net/conv1/BiasAdd:BiasAdd", "convolution"),
+        ("gradient_tape/net/unknown/x:_MklNativeConv2DBackpropFilterWithBias", "convolution"),
+        ("net/unknown:FusedBatchNormV3", "normalisation"),
+        ("gradient_tape/net/bn1_12/moments/Mul:Mul", "normalisation"),
+        ("adam/x:ResourceApplyAdam", "optimiser"),
+        ("PyFunc:PyFunc", "data"),
+        ("net/activation:Relu", "other"),
+    ],
+)
+def test_kinds_of_operations(operation, kind):
+    assert is_operation(operation)
+    assert kind_of(operation, LAYERS) == kind
+
+
+def test_kinds_of_kernels_and_layers():
+    assert kind_of_kernel("dgrad_engine", "net/relu:Relu", LAYERS) == "convolution"
+    assert kind_of_kernel("x", "net/fc/MatMul:MatMul", LAYERS) == "dense"
+    assert kind_of_kernel("loop_add_fusion", None, LAYERS) == "other"
+    assert kind_of_layer("SeparableConv2D") == "convolution"
+    assert kind_of_layer("LayerNormalization") == "normalisation"
+    assert kind_of_layer("Flatten") is None
+    for name in ("Iterator::Root::Prefetch", "EagerExecute", "EagerLocalExecute: Mul", "train"):
+        assert not is_operation(name)
