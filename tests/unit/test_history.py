@@ -35,7 +35,8 @@ def phase(name: str, began: float, ended: float, **figures) -> list[tuple[float,
 
 
 def epoch(t: float, number: int) -> tuple[float, str, dict]:
-    return (t, "epoch", {"epoch": number, "metrics": {"loss": 1 / number}, "validation_s": 1.0})
+    pace = {"stage": 0, "steps": 2, "images": 50, "steps_s": 7.0, "data_wait_s": 3.0}
+    return (t, "epoch", {"epoch": number, "metrics": {"loss": 1 / number}, "validation_s": 1.0, **pace})
 
 
 @pytest.fixture
@@ -44,7 +45,8 @@ def resumed(tmp_path: Path) -> Attempt:
     results = SuiteResults(tmp_path, "suite")
     first, second = results.new_attempt(CELL), results.new_attempt(CELL)
     before = [
-        *phase("startup", 0, 4),
+        *phase("startup", 0, 3),
+        *phase("canary", 3, 4, gflops=200.0),
         *phase("data", 4, 5, train_images=100),
         *phase("compile", 5, 8),
         (8.0, "phase_started", {"phase": "train"}),
@@ -66,10 +68,18 @@ def resumed(tmp_path: Path) -> Attempt:
         (
             127.0,
             "phase_ended",
-            {"phase": "train", "figures": {"images": 184, "validation_s": 2.0, "checkpoint_s": 0.0}},
+            {
+                "phase": "train",
+                "figures": {
+                    **{"images": 184, "validation_s": 2.0, "checkpoint_s": 0.0},
+                    **{"steps_s": 8.0, "data_wait_s": 5.0},
+                },
+            },
         ),
         *phase("evaluate", 127, 128, images=8),
         (128.0, "evaluated", {"metrics": {"accuracy": 1.0}}),
+        *phase("canary", 128, 129, gflops=190.0),
+        *phase("canary", 129, 130.5, gflops=195.0),
     ]
     journals(second, after, exit_code=0)
     second.predictions.write_text("")
@@ -81,9 +91,12 @@ def test_times_are_sums_over_the_attempts_and_flagged(resumed: Attempt):
     assert record["status"] == "done"
     assert record["resumed"] == {"from_epoch": 2, "attempts": [1, 2], "lost_s": 6.0}
     assert record["phases"]["train"]["wall_s"] == 22 + 20
-    assert record["phases"]["startup"]["wall_s"] == 8
+    assert record["phases"]["startup"]["wall_s"] == 7
+    assert record["phases"]["canary"]["wall_s"] == 1 + 1 + 1.5, "a phase that comes twice"
     assert record["fit_time"]["wall_s"] == (3 + 22) + (2 + 20) - 2, "the checkpoint is no part of it"
-    assert record["time_to_result"]["wall_s"] == 30 + 28 + 6, "but what was done twice was waited for"
+    assert record["time_to_result"]["wall_s"] == 29 + 28 + 6, "but what was done twice was waited for"
+    train = record["phases"]["train"]
+    assert (train["steps_s"], train["data_wait_s"]) == (2 * 4.0 + 8.0, 2 * 3.0 + 5.0)
     images, seconds = 2 * 100 + 184, 42 - 4 - 2
     assert record["throughput"]["train_images_per_s"] == pytest.approx(images / seconds)
 
