@@ -199,7 +199,7 @@ class Checkpoints:
 def identity_of(specification: Specification) -> dict:
     """What a checkpoint belongs to: the experiment, without the places of its files, and the framework."""
     content = asdict(specification)
-    for irrelevant in ("checkpoint", "data_folder", "canary", "profile"):
+    for irrelevant in ("checkpoint", "data_folder", "save_model", "canary", "profile"):
         del content[irrelevant]
     content["manifest"] = Manifest.read_file(specification.manifest).digest
     if specification.weights and specification.weights.path:
