@@ -33,15 +33,20 @@ def energy_of(
     devices = telemetry["devices"]
     if not devices:
         return figures, NO_GPU
+    if incomplete := telemetry["unavailable"].get("telemetry"):
+        return figures, incomplete
     reasons = [
         f"{name}: {one['unavailable']['energy_j']}"
         for name, one in devices.items()
         if "energy_j" in one["unavailable"]
     ]
-    series = [trace.counters.get(f"{name}/energy_j") for trace in traces for name in devices]
+    series = [trace.counters.get(f"{gpu}/energy_j") for trace in traces for gpu in trace.header["gpus"]]
     if reasons or not all(one and len(one.values) > 1 for one in series):
         return figures, "; ".join(reasons) or "the sampler read it too seldom"
-    figures["cell_j"] = sum(one.values[-1] - one.values[0] for one in series)
+    spent = [one.values[-1] - one.values[0] for one in series]
+    if min(spent) < 0:
+        return figures, "the energy counter was set back meanwhile"
+    figures["cell_j"] = sum(spent)
     methods = {one["methods"].get("energy_j") for one in devices.values()} - {None}
     figures["method"] = "; ".join(sorted(methods))
     train = [one["counters"].get("train", {}).get("energy_j") for one in devices.values()]

@@ -64,7 +64,9 @@ def summarise(stretches: Sequence[Stretch]) -> dict[str, Any] | None:
             unavailable["telemetry"] = f"the sampler failed: {trace.failure}"
         elif trace.end is None:
             unavailable["telemetry"] = "the sampler ended before the cell did; what is after that is missing"
-    gpus = list(last.header.get("gpus", []))
+    if len(watched) < len(stretches):
+        unavailable["telemetry"] = "an attempt that the cell goes on from was not watched"
+    gpus = dict.fromkeys(name for trace in traces for name in trace.header.get("gpus", []))
     host = _of(watched, phases, unavailable, "")
     devices = {name: _device(watched, phases, unavailable, name) for name in gpus}
     _add_shares_of_all(host, devices)
@@ -172,7 +174,9 @@ def _counted(stretches: Sequence[Stretch], phase: str, counters: dict[str, str])
     """Growth within a phase; a counter that was not watched through it is left out."""
     grown: dict[str, float] = {}
     for name, short in counters.items():
-        spans = [(one.trace, span) for one in stretches for span in one.spans.get(phase, [])]
+        # A cell may go on on another GPU.
+        own = [one for one in stretches if name in one.trace.header["counters"]]
+        spans = [(one.trace, span) for one in own for span in one.spans.get(phase, [])]
         series = [(trace.counters.get(name), span, name in trace.unavailable) for trace, span in spans]
         growths = [
             growth

@@ -146,6 +146,28 @@ def test_energy_of_a_cell_an_image_and_a_correct_test_image():
     }
 
 
+def on_gpu(number: int, watts: float, seconds: float) -> Stretch:
+    name = f"gpu:{number}/energy_j"
+    header = {"gpus": [f"gpu:{number}"], "methods": {name: "the GPU's energy counter"}}
+    lines = made_trace(seconds, {name: lambda now: watts * now}, {"rss_bytes": lambda now: 1.0}, **header)
+    return stretch(lines, phases(train=seconds))
+
+
+def test_a_cell_that_goes_on_on_another_gpu_has_the_energy_of_both():
+    both = [on_gpu(0, 100.0, 10), on_gpu(1, 50.0, 4)]
+    record = {"phases": {"train": {"images": 100}}, "test": None}
+    figures, reason = energy_of(record, summarise(both), [one.trace for one in both])
+    assert (figures["cell_j"], figures["train_j"], reason) == (pytest.approx(1200), pytest.approx(1200), "")
+    assert figures["image_j"] == pytest.approx(12) and figures["correct_test_image_j"] is None
+
+
+def test_the_energy_of_a_cell_that_was_watched_in_part_is_unknown():
+    half = [Stretch(None, spans_of(phases(train=10))), on_gpu(0, 100.0, 10)]
+    record = {"phases": {"train": {"images": 100}}, "test": None}
+    figures, reason = energy_of(record, summarise(half), [half[1].trace])
+    assert figures["cell_j"] is None and "was not watched" in reason
+
+
 def test_energy_that_a_gpu_does_not_tell_is_a_reason():
     lines = made_trace(
         5, {"cpu_s": lambda now: now}, {"rss_bytes": lambda now: 1.0}, gpus=["gpu:0"],
