@@ -52,7 +52,7 @@ def judge(
     thresholds = thresholds or Thresholds()
     judged = {cell.key: cell for cell in cells if cell.pairs and not cell.not_comparable}
     figures = {key: figures_of(cell, thresholds) for key, cell in judged.items()}
-    noise_figures = {f"noise {cell.key}": figures_of(cell, thresholds) for cell in noise if cell.pairs}
+    noise_figures = {cell.key: figures_of(cell, thresholds) for cell in noise if cell.pairs}
     metrics = judge_speed(
         {key: found for key, found in figures.items() if not judged[key].speed_not_comparable},
         thresholds,

@@ -48,6 +48,10 @@ class Compared:
         return self.candidate - self.baseline
 
 
+Found = Mapping[str, Compared]
+"""Figure -> what was found, of one cell."""
+
+
 def compared(pairs: Sequence[Pair]) -> dict[str, Compared] | str:
     """Accuracy and loss of pairs whose sides predicted the same images; else why there are none.
 
@@ -95,9 +99,7 @@ def compared(pairs: Sequence[Pair]) -> dict[str, Compared] | str:
 
 
 def judge_learning(
-    cells: Mapping[str, Mapping[str, Compared]],
-    thresholds: Thresholds,
-    noise: Mapping[str, Mapping[str, Compared]] | None = None,
+    cells: Mapping[str, Found], thresholds: Thresholds, noise: Mapping[str, Found] | None = None
 ) -> dict[str, list[DifferenceVerdict]]:
     """Judge accuracy and loss of every cell; Holm's correction is over all of them.
 
@@ -111,16 +113,10 @@ def judge_learning(
     Args:
         cells: Name -> figure -> what `compared` found.
         thresholds: See `Thresholds`.
-        noise: Cells of A against A.
+        noise: Cells of A against A, by the same names.
     """
     tested = [(cell, figure) for cell in cells for figure in (ACCURACY, LOSS)]
-    spreads = {
-        (cell, figure): _known(
-            [found[figure].differences for other, found in cells.items() if other != cell],
-            [found[figure].differences for found in (noise or {}).values()],
-        )
-        for cell, figure in tested
-    }
+    spreads = {(cell, figure): _known(cell, figure, cells, noise or {}) for cell, figure in tested}
     p = {key: _p(cells[key[0]][key[1]], key[1], spreads[key]) for key in tested}
     adjusted = dict(zip(tested, holm([p[key] for key in tested]), strict=True))
     verdicts: dict[str, list[DifferenceVerdict]] = {cell: [] for cell in cells}
@@ -141,14 +137,18 @@ def learning_of(differences: Sequence[DifferenceVerdict]) -> Learning:
     return differences[0].verdict
 
 
-def _known(others: Sequence[np.ndarray], noise: Sequence[np.ndarray]) -> Spread:
+def _known(cell: str, figure: str, cells: Mapping[str, Found], noise: Mapping[str, Found]) -> Spread:
     """What other cells and A against A say of how training varies.
 
     The single difference of a cell counts as if nothing but training had made it: that can only overstate
     how much training varies.
     """
-    single = [differences for differences in others if len(differences) == 1]
-    return common_spread([*others], [*noise, *single])
+    groups, known = (
+        [found[figure].differences for other, found in each.items() if other != cell]
+        for each in (cells, noise)
+    )
+    others = common_spread(groups, [*known, *(one for one in groups if len(one) == 1)])
+    return others.with_noise(noise[cell][figure].differences) if cell in noise else others
 
 
 def _p(found: Compared, figure: str, spread: Spread) -> float | None:

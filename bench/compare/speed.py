@@ -31,19 +31,12 @@ def judge_speed(
     Args:
         cells: Name of a cell -> its figures.
         thresholds: See `Thresholds`.
-        noise: Cells of A against A, measured on this machine.
+        noise: Cells of A against A, measured on this machine, by the same names.
         with_intervals: Without them nothing is ever the same; for simulations of false alarms and power.
     """
     tested = [(cell, name) for cell, figures in cells.items() for name in figures]
     level = thresholds.alpha_now / max(1, len(tested))
-    # A cell's own variance must not count twice: what is known beforehand comes from the other cells.
-    spreads = {
-        (cell, name): common_spread(
-            _logs([found for other, found in cells.items() if other != cell], name),
-            _logs((noise or {}).values(), name),
-        )
-        for cell, name in tested
-    }
+    spreads = {key: _known(*key, cells, noise or {}) for key in tested}
     p = {key: _p(cells[key[0]][key[1]], spreads[key], level) for key in tested}
     adjusted = dict(zip(tested, holm([p[key] for key in tested]), strict=True))
     return {
@@ -74,10 +67,22 @@ def speed_of(metrics: list[MetricVerdict]) -> Speed:
     return Speed.SAME if deciding and set(deciding) == {Speed.SAME} else Speed.INCONCLUSIVE
 
 
+def _known(cell: str, name: str, cells: Mapping[str, Figures], noise: Mapping[str, Figures]) -> Spread:
+    """What is known of a cell's variance without its own pairs, which must not count twice."""
+    others = common_spread(
+        *(_logs([each[one] for one in each if one != cell], name) for each in (cells, noise))
+    )
+    own = noise.get(cell, {}).get(name)
+    return others if own is None else others.with_noise(own.logs)
+
+
 def spreads_of(cells: Mapping[str, Figures], noise: Mapping[str, Figures]) -> dict[str, Spread]:
     """Metric -> what all cells, and A against A, say of its variance."""
     names = dict.fromkeys(name for found in (*cells.values(), *noise.values()) for name in found)
-    return {name: common_spread(_logs(cells.values(), name), _logs(noise.values(), name)) for name in names}
+    return {
+        name: common_spread(_logs(cells.values(), name), _logs(noise.values(), name), alone=math.inf)
+        for name in names
+    }
 
 
 def _logs(cells: Iterable[Figures], name: str) -> list[np.ndarray]:

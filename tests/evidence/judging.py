@@ -55,6 +55,37 @@ class Cell:
     slower: Figures | None
 
 
+@dataclass(frozen=True)
+class Drawing:
+    """How runs are made of recorded pairs.
+
+    Attributes:
+        swapping: Which of the two runs of an A/A pair counts as the candidate's is drawn, too: both are the
+            same software, so nothing tells them apart, and what sixty pairs happen to differ by on the
+            average is no change that could rightly be found.
+        again: A pair may be drawn more than once, even where there are enough.
+    """
+
+    swapping: bool = True
+    again: bool = False
+
+    def pairs(self, figures: Figures, number: int, rng: np.random.Generator, same: bool) -> Figures:
+        """Pairs in a random order; all metrics of a pair stay together."""
+        there = len(next(iter(figures.values())).logs)
+        if self.again or number > there:
+            chosen = rng.integers(0, there, number)
+        else:
+            chosen = rng.permutation(there)[:number]
+        swap = rng.random(number) < 0.5 if same and self.swapping else np.zeros(number, bool)
+        return {
+            name: Values(
+                np.where(swap, one.candidate[chosen], one.baseline[chosen]),
+                np.where(swap, one.baseline[chosen], one.candidate[chosen]),
+            )
+            for name, one in figures.items()
+        }
+
+
 @dataclass
 class Tally:
     """What a rule did over the resamples.
@@ -139,7 +170,9 @@ def simulated(
     return [Cell(f"cell {number}", figures(0.0), figures(0.1)) for number in range(cells)]
 
 
-def resampled(cells: Sequence[Cell], resamples: int, seed: int = 0) -> dict[str, Tally]:
+def resampled(
+    cells: Sequence[Cell], resamples: int, drawing: Drawing | None = None, seed: int = 0
+) -> dict[str, Tally]:
     """Tallies of every rule.
 
     A resample is a run of the tool: noise is measured, repeats are planned, pairs are drawn from those that
@@ -149,51 +182,55 @@ def resampled(cells: Sequence[Cell], resamples: int, seed: int = 0) -> dict[str,
     Args:
         cells: Recorded.
         resamples: How many.
+        drawing: How pairs are drawn.
         seed: Of the draws.
     """
-    rng = np.random.default_rng(seed)
+    rng, drawing = np.random.default_rng(seed), drawing or Drawing()
     names = [f"{rule.__name__}, {scope}" for rule, scope in product(RULES, SCOPES)]
     tallies = {name: Tally() for name in ("ours, planned repeats", "ours, auto", *names)}
     planted = [cell.label for cell in cells if cell.slower is not None]
     for number in range(resamples):
-        noise = {cell.label: draw(cell.same, max(2, -(-NOISE_PAIRS // len(cells))), rng) for cell in cells}
-        thresholds = Thresholds(looks_planned=True)
-        plan = plan_from(noise, len(cells), thresholds)
+        each = max(2, -(-NOISE_PAIRS // len(cells)))
+        noise = {cell.label: drawing.pairs(cell.same, each, rng, True) for cell in cells}
+        plan = plan_from(noise, len(cells), Thresholds(looks_planned=True))
         slow = planted[number % len(planted)]
         for kind in ("same", "slow"):
-            pools = {
-                cell.label: cell.slower if kind == "slow" and cell.label == slow else cell.same
+            most = int(np.ceil(plan.repeats * GROWTH ** (LOOKS - 1))) + LOOKS
+            drawn = {
+                cell.label: drawing.pairs(cell.slower, most, rng, False)
+                if kind == "slow" and cell.label == slow
+                else drawing.pairs(cell.same, most, rng, True)
                 for cell in cells
             }
-            looks = follow(pools, noise, plan.repeats, rng)
+            looks = follow(drawn, noise, plan.repeats)
             _count(tallies["ours, planned repeats"], looks[:1], kind, slow, plan.repeats)
             _count(tallies["ours, auto"], looks, kind, slow, looks[-1][1])
-            first = looks[0][2]
             for rule, scope in product(RULES, SCOPES):
-                alone = scope == "throughput"
-                said = {label: judged_by(rule, figures, alone) for label, figures in first.items()}
+                said = {
+                    label: judged_by(rule, first(figures, plan.repeats), scope == "throughput")
+                    for label, figures in drawn.items()
+                }
                 tally = tallies[f"{rule.__name__}, {scope}"]
-                _count(tally, [(said, plan.repeats, first)], kind, slow, plan.repeats)
+                _count(tally, [(said, plan.repeats)], kind, slow, plan.repeats)
     return tallies
 
 
 def follow(
-    pools: dict[str, Figures], noise: dict[str, Figures], repeats: int, rng: np.random.Generator
-) -> list[tuple[dict[str, Speed], int, dict[str, Figures]]]:
-    """Looks of a run until one shows a change: the verdict of every cell, repeats, figures.
+    drawn: dict[str, Figures], noise: dict[str, Figures], repeats: int
+) -> list[tuple[dict[str, Speed], int]]:
+    """Looks of a run until one shows a change: the verdict of every cell, and repeats.
 
     A run also ends when all cells are shown to be the same; not asking for that can only add false alarms.
     """
     looks = []
-    drawn = {label: draw(pool, repeats, rng) for label, pool in pools.items()}
     for look in range(1, LOOKS + 1):
-        verdicts = judge_speed(drawn, Thresholds(looks_planned=True, look=look), noise, with_intervals=False)
+        seen = {label: first(figures, repeats) for label, figures in drawn.items()}
+        verdicts = judge_speed(seen, Thresholds(looks_planned=True, look=look), noise, with_intervals=False)
         said = {label: speed_of(metrics) for label, metrics in verdicts.items()}
-        looks.append((said, len(next(iter(next(iter(drawn.values())).values())).logs), drawn))
+        looks.append((said, repeats))
         if {Speed.SLOWER, Speed.FASTER} & set(said.values()):
             break
-        more = int(np.ceil((GROWTH - 1) * looks[-1][1]))
-        drawn = {label: joined(drawn[label], draw(pools[label], more, rng)) for label in drawn}
+        repeats = int(np.ceil(GROWTH * repeats))
     return looks
 
 
@@ -209,21 +246,9 @@ def judged_by(rule: Callable[[np.ndarray, np.ndarray], Judged], figures: Figures
     return next((one for one in (Speed.SLOWER, Speed.FASTER) if one in said), Speed.INCONCLUSIVE)
 
 
-def draw(figures: Figures, pairs: int, rng: np.random.Generator) -> Figures:
-    """Pairs with replacement; all metrics of a pair stay together."""
-    chosen = rng.integers(0, len(next(iter(figures.values())).logs), pairs)
-    return {name: Values(one.baseline[chosen], one.candidate[chosen]) for name, one in figures.items()}
-
-
-def joined(some: Figures, more: Figures) -> Figures:
-    """Both one after the other."""
-    return {
-        name: Values(
-            np.append(some[name].baseline, more[name].baseline),
-            np.append(some[name].candidate, more[name].candidate),
-        )
-        for name in some
-    }
+def first(figures: Figures, pairs: int) -> Figures:
+    """The first pairs of those that were drawn."""
+    return {name: Values(one.baseline[:pairs], one.candidate[:pairs]) for name, one in figures.items()}
 
 
 def _count(tally: Tally, looks: Sequence[tuple], kind: str, slow: str, repeats: int) -> None:
@@ -257,9 +282,13 @@ def main() -> int:
         for calm in (False, True):
             cells = read_cells([file], calm)
             number = [sum(len(next(iter(one.values())).logs) for one in _of(cells, kind)) for kind in (0, 1)]
+            if not all(number):
+                continue
             which = "undisturbed pairs" if calm else "all pairs"
             print(f"\n{file.stem}, {which}: {number[0]} A/A, {number[1]} slower\n")
-            print(table(resampled(cells, wanted.resamples, wanted.seed)))
+            print(table(resampled(cells, wanted.resamples, Drawing(), wanted.seed)))
+            print("\nThe same, as labelled and with replacement:\n")
+            print(table(resampled(cells, wanted.resamples, Drawing(False, True), wanted.seed)))
     return 0
 
 

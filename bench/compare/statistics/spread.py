@@ -1,6 +1,5 @@
 """How much a figure varies from pair to pair, with what other cells and A against A say of it."""
 
-import math
 from collections.abc import Sequence
 from dataclasses import dataclass
 
@@ -19,11 +18,23 @@ class Spread:
 
     Attributes:
         variance: Of differences between the sides of a pair.
-        degrees: How much that is worth, in degrees of freedom; may be infinite, or 0 for nothing.
+        degrees: How much that is worth, in degrees of freedom; 0 for nothing.
     """
 
     variance: float = 0.0
     degrees: float = 0.0
+
+    def with_noise(self, values: np.ndarray) -> "Spread":
+        """Moderated by the cell's own A against A, whose mean is known to be nothing.
+
+        Args:
+            values: Shape (n,); may be empty.
+        """
+        degrees = self.degrees + len(values)
+        if not degrees or not len(values):
+            return self
+        squares = float(np.square(values).sum())
+        return Spread((self.degrees * self.variance + squares) / degrees, degrees)
 
     def with_sample(self, values: np.ndarray) -> "Spread":
         """Moderated by a cell's own values: the mean of both variances, weighted by their degrees.
@@ -32,8 +43,6 @@ class Spread:
             values: Shape (n,), n 1 or more.
         """
         own = len(values) - 1
-        if math.isinf(self.degrees):
-            return self
         degrees = self.degrees + own
         if degrees == 0:
             return Spread()
@@ -42,7 +51,10 @@ class Spread:
 
 
 def common_spread(
-    groups: Sequence[np.ndarray], noise: Sequence[np.ndarray] = (), most: float = 40.0
+    groups: Sequence[np.ndarray],
+    noise: Sequence[np.ndarray] = (),
+    most: float = 40.0,
+    alone: float = ALONE,
 ) -> Spread:
     """What groups of differences say of the variance of another one (Smyth, Stat Appl Genet Mol 2004).
 
@@ -53,6 +65,7 @@ def common_spread(
         groups: Differences (log ratios, points), a group a cell; groups of fewer than two are left out.
         noise: Differences of A against A, whose mean is known to be nothing: one is enough.
         most: Degrees of freedom that it is never worth more than: noise of a machine changes.
+        alone: Degrees of freedom that a single group is worth at most.
     """
     from scipy.special import digamma, polygamma
 
@@ -64,7 +77,7 @@ def common_spread(
     variances, degrees = (np.array(column, float) for column in zip(*known, strict=True))
     if len(known) == 1:
         # Another cell's noise may be several times as large: one group is worth little.
-        return Spread(float(variances[0]), min(ALONE, float(degrees[0])))
+        return Spread(float(variances[0]), min(alone, float(degrees[0])))
     logs = np.log(variances) - digamma(degrees / 2) + np.log(degrees / 2)
     excess = float(np.var(logs, ddof=1) - polygamma(1, degrees / 2).mean())
     worth = min(most, float(degrees.sum()))
