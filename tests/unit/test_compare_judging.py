@@ -296,3 +296,15 @@ def test_what_changed():
     old, new = (measurement(of, record(of, environment=one)) for one in environments)
     changes = {(one.name, one.baseline, one.candidate) for one in matched([old], [new]).changes}
     assert changes == {("keras", "3.3.3", "3.15.1"), ("x", "1", "none"), ("y", "none", "2")}
+
+
+def test_what_is_told_twice_is_said_once():
+    of = cell()
+    packages = [{"typing_extensions": "1", "numpy": "2"}, {"typing_extensions": "3", "numpy": "2"}]
+    provenance = [{"packages": one, "machine": {"driver": "570", "fingerprint": "f"}} for one in packages]
+    old, new = (measurement(of, record(of, provenance=one)) for one in provenance)
+    cells = match(Side("old", (old,)), Side("new", (new,)))
+    (change,) = judge(cells, differences={"typing-extensions": ("1", "3")}).changes
+    assert (change.name, change.baseline, change.candidate) == ("typing_extensions", "1", "3")
+    bare = measurement(of, record(of))
+    assert matched([bare], [new]).changes == ()  # older records list no packages: that is no difference
