@@ -9,6 +9,9 @@ from bench.journal.results import Attempt
 
 FILE = "telemetry.jsonl"
 
+_PEAKS = ("rss_bytes", "memory_bytes")
+"""Gauges of which a line of several samples tells its maximum: peaks of memory must not be averaged away."""
+
 
 @dataclass(frozen=True)
 class Samples:
@@ -16,8 +19,8 @@ class Samples:
 
     Attributes:
         seconds: Since the cell began; shape (n,).
-        values: Gauge -> its values; shape (n,), NaN where there is none. Gauges of GPUs are `gpu:0/power_w`
-            and the like.
+        values: Gauge -> its means, of memory maxima; shape (n,), NaN where there is none. Gauges of GPUs are
+            `gpu:0/power_w` and the like.
         phases: (name, begin, end) in seconds since the cell began.
         slot_cores: How many cores the cell had, or None.
         unavailable: Gauge -> why it is missing.
@@ -49,14 +52,14 @@ def read_samples(attempt: Attempt) -> Samples | None:
             header = content
         elif "event" not in content and "g" in content and "t" in content:
             times.append(content["t"])
-            rows.append(content["g"])
+            rows.append((content["g"], content.get("m") or content["g"]))
     gauges = header.get("gauges", [])
     if not rows or not gauges:
         return None
     values = np.full((len(rows), len(gauges)), np.nan)
-    for index, row in enumerate(rows):
-        known = [np.nan if one is None else one for one in row[: len(gauges)]]
-        values[index, : len(known)] = known
+    peaks = np.array([name.endswith(_PEAKS) for name in gauges])
+    for index, (means, maxima) in enumerate(rows):
+        values[index] = np.where(peaks, _row(maxima, len(gauges)), _row(means, len(gauges)))
     spans = _phases(attempt)
     began = min([times[0], *(begin for _, begin, _ in spans)])
     return Samples(
@@ -66,6 +69,14 @@ def read_samples(attempt: Attempt) -> Samples | None:
         (header.get("cores") or {}).get("slot"),
         header.get("unavailable") or {},
     )
+
+
+def _row(known: list[float | None], length: int) -> np.ndarray:
+    """Values of one line; those that it leaves out at its end are missing."""
+    row = np.full(length, np.nan)
+    filled = [np.nan if one is None else one for one in known[:length]]
+    row[: len(filled)] = filled
+    return row
 
 
 def _phases(attempt: Attempt) -> list[tuple[str, int, int]]:

@@ -184,6 +184,12 @@ def test_torn_and_unknown_lines_of_telemetry_are_left_out(suite, tmp_path):
         path.write_text('[1]\n"x"\n' + whole + '{"event":"edge","t":1,"c":[1]}\n{"t":12,"g":[1,')
         after = read_samples(attempt)
         assert len(after.seconds) == len(before.seconds)
+        header = json.loads(whole.split("\n", 1)[0])
+        means, maxima = [10.0] * len(header["gauges"]), [30.0] * (len(header["gauges"]) - 1)
+        line = {"t": 10**15, "n": 8, "c": [], "g": means, "m": maxima}
+        path.write_text(whole + json.dumps(line) + "\n")
+        last = {name: values[-1] for name, values in read_samples(attempt).values.items()}
+        assert (last["rss_bytes"], last["gpu:0/gpu_utilisation"]) == (30, 10), "peaks of memory stay"
         path.write_text(whole.split("\n", 1)[1])
         assert read_samples(attempt) is None, "values without names"
     finally:
