@@ -149,6 +149,21 @@ def test_pictures_that_are_gone_are_said_to_be(made, tmp_path):
     assert f"{contents.pictures_missing} images are not in their data set any more" in parsed.text
 
 
+def test_damaged_attempts_do_not_cost_the_report(tmp_path):
+    """Only records are needed; what else is torn or gone is missing on the page."""
+    results, ids = thesis_suite(tmp_path, networks=NETWORKS, plan=(("transfer", 9),), cells_a_class=2)
+    first, second = (results.attempts(cell)[0] for cell in ids)
+    (first.folder / "cell.json").unlink()
+    first.predictions.write_bytes(b"file,source\xff\n1,2\n")
+    second.events.write_bytes(b'{"event"\n\x00\xff\n[]\n')
+    (second.folder / "telemetry.jsonl").write_bytes(b"\xff\xfe{}\n")
+    second.runner_events.unlink()
+    contents = make_report(results, ids)
+    assert contents.cells["status"].tolist() == ["done", "done"]
+    assert [own.name for own in contents.mistakes] == ["ResNet50, transfer, 9 epochs"]
+    assert [len(figure.data) for figure in contents.figures["all networks"]] == [1] * 4
+
+
 def test_a_suite_of_which_nothing_ran(tmp_path):
     results = SuiteResults(tmp_path, "nothing")
     make_report(results, [cell_of("VGG16", "transfer", 9).id])
