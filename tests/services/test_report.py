@@ -53,7 +53,8 @@ class Opened:
     def draw_all(self) -> int:
         """Draw every figure; how many there are."""
         self.page.evaluate("leukobench.drawAll()")
-        self.until("document.documentElement.dataset.drawn === `${leukobench.figures}/${leukobench.figures}`")
+        whole = "`${leukobench.figures}/${leukobench.figures}`"
+        self.until(f"document.documentElement.dataset.drawn === {whole}")
         assert self.page.evaluate("leukobench.errors") == []
         return self.page.evaluate("leukobench.figures")
 
