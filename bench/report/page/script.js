@@ -111,11 +111,21 @@
 
   dark.addEventListener("change", function () { recolour(); });
 
-  var folded = [];
+  // Tables that are wider than paper shrink until they fit; PRINT is how much smaller their letters are there.
+  var PAPER = 690, PRINT = 10.7 / 14;
+  function fitted(table) {
+    table.style.width = "max-content";
+    var factor = PAPER / (table.offsetWidth * PRINT);
+    table.style.width = "";
+    return factor < 1 ? factor : "";
+  }
+
+  var folded = [], tables = Array.prototype.slice.call(document.querySelectorAll(".wide > table"));
   window.addEventListener("beforeprint", function () {
     printing = true;
     folded = Array.prototype.slice.call(document.querySelectorAll("details:not([open])"));
     folded.forEach(function (one) { one.open = true; });
+    tables.map(fitted).forEach(function (factor, number) { tables[number].style.zoom = factor; });
     drawAll();
     recolour(function (canvas) {
       var small = canvas.parentNode.parentNode.classList.contains("small");
@@ -125,6 +135,7 @@
   window.addEventListener("afterprint", function () {
     printing = false;
     folded.forEach(function (one) { one.open = false; });
+    tables.forEach(function (table) { table.style.zoom = ""; });
     recolour(function () { return { width: null, autosize: true }; });
   });
 
