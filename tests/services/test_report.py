@@ -43,7 +43,7 @@ class Opened:
         dialog.dismiss()
 
     def until(self, expression: str) -> None:
-        """Wait until an expression is true. Playwright's own way would need what the page's policy forbids."""
+        """Wait until an expression is true. Playwright's own way needs what the policy forbids."""
         for _ in range(1500):
             if self.page.evaluate(expression):
                 return
