@@ -15,6 +15,10 @@ REPEATS = ("seed", "data.split_seed", "data.data_seed", "data.digest")
 """Settings that only repeat a configuration. The digest follows from the others and the images."""
 
 
+COLUMNS = ["file", "source", "true", "predicted"]
+"""First columns of `predictions.csv` (`wbc.evaluation.predictions`); the others are probabilities."""
+
+
 @dataclass(frozen=True)
 class Images:
     """What one trained network said of each test image.
@@ -152,6 +156,8 @@ def read_images(path: Path) -> Images:
     try:
         with path.open(newline="") as file:
             header, *rows = csv.reader(file)
+        if header[:4] != COLUMNS or not rows:
+            raise ValueError(f"it begins with {','.join(header[:4])!r} and has {len(rows)} rows")
         classes = [name.removeprefix("p_") for name in header[4:]]
         true = [float(row[4 + classes.index(row[2])]) for row in rows]
     except (OSError, ValueError, IndexError) as error:

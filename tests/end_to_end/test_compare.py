@@ -135,3 +135,12 @@ def test_another_machines_baseline_is_for_learning_only(bench: Bench):
     (found,) = document(bench)["cells"]
     assert (found["speed"], found["learning"]) == ("not comparable", "same")
     assert "number of cores 64 and 2" in " ".join(found["notes"])
+
+
+def test_damaged_predictions_are_named(bench: Bench):
+    old, new = sides(bench)
+    (damaged,) = new.glob("cells/*/attempt-3/predictions.csv")
+    damaged.write_text("no,predictions\n")
+    done = bench("compare", old, new)
+    assert done.returncode == 2
+    assert str(damaged) in done.stderr and "Traceback" not in done.stderr

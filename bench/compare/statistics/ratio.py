@@ -9,7 +9,8 @@ from bench.compare.statistics.spread import Spread
 
 BOOTSTRAP_FROM = 6
 """Pairs from which on the bootstrap holds its 95 %; below, Student's t with moderated variance."""
-RESAMPLES = 1999
+RESAMPLES, RESAMPLES_OF_MANY, MANY = 1999, 499, 60
+"""Draws of the bootstrap, and from how many pairs on they are fewer: a draw of n pairs has n² / 2 means."""
 EXACT = 50
 """Pairs up to which the signed-rank test is exact where no two differences are equal."""
 
@@ -72,7 +73,7 @@ def intervals(
     drawn = bootstrap(
         (logs,),
         lambda values, axis: estimate(np.moveaxis(values, axis, -1)),
-        n_resamples=RESAMPLES,
+        n_resamples=RESAMPLES if n <= MANY else RESAMPLES_OF_MANY,
         method="percentile",
         vectorized=True,
         batch=max(1, 2_000_000 // (n * (n + 1) // 2)),
