@@ -6,7 +6,7 @@ than in its calmest times *and* got less work done is one in which somebody else
 with more work is the cell's own doing.
 """
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from itertools import pairwise
 from typing import NamedTuple
@@ -31,13 +31,17 @@ IDLE = 0.2
 """Below this processor time a second the cell wanted no core, and waiting says nothing."""
 
 
+APART_S = 0.9
+"""Readings that are closer, as at the edges of phases, say too little."""
+
+
 class Second(NamedTuple):
     """What a cell's threads did between two readings.
 
     Attributes:
         seconds: Between them.
         used: Processor time a second.
-        waiting: Share of the thread time (used and waited) that was waiting.
+        waiting: Share of the thread time (used and waited) that was waiting; see `seconds_of`.
     """
 
     seconds: float
@@ -59,28 +63,40 @@ class Contention:
 
 
 def seconds_of(trace: Trace, spans: Sequence[Span]) -> list[Second]:
-    """The readings within some spans; none where the kernel does not count waiting."""
-    waits, used = trace.counters.get("run_queue_wait_s"), trace.counters.get("cpu_s")
+    """The readings within some spans, about a second apart.
+
+    Where the kernel does not count the waiting of threads, the pressure on the machine stands in for it: the
+    share of the time in which any process waited. Where it tells neither, there are none.
+    """
+    used, waits = trace.counters.get("cpu_s"), trace.counters.get("run_queue_wait_s")
+    pressure = trace.counters.get("pressure_s")
+    clock = waits or pressure
     found: list[Second] = []
-    if waits is None or used is None:
+    if used is None or clock is None:
         return found
     for began, ended in spans:
-        inside = [
-            (t, waited) for t, waited in zip(waits.times, waits.values, strict=True) if began <= t <= ended
-        ]
-        for (t0, waited0), (t1, waited1) in pairwise(inside):
-            work = used.grown(t0, t1)
-            passed = (t1 - t0) / 1e9
-            if work is None or passed < 0.3:  # two edges close together
+        for t0, t1 in pairwise(_apart(t for t in clock.times if began <= t <= ended)):
+            work, waited = used.grown(t0, t1), clock.grown(t0, t1)
+            if work is None or waited is None:
                 continue
-            wanted = work + waited1 - waited0
-            found.append(Second(passed, work / passed, (waited1 - waited0) / wanted if wanted > 0 else 0.0))
+            passed = (t1 - t0) / 1e9
+            whole = work + waited if waits else passed
+            found.append(Second(passed, work / passed, waited / whole if whole > 0 else 0.0))
     return found
+
+
+def _apart(times: Iterable[int]) -> Iterator[int]:
+    """Those that lie far enough after the last one."""
+    last = None
+    for t in times:
+        if last is None or t - last >= APART_S * 1e9:
+            yield t
+            last = t
 
 
 def contention(readings: Sequence[Second]) -> Contention | None:
     """Compare a phase with its own calm times; None where it is too short, or used no cores."""
-    readings = [one for one in readings if one.used + one.waiting * one.used >= IDLE or one.waiting > 0.5]
+    readings = [one for one in readings if one.used >= IDLE or one.waiting > 0.5]
     if len(readings) < FEWEST:
         return None
     by_waiting = sorted(readings, key=lambda one: one.waiting)

@@ -20,12 +20,21 @@ QUIET = sorted(path.name.partition(".")[0] for path in FOLDER.glob("quiet-*"))
 SECOND = 10**9
 
 
-def judged(name: str, only: tuple[float, float] | None = None) -> tuple[list[str], dict]:
-    """Reasons, and the telemetry; `only`: seconds of `train` that count, as if it had been no longer."""
+def judged(
+    name: str, only: tuple[float, float] | None = None, without: tuple[str, ...] = ()
+) -> tuple[list[str], dict]:
+    """Reasons, and the telemetry.
+
+    Args:
+        name: Of the trace.
+        only: Seconds of `train` that count, as if it had been no longer.
+        without: Counters that this kernel might not tell.
+    """
     head, *lines = gzip.decompress((FOLDER / f"{name}.jsonl.gz").read_bytes()).splitlines()
     about = json.loads(head)
     trace = parse_trace(lines)
     trace.begins_at_zero(about["events"][0]["t"])
+    trace.counters = {name: series for name, series in trace.counters.items() if name not in without}
     spans = spans_of(about["events"], about["ended"])
     if only:
         began = spans["train"][0][0]
@@ -64,3 +73,11 @@ def test_its_calm_time_alone_is_not_marked():
     reasons, telemetry = judged("half-lenet5", only=(20.6, 30.0))
     assert reasons == []
     assert telemetry["phases"]["train"]["cpu_pressure"]["mean"] > 0.3, "pressure as such says nothing"
+
+
+def test_where_waiting_is_not_counted_pressure_stands_in():
+    blind = ("run_queue_wait_s", "foreign_s")
+    (reason,) = judged("half-lenet5", without=blind)[0]
+    assert reason.startswith("Its threads waited for cores longer than by themselves in")
+    assert judged("half-lenet5", only=(20.6, 30.0), without=blind)[0] == []
+    assert judged("quiet-svm", without=blind)[0] == []
