@@ -25,7 +25,7 @@ COSTS = {
 }
 """Column -> where its figure stands in a record."""
 
-MEMORY_KINDS = ("weights", "gradients", "optimizer", "feature_maps", "workspace", "total")
+MEMORY_KINDS = ("weights", "gradients", "optimizer", "feature_maps", "workspace", "total", "allocated")
 """Kinds of memory, computed from the network; columns `memory_weights` and so on, in bytes."""
 
 MEASURED_PHASE = "train"

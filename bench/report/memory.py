@@ -8,7 +8,12 @@ from bench.report.frame import CONFIGURATION
 from bench.report.tables import Table
 from bench.report.writers import amount
 
-_HEADINGS = {"optimizer": "optimiser", "feature_maps": "feature maps", "total": "together"}
+_HEADINGS = {
+    "optimizer": "optimiser",
+    "feature_maps": "feature maps",
+    "total": "together",
+    "allocated": "as allocated",
+}
 _BYTES = amount("B", 1024)
 _COLUMNS = {
     **{f"memory_{kind}": Column(_HEADINGS.get(kind, kind), _BYTES) for kind in MEMORY_KINDS},
@@ -25,5 +30,5 @@ def memory_table(suite: str, configurations: pd.DataFrame) -> Table | None:
     if "memory_total" not in known:
         return None
     frame = configurations.loc[configurations["memory_total"].notna(), [*CONFIGURATION, "repeats", *known]]
-    note = "Kinds are computed from the network and its batch. Residual: the allocator's peak less these."
+    note = "Kinds are computed from the step and its batch. Residual: the allocator's peak less what it should be."
     return Table(f"{suite}: memory by kind", "memory", frame, {**NAMES, **_COLUMNS}, notes=(note,))

@@ -15,7 +15,15 @@ def measured(**more) -> dict:
     """What was measured of a cell on a GPU."""
     train = {"cpu_utilisation": {"mean": 0.25}}
     device = {"phases": {"train": {"gpu_utilisation": {"mean": 0.8}}}, "unavailable": {}}
-    kinds = {"weights": 1, "gradients": 1, "optimizer": 2, "feature_maps": 5, "workspace": 1, "total": 10}
+    kinds = {
+        "weights": 1,
+        "gradients": 1,
+        "optimizer": 2,
+        "feature_maps": 5,
+        "workspace": 1,
+        "total": 10,
+        "allocated": 11,
+    }
     return {
         "steady": {"images_per_s": 400.0, "low": 390.0, "high": 410.0},
         "telemetry": {"phases": {"train": train}, "devices": {"gpu:0": device}, "unavailable": {}},
@@ -75,7 +83,8 @@ def test_all_five_metrics_and_energy():
     assert {name: row[name] for name in expected} == expected
     kinds = written(memory_table("mine", frames(measured())[1]))
     assert kinds["feature maps"] == "5.00 GiB" and kinds["optimiser"] == "2.00 GiB"
-    assert kinds["together"] == "10.0 GiB" and kinds["residual"] == "1.00 GiB"
+    assert kinds["together"] == "10.0 GiB" and kinds["as allocated"] == "11.0 GiB"
+    assert kinds["residual"] == "1.00 GiB"
 
 
 def test_each_that_is_missing_has_its_reason_below_the_table():
