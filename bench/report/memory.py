@@ -30,5 +30,5 @@ def memory_table(suite: str, configurations: pd.DataFrame) -> Table | None:
     if "memory_total" not in known:
         return None
     frame = configurations.loc[configurations["memory_total"].notna(), [*CONFIGURATION, "repeats", *known]]
-    note = "Kinds are computed from the step and its batch. Residual: the allocator's peak less what it should be."
+    note = "Kinds are computed from the step and its batch. Residual: the peak less what it should be."
     return Table(f"{suite}: memory by kind", "memory", frame, {**NAMES, **_COLUMNS}, notes=(note,))
