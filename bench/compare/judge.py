@@ -89,9 +89,13 @@ def figures_of(cell: CellPairs, thresholds: Thresholds | None = None) -> dict[st
 
 
 def counting(cell: CellPairs, thresholds: Thresholds) -> tuple[Pair, ...]:
-    """The undisturbed pairs; all of them where too few are undisturbed."""
-    calm = cell.undisturbed
-    return calm if len(calm) >= min(thresholds.minimum_pairs, len(cell.pairs)) else cell.pairs
+    """The undisturbed pairs; all of them where most, or all but a few, were disturbed.
+
+    What is chosen by is what went on beside the pairs, never what they measured.
+    """
+    calm = len(cell.undisturbed)
+    enough = calm >= min(thresholds.minimum_pairs, len(cell.pairs)) and 2 * calm >= len(cell.pairs)
+    return cell.undisturbed if enough else cell.pairs
 
 
 def needs_again(cells: Iterable[CellPairs], wanted: int) -> dict[str, int]:

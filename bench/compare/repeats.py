@@ -4,7 +4,7 @@ import math
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, replace
 
-from bench.compare.judge import figures_of
+from bench.compare.judge import counting, figures_of
 from bench.compare.measurement import CellPairs
 from bench.compare.metrics import METRICS, Values
 from bench.compare.speed import spreads_of
@@ -65,7 +65,7 @@ class Next:
 
     Attributes:
         clear: Whether the verdict stands.
-        wanted: Key of a cell -> undisturbed pairs that it should have in all before the next look.
+        wanted: Key of a cell -> pairs that count which it should have in all before the next look.
         why: One sentence.
     """
 
@@ -172,16 +172,11 @@ def next_look(verdict: Verdict, cells: Sequence[CellPairs], most: int = MOST) ->
     unclear = {one.key for one in verdict.cells if one.status is Status.JUDGED and one.inconclusive}
     if not unclear:
         return Next(True, {}, "every cell is clear")
-    wanted = {
-        cell.key: min(most, math.ceil(GROWTH * max(len(cell.undisturbed), 2)))
-        for cell in cells
-        if cell.key in unclear
-    }
-    growing = {key: number for key, number in wanted.items() if number > _have(cells, key)}
+    thresholds = Thresholds(minimum_pairs=int(verdict.thresholds.get("minimum_pairs", 1)))
+    # Those that count: on a machine that is never quiet, disturbed ones do, too.
+    have = {cell.key: len(counting(cell, thresholds)) for cell in cells if cell.key in unclear}
+    wanted = {key: min(most, math.ceil(GROWTH * max(number, 2))) for key, number in have.items()}
+    growing = {key: number for key, number in wanted.items() if number > have[key]}
     if not growing:
         return Next(False, {}, f"{len(unclear)} cells are inconclusive after {most} pairs")
     return Next(False, growing, f"{len(unclear)} cells are inconclusive")
-
-
-def _have(cells: Sequence[CellPairs], key: str) -> int:
-    return next(len(cell.undisturbed) for cell in cells if cell.key == key)

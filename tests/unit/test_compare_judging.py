@@ -37,6 +37,11 @@ def some_right(images: int, share: float, seed: int) -> np.ndarray:
     return np.random.default_rng(seed).random(images) < share
 
 
+def replace_disturbed(pair: Pair) -> Pair:
+    content = {**pair.candidate.record, "disturbed": ["another process took a core"]}
+    return replace(pair, candidate=replace(pair.candidate, record=content))
+
+
 def only(verdict):
     (found,) = verdict.cells
     return found
@@ -67,6 +72,9 @@ def test_noise_is_inconclusive():
     assert verdict.exit_code == ExitCode.NOT_ENOUGH_EVIDENCE
     after = next_look(verdict, cells)
     assert not after.clear and after.wanted == {cells[0].key: 9}
+    busy = [cells[0].with_pairs([replace_disturbed(pair) for pair in cells[0].pairs])]
+    assert next_look(judge(busy), busy).wanted == {cells[0].key: 9}
+    assert next_look(verdict, cells, most=6).wanted == {}
 
 
 def test_a_change_that_does_not_count_is_no_regression():
@@ -90,6 +98,9 @@ def test_disturbed_pairs_are_left_out_counted_and_run_again():
     assert (found.pairs, found.disturbed, found.speed) == (8, 2, Speed.SAME)
     assert needs_again([both], 8) == {both.key: 2}
     assert needs_again([both], 6) == {}
+    never_quiet = calm.with_pairs([replace_disturbed(pair) for pair in calm.pairs])
+    verdict = judge([never_quiet])
+    assert only(verdict).speed is Speed.SAME and "so all count" in only(verdict).notes[0]
     few = calm.with_pairs([*calm.pairs[:2], *bad.pairs])
     assert any("disturbed" in note for note in only(judge([few])).notes)
 
