@@ -100,7 +100,8 @@ def test_disturbed_pairs_are_left_out_counted_and_run_again():
     assert needs_again([both], 6) == {}
     never_quiet = calm.with_pairs([replace_disturbed(pair) for pair in calm.pairs])
     verdict = judge([never_quiet])
-    assert only(verdict).speed is Speed.SAME and "so all count" in only(verdict).notes[0]
+    assert only(verdict).speed is Speed.SAME
+    assert any("so all count" in note for note in only(verdict).notes)
     few = calm.with_pairs([*calm.pairs[:2], *bad.pairs])
     assert any("disturbed" in note for note in only(judge([few])).notes)
 
