@@ -34,9 +34,7 @@ def write_flavour(attempt: Attempt, folder: Path) -> None:
         keras_backend=about["backend"],
         save_exported_model=False,
     )
-    model.add_flavor(
-        "python_function", loader_module="mlflow.keras", python_version=about["python"], data=_DATA
-    )
+    model.add_flavor("python_function", loader_module="mlflow.keras", python_version=about["python"])
     model.save(str(folder / "MLmodel"))
     (folder / "requirements.txt").write_text("\n".join(about["requirements"]) + "\n")
 
