@@ -15,8 +15,8 @@ from bench.compare.verdict import DifferenceVerdict, Learning
 FEW = 4.0
 """Degrees of freedom below which too little is known of how training varies from run to run."""
 
-ASSUMED = Spread(0.03**2, FEW)
-"""What is assumed of accuracies then: that networks trained anew differ by about three points."""
+ASSUMED = Spread(0.03**2, 30.0)
+"""What is assumed of accuracies then: networks trained anew differ by three points (a standard deviation)."""
 
 ACCURACY, LOSS = "accuracy", "loss"
 RESOLUTION = {ACCURACY: 1.0, LOSS: 0.0}
@@ -140,15 +140,16 @@ def learning_of(differences: Sequence[DifferenceVerdict]) -> Learning:
 def _known(cell: str, figure: str, cells: Mapping[str, Found], noise: Mapping[str, Found]) -> Spread:
     """What other cells and A against A say of how training varies.
 
-    The single difference of a cell counts as if nothing but training had made it: that can only overstate
-    how much training varies.
+    A against A that is identical to the bit says nothing of it: one training was done twice.
     """
-    groups, known = (
-        [found[figure].differences for other, found in each.items() if other != cell]
-        for each in (cells, noise)
+    varied = {name: found for name, found in noise.items() if not found[figure].identical}
+    others = common_spread(
+        *(
+            [found[figure].differences for other, found in each.items() if other != cell]
+            for each in (cells, varied)
+        )
     )
-    others = common_spread(groups, [*known, *(one for one in groups if len(one) == 1)])
-    return others.with_noise(noise[cell][figure].differences) if cell in noise else others
+    return others.with_noise(varied[cell][figure].differences) if cell in varied else others
 
 
 def _p(found: Compared, figure: str, spread: Spread) -> float | None:
@@ -158,7 +159,7 @@ def _p(found: Compared, figure: str, spread: Spread) -> float | None:
     if moderated.degrees < FEW:
         if figure == LOSS:
             return None
-        moderated = _pooled(moderated, ASSUMED)
+        moderated = max(moderated, ASSUMED, key=lambda one: one.variance)
     if found.discordant and not found.grouped:
         images = mcnemar(*found.discordant)
     else:
@@ -170,11 +171,6 @@ def _p(found: Compared, figure: str, spread: Spread) -> float | None:
     if mean == 0:
         return 1.0
     return max(images, 2 * float(stdtr(moderated.degrees, -mean / error)) if error else 0.0)
-
-
-def _pooled(one: Spread, other: Spread) -> Spread:
-    degrees = one.degrees + other.degrees
-    return Spread((one.degrees * one.variance + other.degrees * other.variance) / degrees, degrees)
 
 
 def _networks(found: Compared, spread: Spread) -> tuple[float, float] | None:
