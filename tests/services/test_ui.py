@@ -131,8 +131,10 @@ def test_the_suite_is_listed_and_two_of_its_cells_are_compared(page, ui: Ui):
 def test_curves_of_the_cells_lie_in_one_chart(page, ui: Ui):
     page.goto(f"{open_runs(page, ui)}?compareRunsMode=CHART")
     page.get_by_placeholder("Search metric charts").fill("validation/loss")
-    page.locator(".js-plotly-plot .scatterlayer .trace").nth(2).wait_for()
-    assert page.locator(".js-plotly-plot .scatterlayer .trace").count() == 3
+    lines = page.locator(".js-plotly-plot .scatterlayer .trace path.js-line")
+    lines.nth(2).wait_for()
+    colours = {re.search(r"stroke: ([^;]+)", line.get_attribute("style"))[1] for line in lines.all()}
+    assert len(colours) == 3, "a colour a cell"
 
 
 def test_telemetry_is_drawn_as_system_metrics(page, ui: Ui):
