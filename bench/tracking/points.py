@@ -101,6 +101,7 @@ def _final(record: dict[str, Any]) -> dict[str, Any]:
 def _measured(record: dict[str, Any]) -> dict[str, Any]:
     """What it took: steady throughput, utilisation, memory, energy, work. Older records lack it."""
     steady, memory = record.get("steady") or {}, record.get("memory") or {}
+    profile = record.get("profile") or {}
     return {
         **{metric: steady.get(name) for name, metric in STEADY.items()},
         **{f"throughput/{name}": value for name, value in (record.get("utilisation") or {}).items()},
@@ -108,6 +109,9 @@ def _measured(record: dict[str, Any]) -> dict[str, Any]:
         **{f"memory/analytic_{name}": value for name, value in (memory.get("analytic") or {}).items()},
         **{f"energy/{name}": value for name, value in (record.get("energy") or {}).items()},
         **{f"work/{name}": value for name, value in (record.get("work") or {}).items()},
+        **{f"profile/{name}": profile.get(name) for name in ("input_stall", "kernel_busy", "copies_s")},
+        **{f"profile/share_of_{name}": value for name, value in (profile.get("kinds") or {}).items()},
+        **{f"canary/{name}": value for name, value in (record.get("canary") or {}).items()},
     }
 
 

@@ -265,3 +265,33 @@ def test_a_second_results_folder_in_one_process_has_a_store_of_its_own(env_file:
     first, second = (apply_settings(tmp_path / name) for name in ("one", "two"))
     assert (first, second) == tuple(f"sqlite:///{tmp_path / name / 'mlflow.db'}" for name in ("one", "two"))
     assert os.environ["MLFLOW_TRACKING_URI"] == second
+
+
+def test_what_it_took_is_there_and_what_is_missing_is_not_zero():
+    measured = record(
+        steady={"images_per_s": 250.0, "low": 240.0, "high": 260.0, "steps": 80, "data_wait_share": 0.02},
+        memory={"analytic": {"weights": 400, "total": 900}, "allocator_peak": None, "process_peak": 10**9},
+        energy={"cell_j": None, "train_j": None, "method": None},
+        work={"parameters": 100, "forward_macs": 1000, "tensorflow_forward_flops": None},
+        utilisation={"model_flops_per_s": 3e9, "of_measured_peak": 0.4, "gpm_fp32": None},
+        profile={"input_stall": 0.1, "kinds": {"convolution": 0.7}, "top": [], "trace": "trace/x"},
+        canary={"before_gflops": 50.0, "after_gflops": 49.0, "reference_gflops": None},
+        unavailable={"energy": "there is no GPU", "gpm fp32": "needs a Hopper GPU"},
+    )
+    values = {key: value for key, value, *_ in points_of(measured, stretches())}
+    assert values["throughput/steady_images_per_s"] == 250.0
+    assert values["throughput/of_measured_peak"] == 0.4
+    assert (values["memory/analytic_total"], values["memory/process_peak"]) == (900, 10**9)
+    assert (values["work/parameters"], values["profile/share_of_convolution"]) == (100, 0.7)
+    assert values["canary/after_gflops"] == 49.0
+    missing = (
+        "memory/allocator_peak",
+        "energy/cell_j",
+        "energy/method",
+        "throughput/gpm_fp32",
+        "profile/trace",
+    )
+    assert not set(missing) & set(values)
+    tags = tags_of(measured, "suite")
+    assert tags["unavailable.energy"] == "there is no GPU"
+    assert tags["unavailable.gpm fp32"] == "needs a Hopper GPU"
