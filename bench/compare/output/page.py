@@ -9,6 +9,8 @@ from bench.compare.output import words
 from bench.compare.verdict import CellVerdict, DifferenceVerdict, EpochChange, MetricVerdict, Verdict
 
 WIDTH, HEIGHT, PAD = 420, 46, 10
+SMALLEST = {"%": 1.0, "points": 1.0}
+"""An axis reaches so far at least: rounding must not look like a spread."""
 
 _STYLE = """
 :root{color-scheme:light dark;--ink:#1d2530;--dim:#667;--line:#cdd3da;--bad:#b3261e;--good:#1b7f4d;
@@ -119,7 +121,7 @@ def _difference_row(one: DifferenceVerdict) -> list[str]:
 def dots(values: Sequence[float], bounds: tuple[float, float] | None, centre: float, unit: str) -> str:
     """A dot a pair along an axis, with the interval as a bar below and no change as a line."""
     everything = [*values, *(bounds or ()), centre, 0.0]
-    reach = max(1e-9, *map(abs, everything)) * 1.1
+    reach = max(SMALLEST.get(unit, 0.01), *map(abs, everything)) * 1.1
     if not math.isfinite(reach):
         return ""
 
