@@ -221,7 +221,7 @@ def _reason(
         way = 1 if speed is Speed.SLOWER else -1
         moved = [one for one in phases if way * one.difference_s > 0]
         total = sum(abs(one.difference_s) for one in moved)
-        large = [one for one in moved[:LARGEST_PHASES] if abs(one.difference_s) >= 0.2 * total]
+        large = [one for one in moved[:LARGEST_PHASES] if one.clear and abs(one.difference_s) >= 0.2 * total]
         if large:
             said.append("in " + ", ".join(f"{one.means} ({one.difference_s:+.2f} s)" for one in large))
     for one in differences:

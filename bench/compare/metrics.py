@@ -161,8 +161,12 @@ def phase_changes(pairs: Sequence[Pair]) -> tuple[PhaseChange, ...]:
     for phase, means in PHASES.items():
         both = [(old[phase], new[phase]) for old, new in spent if phase in old and phase in new]
         if both:
-            old, new = np.mean(both, axis=0)
-            changes.append(PhaseChange(phase, means, float(old), float(new)))
+            seconds = np.array(both)
+            old, new = seconds.mean(axis=0)
+            number = len(seconds)
+            spread = float(np.std(seconds[:, 1] - seconds[:, 0], ddof=1)) if number > 1 else None
+            error = None if spread is None else spread / number**0.5
+            changes.append(PhaseChange(phase, means, float(old), float(new), error))
     return tuple(sorted(changes, key=lambda change: -abs(change.difference_s)))
 
 

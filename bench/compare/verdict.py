@@ -104,17 +104,31 @@ class DifferenceVerdict:
 
 @dataclass(frozen=True)
 class PhaseChange:
-    """A part of the time to the result: candidate less baseline, mean over the pairs, in seconds."""
+    """A part of the time to the result, means over the pairs, in seconds.
+
+    Attributes:
+        phase: Its name in a record, or of a part of one.
+        means: What happens in it.
+        baseline_s: On the baseline's side.
+        candidate_s: On the candidate's.
+        error_s: Standard error of the difference; None from a single pair.
+    """
 
     phase: str
     means: str
     baseline_s: float
     candidate_s: float
+    error_s: float | None = None
 
     @property
     def difference_s(self) -> float:
         """Seconds that the candidate takes longer."""
         return self.candidate_s - self.baseline_s
+
+    @property
+    def clear(self) -> bool:
+        """Whether the difference is more than twice its error: to be named as where the time went."""
+        return self.error_s is not None and abs(self.difference_s) > 2 * self.error_s
 
 
 @dataclass(frozen=True)
