@@ -8,7 +8,7 @@ import traceback
 import typer
 
 from bench import __version__
-from bench.commands import baseline, compare, data, plan, regress, report, run, sync, ui
+from bench.commands import baseline, compare, data, doctor, plan, regress, report, run, sync, ui
 from bench.errors import ExitCode, InputError, InterruptedRun, ResultsError
 
 app = typer.Typer(
@@ -22,6 +22,7 @@ app.command()(run.run)
 app.command()(plan.plan)
 app.command()(report.report)
 app.command()(compare.compare)
+app.command()(doctor.doctor)
 app.add_typer(baseline.app, name="baseline")
 app.command()(regress.regress)
 app.command()(sync.sync)

@@ -158,6 +158,15 @@ class Nvml:
         """
         return _asked(question, self._binding, self._handle(uuid))
 
+    def cuda_driver(self) -> str:
+        """The newest CUDA that the driver can run, such as `12.4`.
+
+        Raises:
+            NvmlError: It does not say.
+        """
+        version = _asked(self._binding.nvmlSystemGetCudaDriverVersion)
+        return f"{version // 1000}.{version % 1000 // 10}"
+
     def driver(self) -> str:
         """Version of the driver.
 

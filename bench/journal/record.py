@@ -8,7 +8,9 @@ from typing import Any
 from bench.journal.figures import figures_of
 from bench.journal.history import Stretch, history, last_of_each, open_phase, summed
 from bench.journal.jsonl import read_events, write_json
+from bench.journal.provenance import provenance_of
 from bench.journal.results import Attempt
+from bench.journal.work import with_reference, work_and_limit_of
 from bench.telemetry.record import telemetry_of
 from wbc.observer import APART
 
@@ -42,15 +44,16 @@ def fold(attempt: Attempt) -> dict[str, Any]:
     Returns:
         `cell` (as in `cell.json`), `attempt`, `status` (`done`, `failed` or `interrupted`), `failure`
         (None, or kind, message, phase, epoch, log, folder), `started_at` (UTC), `slot`,
-        `provenance` (see `bench.provenance`), `resumed` (None, or from_epoch, attempts, lost_s), `phases`,
-        `fit_time`, `time_to_result`, `throughput`, `epochs` (done),
+        `provenance` (see `bench.journal.provenance`), `resumed` (None, or from_epoch, attempts, lost_s),
+        `phases`, `fit_time`, `time_to_result`, `throughput`, `epochs` (done),
         `last_epoch` (its metrics), `test` (see `wbc.evaluation.metrics.score`), `evaluations` (None,
         or where predictions were judged in more ways than one: `aligned` and `shuffled`, each as `test`),
         `model` (None where none was to be kept; else `bytes`, `seconds` and its schema, or `reason`),
         `environment`, `neighbours` (other users of the device that were seen), `quiet` (what waiting for a
         quiet machine came to), `steady`, `profile` and `canary` (see `bench.journal.figures.figures_of`),
         `telemetry`, `energy`, `disturbed` (reasons why its times may not be its own) and `unavailable`
-        (metric -> why it is missing), see `bench.telemetry`.
+        (metric -> why it is missing), see `bench.telemetry`; `work`, `memory` and `utilisation`, see
+        `bench.journal.work`.
     """
     runner = read_events(attempt.runner_events)
     ended = last_of_each(runner).get("ended", {})
@@ -69,7 +72,6 @@ def fold(attempt: Attempt) -> dict[str, Any]:
         "failure": failure,
         "started_at": stretches[-1].started_at,
         "slot": last_of_each(runner).get("started", {}).get("slot"),
-        "provenance": last_of_each(runner).get("started", {}).get("provenance"),
         "resumed": _resumed(stretches, last),
         "phases": phases,
         "fit_time": _fit_time(phases) if done else None,
@@ -85,7 +87,11 @@ def fold(attempt: Attempt) -> dict[str, Any]:
         "quiet": next((_content(event) for event in runner if event["event"] == "quiet"), None),
         **figures_of(stretches),
     }
-    return record | telemetry_of(record, stretches)
+    noted = last_of_each(runner)
+    record["provenance"] = provenance_of(noted, record["environment"], record["cell"])
+    record["canary"] = with_reference(record["canary"], noted.get("peak"), record["environment"])
+    record |= telemetry_of(record, stretches)
+    return record | work_and_limit_of(record, last, noted)
 
 
 def _resumed(stretches: list[Stretch], last: dict[str, dict]) -> dict[str, Any] | None:

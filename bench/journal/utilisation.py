@@ -20,6 +20,7 @@ def utilisation_of(
     environment: Figures | None,
     telemetry: Figures | None,
     slot: Figures | None,
+    settings: Figures | None = None,
 ) -> tuple[Figures, dict[str, str]]:
     """Utilisation while a cell trained.
 
@@ -30,6 +31,7 @@ def utilisation_of(
         environment: `environment` of the record.
         telemetry: `telemetry` of the record.
         slot: `slot` of the record.
+        settings: Of the cell.
 
     Returns:
         `model_flops_per_s`, `of_measured_peak`, `of_datasheet_peak_busy`, `gpm_fp32`, `gpm_tensor`, each a
@@ -42,6 +44,8 @@ def utilisation_of(
         reasons["model_flops_per_s"] = "the work of a training step is not known"
     elif not rate:
         reasons["model_flops_per_s"] = "no rate of training was measured"
+    elif (settings or {}).get("mode") == "finetune" and (settings or {}).get("head_epochs"):
+        reasons["model_flops_per_s"] = "the two stages of fine-tuning differ in work, and the rate is of both"
     else:
         found["model_flops_per_s"] = work["training_flops"] * rate
     flops = found["model_flops_per_s"]

@@ -20,6 +20,7 @@ import psutil
 
 from bench.devices.device import Slot
 from bench.devices.machine import Machine
+from bench.devices.quiet import processor_noise
 from bench.errors import InputError
 from bench.journal.jsonl import write_json
 
@@ -41,6 +42,9 @@ class Peak:
         rates: Precision -> floating-point operations a second in matrix products.
         unavailable: Precision -> why it was not measured.
         bandwidth: Bytes a second read from and written to its memory.
+        canary_gflops: The best that a cell's canary reached with TensorFlow; None where that was not
+            measured.
+        disturbed: Why the machine was not quiet just before; empty where it was.
     """
 
     device: str
@@ -49,6 +53,8 @@ class Peak:
     rates: dict[str, float]
     unavailable: dict[str, str]
     bandwidth: float | None
+    canary_gflops: float | None = None
+    disturbed: str = ""
 
     def to_json(self) -> dict[str, Any]:
         """As a journal keeps it."""
@@ -85,6 +91,8 @@ def load_peak(results: Path, machine: Machine, slot: Slot) -> Peak | None:
         {name: rate["best"] for name, rate in of_precision.items() if "best" in rate},
         {name: rate["unavailable"] for name, rate in of_precision.items() if "unavailable" in rate},
         bandwidth,
+        measured.get("canary", {}).get("gflops"),
+        measured.get("disturbed", ""),
     )
 
 
@@ -123,6 +131,7 @@ def calibrate(
 
 
 def _measure(slot: Slot, budget_s: float) -> dict[str, Any]:
+    disturbed = processor_noise()
     command = [sys.executable, "-m", "bench.worker.calibrate", str(budget_s)]
     environment = {**os.environ, **slot.environment(), "TF_CPP_MIN_LOG_LEVEL": "3"}
     try:
@@ -138,7 +147,8 @@ def _measure(slot: Slot, budget_s: float) -> dict[str, Any]:
     if done.returncode or not lines:
         said = lines[-1] if lines else f"exit code {done.returncode}"
         raise InputError(f"{slot.name} could not be measured: {said}")
-    return {"measured_at": datetime.now(UTC).isoformat(timespec="seconds"), **json.loads(lines[-1])}
+    now = datetime.now(UTC).isoformat(timespec="seconds")
+    return {"measured_at": now, "disturbed": disturbed, **json.loads(lines[-1])}
 
 
 def _file(results: Path, machine: Machine) -> Path:

@@ -14,6 +14,7 @@ from typing import Any
 from bench.devices.device import Slot
 from bench.journal.jsonl import EventWriter
 from bench.journal.results import Attempt
+from bench.machine.provenance import Notes
 from bench.provenance import provenance
 from bench.runner.memory import killed_for_memory
 from bench.telemetry.process import SamplerProcess
@@ -29,6 +30,7 @@ class LocalEngine:
         telemetry: How cells are sampled.
         without: Ids of the cells that run without telemetry.
         environment: Environment variables that go before the harness' own.
+        notes: What the journal of a cell on a slot says of the machine.
     """
 
     def __init__(
@@ -37,8 +39,9 @@ class LocalEngine:
         telemetry: TelemetrySettings | None = None,
         without: frozenset[str] = frozenset(),
         environment: Mapping[str, str] | None = None,
+        notes: Notes | None = None,
     ):
-        self.python, self.without = python, without
+        self.python, self.without, self._notes = python, without, notes
         self.telemetry = telemetry or TelemetrySettings()
         self.environment = dict(environment or {})
 
@@ -63,6 +66,8 @@ class LocalEngine:
         finally:
             os.close(write_end)
         running = LocalRunning(attempt, slot, process, read_end)
+        for event, content in (self._notes(slot) if self._notes else {}).items():
+            running.note(event, **content)
         if reason := self.telemetry.reason_off(attempt.cell_id, self.without):
             running.note("telemetry", off=reason)
         else:

@@ -8,8 +8,10 @@ from typing import Protocol
 from bench.backends import require_backends
 from bench.devices.device import Slot
 from bench.devices.lease import lease
+from bench.devices.machine import find_machine
 from bench.journal.results import SuiteResults
 from bench.journal.runs import noted_run
+from bench.machine.provenance import notes_of
 from bench.plan.decide import PlannedCell, make_plan
 from bench.plan.predict import Predictor
 from bench.pretrained import fetch
@@ -131,6 +133,7 @@ def run_suite(
                 LocalEngine(
                     telemetry=suite.telemetry,
                     without=cells_without(resolved.cells, suite.telemetry.off_every),
+                    notes=notes_of(results_folder, find_machine()),
                 ),
                 slots,
                 suite.limits,

@@ -67,6 +67,7 @@ def test_what_was_measured_is_found_again(tmp_path: Path, measured):
     assert peak.rates == {"float32": 1e11}
     assert peak.unavailable == {"bfloat16": "no instructions"}
     assert peak.bandwidth == 4e10
+    assert peak.disturbed == ""
     assert json.loads(json.dumps(peak.to_json()))["tensorflow"] == "2.21.0"
 
 

@@ -1,0 +1,118 @@
+"""`doctor`: what this machine has, what can be seen of it, and what to change before its times are
+believed."""
+
+import json
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from bench.commands.options import DEFAULT_RESULTS, DevicesOption, ResultsOption
+
+
+def doctor(
+    results: ResultsOption = DEFAULT_RESULTS,
+    devices: DevicesOption = None,
+    weights: Annotated[
+        Path | None,
+        typer.Option("--weights", metavar="DIR", help="Folder of pretrained weights to look into as well."),
+    ] = None,
+    calibrate: Annotated[
+        bool,
+        typer.Option("--calibrate", help="Measure the peak of each device, and keep it with the results."),
+    ] = False,
+    as_json: Annotated[bool, typer.Option("--json", help="Print JSON instead of text.")] = False,
+) -> None:
+    """Examine this machine: devices, versions, telemetry, weights, noise. Changes nothing."""
+    from bench.commands.terminal import Terminal
+    from bench.devices.choose import choose_slots
+    from bench.devices.machine import find_machine
+    from bench.machine.calibration import calibrate as measure_peaks
+    from bench.machine.doctor import examine
+
+    machine = find_machine()
+    slots = choose_slots(devices or "all", 1, machine).slots
+    if calibrate:
+        if not as_json:
+            Terminal().print("Measuring the peak of each device: some seconds ...", highlight=False)
+        measure_peaks(results, machine, slots)
+    found = examine(results, weights, slots, machine)
+    if as_json:
+        typer.echo(json.dumps(found.to_json(), indent=1))
+    else:
+        _show(Terminal(), found)
+
+
+def _show(console, found) -> None:
+    def say(heading: str, *lines: str) -> None:
+        console.print(heading, style="bold", highlight=False)
+        for line in lines:
+            console.print(f"  {line}", markup=False, highlight=False, soft_wrap=True)
+
+    host = found.host
+    say(
+        "Machine",
+        f"{host['processor']}, {host['cores']} cores ({host['usable_cores']} for this process), "
+        f"{host['memory_bytes'] / 2**30:.0f} GiB of memory, Linux {host['kernel']}",
+        f"virtual machine: {_yes(host['virtual'])}, container: {_yes(host['container'])}, "
+        + (f"quota: {host['quota_cores']:g} cores" if host["quota_cores"] else "no quota of processor time"),
+        f"governor: {host['governor']}; boost: {host['boost']}; huge pages: {host['huge_pages']}",
+        f"fingerprint: {found.fingerprint}",
+    )
+    say("GPUs", *found.devices)
+    say(
+        "Versions",
+        ", ".join(f"{name} {version or 'not installed'}" for name, version in found.versions.items()),
+    )
+    if found.variables:
+        say("Set in the environment", *(f"{name}={value}" for name, value in found.variables.items()))
+    for sight in found.telemetry:
+        say(
+            f"Telemetry of {sight.of}",
+            f"sees {', '.join(sight.seen) or 'nothing'}",
+            *(f"not {', '.join(names)}: {why}" for why, names in _by_reason(sight.unseen).items()),
+        )
+    say(
+        "Pretrained weights",
+        *(f"{name}: {path}" for name, path in found.weights.items()),
+        f"to be downloaded by Keras where a suite asks for them: {len(found.without_weights)} networks"
+        if found.weights
+        else "none at hand: Keras downloads them where a suite asks for them",
+    )
+    say("Noise", *_noise(found.noise))
+    say("Measured peak", *(_peak(name, peak) for name, peak in found.peaks.items()))
+    say("What to change", *(found.advice or ["nothing"]))
+
+
+def _yes(value: bool | None) -> str:
+    return "unknown" if value is None else "yes" if value else "no"
+
+
+def _by_reason(unseen: dict[str, str]) -> dict[str, list[str]]:
+    reasons: dict[str, list[str]] = {}
+    for name, why in unseen.items():
+        reasons.setdefault(why, []).append(name)
+    return reasons
+
+
+def _noise(noise) -> list[str]:
+    def share(value: float | None) -> str:
+        return "unknown" if value is None else f"{value:.1%}"
+
+    return [
+        f"the same work took {noise.mean:.1%} longer than at its best on average, one time in a hundred "
+        f"{noise.worst:.0%} or more",
+        f"processes waited for a core in {share(noise.pressure)} of the time; "
+        f"stolen by the host of a virtual machine: {share(noise.steal)}",
+    ]
+
+
+def _peak(name: str, peak) -> str:
+    if peak is None:
+        return f"{name}: not measured"
+    rates = [f"{precision} {rate / 1e9:,.0f} GFLOP/s" for precision, rate in peak.rates.items()]
+    rates += [f"memory {peak.bandwidth / 1e9:,.0f} GB/s"] if peak.bandwidth else []
+    busy = f"; not on a quiet machine: {peak.disturbed}" if peak.disturbed else ""
+    missing = [f"no {precision}: {why}" for precision, why in peak.unavailable.items()]
+    when = f"{peak.measured_at[:10]}, TensorFlow {peak.tensorflow}{busy}"
+    return f"{name}: {', '.join(rates)} ({when}{'; ' if missing else ''}{'; '.join(missing)})"

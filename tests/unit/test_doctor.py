@@ -1,0 +1,226 @@
+"""`doctor`: what it finds on made-up machines, what it advises, and that it never fails."""
+
+import json
+import os
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+from bench.commands.main import main
+from bench.machine import host
+from bench.machine.advice import advice_of
+from bench.machine.doctor import weights_at_hand
+from bench.machine.noise import Noise, measure_noise
+from bench.worker.environment import installed_packages, peak_of_process
+from bench.worker.variables import compute_variables
+
+QUIET = Noise(mean=0.01, worst=0.1, pressure=0.0, steal=0.0)
+HOST = {"governor": "performance", "quota_cores": None, "usable_cores": 4}
+
+
+def advice(**changed) -> str:
+    given = {
+        "host": HOST,
+        "noise": QUIET,
+        "no_gpu": "",
+        "calibrated": True,
+        "backends": ["tensorflow"],
+        "environment": {},
+        **changed,
+    }
+    return "\n".join(advice_of(**given))
+
+
+def test_nothing_is_to_be_changed_on_a_quiet_machine_that_was_measured():
+    assert advice() == ""
+
+
+@pytest.mark.parametrize(
+    ("changed", "said"),
+    [
+        ({"host": {**HOST, "governor": "powersave"}}, "--governor performance"),
+        ({"host": {**HOST, "quota_cores": 1.5}}, "1.5 cores' worth of time, but sees 4"),
+        ({"noise": Noise(0.3, 2.0, 0.4, 0.0)}, "waited for a core in 40% of the time"),
+        ({"noise": Noise(0.3, 2.0, None, None)}, "30% longer"),
+        ({"noise": Noise(0.01, 0.1, 0.0, 0.05)}, "5% of the cores' time to others"),
+        ({"no_gpu": "there is no NVIDIA driver"}, "on the processor: there is no NVIDIA driver."),
+        ({"calibrated": False}, "doctor --calibrate"),
+        ({"backends": [], "calibrated": False}, "only classical methods run"),
+        ({"environment": {"TF_ENABLE_ONEDNN_OPTS": "0"}}, "oneDNN off"),
+        ({"foreign": ["process 7 of ada on gpu:0"]}, "process 7 of ada on gpu:0 uses a GPU"),
+        ({"free_memory": 1e9}, "1.0 GB of memory"),
+        ({"free_disk": 1e9}, "1.0 GB of disk"),
+    ],
+)
+def test_each_trouble_has_one_sentence(changed: dict, said: str):
+    found = advice(**changed)
+    assert said in found
+    assert "\n" not in found
+    assert "--calibrate" not in advice(backends=[], calibrated=False), (
+        "without TensorFlow it cannot be measured"
+    )
+
+
+def test_noise_is_held_against_the_best_piece():
+    seconds = iter([0.0, *([1.0] * 50 + [3.0] * 49 + [11.0] * 1)])
+    now = 0.0
+
+    def clock() -> float:
+        nonlocal now
+        now += next(seconds)
+        return now
+
+    noise = measure_noise(1.0, clock, work=lambda: None)
+    assert noise.mean == pytest.approx((50 + 3 * 49 + 11) / 100 - 1)
+    assert noise.worst == pytest.approx(10.0)
+
+
+def test_the_machine_as_the_kernel_tells(tmp_path: Path):
+    assert host.governor(tmp_path).startswith("unavailable")
+    for core, said in enumerate(("powersave", "performance", "powersave")):
+        (tmp_path / f"cpu{core}" / "cpufreq").mkdir(parents=True)
+        (tmp_path / f"cpu{core}" / "cpufreq" / "scaling_governor").write_text(f"{said}\n")
+    assert host.governor(tmp_path) == "performance, powersave"
+    assert host.boost(tmp_path).startswith("unavailable")
+    (tmp_path / "intel_pstate").mkdir()
+    (tmp_path / "intel_pstate" / "no_turbo").write_text("1\n")
+    assert host.boost(tmp_path) == "off"
+
+
+@pytest.mark.parametrize(
+    ("said", "quota"), [("150000 100000", 1.5), ("max 100000", None), ("", None), ("nonsense", None)]
+)
+def test_the_quota_of_a_control_group(tmp_path: Path, said: str, quota: float | None):
+    (tmp_path / "cpu.max").write_text(said)
+    assert host.quota_cores(tmp_path) == quota
+
+
+def test_the_quota_of_an_old_control_group(tmp_path: Path):
+    (tmp_path / "cpu").mkdir()
+    (tmp_path / "cpu" / "cpu.cfs_quota_us").write_text("200000")
+    (tmp_path / "cpu" / "cpu.cfs_period_us").write_text("100000")
+    assert host.quota_cores(tmp_path) == 2
+    (tmp_path / "cpu" / "cpu.cfs_quota_us").write_text("-1")
+    assert host.quota_cores(tmp_path) is None
+
+
+def test_a_container_and_a_virtual_machine(tmp_path: Path, monkeypatch):
+    monkeypatch.delenv("container", raising=False)
+    assert not host.in_container(tmp_path)
+    (tmp_path / ".dockerenv").touch()
+    assert host.in_container(tmp_path)
+    cpuinfo = tmp_path / "cpuinfo"
+    assert host.is_virtual(cpuinfo) is None
+    cpuinfo.write_text("model name : x\nflags : fpu sse\n")
+    assert host.is_virtual(cpuinfo) is False
+    cpuinfo.write_text("flags : fpu hypervisor\n")
+    assert host.is_virtual(cpuinfo) is True
+
+
+def test_variables_that_change_the_work_and_no_secrets():
+    environment = {
+        "TF_ENABLE_ONEDNN_OPTS": "0",
+        "OMP_NUM_THREADS": "2",
+        "TF_VAR_password": "terraform",
+        "TF_API_KEY": "secret",
+        "CUDA_AUTH_TOKEN": "secret",
+        "HOME": "/root",
+        "XLA_FLAGS": "x" * 1000,
+    }
+    found = compute_variables(environment)
+    assert list(found) == ["OMP_NUM_THREADS", "TF_ENABLE_ONEDNN_OPTS", "XLA_FLAGS"]
+    assert len(found["XLA_FLAGS"]) == 500
+
+
+def test_packages_by_the_names_of_their_folders(tmp_path: Path):
+    for folder, name in (("a", "Some_Package-1.2"), ("a", "other-3"), ("b", "other-2"), ("b", "plain")):
+        (tmp_path / folder / f"{name}{'' if name == 'plain' else '.dist-info'}").mkdir(parents=True)
+    found = installed_packages([str(tmp_path / "a"), str(tmp_path / "b"), str(tmp_path / "none")])
+    assert found == {"other": "3", "some-package": "1.2"}
+    assert installed_packages()["numpy"]
+
+
+def test_the_peak_of_this_process():
+    assert 10e6 < peak_of_process() < 100e9
+
+
+def test_weights_are_found_by_their_names(tmp_path: Path, monkeypatch):
+    monkeypatch.setenv("KERAS_HOME", str(tmp_path / "keras"))
+    found, missing = weights_at_hand(tmp_path)
+    assert found == {}
+    assert "VGG16" in missing
+    assert "LeNet5" not in missing, "nobody offers any"
+    (tmp_path / "VGG16.weights.h5").touch()
+    (tmp_path / "keras" / "models").mkdir(parents=True)
+    name = "vgg19_weights_tf_dim_ordering_tf_kernels_notop.h5"
+    (tmp_path / "keras" / "models" / name).touch()
+    found, missing = weights_at_hand(tmp_path)
+    assert sorted(found) == ["VGG16", "VGG19"]
+    assert not set(found) & set(missing)
+
+
+def test_the_command_says_all_of_it_and_ends_with_0(tmp_path: Path, capsys, monkeypatch):
+    monkeypatch.setattr("bench.machine.doctor.measure_noise", lambda seconds: QUIET)
+    assert main(["doctor", "--results", str(tmp_path)]) == 0
+    said = capsys.readouterr().out
+    for heading in (
+        "Machine",
+        "GPUs",
+        "Versions",
+        "Telemetry of processor",
+        "Noise",
+        "Measured peak",
+        "change",
+    ):
+        assert heading in said
+    assert "not measured" in said
+    assert list(tmp_path.iterdir()) == [], "looking changes nothing"
+    assert main(["doctor", "--results", str(tmp_path), "--json"]) == 0
+    found = json.loads(capsys.readouterr().out)
+    assert found["host"]["usable_cores"] == len(os.sched_getaffinity(0))
+
+
+_EXAMINE = """
+import json, sys
+from pathlib import Path
+from bench.machine import doctor
+found = doctor.examine(Path(sys.argv[1]), noise_s=0.0)
+assert not {"keras", "tensorflow"} & set(sys.modules)
+print(json.dumps({"devices": found.devices, "versions": found.versions,
+    "telemetry": [vars(sight) for sight in found.telemetry], "peaks": list(found.peaks)}))
+"""
+
+
+def test_gpus_are_examined_one_by_one_and_what_one_lacks_has_a_reason(nvml, tmp_path: Path):
+    nvml.fail("nvmlDeviceGetTotalEnergyConsumption", 3, gpu=0)
+    nvml.fail("nvmlDeviceGetPcieThroughput", 3, gpu=0)
+    found = nvml.python(_EXAMINE, tmp_path)
+    assert [line.split(":")[:2] for line in found["devices"][:2]] == [["gpu", "0"], ["gpu", "1"]]
+    assert not found["versions"]["driver"].startswith("unavailable")
+    _, first, second = found["telemetry"]
+    assert "pcie_rx_bytes_s" in first["unseen"]
+    assert "pcie_rx_bytes_s" in second["seen"]
+    assert "gpu_utilisation" in first["seen"]
+
+
+def test_it_works_where_no_framework_is_installed(tmp_path: Path):
+    # A finder that hides the frameworks, as an environment without them would.
+    program = (
+        "import importlib.metadata as metadata, sys\n"
+        "known = metadata.version\n"
+        "def version(name):\n"
+        "    if name.startswith(('tensorflow', 'keras', 'jax', 'torch')):\n"
+        "        raise metadata.PackageNotFoundError(name)\n"
+        "    return known(name)\n"
+        "metadata.version = version\n"
+        "from pathlib import Path\n"
+        "from bench.machine.doctor import examine\n"
+        "print('\\n'.join(examine(Path(sys.argv[1]), noise_s=0.0).advice))\n"
+    )
+    done = subprocess.run(
+        [sys.executable, "-c", program, str(tmp_path)], capture_output=True, text=True, check=False
+    )
+    assert done.returncode == 0, done.stderr
+    assert "No framework is installed" in done.stdout

@@ -1,0 +1,152 @@
+"""Work, memory and utilisation in a record: figures and reasons."""
+
+import pytest
+
+from bench.journal.utilisation import utilisation_of
+from bench.journal.work import memory_of, with_reference, work_and_limit_of
+
+WORK = {"training_flops": 2e9}
+PEAK = {"rates": {"float32": 1e12}, "unavailable": {"bfloat16": "no"}}
+CPU = {"kind": "cpu", "model": "AMD EPYC", "replicas": 1}
+GPU = {"kind": "gpu", "model": "NVIDIA A100-SXM4-40GB", "replicas": 1}
+BUSY = {
+    "phases": {"train": {"gpu_utilisation": {"mean": 0.5}, "fp32_activity": {"mean": 0.02}}},
+    "unavailable": {"tensor_activity": "no GPM"},
+}
+
+
+def test_the_share_of_what_was_measured():
+    figures, reasons = utilisation_of(WORK, 100.0, PEAK, {}, None, CPU)
+    assert figures["model_flops_per_s"] == 2e11
+    assert figures["of_measured_peak"] == pytest.approx(0.2)
+    assert figures["measured_precision"] == "float32"
+    assert figures["of_datasheet_peak_busy"] is None
+    assert "processors" in reasons["of_datasheet_peak_busy"]
+    assert reasons["gpm_fp32"] == reasons["gpm_tensor"] == "there is no telemetry"
+
+
+def test_a_gpu_is_held_against_the_format_that_tensorflow_computes_in():
+    peak = {"rates": {"float32": 1e13, "tensorfloat32": 1e14}, "unavailable": {}}
+    rate = 1e3
+    figures, reasons = utilisation_of(WORK, rate, peak, {"tensorfloat32": True}, BUSY, GPU)
+    assert figures["of_measured_peak"] == pytest.approx(2e12 / 1e14)
+    assert figures["of_datasheet_peak_busy"] == pytest.approx(2e12 / (156e12 * 0.5))
+    assert figures["measured_precision"] == figures["datasheet_precision"] == "tensorfloat32"
+    assert (figures["gpm_fp32"], figures["gpm_tensor"]) == (0.02, None)
+    assert reasons["gpm_tensor"] == "no GPM"
+    plain, _ = utilisation_of(WORK, rate, peak, {"tensorfloat32": False}, BUSY, GPU)
+    assert plain["of_measured_peak"] == pytest.approx(2e12 / 1e13)
+    assert plain["of_datasheet_peak_busy"] == pytest.approx(2e12 / (19.5e12 * 0.5))
+
+
+def test_two_gpus_could_do_twice_as_much():
+    two = {**GPU, "model": "2 x NVIDIA A100-SXM4-40GB", "replicas": 2}
+    one, _ = utilisation_of(WORK, 100.0, PEAK, {}, BUSY, GPU)
+    both, _ = utilisation_of(WORK, 100.0, PEAK, {}, BUSY, two)
+    for name in ("of_measured_peak", "of_datasheet_peak_busy"):
+        assert both[name] == pytest.approx(one[name] / 2)
+
+
+@pytest.mark.parametrize(
+    ("changed", "missing", "word"),
+    [
+        ({"work": None}, "model_flops_per_s", "work"),
+        ({"rate": None}, "of_measured_peak", "rate"),
+        ({"peak": None}, "of_measured_peak", "--calibrate"),
+        ({"telemetry": None}, "of_datasheet_peak_busy", "telemetry"),
+        ({"slot": {**GPU, "model": "NVIDIA Z9"}}, "of_datasheet_peak_busy", "Z9"),
+        ({"settings": {"mode": "finetune", "head_epochs": 2}}, "model_flops_per_s", "stages"),
+        (
+            {"telemetry": {"phases": {"train": {"gpu_utilisation": {"mean": 0.0}}}}},
+            "of_datasheet_peak_busy",
+            "busy",
+        ),
+    ],
+)
+def test_what_is_missing_has_a_reason_and_is_no_number(changed: dict, missing: str, word: str):
+    given = {
+        "work": WORK,
+        "rate": 100.0,
+        "peak": PEAK,
+        "environment": None,
+        "telemetry": BUSY,
+        "slot": GPU,
+        **changed,
+    }
+    figures, reasons = utilisation_of(**given)
+    assert figures[missing] is None
+    assert word in reasons[missing]
+    assert {name for name, value in figures.items() if value is None} - set(reasons) <= {
+        "measured_precision",
+        "datasheet_precision",
+    }
+
+
+ANALYTIC = {"total": 90, "allocated": 100}
+
+
+def test_memory_and_its_residual():
+    event = {"analytic": ANALYTIC, "allocator_peak": 104, "process_peak": 900}
+    telemetry = {"devices": {"gpu:0": {"phases": {"train": {"gpu_memory_bytes": {"max": 7}}}}}}
+    memory, reason = memory_of(event, telemetry)
+    assert (memory["residual"], memory["process_peak"], memory["device_peak"], reason) == (4, 900, 7, "")
+    memory, reason = memory_of({"unavailable": "only TensorFlow's", "process_peak": 900}, None)
+    assert (memory["analytic"], memory["residual"], memory["process_peak"]) == (None, None, 900)
+    assert reason == "only TensorFlow's"
+    assert memory_of(None, None)[0] is None
+
+
+def record(build: dict, steady: dict | None = None) -> dict:
+    return {
+        "phases": {"build": build} if build else {},
+        "throughput": {"train_images_per_s": 10.0},
+        "environment": None,
+        "slot": CPU,
+        "steady": steady,
+        "telemetry": None,
+        "cell": {"settings": {"mode": "scratch"}},
+        "unavailable": {"energy": "no counter"},
+    }
+
+
+BUILT = {
+    "parameters": 5,
+    "trainable_parameters": 4,
+    "layers": 3,
+    "forward_macs": 1,
+    "forward_flops": 2,
+    "training_flops": 6e9,
+}
+
+
+def test_a_record_gets_all_of_it():
+    found = work_and_limit_of(record(BUILT), {}, {"peak": PEAK})
+    assert found["work"] == {**BUILT, "tensorflow_forward_flops": None}
+    assert found["utilisation"]["of_measured_peak"] == pytest.approx(6e10 / 1e12)
+    assert found["unavailable"]["energy"] == "no counter"
+    assert "memory" in found["unavailable"]
+    steady = work_and_limit_of(record(BUILT, {"images_per_s": 20.0}), {}, {"peak": PEAK})
+    assert steady["utilisation"]["of_measured_peak"] == pytest.approx(2 * 6e10 / 1e12)
+
+
+def test_older_records_classical_methods_and_odd_models():
+    assert work_and_limit_of(record({}), {}, {})["work"] is None
+    assert (
+        work_and_limit_of(record({"parameters": 7}), {}, {})["unavailable"]["work"] == "no network was built"
+    )
+    odd = {"parameters": 7, "trainable_parameters": 7, "layers": 1, "work_unavailable": "own is no graph"}
+    found = work_and_limit_of(record(odd), {}, {})
+    assert found["work"]["parameters"] == 7
+    assert found["work"]["training_flops"] is None
+    assert found["unavailable"]["work"] == "own is no graph"
+    assert found["utilisation"]["model_flops_per_s"] is None
+
+
+def test_a_canary_is_held_against_one_of_the_same_backend():
+    canary = {"before_gflops": 90.0, "after_gflops": 91.0, "reference_gflops": None}
+    peak = {"canary_gflops": 100.0}
+    assert with_reference(canary, peak, {"backend": "tensorflow"})["reference_gflops"] == 100.0
+    assert with_reference(canary, peak, {"backend": "jax"})["reference_gflops"] is None
+    assert with_reference(canary, peak, None)["reference_gflops"] is None, "NumPy's is another"
+    assert with_reference(canary, None, {"backend": "tensorflow"})["reference_gflops"] is None
+    assert with_reference(None, peak, {"backend": "tensorflow"}) is None
