@@ -142,16 +142,21 @@ def _judged(
     failed = [one for one in cell.candidate_only if one.record["status"] == "failed"]
     if failed:
         notes.append(f"{_failures(failed)} of the candidate, beside {len(cell.pairs)} pairs")
+    broken = _newly_failing(cell)
+    reason = _reason(speed, metrics, differences, phases)
+    if broken:
+        seeds = f"{len({one.key for one in broken})} of its seeds or splits"
+        reason = "; ".join(filter(None, (f"{seeds}: {_failures(broken)}, done before", reason)))
     images = 0 if isinstance(predicted, str) else predicted["accuracy"].clusters.images
     sources = 0 if isinstance(predicted, str) else len(predicted["accuracy"].clusters.size)
     return CellVerdict(
         key=cell.key,
         label=cell.label,
-        status=Status.JUDGED,
+        status=Status.FAILED if broken else Status.JUDGED,
         speed=speed,
         learning=learning,
-        regression=speed is Speed.SLOWER or learning is Learning.WORSE,
-        reason=_reason(speed, metrics, differences, phases),
+        regression=bool(broken) or speed is Speed.SLOWER or learning is Learning.WORSE,
+        reason=reason,
         metrics=tuple(metrics),
         differences=tuple(differences),
         phases=phases,
@@ -163,6 +168,17 @@ def _judged(
         sources=sources,
         notes=tuple(filter(None, notes)),
     )
+
+
+def _newly_failing(cell: CellPairs) -> list[Measurement]:
+    """Failed attempts of the candidate at cells that it has not done and the baseline has."""
+    done = {pair.candidate.key for pair in cell.pairs} | {one.key for one in cell.candidate_only if one.done}
+    before = {one.key for one in cell.baseline_only if one.done}
+    return [
+        one
+        for one in cell.candidate_only
+        if one.record["status"] == "failed" and one.key in before and one.key not in done
+    ]
 
 
 def _not_judged(cell: CellPairs) -> CellVerdict:

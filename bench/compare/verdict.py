@@ -147,9 +147,9 @@ class CellVerdict:
     Attributes:
         key: See `CellPairs`.
         label: Likewise.
-        status: Whether it could be judged.
-        speed: Worst of its metrics; None unless it was judged.
-        learning: Of accuracy and loss; None unless it was judged.
+        status: Whether it could be judged; failed as well where some of its seeds newly fail.
+        speed: Worst of its metrics; None where no pair is there.
+        learning: Of accuracy and loss; likewise.
         regression: Whether this cell makes the exit code 1.
         reason: One sentence: what decided, or why it could not be judged.
         metrics: Times and memory.

@@ -254,6 +254,19 @@ def test_a_newly_failing_cell_is_a_regression():
     assert only(matched([broken], [done])).status is Status.NEW
 
 
+def test_a_seed_that_newly_fails_is_a_regression_though_others_are_done():
+    one, other = cell(seed=0), cell(seed=1)
+    old = [measurement(of, record(of, 10 + n)) for of in (one, other) for n in range(5)]
+    new = [measurement(one, record(one, 10 + n)) for n in range(5)]
+    failed = measurement(other, record(other, failure=("crashed", "a signal")))
+    verdict = matched(old, [*new, failed])
+    found = only(verdict)
+    assert (found.status, found.regression, found.speed) == (Status.FAILED, True, Speed.SAME)
+    assert "1 of its seeds or splits: crashed in train: a signal, done before" in found.reason
+    again = measurement(other, record(other, 10))
+    assert only(matched(old, [*new, failed, again])).status is Status.JUDGED  # a retry was done
+
+
 def test_new_and_gone_name_the_nearest_cell():
     one, other = cell(epochs=3), cell(epochs=5)
     verdict = matched([measurement(one, record(one))], [measurement(other, record(other))])
