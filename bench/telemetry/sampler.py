@@ -69,6 +69,7 @@ class Sampler:
             self._counters += [f"{name}/{counter}" for counter in gpus.COUNTER_NAMES]
             self._gauges += [f"{name}/{gauge}" for gauge in gpus.GAUGES]
         self._window, self._thinning = Window(), Thinning()
+        self._slow_in_window = False
         self._slow_due = 0.0
         self._gpm_due = time.monotonic() + GPM_S  # its first sample was taken just now
         self._file = Path(job.path).open("ab", buffering=0)  # noqa: SIM115
@@ -113,7 +114,10 @@ class Sampler:
         if slow:
             self._slow_due = now + SLOW_S
             self._host.list_processes()
-        counters = self._host.counters(now, slow)
+        # A line tells what counters were at its end: those that are read seldom are read again for that.
+        self._slow_in_window |= slow
+        all_counters = slow or (self._slow_in_window and self._thinning.closes(self._window))
+        counters = self._host.counters(now, all_counters)
         gauges = self._host.gauges(now, counters, slow)
         finer = now >= self._gpm_due
         if finer:
@@ -122,6 +126,7 @@ class Sampler:
             read = one.fast(now)
             if slow:
                 read |= one.slow(self._host.pids)
+            if all_counters:
                 counters |= {f"{name}/{counter}": value for counter, value in one.counters().items()}
             if finer:
                 read |= one.finer()
@@ -161,7 +166,7 @@ class Sampler:
     def _flush(self, now: float) -> None:
         if self._window.samples:
             self._write(t=_nanoseconds(now), **self._window.line(self._gauges, self._counters))
-            self._window = Window()
+            self._window, self._slow_in_window = Window(), False
 
     def _end(self) -> None:
         now = time.monotonic()

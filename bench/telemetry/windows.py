@@ -27,7 +27,7 @@ class Window:
     def add(self, counters: dict[str, float], gauges: dict[str, float]) -> None:
         """Take in a sample."""
         self.samples += 1
-        self.counters |= counters
+        self.counters = counters
         for name, value in gauges.items():
             self._sums[name] = self._sums.get(name, 0.0) + value
             self._counts[name] = self._counts.get(name, 0) + 1
@@ -57,6 +57,10 @@ class Thinning:
     def phase_changes(self) -> None:
         """Each phase begins with lines of one sample."""
         self.width, self._lines = 1, 0
+
+    def closes(self, window: Window) -> bool:
+        """Whether the next sample of the window is its last one."""
+        return window.samples + 1 >= self.width
 
     def is_full(self, window: Window) -> bool:
         """Whether the window is to be written now."""

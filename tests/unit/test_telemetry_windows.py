@@ -1,7 +1,13 @@
 """A file of hours does not grow without bound, and loses neither a mean nor a maximum."""
 
 import json
+import os
+import time
+from itertools import pairwise
 
+from telemetry_equipment import CORES
+
+from bench.telemetry import sampler
 from bench.telemetry.windows import Thinning, Window
 
 
@@ -34,10 +40,31 @@ def test_every_phase_begins_at_full_rate():
     assert {line["n"] for line in written(900, thinning)} == {1}
 
 
+def test_counters_of_a_line_of_many_samples_are_all_of_its_end(tmp_path, monkeypatch):
+    monkeypatch.setattr(sampler, "SLOW_S", 0.03)
+    path = tmp_path / "telemetry.jsonl"
+    one = sampler.Sampler(sampler.Job(str(path), os.getpid(), os.getppid(), 0.01, CORES, {}), None)
+    one._thinning = Thinning(lines_a_width=4)
+    for _ in range(70):
+        until = time.monotonic() + 0.01
+        while time.monotonic() < until:
+            pass
+        one._sample(time.monotonic())
+    lines = [json.loads(line) for line in path.read_text().splitlines()]
+    assert lines[-1]["n"] >= 4
+    whole = [dict(zip(one._counters, line["c"], strict=True)) for line in lines if len(line["c"]) == 8]
+    assert len(whole) > 3
+    for before, after in pairwise(whole):
+        grown = {name: after[name] - before[name] for name in after}
+        # The kernel said all of it at one moment, or this would not come out even.
+        rest = grown["slot_busy_s"] - grown["cpu_s"] - grown["cotenant_s"]
+        assert abs(grown["foreign_s"] - rest) < 1e-4
+
+
 def test_what_was_not_read_is_not_0():
     window = Window()
-    window.add({"a": 1.0}, {"fast": 2.0})
-    window.add({}, {"fast": 4.0, "slow": 6.0})
+    window.add({"a": 1.0, "b": 2.0}, {"fast": 2.0})
+    window.add({"a": 1.0}, {"fast": 4.0, "slow": 6.0})
     assert window.line(["fast", "slow", "never"], ["a", "b"]) == {
         "n": 2, "c": [1.0], "g": [3.0, 6.0], "m": [4.0, 6.0],
     }  # fmt: skip
