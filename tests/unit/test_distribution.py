@@ -10,7 +10,9 @@ from pathlib import Path
 import numpy as np
 import pytest
 
+from wbc.errors import InputError
 from wbc.specification import Checkpointing, OptimizerSpecification, Specification
+from wbc.training.distribution import Distribution
 
 EPOCHS = 2
 
@@ -56,6 +58,13 @@ def test_a_checkpoint_of_two_replicas_is_gone_on_from(found):
 
 def test_fewer_devices_than_replicas_are_an_error_of_the_set_up(found):
     assert "on 3 devices at once, but TensorFlow sees 2" in found["too_few"]
+
+
+def test_a_keras_that_sums_instead_of_averaging_is_an_error_of_the_set_up(monkeypatch):
+    monkeypatch.setattr("keras.__version__", "3.3.3")
+    with pytest.raises(InputError, match="Keras 3.3.3 sums the gradients"):
+        Distribution(2)
+    assert Distribution(1).strategy is None
 
 
 def experiments(data: Path, folder: Path) -> dict:

@@ -25,6 +25,10 @@ if TYPE_CHECKING:
     Batches = Iterator[tuple[np.ndarray, ...]] | tf.data.Dataset
 
 
+AVERAGING = (3, 8)
+"""The first version of Keras whose training on several devices equals that on one."""
+
+
 class Distribution:
     """The devices that share the work on a model.
 
@@ -32,10 +36,12 @@ class Distribution:
         replicas: How many of them. With one, nothing is different from plain Keras.
 
     Raises:
-        InputError: TensorFlow does not see as many devices.
+        InputError: TensorFlow does not see as many devices, or this Keras does not train on several.
     """
 
     def __init__(self, replicas: int = 1):
+        if replicas > 1:
+            _check_keras()
         self.replicas = replicas
         self.strategy = _mirrored_strategy(replicas) if replicas > 1 else None
 
@@ -74,6 +80,17 @@ def even_shares(indices: np.ndarray, replicas: int) -> tuple[np.ndarray, int]:
     """
     filled = -(-len(indices) // replicas) * replicas
     return np.resize(indices, filled), len(indices)
+
+
+def _check_keras() -> None:
+    """Raise InputError for a Keras that sums the gradients of replicas unscaled."""
+    import keras
+
+    if tuple(map(int, keras.__version__.split(".")[:2])) < AVERAGING:
+        raise InputError(
+            f"Keras {keras.__version__} sums the gradients of several devices, where it should average them",
+            f"Take Keras {'.'.join(map(str, AVERAGING))} or newer, or one device: gpus_per_cell = 1.",
+        )
 
 
 def _mirrored_strategy(replicas: int) -> "tf.distribute.Strategy":

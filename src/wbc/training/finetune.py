@@ -77,6 +77,8 @@ def _train_head(
         features, _ = extract_features(backbone, parts, specification, observer, distribution)
         fitting.begin()
         fitting.train(stage, head, features, as_is)
+        # Keras 3.3 counts the metrics of a model within a model, which would hide those of the whole.
+        head.compiled = False
         return
     with distribution.scope():
         inputs = keras.Input(backbone.input_shape[1:])
