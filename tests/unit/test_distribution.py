@@ -62,7 +62,7 @@ def test_fewer_devices_than_replicas_are_an_error_of_the_set_up(found):
 
 def test_a_keras_that_sums_instead_of_averaging_is_an_error_of_the_set_up(monkeypatch):
     monkeypatch.setattr("keras.__version__", "3.3.3")
-    with pytest.raises(InputError, match="Keras 3.3.3 sums the gradients"):
+    with pytest.raises(InputError, match=r"Keras 3\.3\.3 sums the gradients"):
         Distribution(2)
     assert Distribution(1).strategy is None
 

@@ -1,0 +1,79 @@
+"""Live comparisons of A with A, with a defect or without: what `bench regress` says of each.
+
+`python tests/evidence/live.py WORK aa slower wrong-labels [--runs 3]` prints a line a comparison. The noise of A
+against A is measured by the first one and kept for the others.
+"""
+
+import argparse
+import json
+import subprocess
+import sys
+from pathlib import Path
+
+HERE = Path(__file__).resolve().parent
+sys.path.insert(0, str(HERE.parent))
+
+from equipment.planted.interpreter import plant  # noqa: E402
+
+DEFECTS = {"aa": {}, "slower": {"slower": 0.10}, "wrong-labels": {"wrong_labels": 0.20}}
+EXPECTED = {"aa": (0, 4), "slower": (1,), "wrong-labels": (1,)}
+"""Exit codes that agree with what was planted; 4 is no false alarm."""
+
+
+def main() -> int:
+    """Run them; 1 if one disagrees."""
+    parser = argparse.ArgumentParser(description=__doc__)
+    parser.add_argument("work", type=Path)
+    parser.add_argument("kinds", nargs="+", choices=DEFECTS)
+    parser.add_argument("--runs", type=int, default=3)
+    parser.add_argument("--repeats", default="auto")
+    parser.add_argument("--budget", default="30m")
+    parser.add_argument("--python", default=sys.executable, help="what runs the cells")
+    parser.add_argument("--suite", type=Path, default=HERE / "lenet5.toml")
+    wanted = parser.parse_args()
+    wanted.work.mkdir(parents=True, exist_ok=True)
+    wrong = 0
+    for number in range(1, wanted.runs + 1):
+        for kind in wanted.kinds:
+            code, said = compare(wanted, kind, f"{kind}-{number}")
+            wrong += code not in EXPECTED[kind]
+            print(f"{kind} {number}: exit code {code}; {said}", flush=True)
+    return int(wrong > 0)
+
+
+def compare(wanted: argparse.Namespace, kind: str, name: str) -> tuple[int, str]:
+    """Exit code, and what the verdict says of the cell."""
+    candidate = plant(wanted.work / f"python-{kind}", wanted.python, **DEFECTS[kind])
+    command = [
+        sys.executable,
+        "-m",
+        "bench",
+        "regress",
+        wanted.suite,
+        "--results",
+        wanted.work,
+        "--name",
+        name,
+    ]
+    command += ["--baseline-python", wanted.python, "--candidate-python", candidate]
+    command += ["--repeats", wanted.repeats, "--budget", wanted.budget]
+    done = subprocess.run(list(map(str, command)), capture_output=True, text=True, check=False)
+    try:
+        verdict = json.loads((wanted.work / "regress" / name / "regression.json").read_text())
+    except OSError:
+        return done.returncode, done.stderr.strip()
+    (cell,) = verdict["cells"]
+    figures = [
+        f"{one['metric']} {one['ratio']:.3f} [{one['low']:.3f}, {one['high']:.3f}]"
+        for one in cell["metrics"]
+        if one["metric"] in ("fit_time", "throughput") and one["low"] is not None
+    ]
+    figures += [f"{one['figure']} {one['difference']:+.3f}" for one in cell["differences"]]
+    return done.returncode, (
+        f"{cell['speed']} x {cell['learning']}, {cell['pairs']} pairs ({cell['disturbed']} disturbed): "
+        + ", ".join(figures)
+    )
+
+
+if __name__ == "__main__":
+    sys.exit(main())
