@@ -1,14 +1,15 @@
 """Compare two environments: the work behind `python -m bench regress`."""
 
 from collections.abc import Callable, Iterator, Sequence
-from contextlib import contextmanager
-from dataclasses import dataclass
+from contextlib import ExitStack, contextmanager
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Protocol
 
+from bench.devices.choose import Choice
 from bench.devices.device import Slot
 from bench.devices.lease import lease
-from bench.errors import InputError
+from bench.errors import InputError, ResultsError
 from bench.journal.results import SuiteResults
 from bench.plan.decide import PlannedCell, choose
 from bench.pretrained import fetch
@@ -120,9 +121,8 @@ def session(
     with (
         interruptible() as interruption,
         lock,
-        lease(suite.devices, results_folder, REGRESS) as leased,
+        one_slot(suite.devices, results_folder) as slot,
     ):
-        slot = leased.slots[0]
         comparison = open_comparison(
             suite, cells, asks, results_folder, environments, options.name, speaker.say
         )
@@ -148,6 +148,25 @@ def session(
                 comparison.journal.begin_afresh()
             earlier = comparison.journal.read(comparison.keys, comparison.results)
             yield Session(comparison, runner, Course(runner, earlier, speaker, Budget(options.budget_s)))
+
+
+@contextmanager
+def one_slot(devices: Choice, results_folder: Path) -> Iterator[Slot]:
+    """Hold the first of the chosen slots that is free; the others stay free for others.
+
+    Raises:
+        ResultsError: All are in use.
+    """
+    with ExitStack() as held:
+        for position, slot in enumerate(devices.slots, start=1):
+            try:
+                held.enter_context(lease(replace(devices, slots=(slot,)), results_folder, REGRESS))
+            except ResultsError:
+                if position == len(devices.slots):
+                    raise
+            else:
+                break
+        yield slot
 
 
 def introduction(comparison: Comparison, suite: OpenSuite, slot: Slot) -> list[str]:

@@ -1,7 +1,7 @@
 """Live comparisons of A with A, with a defect or without: what `bench regress` says of each.
 
-`python tests/evidence/live.py WORK aa slower wrong-labels [--runs 3]` prints a line a comparison. The noise of A
-against A is measured by the first one and kept for the others.
+`python tests/evidence/live.py WORK aa slower wrong-labels [--runs 3]` prints a line a comparison. The
+noise of A against A is measured by the first one and kept for the others.
 """
 
 import argparse
