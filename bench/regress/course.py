@@ -53,8 +53,9 @@ class Budget:
 class Course:
     """Runs pairs of cells in turn, two of each at a time.
 
-    A pair beside which something went on is run again, at most as often as pairs were wanted; then those are
-    taken that there are. All are kept and counted.
+    A pair beside which something went on is run again, at most as often as pairs were wanted. Where most of a
+    cell's pairs are disturbed the machine is like that, and they are taken as they are. All are kept and
+    counted.
 
     Args:
         runner: Runs them.
@@ -72,7 +73,7 @@ class Course:
     def bring_to(
         self, kind: Kind, wanted: dict[str, int], cells: Sequence[Cell], within: bool = True
     ) -> None:
-        """Run pairs until every cell has as many undisturbed ones as wanted.
+        """Run pairs until every cell has as many as wanted that count (`have`).
 
         Args:
             kind: Of which sides.
@@ -83,13 +84,12 @@ class Course:
         Raises:
             InterruptedRun: A signal came; finished pairs are kept.
         """
-        bounds = {key: self._undisturbed(kind, key) for key in wanted}
-        allowed = {key: 2 * max(0, number - bounds[key]) for key, number in wanted.items()}
+        allowed = {key: 2 * max(0, number - self.have(kind, key)) for key, number in wanted.items()}
         started: Counter[str] = Counter()
         while True:
             missing = {
                 cell.key: min(
-                    wanted.get(cell.key, 0) - self._undisturbed(kind, cell.key),
+                    wanted.get(cell.key, 0) - self.have(kind, cell.key),
                     allowed.get(cell.key, 0) - started[cell.key],
                 )
                 for cell in cells
@@ -120,14 +120,14 @@ class Course:
         if pair.status != "done":
             self.failures[kind, cell.key] += 1
         for reason in pair.disturbed:
-            self.listener.say(f"Disturbed, will be run again: {reason}")
+            self.listener.say(f"Disturbed: {reason}")
         return pair
 
-    def _undisturbed(self, kind: Kind, key: str) -> int:
-        return sum(
-            one.kind == kind and one.cell_key == key and one.status == "done" and not one.disturbed
-            for one in self.pairs
-        )
+    def have(self, kind: Kind, key: str) -> int:
+        """Pairs of a cell that count: the undisturbed ones, unless most of them are disturbed."""
+        done = [one for one in self.pairs if (one.kind, one.cell_key, one.status) == (kind, key, "done")]
+        calm = sum(not one.disturbed for one in done)
+        return calm if 2 * calm >= len(done) else len(done)
 
     def _announce(self, kind: Kind, todo: Sequence[Cell], missing: dict[str, int]) -> None:
         upcoming: list[PlannedCell] = []

@@ -6,7 +6,7 @@ from dataclasses import dataclass, replace
 
 from bench.compare.judge import judge
 from bench.compare.measurement import CellPairs
-from bench.compare.repeats import next_look, plan_repeats
+from bench.compare.repeats import GROWTH, MOST, next_look, plan_repeats
 from bench.compare.thresholds import Thresholds
 from bench.compare.verdict import Verdict
 from bench.regress.comparison import Session
@@ -64,20 +64,22 @@ class Judging:
         groups = configurations(self._measured())
         plan = plan_repeats(self._noise(), len(groups), thresholds)
         self.say(str(plan))
-        wanted = dict.fromkeys(groups, plan.repeats)
+        wanted, before = dict.fromkeys(groups, plan.repeats), -1
         while True:
             self._bring_to(shared_out(wanted, groups))
             ran = [one for one in course.pairs if one.kind == "ab"]
             look = self.session.comparison.journal.look(self.session.comparison.keys, len(ran))
             verdict = self._judge(replace(thresholds, look=look), (str(plan),))
             after = next_look(verdict, self._measured())
-            if after.clear or not after.wanted or course.cut_short:
+            spent = course.cut_short or len(ran) == before or len(ran) >= MOST * len(groups)
+            before = len(ran)
+            if after.clear or not after.wanted or spent:
                 self.say(
                     f"Look {look}: {after.why}" + ("; the budget is spent." if course.cut_short else ".")
                 )
                 return verdict
             self.say(f"Look {look}: {after.why}; more repeats.")
-            wanted = after.wanted
+            wanted = self._grown(after.wanted, groups)
 
     def _noise_wanted(self) -> dict[str, int]:
         each = max(2, math.ceil(NOISE_PAIRS / len(self.cells)))
@@ -88,6 +90,11 @@ class Judging:
 
     def _bring_to(self, wanted: dict[str, int], within: bool = True) -> None:
         self.session.course.bring_to("ab", wanted, self.cells, within)
+
+    def _grown(self, wanted: dict[str, int], groups: dict[str, list[str]]) -> dict[str, int]:
+        """More pairs than there are, also where disturbed ones are taken as they are."""
+        there = {key: sum(self.session.course.have("ab", cell) for cell in groups[key]) for key in wanted}
+        return {key: max(number, math.ceil(GROWTH * there[key])) for key, number in wanted.items()}
 
     def _measured(self) -> list[CellPairs]:
         return self.evidence.cells(self.session.course.pairs)
