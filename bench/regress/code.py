@@ -14,15 +14,18 @@ from bench.datasets import source_digest
 from bench.errors import InputError
 from bench.suite.cell import digest_of
 
+WORKER = ("__init__.py", "lifeline.py", "journal/__init__.py", "journal/jsonl.py", "worker")
+"""What a worker is made of; the rest of the harness may change without making another side."""
+
 _UNWANTED = shutil.ignore_patterns("__pycache__", "*.partial")
 
 
 @dataclass(frozen=True)
 class Code:
-    """The packages `bench` and `wbc` in a folder of their own, which may stand on `PYTHONPATH`.
+    """The worker and `wbc` in a folder of their own, which may stand on `PYTHONPATH`.
 
     Attributes:
-        folder: Holds both packages.
+        folder: Holds the packages `bench` and `wbc`.
         label: Where they come from, in words.
         wbc: Hash of the source of `wbc`.
     """
@@ -38,12 +41,18 @@ def working_tree(cache: Path) -> Code:
     Args:
         cache: Cache in the results folder.
     """
-    homes = {package.__name__: Path(package.__file__).parent for package in (bench, wbc)}
-    digest = digest_of([source_digest(root=home) for home in homes.values()])
+    bench_home, wbc_home = (Path(package.__file__).parent for package in (bench, wbc))
+    digest = digest_of([source_digest(*WORKER, root=bench_home), source_digest(root=wbc_home)])
 
     def copy(folder: Path) -> None:
-        for name, home in homes.items():
-            shutil.copytree(home, folder / name, ignore=_UNWANTED)
+        shutil.copytree(wbc_home, folder / "wbc", ignore=_UNWANTED)
+        for place in WORKER:
+            source, target = bench_home / place, folder / "bench" / place
+            target.parent.mkdir(parents=True, exist_ok=True)
+            if source.is_dir():
+                shutil.copytree(source, target, ignore=_UNWANTED)
+            else:
+                shutil.copyfile(source, target)
 
     return _kept(cache / "code" / digest[:16], copy, "the working tree")
 

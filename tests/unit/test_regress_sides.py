@@ -15,6 +15,15 @@ from bench.regress.code import revision, working_tree
 from bench.regress.sides import look
 from bench.runtime import find_runtime
 
+IMPORT_ALL = """
+import importlib, pkgutil
+import bench.worker, wbc
+for module in pkgutil.walk_packages(bench.worker.__path__, "bench.worker."):
+    if not module.name.endswith("__main__"):
+        importlib.import_module(module.name)
+print(wbc.__file__)
+"""
+
 REPOSITORY = Path(__file__).resolve().parents[2]
 
 
@@ -31,7 +40,7 @@ def side(code):
 def test_the_code_is_a_copy_that_runs_from_anywhere(code):
     assert code.wbc == source_digest()
     done = subprocess.run(
-        [sys.executable, "-c", "import bench.worker.process, wbc; print(wbc.__file__)"],
+        [sys.executable, "-c", IMPORT_ALL],
         env={"PYTHONPATH": str(code.folder), "PYTHONSAFEPATH": "1"},
         cwd=REPOSITORY,
         capture_output=True,
