@@ -7,7 +7,6 @@ import subprocess
 import sys
 from pathlib import Path
 
-import pytest
 from command import REPOSITORY, Bench
 from equipment.planted.interpreter import plant
 
@@ -77,11 +76,8 @@ def test_a_crash_is_a_row_and_the_other_cells_are_judged(tmp_path: Path):
     assert {pair["status"] for pair in pairs_of(bench, "x")} == {"done", "failed"}
 
 
-@pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGKILL], ids=["Ctrl-C", "SIGKILL"])
-def test_it_goes_on_where_it_was_stopped(number: signal.Signals, tmp_path: Path):
-    bench, suite = Bench(tmp_path), write_suite(tmp_path, '["transfer"]')
-    command = ("regress", suite, "--candidate-python", sys.executable, "--only", "*classical*")
-    command = (*command, "--repeats", "3", "--name", "x")
+def stopped(bench: Bench, command: tuple, starts: int, number: signal.Signals) -> int:
+    """Start a comparison and stop it when so many runs have started; its exit code."""
     process = subprocess.Popen(
         bench.command(*command),
         cwd=REPOSITORY,
@@ -90,20 +86,27 @@ def test_it_goes_on_where_it_was_stopped(number: signal.Signals, tmp_path: Path)
         stderr=subprocess.STDOUT,
         text=True,
     )
-    starts = 0
     for line in process.stdout:
-        starts += "starts" in line
-        if starts == 3:  # the first run of the second pair
+        starts -= "starts" in line
+        if not starts:
             break
     os.kill(process.pid, number)
-    process.wait(timeout=60)
-    kept = pairs_of(bench, "x")
-    assert len(kept) == 1
+    return process.wait(timeout=60)
+
+
+def test_it_goes_on_where_it_was_stopped(tmp_path: Path):
+    bench, suite = Bench(tmp_path), write_suite(tmp_path, '["transfer"]')
+    command = ("regress", suite, "--candidate-python", sys.executable, "--only", "*classical*")
+    command = (*command, "--repeats", "3", "--name", "x")
+
+    assert stopped(bench, command, 3, signal.SIGINT) == 130
+    (first,) = pairs_of(bench, "x")
+    assert stopped(bench, command, 3, signal.SIGKILL) == -signal.SIGKILL
+    assert pairs_of(bench, "x")[0] == first and len(pairs_of(bench, "x")) == 2
 
     done = bench(*command)
     assert done.returncode in (0, 4), done.stdout + done.stderr
-    pairs = pairs_of(bench, "x")
-    assert pairs[:1] == kept and len(pairs) == 3
+    assert len(pairs_of(bench, "x")) == 3
     assert not list((bench.results / "regress" / "x").rglob("*.partial"))
     again = bench(*command)
     assert "starts" not in again.stdout, "everything is there"
