@@ -31,8 +31,8 @@ from bench.compare.verdict import Speed  # noqa: E402
 KEPT = sorted((HERE / "pairs").glob("*.json"))
 NOISE_PAIRS = 8
 """Pairs of A against A over all cells, as `bench regress` measures them before it plans."""
-LOOKS = 3
-"""Looks that `--repeats auto` is followed for."""
+LOOKS, LEAST = 3, 20
+"""Looks that `--repeats auto` is followed for; undisturbed pairs that are worth a table of their own."""
 
 RULES = (asv, pyperf, overlap)
 SCOPES = ("throughput", "all figures")
@@ -138,36 +138,6 @@ def figures_of(pairs: Sequence[dict]) -> Figures:
             both = [[pair[side][name] for pair in pairs] for side in ("baseline", "candidate")]
             found[name] = Values(*(np.array(side, float) for side in both))
     return found
-
-
-def simulated(
-    cells: int, pairs: int, noise: Callable[[np.random.Generator, int], np.ndarray], seed: int
-) -> list[Cell]:
-    """Cells as `read_cells` gives them, of runs that were never made.
-
-    Args:
-        cells: How many.
-        pairs: Of each kind.
-        noise: Logarithms of the times of runs, relative to their typical one; from a generator and a number.
-        seed: Of everything.
-    """
-    rng = np.random.default_rng(seed)
-
-    def figures(slower: float) -> Figures:
-        def side(factor: float) -> dict[str, np.ndarray]:
-            common = noise(rng, pairs)
-            seconds = 10 * factor * np.exp(common + rng.normal(0, 0.004, pairs))
-            return {
-                "fit_time": seconds,
-                "time_to_result": seconds + 9 * np.exp(noise(rng, pairs)),
-                "throughput": 4000 / (seconds * np.exp(rng.normal(0, 0.004, pairs))),
-                "compile_time": 1.5 * np.exp(noise(rng, pairs)),
-            }
-
-        old, new = side(1.0), side(1 + slower)
-        return {name: Values(old[name], new[name]) for name in old}
-
-    return [Cell(f"cell {number}", figures(0.0), figures(0.1)) for number in range(cells)]
 
 
 def resampled(
@@ -281,20 +251,25 @@ def main() -> int:
     for file in wanted.files:
         for calm in (False, True):
             cells = read_cells([file], calm)
-            number = [sum(len(next(iter(one.values())).logs) for one in _of(cells, kind)) for kind in (0, 1)]
-            if not all(number):
+            same, slower = (
+                sum(_pairs(one) for one in kind) for kind in zip(*map(_kinds, cells), strict=True)
+            )
+            if not slower or (calm and slower < LEAST):
                 continue
             which = "undisturbed pairs" if calm else "all pairs"
-            print(f"\n{file.stem}, {which}: {number[0]} A/A, {number[1]} slower\n")
+            print(f"\n{file.stem}, {which}: {same} A/A, {slower} slower\n")
             print(table(resampled(cells, wanted.resamples, Drawing(), wanted.seed)))
             print("\nThe same, as labelled and with replacement:\n")
             print(table(resampled(cells, wanted.resamples, Drawing(False, True), wanted.seed)))
     return 0
 
 
-def _of(cells: Sequence[Cell], kind: int) -> list[Figures]:
-    found = [(cell.same, cell.slower)[kind] for cell in cells]
-    return [one for one in found if one is not None]
+def _kinds(cell: Cell) -> tuple[Figures | None, Figures | None]:
+    return cell.same, cell.slower
+
+
+def _pairs(figures: Figures | None) -> int:
+    return len(next(iter(figures.values())).logs) if figures else 0
 
 
 if __name__ == "__main__":

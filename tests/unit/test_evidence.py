@@ -4,8 +4,9 @@ from pathlib import Path
 
 import numpy as np
 import pytest
-from evidence.judging import KEPT, figures_of, read_cells, resampled, simulated, table
+from evidence.judging import KEPT, figures_of, read_cells, resampled, table
 from evidence.others import asv, overlap, pyperf
+from evidence.simulation import simulated
 
 RESAMPLES = 40
 
