@@ -251,9 +251,8 @@ def main() -> int:
     for file in wanted.files:
         for calm in (False, True):
             cells = read_cells([file], calm)
-            same, slower = (
-                sum(_pairs(one) for one in kind) for kind in zip(*map(_kinds, cells), strict=True)
-            )
+            same = sum(_pairs(cell.same) for cell in cells)
+            slower = sum(_pairs(cell.slower) for cell in cells)
             if not slower or (calm and slower < LEAST):
                 continue
             which = "undisturbed pairs" if calm else "all pairs"
@@ -262,10 +261,6 @@ def main() -> int:
             print("\nThe same, as labelled and with replacement:\n")
             print(table(resampled(cells, wanted.resamples, Drawing(False, True), wanted.seed)))
     return 0
-
-
-def _kinds(cell: Cell) -> tuple[Figures | None, Figures | None]:
-    return cell.same, cell.slower
 
 
 def _pairs(figures: Figures | None) -> int:
