@@ -60,7 +60,10 @@ def regress(
         typer.Option("--baseline-results", metavar="DIR", help="Results that are there already."),
     ] = None,
     repeats: Annotated[
-        str, typer.Option("--repeats", metavar="N|auto", help="Pairs of each cell; auto: until it is clear.")
+        str,
+        typer.Option(
+            "--repeats", metavar="N|auto", help="Pairs of a cell, seeds together; auto: until clear."
+        ),
     ] = "auto",
     budget: Annotated[
         str | None,

@@ -4,12 +4,13 @@ from collections import defaultdict
 from collections.abc import Iterable, Mapping, Sequence
 from pathlib import Path
 
-from bench.compare.matching import configuration_of, group
-from bench.compare.measurement import CellPairs, Measurement, Pair
+from bench.compare.matching import group
+from bench.compare.measurement import REPEATS, CellPairs, Measurement, Pair
 from bench.compare.reading import measurement_of
 from bench.journal.results import SuiteResults
 from bench.regress.pairs import Kind, PairedRuns, PairJournal
 from bench.regress.sides import NAMES, SideName
+from bench.suite.cell import Cell, digest_of, flatten
 
 Results = Mapping[SideName, SuiteResults]
 
@@ -80,14 +81,12 @@ def shared_out(wanted: Mapping[str, int], keys: Mapping[str, Sequence[str]]) -> 
     return shares
 
 
-def configurations(pairs: Iterable[CellPairs]) -> dict[str, list[str]]:
-    """Key of each configuration -> keys of the cells that it joins."""
+def configurations(cells: Iterable[Cell]) -> dict[str, list[str]]:
+    """Key of each configuration -> keys of its cells, which differ in seed or split only."""
     found: dict[str, list[str]] = defaultdict(list)
-    for cell in pairs:
-        alone = (*cell.baseline_only, *cell.candidate_only)
-        for one in (*(pair.baseline for pair in cell.pairs), *alone):
-            if one.key not in found[configuration_of(one)]:
-                found[configuration_of(one)].append(one.key)
+    for cell in cells:
+        said = {name: value for name, value in flatten(cell.settings).items() if name not in REPEATS}
+        found[digest_of(said)].append(cell.key)
     return dict(found)
 
 

@@ -14,10 +14,11 @@ from bench.regress.evidence import Evidence, configurations, noise_elsewhere, sh
 from bench.regress.pairs import PairedRuns
 
 NOISE_PAIRS = 8
-"""Pairs of A against A, over all cells, on which the number of repeats is planned; two a cell at least."""
+"""Pairs of A against A, over all cells, on which the number of repeats is planned; two a
+configuration at least."""
 
 FIRST_PAIRS = 2
-"""Pairs that each cell gets whatever the budget: A B B A."""
+"""Pairs that each configuration gets whatever the budget: A B B A."""
 
 
 @dataclass
@@ -37,18 +38,19 @@ class Judging:
     def __post_init__(self) -> None:
         comparison = self.session.comparison
         self.cells = list(comparison.cells)
+        self.groups = configurations(self.cells)
         keys = {cell.key for cell in self.cells}
         folder, name = comparison.folder.parent, comparison.name
         elsewhere = noise_elsewhere(folder, name, comparison.keys[0], keys)
         self.evidence = Evidence(comparison.results, elsewhere)
 
     def fixed(self, repeats: int) -> Verdict:
-        """Run a given number of pairs of each cell, then judge once.
+        """Run a given number of pairs of each configuration, shared out to its seeds, then judge once.
 
         Raises:
             InterruptedRun: A signal came; finished pairs are kept.
         """
-        self._bring_to(dict.fromkeys((cell.key for cell in self.cells), repeats))
+        self._bring_to(shared_out(dict.fromkeys(self.groups, repeats), self.groups))
         return self._judge(self.thresholds, ())
 
     def until_clear(self) -> Verdict:
@@ -59,9 +61,9 @@ class Judging:
         """
         course = self.session.course
         course.bring_to("aa", self._noise_wanted(), self.cells)
-        self._bring_to(dict.fromkeys((cell.key for cell in self.cells), FIRST_PAIRS), within=False)
+        groups = self.groups
+        self._bring_to(shared_out(dict.fromkeys(groups, FIRST_PAIRS), groups), within=False)
         thresholds = replace(self.thresholds, looks_planned=True)
-        groups = configurations(self._measured())
         plan = plan_repeats(self._noise(), len(groups), thresholds)
         self.say(str(plan))
         wanted, before = dict.fromkeys(groups, plan.repeats), -1
@@ -82,11 +84,11 @@ class Judging:
             wanted = self._grown(after.wanted, groups)
 
     def _noise_wanted(self) -> dict[str, int]:
-        each = max(2, math.ceil(NOISE_PAIRS / len(self.cells)))
+        each = max(2, math.ceil(NOISE_PAIRS / len(self.groups)))
         known: dict[str, int] = {}
         for pair in self.evidence.elsewhere:
             known[pair.baseline.key] = known.get(pair.baseline.key, 0) + 1
-        return {cell.key: each - known.get(cell.key, 0) for cell in self.cells}
+        return {key: each - known.get(key, 0) for key, *_ in self.groups.values()}
 
     def _bring_to(self, wanted: dict[str, int], within: bool = True) -> None:
         self.session.course.bring_to("ab", wanted, self.cells, within)
@@ -123,7 +125,7 @@ def regression(
 
     Args:
         session: Ready to run.
-        repeats: Pairs of each cell; None: until the verdict is clear.
+        repeats: Pairs of each configuration; None: until the verdict is clear.
         thresholds: What is judged by.
         say: Is told how it goes.
 

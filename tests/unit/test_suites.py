@@ -12,7 +12,7 @@ from bench.suite.open import open_suite
 
 SUITES = sorted((Path(__file__).parents[2] / "suites").glob("*.toml"))
 
-COMBINATIONS = {"bccd": 9, "classical": 15, "demo": 8, "regression": 6, "thesis": 24, "thesis-2018": 4}
+COMBINATIONS = {"bccd": 9, "classical": 15, "demo": 8, "regression": 12, "thesis": 24, "thesis-2018": 4}
 
 
 @pytest.mark.parametrize("path", SUITES, ids=lambda path: path.stem)
