@@ -112,7 +112,7 @@
   dark.addEventListener("change", function () { recolour(); });
 
   // Tables that are wider than paper shrink until they fit; PRINT is how much smaller their letters are there.
-  var PAPER = 690, PRINT = 10.7 / 14;
+  var PAPER = 680, PRINT = 0.8;
   function fitted(table) {
     table.style.width = "max-content";
     var factor = PAPER / (table.offsetWidth * PRINT);
