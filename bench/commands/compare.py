@@ -8,17 +8,12 @@ import typer
 
 from bench.commands.options import DEFAULT_RESULTS, ResultsOption
 
-SideArgument = Annotated[
-    str,
-    typer.Argument(
-        help="Results of a suite (results/demo), baseline:NAME, or mlflow:EXPERIMENT.", show_default=False
-    ),
-]
+_WHAT = "Results of a suite (results/demo), baseline:NAME, or mlflow:EXPERIMENT."
 
 
 def compare(
-    a: SideArgument,
-    b: SideArgument,
+    a: Annotated[str, typer.Argument(metavar="A", help=_WHAT)],
+    b: Annotated[str, typer.Argument(metavar="B", help="Likewise: what may be worse.")],
     results: ResultsOption = DEFAULT_RESULTS,
     change: Annotated[
         float, typer.Option("--change", metavar="PERCENT", help="Smallest change of a time that counts.")
