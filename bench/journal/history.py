@@ -10,7 +10,7 @@ Event = dict[str, Any]
 
 _ADDED = {
     *("wall_s", "cpu_s", "images", "steps"),
-    *("steps_s", "data_wait_s", "validation_s", "checkpoint_s", "recompile_s", "between_s"),
+    *("steps_s", "data_wait_s", "validation_s", "checkpoint_s", "recompile_s", "between_s", "ending_s"),
 }
 """Figures of a phase that add up over stretches."""
 

@@ -83,7 +83,7 @@ def test_batches_made_in_advance_are_not_waited_for():
     assert run_ahead([0.1, 0.2, 0.3], [1.0, 2.0, 3.0]) == 0
 
 
-def pull_in_loop(production: float, step: float, steps: int) -> tuple[float, float]:
+def pull_in_loop(production: float, step: float, steps: int, within: bool) -> tuple[float, float]:
     clock = Clock()
     waits = InputClock(clock, Threads())
     stream = waits.watch(batches(clock, production))
@@ -91,16 +91,20 @@ def pull_in_loop(production: float, step: float, steps: int) -> tuple[float, flo
     waits.epoch_began()
     began, waited = clock(), 0.0
     for _ in range(steps):
+        if within:
+            waits.step_began(clock())
         next(stream)
-        waits.step_began(clock())
+        if not within:
+            waits.step_began(clock())
         clock.passes(step)
         waited += waits.waited()
     waited += waits.epoch_ended()
     return waited, clock() - began
 
 
-def test_where_the_loop_pulls_its_batches_all_their_making_is_waited_for():
-    waited, whole = pull_in_loop(0.3, 0.7, 50)
+@pytest.mark.parametrize("within", [False, True])
+def test_where_the_loop_pulls_its_batches_all_their_making_is_waited_for(within):
+    waited, whole = pull_in_loop(0.3, 0.7, 50, within)
     assert waited / whole == pytest.approx(0.3)
 
 
@@ -180,6 +184,8 @@ def test_the_parts_of_training_sum_to_the_whole():
             timer.validation_begins()
             clock.passes(rng.random())
             timer.validation_ends()
+        timer.stage_ends()
+        clock.passes(rng.random())
         assert sum(block.steps for block in timer.blocks()) == 4 * timer.steps - 2, f"stage {stage}"
     clock.passes(rng.random())
     timer.ends()

@@ -81,10 +81,13 @@ def test_the_first_step_ends_when_the_second_begins_and_validation_is_counted_ap
     clock.passes(0.25)
     reporting.on_epoch_end(0, {"loss": 1.0, "val_loss": 2.0})
     assert notes.said[-1] == ("epoch_ended", 1, {"loss": 1.0, "validation_loss": 2.0}, 2.5)
+    reporting.on_train_end()
+    clock.passes(4.0)
     reporting.end()
     assert reporting.figures(checkpoint_s=0.125) == {
         **{"images": 4, "steps": 1, "steps_s": 0.5, "data_wait_s": 0},
         **{"validation_s": 2.5, "recompile_s": 0, "checkpoint_s": 0.125, "between_s": 0.125},
+        "ending_s": 4.0,
     }
 
 

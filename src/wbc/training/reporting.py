@@ -7,7 +7,7 @@ from dataclasses import asdict
 import keras
 
 from wbc.observer import Observer
-from wbc.training.timing import BETWEEN, RECOMPILE, STEPS, VALIDATION, TrainingTimer
+from wbc.training.timing import BETWEEN, ENDING, RECOMPILE, STEPS, VALIDATION, TrainingTimer
 
 HEARTBEAT_S = 1.0
 """A step is reported only when the last report is this old: reports cost time too."""
@@ -91,6 +91,10 @@ class ReportingCallback(keras.callbacks.Callback):
         if not math.isfinite(metrics["loss"]):
             raise TrainingDivergedError(f"the loss is {metrics['loss']} after epoch {epoch + 1}")
 
+    def on_train_end(self, logs=None):
+        """All epochs are over; `fit` takes down what it built."""
+        self.timer.stage_ends()
+
     def end(self) -> None:
         """Training is over; without a single step where everything was done before."""
         if not self.first_steps:
@@ -102,8 +106,9 @@ class ReportingCallback(keras.callbacks.Callback):
 
         Only what this process did counts, not what an interrupted one did before. `steps_s` are the seconds
         of steps without `data_wait_s`, in which they waited for their batches; `recompile_s` are seconds that
-        later stages took until their first step was done; `between_s` is what lies between steps, validation
-        and checkpoints. All `..._s` together are the phase.
+        later stages took until their first step was done; `ending_s` is the end of `fit` after the last
+        epoch; `between_s` is what lies between steps, validation and checkpoints. All `..._s` together are
+        the phase.
 
         Args:
             checkpoint_s: Seconds that checkpoints took.
@@ -119,4 +124,5 @@ class ReportingCallback(keras.callbacks.Callback):
             "checkpoint_s": checkpoint_s,
             "recompile_s": seconds[RECOMPILE],
             "between_s": seconds[BETWEEN] - checkpoint_s,
+            "ending_s": seconds[ENDING],
         }

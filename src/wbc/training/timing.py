@@ -7,9 +7,11 @@ from dataclasses import dataclass
 from wbc.training.blocks import Block, BlockLog
 from wbc.training.waits import InputClock
 
-STEPS, VALIDATION, BETWEEN, RECOMPILE = "steps", "validation", "between", "recompile"
+STEPS, VALIDATION, BETWEEN = "steps", "validation", "between"
+ENDING, RECOMPILE = "ending", "recompile"
 """What training is at. `between`: what Keras and callbacks do around epochs, checkpoints included.
-`recompile`: from the beginning of a later stage until its first step is done."""
+`ending`: after the last epoch of a stage, until `fit` is over; TensorFlow takes its queue of batches down,
+for seconds at times. `recompile`: from the beginning of a later stage until its first step is done."""
 
 _COMPILE = "compile"
 """Before the first step is done: no part of what is timed here."""
@@ -46,7 +48,7 @@ class TrainingTimer:
     def __init__(self, images: int, batch_size: int, clock: Callable[[], float] = time.monotonic):
         self.images, self.batch_size, self.clock = images, batch_size, clock
         self.steps = -(-images // batch_size)
-        self.seconds = {STEPS: 0.0, VALIDATION: 0.0, BETWEEN: 0.0, RECOMPILE: 0.0}
+        self.seconds = dict.fromkeys((STEPS, VALIDATION, BETWEEN, ENDING, RECOMPILE), 0.0)
         self.data_wait_s = 0.0
         self.first_step_s: float | None = None
         self.steps_begun = 0
@@ -120,6 +122,11 @@ class TrainingTimer:
         """Validation is over."""
         began = self._since
         self.validation_s = self._enter(BETWEEN) - began
+
+    def stage_ends(self) -> None:
+        """The last epoch of the stage is over."""
+        if self._compiled:
+            self._enter(ENDING)
 
     def ends(self) -> None:
         """Training is over."""

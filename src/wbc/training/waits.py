@@ -22,7 +22,7 @@ class _Stream:
     """What one generator did: the moments at which its batches were made, and taken from it."""
 
     def __init__(self):
-        self.made: deque[float] = deque()
+        self.made: deque[tuple[float, bool]] = deque()  # and whether the loop itself made it
         self.taken: deque[float] = deque()
         self.owed = 0  # moments that were not known yet when their batches were matched
 
@@ -59,9 +59,10 @@ class InputClock:
         for batch in batches:
             made = self.clock()
             self._stream = stream
-            if self.thread() == self._loop:
+            inline = self.thread() == self._loop
+            if inline:
                 self._inline += made - asked
-            stream.made.append(made)
+            stream.made.append((made, inline))
             yield batch
             asked = self.clock()
             stream.taken.append(asked)
@@ -92,10 +93,10 @@ class InputClock:
                 stream.owed -= 1
             if not (known := bool(stream.taken)) and not final:
                 break
-            began, made = self._begun.popleft(), stream.made.popleft()
+            began, (made, inline) = self._begun.popleft(), stream.made.popleft()
             there = stream.taken.popleft() if known else made
             stream.owed += not known
             # A batch that was made before its step began is no wait, whenever the next one was asked for.
-            if made > began:
+            if made > began and not inline:
                 waited += there - began
         return waited
