@@ -104,7 +104,8 @@ def ran(tmp_path_factory) -> dict[str, dict]:
 
 def test_a_slowed_pipeline_shows_in_the_timed_window_and_in_the_trace_as_it_is(ran):
     fast, slow = ran["Fast"], ran["Slow"]
-    assert fast["unavailable"] == slow["unavailable"] == {}
+    for record in (fast, slow):
+        assert not {"steady", "profile"} & set(record["unavailable"])
     step_s = fast["steady"]["step_s"]
     assert step_s > STEP_S and slow["steady"]["step_s"] > BATCH_S
     # So long the steps take by themselves, so long they took: the rest was waited. After a validation some
