@@ -106,7 +106,8 @@ def _phases(events: list[Event], ended: Event, cut: bool = False) -> dict[str, d
             span = _span(begun.pop(event["phase"]), event)
             if before := phases.get(event["phase"]):  # one that comes twice
                 span = {clock: span[clock] + before[clock] for clock in span}
-            phases[event["phase"]] = {**span, **event["figures"]}
+            # The phase's own seconds go before a figure of that name: a trace has a `wall_s` as well.
+            phases[event["phase"]] = {**event["figures"], **span}
     if "teardown" in begun and ended.get("exit_code") == 0:
         phases["teardown"] = _span(begun["teardown"], {"t": ended["t"], "cpu": ended["cpu_s"] * 1e9})
     if cut and "train" in begun:

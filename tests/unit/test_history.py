@@ -80,6 +80,7 @@ def resumed(tmp_path: Path) -> Attempt:
         (128.0, "evaluated", {"metrics": {"accuracy": 1.0}}),
         *phase("canary", 128, 129, gflops=190.0),
         *phase("canary", 129, 130.5, gflops=195.0),
+        *phase("profile", 131, 136, wall_s=2.0),
     ]
     journals(second, after, exit_code=0)
     second.predictions.write_text("")
@@ -93,6 +94,8 @@ def test_times_are_sums_over_the_attempts_and_flagged(resumed: Attempt):
     assert record["phases"]["train"]["wall_s"] == 22 + 20
     assert record["phases"]["startup"]["wall_s"] == 7
     assert record["phases"]["canary"]["wall_s"] == 1 + 1 + 1.5, "a phase that comes twice"
+    assert record["phases"]["profile"]["wall_s"] == 5, "not that of the trace"
+    assert record["profile"]["wall_s"] == 2
     assert record["fit_time"]["wall_s"] == (3 + 22) + (2 + 20) - 2, "the checkpoint is no part of it"
     assert record["time_to_result"]["wall_s"] == 29 + 28 + 6, "but what was done twice was waited for"
     train = record["phases"]["train"]
