@@ -10,7 +10,7 @@ LOCK := locks/$(FLAVOUR).txt
 BIN := $(VENV)/bin
 READY := $(VENV)/ready-$(FLAVOUR)
 
-.PHONY: run test services tracking-speed lint chaos networks scale locks clean
+.PHONY: run test services tracking-speed lint chaos networks memory scale locks clean
 
 run: $(READY)
 	$(BIN)/python -m bench run $(SUITE) $(ARGS)
@@ -43,6 +43,11 @@ networks: $(READY)
 # How long reports over 1,000, 3,000 and 10,000 cells take; a minute and a half, most of it to write the records.
 scale: $(READY)
 	$(BIN)/python tests/scale/reports.py
+
+# Work and memory of the thesis' networks against publications and TensorFlow's allocator: ten minutes on two idle
+# cores. It goes on where it was stopped.
+memory: $(READY)
+	$(BIN)/python tests/memory/every.py $(ARGS)
 
 $(READY): $(LOCK) pyproject.toml
 	@test "$$(uname)" = Linux || { echo "leukobench measures through Linux' own interfaces and runs on Linux only (WSL 2 too). Sorry!"; exit 1; }

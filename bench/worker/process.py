@@ -45,6 +45,7 @@ def run_cell(folder: Path) -> int:
         recorder.phase_ended("startup")
         experiment.run(specification, recorder)
         recorder.phase_started("teardown")
+        recorder.describe_memory()
         return 0
     except SystemExit as error:  # of a network of the user's own
         events.write("failed", kind="setup", message=f"the cell's code called sys.exit({error.code!r})")

@@ -3,6 +3,7 @@
 from pathlib import Path
 
 from bench.journal.jsonl import EventWriter
+from bench.worker.environment import peak_of_process
 from bench.worker.keeping import keep_model
 
 
@@ -11,6 +12,7 @@ class Recorder:
 
     def __init__(self, events: EventWriter, folder: Path):
         self.events, self.folder = events, folder
+        self._trained = None
 
     def phase_started(self, phase: str) -> None:
         """See `wbc.observer.Observer`."""
@@ -58,3 +60,18 @@ class Recorder:
     def evaluated(self, metrics: dict, evaluations: dict[str, dict]) -> None:
         """See `wbc.observer.Observer`."""
         self.events.write("evaluated", metrics=metrics, evaluations=evaluations)
+
+    def finished(self, trained) -> None:
+        """Keep it until nobody waits any more."""
+        self._trained = trained
+
+    def describe_memory(self) -> None:
+        """Write down what training took of memory; whatever goes wrong is the reason why that is unknown."""
+        if self._trained is None:
+            return
+        process_peak = peak_of_process()  # before looking into it takes memory as well
+        try:
+            memory = self._trained.memory()
+        except Exception as error:  # a figure beside the result must not spoil it
+            memory = {"unavailable": " ".join(f"{type(error).__name__}: {error}".split())[:300]}
+        self.events.write("memory", **memory, process_peak=process_peak)

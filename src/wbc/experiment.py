@@ -52,6 +52,13 @@ class Trained(Protocol):
             why there is no such thing.
         """
 
+    def memory(self) -> dict:
+        """What a training step took of memory, in bytes; may take seconds, so nobody should wait for it.
+
+        Returns:
+            See `wbc.training.footprint.Footprint.figures`.
+        """
+
 
 Train = Callable[[Specification, dict[str, Part], Observer], Trained]
 """What a trainer offers: `train(specification, parts, observer)` reports its phases and may empty `parts`."""
@@ -99,6 +106,7 @@ def run(specification: Specification, observer: Observer) -> dict:
     if specification.profile is not None:
         with phase(observer, "profile") as figures:
             figures.update(trained.profile(specification))
+    observer.finished(trained)
     return metrics
 
 

@@ -64,6 +64,9 @@ class Observer(Protocol):
         `about` says what its input means: `network`, `mode`, `preprocessing`, `image_size`, `classes`.
         """
 
+    def finished(self, trained) -> None:
+        """All that is timed is over; what was trained (`wbc.experiment.Trained`) may still be asked."""
+
 
 @contextmanager
 def phase(observer: Observer, name: str):

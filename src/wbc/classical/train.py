@@ -58,6 +58,10 @@ class ClassicalClassifier:
         """See `wbc.experiment.Trained`."""
         return {"unavailable": "a classical method is not trained in steps that could be traced"}
 
+    def memory(self) -> dict:
+        """See `wbc.experiment.Trained`."""
+        return {"unavailable": "a classical method has no training step"}
+
 
 def train(specification: Specification, parts: dict[str, Part], observer: Observer) -> ClassicalClassifier:
     """Measure features and fit the method; see `wbc.experiment.Train`.

@@ -14,6 +14,7 @@ import keras
 
 from wbc.networks.build import build_backbone
 from wbc.networks.catalog import NETWORKS
+from wbc.networks.maps import maps_of
 
 FLOPS_A_MAC = 2
 """A multiplication and an addition."""
@@ -152,12 +153,15 @@ def describe(name: str) -> dict:
     native_size = NETWORKS[name].native_size
     model = build_backbone(name, {}, native_size)
     model.trainable = True
+    maps = maps_of(model)
     return {
         "image_size": native_size,
         "parameters": model.count_params(),
         "multiply_accumulates": multiply_accumulates(model),
         "layers": layer_count(model),
         "features": list(model.output_shape[1:]),
+        "kept_maps": maps.kept,
+        "passing_maps": maps.passing,
     }
 
 

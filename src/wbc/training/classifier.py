@@ -12,6 +12,7 @@ from wbc.observer import Observer
 from wbc.specification import Specification
 from wbc.training.batches import Prepare
 from wbc.training.distribution import Distribution
+from wbc.training.footprint import Footprint
 from wbc.training.tracing import profile
 
 
@@ -26,6 +27,7 @@ class Classifier:
         prepare: From a batch as it is stored to the model's input.
         distribution: The devices that share each batch.
         backbone: What it costs to come from pixels to what the parts hold; None where they hold pixels.
+        footprint: What training took of memory; None where an earlier attempt did all of it.
         timer: Times its predictions.
         extractor: The backbone that made what the parts hold, where the whole is to be saved; else None.
     """
@@ -36,6 +38,7 @@ class Classifier:
     prepare: Prepare
     distribution: Distribution
     backbone: Cost | None = None
+    footprint: Footprint | None = None
     timer: BatchTimer = field(default_factory=BatchTimer)
     extractor: keras.Model | None = None
 
@@ -78,6 +81,12 @@ class Classifier:
     def profile(self, specification: Specification) -> dict:
         """See `wbc.experiment.Trained`."""
         return profile(self.model, self.parts["train"], self.prepare, self.distribution, specification)
+
+    def memory(self) -> dict:
+        """See `wbc.experiment.Trained`."""
+        if self.footprint is None:
+            return {"unavailable": "nothing was trained here: an earlier attempt did all of it"}
+        return self.footprint.figures()
 
 
 def predict(

@@ -58,7 +58,8 @@ def train(specification: Specification, parts: dict[str, Part], observer: Observ
     stage = Stage(head_epochs, epochs, specification.second_optimizer, WHOLE, specification.early_stopping)
     fitting.train(stage, model, parts, prepare)
     fitting.end()
-    return Classifier(model, parts, specification.batch_size, prepare, distribution)
+    footprint = fitting.footprint
+    return Classifier(model, parts, specification.batch_size, prepare, distribution, footprint=footprint)
 
 
 def _train_head(

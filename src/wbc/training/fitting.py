@@ -16,6 +16,7 @@ from wbc.training.checkpoint import Checkpoints
 from wbc.training.dispatch import can_wait, dispatch_figures, runs_ahead, wait_for_device
 from wbc.training.distribution import Distribution
 from wbc.training.early_stopping import EarlyStoppingCallback
+from wbc.training.footprint import Footprint
 from wbc.training.metrics import metrics_of
 from wbc.training.optimizers import build_optimizer
 from wbc.training.reporting import ReportingCallback
@@ -54,6 +55,10 @@ class Fitting:
         images: Number of training images.
         epochs: Of all stages together.
         observer: Is told what happens.
+        beside: A model that is in memory without being trained, such as a frozen backbone.
+
+    Attributes:
+        footprint: Memory of the last stage that was trained here.
     """
 
     def __init__(
@@ -63,6 +68,7 @@ class Fitting:
         images: int,
         epochs: int,
         observer: Observer,
+        beside: keras.Model | None = None,
     ):
         self.specification, self.distribution, self.observer = specification, distribution, observer
         self.checkpoints = Checkpoints(specification, observer)
@@ -70,6 +76,8 @@ class Fitting:
         self.reporting = ReportingCallback(observer, images, specification.batch_size, remaining)
         self.checkpoint_s = 0.0
         self.stopping: EarlyStoppingCallback | None = None
+        self.footprint: Footprint | None = None
+        self._beside = beside
 
     def begin(self) -> None:
         """Report the beginning of the first stage."""
@@ -93,7 +101,10 @@ class Fitting:
         done = before["epoch"] if before else stage.first_epoch
         if done < stage.last_epoch and not (before and before["finished"]):
             writing = self.checkpoints.callback(stage.number, companions)
-            callbacks = [self.reporting, *companions, *([writing] if writing else [])]
+            images = min(self.specification.batch_size, len(parts["train"]))
+            self.footprint = Footprint(model, images, self.distribution.replicas, self._beside)
+            watching = [self.reporting, self.footprint.callback()]
+            callbacks = [*watching, *companions, *([writing] if writing else [])]
             self._fit(model, parts, prepare, done, stage.last_epoch, callbacks)
             self.checkpoint_s += writing.seconds if writing else 0.0
             self.reporting.end_stage()
@@ -172,15 +183,20 @@ def fit(
     prepare: Prepare,
     observer: Observer,
     distribution: Distribution,
-) -> None:
+    beside: keras.Model | None = None,
+) -> Footprint | None:
     """Train a classifier in a single stage.
+
+    Returns:
+        The memory that it took; None where an earlier attempt did all of it.
 
     Raises:
         TrainingDivergedError: The loss is no longer a number.
     """
     epochs = specification.epochs
-    fitting = Fitting(specification, distribution, len(parts["train"]), epochs, observer)
+    fitting = Fitting(specification, distribution, len(parts["train"]), epochs, observer, beside)
     fitting.begin()
     stage = Stage(0, epochs, specification.optimizer, early_stopping=specification.early_stopping)
     fitting.train(stage, model, parts, prepare)
     fitting.end()
+    return fitting.footprint

@@ -1,6 +1,7 @@
 """How much memory training takes: worked out from the step that was traced, and as TensorFlow's allocator
 counted it."""
 
+import os
 from typing import Any
 
 import keras
@@ -37,6 +38,10 @@ class Footprint:
         else:
             self._listen()
 
+    def callback(self) -> keras.callbacks.Callback:
+        """Tells when the first step, which traces, and training are over."""
+        return _Moments(self)
+
     def begin(self) -> None:
         """The first step is over: from now on the allocator's peak is that of training."""
         if not self.reason:
@@ -61,18 +66,15 @@ class Footprint:
         except ValueError as error:
             self.reason = " ".join(str(error).split())[:200]
 
-    def figures(self, threads: int) -> dict[str, Any]:
+    def figures(self) -> dict[str, Any]:
         """What training took; takes seconds for networks of many layers, so ask when nobody waits.
-
-        Args:
-            threads: How many operations TensorFlow runs at once.
 
         Returns:
             `analytic` (see `wbc.training.memory.StepMemory`) and `allocator_peak`, bytes; or `unavailable`:
             the reason.
         """
         if self._graph is None and not self.reason:
-            self.reason = "no step was traced"
+            self.reason = "no step was traced: all of it was trained before"
         if self.reason:
             return {"unavailable": self.reason}
         from wbc.training.graph import read_graph
@@ -84,7 +86,7 @@ class Footprint:
             nodes,
             [_bytes(variable) for model in models for variable in model.variables],
             [_bytes(variable) for variable in self.model.optimizer.variables],
-            threads,
+            _threads(),
             LEAST_COUNTED[_device().split(":")[0]],
         )
         return {"analytic": memory.figures(), "allocator_peak": self.peak}
@@ -103,10 +105,37 @@ class Footprint:
         self.model.train_step = train_step
 
 
+class _Moments(keras.callbacks.Callback):
+    """It has no `on_train_batch_end`, because Keras gives up asynchronous dispatch where one is defined."""
+
+    def __init__(self, footprint: Footprint):
+        super().__init__()
+        self._footprint, self._begun = footprint, 0
+
+    def on_train_batch_begin(self, batch, logs=None):
+        """A step begins; the second one is the first that traces nothing."""
+        self._begun += 1
+        if self._begun == 2:
+            self._footprint.begin()
+
+    def on_train_end(self, logs=None):
+        """The last step is over, and validation."""
+        self._footprint.end(self._begun - 1)
+
+
 def _device() -> str:
     import tensorflow as tf
 
     return "GPU:0" if tf.config.list_logical_devices("GPU") else "CPU:0"
+
+
+def _threads() -> int:
+    """How many operations run at once. On a GPU one thread hands them to the device one after the other."""
+    import tensorflow as tf
+
+    if _device().startswith("GPU"):
+        return 1
+    return tf.config.threading.get_inter_op_parallelism_threads() or len(os.sched_getaffinity(0))
 
 
 def _bytes(variable: keras.Variable) -> int:

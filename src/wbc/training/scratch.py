@@ -25,5 +25,5 @@ def train(specification: Specification, parts: dict[str, Part], observer: Observ
         penalise_kernels(model, specification)
         figures.update(size_figures(model))
     prepare = preprocessing_of(specification)
-    fit(model, parts, specification, prepare, observer, distribution)
-    return Classifier(model, parts, specification.batch_size, prepare, distribution)
+    footprint = fit(model, parts, specification, prepare, observer, distribution)
+    return Classifier(model, parts, specification.batch_size, prepare, distribution, footprint=footprint)

@@ -33,8 +33,8 @@ def train(specification: Specification, parts: dict[str, Part], observer: Observ
         figures.update(size_figures(head, frozen=backbone))
     features, cost = extract_features(backbone, parts, specification, observer, distribution)
     parts.clear()  # the pixels are not needed any more
-    fit(head, features, specification, as_is, observer, distribution)
+    footprint = fit(head, features, specification, as_is, observer, distribution, beside=backbone)
     extractor = backbone if specification.save_model else None
     return Classifier(
-        head, features, specification.batch_size, as_is, distribution, cost, extractor=extractor
+        head, features, specification.batch_size, as_is, distribution, cost, footprint, extractor=extractor
     )
