@@ -36,31 +36,4 @@ def load() -> dict[str, Any]:
         "gpus": [tf.config.experimental.get_device_details(gpu).get("device_name", "") for gpu in gpus],
         "cuda": build.get("cuda_version", without),
         "cudnn": build.get("cudnn_version", without),
-        **_computing(tf, gpus),
     }
-
-
-def _computing(tf, gpus) -> dict[str, Any]:
-    """How TensorFlow is set to compute, where that does not stand in the suite."""
-    details = [tf.config.experimental.get_device_details(gpu) for gpu in gpus]
-    capabilities = [one.get("compute_capability") for one in details]
-    allowed = tf.config.experimental.tensor_float_32_execution_enabled()
-    return {
-        "intra_op_threads": tf.config.threading.get_intra_op_parallelism_threads(),
-        "inter_op_threads": tf.config.threading.get_inter_op_parallelism_threads(),
-        "compute_capabilities": [".".join(map(str, one)) if one else "unavailable" for one in capabilities],
-        # GPUs have it from 8.0 on; elsewhere the setting changes nothing.
-        "tensorfloat32": bool(gpus) and allowed and all(one and one >= (8, 0) for one in capabilities),
-        "onednn": _onednn(),
-        "allocator": os.environ.get("TF_GPU_ALLOCATOR", "default") + (", growing" if gpus else ""),
-    }
-
-
-def _onednn() -> str:
-    """Whether operations on the processor are oneDNN's: `on`, `off`."""
-    try:
-        # The only place that knows: the build decides, and TF_ENABLE_ONEDNN_OPTS after it.
-        from tensorflow.python.util import _pywrap_util_port
-    except ImportError:
-        return "unavailable: this TensorFlow does not tell"
-    return "on" if _pywrap_util_port.IsMklEnabled() else "off"
