@@ -26,7 +26,8 @@ def test_the_verdict_keeps_its_promise_under_simulated_noise():
 
 @pytest.mark.parametrize("file", KEPT, ids=lambda file: file.stem)
 def test_the_verdict_keeps_its_promise_on_recorded_pairs(file: Path):
-    cells = read_cells([file], calm=True)
+    # On a machine that was never quiet all pairs count, as in the verdict.
+    cells = read_cells([file], calm=True) or read_cells([file], calm=False)
     ours = resampled(cells, RESAMPLES)["ours, auto"]
     assert ours.false <= 0.15 * ours.runs  # 5 % are promised; forty resamples are good to ten points
     assert ours.found >= 0.8 * ours.runs
