@@ -146,7 +146,9 @@ def _counts(pairs: Sequence[PairedRuns], cut_short: bool) -> list[str]:
         f"{len(compared)} pairs of baseline and candidate were run, and {noise} of the baseline with itself."
     ]
     if disturbed:
-        said.append(f"{disturbed} of them were disturbed; where most of a cell were not, others ran in their place.")
+        said.append(
+            f"{disturbed} pairs were disturbed; where that was the exception, others ran in their place."
+        )
     if failed:
         said.append(f"{failed} pairs failed.")
     if cut_short:
