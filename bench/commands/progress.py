@@ -45,9 +45,9 @@ class _Line:
                 self.remaining_s = (event["total"] - event["done"]) / steps_per_s
             self.step = (now, event["done"])
 
-    def left(self, now: float) -> float:
-        """Seconds until the cell is over: as the steps go in training, else as predicted."""
-        predicted = max(0.0, self.planned.seconds - (now - self.began))
+    def left(self, now: float, expected_s: float) -> float:
+        """Seconds until the cell is over: as the steps go in training, else of the `expected_s` in all."""
+        predicted = max(0.0, expected_s - (now - self.began))
         return self.remaining_s if self.phase == "train" and self.remaining_s is not None else predicted
 
 
@@ -60,6 +60,7 @@ class Progress:
         self._waiting: list[PlannedCell] = []
         self._slots: list[Slot] = []
         self._at_once = 1
+        self._took_s = self._predicted_s = 0.0
         self._bar = Bar(
             TextColumn("{task.description}"),
             BarColumn(),
@@ -103,7 +104,7 @@ class Progress:
             self._waiting.remove(planned)
         self._lines[slot.name] = _Line(planned, self.clock())
         if not self.console.is_terminal:
-            expected = f", about {duration(planned.seconds)}" if planned.prediction else ""
+            expected = f", about {duration(self._expected(planned))}" if planned.prediction else ""
             self.say(f"{slot.name}: {planned.cell.id} starts{expected}")
 
     def event(self, planned: PlannedCell, slot: Slot, event: dict[str, Any]) -> None:
@@ -115,6 +116,9 @@ class Progress:
         line = self._lines.pop(slot.name)
         if record["status"] == "done":
             outcome = f"test accuracy {record['test']['accuracy']:.1%}"
+            if planned.prediction and not record["resumed"]:
+                self._took_s += self.clock() - line.began
+                self._predicted_s += planned.seconds
         else:
             kind, message = record["failure"]["kind"], record["failure"]["message"]
             outcome = f"{message}" if kind == "interrupted" else f"failed, {kind}: {message}"
@@ -134,13 +138,18 @@ class Progress:
             + (f"; {eta}" if eta else "")
         )
 
+    def _expected(self, planned: PlannedCell) -> float:
+        """Seconds as predicted, times what this run's cells took beside theirs: rough guesses, a busy machine."""
+        return planned.seconds * (self._took_s / self._predicted_s if self._predicted_s else 1.0)
+
     def _eta(self) -> str:
         if not self._waiting and not self._lines:
             return ""
         now = self.clock()
-        busy = [line.left(now) for line in self._lines.values()]
+        busy = [line.left(now, self._expected(line.planned)) for line in self._lines.values()]
         slots = max(1, self._at_once, len(busy))
-        return f"about {duration(makespan([one.seconds for one in self._waiting], slots, busy))} left"
+        waiting = [self._expected(one) for one in self._waiting]
+        return f"about {duration(makespan(waiting, slots, busy))} left"
 
     def _render(self) -> Group:
         now = self.clock()
@@ -151,7 +160,9 @@ class Progress:
                 table.add_row(slot.name, Text("free", style="dim"))
                 continue
             rate = f"{line.images_per_s:.0f} images/s" if line.images_per_s else ""
-            left = f"{duration(line.left(now))} left" if line.planned.prediction or line.remaining_s else ""
+            left = ""
+            if line.planned.prediction or line.remaining_s:
+                left = f"{duration(line.left(now, self._expected(line.planned)))} left"
             table.add_row(slot.name, Text(line.planned.cell.id), line.phase, line.epoch, rate, left)
         self._bar.update(self._task, eta=self._eta())
         return Group(table, self._bar)

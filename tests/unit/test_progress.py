@@ -65,13 +65,29 @@ def test_without_a_terminal_lines_say_start_end_and_rest():
     progress, (vgg, lenet, _) = watched.progress, watched.cells
     progress.cell_started(vgg, SLOTS[0])
     progress.cell_started(lenet, SLOTS[1])
-    watched.now = 100.0
+    watched.now = 60.0
     progress.cell_ended(lenet, SLOTS[1], record(), again=False)
     progress.cell_ended(vgg, SLOTS[0], record("failed"), again=True)
     lines = watched.written.getvalue().splitlines()
     assert lines[0] == f"cpu:0: {vgg.cell.id} starts, about 10 min"
-    assert lines[2] == f"1/3 {lenet.cell.id} on cpu:1: test accuracy 87.5%, 2 min; about 8 min left"
+    assert lines[2] == f"1/3 {lenet.cell.id} on cpu:1: test accuracy 87.5%, 60 s; about 9 min left"
     assert "failed, crashed: killed by signal 9; will be tried again" in lines[3]
+
+
+def test_what_is_left_is_told_at_the_pace_of_the_cells_that_are_done():
+    watched = Watched(terminal=False)
+    progress, (vgg, lenet, xception) = watched.progress, watched.cells
+    progress.cell_started(lenet, SLOTS[0])
+    watched.now = 180.0
+    progress.cell_ended(lenet, SLOTS[0], record(), again=False)
+    progress.cell_started(vgg, SLOTS[0])
+    progress.cell_started(xception, SLOTS[1])
+    lines = watched.written.getvalue().splitlines()
+    assert lines[1].endswith("3 min; about 30 min left"), "60 s were predicted, 180 s it took: thrice 600 s"
+    assert lines[2:] == [
+        f"cpu:0: {vgg.cell.id} starts, about 30 min",
+        f"cpu:1: {xception.cell.id} starts, about 15 min",
+    ]
 
 
 def test_a_cell_that_went_on_says_from_where():
