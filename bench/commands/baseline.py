@@ -83,7 +83,7 @@ def show(name: NameArgument, results: ResultsOption = DEFAULT_RESULTS) -> None:
 
     baseline = find(results, name)
     console = Terminal()
-    machine = ", ".join(f"{key} {value}" for key, value in baseline.machine.items()) or "another one"
+    machine = ", ".join(f"{key} {_plain(value)}" for key, value in baseline.machine.items()) or "another one"
     console.print(f"{baseline.name}: {baseline.suite}, saved {baseline.saved_at}", markup=False)
     console.print(f"Machine: {machine}", markup=False, highlight=False)
     if why := refusal(baseline):
@@ -109,3 +109,7 @@ def _range(values: list[float], digits: int) -> str:
         return "—"
     low, high = f"{min(values):.{digits}f}", f"{max(values):.{digits}f}"
     return low if low == high else f"{low}–{high}"
+
+
+def _plain(value: object) -> str:
+    return (", ".join(map(str, value)) or "none") if isinstance(value, list | tuple) else str(value)

@@ -112,7 +112,7 @@ def _judge(
     note, verdict = "", Speed.INCONCLUSIVE
     significant = adjusted is not None and adjusted <= thresholds.alpha_now
     if n < thresholds.minimum_pairs:
-        note = f"{n} undisturbed pair{'' if n == 1 else 's'}: it takes {thresholds.minimum_pairs}"
+        note = f"{n} pair{'' if n == 1 else 's'}: it takes {thresholds.minimum_pairs}"
     elif significant and abs(centre) >= band:
         verdict = Speed.SLOWER if (centre > 0) == metric.more_is_worse else Speed.FASTER
     elif narrow is not None and narrow.within(-band, band):

@@ -65,7 +65,7 @@ def cost_of(record: dict[str, Any]) -> dict[str, Any]:
     if reasons:
         row["unavailable"] = "\n".join(f"{name}: {reason}" for name, reason in sorted(reasons.items()))
     if record.get("disturbed"):
-        row["disturbed"] = "; ".join(map(str, record["disturbed"]))
+        row["disturbed"] = " ".join(map(str, record["disturbed"]))
     return row
 
 

@@ -65,7 +65,7 @@ def tags_of(record: dict[str, Any], suite: str) -> dict[str, str]:
     if record.get("resumed"):
         tags["leukobench.resumed_from_epoch"] = str(record["resumed"]["from_epoch"])
     if record.get("disturbed"):
-        tags["disturbed"] = "; ".join(record["disturbed"])
+        tags["disturbed"] = " ".join(record["disturbed"])
     tags |= unavailable_of(record)
     return {name: str(value)[:LONGEST_TAG] for name, value in tags.items() if value}
 

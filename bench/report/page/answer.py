@@ -58,7 +58,7 @@ def _no_better(found: list[Candidate], best: Candidate) -> Markup | None:
     alike = sum(one.accuracy >= best.low for one in found)
     return element(
         "p",
-        f"{alike} of {len(found)} configurations lie within that interval "
+        f"{alike} of {len(found)} configurations {'lies' if alike == 1 else 'lie'} within that interval "
         f"({bounds(best.low, best.high)} %). Worth its time is the fastest of them.",
     )
 
