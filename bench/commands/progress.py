@@ -60,7 +60,8 @@ class Progress:
         self._waiting: list[PlannedCell] = []
         self._slots: list[Slot] = []
         self._at_once = 1
-        self._took_s = self._predicted_s = 0.0
+        self._took_s, self._done = 0.0, 0
+        self._paced_s = self._predicted_s = 0.0
         self._bar = Bar(
             TextColumn("{task.description}"),
             BarColumn(),
@@ -100,8 +101,10 @@ class Progress:
 
     def cell_started(self, planned: PlannedCell, slot: Slot) -> None:
         """See `bench.runner.scheduler.Watcher`."""
-        if planned in self._waiting:
-            self._waiting.remove(planned)
+        for place, one in enumerate(self._waiting):
+            if one.cell.id == planned.cell.id:  # by then a comparison may predict it otherwise
+                del self._waiting[place]
+                break
         self._lines[slot.name] = _Line(planned, self.clock())
         if not self.console.is_terminal:
             expected = f", about {duration(self._expected(planned))}" if planned.prediction else ""
@@ -116,9 +119,12 @@ class Progress:
         line = self._lines.pop(slot.name)
         if record["status"] == "done":
             outcome = f"test accuracy {record['test']['accuracy']:.1%}"
-            if planned.prediction and not record["resumed"]:
-                self._took_s += self.clock() - line.began
-                self._predicted_s += planned.seconds
+            if not record["resumed"]:
+                took = self.clock() - line.began
+                self._took_s, self._done = self._took_s + took, self._done + 1
+                if planned.prediction:
+                    self._paced_s += took
+                    self._predicted_s += planned.seconds
         else:
             kind, message = record["failure"]["kind"], record["failure"]["message"]
             outcome = f"{message}" if kind == "interrupted" else f"failed, {kind}: {message}"
@@ -139,8 +145,10 @@ class Progress:
         )
 
     def _expected(self, planned: PlannedCell) -> float:
-        """Seconds as predicted, times what this run's cells took beside theirs: rough guesses, a busy machine."""
-        return planned.seconds * (self._took_s / self._predicted_s if self._predicted_s else 1.0)
+        """Seconds, as predicted and at this run's pace; as its cells took, where nothing was predicted."""
+        if planned.prediction is None:
+            return self._took_s / self._done if self._done else 0.0
+        return planned.seconds * (self._paced_s / self._predicted_s if self._predicted_s else 1.0)
 
     def _eta(self) -> str:
         if not self._waiting and not self._lines:
@@ -149,6 +157,8 @@ class Progress:
         busy = [line.left(now, self._expected(line.planned)) for line in self._lines.values()]
         slots = max(1, self._at_once, len(busy))
         waiting = [self._expected(one) for one in self._waiting]
+        if not all(waiting):
+            return ""  # nothing is known of one of them: no time is better than one too short
         return f"about {duration(makespan(waiting, slots, busy))} left"
 
     def _render(self) -> Group:

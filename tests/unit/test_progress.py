@@ -1,6 +1,7 @@
 """What people see while a suite runs."""
 
 import io
+from dataclasses import replace
 
 import pytest
 from rich.console import Console
@@ -88,6 +89,18 @@ def test_what_is_left_is_told_at_the_pace_of_the_cells_that_are_done():
         f"cpu:0: {vgg.cell.id} starts, about 30 min",
         f"cpu:1: {xception.cell.id} starts, about 15 min",
     ]
+
+
+def test_without_a_prediction_the_cells_that_are_done_tell_what_is_left():
+    watched = Watched(terminal=False)
+    progress = watched.progress
+    vgg, *others = (replace(one, prediction=None) for one in watched.cells)
+    progress.plan([vgg, *others], SLOTS[:1])
+    assert progress._eta() == "", "no time, and not 0 s"
+    progress.cell_started(replace(vgg, prediction=Prediction(50.0, "a comparison's earlier runs")), SLOTS[0])
+    watched.now = 40.0
+    progress.cell_ended(vgg, SLOTS[0], record(), again=False)
+    assert progress._eta() == "about 80 s left"
 
 
 def test_a_cell_that_went_on_says_from_where():
