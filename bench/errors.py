@@ -4,7 +4,7 @@ from enum import IntEnum
 
 from wbc.errors import InputError
 
-__all__ = ["ExitCode", "InputError", "InterruptedRun", "ResultsError"]
+__all__ = ["DamagedAttempt", "ExitCode", "InputError", "InterruptedRun", "ResultsError"]
 
 
 class ExitCode(IntEnum):
@@ -22,6 +22,10 @@ class ExitCode(IntEnum):
 
 class ResultsError(Exception):
     """The results folder cannot be used: in use by another run, not writable, disk full."""
+
+
+class DamagedAttempt(ResultsError):
+    """The files of one attempt cannot be made sense of; others are not touched by that."""
 
 
 class InterruptedRun(BaseException):

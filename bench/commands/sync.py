@@ -24,6 +24,7 @@ def sync(
     import os
 
     from bench.commands.terminal import Terminal
+    from bench.errors import ResultsError
     from bench.tracking.sync import sync
 
     console = Terminal()
@@ -40,6 +41,8 @@ def sync(
     for one in done:
         attempts = f"{one.attempts} attempt{'' if one.attempts == 1 else 's'}"
         console.print(f"{one.suite}: {attempts}, {one.sent or 'none'} sent now", markup=False)
+    if damaged := [line for one in done for line in one.damaged]:
+        raise ResultsError("\n".join(damaged))
 
 
 def _named(suite: str) -> str:

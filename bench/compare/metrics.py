@@ -173,13 +173,13 @@ def phase_changes(pairs: Sequence[Pair]) -> tuple[PhaseChange, ...]:
 def phase_seconds(record: Record) -> dict[str, float]:
     """Wall seconds of each part, without overlap; the end of the process is left out."""
     phases = record.get("phases") or {}
-    seconds = {name: phases[name]["wall_s"] for name in PHASES if name in phases}
+    seconds = {name: phases[name]["wall_s"] for name in PHASES if "wall_s" in phases.get(name, {})}
     train = phases.get("train") or {}
     inside = {"validation": train.get("validation_s"), "checkpoint": train.get("checkpoint_s")}
     # Waiting is measured in the steady part of training only: its share is taken for all of it.
     share = (record.get("steady") or {}).get("data_wait_share")
     for name, value in inside.items():
-        if value:
+        if value and "train" in seconds:
             seconds[name] = value
             seconds["train"] -= value
     if share is not None and "train" in seconds:

@@ -12,6 +12,7 @@ from typing import Any
 
 from bench.errors import ResultsError
 from bench.journal.jsonl import read_events, write_json
+from bench.journal.shape import is_sound
 from bench.suite.cell import Cell
 
 
@@ -73,9 +74,13 @@ class Attempt:
         """The record, or None while the attempt is not over."""
         try:
             record = json.loads(self.result.read_text())
-        except (FileNotFoundError, ValueError):  # a damaged one is made again from the journals
+        except (
+            FileNotFoundError,
+            ValueError,
+            RecursionError,
+        ):  # a damaged one is made again from the journals
             return None
-        return record if isinstance(record, dict) and "status" in record else None
+        return record if is_sound(record) else None
 
     def worker_events(self) -> list[dict]:
         """The events of the worker."""

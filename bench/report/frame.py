@@ -65,10 +65,11 @@ def cells_frame(results: SuiteResults, cell_ids: Iterable[str]) -> pd.DataFrame:
     for cell_id in cell_ids:
         attempts = results.attempts(cell_id)
         record = _latest(attempts)
-        if record is not None:
+        row = None if record is None else _row_of(cell_id, record)
+        if row is not None:
             over.append(len(rows))
             settings.append(flat(record["cell"]["settings"]))
-            rows.append(row_of(cell_id, record))
+            rows.append(row)
         elif attempts:
             rows.append(unfinished_row(attempts[-1]))
         else:
@@ -76,6 +77,14 @@ def cells_frame(results: SuiteResults, cell_ids: Iterable[str]) -> pd.DataFrame:
     for number, (variant, seeds) in zip(over, names_of(settings), strict=True):
         rows[number] |= {"variant": variant, "seeds": seeds}
     return pd.DataFrame(rows)
+
+
+def _row_of(cell_id: str, record: dict[str, Any]) -> dict[str, Any] | None:
+    """Its row; None where the record lacks what a row is made of: somebody has changed it."""
+    try:
+        return row_of(cell_id, record)
+    except (KeyError, TypeError, AttributeError):
+        return None
 
 
 def repeats_frame(cells: pd.DataFrame) -> pd.DataFrame:

@@ -25,9 +25,7 @@ def row_of(cell_id: str, record: dict[str, Any]) -> dict[str, Any]:
     row = {
         "cell": cell_id,
         "network": cell["network"],
-        "weights": cell["settings"]["weights"]["name"],
-        "mode": cell["settings"]["mode"],
-        "epochs": cell["settings"]["epochs"],
+        **_of_settings(cell["settings"]),
         "status": record["status"],
         "reason": f"{failure['kind']}: {failure['message']}" if failure else "",
         "test_accuracy": test.get("accuracy", nan),
@@ -62,17 +60,22 @@ def unfinished_row(attempt: Attempt) -> dict[str, Any]:
         cell = attempt.cell()
     except (OSError, ValueError):
         return row
-    settings = cell["settings"]
     reached = _last_epoch(attempt)
     said = f"attempt {attempt.number} is under way or was cut off"
+    if attempt.is_over():
+        said = f"the record of attempt {attempt.number} is damaged; `bench run` makes it again"
     return row | {
         "network": cell["network"],
-        "weights": settings["weights"]["name"],
-        "mode": settings["mode"],
-        "epochs": settings["epochs"],
-        "reason": f"{said}, at epoch {reached}" if reached else said,
+        **_of_settings(cell["settings"]),
+        "reason": f"{said}, at epoch {reached}" if reached and not attempt.is_over() else said,
         "key": cell.get("key"),
     }
+
+
+def _of_settings(settings: dict[str, Any]) -> dict[str, Any]:
+    """Settings that name what is compared."""
+    weights = (settings.get("weights") or {}).get("name")
+    return {"weights": weights, "mode": settings.get("mode"), "epochs": settings.get("epochs")}
 
 
 def _last_epoch(attempt: Attempt) -> int:

@@ -3,10 +3,11 @@
 import logging
 import uuid
 from collections.abc import Iterator
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from bench.errors import ResultsError
+from bench.errors import DamagedAttempt
 from bench.journal.history import history
 from bench.journal.jsonl import read_lines
 from bench.journal.results import Attempt, SuiteResults
@@ -15,7 +16,7 @@ from bench.tracking.artifacts import staged
 from bench.tracking.content import ATTEMPT_TAG, RESULTS_TAG, STATES, dataset_of, params_of, span_of, tags_of
 from bench.tracking.lock import SyncLock
 from bench.tracking.parent import ParentRun
-from bench.tracking.points import points_of
+from bench.tracking.points import Point, points_of
 from bench.tracking.sent import is_sent, mark_sent
 from bench.tracking.settings import apply_settings
 from bench.tracking.windows import series_of
@@ -29,6 +30,17 @@ COMPLETE_TAG = "leukobench.complete"
 
 FEW = 20
 """So many runs are searched for one by one; for more, all are listed once."""
+
+
+@dataclass(frozen=True)
+class _Content:
+    """What an attempt's run holds beside its artifacts; made before anything is sent."""
+
+    span: tuple[int, int]
+    tags: dict[str, str]
+    params: dict[str, str]
+    points: list[Point]
+    dataset: dict[str, str] | None
 
 
 class Projection:
@@ -78,19 +90,29 @@ class Projection:
 
         Returns:
             Whether there was anything to do.
+
+        Raises:
+            DamagedAttempt: Its record or its journals are damaged; other attempts can still be sent.
         """
         record = attempt.record()
         if record is None:
-            raise ResultsError(f"{attempt.folder} has no record; `bench run` makes it again")
-        stretches = history(attempt)
-        points = points_of(record, stretches, series_of(read_lines(attempt.telemetry)))
+            raise DamagedAttempt(
+                f"{attempt.folder} has no record, or a damaged one; `bench run` makes it again"
+            )
+        try:
+            content = self._content(attempt, record)
+        except (ArithmeticError, AttributeError, LookupError, TypeError, ValueError) as error:
+            raise DamagedAttempt(
+                f"{attempt.folder} has a damaged record or journal ({type(error).__name__}: {error}); "
+                "remove its result.json, and `bench run` makes it again"
+            ) from None
         # A turn each: what runs beside, or another `sync`, need not wait for the whole of a long list.
         with self._lock.held() as foreign:
             if foreign:
                 self._known = None
             if not again and is_sent(attempt, self.store):
                 return False
-            sent = self._send(attempt, record, span_of(stretches), points)
+            sent = self._send(attempt, record, content)
             mark_sent(attempt, self.store)
         return sent
 
@@ -99,30 +121,40 @@ class Projection:
         with self._lock.held():
             self._parent.update()
 
-    def _send(self, attempt: Attempt, record: dict[str, Any], span: tuple[int, int], points: list) -> bool:
+    def _content(self, attempt: Attempt, record: dict[str, Any]) -> "_Content":
+        stretches = history(attempt)
+        return _Content(
+            span=span_of(stretches),
+            tags=tags_of(record, self.suite) | self._parent.tags_of_children(),
+            params=params_of(record),
+            points=points_of(record, stretches, series_of(read_lines(attempt.telemetry))),
+            dataset=dataset_of(record),
+        )
+
+    def _send(self, attempt: Attempt, record: dict[str, Any], content: "_Content") -> bool:
         from mlflow.entities import Metric, Param, RunTag
 
         name = f"{attempt.cell_id}/{attempt.number}"
         run_id, complete = self._find(name) or ("", False)
         if complete:
             return False
-        tags = tags_of(record, self.suite) | self._parent.tags_of_children()
         if not run_id:
-            run = self.client.create_run(self.experiment_id, start_time=span[0], tags=tags)
+            began = content.span[0]
+            run = self.client.create_run(self.experiment_id, start_time=began, tags=content.tags)
             run_id = run.info.run_id
             if self._known is not None:
                 self._known[name] = (run_id, False)
-        params = [Param(key, text) for key, text in params_of(record).items()]
+        params = [Param(key, text) for key, text in content.params.items()]
         for few in _chunks(params, PARAMS_A_CALL):
             self.client.log_batch(run_id, params=few)
-        for some in _chunks(points, ITEMS_A_CALL):
+        for some in _chunks(content.points, ITEMS_A_CALL):
             self.client.log_batch(run_id, metrics=[Metric(*point) for point in some])
-        if dataset := dataset_of(record):
-            self._log_dataset(run_id, dataset)
+        if content.dataset:
+            self._log_dataset(run_id, content.dataset)
         with staged(attempt, record) as folder:
             self.client.log_artifacts(run_id, str(folder))
         self.client.log_batch(run_id, tags=[RunTag(COMPLETE_TAG, "true")])
-        self.client.set_terminated(run_id, STATES[record["status"]], end_time=span[1])
+        self.client.set_terminated(run_id, STATES[record["status"]], end_time=content.span[1])
         if self._known is not None:
             self._known[name] = (run_id, True)
         return True

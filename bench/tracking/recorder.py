@@ -2,6 +2,7 @@
 
 from collections.abc import Callable
 
+from bench.errors import DamagedAttempt
 from bench.journal.results import Attempt, SuiteResults
 from bench.tracking.sent import unsent
 from bench.tracking.store import without_password
@@ -39,8 +40,11 @@ class Recorder:
         try:
             if self._projection is None:
                 self._projection = self._make(self.results)
-            for attempt in self._attempts(EVERYTHING if again else name):
-                self._projection.send(attempt)
+            damaged = [
+                why
+                for attempt in self._attempts(EVERYTHING if again else name)
+                if (why := self._send(attempt))
+            ]
         except Exception as error:
             self._projection = None
             self._failures += 1
@@ -49,12 +53,20 @@ class Recorder:
             return without_password(" ".join(str(error).split()))[:200] or type(error).__name__
         if again:
             self._failures = 0
-        return None
+        return damaged[0] if damaged else None
 
     def end(self) -> None:
         """The suite is over: its own run says how."""
         if self._projection is not None:
             self._projection.settle()
+
+    def _send(self, attempt: Attempt) -> str:
+        """Send one; what is wrong with its files, or empty: it must not keep others from being sent."""
+        try:
+            self._projection.send(attempt)
+        except DamagedAttempt as error:
+            return str(error)
+        return ""
 
     def _attempts(self, name: str) -> list[Attempt]:
         if name == EVERYTHING:

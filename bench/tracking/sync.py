@@ -4,7 +4,7 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
 
-from bench.errors import InputError, ResultsError
+from bench.errors import DamagedAttempt, InputError, ResultsError
 from bench.journal.results import SuiteResults
 from bench.journal.runs import measures_alone, running_process, wait_for_end
 from bench.tracking.sent import unsent
@@ -19,11 +19,13 @@ class Synced:
         suite: The suite.
         attempts: Attempts that are over.
         sent: How many of them were sent now.
+        damaged: What is wrong with those that could not be read, a sentence each.
     """
 
     suite: str
     attempts: int
     sent: int
+    damaged: tuple[str, ...] = ()
 
 
 def sync(
@@ -68,13 +70,16 @@ def recorded_suites(results: Path) -> list[str]:
 def _sync_suite(results: SuiteResults, again: bool, progress: Callable[[str, int, int], None]) -> Synced:
     from bench.tracking.projection import Projection  # loads MLflow
 
-    sent = 0
+    sent, damaged = 0, []
     try:
         projection = Projection(results)
         attempts = [attempt for attempt in results.all_attempts() if attempt.is_over()]
         missing = attempts if again else unsent(results, projection.store)
         for number, attempt in enumerate(missing, start=1):
-            sent += projection.send(attempt, again)
+            try:
+                sent += projection.send(attempt, again)
+            except DamagedAttempt as error:  # the others are sent all the same
+                damaged.append(str(error))
             progress(results.suite, number, len(missing))
         projection.settle()
     except ResultsError:
@@ -86,7 +91,7 @@ def _sync_suite(results: SuiteResults, again: bool, progress: Callable[[str, int
         raise ResultsError(
             f"MLflow cannot be written to: {reason}\nThe journals keep all; `bench sync` goes on from here."
         ) from None
-    return Synced(results.suite, len(attempts), sent)
+    return Synced(results.suite, len(attempts), sent, tuple(damaged))
 
 
 def _wait_for_quiet(results: SuiteResults, say: Callable[[str], None]) -> None:

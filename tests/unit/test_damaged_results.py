@@ -8,10 +8,24 @@ import pytest
 from bench.journal.jsonl import read_events, write_json
 from bench.journal.results import SuiteResults
 from bench.plan.decide import make_plan
+from bench.report.frame import cells_frame
 from bench.runner.tidy import tidy_up
 from bench.suite.cell import Cell
 
 CELL = Cell("LeNet5", {"mode": "scratch", "epochs": 1, "seed": 0}, {}, {})
+
+
+CHANGED = [
+    '{"status": "well"}',
+    '{"status": "done", "phases": null}',
+    '{"status": "done", "phases": {"train": null}}',
+    '{"status": "done", "test": "good"}',
+    '{"status": "done", "test": {"accuracy": "high"}}',
+    '{"status": "done", "steady": 7}',
+    '{"status": "done", "disturbed": [7]}',
+    "[" * 100_000,
+]
+"""Records that somebody, or a disk, has changed: a value of another kind."""
 
 
 @pytest.fixture
@@ -26,7 +40,7 @@ def results(tmp_path: Path) -> SuiteResults:
     return results
 
 
-@pytest.mark.parametrize("content", ["", "garbage", "null", "{}", "[1]"])
+@pytest.mark.parametrize("content", ["", "garbage", "null", "{}", "[1]", *CHANGED])
 def test_a_damaged_record_is_made_again_from_the_journals(results: SuiteResults, content: str):
     (attempt,) = results.all_attempts()
     attempt.result.write_text(content)
@@ -34,6 +48,14 @@ def test_a_damaged_record_is_made_again_from_the_journals(results: SuiteResults,
     assert planned.status == "unfinished"
     tidy_up(results)
     assert attempt.record()["status"] == "done"
+
+
+def test_a_report_says_which_record_is_damaged(results: SuiteResults):
+    (attempt,) = results.all_attempts()
+    write_json(attempt.result, {"status": "done", "test": None})  # nothing of the wrong kind, much missing
+    (row,) = cells_frame(results, [CELL.id]).to_dict("records")
+    assert row["status"] == "unfinished"
+    assert row["reason"] == "the record of attempt 1 is damaged; `bench run` makes it again"
 
 
 def test_an_attempt_without_a_readable_cell_is_put_aside(results: SuiteResults):

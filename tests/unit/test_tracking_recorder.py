@@ -4,6 +4,7 @@ from pathlib import Path
 
 import pytest
 
+from bench.errors import DamagedAttempt
 from bench.journal.jsonl import write_json
 from bench.journal.results import SuiteResults
 from bench.suite.cell import Cell
@@ -17,6 +18,7 @@ class Server:
     store = "this one"
 
     def __init__(self):
+        self.damaged = ""
         self.up, self.has, self.asked, self.settled = True, [], 0, 0
 
     def make(self, results: SuiteResults) -> "Server":
@@ -25,6 +27,8 @@ class Server:
 
     def send(self, attempt) -> None:
         self.check()
+        if attempt.cell_id == self.damaged:
+            raise DamagedAttempt("no record")
         self.has.append(f"{attempt.cell_id}/{attempt.number}")
         mark_sent(attempt, self.store)
 
@@ -91,3 +95,13 @@ def test_everything_is_what_the_store_lacks(results):
     mark_sent(results.all_attempts()[0], server.store)
     assert Recorder(results, server.make, lambda: True).record(EVERYTHING) is None
     assert len(server.has) == 2 and set(server.has) < names
+
+
+def test_a_damaged_attempt_keeps_no_other_from_being_sent(results):
+    server = Server()
+    names = sorted(new(results, seed) for seed in range(3))
+    server.damaged = names[0].rpartition("/")[0]
+    recorder = Recorder(results, server.make, lambda: True)
+    assert recorder.record(EVERYTHING) == "no record"
+    assert server.has == names[1:]
+    assert recorder.record(names[2]) is None  # the server is not blamed
