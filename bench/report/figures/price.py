@@ -134,7 +134,7 @@ def phases(configurations: pd.DataFrame) -> list[Figure]:
                 data,
                 {
                     "barmode": "stack",
-                    "xaxis": axis("seconds"),
+                    "xaxis": {"automargin": True, "ticksuffix": " s"},  # a title would lie under the legend
                     "yaxis": {"type": "category", "automargin": True, "autorange": "reversed"},
                     "legend": {"traceorder": "normal"},
                 },
