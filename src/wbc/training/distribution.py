@@ -25,6 +25,9 @@ if TYPE_CHECKING:
     Batches = Iterator[tuple[np.ndarray, ...]] | tf.data.Dataset
 
 
+BATCHES_AHEAD = 4
+"""So many batches wait to be trained on."""
+
 AVERAGING = (3, 8)
 """The first version of Keras whose training on several devices equals that on one."""
 
@@ -61,11 +64,12 @@ class Distribution:
         Args:
             batches: Starts a generator; its batches are of one shape and type but for their length.
         """
-        if self.strategy is None:
-            return batches()
-        # With a strategy Keras takes a batch to look at, and then begins anew: from a generator that batch,
-        # and those made in advance, would be lost.
-        return dataset_of(batches)
+        import keras
+
+        # What is made of a generator by Keras itself is no good here. With a strategy it takes a batch to look
+        # at, and then begins anew: that batch, and those made in advance, would be lost. Without one, see
+        # `dataset_of`.
+        return dataset_of(batches) if keras.backend.backend() == "tensorflow" else batches()
 
 
 def even_shares(indices: np.ndarray, replicas: int) -> tuple[np.ndarray, int]:
@@ -110,11 +114,19 @@ def _mirrored_strategy(replicas: int) -> "tf.distribute.Strategy":
 
 
 def dataset_of(batches: Callable[[], Iterator[tuple[np.ndarray, ...]]]) -> "tf.data.Dataset":
-    """Batches made in advance by a thread of their own, as Keras has them made."""
+    """Batches made in advance by a thread of their own, as Keras has them made, but for a fixed number of them.
+
+    TensorFlow would tune that number by a thread that sleeps between its looks, each time twice as long, up to
+    a minute; at the end of training it is waited for, and now and then it sleeps on: a cell that does nothing
+    for seconds, within its fit time.
+    """
     import tensorflow as tf
 
     signature = tuple(tf.TensorSpec((None, *array.shape[1:]), array.dtype) for array in next(batches()))
-    return tf.data.Dataset.from_generator(batches, output_signature=signature).prefetch(tf.data.AUTOTUNE)
+    options = tf.data.Options()
+    options.autotune.enabled = False
+    dataset = tf.data.Dataset.from_generator(batches, output_signature=signature)
+    return dataset.prefetch(BATCHES_AHEAD).with_options(options)
 
 
 def _mirrored_predictor(strategy, model) -> Callable[[np.ndarray], np.ndarray]:
