@@ -34,7 +34,7 @@ from bench.telemetry.settings import TelemetrySettings
 from wbc.data import BACKGROUNDS
 from wbc.errors import InputError
 from wbc.networks.users import BUILD
-from wbc.optimizer import OPTIMIZERS, OptimizerSpecification
+from wbc.optimizer import LEARNING_RATE, LEARNING_RATES, OPTIMIZERS, OptimizerSpecification
 from wbc.protocols import CLOCKS, EVALUATIONS, LOSSES, PROTOCOLS
 from wbc.recipes import PRESETS, preset
 from wbc.regularization import MONITORS, USUAL_AUGMENTATION, Augmentation, EarlyStopping
@@ -54,8 +54,8 @@ class Optimizer(Table):
     """
 
     name: Literal[(*OPTIMIZERS, *PRESETS)] = OptimizerSpecification.name
-    learning_rate: PositiveFloat = OptimizerSpecification.learning_rate
-    decay: NotNegative = OptimizerSpecification.decay
+    learning_rate: PositiveFloat | None = None
+    decay: NotNegative | None = None
     weight_decay: NotNegative | None = None
     momentum: Share | None = None
     nesterov: bool | None = None
@@ -67,7 +67,7 @@ class Optimizer(Table):
     @model_validator(mode="after")
     def _makes_sense(self) -> "Optimizer":
         if self.name not in PRESETS:
-            OptimizerSpecification(**self.model_dump()).check()
+            self._spelled().check()
         elif others := self.model_fields_set - {"name"}:
             raise InputError(
                 f"the preset {self.name!r} takes no {', '.join(sorted(others))}",
@@ -79,7 +79,14 @@ class Optimizer(Table):
         """The optimiser for a network; InputError where a preset has none for it."""
         if self.name in PRESETS:
             return preset(self.name, network)
-        return OptimizerSpecification(**self.model_dump())
+        return self._spelled()
+
+    def _spelled(self) -> OptimizerSpecification:
+        """The thesis' where a suite names none; who names one gets Keras' rate for it, and no decay."""
+        if not self.model_fields_set:
+            return OptimizerSpecification()
+        usual = {"learning_rate": LEARNING_RATES.get(self.name, LEARNING_RATE), "decay": 0.0}
+        return OptimizerSpecification(**(usual | self.model_dump(exclude_none=True)))
 
 
 class EarlyStoppingTable(Table):

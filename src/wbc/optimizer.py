@@ -28,6 +28,10 @@ OPTIMIZERS = tuple(ARGUMENTS)
 OWN_ARGUMENTS = tuple(dict.fromkeys(name for own in ARGUMENTS.values() for name in own))
 """Every argument that belongs to some optimisers only."""
 
+LEARNING_RATE = 1e-3
+LEARNING_RATES = {"SGD": 1e-2, "Nesterov": 1e-2}
+"""Keras' rates where a suite names an optimiser without one: of most, and of the others."""
+
 WEIGHT_DECAY = {"AdamW": 0.004}
 """Keras' weight decay where a suite gives none; 0 for all others."""
 

@@ -66,13 +66,14 @@ def test_a_cell_shows_every_value_and_two_ways_to_write_one_are_one(tmp_path):
     assert short == long
     assert short == {
         "name": "SGD",
-        "learning_rate": 1e-5,
-        "decay": 1e-3,
+        "learning_rate": 1e-2,
+        "decay": 0.0,
         "weight_decay": 0.0,
         "momentum": 0.9,
         "nesterov": True,
     }
-    assert "beta_1" in optimizer_of(tmp_path, '"Adam"')
+    adam = optimizer_of(tmp_path, '"Adam"')
+    assert (adam["learning_rate"], adam["decay"], adam["beta_1"]) == (1e-3, 0.0, 0.9), "Keras' own"
     whole = optimizer_of(tmp_path, '{ name = "Adam", learning_rate = 1 }')
     assert type(whole["learning_rate"]) is float
 
