@@ -66,9 +66,8 @@ class Distribution:
         """
         import keras
 
-        # What is made of a generator by Keras itself is no good here. With a strategy it takes a batch to look
-        # at, and then begins anew: that batch, and those made in advance, would be lost. Without one, see
-        # `dataset_of`.
+        # What Keras makes of a generator is no good here. With a strategy it takes a batch to look at, and
+        # begins anew: that batch, and those made in advance, would be lost. Without one, see `dataset_of`.
         return dataset_of(batches) if keras.backend.backend() == "tensorflow" else batches()
 
 
@@ -114,11 +113,11 @@ def _mirrored_strategy(replicas: int) -> "tf.distribute.Strategy":
 
 
 def dataset_of(batches: Callable[[], Iterator[tuple[np.ndarray, ...]]]) -> "tf.data.Dataset":
-    """Batches made in advance by a thread of their own, as Keras has them made, but for a fixed number of them.
+    """Batches made in advance by a thread of their own, as Keras has them made, but a fixed number of them.
 
-    TensorFlow would tune that number by a thread that sleeps between its looks, each time twice as long, up to
-    a minute; at the end of training it is waited for, and now and then it sleeps on: a cell that does nothing
-    for seconds, within its fit time.
+    TensorFlow would tune that number in a thread that sleeps between its looks, each time twice as long, up
+    to a minute; at the end of training it is waited for, and now and then it sleeps on: a cell that does
+    nothing for seconds, within its fit time.
     """
     import tensorflow as tf
 
