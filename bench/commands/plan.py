@@ -88,7 +88,7 @@ def _print_cells(console, name: str, planned, model: str) -> None:
 def _print_totals(console, planned, slots, predictor, results) -> None:
     """How long all of it takes, until when, and what it needs."""
     from bench.commands.progress import duration
-    from bench.plan.needs import free_disk, free_memory, most_at_once, needs_of
+    from bench.plan.needs import free_disk, free_memory, most_at_once, needs_of, too_large
     from bench.plan.schedule import makespan
 
     waiting = [one for one in planned if one.runs]
@@ -104,15 +104,20 @@ def _print_totals(console, planned, slots, predictor, results) -> None:
         f"{duration(work)} of work. Rests on: {_bases(waiting)}.",
         markup=False,
     )
-    needs = [needs_of(one.cell, predictor.images(one.cell)) for one in waiting]
+    needs = [
+        needs_of(one.cell, predictor.images(one.cell), slots[0].kind, slots[0].replicas) for one in waiting
+    ]
     memory, disk = most_at_once(needs, len(slots)), sum(one.disk for one in needs)
     largest = max(one.features for one in needs)
     features = f" ({largest / 1e9:.1f} GB of it features)" if largest > 1e8 else ""
     console.print(
-        f"Memory: {memory / 1e9:.1f} GB{features} and feature maps, {free_memory() / 1e9:.1f} GB are free. "
+        f"Memory: {memory / 1e9:.1f} GB{features}, {free_memory() / 1e9:.1f} GB are free. "
         f"Disk: {disk / 1e9:.1f} GB, {free_disk(results) / 1e9:.1f} GB are free.",
         markup=False,
     )
+    cells = [one.cell for one in waiting]
+    for sentence in too_large(zip(cells, needs, strict=True), slots[0]):
+        console.print(sentence, style="yellow", markup=False)
     if memory > free_memory():
         console.print("That is more memory than there is free: fewer slots, or fewer images.", style="yellow")
     if disk > free_disk(results):

@@ -50,23 +50,23 @@ def utilisation_of(
         found["model_flops_per_s"] = work["training_flops"] * rate
     flops = found["model_flops_per_s"]
     replicas = (slot or {}).get("replicas", 1)
-    precision = precision_of(environment or {})
+    precision, unknown = precision_of(environment or {}, slot or {})
 
     found["of_measured_peak"], found["measured_precision"] = None, None
     if flops is None:
         reasons["of_measured_peak"] = reasons["model_flops_per_s"]
     elif not peak:
         reasons["of_measured_peak"] = "this device was not measured: python -m bench doctor --calibrate"
+    elif precision is None:
+        reasons["of_measured_peak"] = unknown
+    elif precision not in peak["rates"]:
+        reasons["of_measured_peak"] = peak["unavailable"].get(precision, f"{precision} was not measured")
     else:
-        used = precision if precision in peak["rates"] else "float32"
-        if used in peak["rates"]:
-            found["of_measured_peak"] = flops / (peak["rates"][used] * replicas)
-            found["measured_precision"] = used
-        else:
-            reasons["of_measured_peak"] = peak["unavailable"].get(used, "it was not measured")
+        found["of_measured_peak"] = flops / (peak["rates"][precision] * replicas)
+        found["measured_precision"] = precision
 
     found["of_datasheet_peak_busy"], found["datasheet_precision"] = None, None
-    value, reason = _of_datasheet(flops, precision, telemetry, slot)
+    value, reason = _of_datasheet(flops, precision, unknown, telemetry, slot)
     if value is None:
         reasons["of_datasheet_peak_busy"] = reason if flops is not None else reasons["model_flops_per_s"]
     else:
@@ -79,13 +79,29 @@ def utilisation_of(
     return found, reasons
 
 
-def precision_of(environment: Figures) -> str:
-    """In which format products of float32 numbers are computed: TensorFlow takes TF32 where a GPU has it."""
-    return "tensorfloat32" if environment.get("tensorfloat32") is True else "float32"
+def precision_of(environment: Figures, slot: Figures) -> tuple[str | None, str]:
+    """In which format products are computed, or None and why that is not known.
+
+    GPUs from Ampere on compute those of float32 numbers in TF32 where the framework lets them, up to eight
+    times as fast: where it is not known whether it did, no peak is the right one.
+    """
+    policy = environment.get("precision", "float32").removeprefix("mixed_")
+    if policy != "float32":
+        return policy, ""
+    if slot.get("kind") != "gpu":
+        return "float32", ""
+    said = environment.get("tensorfloat32")
+    if isinstance(said, bool):
+        return ("tensorfloat32" if said else "float32"), ""
+    peaks = datasheet_of(slot.get("model", ""))
+    if peaks is not None and "tensorfloat32" not in peaks:
+        return "float32", ""
+    why = f": {said.removeprefix('unavailable: ')}" if isinstance(said, str) else ""
+    return None, f"whether it computed in float32 or in tensorfloat32 is not known{why}"
 
 
 def _of_datasheet(
-    flops: float | None, precision: str, telemetry: Figures | None, slot: Figures | None
+    flops: float | None, precision: str | None, unknown: str, telemetry: Figures | None, slot: Figures | None
 ) -> tuple[float | None, str]:
     """The share for one device, and the precision of the peak; or None, and why."""
     model = (slot or {}).get("model", "")
@@ -101,8 +117,11 @@ def _of_datasheet(
         return None, "the GPU is said never to have been busy"
     if flops is None:
         return None, ""
-    used = precision if precision in peaks else "float32"
-    return flops / (peaks[used] * busy), used
+    if precision is None:
+        return None, unknown
+    if precision not in peaks:
+        return None, f"the table of datasheets has no peak in {precision} of {model}"
+    return flops / (peaks[precision] * busy), precision
 
 
 def _mean(telemetry: Figures | None, metric: str) -> tuple[float | None, str]:

@@ -104,9 +104,12 @@ def with_reference(
     peak: Mapping[str, Any] | None,
     environment: Mapping[str, Any] | None,
 ) -> dict[str, Any] | None:
-    """The canary beside what it reached when the device was measured, where that was with the same
-    backend."""
+    """The canary beside what it reached when the device was measured, where that was with the
+    same version of TensorFlow: another may be slower without being disturbed."""
     if canary is None:
         return None
-    same = (environment or {}).get("backend") == "tensorflow"
-    return {**canary, "reference_gflops": peak.get("canary_gflops") if peak and same else None}
+    environment, peak = environment or {}, peak or {}
+    same = environment.get("backend") == "tensorflow" and environment.get("tensorflow") == peak.get(
+        "tensorflow"
+    )
+    return {**canary, "reference_gflops": peak.get("canary_gflops") if same else None}

@@ -7,6 +7,7 @@ from pathlib import Path
 
 import psutil
 
+from bench.devices.device import Slot
 from bench.suite.cell import Cell
 from wbc.networks.facts import Facts, facts_of
 
@@ -27,22 +28,27 @@ class Needs:
 
     Attributes:
         features: What a frozen backbone makes of all images; part of `memory`.
-        memory: Of the process: images, features, parameters with gradients and optimiser state. Feature maps
-            of a training step come on top.
+        memory: Of the process: images, features, and on a processor what stands in `device` too.
+        device: Of the device: parameters with gradients and optimiser state, feature maps of a batch.
+        maps_known: Whether `device` holds the feature maps; else nobody knows them.
         disk: A checkpoint while it is being replaced, and what the record keeps.
     """
 
     features: float
     memory: float
+    device: float
     disk: float
+    maps_known: bool = True
 
 
-def needs_of(cell: Cell, images: dict[str, int]) -> Needs:
+def needs_of(cell: Cell, images: dict[str, int], kind: str = "cpu", replicas: int = 1) -> Needs:
     """What a cell takes.
 
     Args:
         cell: The cell.
         images: Images of each part.
+        kind: `gpu` or `cpu`, what it runs on.
+        replicas: How many GPUs share a batch; `device` is of one of them.
     """
     settings = cell.settings
     total = sum(images.values())
@@ -51,10 +57,62 @@ def needs_of(cell: Cell, images: dict[str, int]) -> Needs:
     features = total * facts.features * _FLOAT if facts and settings["mode"] == "transfer" else 0.0
     trained, held = _parameters(facts, settings["mode"])
     copies = _COPIES.get(settings.get("optimizer", {}).get("name"), _MOST_COPIES)
-    memory = _RUNTIME_BYTES + pixels + features + held * _FLOAT + trained * copies * _FLOAT
+    # One copy more: what the optimiser makes of gradients before it changes the weights.
+    # No batch is larger than the largest part.
+    batch = min(settings.get("batch_size", 0), max(images.values(), default=0))
+    maps = _maps(facts, settings["mode"], batch)
+    if maps and kind == "gpu":
+        maps /= replicas
+    device = (held + trained * (copies + 1) + (maps or 0.0)) * _FLOAT
+    memory = _RUNTIME_BYTES + pixels + features + (device if kind == "cpu" else 0.0)
     # The old checkpoint stays until the new one is whole; gradients are in neither.
     disk = 2 * trained * (copies - 1) * _FLOAT + 1e6
-    return Needs(features, memory, disk)
+    return Needs(features, memory, device, disk, maps is not None)
+
+
+def too_large(cells: Iterable[tuple[Cell, Needs]], slot: Slot) -> list[str]:
+    """A sentence for each network whose batches will hardly fit the device, and one for those of which nobody
+    knows.
+
+    Args:
+        cells: The cells that will run, and what they need.
+        slot: Where; several GPUs share a batch, but each holds all parameters.
+    """
+    device = slot.devices[0]
+    gpu = device.kind == "gpu"
+    memory = device.memory_bytes if gpu else psutil.virtual_memory().total
+    if memory is None:
+        return []
+    where = f"a {device.model}" if gpu and slot.replicas > 1 else device.model if gpu else "this machine"
+    said: dict[tuple, str] = {}
+    unknown: list[str] = []
+    for cell, needs in cells:
+        if not needs.maps_known:
+            unknown.append(cell.network)
+        needed = needs.device if gpu else needs.device + _RUNTIME_BYTES
+        settings = cell.settings
+        about = (cell.network, settings["mode"], settings.get("batch_size"), settings["image_size"])
+        if needed > memory and about not in said:
+            said[about] = (
+                f"{cell.network} ({settings['mode']}) at {settings['image_size']} pixels in batches of "
+                f"{settings.get('batch_size')} needs about {needed / 1e9:.1f} GB, and {where} has "
+                f"{memory / 1e9:.1f} GB: try a smaller batch_size or image_size."
+            )
+    if unknown:
+        networks = ", ".join(dict.fromkeys(unknown))
+        said[("unknown",)] = f"Whether a batch fits {where} is unknown for {networks}."
+    return list(said.values())
+
+
+def _maps(facts: Facts | None, mode: str, batch: int) -> float | None:
+    """Numbers in the feature maps of a batch: those that gradients need, and those on their way; None where
+    they are unknown."""
+    if mode == "classical":
+        return 0.0
+    if facts is None or facts.kept_maps is None or facts.passing_maps is None:
+        return None
+    kept = 0.0 if mode == "transfer" else facts.kept_maps
+    return batch * (kept + 2 * facts.passing_maps)
 
 
 def most_at_once(needs: Iterable[Needs], slots: int) -> float:

@@ -101,9 +101,13 @@ def measure(budget_s: float) -> dict[str, Any]:
         `kind`, `device` (its name where TensorFlow knows it), `cores`, `tensorflow`, and the rates
         `matmul_float32`, `matmul_tensorfloat32`, `matmul_bfloat16`, `matmul_float16` (floating-point
         operations a second) and `bandwidth` (bytes a second), each as `best_rate` returns it, or
-        `{"unavailable": reason}`.
+        `{"unavailable": reason}`; and
+        `canary` (see `wbc.canary.sing`).
     """
+    os.environ["KERAS_BACKEND"] = "tensorflow"
     import tensorflow as tf
+
+    from wbc.canary import sing
 
     tf.config.threading.set_intra_op_parallelism_threads(granted_cores())
     gpus = tf.config.list_physical_devices("GPU")
@@ -139,6 +143,8 @@ def measure(budget_s: float) -> dict[str, Any]:
     tf.config.experimental.enable_tensor_float_32_execution(True)
     rate("matmul_tensorfloat32", "float32")
     measured["bandwidth"] = bandwidth(tf, place, _BYTES[kind], budget_s)
+    # What a cell's own canary is held against, sung as the cell does.
+    measured["canary"] = max((sing("tensorflow") for _ in range(3)), key=lambda song: song["gflops"])
     return measured
 
 

@@ -8,6 +8,7 @@ from bench import backends
 from bench.commands.main import main
 from bench.runtime import Runtime
 from bench.suite.resolve import resolve_suite
+from bench.worker.backends.tensorflow import tensorfloat32
 from wbc.errors import InputError
 from wbc.specification import BACKENDS, Specification
 
@@ -106,3 +107,18 @@ def test_an_experiment_is_not_run_with_another_backend_than_its_own():
         open_session(specification(backend="jax"))
     with pytest.raises(InputError, match="replicas = 2 is not for backend = 'jax'"):
         open_session(specification(backend="jax", replicas=2))
+
+
+@pytest.mark.parametrize(
+    ("allowed", "capabilities", "found"),
+    [
+        (True, [], False),
+        (True, [(8, 0), (9, 0)], True),
+        (True, [(7, 5)], False),
+        (False, [(9, 0)], False),
+        (True, [(8, 6), (7, 5)], "unavailable: the GPUs differ"),
+        (True, [None], "unavailable: TensorFlow does not tell the compute capability of a GPU"),
+    ],
+)
+def test_whether_tf32_is_computed_in(allowed: bool, capabilities: list, found: bool | str):
+    assert tensorfloat32(allowed, capabilities) == found

@@ -39,10 +39,37 @@ def test_a_gpu_is_held_against_the_format_that_tensorflow_computes_in():
     assert plain["of_datasheet_peak_busy"] == pytest.approx(2e12 / (19.5e12 * 0.5))
 
 
+@pytest.mark.parametrize("environment", [None, {}, {"tensorfloat32": "unavailable: the GPUs differ"}])
+def test_without_knowing_the_format_no_share_of_a_gpu_is_told(environment: dict | None):
+    peak = {"rates": {"float32": 1e13, "tensorfloat32": 1e14}, "unavailable": {}}
+    figures, reasons = utilisation_of(WORK, 1e3, peak, environment, BUSY, GPU)
+    assert figures["model_flops_per_s"] == 2e12, "needs no peak"
+    for name in ("of_measured_peak", "of_datasheet_peak_busy"):
+        assert figures[name] is None
+        assert "tensorfloat32 is not known" in reasons[name]
+        assert ("GPUs differ" in reasons[name]) == bool(environment)
+    old = {**GPU, "model": "NVIDIA GeForce GTX 1080 Ti"}
+    figures, _ = utilisation_of(WORK, 1e3, peak, environment, BUSY, old)
+    assert figures["of_measured_peak"] == pytest.approx(2e12 / 1e13), "there TF32 does not exist"
+    assert figures["of_datasheet_peak_busy"] == pytest.approx(2e12 / (11.3e12 * 0.5))
+
+
+def test_a_peak_in_another_format_is_not_taken():
+    figures, reasons = utilisation_of(WORK, 1e3, PEAK, {"tensorfloat32": True}, BUSY, GPU)
+    assert figures["of_measured_peak"] is None
+    assert reasons["of_measured_peak"] == "tensorfloat32 was not measured"
+    half = {"tensorfloat32": True, "precision": "mixed_bfloat16"}
+    figures, reasons = utilisation_of(WORK, 1e3, PEAK, half, BUSY, GPU)
+    assert reasons["of_measured_peak"] == "no"
+    assert "bfloat16" in reasons["of_datasheet_peak_busy"]
+    assert figures["measured_precision"] is figures["datasheet_precision"] is None
+
+
 def test_two_gpus_could_do_twice_as_much():
     two = {**GPU, "model": "2 x NVIDIA A100-SXM4-40GB", "replicas": 2}
-    one, _ = utilisation_of(WORK, 100.0, PEAK, {}, BUSY, GPU)
-    both, _ = utilisation_of(WORK, 100.0, PEAK, {}, BUSY, two)
+    plain = {"tensorfloat32": False}
+    one, _ = utilisation_of(WORK, 100.0, PEAK, plain, BUSY, GPU)
+    both, _ = utilisation_of(WORK, 100.0, PEAK, plain, BUSY, two)
     for name in ("of_measured_peak", "of_datasheet_peak_busy"):
         assert both[name] == pytest.approx(one[name] / 2)
 
@@ -144,9 +171,12 @@ def test_older_records_classical_methods_and_odd_models():
 
 def test_a_canary_is_held_against_one_of_the_same_backend():
     canary = {"before_gflops": 90.0, "after_gflops": 91.0, "reference_gflops": None}
-    peak = {"canary_gflops": 100.0}
-    assert with_reference(canary, peak, {"backend": "tensorflow"})["reference_gflops"] == 100.0
+    peak = {"canary_gflops": 100.0, "tensorflow": "2.21.0"}
+    same = {"backend": "tensorflow", "tensorflow": "2.21.0"}
+    assert with_reference(canary, peak, same)["reference_gflops"] == 100.0
+    older = {**same, "tensorflow": "2.16.2"}
+    assert with_reference(canary, peak, older)["reference_gflops"] is None, "it may be slower by itself"
     assert with_reference(canary, peak, {"backend": "jax"})["reference_gflops"] is None
     assert with_reference(canary, peak, None)["reference_gflops"] is None, "NumPy's is another"
-    assert with_reference(canary, None, {"backend": "tensorflow"})["reference_gflops"] is None
-    assert with_reference(None, peak, {"backend": "tensorflow"}) is None
+    assert with_reference(canary, None, same)["reference_gflops"] is None
+    assert with_reference(None, peak, same) is None

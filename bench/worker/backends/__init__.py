@@ -43,4 +43,10 @@ def load_backend(specification: Specification) -> dict[str, Any]:
         )
     # Takes the device into use, which may take seconds: part of the startup, not of what is timed first.
     keras.ops.convert_to_numpy(keras.ops.ones(()))
-    return {"backend": name, "keras": keras.__version__, **found}
+    return {"backend": name, "keras": keras.__version__, "precision": _precision(keras), **found}
+
+
+def _precision(keras) -> str:
+    """In which format layers compute, and keep their weights, where nothing else is asked for."""
+    policy = getattr(keras.config, "dtype_policy", None)
+    return str(getattr(policy(), "name", policy())) if policy else keras.config.floatx()
