@@ -41,11 +41,12 @@ def read_experiment(where: str, results: Path) -> Side:
             f"{results} has no MLflow store", "Give --results the folder of the run, or MLFLOW_TRACKING_URI."
         )
     from mlflow import MlflowClient
-    from mlflow.exceptions import MlflowException
 
     try:
         return Side(where, in_order(_measurements(MlflowClient(tracking_uri=uri), name, results), where))
-    except (MlflowException, OSError) as error:
+    except (InputError, ResultsError):
+        raise
+    except Exception as error:  # what MLflow raises, and what its database does underneath
         reason = without_password(" ".join(str(error).split()))[:300]
         raise ResultsError(f"MLflow at {without_password(uri)} cannot be read: {reason}") from None
 

@@ -159,8 +159,15 @@ def read_images(path: Path) -> Images:
         if header[:4] != COLUMNS or not rows:
             raise ValueError(f"it begins with {','.join(header[:4])!r} and has {len(rows)} rows")
         classes = [name.removeprefix("p_") for name in header[4:]]
-        true = [float(row[4 + classes.index(row[2])]) for row in rows]
-    except (OSError, ValueError, IndexError) as error:
+        true = []
+        for row in rows:
+            shares = dict(zip(classes, map(float, row[4:]), strict=True))
+            if not all(0 <= share < 1.001 for share in shares.values()) or shares[row[3]] < max(
+                shares.values()
+            ):
+                raise ValueError(f"the probabilities of {row[0]} are not those of what it was taken for")
+            true.append(shares[row[2]])
+    except (OSError, ValueError, LookupError) as error:
         raise InputError(f"{path} cannot be read: {error}", "It is made when a cell is evaluated.") from None
     return Images(
         files=tuple(row[0] for row in rows),

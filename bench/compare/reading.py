@@ -73,10 +73,16 @@ def suite_folder(folder: Path) -> Path:
     if len(suites) == 1:
         return suites[0]
     if not suites:
-        hint = did_you_mean(folder.name, [other.name for other in folder.parent.iterdir() if other.is_dir()])
+        hint = did_you_mean(folder.name, _neighbours(folder))
         raise InputError(f"{folder} has no cells/: it is not the results of a suite", hint)
     names = ", ".join(map(str, suites))
     raise InputError(f"{folder} has the results of several suites", f"Name one of {names}.")
+
+
+def _neighbours(folder: Path) -> list[str]:
+    """Names of the suites' results beside a folder."""
+    whole = folder.resolve()
+    return sorted(cells.parent.name for cells in whole.parent.glob("*/cells") if cells.parent != whole)
 
 
 def read_folder(folder: Path) -> tuple[Measurement, ...]:

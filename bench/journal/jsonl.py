@@ -55,7 +55,7 @@ def read_lines(path: Path) -> list[dict[str, Any]]:
     for line in lines[:-1]:
         try:
             content = json.loads(line)
-        except ValueError:
+        except (ValueError, RecursionError):
             continue
         if isinstance(content, dict):
             objects.append(content)

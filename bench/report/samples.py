@@ -44,7 +44,7 @@ def read_samples(attempt: Attempt) -> Samples | None:
     for line in text.split("\n"):
         try:
             content = json.loads(line)
-        except ValueError:
+        except (ValueError, RecursionError):
             continue
         if not isinstance(content, dict):
             continue

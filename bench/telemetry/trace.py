@@ -121,7 +121,7 @@ def parse_trace(lines: Iterable[bytes | str]) -> Trace | None:
                     trace = Trace(line, unavailable=dict(line["unavailable"]))
             else:
                 _take_in(trace, line)
-        except (ValueError, KeyError, TypeError, AttributeError):
+        except (ValueError, KeyError, TypeError, AttributeError, RecursionError):
             continue
     return trace
 

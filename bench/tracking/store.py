@@ -59,6 +59,9 @@ def ensure(path: Path) -> None:
 
     MLflow changes a fresh file in many steps: cut off between them, it would be of no use to anybody.
     """
+    if path.exists() and _is_cut_off(path):
+        # Before MLflow opens it: it would keep the connection, and write to what was put aside.
+        path.replace(path.with_name(f"{path.name}.broken"))
     if path.exists():
         return
     from mlflow import MlflowClient
@@ -78,6 +81,20 @@ def set_aside(path: Path, error: Exception) -> bool:
         return False
     path.replace(path.with_name(f"{path.name}.broken"))
     return True
+
+
+def _is_cut_off(path: Path) -> bool:
+    """Whether the file is no database, or shorter than it says itself."""
+    try:
+        with closing(sqlite3.connect(f"{path.as_uri()}?mode=ro", uri=True)) as connection:
+            connection.execute("select count(*) from sqlite_master").fetchone()
+            (pages,), (size,) = (
+                connection.execute(f"PRAGMA {name}").fetchone() for name in ("page_count", "page_size")
+            )
+    except sqlite3.DatabaseError as error:
+        return any(word in str(error) for word in _BROKEN)
+    log = path.with_name(f"{path.name}-wal")  # what it still has to take in
+    return not pages or (not log.exists() and path.stat().st_size < pages * size)
 
 
 def answers(uri: str) -> bool:

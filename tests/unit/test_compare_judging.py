@@ -8,14 +8,14 @@ from comparison_equipment import cell, cell_pairs, measurement, noisy, record, w
 
 from bench.compare.judge import judge, needs_again
 from bench.compare.matching import match
-from bench.compare.measurement import CellPairs, Pair
+from bench.compare.measurement import CellPairs, Pair, read_images
 from bench.compare.metrics import METRICS, phase_seconds, values_of
 from bench.compare.reading import Side
 from bench.compare.repeats import next_look, plan_repeats
 from bench.compare.statistics.discordance import mcnemar
 from bench.compare.thresholds import Thresholds
 from bench.compare.verdict import Learning, Speed, Status
-from bench.errors import ExitCode
+from bench.errors import ExitCode, InputError
 
 
 def predicted(tmp_path, rights, sources=(), sures=None) -> CellPairs:
@@ -333,3 +333,12 @@ def test_what_is_told_twice_is_said_once():
     assert (change.name, change.baseline, change.candidate) == ("typing_extensions", "1", "3")
     bare = measurement(of, record(of))
     assert matched([bare], [new]).changes == ()  # older records list no packages: that is no difference
+
+
+@pytest.mark.parametrize("share", ["nan", "-5", "7", "0.05"])
+def test_probabilities_that_cannot_be_are_refused(tmp_path, share):
+    path = tmp_path / "predictions.csv"
+    write_predictions(path, [True, True, True])
+    path.write_text(path.read_text().replace("0.9,", f"{share},", 1))
+    with pytest.raises(InputError, match="cannot be read"):
+        read_images(path)

@@ -38,6 +38,18 @@ def test_a_store_whose_making_was_cut_off_is_made_anew(results: SuiteResults):
     assert path.stat().st_ino == made
 
 
+@pytest.mark.parametrize("kept", [7, 3000, 0.5])
+def test_a_store_that_was_cut_short_is_put_aside_before_it_is_opened(results: SuiteResults, kept: float):
+    path = store.own_store(results.results, uri_of(results))
+    store.ensure(path)
+    whole = path.read_bytes()
+    path.write_bytes(whole[: int(kept if kept > 1 else kept * len(whole))])
+    store.ensure(path)
+    assert path.with_name("mlflow.db.broken").is_file()
+    with sqlite3.connect(path) as connection:
+        assert connection.execute("PRAGMA quick_check").fetchone() == ("ok",)
+
+
 def test_attempts_are_sent_to_a_store_that_does_not_have_them(results: SuiteResults):
     assert len(unsent(results, "")) == 1
     (attempt,) = results.all_attempts()
