@@ -41,7 +41,10 @@ def test_a_store_whose_making_was_cut_off_is_made_anew(results: SuiteResults):
 @pytest.mark.parametrize("kept", [7, 3000, 0.5])
 def test_a_store_that_was_cut_short_is_put_aside_before_it_is_opened(results: SuiteResults, kept: float):
     path = store.own_store(results.results, uri_of(results))
-    store.ensure(path)
+    with sqlite3.connect(path) as connection:
+        connection.execute("create table experiments (name)")
+        connection.executemany("insert into experiments values (?)", [("x" * 2000,)] * 20)
+    connection.close()
     whole = path.read_bytes()
     path.write_bytes(whole[: int(kept if kept > 1 else kept * len(whole))])
     store.ensure(path)
