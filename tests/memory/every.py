@@ -96,7 +96,7 @@ def table(rows: list[dict]) -> str:
     lines = [
         "# Work and memory, held against others",
         "",
-        "Made by `make memory`; what the figures mean is in [measuring.md](measuring.md).",
+        "Made by `make memory`; what the figures mean is in [work.md](work.md).",
         "",
         "## Multiply-accumulates of one image",
         "",
@@ -143,8 +143,23 @@ def table(rows: list[dict]) -> str:
             f"| {row['network']} | {row['size']} | {sizes} | {peak / 2**20:.1f} | "
             f"{row['analytic']['allocated'] / peak:.3f} |"
         )
-    failed = [row for row in rows if "analytic" not in row]
-    lines += ["", *(f"{row['network']}: {'; '.join(problems(row))}" for row in failed)] if failed else []
+    off = [(row, wrong) for row in rows if (wrong := problems(row))]
+    sizes = [
+        f"- {row['network']} at {row.get('size') or row['asked'] or 'its smallest size'}" for row, _ in off
+    ]
+    if off:
+        lines += [
+            "",
+            f"Further off than {WITHIN_MACS:.0%} (work), {WITHIN_MEMORY:.0%} (memory), or without figures:",
+            "",
+        ]
+        lines += [f"{name}: {'; '.join(wrong)}" for name, (_, wrong) in zip(sizes, off, strict=True)]
+    missing = [
+        f"{name} at {size or 'its smallest size'}"
+        for name, size in rows_wanted()
+        if (name, size) not in {(row["network"], row["asked"]) for row in rows}
+    ]
+    lines += ["", f"Not measured yet: {', '.join(missing)}."] if missing else []
     return "\n".join(lines) + "\n"
 
 
