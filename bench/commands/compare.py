@@ -42,9 +42,9 @@ def compare(
     thresholds = Thresholds(change=change / 100, margin=margin / 100)
     console = Terminal()
     verdict = compare_sides(a, b, results, thresholds)
+    print_verdict(console, verdict)  # first: it must be seen even where nothing can be written
     folder = to or results / "compare" / f"{_short(a)}-vs-{_short(b)}"
     written = write_verdict(verdict, folder)
-    print_verdict(console, verdict)
     console.print(f"Written: {', '.join(map(str, written))}", markup=False, highlight=False, soft_wrap=True)
     return verdict.exit_code
 

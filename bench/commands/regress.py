@@ -115,8 +115,8 @@ def regress(
     console = Terminal()
     with Progress(console) as progress:
         outcome = run_regress(suite, asks, results, progress, options, thresholds, recorded)
-        written = write_verdict(outcome.verdict, outcome.folder)
-    print_verdict(console, outcome.verdict)
+    print_verdict(console, outcome.verdict)  # first: it must be seen even where nothing can be written
+    written = write_verdict(outcome.verdict, outcome.folder)
     console.print(f"Written: {', '.join(map(str, written))}", markup=False, highlight=False, soft_wrap=True)
     return outcome.verdict.exit_code
 

@@ -50,10 +50,10 @@ def read_samples(attempt: Attempt) -> Samples | None:
             continue
         if content.get("event") == "header":
             header = content
-        elif "event" not in content and "g" in content and "t" in content:
+        elif "event" not in content and _is_sample(content):
             times.append(content["t"])
             rows.append((content["g"], content.get("m") or content["g"]))
-    gauges = header.get("gauges", [])
+    gauges = [str(name) for name in header.get("gauges") or ()]
     if not rows or not gauges:
         return None
     values = np.full((len(rows), len(gauges)), np.nan)
@@ -71,6 +71,15 @@ def read_samples(attempt: Attempt) -> Samples | None:
     )
 
 
+def _is_sample(content: dict) -> bool:
+    """Whether a line holds what a sample holds; a disk, or somebody with an editor, may have changed it."""
+    lists = (content.get("g"), content.get("m") or content.get("g"))
+    return isinstance(content.get("t"), int) and all(
+        isinstance(values, list) and all(one is None or isinstance(one, int | float) for one in values)
+        for values in lists
+    )
+
+
 def _row(known: list[float | None], length: int) -> np.ndarray:
     """Values of one line; those that it leaves out at its end are missing."""
     row = np.full(length, np.nan)
@@ -81,12 +90,13 @@ def _row(known: list[float | None], length: int) -> np.ndarray:
 
 def _phases(attempt: Attempt) -> list[tuple[str, int, int]]:
     """Phases with begin and end, in nanoseconds of the clock; one that has no end lasts to the last event."""
-    events = attempt.worker_events()
+    events = [event for event in attempt.worker_events() if isinstance(event.get("t"), int)]
     begun, spans = {}, []
     for event in events:
-        if event["event"] == "phase_started":
-            begun[event["phase"]] = event["t"]
-        elif event["event"] == "phase_ended" and event["phase"] in begun:
-            spans.append((event["phase"], begun.pop(event["phase"]), event["t"]))
+        kind, phase = event.get("event"), event.get("phase")
+        if kind == "phase_started":
+            begun[phase] = event["t"]
+        elif kind == "phase_ended" and phase in begun:
+            spans.append((phase, begun.pop(phase), event["t"]))
     spans += [(name, begin, events[-1]["t"]) for name, begin in begun.items()]
     return sorted(spans, key=lambda span: span[1])

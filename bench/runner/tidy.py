@@ -5,6 +5,9 @@ import shutil
 from bench.journal.record import finish
 from bench.journal.results import Attempt, SuiteResults
 
+_DAMAGED = (ValueError, TypeError, LookupError, AttributeError, RecursionError)
+"""What the reading of journals raises where a disk, or somebody with an editor, has changed them."""
+
 
 def tidy_up(results: SuiteResults) -> list[Attempt]:
     """Write the record of attempts whose harness was killed before it could; the caller holds the lock.
@@ -18,10 +21,9 @@ def tidy_up(results: SuiteResults) -> list[Attempt]:
             continue
         try:
             attempt.cell()
-        except ValueError:  # damaged; kept for people to look at, and no attempt any more
-            attempt.folder.replace(attempt.folder.with_name(f"damaged-{attempt.folder.name}"))
-        else:
             finish(attempt)
+        except _DAMAGED:  # kept for people to look at, and no attempt any more
+            attempt.folder.replace(attempt.folder.with_name(f"damaged-{attempt.folder.name}"))
     for partial in results.partial_files():
         shutil.rmtree(partial) if partial.is_dir() else partial.unlink()
     for cell_id in results.checkpointed():

@@ -26,11 +26,11 @@ Axis = Annotated[list[T], BeforeValidator(as_list), Field(min_length=1)]
 
 
 def _seconds(value: Any) -> Any:
-    """`"12h"`, `"90m"` or `"30s"` in seconds."""
-    match = re.fullmatch(r"(\d+(?:\.\d+)?)\s*([smhd])", str(value).strip())
+    """`"12h"`, `"90m"`, `"30s"` or `"100ms"` in seconds."""
+    match = re.fullmatch(r"(\d+(?:\.\d+)?)\s*(ms|[smhd])", str(value).strip())
     if match is None:
         raise InputError(f"{value!r} is not a time", 'Write "30s", "90m", "12h" or "2d".')
-    return float(match[1]) * {"s": 1, "m": 60, "h": 3600, "d": 86400}[match[2]]
+    return float(match[1]) * {"ms": 1e-3, "s": 1, "m": 60, "h": 3600, "d": 86400}[match[2]]
 
 
 Duration = Annotated[float, BeforeValidator(_seconds), Field(gt=0)]

@@ -61,14 +61,15 @@ def ensure(path: Path) -> None:
     """
     if path.exists() and _is_cut_off(path):
         # Before MLflow opens it: it would keep the connection, and write to what was put aside.
-        path.replace(path.with_name(f"{path.name}.broken"))
+        _put_aside(path)
     if path.exists():
         return
     from mlflow import MlflowClient
 
     for left in path.parent.glob(f"{path.name}.partial*"):
         left.unlink()
-    partial = path.with_name(f"{path.name}.partial")
+    # A name of its own: MLflow keeps connections by the file's name, and would write to one that is gone.
+    partial = path.with_name(f"{path.name}.partial-{uuid.uuid4().hex[:8]}")
     MlflowClient(tracking_uri=f"{_SQLITE}{partial}").search_experiments(max_results=1)
     with closing(sqlite3.connect(partial)) as connection:
         connection.execute("PRAGMA wal_checkpoint(TRUNCATE)")
@@ -79,8 +80,18 @@ def set_aside(path: Path, error: Exception) -> bool:
     """Whether an error says that the store is damaged; if so it is put aside, so that it can be made anew."""
     if not path.exists() or not any(word in str(error) for word in _BROKEN):
         return False
-    path.replace(path.with_name(f"{path.name}.broken"))
+    _put_aside(path)
     return True
+
+
+def _put_aside(path: Path) -> None:
+    """Under a name of its own: an earlier one may still be wanted."""
+    aside = path.with_name(f"{path.name}.broken")
+    number = 1
+    while aside.exists():
+        number += 1
+        aside = path.with_name(f"{path.name}.broken-{number}")
+    path.replace(aside)
 
 
 def _is_cut_off(path: Path) -> bool:

@@ -9,6 +9,7 @@ from bench.journal.jsonl import read_events, write_json
 from bench.journal.results import SuiteResults
 from bench.plan.decide import make_plan
 from bench.report.frame import cells_frame
+from bench.report.samples import read_samples
 from bench.runner.tidy import tidy_up
 from bench.suite.cell import Cell
 
@@ -48,6 +49,38 @@ def test_a_damaged_record_is_made_again_from_the_journals(results: SuiteResults,
     assert planned.status == "unfinished"
     tidy_up(results)
     assert attempt.record()["status"] == "done"
+
+
+@pytest.mark.parametrize(
+    "line",
+    [
+        {"t": 3, "cpu": 3, "event": "phase_started"},
+        {"t": "soon", "cpu": 3, "event": "phase_started", "phase": "train"},
+        {"t": 3, "event": "epoch", "epoch": 1},
+    ],
+)
+def test_journals_that_say_nothing_sensible_are_put_aside(results: SuiteResults, line: dict):
+    (attempt,) = results.all_attempts()
+    ended = {"t": 4, "cpu": 4, "event": "phase_ended", "phase": "train", "figures": {}}
+    attempt.events.write_text(f"{json.dumps(line)}\n{json.dumps(ended)}\n")
+    tidy_up(results)
+    assert results.all_attempts() == []
+    kept = attempt.folder.with_name(f"damaged-{attempt.folder.name}")
+    assert (kept / "events.jsonl").is_file()
+
+
+def test_samples_of_the_machine_that_are_none_are_passed_over(results: SuiteResults):
+    (attempt,) = results.all_attempts()
+    lines = [
+        {"event": "header", "gauges": ["cpu_percent"]},
+        *(
+            {"t": t, "n": 1, "g": g}
+            for t, g in ((10, [50.0]), (None, [1.0]), (20, None), (30, ["x"]), (40, [70.0]))
+        ),
+    ]
+    (attempt.folder / "telemetry.jsonl").write_text("".join(json.dumps(line) + "\n" for line in lines))
+    samples = read_samples(attempt)
+    assert samples.values["cpu_percent"].tolist() == [50.0, 70.0]
 
 
 def test_a_report_says_which_record_is_damaged(results: SuiteResults):
