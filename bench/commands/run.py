@@ -1,4 +1,4 @@
-"""`run SUITE`: run every cell that is not done, record it, print the tables."""
+"""`run SUITE`: run every cell that is not done, record it, and say in short what came of it."""
 
 from typing import Annotated
 
@@ -27,26 +27,25 @@ def run(
         typer.Option("--fresh", help="Run cells from their beginning, finished ones too, as new attempts."),
     ] = False,
 ) -> int:
-    """Run every cell of a suite that is not done yet, and print its tables."""
+    """Run every cell of a suite that is not done yet.
+
+    It ends with a short table, and writes tables and a page.
+    """
     from bench.commands.progress import Progress
-    from bench.commands.report import print_tables, write_page
+    from bench.commands.report import print_brief, write_page
     from bench.commands.terminal import Terminal
     from bench.errors import ExitCode
     from bench.runner.suite import RunOptions, run_suite
-    from bench.tracking.settings import ui_command
 
     console = Terminal()
     with Progress(console) as progress:
         outcome = run_suite(suite, results, progress, RunOptions(devices, data, weights, only, fresh))
-    print_tables(console, outcome.results, outcome.suite_ids, shown=outcome.cell_ids)
+    print_brief(console, outcome.results, outcome.suite_ids, outcome.cell_ids)
     page = write_page(console, outcome.results, outcome.suite_ids, suite)
-    console.print(
-        f"Records are in {outcome.results.cells}, tables in {outcome.results.report / 'tables'}.\n"
-        + (f"Look at it all: {page}\n" if page else f"A page to look at: python -m bench report {suite}\n")
-        + f"Compare runs in the browser: {ui_command(results)}",
-        markup=False,
-    )
     if outcome.failed:
         count = f"{len(outcome.failed)} cell{'' if len(outcome.failed) == 1 else 's'}"
-        console.print(f"{count} failed; the same command tries again.", style="red")
+        console.print(f"{count} failed; the same command tries again.", style="red", highlight=False)
+    tables = outcome.results.report / "tables"
+    said = f"Everything: {page}" if page else f"Tables: {tables}; a page: python -m bench report {suite}"
+    console.print(said, markup=False, highlight=False, soft_wrap=True)
     return ExitCode.CELLS_FAILED if outcome.failed else ExitCode.OK

@@ -20,17 +20,19 @@ def sync(
         ),
     ] = False,
 ) -> None:
-    """Send the records that MLflow does not have; what it has stays as it is."""
+    """Send MLflow the records that it does not have."""
+    from bench.commands.terminal import Terminal, say_at_once
+
+    say_at_once("Loading MLflow ...")
     import os
 
-    from bench.commands.terminal import Terminal
     from bench.errors import ResultsError
     from bench.tracking.sync import sync
 
     console = Terminal()
     os.nice(10)  # beside it, cells may be measured
 
-    with console.status("Loading MLflow") as status:
+    with console.status("Sending to MLflow") as status:
         done = sync(
             results,
             None if suite is None else _named(suite),

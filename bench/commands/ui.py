@@ -13,8 +13,10 @@ def ui(
         int | None, typer.Option("--port", metavar="PORT", help="Where to listen; a free port without it.")
     ] = None,
 ) -> None:
-    """Serve the recorded runs to a browser on this machine, until Ctrl-C."""
-    from bench.commands.terminal import Terminal
+    """Show the recorded runs in a browser on this machine."""
+    from bench.commands.terminal import Terminal, say_at_once
+
+    say_at_once("Loading MLflow ...")
     from bench.errors import InterruptedRun, ResultsError
     from bench.runner.signals import interruptible
     from bench.tracking.server import served

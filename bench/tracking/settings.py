@@ -1,9 +1,6 @@
 """The settings of `mlflow.env`."""
 
-import contextlib
 import os
-import shlex
-import sys
 from pathlib import Path
 
 from dotenv import dotenv_values
@@ -18,15 +15,6 @@ _SQLITE = "sqlite:///"
 
 _own_stores: set[str] = set()
 """Addresses that this process has put into its environment itself; another results folder has another."""
-
-
-def ui_command(results: Path) -> str:
-    """How to call `bench ui` with the Python of this environment from the current folder."""
-    python = Path(sys.executable)
-    with contextlib.suppress(ValueError):
-        python = python.relative_to(Path.cwd())
-    where = "" if results == Path("results") else f" --results {shlex.quote(str(results))}"
-    return f"{python} -m bench ui{where}"
 
 
 def apply_settings(results: Path, env_file: Path = ENV_FILE) -> str:

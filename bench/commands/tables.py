@@ -1,0 +1,133 @@
+"""Tables on the terminal."""
+
+from collections.abc import Sequence
+
+LONGEST, SHORTEST = 40, 10
+"""Text that is longer takes several lines; text columns are not made narrower than this."""
+
+MOST_ROWS = 60
+"""Of a table in the terminal; its files hold all."""
+
+MOST_PIECES = 2
+"""Of a wide table; columns that find no room in them are in its files."""
+
+LEAST_ROOM = 30
+"""Characters that names leave to figures."""
+
+SENTENCES = ("reason", "disturbed")
+"""Columns that tables on the terminal leave out: they are said below, or counted."""
+
+FIRST = ("accuracy %", "result s", "status", "fit s", "loss", "images/s")
+"""What of a brief table goes before what, where not all has room."""
+
+
+def print_table(console, table, pieces: int = MOST_PIECES) -> None:
+    """Print a table; where it is wider than the terminal, in pieces that each begin with the rows' names.
+
+    What names every row alike is said once, above them. Columns without room are left out, which is said.
+
+    Args:
+        console: Where to.
+        table: A `bench.report.tables.Table`.
+        pieces: How many at most. Of one piece, `FIRST` says which columns go first.
+    """
+    from rich.box import SIMPLE_HEAD
+    from rich.table import Table as Printed
+    from rich.text import Text
+
+    from bench.report.tables import NAMES
+
+    headings, every = table.written()
+    rows = every[:MOST_ROWS]
+    naming = [number for number, heading in enumerate(headings) if heading in (*NAMES, "cell")]
+    others = [
+        number for number, heading in enumerate(headings) if heading not in (*NAMES, "cell", *SENTENCES)
+    ]
+    alike = [number for number in naming if len(rows) > 1 and len({row[number] for row in rows}) == 1]
+    names = [number for number in naming if number not in alike]
+    # Neither numbers nor headings are broken, only long text.
+    shown = [_short(heading) for heading in headings]
+    widths = [
+        min(LONGEST, max(map(len, (shown[number], *(row[number] for row in rows)))))
+        for number in range(len(headings))
+    ]
+    _narrow(names, widths, console.width - LEAST_ROOM)
+    room = console.width - sum(widths[number] + 2 for number in names) - 2
+    widths = [
+        width if number in names else min(width, max(room - 2, SHORTEST))
+        for number, width in enumerate(widths)
+    ]
+    kept = _chosen(others, headings, widths, room) if pieces == 1 else others
+    found = _pieces(kept, widths, room)[:pieces]
+    for count, piece in enumerate(found):
+        printed = Printed(box=SIMPLE_HEAD, padding=(0, 1, 0, 0), header_style="bold", title_justify="left")
+        if count == 0:
+            said = ", ".join(f"{headings[number]} {rows[0][number]}" for number in alike)
+            printed.title = Text(f"{table.title} ({said})" if said else table.title)
+        for number in (*names, *piece):
+            numeric = any(row[number][:1].isdigit() for row in rows)
+            printed.add_column(
+                Text(shown[number]),
+                justify="right" if numeric else "left",
+                min_width=widths[number],
+                max_width=widths[number],
+                overflow="fold",
+            )
+        for row in rows:
+            printed.add_row(*(Text(row[number]) for number in (*names, *piece)))
+        console.print(printed)
+    if left := [headings[number] for number in others if not any(number in piece for piece in found)]:
+        console.print(f"Without room here: {', '.join(left)}; see {table.file}.md.", markup=False)
+    if len(every) > len(rows):
+        console.print(f"{len(rows)} of {len(every):,} rows; all are in {table.file}.csv.", markup=False)
+    for note in table.notes:
+        console.print(Text(note, style="dim"))
+
+
+def print_troubles(console, cells) -> None:
+    """What became of cells that are not done, a line each, and how many were disturbed, in one."""
+    from bench.report.brief import disturbed_line, troubles
+
+    for line in troubles(cells):
+        console.print(line, style="red", markup=False, highlight=False, soft_wrap=True)
+    if said := disturbed_line(cells):
+        console.print(said, style="yellow", highlight=False, soft_wrap=True)
+
+
+def _narrow(names: Sequence[int], widths: list[int], most: int) -> None:
+    """Make the widest names narrower until all together leave room for figures."""
+    while sum(widths[number] + 2 for number in names) > most:
+        widest = max(names, key=lambda number: widths[number])
+        if widths[widest] <= SHORTEST:
+            return
+        widths[widest] -= 1
+
+
+def _chosen(columns: Sequence[int], headings: Sequence[str], widths: Sequence[int], room: int) -> list[int]:
+    """The columns that fit into one piece, the weightiest of them; in their order."""
+    rank = {heading: place for place, heading in enumerate(FIRST)}
+    kept = []
+    for number in sorted(columns, key=lambda number: rank.get(headings[number], -1)):
+        if widths[number] + 2 <= room:
+            kept.append(number)
+            room -= widths[number] + 2
+    return sorted(kept)
+
+
+def _pieces(columns: Sequence[int], widths: Sequence[int], room: int) -> list[list[int]]:
+    """Columns in pieces that fit the room; at least one a piece."""
+    pieces: list[list[int]] = [[]]
+    left = room
+    for number in columns:
+        if pieces[-1] and widths[number] + 2 > left:
+            pieces.append([])
+            left = room
+        pieces[-1].append(number)
+        left -= widths[number] + 2
+    return pieces
+
+
+def _short(heading: str) -> str:
+    """Long class names would squeeze the other columns; their beginnings tell them apart."""
+    name = heading.removesuffix(" %")
+    return f"{name[:9]}. %" if name != heading and len(name) > 10 else heading

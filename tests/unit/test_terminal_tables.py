@@ -1,0 +1,137 @@
+"""What verbs leave on a terminal: short tables, each thing said once, and all of it in files."""
+
+from io import StringIO
+
+import pytest
+from equipment.results.journals import Course, cell_of, write_attempt
+from equipment.results.suites import thesis_suite
+
+from bench.commands.main import main
+from bench.commands.report import print_brief
+from bench.commands.tables import print_table
+from bench.commands.terminal import WIDTH, Terminal
+from bench.journal.jsonl import write_json
+from bench.journal.record import finish
+from bench.journal.results import SuiteResults
+from bench.report.tables import make_tables
+
+NETWORKS = ("VGG16", "ResNet50")
+PLAN = (("transfer", 20), ("scratch", 20))
+WRONG = ("gpu-oom", "no room")
+WHY = "Other processes used 1.5 of its 2 cores during train."
+
+
+@pytest.fixture(scope="module")
+def suite(tmp_path_factory) -> tuple[SuiteResults, list[str]]:
+    """Four cells that are done, one of them disturbed; one failed, one did not run."""
+    results, ids = thesis_suite(
+        tmp_path_factory.mktemp("results"), networks=NETWORKS, plan=PLAN, cells_a_class=2, telemetry=False
+    )
+    attempt = results.attempts(ids[1])[0]
+    write_json(attempt.result, attempt.record() | {"disturbed": [WHY]})
+    failed = cell_of("VGG19", "transfer", 20)
+    course = Course({"startup": 1.0, "train": 3.0}, 0.5, 9.0, None, failure=WRONG, stopped_at=3)
+    finish(write_attempt(results, failed, course))
+    return results, [*ids, failed.id, cell_of("Xception", "transfer", 20).id]
+
+
+def brief(suite: tuple[SuiteResults, list[str]], width: int) -> list[str]:
+    out = StringIO()
+    print_brief(Terminal(file=out, width=width), *suite, suite[1])
+    return [line.rstrip() for line in out.getvalue().splitlines() if line.strip()]
+
+
+def test_a_run_ends_with_one_table_its_failures_and_a_count(suite):
+    lines = brief(suite, 120)
+    (heading,) = [line for line in lines if "network" in line]
+    for name in ("accuracy %", "loss", "fit s", "result s", "images/s", "status"):
+        assert name in heading
+    assert sum("VGG16" in line for line in lines) == 2, "a row a cell"
+    assert max(map(len, lines)) <= 120
+    failed = [line for line in lines if "gpu-oom" in line]
+    assert "failed: gpu-oom" in failed[0] and failed[1].endswith("gpu-oom: no room") and len(failed) == 2
+    assert sum("disturbed" in line for line in lines) == 1
+    assert "1 of 6 cells was disturbed" in lines[-1]
+    assert not any(WHY in line for line in lines)
+
+
+def test_a_narrow_terminal_gets_fewer_columns_and_still_one_table(suite):
+    lines = brief(suite, 64)
+    (heading,) = [line for line in lines if "network" in line]
+    assert "accuracy %" in heading and "images/s" not in heading
+    assert any("Without room here" in line and "images/s" in line for line in lines)
+
+
+def test_repeated_cells_are_one_row_of_means(tmp_path):
+    results, ids = thesis_suite(
+        tmp_path, networks=NETWORKS, plan=PLAN, cells_a_class=2, seeds=3, telemetry=False
+    )
+    lines = brief((results, ids), 100)
+    assert "means over repeats" in lines[0]
+    assert sum("VGG16" in line for line in lines) == 2
+
+
+def test_the_brief_leaves_the_tables_of_the_whole_suite(suite):
+    results, ids = suite
+    print_brief(Terminal(file=StringIO()), results, ids, ids[:1])
+    table = (results.report / "tables" / "cells.csv").read_text()
+    assert all(cell in table for cell in ids)
+    assert WHY in table and "gpu-oom: no room" in table
+
+
+def test_wide_tables_come_in_two_pieces_at_most_and_say_what_is_left_out(suite):
+    for table in make_tables(*suite):
+        out = StringIO()
+        print_table(Terminal(file=out, width=60), table)
+        said = out.getvalue()
+        assert 1 <= sum("network" in line for line in said.splitlines()) <= 2
+        assert f"see {table.file}.md" in " ".join(said.split())
+
+
+def test_report_prints_every_table_once_or_twice(suite, capsys, monkeypatch):
+    results, _ = suite
+    monkeypatch.setenv("COLUMNS", "100")
+    assert main(["report", str(results.folder)]) == 0
+    said = capsys.readouterr().out
+    pieces = said.split(f"{results.suite}: ")[1:]
+    assert len(pieces) > 5
+    for piece in pieces:
+        assert sum(line.count("─" * 10) > 0 for line in piece.splitlines()) <= 2
+    assert max(map(len, said.splitlines()[:-2])) <= 100
+    assert WHY not in said and "gpu-oom: no room" in said
+    assert said.splitlines()[-1] == f"Everything: {results.report / 'report.html'}"
+
+
+def test_off_a_terminal_lines_are_of_a_width_of_their_own(monkeypatch):
+    monkeypatch.delenv("COLUMNS", raising=False)
+    assert Terminal(file=StringIO()).width == WIDTH
+    monkeypatch.setenv("COLUMNS", "161")
+    assert Terminal(file=StringIO()).width == 161
+
+
+@pytest.mark.parametrize("verb", [[], ["data"], ["baseline"]])
+def test_no_summary_of_a_verb_is_cut(verb, capsys, monkeypatch):
+    monkeypatch.setenv("COLUMNS", "80")
+    assert main([*verb, "--help"]) == 0
+    commands = capsys.readouterr().out.split("Commands:")[1].splitlines()
+    assert len(commands) > 3
+    assert [line for line in commands if line.endswith("...")] == []
+
+
+@pytest.mark.parametrize("verb", ["sync", "ui"])
+def test_what_loads_mlflow_says_so_at_once_on_a_terminal(verb, tmp_path, capsys, monkeypatch):
+    import sys
+
+    from bench.errors import InputError
+
+    def first(*_, **__):
+        assert capsys.readouterr().err == ("Loading MLflow ...\n" if sys.stderr.isatty() else "")
+        raise InputError("said", "enough")
+
+    monkeypatch.setattr("os.nice", lambda more: 0)
+    monkeypatch.setattr("bench.tracking.sync.sync", first)
+    monkeypatch.setattr("bench.tracking.server.served", first)
+    for terminal in (True, False):
+        monkeypatch.setattr(sys.stderr, "isatty", lambda terminal=terminal: terminal)
+        assert main([verb, "--results", str(tmp_path)]) == 2
+        capsys.readouterr()
