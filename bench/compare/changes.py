@@ -40,6 +40,10 @@ def changes_between(
     spelt = {_canonical(name): name for name in found}
     for name, both in (known or {}).items():
         found[spelt.get(_canonical(name), name)] = both
+    for name, both in list(found.items()):
+        # `tensorflow-cpu` is TensorFlow, which its own version says already.
+        if name.endswith("-cpu") and found.get(name.removesuffix("-cpu")) == both:
+            del found[name]
     return tuple(Change(name, old or "none", new or "none") for name, (old, new) in sorted(found.items()))
 
 

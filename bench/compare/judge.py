@@ -137,7 +137,8 @@ def _judged(
         learning = learning_of(differences)
     disturbed = len(cell.pairs) - len(cell.undisturbed)
     if disturbed and len(counting(cell, thresholds)) == len(cell.pairs):
-        notes.append(f"{disturbed} of {len(cell.pairs)} pairs were disturbed; too few were not, so all count")
+        # Without numbers, which stand with the pairs: what holds of many cells is then said once.
+        notes.append("too few pairs were undisturbed, so all count")
     phases = phase_changes(counting(cell, thresholds))
     failed = [one for one in cell.candidate_only if one.record["status"] == "failed"]
     if failed:

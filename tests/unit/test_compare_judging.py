@@ -103,7 +103,7 @@ def test_disturbed_pairs_are_left_out_counted_and_run_again():
     assert only(verdict).speed is Speed.SAME
     assert any("so all count" in note for note in only(verdict).notes)
     few = calm.with_pairs([*calm.pairs[:2], *bad.pairs])
-    assert any("disturbed" in note for note in only(judge([few])).notes)
+    assert any("undisturbed" in note for note in only(judge([few])).notes)
 
 
 def test_figures_from_different_sources_are_not_mixed():

@@ -10,6 +10,7 @@ from xml.etree import ElementTree
 import pytest
 from comparison_equipment import cell, cell_pairs, measurement, noisy, record, write_predictions
 
+from bench.compare.changes import changes_between
 from bench.compare.judge import judge
 from bench.compare.measurement import CellPairs, Pair
 from bench.compare.output.document import SCHEMA, VERSION, document
@@ -124,6 +125,42 @@ def test_the_terminal_shows_names_as_they_are(verdict: Verdict):
     assert "?[31m" in text and "\x1b" not in text
     assert "slower" in text and "keras 3.3 -> <i>4</i>" in text
     assert "Regression: " in text
+
+
+def test_what_holds_of_several_cells_is_said_once(verdict: Verdict):
+    from rich.console import Console
+
+    note, other = "too few pairs were undisturbed, so all count", "of two"
+    slow, failed, gone = verdict.cells
+    cells = (
+        replace(slow, label="slow", notes=(note, other)),
+        replace(failed, notes=(note,)),
+        replace(gone, notes=(note, other, "its own")),
+    )
+    console = Console(width=200, record=True, file=StringIO())
+    print_verdict(console, replace(verdict, cells=cells))
+    for said in (
+        console.export_text(),
+        markdown(replace(verdict, cells=cells)),
+        page(replace(verdict, cells=cells)),
+    ):
+        assert said.count(note) == 1 and f"all cells: {note}" in said
+        assert said.count(other) == 1 and f"slow, xception: {other}" in said
+        assert said.count("its own") == 1
+
+
+def test_tensorflow_is_named_once_however_it_is_packed():
+    of = cell()
+    sides = []
+    for version in ("2.20.0", "2.21.0"):
+        made = record(
+            of, environment={"tensorflow": version}, provenance={"packages": {"tensorflow-cpu": version}}
+        )
+        made["cell"]["runtime"] = {"tensorflow": version}
+        sides.append([measurement(of, made)])
+    assert [(one.name, one.baseline, one.candidate) for one in changes_between(*sides)] == [
+        ("tensorflow", "2.20.0", "2.21.0")
+    ]
 
 
 def test_all_files_appear_whole(verdict: Verdict, tmp_path: Path):

@@ -59,7 +59,7 @@ def _cases(cell: CellVerdict) -> list[Tree.Element]:
 def _judge(
     case: Tree.Element, said: str, wrong: bool, passed: tuple[str, ...], cell: CellVerdict, lines: list[str]
 ) -> None:
-    text = _text("\n".join((*lines, *words.remarks(cell))))
+    text = _text("\n".join((*lines, f"pairs: {words.pairs_of(cell)}", *words.remarks(cell))))
     if wrong or said not in passed:
         kind = "failure" if wrong else "skipped"
         element = Tree.SubElement(case, kind, {"message": _text(f"{said}: {cell.reason}".rstrip(": "))})

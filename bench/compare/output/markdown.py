@@ -31,9 +31,8 @@ def markdown(verdict: Verdict) -> str:
         speed, learning = (MARKS.get(said, said) for said in words.verdict_of(cell))
         lines.append(_row([_text(cell.label), speed, learning, *changes, accuracy, words.pairs_of(cell)]))
     lines += ["", "Changes are candidate / baseline over pairs, with 95 % intervals.", ""]
-    if remarked := [cell for cell in verdict.cells if words.remarks(cell)]:
-        lines += [f"- {_text(cell.label)}: {_text('; '.join(words.remarks(cell)))}" for cell in remarked]
-        lines.append("")
+    if notes := words.notes_of(verdict):
+        lines += [*(f"- {_text(note)}" for note in notes), ""]
     lines += _where(verdict.cells)
     lines += _changed(verdict)
     if found := words.detectable(verdict):

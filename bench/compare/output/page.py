@@ -31,11 +31,13 @@ a{color:inherit}
 def page(verdict: Verdict) -> str:
     """The verdict as one HTML document without scripts."""
     title = f"{verdict.baseline} against {verdict.candidate}"
+    shared = words.shared_remarks(verdict)
     parts = [
         f"<h1>{_text(title)}</h1>",
         f"<p><strong>{_text(words.outcome(verdict))}.</strong> {_text(words.counts(verdict))}.</p>",
         _overview(verdict),
-        *map(_cell, verdict.cells),
+        _list(f"{', '.join(labels)}: {said}" for said, labels in shared.items()) if shared else "",
+        *(_cell(cell, [one for one in words.remarks(cell) if one not in shared]) for cell in verdict.cells),
         _changes(verdict),
         *(f"<p class=dim>{_text(note)}</p>" for note in (words.detectable(verdict), *verdict.notes) if note),
     ]
@@ -62,12 +64,16 @@ def _overview(verdict: Verdict) -> str:
     return _table(map(_text, heading), rows)
 
 
-def _cell(cell: CellVerdict) -> str:
+def _list(lines: Iterable[str]) -> str:
+    return "<ul>" + "".join(f"<li>{_text(line)}</li>" for line in lines) + "</ul>"
+
+
+def _cell(cell: CellVerdict, remarks: list[str]) -> str:
     speed, learning = words.verdict_of(cell)
     said = f"{_word(speed)}, {_word(learning)}" if learning != "—" else _word(speed)
     parts = [f'<h2 id="{_anchor(cell)}">{_text(cell.label)}: {said}</h2>']
-    if remarks := words.remarks(cell):
-        parts.append("<ul>" + "".join(f"<li>{_text(remark)}</li>" for remark in remarks) + "</ul>")
+    if remarks:
+        parts.append(_list(remarks))
     rows = [_metric_row(one) for one in cell.metrics] + [_difference_row(one) for one in cell.differences]
     if rows:
         heading = ("figure", "verdict", "baseline", "candidate", "change, 95 % interval", "pairs", "p (Holm)")

@@ -44,9 +44,8 @@ def print_verdict(console, verdict: Verdict) -> None:
         texts = [Text(text.replace(" [", "\n[")) for text in changes]
         table.add_row(Text(_tame(cell.label)), *said, *texts, Text(words.pairs_of(cell)))
     console.print(table)
-    for cell in verdict.cells:
-        if remarks := words.remarks(cell):
-            say(f"{cell.label}: {'; '.join(remarks)}")
+    for note in words.notes_of(verdict):
+        say(note)
     if verdict.changes:
         said = ", ".join(f"{one.name} {one.baseline} -> {one.candidate}" for one in verdict.changes)
         say(f"What differs: {said}.")

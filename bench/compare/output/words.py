@@ -124,6 +124,29 @@ def remarks(cell: CellVerdict) -> list[str]:
     return list(dict.fromkeys(filter(None, notes)))
 
 
+def notes_of(verdict: Verdict) -> list[str]:
+    """What is to be said of cells, a line a cell, and what holds of several once, with their names."""
+    shared = shared_remarks(verdict)
+    own = [(cell.label, [one for one in remarks(cell) if one not in shared]) for cell in verdict.cells]
+    return [
+        *(f"{label}: {'; '.join(said)}" for label, said in own if said),
+        *(f"{', '.join(labels)}: {said}" for said, labels in shared.items()),
+    ]
+
+
+def shared_remarks(verdict: Verdict) -> dict[str, list[str]]:
+    """What is to be said of several cells -> their names, or `all cells`."""
+    found: dict[str, list[str]] = {}
+    for cell in verdict.cells:
+        for said in remarks(cell):
+            found.setdefault(said, []).append(cell.label)
+    return {
+        said: ["all cells"] if len(labels) == len(verdict.cells) else labels
+        for said, labels in found.items()
+        if len(labels) > 1
+    }
+
+
 def detectable(verdict: Verdict) -> str:
     """What these repeats can find; empty if that is not known."""
     if not verdict.detectable:
