@@ -46,7 +46,8 @@ def summarise(stretches: Sequence[Stretch]) -> dict[str, Any] | None:
 
     Means of rates are those of the counters behind them, where these were read at both edges of the phase. A
     percentile is that of lines, each weighing as much as it holds samples: in phases so long that lines are
-    means over several samples (`longest_line_s`) it is that of the means.
+    means over several samples (`longest_line_s`) it is that of the means. A maximum of samples that lies
+    below a counter's mean, in a short phase, is raised to it.
 
     Returns:
         As `record["telemetry"]`; None where no stretch has a trace.
@@ -195,7 +196,11 @@ def _means_from_counters(
 ) -> None:
     def put(name: str, mean: float) -> None:
         nothing: Summary = {"mean": None, "p95": None, "max": None, "samples": 0}
-        sampled[name] = {**sampled.get(name, nothing), "mean": short_of(mean)}
+        summary = {**sampled.get(name, nothing), "mean": short_of(mean)}
+        # Counters see what falls between samples: no maximum is below the mean.
+        if summary["max"] is not None:
+            summary["max"] = max(summary["max"], summary["mean"])
+        sampled[name] = summary
 
     if seconds <= 0:
         return

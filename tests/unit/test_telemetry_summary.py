@@ -61,6 +61,15 @@ def test_counters_are_taken_at_the_edges_between_two_samples():
     assert train["run_queue_wait"]["mean"] == pytest.approx(2.125 / (2.125 + 12.75), rel=1e-5)
 
 
+def test_no_maximum_of_samples_is_below_the_mean_of_the_counters():
+    # Short of a sample at its peak, the counters still tell of all that was waited.
+    counters = {"cpu_s": lambda now: 0.2 * now, "run_queue_wait_s": lambda now: 0.8 * now}
+    lines = made_trace(2, counters, {"run_queue_wait": lambda now: 0.76}, interval_s=1.0)
+    told = summarise([stretch(lines, phases(train=2))])
+    waited = told["phases"]["train"]["run_queue_wait"]
+    assert waited == {"mean": 0.8, "p95": 0.76, "max": 0.8, "samples": 2}
+
+
 def test_what_was_not_watched_is_missing_and_never_0():
     trace = made_trace(5, {"cpu_s": lambda now: now}, {"rss_bytes": lambda now: 1.0}, killed=True)
     told = summarise([stretch(trace, phases(data=4, train=60, evaluate=5))])
