@@ -1,7 +1,8 @@
 """Columns of printed tables: their headings, and how values are written."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from dataclasses import dataclass
+from typing import Any
 
 import pandas as pd
 
@@ -17,16 +18,19 @@ class Column:
         heading: What stands above it.
         write: From values of a row to text.
         sources: The columns of the frame that `write` takes; without any, the one of the column's own name.
+        writer_for: From the whole first source to `write`, where values of a column share something: a unit.
     """
 
     heading: str
-    write: Callable[..., str]
+    write: Callable[..., str] = text
     sources: tuple[str, ...] = ()
+    writer_for: Callable[[Iterable[Any]], Callable[..., str]] | None = None
 
     def cells(self, frame: pd.DataFrame, name: str) -> list[str]:
         """The text of every row."""
         sources = [frame[source] for source in self.sources or (name,)]
-        return [self.write(*values) for values in zip(*sources, strict=True)]
+        write = self.writer_for(sources[0]) if self.writer_for else self.write
+        return [write(*values) for values in zip(*sources, strict=True)]
 
 
 NAMES = {

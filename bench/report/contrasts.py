@@ -7,7 +7,7 @@ import pandas as pd
 from bench.report.columns import NAMES, Column
 from bench.report.mover import Share, difference_interval
 from bench.report.tables import Table
-from bench.report.writers import duration, missing, number, points, share_or_bounds, text
+from bench.report.writers import durations, missing, number, points, share_or_bounds, text
 
 _NOTE = (
     "In brackets 95 % intervals: over repeats where there are any, else of the one test part. Differences "
@@ -111,7 +111,7 @@ def _columns(first: str, second: str, first_name: str = "", second_name: str = "
     return columns | {
         "difference": Column("difference", points, ("difference", "difference_low", "difference_high")),
         "told_apart": Column("told apart", text),
-        "first_fit_s": Column(f"{first}: fit", duration),
-        "second_fit_s": Column(f"{second}: fit", duration),
+        "first_fit_s": Column(f"{first}: fit", writer_for=durations),
+        "second_fit_s": Column(f"{second}: fit", writer_for=durations),
         "times_longer": Column("times as long", number("{:.2f}")),
     }

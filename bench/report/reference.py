@@ -5,6 +5,7 @@ do not fail independently of one another: at worst they count as one. So a diffe
 every image counted and as if every cell counted once, and only what exceeds the second is said to exceed.
 """
 
+from collections.abc import Callable, Iterable
 from typing import Any
 
 import pandas as pd
@@ -14,7 +15,7 @@ from bench.report.columns import NAMES, Column
 from bench.report.mover import Share, difference_interval, mean_interval
 from bench.report.rows import CLASS, HIGH, LOW
 from bench.report.tables import Table
-from bench.report.writers import duration, missing, number, points, share_or_bounds, text
+from bench.report.writers import durations, missing, number, points, share_or_bounds, text
 from wbc.errors import did_you_mean
 from wbc.evaluation.intervals import wilson
 from wbc.reference import confusion_matrix, test_accuracies, thesis
@@ -86,8 +87,10 @@ def reference_tables(suite: str, cells: pd.DataFrame, configurations: pd.DataFra
                 {
                     **{name: NAMES[name] for name in ("mode", "epochs")},
                     "figure": Column("figure", text),
-                    "ours_s": Column("ours", _of_network, ("ours_s", "ours_network")),
-                    "theirs_s": Column("theirs", _of_network, ("theirs_s", "theirs_network")),
+                    "ours_s": Column("ours", sources=("ours_s", "ours_network"), writer_for=_of_network),
+                    "theirs_s": Column(
+                        "theirs", sources=("theirs_s", "theirs_network"), writer_for=_of_network
+                    ),
                     "times": Column("theirs / ours", number("{:.1f}")),
                 },
                 notes=(_times_note(),),
@@ -248,5 +251,6 @@ def _leaves_out_0(interval) -> bool:
     return interval.low > 0 or interval.high < 0
 
 
-def _of_network(seconds: float, network: str) -> str:
-    return f"{network}, {duration(seconds)}" if network else duration(seconds)
+def _of_network(seconds: Iterable[float]) -> Callable[[float, str], str]:
+    write = durations(seconds)
+    return lambda value, network: f"{network}, {write(value)}" if network else write(value)

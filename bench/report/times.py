@@ -1,5 +1,7 @@
 """Training time as the thesis reports it: of each network, and mean, fastest, slowest and total of a mode."""
 
+from collections.abc import Callable, Iterable
+
 import pandas as pd
 
 from bench.report.columns import NAMES, Column
@@ -7,7 +9,7 @@ from bench.report.frame import CONFIGURATION
 from bench.report.names import groups_of, labels
 from bench.report.rows import PHASE
 from bench.report.tables import Table
-from bench.report.writers import duration, text
+from bench.report.writers import durations, text
 from wbc.observer import PHASES
 
 CLOCKS = {
@@ -39,7 +41,7 @@ def time_tables(suite: str, cells: pd.DataFrame, configurations: pd.DataFrame) -
             f"{suite}: training time",
             "training-time",
             each,
-            NAMES | {name: Column(heading, duration) for name, heading in CLOCKS.items()},
+            NAMES | {name: Column(heading, writer_for=durations) for name, heading in CLOCKS.items()},
             notes=(_EXPLAINED, *_disturbed(cells)),
         ),
         Table(
@@ -50,10 +52,10 @@ def time_tables(suite: str, cells: pd.DataFrame, configurations: pd.DataFrame) -
                 **{name: NAMES[name] for name in ("mode", "epochs")},
                 "clock": Column("time", text),
                 "networks": Column("networks", text),
-                "mean_s": Column("mean", duration),
-                "fastest": Column("fastest", _named, ("fastest", "fastest_s")),
-                "slowest": Column("slowest", _named, ("slowest", "slowest_s")),
-                "total_s": Column("total", duration),
+                "mean_s": Column("mean", writer_for=durations),
+                "fastest": Column("fastest", sources=("fastest_s", "fastest"), writer_for=_named),
+                "slowest": Column("slowest", sources=("slowest_s", "slowest"), writer_for=_named),
+                "total_s": Column("total", writer_for=durations),
             },
             notes=("One pass over the networks; where there are repeats, of their means.",),
         ),
@@ -62,8 +64,8 @@ def time_tables(suite: str, cells: pd.DataFrame, configurations: pd.DataFrame) -
             "time-by-phase",
             by_phase,
             NAMES
-            | {f"{PHASE}{name}": Column(name, duration) for name in phases}
-            | {"result_s": Column("to result", duration)},
+            | {f"{PHASE}{name}": Column(name, writer_for=durations) for name in phases}
+            | {"result_s": Column("to result", writer_for=durations)},
         ),
     ]
     return tables
@@ -107,8 +109,9 @@ def _disturbed(cells: pd.DataFrame) -> list[str]:
     return [f"{count} disturbed: their times may not be their own. Why stands with every cell."]
 
 
-def _named(name: str, seconds: float) -> str:
-    return f"{name}, {duration(seconds)}"
+def _named(seconds: Iterable[float]) -> Callable[[float, str], str]:
+    write = durations(seconds)
+    return lambda value, name: f"{name}, {write(value)}"
 
 
 def _phases(frame: pd.DataFrame) -> list[str]:

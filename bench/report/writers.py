@@ -1,7 +1,7 @@
 """From values of a table to text; what is missing becomes nothing, never 0."""
 
 import math
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from typing import Any
 
 
@@ -70,6 +70,22 @@ def duration(seconds: Any) -> str:
     if 0 < abs(seconds) < 0.1:
         return f"{_three_digits(1000 * seconds)} ms"
     return f"{_three_digits(seconds)} s"
+
+
+def durations(values: Iterable[Any]) -> Callable[[Any], str]:
+    """A writer of durations in one unit for all of `values`, so that a column can be read down."""
+    sizes = [abs(value) for value in values if not missing(value) and value]
+    least, most = min(sizes, default=1.0), max(sizes, default=1.0)
+    units = [("ms", 0.001), ("s", 1.0), ("min", 60.0), ("h", 3600.0)]
+    # The unit of the shortest, unless the longest would have five digits in it.
+    begin = 0 if least < 0.1 else max(n for n, (_, size) in enumerate(units) if n == 1 or least >= 1.5 * size)
+    fitting = (one for one in units[begin:] if most < 10_000 * one[1])
+    unit, size = next(fitting, units[-1])
+
+    def write(seconds: Any) -> str:
+        return "" if missing(seconds) else f"{_three_digits(seconds / size)} {unit}"
+
+    return write
 
 
 def amount(unit: str, step: int = 1000) -> Callable[[Any], str]:

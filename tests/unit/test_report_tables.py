@@ -18,7 +18,7 @@ from bench.report.mover import difference_interval, mean_interval
 from bench.report.reference import accuracies_beside, require_reference
 from bench.report.selection import select_folder
 from bench.report.tables import Table, write_tables
-from bench.report.writers import amount, duration, points
+from bench.report.writers import amount, duration, durations, points
 from wbc.evaluation.intervals import t_interval, wilson
 from wbc.reference import thesis
 
@@ -102,7 +102,8 @@ def test_beside_the_published_figures(tables):
     times = written(tables["reference-time"])
     assert {row["figure"] for row in times} == {"mean", "fastest", "slowest", "total"}
     total = next(row for row in times if row["mode"] == "scratch" and row["figure"] == "total")
-    assert total["theirs"] == duration(thesis()["training_time_s"]["scratch_100"]["total"])
+    assert total["theirs"] == f"{thesis()['training_time_s']['scratch_100']['total'] / 60:.0f} min"
+    assert {row["theirs"].split()[-1] for row in times} == {"min"}, "one unit a column"
 
 
 def test_what_forty_cells_cannot_show_does_not_exceed():
@@ -187,6 +188,23 @@ def test_intervals_of_sums():
 )
 def test_durations(seconds, said):
     assert duration(seconds) == said
+
+
+@pytest.mark.parametrize(
+    ("seconds", "said"),
+    [
+        ((49.2, 90.6, None), ["49.2 s", "90.6 s", ""]),
+        ((120.0, 5400.0), ["2.00 min", "90.0 min"]),
+        ((49.2, 36000.0), ["0.82 min", "600 min"]),
+        ((0.004, 0.05), ["4.00 ms", "50.0 ms"]),
+        ((0.05, 49.2), ["0.05 s", "49.2 s"]),
+        ((0.0, 1e7), ["0.00 h", "2778 h"]),
+        ((), []),
+    ],
+)
+def test_durations_of_a_column_have_one_unit(seconds, said):
+    write = durations(seconds)
+    assert [write(value) for value in seconds] == said
 
 
 def test_nothing_is_written_of_nothing():

@@ -139,7 +139,7 @@ def phases(configurations: pd.DataFrame) -> list[Figure]:
                     "legend": {"traceorder": "normal"},
                 },
                 caption,
-                height=170 + 26 * len(shown),
+                height=194 + 26 * len(shown),
             )
         )
     return figures

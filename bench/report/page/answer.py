@@ -1,8 +1,10 @@
 """The answer, first: which configuration is worth its time, and what more would cost."""
 
+from itertools import pairwise
+
 from bench.report.page.elements import Markup, element, rows_of
 from bench.report.worth import Candidate, best_of, front, worth_its_time
-from bench.report.writers import amount, bounds, duration
+from bench.report.writers import amount, bounds, duration, durations
 
 MOST_ROWS = 15
 
@@ -65,13 +67,16 @@ def _no_better(found: list[Candidate], best: Candidate) -> Markup | None:
 
 def _front(found: list[Candidate], worth: Candidate) -> Markup:
     rows, before = [], None
-    for one in front(found)[:MOST_ROWS]:
+    shown = front(found)[:MOST_ROWS]
+    time = durations(one.seconds for one in shown)
+    longer_by = durations(after.seconds - one.seconds for one, after in pairwise(shown))
+    for one in shown:
         more = "" if before is None else f"+{(one.accuracy - before.accuracy) * 100:.1f}"
-        longer = "" if before is None else f"+{duration(one.seconds - before.seconds)}"
+        longer = "" if before is None else f"+{longer_by(one.seconds - before.seconds)}"
         interval = "" if one.low is None else bounds(one.low, one.high)
         joules = amount("J")(one.joules)
         rows.append(
-            [one.name, f"{one.accuracy * 100:.1f}", interval, duration(one.seconds), joules, more, longer]
+            [one.name, f"{one.accuracy * 100:.1f}", interval, time(one.seconds), joules, more, longer]
         )
         before = one
     headings = ["On the Pareto front", "balanced %", "95 %", "time to result", "energy", "points more", "for"]

@@ -50,11 +50,16 @@
     place[last] = value;
   }
 
+  // Plotly's toolbar, on hover, stands in the margin above the plot; phones have none.
+  var TOOLBAR = 32;
+  function barred() { return window.innerWidth >= 600; }
+
   function finished(layout, small) {
     layout.autosize = true;
     layout.paper_bgcolor = layout.plot_bgcolor = "rgba(0,0,0,0)";
     layout.font = { family: FONT, size: small ? 11 : 12 };
-    layout.margin = { l: 52, r: 12, t: layout.annotations && layout.annotations.length ? 20 : 8, b: 42 };
+    var named = layout.annotations && layout.annotations.length ? 14 : 0;
+    layout.margin = { l: 52, r: 12, t: (barred() ? TOOLBAR : 8) + named, b: 42 };
     layout.legend = Object.assign({ orientation: "h", x: 0, y: -0.18, yanchor: "top", font: { size: small ? 10 : 11 } }, layout.legend);
     layout.hoverlabel = { namelength: -1, font: { family: FONT, size: 12 } };
     axesOf(layout).forEach(function (name) {
@@ -73,8 +78,10 @@
     try {
       var content = JSON.parse(canvas.parentNode.querySelector("script").textContent);
       var small = canvas.parentNode.parentNode.classList.contains("small");
-      var options = { responsive: true, displaylogo: false, modeBarButtonsToRemove: ["lasso2d", "select2d"] };
-      if (window.innerWidth < 600) { options.displayModeBar = false; }
+      var options = {
+        responsive: true, displaylogo: false, modeBarButtonsToRemove: ["lasso2d", "select2d"],
+        displayModeBar: barred() ? "hover" : false
+      };
       labelled(content.data).forEach(function (colour, number) {
         if (colour) { content.data[number].textfont = { color: colour }; }
       });
