@@ -21,7 +21,10 @@ def save(
     replace: Annotated[bool, typer.Option("--replace", help="Overwrite a baseline of this name.")] = False,
     results: ResultsOption = DEFAULT_RESULTS,
 ) -> None:
-    """Keep the records and predictions of a suite, with this machine's fingerprint; no images."""
+    """Keep the records and predictions of a suite.
+
+    This machine's fingerprint is kept with them; images are not.
+    """
     from bench.commands.terminal import Terminal
     from bench.compare import baseline
 
@@ -44,7 +47,10 @@ def save(
 
 @app.command("list")
 def list_baselines(results: ResultsOption = DEFAULT_RESULTS) -> None:
-    """List what is kept, and whether times measured here may be compared with it."""
+    """List what is kept.
+
+    Says also whether times measured here may be compared with it.
+    """
     from rich.box import SIMPLE_HEAD
     from rich.table import Table
     from rich.text import Text

@@ -23,7 +23,10 @@ def doctor(
     ] = False,
     as_json: Annotated[bool, typer.Option("--json", help="Print JSON instead of text.")] = False,
 ) -> None:
-    """Examine this machine: devices, versions, telemetry, weights, noise. Changes nothing."""
+    """Examine this machine: devices, versions, telemetry, noise.
+
+    It changes nothing, and with --calibrate keeps the measured peaks with the results.
+    """
     from bench.commands.terminal import Terminal
     from bench.devices.choose import choose_slots
     from bench.devices.machine import find_machine
@@ -62,7 +65,11 @@ def _show(console, found) -> None:
     say("GPUs", *found.devices)
     say(
         "Versions",
-        ", ".join(f"{name} {version or 'not installed'}" for name, version in found.versions.items()),
+        ", ".join(
+            f"{name} {version or 'not installed'}"
+            for name, version in found.versions.items()
+            if not version.startswith("unavailable")  # the GPUs' line says why
+        ),
     )
     if found.variables:
         say("Set in the environment", *(f"{name}={value}" for name, value in found.variables.items()))

@@ -93,7 +93,10 @@ def regress(
     results: ResultsOption = DEFAULT_RESULTS,
     only: OnlyOption = None,
 ) -> int:
-    """Run a suite in two environments in turn, and judge speed and learning. Exit code 1: a regression."""
+    """Run a suite in two environments and judge what changed.
+
+    Speed and learning of every cell are judged. Exit code 1: a regression.
+    """
     from bench.commands.progress import Progress
     from bench.commands.terminal import Terminal
     from bench.compare.output.files import write_verdict

@@ -130,7 +130,7 @@ def examine(
         advice_of(
             host,
             noise,
-            "" if machine.gpus and not machine.reason else machine.reason,
+            machine.reason if machine.gpus or machine.unusable else "",
             all(peaks.values()),
             installed_backends(),
             variables,
@@ -174,7 +174,7 @@ def _devices(machine: Machine) -> list[str]:
         said.append(f"{gpu.name}: {gpu.model}{memory}, {gpu.uuid}")
     said += [f"{name}: not usable, {why}" for name, why in machine.unusable.items()]
     if machine.reason and not machine.unusable:
-        said.append(f"no GPU for cells: {machine.reason}")
+        said.append(f"none for cells, which run on the processor: {machine.reason}")
     return said
 
 

@@ -18,7 +18,7 @@ def check(
         typer.Argument(metavar="FOLDER", help="train/, validation/ and test/, in each a folder a class."),
     ],
 ) -> int:
-    """Look for unreadable images, and for images of one part that another part shows as well.
+    """Look for unreadable images, and for images in two parts.
 
     Exit code 2 if there are any, 0 otherwise.
     """

@@ -48,7 +48,10 @@ def prepare(
         Path | None, typer.Option(metavar="PNG", help="Draw what each stage did to two cells of each class.")
     ] = None,
 ) -> None:
-    """Split by source cell, crop, remove the background, augment; each stage can be left out."""
+    """Split by source cell, crop, remove the background, augment.
+
+    Each stage can be left out.
+    """
     from wbc.data.prepare import PrepareSettings, prepare, read_source
     from wbc.data.stages import Stages, stages_sheet
 
