@@ -114,6 +114,18 @@ def test_every_figure_is_drawn_without_an_error(thesis, open_page):
     assert opened.console == [] and opened.loaded() == []
 
 
+def test_the_toolbar_stands_above_the_plot(thesis, open_page):
+    opened = open_page(thesis)
+    opened.draw_all()
+    over = opened.page.evaluate(
+        "[...document.querySelectorAll('.canvas')].filter(c => {"
+        " const bar = c.querySelector('.modebar'), plot = c.querySelector('.nsewdrag');"
+        " return bar.getBoundingClientRect().bottom > plot.getBoundingClientRect().top; })"
+        ".map(c => c.dataset.figure)"
+    )
+    assert over == []
+
+
 @pytest.mark.parametrize("scheme", ["light", "dark"])
 def test_figures_take_the_colours_of_the_page(thesis, open_page, scheme):
     opened = open_page(thesis, color_scheme=scheme)

@@ -23,6 +23,7 @@
     var c = colours();
     var paths = {
       "font.color": c.text, "legend.font.color": c.text,
+      "modebar.bgcolor": "rgba(0,0,0,0)", "modebar.color": c.faint, "modebar.activecolor": c.text,
       "hoverlabel.bgcolor": c.hover, "hoverlabel.bordercolor": c.line, "hoverlabel.font.color": c.text
     };
     axesOf(layout).forEach(function (name) {
