@@ -43,12 +43,14 @@ def report(
     from bench.journal.results import SuiteResults
     from bench.report.reference import require_reference
     from bench.report.report import FILE, make_report
-    from bench.report.selection import Selection, select_folder
+    from bench.report.selection import Selection, no_folder, select_folder
     from bench.suite.open import open_suite
 
     require_reference(reference)
     if suite.is_dir():
         selected = select_folder(suite)
+    elif not suite.exists() and suite.suffix != ".toml":
+        raise no_folder(suite)
     else:
         resolved = open_suite(suite, results / "cache", devices, data, weights).resolved
         ids = [cell.id for cell in resolved.cells]

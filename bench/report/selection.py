@@ -6,6 +6,7 @@ from pathlib import Path
 
 from bench.errors import InputError
 from bench.journal.results import Attempt, SuiteResults
+from wbc.errors import nearest
 
 
 @dataclass(frozen=True)
@@ -62,6 +63,18 @@ def select_folder(folder: Path) -> Selection:
         cells = "1 older cell" if replaced == 1 else f"{replaced} older cells"
         notes.append(f"{cells} with the same settings, run by other versions or devices, left out.")
     return Selection(results, ids, notes=tuple(notes))
+
+
+def no_folder(folder: Path) -> InputError:
+    """What to say of a name that is neither a results folder nor a suite."""
+    known = {other.stem: other for other in sorted(folder.parent.glob("*.toml"))}
+    known |= {other.parent.name: other.parent for other in sorted(folder.parent.glob("*/cells"))}
+    near = nearest(folder.name, list(known))
+    hint = f"did you mean {known[near]}?" if near else ""
+    return InputError(
+        f"there is neither a folder nor a suite {folder}",
+        hint or "Name a suite file, or a folder such as results/demo.",
+    )
 
 
 def _looked_up(cell_id: str, attempts: list[Attempt]) -> tuple[str, tuple[bool, str], str]:

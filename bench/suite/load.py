@@ -11,7 +11,7 @@ from pydantic import BaseModel, ValidationError
 
 from bench.suite.locate import line_of
 from bench.suite.schema import SuiteFile
-from wbc.errors import InputError, did_you_mean
+from wbc.errors import InputError, did_you_mean, nearest
 
 
 @dataclass(frozen=True)
@@ -38,8 +38,10 @@ def load_suite(path: Path) -> tuple[SuiteFile, Source]:
     try:
         text = path.read_text(encoding="utf-8-sig")  # Windows editors put a mark before the text
     except FileNotFoundError:
-        near = [str(other) for other in sorted(path.parent.glob("*.toml"))] if path.parent.is_dir() else []
-        hint = did_you_mean(str(path), near)
+        # By the name alone: folder and ending, alike in all, would make any two look near.
+        others = {other.stem: other for other in sorted(path.parent.glob("*.toml"))}
+        near = nearest(path.stem, list(others))
+        hint = f"did you mean {others[near]}?" if near else ""
         raise InputError(
             f"there is no suite {path}", hint or "The suites that come with leukobench are in suites/."
         ) from None

@@ -23,6 +23,12 @@ class InputError(ValueError):
 
 def did_you_mean(word: str, known: Sequence[str]) -> str:
     """A question that names the known word nearest to `word`, or an empty string."""
+    near = nearest(word, known)
+    return "" if near is None else f"did you mean {near}?"
+
+
+def nearest(word: str, known: Sequence[str]) -> str | None:
+    """The known word nearest to `word`, or None where none is near."""
     lowered = {name.lower(): name for name in known}
     near = get_close_matches(str(word).lower(), lowered, n=1, cutoff=0.6)
-    return f"did you mean {lowered[near[0]]}?" if near else ""
+    return lowered[near[0]] if near else None

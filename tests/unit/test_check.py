@@ -112,7 +112,7 @@ def test_exit_code_and_words(drawn_set, capsys):
     shutil.copy(drawn_set / "train" / "MONOCYTE" / "00000.png", drawn_set / "test" / "MONOCYTE" / "new.png")
     assert main(["data", "check", str(drawn_set)]) == 2
     out = capsys.readouterr().out
-    assert "1 images stand in two parts" in out and "the same file" in out
+    assert "1 image stands in two parts" in out and "the same file" in out
 
 
 def test_an_unreadable_image_is_named(drawn_set, capsys):

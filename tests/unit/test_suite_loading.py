@@ -218,7 +218,18 @@ def test_missing_file(verb: str, folder: Path, capsys: pytest.CaptureFixture):
 
 def test_missing_file_with_a_neighbour(folder: Path, capsys: pytest.CaptureFixture):
     (folder / "thesis.toml").write_text(GOOD)
+    (folder / "tiny.toml").write_text(GOOD)
     assert "did you mean thesis.toml?" in refused(capsys, folder, "plan", "tesis.toml")
+    assert "did you mean" not in refused(capsys, folder, "plan", "nosuch.toml")
+
+
+def test_a_name_that_is_neither_folder_nor_suite(folder: Path, capsys: pytest.CaptureFixture):
+    message = refused(capsys, folder, "report", "results/nosuch")
+    assert "there is neither a folder nor a suite results/nosuch" in message and "did you mean" not in message
+    (folder / "results" / "demo" / "cells").mkdir(parents=True)
+    assert "did you mean results/demo?" in refused(capsys, folder, "report", "results/dmeo")
+    (folder / "thesis.toml").write_text(GOOD)
+    assert "did you mean thesis.toml?" in refused(capsys, folder, "report", "thesis")
 
 
 @pytest.mark.parametrize("content", [b"\xff\xfe\x00", b"name = '\xe4'"])

@@ -42,7 +42,8 @@ def check(
     for file, reason in report.unreadable:
         print(f"unreadable: {file}: {reason}")
     if report.leaks:
-        table = Table(title=f"{len(report.leaks)} images stand in two parts", title_justify="left")
+        count = "1 image stands" if len(report.leaks) == 1 else f"{len(report.leaks)} images stand"
+        table = Table(title=f"{count} in two parts", title_justify="left")
         for heading in ("image", "shows the same as", "how"):
             table.add_column(heading, overflow="fold")
         for leak in report.leaks[:SHOWN]:

@@ -47,3 +47,19 @@ def print_counts(folder: Path, manifest) -> None:
         print(f"left out, {reason}: {len(files)}")
     for reason, files in manifest.settings.get("background_guessed", {}).items():
         print(f"background removed by guess, {reason}: {len(files)} (a disc in the middle was kept)")
+
+
+def print_kept_together(manifest) -> None:
+    """How many images a split kept together, and what was not looked for."""
+    kept = manifest.settings.get("kept_together")
+    if kept and kept["images"]:
+        groups = "1 group" if kept["groups"] == 1 else f"{kept['groups']} groups"
+        print(
+            f"{kept['images']} images in {groups} show the same and stay together, {kept['largest']} in the "
+            "largest."
+        )
+    if not manifest.settings.get("all_shifts", True):
+        print(
+            "so many images: copies and small shifts were looked for closely, images that share only a part "
+            "of what they show less so"
+        )

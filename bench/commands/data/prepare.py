@@ -5,7 +5,7 @@ from typing import Annotated
 
 import typer
 
-from bench.commands.data.output import CACHE, print_counts, progress_on_terminal
+from bench.commands.data.output import CACHE, print_counts, print_kept_together, progress_on_terminal
 
 Count = typer.Option(min=1, metavar="N", help="Images of this part altogether.", show_default=False)
 
@@ -19,7 +19,7 @@ def prepare(
         int, typer.Option("--split-seed", min=0, help="Another seed splits, and augments, otherwise.")
     ] = 0,
     repeats: Annotated[
-        bool, typer.Option(help="Keep repeated photographs of one field together; compares every pair.")
+        bool, typer.Option(help="Keep images that show the same together; compares every pair.")
     ] = True,
     crop: Annotated[
         bool, typer.Option(help="Cut white cells out, where there are VOC boxes of them.")
@@ -61,6 +61,7 @@ def prepare(
     with progress_on_terminal() as progress:
         manifest = prepare(source, destination, settings, cache, progress)
     print_counts(destination, manifest)
+    print_kept_together(manifest)
     if sheet is not None:
         cells = read_source(source, repeats=False).cells
         shown = [cell for name in manifest.classes for cell in [c for c in cells if c.class_name == name][:2]]

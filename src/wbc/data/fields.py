@@ -4,6 +4,7 @@ import hashlib
 import json
 import os
 import tempfile
+from collections.abc import Callable
 from pathlib import Path
 
 import numpy as np
@@ -39,18 +40,44 @@ def find_fields(images: list[Path], cache: Path | None = None) -> dict[Path, tup
 
 def _remembered_repeats(images: list[Path], cache: Path | None) -> list[Repeat]:
     """The repeats from the cache, else found anew and kept there."""
+
+    def identity() -> list:
+        return [METHOD, [(image.name, file_sha256(image)) for image in images]]
+
+    def found() -> list:
+        return [[one.first, one.second, one.shift, one.correlation] for one in _register(images)]
+
+    return remembered(
+        cache,
+        identity,
+        found,
+        lambda kept: [Repeat(first, second, (down, right), r) for first, second, (down, right), r in kept],
+    )
+
+
+def remembered(
+    cache: Path | None,
+    identity: Callable[[], list],
+    find: Callable[[], list],
+    read: Callable[[list], list],
+) -> list:
+    """What a search found, from the cache, else found anew and kept there.
+
+    Args:
+        cache: Folder of the cache; None: nothing is kept.
+        identity: Everything that the result depends on; its hash is the key.
+        find: The search; its result can be written as JSON.
+        read: Makes of that what is returned; raises ValueError or TypeError where it is damaged.
+    """
     if cache is None:
-        return _register(images)
-    identity = [METHOD, [(image.name, file_sha256(image)) for image in images]]
-    key = hashlib.sha256(json.dumps(identity, sort_keys=True).encode()).hexdigest()
+        return read(find())
+    key = hashlib.sha256(json.dumps(identity(), sort_keys=True).encode()).hexdigest()
     file = cache / f"{key[:32]}.json"
     try:
-        found = json.loads(file.read_text())
-        return [Repeat(first, second, (down, right), r) for first, second, (down, right), r in found]
+        return read(json.loads(file.read_text()))
     except (OSError, ValueError, TypeError):  # not there yet, or damaged: both end with a whole one
-        repeats = _register(images)
+        content = find()
     cache.mkdir(parents=True, exist_ok=True)
-    content = [[repeat.first, repeat.second, repeat.shift, repeat.correlation] for repeat in repeats]
     handle, partial = tempfile.mkstemp(dir=cache, suffix=".partial")
     try:
         with os.fdopen(handle, "w") as stream:
@@ -58,7 +85,7 @@ def _remembered_repeats(images: list[Path], cache: Path | None) -> list[Repeat]:
         Path(partial).replace(file)
     finally:
         Path(partial).unlink(missing_ok=True)
-    return repeats
+    return read(content)
 
 
 def _register(images: list[Path]) -> list[Repeat]:

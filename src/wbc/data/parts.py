@@ -12,6 +12,18 @@ from wbc.data.stages import Progress, SourceCell, Stages, no_progress, write_ima
 from wbc.errors import InputError
 
 
+def split_cells(cells: Sequence[SourceCell], seed: int) -> dict[str, str]:
+    """Source -> part; see `split_groups`.
+
+    Raises:
+        InputError: A class has too few cells.
+    """
+    classes_of = defaultdict(set)
+    for cell in cells:
+        classes_of[cell.source].add(cell.class_name)
+    return split_groups(classes_of, seed=seed)
+
+
 def make_parts(
     cells: Sequence[SourceCell],
     classes: Sequence[str],
@@ -39,13 +51,11 @@ def make_parts(
     Raises:
         InputError: A class has too few cells, or too few for its quota.
     """
-    classes_of = defaultdict(set)
-    for cell in cells:
-        classes_of[cell.source].add(cell.class_name)
+    present = {cell.class_name for cell in cells}
     for name in classes:
-        if not any(name in found for found in classes_of.values()):
+        if name not in present:
             raise InputError(f"there is no usable cell of class {name}", "Complete the folder.")
-    part_of = split_groups(classes_of, seed=seed)
+    part_of = split_cells(cells, seed)
     chosen, surplus = [], []
     for part in PARTS:
         here = {(cell.class_name, cell.name): cell for cell in cells if part_of[cell.source] == part}

@@ -14,6 +14,7 @@ from wbc.data.bccd_source import IMAGES, LABELS, LeftOut, bccd_fingerprint
 from wbc.data.cropping import clip_box, read_white_box
 from wbc.data.fields import find_fields
 from wbc.data.folders import check_image, class_folders, list_images
+from wbc.data.lookalikes import keep_together
 from wbc.data.manifest import MANIFEST_NAME, Manifest
 from wbc.data.parts import make_parts
 from wbc.data.quotas import Quota
@@ -37,7 +38,8 @@ class PrepareSettings:
 
     Attributes:
         split_seed: Seed of the split, of the choice among cells and of the augmentation.
-        repeats: Look for repeated photographs of one field, which stay together; every pair is compared.
+        repeats: Look for images that show the same, in whole or in part, which stay together; every pair is
+            compared.
         stages: Cropping, size, background.
         train, validation, test: Images of each part altogether; None: each cell once. Training gets augmented
             copies where it has fewer cells.
@@ -109,8 +111,9 @@ def prepare(
 ) -> Manifest:
     """Make a new, split folder with a manifest; it appears whole or not at all.
 
-    The split is stratified by class. Photographs that repeat each other go into one part, for otherwise the
-    test would ask for images that training has shown.
+    The split is stratified by class. Images that show the same go into one part, for otherwise the test would
+    ask for what training has shown: photographs that repeat each other (`wbc.data.repeats`), and whatever
+    `wbc.data.check` would find in two parts (`wbc.data.lookalikes`).
 
     Args:
         source: Folder with a folder of images a class, or BCCD. Boxes of white cells are looked for in
@@ -127,10 +130,16 @@ def prepare(
     if destination.exists():
         raise InputError(f"{destination} is there already", "Give the name of a new folder.")
     found = read_source(source, settings.repeats, cache)
+    made_by = {**found.identity, **asdict(settings)}
+    cells = found.cells
     with whole_folder(destination) as partial:
         try:
+            if settings.repeats:
+                kept = keep_together(cells, settings.stages, settings.split_seed, cache, progress)
+                cells, made_by["kept_together"] = kept.cells, kept.together
+                made_by["all_shifts"] = kept.all_shifts
             images, guessed, surplus = make_parts(
-                found.cells,
+                cells,
                 found.classes,
                 settings.quotas(found.classes),
                 settings.stages,
@@ -141,7 +150,6 @@ def prepare(
         except InputError as error:
             raise InputError(f"{source}: {error.what}", error.way_out) from None
         found.left_out["more cells than images are asked for"] += [cell.image.name for cell in surplus]
-        made_by = {**found.identity, **asdict(settings)}
         if guessed:
             made_by["background_guessed"] = guessed
         manifest = Manifest(tuple(images), found.classes, made_by, found.left_out.ordered())

@@ -69,11 +69,20 @@ def read_picture(path: Path) -> np.ndarray:
     with Image.open(path) as image:
         image.draft("RGB", (3 * SIDE, 3 * SIDE))  # lets the JPEG decoder do most of the reduction
         image = ImageOps.exif_transpose(image).convert("RGB")
-    if min(image.size) > 3 * SIDE:
-        factor = 3 * SIDE / min(image.size)
-        size = (round(image.width * factor), round(image.height * factor))
-        image = image.resize(size, Image.Resampling.BOX)
-    return np.asarray(image)
+    return np.asarray(_reduced(image))
+
+
+def reduce_picture(pixels: np.ndarray) -> np.ndarray:
+    """What `read_picture` returns for these pixels, uint8, shape (height, width, 3), written without loss."""
+    return np.asarray(_reduced(Image.fromarray(pixels)))
+
+
+def _reduced(image: Image.Image) -> Image.Image:
+    if min(image.size) <= 3 * SIDE:
+        return image
+    factor = 3 * SIDE / min(image.size)
+    size = (round(image.width * factor), round(image.height * factor))
+    return image.resize(size, Image.Resampling.BOX)
 
 
 def make_frame(picture: np.ndarray, scale: float = 1.0) -> Frame:

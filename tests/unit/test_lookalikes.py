@@ -1,0 +1,149 @@
+"""What `data prepare` splits is clean by `data check`: images that show the same stay in one part."""
+
+from collections import defaultdict
+from pathlib import Path
+
+import numpy as np
+import pytest
+from PIL import Image, ImageOps
+
+from bench.commands.main import main
+from wbc.data import lookalikes
+from wbc.data.check import check_folder
+from wbc.data.cropping import clip_box, read_white_box, square_crop
+from wbc.data.duplicates import Gallery, peaks
+from wbc.data.lookalikes import join_cells, keep_together
+from wbc.data.manifest import Manifest
+from wbc.data.prepare import PrepareSettings, prepare
+from wbc.data.stages import SourceCell, Stages
+from wbc.data.synthetic import draw_cell
+
+NEUTROPHILS = [237, 252, 243, 250, 382, 395, 1, 2]
+"""Photographs of BCCD: three cells of which there are two, and two of which there is one."""
+LYMPHOCYTES = [37, 38, 233, 254, 20, 47]
+
+
+def parts_of(folder: Path) -> dict[str, str]:
+    """Name of each cell -> its part."""
+    return {Path(image.file).stem: image.part for image in Manifest.read(folder).images}
+
+
+@pytest.fixture(scope="module")
+def crops(shared, tmp_path_factory) -> Path:
+    """Crops of real cells, two classes, as a user brings them."""
+    source, folder = shared / "data" / "bccd", tmp_path_factory.mktemp("crops")
+    for name, numbers in (("lymphocyte", LYMPHOCYTES), ("neutrophil", NEUTROPHILS)):
+        (folder / name).mkdir()
+        for number in numbers:
+            with Image.open(source / "JPEGImages" / f"BloodImage_{number:05d}.jpg") as photograph:
+                box = read_white_box(source / "Annotations" / f"BloodImage_{number:05d}.xml")
+                cut = square_crop(np.asarray(photograph), clip_box(box, *photograph.size), 0.1)
+            Image.fromarray(cut).save(folder / name / f"{number}.png")
+    return folder
+
+
+def test_real_crops_are_split_cleanly(crops, tmp_path, capsys):
+    """The crops differ by the hand that drew their boxes; the search among whole fields misses most."""
+    for seed in (0, 1, 2):
+        target = tmp_path / str(seed)
+        prepare(crops, target, PrepareSettings(split_seed=seed), tmp_path / "cache")
+        assert main(["data", "check", str(target)]) == 0, capsys.readouterr().out
+        parts = parts_of(target)
+        for first, second in (("37", "38"), ("233", "254"), ("237", "252"), ("243", "250"), ("382", "395")):
+            assert parts[first] == parts[second]
+    kept = Manifest.read(target).settings["kept_together"]
+    assert kept["largest"] == 2
+
+
+CHANGES = {
+    "mirrored": ImageOps.mirror,
+    "turned": lambda image: image.transpose(Image.Transpose.ROTATE_90),
+    "closer": lambda image: image.crop((8, 8, 104, 104)),
+}
+
+
+@pytest.fixture
+def drawn(tmp_path) -> Path:
+    """Drawn cells of two classes, three of each also mirrored, turned or photographed from nearer."""
+    folder = tmp_path / "cells"
+    for number, name in enumerate(("LYMPHOCYTE", "EOSINOPHIL")):
+        (folder / name).mkdir(parents=True)
+        for index in range(6):
+            image = Image.fromarray(draw_cell(name, 112, np.random.default_rng([number, index])))
+            image.save(folder / name / f"{index}.png")
+            for change, make in list(CHANGES.items())[index : index + 1]:
+                make(image).save(folder / name / f"{index}-{change}.png")
+    return folder
+
+
+def test_changed_copies_stay_with_their_cell(drawn, tmp_path, capsys):
+    for seed in (0, 1, 2):
+        target = tmp_path / str(seed)
+        prepare(drawn, target, PrepareSettings(split_seed=seed), tmp_path / "cache")
+        parts = defaultdict(set)
+        for image in Manifest.read(target).images:
+            parts[image.class_name, Path(image.file).stem[0]].add(image.part)
+        assert all(len(found) == 1 for found in parts.values())
+        assert len(parts) == 12
+    assert Manifest.read(target).settings["kept_together"] == {"images": 12, "groups": 6, "largest": 2}
+    assert main(["data", "check", str(target)]) == 0, capsys.readouterr().out
+    apart = {
+        image.source for image in prepare(drawn, tmp_path / "apart", PrepareSettings(repeats=False)).images
+    }
+    assert len(apart) == 18
+
+
+def test_prepare_says_what_it_kept_together(drawn, tmp_path, capsys, monkeypatch):
+    monkeypatch.setattr(lookalikes, "EXHAUSTIVE_IMAGES", 17)  # of 18
+    assert main(["data", "prepare", str(drawn), str(tmp_path / "split")]) == 0
+    out = capsys.readouterr().out
+    assert "12 images in 6 groups show the same and stay together, 2 in the largest." in out
+    assert "images that share only a part of what they show less so" in out
+
+
+def test_what_only_a_search_across_parts_finds_is_joined(drawn, tmp_path, monkeypatch):
+    """The first search may miss a pair that `data check` finds among fewer images."""
+    monkeypatch.setattr(Gallery, "within", lambda self: [])
+    manifest = prepare(drawn, tmp_path / "split", PrepareSettings())
+    assert 0 < manifest.settings["kept_together"]["groups"] <= 6
+    assert check_folder(tmp_path / "split").leaks == []
+
+
+def test_too_few_cells_after_joining_tells_why(tmp_path):
+    for name in ("LYMPHOCYTE", "EOSINOPHIL"):
+        (tmp_path / "cells" / name).mkdir(parents=True)
+        image = Image.fromarray(draw_cell(name, 96, np.random.default_rng(3)))
+        for index in range(4):
+            image.rotate(90 * index).save(tmp_path / "cells" / name / f"{index}.png")
+    with pytest.raises(ValueError, match="too few source cells: 1 source cell") as caught:
+        prepare(tmp_path / "cells", tmp_path / "split", PrepareSettings())
+    assert "show the same" in str(caught.value) and "--no-repeats" in str(caught.value)
+
+
+def test_blank_images_of_equal_bytes_are_one(tmp_path):
+    cells = []
+    for name in ("A", "B"):
+        for index in range(5):
+            path = tmp_path / f"{name}{index}.png"
+            pixels = np.random.default_rng([ord(name), index]).integers(0, 255, (40, 40, 3), np.uint8)
+            Image.fromarray(pixels if index < 3 else np.full_like(pixels, 9)).save(path)
+            cells.append(SourceCell(f"{index}", path, name, path.name))
+    kept = keep_together(cells, Stages(), 0)
+    assert {cell.source for cell in kept.cells if cell.name in "34"} == {"A3.png"}
+    assert kept.together == {"images": 4, "groups": 1, "largest": 4}
+
+
+def test_cells_are_joined_through_others():
+    cells = [SourceCell(f"{i}", Path(f"{i}"), "A", source) for i, source in enumerate("edcbae")]
+    joined = join_cells(cells, [(0, 1), (3, 4), (1, 2)])
+    assert [cell.source for cell in joined] == list("cccaac")
+
+
+def test_all_shifts_among_themselves_are_those_of_two_sets(monkeypatch):
+    monkeypatch.setattr(peaks, "_BLOCK", 4)
+    monkeypatch.setattr(peaks, "_BATCH", 2)
+    rng = np.random.default_rng(5)
+    textures = [rng.standard_normal((12, 9 + index % 3)).astype(np.float32) for index in range(11)]
+    whole = peaks.moved_peaks(textures, list(textures))
+    np.fill_diagonal(whole, 0)
+    assert peaks.moved_peaks(textures, None) == pytest.approx(whole, rel=1e-3)
