@@ -86,17 +86,17 @@ def test_an_untouched_photograph_keeps_its_bytes(folder, tmp_path):
 def test_boxes_are_found_and_cut_out(folder, tmp_path, beside):
     place = folder / "A" / "3.xml" if beside else folder / "Annotations" / "3.xml"
     box(place, 30, 40, 50, 60)
-    manifest = prepare(folder, tmp_path / "split", PrepareSettings(stages=Stages(margin=0)))
+    manifest = prepare(folder, tmp_path / "split", PrepareSettings(stages=Stages(margin=0), repeats=False))
     image = next(image for image in manifest.images if image.file.endswith("A/3.png"))
     cut = np.asarray(Image.open(tmp_path / "split" / image.file))
     assert np.array_equal(cut, np.asarray(Image.open(folder / "A" / "3.png"))[40:60, 30:50])
-    whole = prepare(folder, tmp_path / "whole", PrepareSettings(stages=Stages(crop=False)))
+    whole = prepare(folder, tmp_path / "whole", PrepareSettings(stages=Stages(crop=False), repeats=False))
     assert Image.open(tmp_path / "whole" / image.file).size == (96, 96)
     assert whole.digest != manifest.digest
 
 
 def test_training_is_augmented_to_the_count_and_the_test_is_not(folder, tmp_path):
-    manifest = prepare(folder, tmp_path / "split", PrepareSettings(train=33))
+    manifest = prepare(folder, tmp_path / "split", PrepareSettings(train=33, repeats=False))
     assert manifest.counts()["train"] == {"A": 17, "B": 16}
     assert len({image.sha256 for image in manifest.part("train")}) == 33
     for part in ("validation", "test"):
@@ -104,19 +104,21 @@ def test_training_is_augmented_to_the_count_and_the_test_is_not(folder, tmp_path
     copies = [image for image in manifest.part("train") if "-a" in image.file]
     originals = {image.source for image in manifest.part("train") if "-a" not in image.file}
     assert copies and {image.source for image in copies} <= originals
-    again = prepare(folder, tmp_path / "again", PrepareSettings(train=33))
+    again = prepare(folder, tmp_path / "again", PrepareSettings(train=33, repeats=False))
     assert again.digest == manifest.digest
-    each = prepare(folder, tmp_path / "each", PrepareSettings(train=12, per_class=True))
+    each = prepare(folder, tmp_path / "each", PrepareSettings(train=12, per_class=True, repeats=False))
     assert each.counts()["train"] == {"A": 12, "B": 12}
 
 
 def test_more_test_images_than_cells_take_the_protocol_of_the_thesis(folder, tmp_path):
     with pytest.raises(InputError, match="asked for in test") as caught:
-        prepare(folder, tmp_path / "split", PrepareSettings(test=40))
+        prepare(folder, tmp_path / "split", PrepareSettings(test=40, repeats=False))
     assert "thesis-2018" in caught.value.way_out
     assert not list(tmp_path.glob("split*"))
     manifest = prepare(
-        folder, tmp_path / "split", PrepareSettings(test=44, train=20, validation=4, protocol="thesis-2018")
+        folder,
+        tmp_path / "split",
+        PrepareSettings(test=44, train=20, validation=4, protocol="thesis-2018", repeats=False),
     )
     assert sum(manifest.counts()["test"].values()) == 44
     assert set(Counter(image.source for image in manifest.part("test")).values()) == {11}
@@ -133,7 +135,7 @@ def test_the_counts_of_the_thesis():
 
 def test_a_background_that_was_removed_by_guess_is_told(folder, tmp_path):
     Image.new("RGB", (96, 96), (200, 200, 200)).save(folder / "B" / "blank.png")
-    settings = PrepareSettings(stages=Stages(background="remove", image_size=48))
+    settings = PrepareSettings(stages=Stages(background="remove", image_size=48), repeats=False)
     manifest = prepare(folder, tmp_path / "split", settings)
     (blank,) = [image.file for image in manifest.images if "blank" in image.file]
     assert blank in manifest.settings["background_guessed"]["nothing is stained as a nucleus"]
