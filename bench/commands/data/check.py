@@ -33,7 +33,7 @@ def check(
     print(f"sizes in pixels: {report.sizes_in_words()}")
     print(f"balance: {report.balance_in_words()}")
     if report.augmented:
-        print(f"augmented copies: {report.augmented_in_words()}")
+        print(f"source cells -> images: {report.augmented_in_words()}")
     if not report.all_shifts:
         print(
             "so many images: copies and small shifts were looked for, but not photographs that share only a "

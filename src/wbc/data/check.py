@@ -77,7 +77,7 @@ class Report:
         return ", ".join(ratios)
 
     def augmented_in_words(self) -> str:
-        """Counts before and after augmentation."""
+        """Source cells and images of each part; more images are second photographs or augmented copies."""
         return ", ".join(f"{part} {cells} -> {images}" for part, (cells, images) in self.augmented.items())
 
 
