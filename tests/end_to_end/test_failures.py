@@ -22,6 +22,9 @@ import os
 import signal
 
 os.kill(os.getpid(), signal.SIGSEGV)
+
+def build(input_shape, classes):
+    pass
 """,
     "sleeper": """
 import time
