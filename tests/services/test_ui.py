@@ -133,8 +133,9 @@ def test_curves_of_the_cells_lie_in_one_chart(page, ui: Ui):
     page.get_by_placeholder("Search metric charts").fill("validation/loss")
     lines = page.locator(".js-plotly-plot .scatterlayer .trace path.js-line")
     lines.nth(2).wait_for()
-    colours = {re.search(r"stroke: ([^;]+)", line.get_attribute("style"))[1] for line in lines.all()}
-    assert len(colours) == 3, "a colour a cell"
+    # Not told apart by colour: MLflow takes one of few by a hash of the run.
+    shapes = {line.get_attribute("d") for line in lines.all()}
+    assert len(shapes) >= 3, "a curve a cell, which MLflow may draw more than once"
 
 
 def test_telemetry_is_drawn_as_system_metrics(page, ui: Ui):
