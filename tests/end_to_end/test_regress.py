@@ -120,6 +120,7 @@ def test_a_side_that_cannot_be_installed_ends_before_anything_runs(tmp_path: Pat
         "UV_NO_INDEX": "1",
         "UV_OFFLINE": "1",
         "UV_FIND_LINKS": str(tmp_path),
+        "UV_CACHE_DIR": str(tmp_path / "nothing"),  # else it builds from what was installed before
         "PIP_FIND_LINKS": "",
     }
     done = bench("regress", suite, "--candidate", "tensorflow==2.21.0", **environment)

@@ -77,7 +77,8 @@ def test_a_burner_started_mid_cell_marks_it(bench: Bench, tmp_path: Path):
     assert half["status"] == "done" and "telemetry" in half["unavailable"]
     attempt.telemetry.unlink()
     none = fold(attempt)
-    assert none["status"] == "done" and none["telemetry"] is None and none["disturbed"] == []
+    assert none["status"] == "done" and none["telemetry"] is None
+    assert not [why for why in none["disturbed"] if "rocesses" in why], "of others nobody knows without it"
     assert none["unavailable"]["telemetry"] == "nothing was sampled, or the file is damaged"
 
 
