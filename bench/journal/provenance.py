@@ -19,8 +19,8 @@ def provenance_of(
         cell: The cell, as in `cell.json`.
 
     Returns:
-        `host`, `commit`, `driver` (see `bench.provenance`), `machine` and `leukobench` (see
-        `bench.machine.provenance`; absent from older journals), `packages` (name -> version, of the worker's
+        `host`, `commit`, `driver` (see `bench.machine.origin`), `machine` and `leukobench` (see
+        `bench.machine.notes`; absent from older journals), `packages` (name -> version, of the worker's
         environment), `packages_sha256`, `data_digest`, `weights_sha256`, `seeds`; what is unknown is None.
     """
     settings = cell.get("settings", {})

@@ -18,7 +18,7 @@ from bench.machine.advice import advice_of
 from bench.machine.calibration import Peak, fingerprint, load_peak
 from bench.machine.host import describe_host
 from bench.machine.noise import Noise, measure_noise
-from bench.machine.provenance import driver_versions
+from bench.machine.notes import driver_versions
 from bench.plan.needs import free_disk, free_memory
 from bench.telemetry import gpu as gpu_telemetry
 from bench.telemetry import host as host_telemetry

@@ -14,8 +14,8 @@ from typing import Any
 from bench.devices.device import Slot
 from bench.journal.jsonl import EventWriter
 from bench.journal.results import Attempt
-from bench.machine.provenance import Notes
-from bench.provenance import provenance
+from bench.machine.notes import Notes
+from bench.machine.origin import origin
 from bench.runner.memory import killed_for_memory
 from bench.telemetry.process import SamplerProcess
 from bench.telemetry.settings import TelemetrySettings
@@ -96,7 +96,7 @@ class LocalRunning:
             pid=process.pid,
             at=datetime.now(UTC).isoformat(timespec="milliseconds"),
             slot=slot.to_json(),
-            provenance=provenance(gpu=slot.kind == "gpu"),
+            provenance=origin(gpu=slot.kind == "gpu"),
         )
 
     def sample(self, interval_s: float) -> None:

@@ -11,11 +11,11 @@ from bench.devices.lease import lease
 from bench.devices.machine import find_machine
 from bench.journal.results import SuiteResults
 from bench.journal.runs import noted_run
-from bench.machine.provenance import notes_of
+from bench.machine.notes import notes_of
+from bench.machine.origin import origin
 from bench.plan.decide import PlannedCell, make_plan
 from bench.plan.predict import Predictor
 from bench.pretrained import fetch
-from bench.provenance import provenance
 from bench.report.frame import latest_record
 from bench.runner.local import LocalEngine
 from bench.runner.scheduler import Scheduler, Watcher
@@ -151,7 +151,7 @@ def run_suite(
 def _about(resolved: ResolvedSuite) -> dict[str, str]:
     """What the journal of runs keeps of a suite."""
     about = {"file": resolved.path.name, "description": resolved.description}
-    return about | provenance(gpu=False)
+    return about | origin(gpu=False)
 
 
 def _where(slots: Sequence[Slot]) -> str:

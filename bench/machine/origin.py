@@ -1,4 +1,4 @@
-"""Where results come from: the machine, the state of the source, the driver."""
+"""Where an attempt comes from: the machine's name, the state of the source, the driver."""
 
 import platform
 import subprocess
@@ -8,11 +8,11 @@ from typing import Any
 
 from bench.devices.nvml import NvmlError, open_nvml
 
-_SOURCE = Path(__file__).resolve().parent.parent
+_SOURCE = Path(__file__).resolve().parent.parent.parent
 _PATIENCE_S = 5.0
 
 
-def provenance(gpu: bool) -> dict[str, Any]:
+def origin(gpu: bool) -> dict[str, Any]:
     """What the journal of an attempt keeps of it; a fact that cannot be found is left out.
 
     Args:

@@ -1,4 +1,4 @@
-"""What the journal of each cell says of the machine. The state of the source is in `bench.provenance`.
+"""What the journal of each cell says of the machine. The state of the source is in `bench.machine.origin`.
 
 What the worker knows (frameworks, threads, packages) is its own to say: `bench.worker.environment`.
 """
