@@ -78,11 +78,16 @@ def _print_cells(console, name: str, planned, model: str) -> None:
     table.add_column("why", overflow="fold")
     for one in planned:
         takes = duration(one.seconds) if one.prediction else ""
-        table.add_row(one.cell.id, one.status, takes, one.why)
+        lacks = "; its weights are not here" if one.runs and _lacks_weights(one.cell) else ""
+        table.add_row(one.cell.id, one.status, takes, one.why + lacks)
     console.print(table)
     weights = Counter(one.cell.settings["weights"]["name"] for one in planned)
     said = ", ".join(f"{name} {count}" for name, count in weights.items())
     console.print(f"Weights that cells start from: {said}.", markup=False)
+
+
+def _lacks_weights(cell) -> bool:
+    return (cell.specification.get("weights") or {}).get("kind") == "download"
 
 
 def _print_totals(console, planned, slots, predictor, results) -> None:

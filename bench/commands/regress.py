@@ -139,8 +139,8 @@ def _seconds(text: str) -> float:
     from bench.errors import InputError
 
     match = re.fullmatch(r"(\d+(?:\.\d+)?)\s*([smhd])", text.strip())
-    if match is None:
-        raise InputError(f"--budget {text} is not a time", "Write 30m, 2h or 90s.")
+    if match is None or not float(match[1]):
+        raise InputError(f"--budget {text} is no time to run in", "Write 30m, 2h or 90s.")
     return float(match[1]) * {"s": 1, "m": 60, "h": 3600, "d": 86400}[match[2]]
 
 

@@ -33,6 +33,10 @@ def report(
         str | None,
         typer.Option("--reference", metavar="NAME", help="Set published figures beside ours: thesis-2018."),
     ] = None,
+    to: Annotated[
+        Path | None,
+        typer.Option("--to", metavar="DIR", help="Where files go; else report in the suite's results."),
+    ] = None,
 ) -> None:
     """Make tables, figures and report.html from what is recorded.
 
@@ -58,16 +62,17 @@ def report(
     console = Terminal()
     said = f"python -m bench report {suite}" + (f" --reference {reference}" if reference else "")
     contents = make_report(
-        selected.results, selected.cell_ids, reference, selected.description, selected.notes, said
+        selected.results, selected.cell_ids, reference, selected.description, selected.notes, said, to=to
     )
+    folder = to or selected.results.report
     for table in contents.tables.values():
         print_table(console, table)
     print_troubles(console, contents.cells)
     for note in contents.notes:
         console.print(note, markup=False)
     console.print(
-        f"Tables (CSV, Markdown, LaTeX) are in {selected.results.report / 'tables'}\n"
-        f"Everything: {selected.results.report / FILE}",
+        f"Tables (CSV, Markdown, LaTeX) are in {folder / 'tables'}\n"
+        f"Everything: {folder / FILE}",
         markup=False,
         highlight=False,
         soft_wrap=True,
@@ -82,7 +87,7 @@ def print_brief(console, results, cell_ids: Sequence[str], shown: Sequence[str])
     from bench.report.tables import cell_tables, write_tables
 
     cells = cells_frame(results, cell_ids)
-    write_tables(cell_tables(results.suite, cells, repeats_frame(cells)), results)
+    write_tables(cell_tables(results.suite, cells, repeats_frame(cells)), results.report)
     if len(shown) < len(cell_ids):
         cells = cells_frame(results, shown)
     print_table(console, brief_table(results.suite, cells, repeats_frame(cells)), pieces=1)

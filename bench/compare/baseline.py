@@ -19,6 +19,7 @@ FOLDER = "baselines"
 KEPT = ("cell.json", "result.json", "events.jsonl", "runner.jsonl", "predictions.csv")
 """Files of an attempt that are kept: records, journals and predictions, no images and no weights."""
 
+_PARTIAL, _ASIDE = ".partial", ".replaced"
 _NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9._+-]*")
 
 
@@ -56,11 +57,11 @@ def save(results: Path, name: str, source: Path, replace: bool = False) -> Basel
         InputError: The name will not do or is taken, or there is nothing to keep.
     """
     target = _checked(results, name)
-    if target.exists() and not replace:
+    if (target.exists() or _read(target) is not None) and not replace:
         raise InputError(f"there is a baseline {name} already", "Choose another name, or give --replace.")
     folder = suite_folder(source)
     measurements = read_folder(folder)
-    partial = target.with_name(f"{name}.partial")
+    partial = target.with_name(name + _PARTIAL)
     shutil.rmtree(partial, ignore_errors=True)
     for attempt in sorted((folder / "cells").glob("*/attempt-*")):
         if not (attempt / "result.json").is_file():
@@ -78,14 +79,12 @@ def save(results: Path, name: str, source: Path, replace: bool = False) -> Basel
         "attempts": len(measurements),
     }
     write_json(partial / SUITE_FILE, content)
+    aside = _aside(target)
     if target.exists():
-        aside = target.with_name(f"{name}.replaced")
         shutil.rmtree(aside, ignore_errors=True)
-        target.rename(aside)
-        partial.rename(target)
-        shutil.rmtree(aside)
-    else:
-        partial.rename(target)
+        target.rename(aside)  # whoever reads now, or after a kill, finds it there
+    partial.rename(target)
+    shutil.rmtree(aside, ignore_errors=True)
     return Baseline(folder=target, **content)
 
 
@@ -103,7 +102,8 @@ def saved(results: Path) -> list[Baseline]:
     folder = results / FOLDER
     if not folder.is_dir():
         return []
-    return [found for path in sorted(folder.iterdir()) if (found := _read(path)) is not None]
+    names = {path.name.removesuffix(_ASIDE) for path in folder.iterdir()}
+    return [found for name in sorted(names) if (found := _read(folder / name)) is not None]
 
 
 def folder_of(results: Path, name: str) -> Path:
@@ -137,13 +137,14 @@ def refusal(baseline: Baseline) -> str:
 
 
 def _read(folder: Path) -> Baseline | None:
-    if not folder.is_dir() or folder.suffix in (".partial", ".replaced"):
+    if folder.name.endswith(_PARTIAL):
         return None
+    place = folder if folder.is_dir() else _aside(folder)
     try:
-        content = json.loads((folder / SUITE_FILE).read_text())
+        content = json.loads((place / SUITE_FILE).read_text())
         return Baseline(
             name=folder.name,
-            folder=folder,
+            folder=place,
             suite=str(content["suite"]),
             saved_at=str(content["saved_at"]),
             machine=dict(content["machine"]),
@@ -153,8 +154,13 @@ def _read(folder: Path) -> Baseline | None:
         return None
 
 
+def _aside(folder: Path) -> Path:
+    """Where a baseline lies while another one takes its place."""
+    return folder.with_name(folder.name + _ASIDE)
+
+
 def _checked(results: Path, name: str) -> Path:
-    if not _NAME.fullmatch(name) or name.endswith((".partial", ".replaced")):
+    if not _NAME.fullmatch(name) or name.endswith((_PARTIAL, _ASIDE)):
         raise InputError(
             f"a baseline cannot be called {name!r}", "Its name has letters, digits, dots, + and -."
         )

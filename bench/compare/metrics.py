@@ -109,6 +109,7 @@ PHASES = {
     "validation": "validation",
     "checkpoint": "checkpoints",
     "evaluate": "evaluation",
+    "save": "saving the model",
     "profile": "profile",
 }
 """Parts of a cell's time -> what happens in them. `waiting` and the two after it lie within `train`."""

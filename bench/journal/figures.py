@@ -6,6 +6,8 @@ from typing import Any
 from bench.journal.history import Event, Stretch
 from bench.journal.pace import pace_of
 
+NO_WAITS = "the trace does not show in which part of a step its batch is got"
+
 
 def figures_of(stretches: Sequence[Stretch]) -> dict[str, Any]:
     """The figures of an attempt.
@@ -23,6 +25,8 @@ def figures_of(stretches: Sequence[Stretch]) -> dict[str, Any]:
     steady, no_steady = pace_of(stretches)
     profile, no_profile = _profile(own)
     reasons = {"steady": no_steady, "profile": no_profile}
+    if profile and profile.get("input_stall") is None:
+        reasons["input_stall"] = NO_WAITS
     return {
         "steady": steady,
         "profile": profile,

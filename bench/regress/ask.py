@@ -64,7 +64,9 @@ class Ask:
                 f"Give --{name} {self.beside[0]}.",
             )
         for one in self.requirements:
-            if not name_of(one) and not any(mark in one for mark in ("/", "@", ".whl")):
+            place = any(mark in one for mark in ("/", "@", ".whl"))
+            option = one.lstrip().startswith("-")  # it would be one of uv's
+            if option or not one.isprintable() or not (name_of(one) or place):
                 raise InputError(
                     f"--{name} {one!r} is no requirement", "Write it as for pip: tensorflow==2.21.0."
                 )

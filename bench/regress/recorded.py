@@ -19,6 +19,8 @@ UNPAIRED = (
     "The baseline was recorded at another time: what changed on the machine since then is in the ratios too. "
     "For small changes measure both sides, in turn."
 )
+CUT_SHORT = "The budget was spent before every cell ran as often as was wanted."
+_GIVEN_UP = 10**9
 
 
 def against_recorded(
@@ -53,9 +55,10 @@ def against_recorded(
     left_out = len(session.comparison.cells) - len(cells)
     if left_out:
         say(f"{baseline.name} lacks {left_out} of the suite's cells; the candidate runs them once.")
-    attempts: list[Attempt] = []
-    for cell in session.comparison.cells:
-        attempts += _runs(session, cell, repeats or max(1, known[cell.key]), fresh)
+    wanted = {cell.key: repeats or max(1, known[cell.key]) for cell in session.comparison.cells}
+    left_aside = _attempts(session) if fresh else {}
+    cut_short = _run_missing(session, wanted, left_aside)
+    attempts = [one for found in _attempts(session, left_aside).values() for one in found]
     candidate = Side("candidate", in_order(measured(attempts), session.comparison.folder))
     if baseline.machine:
         candidate = replace(candidate, machine=machine_of(candidate.measurements))
@@ -66,22 +69,39 @@ def against_recorded(
         thresholds,
         baseline=baseline.name,
         candidate=session.comparison.sides["candidate"].label,
-        notes=[UNPAIRED],
+        notes=[UNPAIRED, *([CUT_SHORT] if cut_short else [])],
     )
 
 
-def _runs(session: Session, cell: Cell, wanted: int, fresh: bool) -> list[Attempt]:
-    """The candidate's attempts at a cell, after as many were made as are missing."""
+def _run_missing(session: Session, wanted: dict[str, int], left_aside: dict[str, list[Attempt]]) -> bool:
+    """Run what is missing, every cell once before any of them twice.
+
+    Cells without a run get one whatever the budget; a cell that failed is left alone.
+
+    Returns:
+        Whether the budget ended it.
+    """
+    budget, took = session.course.budget, dict.fromkeys(wanted, 0.0)
+    done = {key: sum(map(_done, there)) for key, there in _attempts(session, left_aside).items()}
+    while todo := [cell for cell in session.comparison.cells if done[cell.key] < wanted[cell.key]]:
+        for cell in sorted(todo, key=lambda cell: done[cell.key]):
+            if done[cell.key] and not budget.left_for(took[cell.key]):
+                return True
+            began = budget.clock()
+            ran = session.runner.run_one("candidate", cell)
+            took[cell.key] = budget.clock() - began
+            done[cell.key] = done[cell.key] + 1 if _done(ran.of(session.comparison.results)) else _GIVEN_UP
+    return False
+
+
+def _attempts(session: Session, but: dict[str, list[Attempt]] | None = None) -> dict[str, list[Attempt]]:
+    """Key of a cell -> the candidate's attempts at it."""
     results = session.comparison.results["candidate"]
-    cell_id = session.runner.planned("candidate", cell, None).cell.id
-    before = results.attempts(cell_id)
-    there = [] if fresh else before
-    missing = wanted - sum(_done(attempt) for attempt in there)
-    for _ in range(missing):
-        run = session.runner.run_one("candidate", cell)
-        if not _done(run.of(session.comparison.results)):
-            break
-    return [one for one in results.attempts(cell_id) if not fresh or one not in before]
+    found = {}
+    for cell in session.comparison.cells:
+        there = results.attempts(session.runner.planned("candidate", cell, None).cell.id)
+        found[cell.key] = [one for one in there if one not in (but or {}).get(cell.key, ())]
+    return found
 
 
 def _done(attempt: Attempt) -> bool:

@@ -4,6 +4,7 @@ from collections.abc import Iterable, Sequence
 from datetime import UTC, datetime
 from pathlib import Path
 
+from bench.errors import InputError
 from bench.journal.results import SuiteResults
 from bench.report.contents import Contents, gather
 from bench.report.figures.figure import Figure
@@ -23,8 +24,9 @@ def make_report(
     notes: Sequence[str] = (),
     command: str = "",
     now: datetime | None = None,
+    to: Path | None = None,
 ) -> Contents:
-    """Write tables, figures and `report.html` into the report folder of a suite.
+    """Write tables, figures and `report.html`.
 
     Args:
         results: Of the suite.
@@ -34,22 +36,27 @@ def make_report(
         notes: Sentences for the page.
         command: That asked for it.
         now: When it is made.
+        to: The folder that they go into; None: the suite's own.
 
     Returns:
         What was written.
+
+    Raises:
+        InputError: The folder is there, with something in it that is no report.
     """
+    folder = results.report if to is None else _checked(to)
     contents = gather(results, cell_ids, reference, description, notes, command)
-    write_tables(contents.tables.values(), results)
+    write_tables(contents.tables.values(), folder)
     figures = [figure for own in contents.figures.values() for figure in own if not figure.small]
-    write_figures(figures, results)
+    write_figures(figures, folder)
     made_at = (now or datetime.now(UTC)).strftime("%Y-%m-%d %H:%M UTC")
-    write_text(results.report / FILE, page(contents, made_at))
+    write_text(folder / FILE, page(contents, made_at))
     return contents
 
 
-def write_figures(figures: Sequence[Figure], results: SuiteResults) -> list[Path]:
+def write_figures(figures: Sequence[Figure], report: Path) -> list[Path]:
     """Each large figure as a page of its own, beside one copy of Plotly's script; older ones are removed."""
-    folder = results.report / "figures"
+    folder = report / "figures"
     folder.mkdir(parents=True, exist_ok=True)
     script = folder / "plotly.min.js"
     if not script.exists():
@@ -63,6 +70,13 @@ def write_figures(figures: Sequence[Figure], results: SuiteResults) -> list[Path
         if path not in written:
             path.unlink(missing_ok=True)
     return written
+
+
+def _checked(folder: Path) -> Path:
+    """A folder of the user's: what an earlier report left there is removed, so it must be one."""
+    if folder.exists() and not (folder / FILE).is_file() and (not folder.is_dir() or any(folder.iterdir())):
+        raise InputError(f"{folder} is there, and is no report", "Name a new folder, or that of a report.")
+    return folder
 
 
 def _standing_alone(figure: Figure) -> str:

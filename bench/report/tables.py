@@ -99,12 +99,12 @@ def cell_tables(suite: str, cells: pd.DataFrame, repeats: pd.DataFrame) -> list[
     return tables
 
 
-def write_tables(tables: Iterable[Table], results: SuiteResults) -> list[str]:
-    """Write each table as CSV, Markdown and LaTeX; the paths that were written.
+def write_tables(tables: Iterable[Table], report: Path) -> list[str]:
+    """Write each table as CSV, Markdown and LaTeX into the folder of a report; the paths that were written.
 
     Tables of an earlier report that this one lacks are removed: they would tell of another state.
     """
-    folder = results.report / "tables"
+    folder = report / "tables"
     folder.mkdir(parents=True, exist_ok=True)
     written = []
     for table in tables:

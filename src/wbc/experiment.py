@@ -102,7 +102,8 @@ def run(specification: Specification, observer: Observer) -> dict:
         told = {
             name: getattr(specification, name) for name in ("network", "mode", "preprocessing", "image_size")
         }
-        observer.trained(trained, {**told, "classes": list(manifest.classes)})
+        with phase(observer, "save"):
+            observer.trained(trained, {**told, "classes": list(manifest.classes)})
     if specification.profile is not None:
         with phase(observer, "profile") as figures:
             figures.update(trained.profile(specification))

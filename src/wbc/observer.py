@@ -4,13 +4,14 @@ from contextlib import contextmanager
 from typing import Protocol
 
 PHASES = (
-    *("startup", "canary", "data", "build", "features", "compile", "train", "evaluate", "profile"),
-    "teardown",
+    *("startup", "canary", "data", "build", "features", "compile", "train", "evaluate", "save"),
+    *("profile", "teardown"),
 )
 """The phases of an experiment in their order. `features` belongs to transfer learning and classical methods;
-`canary` comes a second time after `evaluate`; `profile` is there where it is asked for."""
+`canary` comes a second time after `evaluate`; `save` (of the model) and `profile` are there where they are
+asked for."""
 
-APART = frozenset({"canary", "profile", "teardown"})
+APART = frozenset({"canary", "save", "profile", "teardown"})
 """Phases that nobody who wants the result would wait for."""
 
 

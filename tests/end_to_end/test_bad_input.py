@@ -25,6 +25,7 @@ def test_weights_that_cannot_be_had(bench: Bench, imagenet_suite: Path, tmp_path
     keras = {"KERAS_HOME": str(tmp_path / "keras")}
     plan = bench("plan", imagenet_suite, **keras)
     assert plan.returncode == 0, plan.stderr
+    assert "its weights are not here" in " ".join(plan.stdout.split()), "in the row of the cell"
     run = bench("run", imagenet_suite, **keras)
     assert run.returncode == 2
     for text in (" ".join(plan.stdout.split()), run.stderr):

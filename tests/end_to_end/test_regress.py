@@ -138,3 +138,19 @@ def test_an_interpreter_without_tensorflow_ends_before_anything_runs(tmp_path: P
     assert done.returncode == 2
     assert "tensorflow cannot be imported: ModuleNotFoundError" in done.stderr
     assert not list(bench.results.rglob("attempt-*"))
+
+
+def test_against_a_recorded_baseline_the_candidate_alone_runs_within_its_budget(tmp_path: Path):
+    bench, suite = Bench(tmp_path), write_suite(tmp_path, '["transfer"]')
+    only = ("--only", "*classical*")
+    assert bench("run", suite, *only).returncode == 0
+    assert bench("baseline", "save", "old", bench.results / "small").returncode == 0
+    command = ("regress", suite, *only, "--baseline", "baseline:old", "--name", "x")
+    done = bench(*command, "--repeats", "3", "--budget", "1s")
+    assert done.returncode in (0, 4), done.stdout + done.stderr
+    verdict = json.loads((bench.results / "regress" / "x" / "regression.json").read_text())
+    (cell,) = verdict["cells"]
+    assert (cell["status"], cell["learning"] in ("same", "inconclusive")) == ("judged", True)
+    assert "The budget was spent before every cell ran as often as was wanted." in verdict["notes"]
+    runs = list((bench.results / "regress" / "x").glob("**/attempt-*/result.json"))
+    assert len(runs) == 1, "each cell runs once, whatever the budget"

@@ -83,7 +83,7 @@ def test_what_is_undefined_is_empty(results):
     _, evaluation = make_tables(results, ids)
     headings, rows = evaluation.written()
     assert [row[headings.index("AUC")] == "" for row in rows] == [True, False]
-    write_tables([evaluation], results)
+    write_tables([evaluation], results.report)
     with (results.report / "tables" / "evaluation.csv").open(newline="") as file:
         first, _ = csv.DictReader(file)
     assert first["accuracy of NEUTROPHIL"] == first["macro_auc"] == ""

@@ -78,6 +78,9 @@ def test_the_canary_sings_before_and_after_and_not_in_attempts_before():
 def test_a_trace_is_there_or_the_reason():
     traced = {"steps": 15, "wall_s": 1.0, "input_stall": 0.1, "trace": "trace/x"}
     assert figures_of([stretch(ended(9, "profile", **traced))])["profile"] == traced
+    unknown = figures_of([stretch(ended(9, "profile", **{**traced, "input_stall": None}))])
+    assert "does not show" in unknown["unavailable"]["input_stall"]
+    assert "input_stall" not in figures_of([stretch(ended(9, "profile", **traced))])["unavailable"]
     found = figures_of([stretch(ended(9, "profile", unavailable="only TensorFlow's"))])
     assert (found["profile"], found["unavailable"]["profile"]) == (None, "only TensorFlow's")
 
@@ -85,4 +88,5 @@ def test_a_trace_is_there_or_the_reason():
 def test_phases_are_known_in_their_order():
     assert set(PHASES) >= APART
     assert PHASES.index("canary") < PHASES.index("data")
-    assert PHASES.index("evaluate") < PHASES.index("profile") < PHASES.index("teardown")
+    *_, evaluate, save, profile, teardown = PHASES
+    assert (evaluate, save, profile, teardown) == ("evaluate", "save", "profile", "teardown")

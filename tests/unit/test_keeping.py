@@ -61,9 +61,15 @@ def prepared(specification: Specification) -> np.ndarray:
     return preprocess(pixels, specification.network, specification.preprocessing)
 
 
+def is_within(event: dict, phase: str, events: list[dict]) -> bool:
+    began, ended = (one["t"] for one in events if one.get("phase") == phase)
+    return began < event["t"] < ended
+
+
 def test_it_says_the_same_as_before(kept):
     attempt, specification = kept
     (event,) = [one for one in read_events(attempt.events) if one["event"] == "model_saved"]
+    assert is_within(event, "save", read_events(attempt.events))
     assert event["input"] == {"shape": [-1, 32, 32, 3], "dtype": "float32"}
     assert event["output"] == {"shape": [-1, 2], "dtype": "float32"}
     assert event["bytes"] == (attempt.folder / "model.keras").stat().st_size

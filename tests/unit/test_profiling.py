@@ -69,7 +69,7 @@ def test_self_times_are_without_what_is_inside_and_of_the_window_only(tmp_path):
     assert first["op"] == "net_1/conv1/BiasAdd:_MklNativeFusedConv2D"
     assert (first["self_s"], first["share"]) == (pytest.approx(30e-9), pytest.approx(1 / 3))
     assert found["kernel_busy"] is found["copies_s"] is None
-    assert found["input_stall"] == 0
+    assert found["input_stall"] is None, "nothing shows where batches come from"
 
 
 def test_input_stall_is_the_share_of_steps_and_overlaps_count_once(tmp_path):

@@ -105,5 +105,6 @@ def test_a_side_takes_packages_or_an_interpreter_but_not_both():
         Ask("tensorflow==2.20.0", python=Path("python")).check("baseline")
     with pytest.raises(InputError, match="adds to what --candidate asks for"):
         Ask(beside=("keras==3.3.3",)).check("candidate")
-    with pytest.raises(InputError, match="no requirement"):
-        Ask("==2.20.0").check("candidate")
+    for wrong in ("==2.20.0", "-r ../secrets.txt", "keras==3.3.3\n--no-index"):
+        with pytest.raises(InputError, match="no requirement"):
+            Ask(wrong).check("candidate")

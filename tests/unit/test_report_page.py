@@ -164,6 +164,19 @@ def test_damaged_attempts_do_not_cost_the_report(tmp_path):
     assert [len(figure.data) for figure in contents.figures["all networks"]] == [1] * 4
 
 
+def test_it_may_go_elsewhere_but_never_over_other_files(tmp_path):
+    results, elsewhere = SuiteResults(tmp_path / "results", "nothing"), tmp_path / "mine"
+    (elsewhere / "tables").mkdir(parents=True)
+    (elsewhere / "tables" / "grades.csv").write_text("of the user's own")
+    with pytest.raises(InputError, match="is no report"):
+        make_report(results, [cell_of("VGG16", "transfer", 9).id], to=elsewhere)
+    assert [path.name for path in elsewhere.rglob("*.*")] == ["grades.csv"]
+    for _ in range(2):  # over its own it may
+        make_report(results, [cell_of("VGG16", "transfer", 9).id], to=tmp_path / "new")
+    assert (tmp_path / "new" / "report.html").is_file() and (tmp_path / "new" / "tables").is_dir()
+    assert not results.folder.exists()
+
+
 def test_a_suite_of_which_nothing_ran(tmp_path):
     results = SuiteResults(tmp_path, "nothing")
     make_report(results, [cell_of("VGG16", "transfer", 9).id])

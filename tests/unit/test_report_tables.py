@@ -238,12 +238,12 @@ def test_markdown_keeps_text_as_text():
 
 def test_tables_of_an_earlier_report_go(suite, tables, tmp_path):
     results = SuiteResults(tmp_path, "s")
-    write_tables(tables.values(), results)
+    write_tables(tables.values(), results.report)
     folder = results.report / "tables"
     assert {path.suffix for path in folder.iterdir()} == {".csv", ".md", ".tex"}
     with (folder / "reference-classes.csv").open(newline="") as file:
         assert len(list(csv.DictReader(file))) == 4 * len(tables["reference"].frame.query("repeats > 0"))
-    write_tables([tables["cells"]], results)
+    write_tables([tables["cells"]], results.report)
     assert sorted(path.name for path in folder.iterdir()) == ["cells.csv", "cells.md", "cells.tex"]
 
 

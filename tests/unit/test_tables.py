@@ -106,7 +106,7 @@ def test_nothing_ran(results: SuiteResults):
     assert [table.file for table in tables] == ["cells"]
     assert tables[0].frame["status"].tolist() == ["not run", "not run"]
     assert "not run" in tables[0].markdown()
-    assert len(write_tables(tables, results)) == 3
+    assert len(write_tables(tables, results.report)) == 3
 
 
 def test_everything_failed(results: SuiteResults):
@@ -204,7 +204,7 @@ def test_written_files(results: SuiteResults):
         record(results, cell(), third),
         record(results, cell("VGG19"), failure=("memory", 'say "no", then\nstop')),
     ]
-    paths = [Path(path) for path in write_tables(make_tables(results, ids), results)]
+    paths = [Path(path) for path in write_tables(make_tables(results, ids), results.report)]
     files = sorted(path.name for path in (results.report / "tables").iterdir())
     assert files == ["cells.csv", "cells.md", "cells.tex"]
     with paths[0].open(newline="") as file:

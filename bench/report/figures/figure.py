@@ -37,6 +37,7 @@ PHASE_COLOURS = {
     "compile": "#d77a7a",
     "train": "#4f86c6",
     "evaluate": "#6fae5f",
+    "save": "#9a7b5f",
     "profile": "#c77fb0",
     "teardown": "#b7bcc4",
 }

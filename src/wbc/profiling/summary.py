@@ -31,7 +31,8 @@ def summarise(planes: Sequence[Plane], layers: Mapping[str, str], optimiser: str
 
     Returns:
         `steps`; `wall_s`, from the first step's beginning to the last one's end; `input_stall`, the share of
-        the steps' time in which they got their batches; `kinds`, kind -> share of all operations' self time
+        the steps' time in which they got their batches (None where the trace does not show them get any);
+        `kinds`, kind -> share of all operations' self time
         (its own, without that of operations inside; waiting is no operation), those that are there; `top`,
         the operations with the most self time (`op`, `self_s`, `share`); `kernel_busy`, the share of `wall_s`
         with at least one kernel active (the mean over GPUs) and `copies_s`, seconds of copies between host
@@ -56,7 +57,7 @@ def summarise(planes: Sequence[Plane], layers: Mapping[str, str], optimiser: str
     kinds = Counter()
     for name, value in seconds.items():
         kinds[kind[name]] += value
-    waits = (event for line in host for event in line.events if event.name == WAIT_FOR_INPUT)
+    waits = [event for line in host for event in line.events if event.name == WAIT_FOR_INPUT]
     wall = window[1] - window[0]
     busy = [_covered(_spans(filter(_is_kernel, events), window)) / wall for events in gpus]
     copies = sum(event.duration for events in gpus for event in events if _is_copy(event))
@@ -74,8 +75,10 @@ def summarise(planes: Sequence[Plane], layers: Mapping[str, str], optimiser: str
     }
 
 
-def _stall(waits: Iterable[Event], steps: Sequence[Event]) -> float:
+def _stall(waits: Sequence[Event], steps: Sequence[Event]) -> float | None:
     """The share of the steps in which batches were got; at the same time by several threads counts once."""
+    if not waits:
+        return None
     spans = [(step.start, step.end) for step in steps]
     waited = _covered(span for wait in waits for step in spans for span in _spans([wait], step))
     return waited / sum(end - start for start, end in spans)
