@@ -71,8 +71,7 @@ def report(
     for note in contents.notes:
         console.print(note, markup=False)
     console.print(
-        f"Tables (CSV, Markdown, LaTeX) are in {folder / 'tables'}\n"
-        f"Everything: {folder / FILE}",
+        f"Tables (CSV, Markdown, LaTeX) are in {folder / 'tables'}\nEverything: {folder / FILE}",
         markup=False,
         highlight=False,
         soft_wrap=True,

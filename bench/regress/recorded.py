@@ -13,7 +13,6 @@ from bench.compare.verdict import Verdict
 from bench.errors import InputError
 from bench.journal.results import Attempt
 from bench.regress.comparison import Session
-from bench.suite.cell import Cell
 
 UNPAIRED = (
     "The baseline was recorded at another time: what changed on the machine since then is in the ratios too. "

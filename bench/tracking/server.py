@@ -17,7 +17,7 @@ from urllib.request import ProxyHandler, build_opener
 from bench.errors import InputError, ResultsError
 from bench.tracking.lock import SyncLock
 from bench.tracking.settings import apply_settings
-from bench.tracking.store import own_store, without_password
+from bench.tracking.store import is_cut_off, own_store, without_password
 
 HOST = "127.0.0.1"
 """MLflow's server asks for no password and lets a client name any folder: nobody outside may see it."""
@@ -35,7 +35,7 @@ def served(results: Path, port: int | None = None) -> Iterator["Server"]:
         port: Where to listen; None: where there is room.
 
     Raises:
-        InputError: There are no records, they are kept on a server of their own, or the port is taken.
+        InputError: There are no records, or damaged ones, they are kept on a server of their own, or the port is taken.
         ResultsError: The server does not start.
     """
     uri = apply_settings(results)
@@ -50,7 +50,12 @@ def served(results: Path, port: int | None = None) -> Iterator["Server"]:
             "Run a suite first, or send what is recorded: python -m bench sync",
         )
     with SyncLock(results).held():  # not while somebody makes it
-        pass
+        if is_cut_off(path):
+            raise InputError(
+                f"{path} is damaged",
+                f"Everything is in the journals, too: python -m bench sync --results {results} puts the file "
+                "aside and makes it anew.",
+            )
     port = _free_port(port)
     with Server(uri, port) as server:
         server.wait_until_ready()

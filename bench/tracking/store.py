@@ -59,7 +59,7 @@ def ensure(path: Path) -> None:
 
     MLflow changes a fresh file in many steps: cut off between them, it would be of no use to anybody.
     """
-    if path.exists() and _is_cut_off(path):
+    if path.exists() and is_cut_off(path):
         # Before MLflow opens it: it would keep the connection, and write to what was put aside.
         _put_aside(path)
     if path.exists():
@@ -94,7 +94,7 @@ def _put_aside(path: Path) -> None:
     path.replace(aside)
 
 
-def _is_cut_off(path: Path) -> bool:
+def is_cut_off(path: Path) -> bool:
     """Whether the file is no database, or shorter than it says itself."""
     try:
         with closing(sqlite3.connect(f"{path.as_uri()}?mode=ro", uri=True)) as connection:

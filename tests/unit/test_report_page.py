@@ -8,6 +8,7 @@ import pytest
 from equipment.results.journals import Course, cell_of, write_attempt
 from equipment.results.suites import thesis_suite
 
+from bench.errors import InputError
 from bench.journal.jsonl import write_json
 from bench.journal.results import SuiteResults
 from bench.report.page.elements import Markup, element, rows_of, table, text

@@ -5,17 +5,20 @@ from pathlib import Path
 
 import pytest
 
+from bench.errors import InputError
 from bench.journal.jsonl import write_json
 from bench.journal.results import SuiteResults
 from bench.suite.cell import Cell
 from bench.tracking import store
 from bench.tracking.sent import mark_sent, unsent
+from bench.tracking.server import served
 
 CELL = Cell("LeNet5", {"mode": "scratch", "epochs": 1, "seed": 0}, {}, {})
 
 
 @pytest.fixture
-def results(tmp_path: Path) -> SuiteResults:
+def results(tmp_path: Path, monkeypatch) -> SuiteResults:
+    monkeypatch.delenv("MLFLOW_TRACKING_URI", raising=False)
     results = SuiteResults(tmp_path, "suite")
     write_json(results.new_attempt(CELL).result, {"status": "done"})
     return results
@@ -47,6 +50,8 @@ def test_a_store_that_was_cut_short_is_put_aside_before_it_is_opened(results: Su
     connection.close()
     whole = path.read_bytes()
     path.write_bytes(whole[: int(kept if kept > 1 else kept * len(whole))])
+    with pytest.raises(InputError, match="damaged"), served(results.results):
+        pass
     store.ensure(path)
     assert path.with_name("mlflow.db.broken").is_file()
     with sqlite3.connect(path) as connection:
