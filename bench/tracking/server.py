@@ -35,7 +35,8 @@ def served(results: Path, port: int | None = None) -> Iterator["Server"]:
         port: Where to listen; None: where there is room.
 
     Raises:
-        InputError: There are no records, or damaged ones, they are kept on a server of their own, or the port is taken.
+        InputError: There are no records, they are damaged or kept on a server of their own, or the port is
+            taken.
         ResultsError: The server does not start.
     """
     uri = apply_settings(results)

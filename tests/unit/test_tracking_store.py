@@ -18,7 +18,9 @@ CELL = Cell("LeNet5", {"mode": "scratch", "epochs": 1, "seed": 0}, {}, {})
 
 @pytest.fixture
 def results(tmp_path: Path, monkeypatch) -> SuiteResults:
-    monkeypatch.delenv("MLFLOW_TRACKING_URI", raising=False)
+    for name in ("MLFLOW_TRACKING_URI", "MLFLOW_BACKEND_STORE_URI"):
+        monkeypatch.setenv(name, "")  # so that it is taken away again
+        monkeypatch.delenv(name)
     results = SuiteResults(tmp_path, "suite")
     write_json(results.new_attempt(CELL).result, {"status": "done"})
     return results
