@@ -28,7 +28,10 @@ def compare(
         ),
     ] = None,
 ) -> int:
-    """Judge B against A: cells are matched by what was asked for. Exit codes: 0, 1 regression, 4 unclear."""
+    """Judge B against A: cells are matched by what was asked for.
+
+    Exit codes: 0, 1 a regression, 3 cells failed on both sides, 4 not enough evidence.
+    """
     from bench.commands.terminal import Terminal
     from bench.compare.compare import compare_sides
     from bench.compare.output.files import write_verdict

@@ -28,7 +28,7 @@ def plan(
         str | None, typer.Option("--why", metavar="CELL", help="Explain one cell, by a part of its id.")
     ] = None,
 ) -> None:
-    """Show what run would do with every cell, and why. Starts and writes nothing."""
+    """Show what run would do with every cell, and why. Starts nothing, records nothing."""
     from bench.backends import backend_problems
     from bench.commands.terminal import Terminal
     from bench.journal.results import SuiteResults

@@ -95,7 +95,8 @@ def regress(
 ) -> int:
     """Run a suite in two environments and judge what changed.
 
-    Speed and learning of every cell are judged. Exit code 1: a regression.
+    Speed and learning of every cell are judged. Exit codes: 0, 1 a regression, 3 cells failed on both sides,
+    4 not enough evidence.
     """
     from bench.commands.progress import Progress
     from bench.commands.terminal import Terminal
