@@ -81,7 +81,7 @@ def company(
         hosts_pids: Whether process ids of the driver mean the same here; found out where it is not given.
     """
     harness = os.getpid() if harness is None else harness
-    hosts_pids = _sees_the_hosts_pids() if hosts_pids is None else hosts_pids
+    hosts_pids = sees_the_hosts_pids() if hosts_pids is None else hosts_pids
     foreign: list[ForeignProcess] = []
     unknown: dict[str, int] = {}
     unreadable: dict[str, str] = {}
@@ -130,7 +130,8 @@ def _name(process: GpuProcess) -> str | None:
     return ""
 
 
-def _sees_the_hosts_pids() -> bool:
+def sees_the_hosts_pids() -> bool:
+    """Whether the driver's process ids are those of this process: not so in a container of its own."""
     try:
         return str(_PID_NAMESPACE.readlink()) == _HOSTS_PIDS
     except OSError:

@@ -28,14 +28,9 @@ def _throttling(binding, handle) -> tuple[float, float]:
     return float(bool(reasons & HELD_BACK)), float(bool(reasons & POWER_CAPPED))
 
 
-def _held_back_s(binding, handle) -> tuple[float]:
-    """Heat, the board's limits and its reliability; they may overlap, so the largest counts."""
-    policies = (_THERMAL, _BOARD_LIMIT, _RELIABILITY)
-    return (max(_violation_s(binding, handle, policy) for policy in policies),)
-
-
-def _violation_s(binding, handle, policy: int) -> float:
-    return binding.nvmlDeviceGetViolationStatus(handle, policy).violationTime / 1e9
+def _violation_s(policy: int) -> Question:
+    """Seconds in which a policy held the clock back."""
+    return lambda nvml, gpu: (nvml.nvmlDeviceGetViolationStatus(gpu, policy).violationTime / 1e9,)
 
 
 def _pcie(binding, handle, direction: int) -> tuple[float]:
@@ -61,9 +56,11 @@ SLOW: Questions = {
 
 COUNTERS: Questions = {
     ("energy_j",): lambda nvml, gpu: (nvml.nvmlDeviceGetTotalEnergyConsumption(gpu) / 1000,),
-    ("throttled_s",): _held_back_s,
-    ("power_capped_s",): lambda nvml, gpu: (_violation_s(nvml, gpu, _POWER),),
+    ("throttled_heat_s",): _violation_s(_THERMAL),
+    ("throttled_board_s",): _violation_s(_BOARD_LIMIT),
+    ("throttled_reliability_s",): _violation_s(_RELIABILITY),
+    ("power_capped_s",): _violation_s(_POWER),
 }
-"""Cumulative; read once a second and at the edges of phases."""
+"""Cumulative; read once a second and at the edges of phases. Seconds of several policies overlap."""
 
 PROCESS_MEMORY = "gpu_process_memory_bytes"

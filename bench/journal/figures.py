@@ -27,6 +27,8 @@ def figures_of(stretches: Sequence[Stretch]) -> dict[str, Any]:
     reasons = {"steady": no_steady, "profile": no_profile}
     if profile and profile.get("input_stall") is None:
         reasons["input_stall"] = NO_WAITS
+    silent = [figures["unavailable"] for figures in _figures(own, "canary") if "unavailable" in figures]
+    reasons["canary"] = "; ".join(dict.fromkeys(silent))
     return {
         "steady": steady,
         "profile": profile,
@@ -47,8 +49,8 @@ def _profile(events: Sequence[Event]) -> tuple[dict[str, Any] | None, str]:
 
 def _canary(events: Sequence[Event]) -> dict[str, Any] | None:
     """The canary before and after; what was not reached is None."""
-    before, after, *_ = [figures["gflops"] for figures in _figures(events, "canary")] + [None, None]
-    if before is None:
+    before, after, *_ = [figures.get("gflops") for figures in _figures(events, "canary")] + [None, None]
+    if before is None and after is None:
         return None
     return {"before_gflops": before, "after_gflops": after, "reference_gflops": None}
 

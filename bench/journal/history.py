@@ -111,11 +111,14 @@ def _phases(events: list[Event], ended: Event, cut: bool = False) -> dict[str, d
     if "teardown" in begun and ended.get("exit_code") == 0:
         phases["teardown"] = _span(begun["teardown"], {"t": ended["t"], "cpu": ended["cpu_s"] * 1e9})
     if cut and "train" in begun:
-        phases["train"] = {**_span(begun["train"], events[-1]), **_figures_of_epochs(events, phases)}
+        span = _span(begun["train"], events[-1])
+        phases["train"] = {**span, **_figures_of_epochs(events, phases, span["wall_s"])}
     return phases
 
 
-def _figures_of_epochs(events: list[Event], phases: dict[str, dict[str, Any]]) -> dict[str, Any]:
+def _figures_of_epochs(
+    events: list[Event], phases: dict[str, dict[str, Any]], wall_s: float
+) -> dict[str, Any]:
     """What the `train` phase would have reported, had it ended at its last checkpoint."""
     epochs = [event for event in events if event["event"] == "epoch"]
     checkpoints = [event for event in events if event["event"] == "checkpointed"]
@@ -128,7 +131,29 @@ def _figures_of_epochs(events: list[Event], phases: dict[str, dict[str, Any]]) -
     if any("steps_s" not in event for event in epochs):  # of an older version
         return figures
     wait = sum(event["data_wait_s"] for event in epochs)
-    return figures | {"steps_s": sum(event["steps_s"] for event in epochs) - wait, "data_wait_s": wait}
+    figures |= {
+        "steps": sum(event["steps"] for event in epochs),
+        "steps_s": sum(event["steps_s"] for event in epochs) - wait,
+        "data_wait_s": wait,
+        "recompile_s": _recompiled(events),
+        "ending_s": 0.0,
+    }
+    parts = ("steps_s", "data_wait_s", "validation_s", "checkpoint_s", "recompile_s")
+    return figures | {"between_s": max(0.0, wall_s - sum(figures[name] for name in parts))}
+
+
+def _recompiled(events: list[Event]) -> float:
+    """Seconds from the end of a stage until the first step of the next one is done."""
+    seconds, stage, before = 0.0, None, 0
+    for event in events:
+        if event["event"] == "epoch":
+            if stage is not None and event.get("stage") != stage:
+                gap = (event["t"] - before) / 1e9
+                seconds += max(0.0, gap - event["validation_s"] - event["steps_s"])
+            stage = event.get("stage")
+        if event["event"] in ("epoch", "checkpointed"):
+            before = event["t"]
+    return seconds
 
 
 def _span(start: Event, end: Event) -> dict[str, float]:

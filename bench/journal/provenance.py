@@ -37,6 +37,7 @@ def provenance_of(
         "seeds": {
             "seed": settings.get("seed"),
             "split_seed": data.get("split_seed"),
+            "data_seed": data.get("data_seed"),
             "deterministic": settings.get("deterministic"),
         },
     }

@@ -12,6 +12,8 @@ from bench.machine.datasheet import datasheet_of
 
 Figures = dict[str, Any]
 
+_OF_BOTH = "the two stages of fine-tuning differ in work, and the rate is of both"
+
 
 def utilisation_of(
     work: Figures | None,
@@ -21,17 +23,22 @@ def utilisation_of(
     telemetry: Figures | None,
     slot: Figures | None,
     settings: Figures | None = None,
+    whole_rate: float | None = None,
+    steady: bool = False,
 ) -> tuple[Figures, dict[str, str]]:
     """Utilisation while a cell trained.
 
     Args:
         work: `work` of the record.
-        rate: Images a second in steady training; None where unknown.
+        rate: Images a second in training; None where unknown.
         peak: What was measured of the cell's device (`bench.machine.calibration.Peak`), or None.
         environment: `environment` of the record.
         telemetry: `telemetry` of the record.
         slot: `slot` of the record.
         settings: Of the cell.
+        whole_rate: Images a second over the whole phase `train`, in which the GPU's own figures were sampled;
+            an image of the validation counts as a third of one. None where unknown.
+        steady: `rate` is of steady training, and so of the last stage alone.
 
     Returns:
         `model_flops_per_s`, `of_measured_peak`, `of_datasheet_peak_busy`, `gpm_fp32`, `gpm_tensor`, each a
@@ -39,17 +46,19 @@ def utilisation_of(
         is; and for each that is None the reason.
     """
     reasons: dict[str, str] = {}
+    two_stages = (settings or {}).get("mode") == "finetune" and bool((settings or {}).get("head_epochs"))
     found: Figures = {"model_flops_per_s": None}
     if not work or work.get("training_flops") is None:
         reasons["model_flops_per_s"] = "the work of a training step is not known"
     elif not rate:
         reasons["model_flops_per_s"] = "no rate of training was measured"
-    elif (settings or {}).get("mode") == "finetune" and (settings or {}).get("head_epochs"):
-        reasons["model_flops_per_s"] = "the two stages of fine-tuning differ in work, and the rate is of both"
+    elif two_stages and not steady:
+        reasons["model_flops_per_s"] = _OF_BOTH
     else:
         found["model_flops_per_s"] = work["training_flops"] * rate
     flops = found["model_flops_per_s"]
-    replicas = (slot or {}).get("replicas", 1)
+    # Replicas on a processor share its cores, whose peak was measured together.
+    devices = (slot or {}).get("replicas", 1) if (slot or {}).get("kind") == "gpu" else 1
     precision, unknown = precision_of(environment or {}, slot or {})
 
     found["of_measured_peak"], found["measured_precision"] = None, None
@@ -62,15 +71,18 @@ def utilisation_of(
     elif precision not in peak["rates"]:
         reasons["of_measured_peak"] = peak["unavailable"].get(precision, f"{precision} was not measured")
     else:
-        found["of_measured_peak"] = flops / (peak["rates"][precision] * replicas)
+        found["of_measured_peak"] = flops / (peak["rates"][precision] * devices)
         found["measured_precision"] = precision
 
     found["of_datasheet_peak_busy"], found["datasheet_precision"] = None, None
-    value, reason = _of_datasheet(flops, precision, unknown, telemetry, slot)
+    executed = work["training_flops"] * whole_rate if work and flops is not None and whole_rate else None
+    value, reason = _of_datasheet(executed, precision, unknown, telemetry, slot)
+    if value is not None and two_stages:
+        value, reason = None, _OF_BOTH
     if value is None:
-        reasons["of_datasheet_peak_busy"] = reason if flops is not None else reasons["model_flops_per_s"]
+        reasons["of_datasheet_peak_busy"] = reasons.get("model_flops_per_s", reason)
     else:
-        found["of_datasheet_peak_busy"], found["datasheet_precision"] = value / replicas, reason
+        found["of_datasheet_peak_busy"], found["datasheet_precision"] = value / devices, reason
 
     for name, metric in (("gpm_fp32", "fp32_activity"), ("gpm_tensor", "tensor_activity")):
         found[name], reason = _mean(telemetry, metric)
@@ -116,7 +128,7 @@ def _of_datasheet(
     if not busy:
         return None, "the GPU is said never to have been busy"
     if flops is None:
-        return None, ""
+        return None, "how many images the whole of training took is not known"
     if precision is None:
         return None, unknown
     if precision not in peaks:

@@ -43,8 +43,15 @@ def work_and_limit_of(
         record.get("telemetry"),
         record["slot"],
         record["cell"]["settings"],
+        whole_rate(record["phases"], record.get("epochs") or 0),
+        steady=bool(steady),
     )
     reasons = {"work": no_work, "memory": no_memory}
+    if memory is not None and memory["process_peak"] is None:
+        reasons["process_peak"] = "the kernel did not tell it"
+    if memory is not None and memory["device_peak"] is None:
+        gpu = (record["slot"] or {}).get("kind") == "gpu"
+        reasons["device_peak"] = "it was not sampled while training" if gpu else "a cell on the processor"
     missing = {name: reason for name, reason in reasons.items() if reason} | no_utilisation
     return {
         "work": work,
@@ -60,8 +67,19 @@ def work_of(phases: Mapping[str, Mapping[str, Any]]) -> tuple[dict[str, Any] | N
     if "layers" not in built:
         return None, "no network was built" if built else "nothing was built yet"
     work = {name: built.get(name) for name in _FIGURES}
-    # The worker does not ask TensorFlow, whose count takes a trace: `make memory` compares the two.
-    return {**work, "tensorflow_forward_flops": None}, built.get("work_unavailable", "")
+    return work, built.get("work_unavailable", "")
+
+
+def whole_rate(phases: Mapping[str, Mapping[str, Any]], epochs: int) -> float | None:
+    """Images a second over the whole phase `train`, or None.
+
+    An image that is only predicted, in the validation of each epoch, is a third of the work of one that is
+    trained on.
+    """
+    train, validation = phases.get("train", {}), phases.get("data", {}).get("validation_images", 0)
+    if not train.get("images") or not train.get("wall_s"):
+        return None
+    return (train["images"] + epochs * validation / 3) / train["wall_s"]
 
 
 def memory_of(
@@ -104,12 +122,13 @@ def with_reference(
     peak: Mapping[str, Any] | None,
     environment: Mapping[str, Any] | None,
 ) -> dict[str, Any] | None:
-    """The canary beside what it reached when the device was measured, where that was with the
-    same version of TensorFlow: another may be slower without being disturbed."""
+    """The canary beside what it reached when the device was measured, where that was with the same version
+    and settings of TensorFlow: others may be slower without being disturbed."""
     if canary is None:
         return None
     environment, peak = environment or {}, peak or {}
     same = environment.get("backend") == "tensorflow" and environment.get("tensorflow") == peak.get(
         "tensorflow"
     )
+    same &= all(environment.get(name) == value for name, value in (peak.get("settings") or {}).items())
     return {**canary, "reference_gflops": peak.get("canary_gflops") if same else None}

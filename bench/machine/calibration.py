@@ -11,7 +11,7 @@ import os
 import subprocess
 import sys
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
@@ -45,6 +45,7 @@ class Peak:
         canary_gflops: The best that a cell's canary reached with TensorFlow; None where that was not
             measured.
         disturbed: Why the machine was not quiet just before; empty where it was.
+        settings: How TensorFlow computed, as a cell's `environment` has it: `onednn`, `tensorfloat32`.
     """
 
     device: str
@@ -55,6 +56,7 @@ class Peak:
     bandwidth: float | None
     canary_gflops: float | None = None
     disturbed: str = ""
+    settings: dict[str, Any] = field(default_factory=dict)
 
     def to_json(self) -> dict[str, Any]:
         """As a journal keeps it."""
@@ -93,6 +95,7 @@ def load_peak(results: Path, machine: Machine, slot: Slot) -> Peak | None:
         bandwidth,
         measured.get("canary", {}).get("gflops"),
         measured.get("disturbed", ""),
+        measured.get("settings", {}),
     )
 
 

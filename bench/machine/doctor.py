@@ -2,6 +2,7 @@
 
 import os
 import platform
+import time
 from collections.abc import Sequence
 from dataclasses import asdict, dataclass, field
 from pathlib import Path
@@ -11,7 +12,9 @@ from bench import __version__
 from bench.backends import BACKENDS, backend_version, installed_backends, version_of
 from bench.devices.choose import choose_slots
 from bench.devices.device import Slot
-from bench.devices.foreign import company
+from bench.devices.foreign import company, sees_the_hosts_pids
+from bench.devices.gauges import PROCESS_MEMORY
+from bench.devices.gpm import INTERVAL_S as GPM_S
 from bench.devices.machine import Machine, find_machine
 from bench.devices.nvml import Nvml, NvmlError, open_nvml
 from bench.machine.advice import advice_of
@@ -22,6 +25,7 @@ from bench.machine.notes import driver_versions
 from bench.plan.needs import free_disk, free_memory
 from bench.telemetry import gpu as gpu_telemetry
 from bench.telemetry import host as host_telemetry
+from bench.telemetry.energy import NO_GPU
 from bench.worker.variables import compute_variables
 from wbc.networks.catalog import NETWORKS
 from wbc.networks.weights import SUFFIX, keras_homes
@@ -181,12 +185,16 @@ def _devices(machine: Machine) -> list[str]:
 def _sight_of_host(machine: Machine) -> Sight:
     reader = host_telemetry.HostReader(os.getpid(), os.getpid(), set(machine.cores))
     names = dict.fromkeys((*host_telemetry.FAST, *host_telemetry.SLOW))
-    unseen = {name: why for name, why in reader.unavailable.items() if name in names}
+    unseen = {name: why for name, why in reader.unavailable.items() if name in names} | {"energy_j": NO_GPU}
     return Sight("processor", [name for name in names if name not in unseen], unseen)
 
 
 def _sight_of_gpu(nvml: Nvml, gpu) -> Sight:
     reader = gpu_telemetry.GpuReader(nvml, gpu.uuid)
     names = dict.fromkeys((*gpu_telemetry.GAUGES, *gpu_telemetry.COUNTER_NAMES))
+    time.sleep(GPM_S)  # what it tells is of a stretch of time
+    reader.finer()
     unseen = {name: why for name, why in reader.unavailable.items() if name in names}
+    if not sees_the_hosts_pids():
+        unseen.setdefault(PROCESS_MEMORY, "a container does not see whose processes these are")
     return Sight(gpu.name, [name for name in names if name not in unseen], unseen)

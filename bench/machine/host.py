@@ -8,8 +8,9 @@ from typing import Any
 
 import psutil
 
+from bench.machine.cgroup import CGROUPS, PROC, own_cgroups
+
 _CPUS = Path("/sys/devices/system/cpu")
-_CGROUP = Path("/sys/fs/cgroup")
 _HIDDEN = "unavailable: the kernel does not show it (as on most virtual machines)"
 
 
@@ -65,11 +66,12 @@ def in_container(root: Path = Path("/")) -> bool:
     return any(mark.exists() for mark in marks) or "container" in os.environ
 
 
-def quota_cores(cgroup: Path = _CGROUP) -> float | None:
-    """How many cores' worth of time the control group may use; None: no limit."""
-    said = _text(cgroup / "cpu.max").split()
-    if len(said) == 2 and said[0] != "max":
-        return int(said[0]) / int(said[1])
+def quota_cores(cgroup: Path = CGROUPS, proc: Path = PROC) -> float | None:
+    """How many cores' worth of time the control group, and those around it, may use; None: no limit."""
+    limits = [_text(group / "cpu.max").split() for group in own_cgroups(proc, cgroup)]
+    quotas = [int(said[0]) / int(said[1]) for said in limits if len(said) == 2 and said[0] != "max"]
+    if quotas:
+        return min(quotas)
     quota, period = (_text(cgroup / "cpu" / f"cpu.cfs_{name}_us") for name in ("quota", "period"))
     if quota and period and int(quota) > 0:
         return int(quota) / int(period)

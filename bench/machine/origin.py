@@ -6,7 +6,7 @@ from functools import cache
 from pathlib import Path
 from typing import Any
 
-from bench.devices.nvml import NvmlError, open_nvml
+from bench.machine.notes import driver_versions
 
 _SOURCE = Path(__file__).resolve().parent.parent.parent
 _PATIENCE_S = 5.0
@@ -40,8 +40,5 @@ def _commit() -> str | None:
 
 @cache
 def _driver() -> str | None:
-    try:
-        with open_nvml() as nvml:
-            return nvml.driver()
-    except NvmlError:
-        return None
+    said = driver_versions()["driver"]
+    return None if said.startswith("unavailable") else said

@@ -32,6 +32,9 @@ THROTTLED_SHARE = 0.01
 """Of a phase in which heat, the board or a brake held a GPU back. A GPU at its power limit is not counted:
 many run so whenever they are busy, and all their cells alike."""
 
+_HELD_BACK = ("throttled_heat_s", "throttled_board_s", "throttled_reliability_s", "throttled_s")
+"""Counters of it; the last one is of older traces."""
+
 CANARY_DROP = 0.05
 """The same matrix product was so much slower than it can be."""
 
@@ -87,10 +90,11 @@ def _stolen(telemetry: dict[str, Any], times: dict[str, float]) -> Iterable[str]
 
 def _throttled(gpu: str, device: dict[str, Any], times: dict[str, float]) -> Iterable[str]:
     for name, seconds in times.items():
-        if (held_back := device["counters"].get(name, {}).get("throttled_s")) is not None:
-            share = held_back / seconds if seconds else 0.0
-        else:
-            share = device["phases"].get(name, {}).get("throttled", {}).get("mean") or 0.0
+        counters = device["counters"].get(name, {})
+        # The policies' seconds overlap, so the largest counts; what samples saw counts beside them.
+        held_back = max((counters.get(policy) or 0.0 for policy in _HELD_BACK), default=0.0)
+        seen = device["phases"].get(name, {}).get("throttled", {}).get("mean") or 0.0
+        share = max(held_back / seconds if seconds else 0.0, seen)
         if share > THROTTLED_SHARE:
             yield f"Heat or the board held back {gpu} in {min(1.0, share):.0%} of {name}."
 

@@ -58,4 +58,5 @@ class SamplerProcess:
             self._process.wait(PATIENCE_S)
         except subprocess.TimeoutExpired:
             self._process.kill()
-            self._process.wait()
+            with contextlib.suppress(subprocess.TimeoutExpired):  # it is stuck in the driver, killed or not
+                self._process.wait(PATIENCE_S)

@@ -71,6 +71,7 @@ class Sampler:
         self._window, self._thinning = Window(), Thinning()
         self._slow_in_window = False
         self._slow_due = 0.0
+        self._sampled = 0.0
         self._gpm_due = time.monotonic() + GPM_S  # its first sample was taken just now
         self._file = Path(job.path).open("ab", buffering=0)  # noqa: SIM115
 
@@ -132,8 +133,9 @@ class Sampler:
                 read |= one.finer()
             gauges |= {f"{name}/{gauge}": value for gauge, value in read.items()}
         self._window.add(counters, gauges)
+        self._sampled = now
         if self._thinning.is_full(self._window):
-            self._flush(now)
+            self._flush()
         lacking = self._gpus_lack().items()
         if news := {name: reason for name, reason in lacking if self._unavailable.get(name) != reason}:
             self._unavailable |= news
@@ -144,7 +146,7 @@ class Sampler:
         if not told:
             return
         now = time.monotonic()
-        self._flush(now)
+        self._flush()
         self._thinning.phase_changes()
         self._slow_due = 0.0  # also the shortest phase gets a reading of what is read seldom
         self._host.list_processes()
@@ -163,14 +165,15 @@ class Sampler:
             counters |= {f"{name}/{counter}": value for counter, value in one.counters().items()}
         return counters
 
-    def _flush(self, now: float) -> None:
+    def _flush(self) -> None:
+        """Write what was sampled, at the time of its last sample: later it would be the next phase's."""
         if self._window.samples:
-            self._write(t=_nanoseconds(now), **self._window.line(self._gauges, self._counters))
+            self._write(t=_nanoseconds(self._sampled), **self._window.line(self._gauges, self._counters))
             self._window, self._slow_in_window = Window(), False
 
     def _end(self) -> None:
         now = time.monotonic()
-        self._flush(now)
+        self._flush()
         counters = _only_counters(self._all_counters(now), self._counters)
         self._write(event="end", t=_nanoseconds(now), cpu_s=time.process_time(), **counters)
         os.close(self._file.fileno())

@@ -101,12 +101,13 @@ def measure(budget_s: float) -> dict[str, Any]:
         `kind`, `device` (its name where TensorFlow knows it), `cores`, `tensorflow`, and the rates
         `matmul_float32`, `matmul_tensorfloat32`, `matmul_bfloat16`, `matmul_float16` (floating-point
         operations a second) and `bandwidth` (bytes a second), each as `best_rate` returns it, or
-        `{"unavailable": reason}`; and
-        `canary` (see `wbc.canary.sing`).
+        `{"unavailable": reason}`; `settings` (`onednn`, `tensorfloat32`) and `canary` (see
+        `wbc.canary.sing`).
     """
     os.environ["KERAS_BACKEND"] = "tensorflow"
     import tensorflow as tf
 
+    from bench.worker.backends.tensorflow import onednn, tensorfloat32
     from wbc.canary import sing
 
     tf.config.threading.set_intra_op_parallelism_threads(granted_cores())
@@ -142,7 +143,12 @@ def measure(budget_s: float) -> dict[str, Any]:
     rate("matmul_float16", "float16")
     tf.config.experimental.enable_tensor_float_32_execution(True)
     rate("matmul_tensorfloat32", "float32")
-    measured["bandwidth"] = bandwidth(tf, place, _BYTES[kind], budget_s)
+    try:
+        measured["bandwidth"] = bandwidth(tf, place, _BYTES[kind], budget_s)
+    except tf.errors.OpError as error:  # a small card has no room for the vectors
+        measured["bandwidth"] = {"unavailable": " ".join(str(error).split())[:200]}
+    capability = [details.get("compute_capability")] if kind == "gpu" else []
+    measured["settings"] = {"onednn": onednn(), "tensorfloat32": tensorfloat32(True, capability)}
     # What a cell's own canary is held against, sung as the cell does.
     measured["canary"] = max((sing("tensorflow") for _ in range(3)), key=lambda song: song["gflops"])
     return measured

@@ -35,11 +35,13 @@ def run_cell(folder: Path) -> int:
         from wbc.specification import Specification
 
         specification = Specification.from_json(_with_measurements(content, folder))
-        described = describe_machine()
+        loaded = {}
         if specification.uses_keras:
             from bench.worker.backends import load_backend
 
-            described |= load_backend(specification)
+            loaded = load_backend(specification)
+        # Afterwards, for what a backend claims is in the environment's variables.
+        described = {**describe_machine(), **loaded}
         experiment.load_trainer(specification.mode)  # imports belong to the startup
         events.write("environment", environment=described)
         recorder.phase_ended("startup")

@@ -115,4 +115,7 @@ def _canary(specification: Specification, observer: Observer) -> None:
     """The phase `canary`, where it is asked for."""
     if specification.canary:
         with phase(observer, "canary") as figures:
-            figures.update(sing(specification.backend if specification.uses_keras else None))
+            try:
+                figures.update(sing(specification.backend if specification.uses_keras else None))
+            except Exception as error:  # a full device, at worst: no reason to lose what was trained
+                figures["unavailable"] = f"{type(error).__name__}: {' '.join(str(error).split())[:200]}"

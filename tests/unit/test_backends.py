@@ -120,5 +120,8 @@ def test_an_experiment_is_not_run_with_another_backend_than_its_own():
         (True, [None], "unavailable: TensorFlow does not tell the compute capability of a GPU"),
     ],
 )
-def test_whether_tf32_is_computed_in(allowed: bool, capabilities: list, found: bool | str):
+def test_whether_tf32_is_computed_in(monkeypatch, allowed: bool, capabilities: list, found: bool | str):
+    monkeypatch.delenv("NVIDIA_TF32_OVERRIDE", raising=False)
     assert tensorfloat32(allowed, capabilities) == found
+    monkeypatch.setenv("NVIDIA_TF32_OVERRIDE", "0")
+    assert tensorfloat32(allowed, capabilities) is False, "NVIDIA's libraries have it off"

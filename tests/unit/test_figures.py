@@ -75,6 +75,13 @@ def test_the_canary_sings_before_and_after_and_not_in_attempts_before():
     assert (found["before_gflops"], found["after_gflops"]) == (200.0, 150.0)
 
 
+def test_a_canary_that_could_not_sing_has_a_reason_and_spoils_nothing():
+    before, after = ended(1, "canary", gflops=200.0), ended(90, "canary", unavailable="OOM: no room")
+    found = figures_of([stretch(before, after)])
+    assert (found["canary"]["before_gflops"], found["canary"]["after_gflops"]) == (200.0, None)
+    assert found["unavailable"]["canary"] == "OOM: no room"
+
+
 def test_a_trace_is_there_or_the_reason():
     traced = {"steps": 15, "wall_s": 1.0, "input_stall": 0.1, "trace": "trace/x"}
     assert figures_of([stretch(ended(9, "profile", **traced))])["profile"] == traced

@@ -39,6 +39,9 @@ def epoch(t: float, number: int) -> tuple[float, str, dict]:
     return (t, "epoch", {"epoch": number, "metrics": {"loss": 1 / number}, "validation_s": 1.0, **pace})
 
 
+PARTS = ("steps_s", "data_wait_s", "validation_s", "checkpoint_s", "recompile_s", "between_s", "ending_s")
+
+
 @pytest.fixture
 def resumed(tmp_path: Path) -> Attempt:
     """Killed 6 s after the checkpoint of epoch 2 of 4; the second attempt goes on from there."""
@@ -100,8 +103,28 @@ def test_times_are_sums_over_the_attempts_and_flagged(resumed: Attempt):
     assert record["time_to_result"]["wall_s"] == 29 + 28 + 6, "but what was done twice was waited for"
     train = record["phases"]["train"]
     assert (train["steps_s"], train["data_wait_s"]) == (2 * 4.0 + 8.0, 2 * 3.0 + 5.0)
+    cut = history(resumed)[0].phases["train"]
+    assert (cut["steps"], sum(cut[part] for part in PARTS)) == (4, pytest.approx(cut["wall_s"]))
     images, seconds = 2 * 100 + 184, 42 - 4 - 2
     assert record["throughput"]["train_images_per_s"] == pytest.approx(images / seconds)
+
+
+def test_what_a_later_stage_takes_to_begin_is_no_training(tmp_path: Path):
+    results = SuiteResults(tmp_path, "suite")
+    first, second = results.new_attempt(CELL), results.new_attempt(CELL)
+    stage = epoch(40, 2)[2] | {"stage": 1}
+    before = [
+        *phase("data", 0, 1, train_images=100),
+        (8.0, "phase_started", {"phase": "train"}),
+        epoch(18, 1),
+        (40.0, "epoch", stage),  # 22 s after the first one, of which steps took 7 and validation 1
+        (42.0, "checkpointed", {"epoch": 2, "seconds": 2.0}),
+    ]
+    journals(first, before, exit_code=-9)
+    journals(second, [(105.0, "resumed", {"epoch": 2, "tag": "1"})], exit_code=None)
+    cut = history(second)[0].phases["train"]
+    assert cut["recompile_s"] == 14
+    assert sum(cut[part] for part in PARTS) == pytest.approx(cut["wall_s"]) == 34
 
 
 def test_every_epoch_is_there_once(resumed: Attempt):

@@ -101,12 +101,20 @@ def throttled(**device) -> dict:
 
 
 def test_a_gpu_that_was_held_back_is_marked_one_at_its_power_limit_is_not():
-    told = throttled(counters={"train": {"throttled_s": 6.0, "power_capped_s": 30.0}})
+    told = throttled(counters={"train": {"throttled_heat_s": 6.0, "power_capped_s": 30.0}})
     assert disturbances(record(), told) == ["Heat or the board held back gpu:0 in 20% of train."]
     assert (
-        disturbances(record(), throttled(counters={"train": {"throttled_s": 0.1, "power_capped_s": 30.0}}))
+        disturbances(record(), throttled(counters={"train": {"throttled_heat_s": 0.1, "power_capped_s": 30.0}}))
         == []
     )
+
+
+def test_each_policy_counts_by_itself_and_samples_beside_the_counters():
+    told = throttled(counters={"train": {"throttled_heat_s": 0.0, "throttled_reliability_s": 3.0}})
+    assert disturbances(record(), told) == ["Heat or the board held back gpu:0 in 10% of train."]
+    quiet = {"train": {"throttled_heat_s": 0.0}}
+    told = throttled(counters=quiet, phases={"train": {"throttled": {"mean": 0.3}}})
+    assert disturbances(record(), told) == ["Heat or the board held back gpu:0 in 30% of train."]
 
 
 def test_without_the_counter_the_reasons_for_low_clocks_stand_in():

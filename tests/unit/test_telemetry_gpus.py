@@ -115,7 +115,9 @@ CALLS = {
     "nvmlDeviceGetTemperature": {"temperature_c"},
     "nvmlDeviceGetPcieThroughput": {"pcie_rx_bytes_s", "pcie_tx_bytes_s"},
     "nvmlDeviceGetTotalEnergyConsumption": set(),  # power is integrated instead
-    "nvmlDeviceGetViolationStatus": {"throttled_s", "power_capped_s"},
+    "nvmlDeviceGetViolationStatus": {
+        *("throttled_heat_s", "throttled_board_s", "throttled_reliability_s", "power_capped_s")
+    },
     "nvmlDeviceGetComputeRunningProcesses": {"gpu_process_memory_bytes"},
     "nvmlDeviceGetGraphicsRunningProcesses": set(),
     "nvmlGpmQueryDeviceSupport": {"gpm"},

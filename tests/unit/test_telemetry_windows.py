@@ -61,6 +61,17 @@ def test_counters_of_a_line_of_many_samples_are_all_of_its_end(tmp_path, monkeyp
         assert abs(grown["foreign_s"] - rest) < 1e-4
 
 
+def test_the_last_samples_of_a_phase_stay_its_own(tmp_path):
+    path = tmp_path / "telemetry.jsonl"
+    one = sampler.Sampler(sampler.Job(str(path), os.getpid(), os.getppid(), 0.01, CORES, {}), None)
+    one._thinning.width = 8  # as late in a long phase
+    sampled = time.monotonic()
+    one._sample(sampled)
+    one._edges([{"phase": "train", "event": "phase_ended", "t": 0}])
+    line, edge = (json.loads(text) for text in path.read_text().splitlines())
+    assert line["n"] == 1 and line["t"] == round(sampled * 1e9) < edge["t"]
+
+
 def test_what_was_not_read_is_not_0():
     window = Window()
     window.add({"a": 1.0, "b": 2.0}, {"fast": 2.0})

@@ -272,7 +272,7 @@ def test_what_it_took_is_there_and_what_is_missing_is_not_zero():
         steady={"images_per_s": 250.0, "low": 240.0, "high": 260.0, "steps": 80, "data_wait_share": 0.02},
         memory={"analytic": {"weights": 400, "total": 900}, "allocator_peak": None, "process_peak": 10**9},
         energy={"cell_j": None, "train_j": None, "method": None},
-        work={"parameters": 100, "forward_macs": 1000, "tensorflow_forward_flops": None},
+        work={"parameters": 100, "forward_macs": 1000, "training_flops": None},
         utilisation={"model_flops_per_s": 3e9, "of_measured_peak": 0.4, "gpm_fp32": None},
         profile={"input_stall": 0.1, "kinds": {"convolution": 0.7}, "top": [], "trace": "trace/x"},
         canary={"before_gflops": 50.0, "after_gflops": 49.0, "reference_gflops": None},

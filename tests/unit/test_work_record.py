@@ -3,7 +3,7 @@
 import pytest
 
 from bench.journal.utilisation import utilisation_of
-from bench.journal.work import memory_of, with_reference, work_and_limit_of
+from bench.journal.work import memory_of, whole_rate, with_reference, work_and_limit_of
 
 WORK = {"training_flops": 2e9}
 PEAK = {"rates": {"float32": 1e12}, "unavailable": {"bfloat16": "no"}}
@@ -28,13 +28,14 @@ def test_the_share_of_what_was_measured():
 def test_a_gpu_is_held_against_the_format_that_tensorflow_computes_in():
     peak = {"rates": {"float32": 1e13, "tensorfloat32": 1e14}, "unavailable": {}}
     rate = 1e3
-    figures, reasons = utilisation_of(WORK, rate, peak, {"tensorfloat32": True}, BUSY, GPU)
+    figures, reasons = utilisation_of(WORK, rate, peak, {"tensorfloat32": True}, BUSY, GPU, whole_rate=700.0)
     assert figures["of_measured_peak"] == pytest.approx(2e12 / 1e14)
-    assert figures["of_datasheet_peak_busy"] == pytest.approx(2e12 / (156e12 * 0.5))
+    # The GPU was busy for half of the whole phase, in which images were slower than in steady steps.
+    assert figures["of_datasheet_peak_busy"] == pytest.approx(1.4e12 / (156e12 * 0.5))
     assert figures["measured_precision"] == figures["datasheet_precision"] == "tensorfloat32"
     assert (figures["gpm_fp32"], figures["gpm_tensor"]) == (0.02, None)
     assert reasons["gpm_tensor"] == "no GPM"
-    plain, _ = utilisation_of(WORK, rate, peak, {"tensorfloat32": False}, BUSY, GPU)
+    plain, _ = utilisation_of(WORK, rate, peak, {"tensorfloat32": False}, BUSY, GPU, whole_rate=rate)
     assert plain["of_measured_peak"] == pytest.approx(2e12 / 1e13)
     assert plain["of_datasheet_peak_busy"] == pytest.approx(2e12 / (19.5e12 * 0.5))
 
@@ -42,14 +43,14 @@ def test_a_gpu_is_held_against_the_format_that_tensorflow_computes_in():
 @pytest.mark.parametrize("environment", [None, {}, {"tensorfloat32": "unavailable: the GPUs differ"}])
 def test_without_knowing_the_format_no_share_of_a_gpu_is_told(environment: dict | None):
     peak = {"rates": {"float32": 1e13, "tensorfloat32": 1e14}, "unavailable": {}}
-    figures, reasons = utilisation_of(WORK, 1e3, peak, environment, BUSY, GPU)
+    figures, reasons = utilisation_of(WORK, 1e3, peak, environment, BUSY, GPU, whole_rate=1e3)
     assert figures["model_flops_per_s"] == 2e12, "needs no peak"
     for name in ("of_measured_peak", "of_datasheet_peak_busy"):
         assert figures[name] is None
         assert "tensorfloat32 is not known" in reasons[name]
         assert ("GPUs differ" in reasons[name]) == bool(environment)
     old = {**GPU, "model": "NVIDIA GeForce GTX 1080 Ti"}
-    figures, _ = utilisation_of(WORK, 1e3, peak, environment, BUSY, old)
+    figures, _ = utilisation_of(WORK, 1e3, peak, environment, BUSY, old, whole_rate=1e3)
     assert figures["of_measured_peak"] == pytest.approx(2e12 / 1e13), "there TF32 does not exist"
     assert figures["of_datasheet_peak_busy"] == pytest.approx(2e12 / (11.3e12 * 0.5))
 
@@ -59,7 +60,7 @@ def test_a_peak_in_another_format_is_not_taken():
     assert figures["of_measured_peak"] is None
     assert reasons["of_measured_peak"] == "tensorfloat32 was not measured"
     half = {"tensorfloat32": True, "precision": "mixed_bfloat16"}
-    figures, reasons = utilisation_of(WORK, 1e3, PEAK, half, BUSY, GPU)
+    figures, reasons = utilisation_of(WORK, 1e3, PEAK, half, BUSY, GPU, whole_rate=1e3)
     assert reasons["of_measured_peak"] == "no"
     assert "bfloat16" in reasons["of_datasheet_peak_busy"]
     assert figures["measured_precision"] is figures["datasheet_precision"] is None
@@ -68,10 +69,28 @@ def test_a_peak_in_another_format_is_not_taken():
 def test_two_gpus_could_do_twice_as_much():
     two = {**GPU, "model": "2 x NVIDIA A100-SXM4-40GB", "replicas": 2}
     plain = {"tensorfloat32": False}
-    one, _ = utilisation_of(WORK, 100.0, PEAK, plain, BUSY, GPU)
-    both, _ = utilisation_of(WORK, 100.0, PEAK, plain, BUSY, two)
+    one, _ = utilisation_of(WORK, 100.0, PEAK, plain, BUSY, GPU, whole_rate=90.0)
+    both, _ = utilisation_of(WORK, 100.0, PEAK, plain, BUSY, two, whole_rate=90.0)
     for name in ("of_measured_peak", "of_datasheet_peak_busy"):
         assert both[name] == pytest.approx(one[name] / 2)
+    shared, _ = utilisation_of(WORK, 100.0, PEAK, {}, None, {**CPU, "replicas": 2})
+    assert shared["of_measured_peak"] == pytest.approx(0.2), "replicas share a processor's cores"
+
+
+def test_fine_tuning_has_a_rate_of_its_last_stage_where_that_is_steady():
+    settings = {"mode": "finetune", "head_epochs": 2}
+    given = (WORK, 100.0, PEAK, {"tensorfloat32": False}, BUSY, GPU, settings, 90.0)
+    both, reasons = utilisation_of(*given)
+    assert both["model_flops_per_s"] is both["of_datasheet_peak_busy"] is None
+    last, reasons = utilisation_of(*given, steady=True)
+    assert last["of_measured_peak"] == pytest.approx(0.2)
+    assert last["of_datasheet_peak_busy"] is None and "stages" in reasons["of_datasheet_peak_busy"]
+
+
+def test_the_whole_of_training_counts_validation_as_a_third():
+    phases = {"data": {"validation_images": 30}, "train": {"images": 100, "wall_s": 10.0}}
+    assert whole_rate(phases, epochs=2) == pytest.approx((100 + 20) / 10)
+    assert whole_rate({"train": {"wall_s": 10.0}}, epochs=2) is None
 
 
 @pytest.mark.parametrize(
@@ -98,6 +117,7 @@ def test_what_is_missing_has_a_reason_and_is_no_number(changed: dict, missing: s
         "environment": None,
         "telemetry": BUSY,
         "slot": GPU,
+        "whole_rate": 90.0,
         **changed,
     }
     figures, reasons = utilisation_of(**given)
@@ -148,7 +168,7 @@ BUILT = {
 
 def test_a_record_gets_all_of_it():
     found = work_and_limit_of(record(BUILT), {}, {"peak": PEAK})
-    assert found["work"] == {**BUILT, "tensorflow_forward_flops": None}
+    assert found["work"] == BUILT
     assert found["utilisation"]["of_measured_peak"] == pytest.approx(6e10 / 1e12)
     assert found["unavailable"]["energy"] == "no counter"
     assert "memory" in found["unavailable"]
@@ -178,5 +198,9 @@ def test_a_canary_is_held_against_one_of_the_same_backend():
     assert with_reference(canary, peak, older)["reference_gflops"] is None, "it may be slower by itself"
     assert with_reference(canary, peak, {"backend": "jax"})["reference_gflops"] is None
     assert with_reference(canary, peak, None)["reference_gflops"] is None, "NumPy's is another"
+    settings = {"onednn": "on", "tensorfloat32": False}
+    assert with_reference(canary, {**peak, "settings": settings}, {**same, **settings})["reference_gflops"]
+    off = {**same, **settings, "onednn": "off"}
+    assert with_reference(canary, {**peak, "settings": settings}, off)["reference_gflops"] is None
     assert with_reference(canary, None, same)["reference_gflops"] is None
     assert with_reference(None, peak, same) is None

@@ -31,6 +31,8 @@ def load_backend(specification: Specification) -> dict[str, Any]:
     try:
         import keras
 
+        # Before anything else of Keras: what first asks for the policy fixes it, as a user's keras.json has it.
+        keras.config.set_floatx("float32")
         found = module.load()
     except ImportError as error:
         raise SetupError(f"Keras with {module.TITLE} cannot be imported: {error}") from error

@@ -54,7 +54,7 @@ def _computing(tf, gpus) -> dict[str, Any]:
         "tensorfloat32": tensorfloat32(
             tf.config.experimental.tensor_float_32_execution_enabled(), capabilities
         ),
-        "onednn": _onednn(),
+        "onednn": onednn(),
         "allocator": os.environ.get("TF_GPU_ALLOCATOR", "default") + (", growing" if gpus else ""),
     }
 
@@ -66,7 +66,8 @@ def tensorfloat32(allowed: bool, capabilities: Sequence[tuple[int, int] | None])
         allowed: TensorFlow's setting, which changes nothing where no device has it.
         capabilities: Compute capability of each GPU, None where TensorFlow does not tell it.
     """
-    if not allowed or not capabilities:
+    # NVIDIA's libraries heed the variable below TensorFlow, which does not know of it.
+    if not allowed or not capabilities or os.environ.get("NVIDIA_TF32_OVERRIDE") == "0":
         return False
     if None in capabilities:
         return "unavailable: TensorFlow does not tell the compute capability of a GPU"
@@ -74,7 +75,7 @@ def tensorfloat32(allowed: bool, capabilities: Sequence[tuple[int, int] | None])
     return having.pop() if len(having) == 1 else "unavailable: the GPUs differ"
 
 
-def _onednn() -> str:
+def onednn() -> str:
     """Whether operations on the processor are oneDNN's: `on`, `off`."""
     try:
         # The only place that knows: the build decides, and TF_ENABLE_ONEDNN_OPTS after it.
