@@ -104,7 +104,9 @@ def test_a_gpu_that_was_held_back_is_marked_one_at_its_power_limit_is_not():
     told = throttled(counters={"train": {"throttled_heat_s": 6.0, "power_capped_s": 30.0}})
     assert disturbances(record(), told) == ["Heat or the board held back gpu:0 in 20% of train."]
     assert (
-        disturbances(record(), throttled(counters={"train": {"throttled_heat_s": 0.1, "power_capped_s": 30.0}}))
+        disturbances(
+            record(), throttled(counters={"train": {"throttled_heat_s": 0.1, "power_capped_s": 30.0}})
+        )
         == []
     )
 

@@ -31,7 +31,7 @@ def load_backend(specification: Specification) -> dict[str, Any]:
     try:
         import keras
 
-        # Before anything else of Keras: what first asks for the policy fixes it, as a user's keras.json has it.
+        # Before anything else of Keras: who first asks for the policy fixes it, as a keras.json may have it.
         keras.config.set_floatx("float32")
         found = module.load()
     except ImportError as error:
