@@ -30,26 +30,14 @@ def compare(
 ) -> int:
     """Judge B against A: cells are matched by what was asked for.
 
-    Exit codes: 0, 1 a regression, 3 cells failed on both sides, 4 not enough evidence.
+    Exit codes: 0, 1 a regression, 3 cells failed that had not been done before, 4 not enough evidence.
     """
     from bench.commands.terminal import Terminal
+    from bench.commands.verdicts import show, thresholds_of
     from bench.compare.compare import compare_sides
-    from bench.compare.output.files import write_verdict
-    from bench.compare.output.table import print_verdict
-    from bench.compare.thresholds import Thresholds
-    from bench.errors import InputError
 
-    for value, option in ((change, "--change"), (margin, "--margin")):
-        if not 0 < value < 100:
-            raise InputError(f"{option} is {value:g}", "It lies between 0 and 100.")
-    thresholds = Thresholds(change=change / 100, margin=margin / 100)
-    console = Terminal()
-    verdict = compare_sides(a, b, results, thresholds)
-    print_verdict(console, verdict)  # first: it must be seen even where nothing can be written
-    folder = to or results / "compare" / f"{_short(a)}-vs-{_short(b)}"
-    written = write_verdict(verdict, folder)
-    console.print(f"Written: {', '.join(map(str, written))}", markup=False, highlight=False, soft_wrap=True)
-    return verdict.exit_code
+    verdict = compare_sides(a, b, results, thresholds_of(change, margin))
+    return show(Terminal(), verdict, to or results / "compare" / f"{_short(a)}-vs-{_short(b)}")
 
 
 def _short(side: str) -> str:

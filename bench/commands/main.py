@@ -81,7 +81,8 @@ def main(arguments: list[str] | None = None) -> int:
         return _say(str(error), ExitCode.OUR_FAILURE)
     except InterruptedRun as interruption:
         return _say(
-            "Interrupted; what ran is recorded. The same command goes on from here.", interruption.exit_code
+            "Interrupted; what ran is recorded. The same command, without --fresh, goes on from here.",
+            interruption.exit_code,
         )
     except (KeyboardInterrupt, typer.Abort):
         return ExitCode.SIGINT
@@ -89,7 +90,8 @@ def main(arguments: list[str] | None = None) -> int:
         if error.errno in _FULL:
             where = f" ({error.filename})" if error.filename else ""
             return _say(
-                f"cannot write{where}: {error.strerror}\nMake room; the same command goes on from here.",
+                f"cannot write{where}: {error.strerror}\n"
+                "Make room; the same command, without --fresh, goes on from here.",
                 ExitCode.OUR_FAILURE,
             )
         if error.errno in _UNUSABLE:

@@ -95,34 +95,29 @@ def regress(
 ) -> int:
     """Run a suite in two environments and judge what changed.
 
-    Speed and learning of every cell are judged. Exit codes: 0, 1 a regression, 3 cells failed on both sides,
-    4 not enough evidence.
+    Speed and learning of every cell are judged. Exit codes: 0, 1 a regression, 3 cells failed that had not
+    been done before, 4 not enough evidence.
     """
     from bench.commands.progress import Progress
     from bench.commands.terminal import Terminal
-    from bench.compare.output.files import write_verdict
-    from bench.compare.output.table import print_verdict
-    from bench.compare.thresholds import Thresholds
+    from bench.commands.verdicts import show, thresholds_of
     from bench.regress.ask import Ask
     from bench.regress.comparison import RegressOptions
     from bench.regress.run import run_regress
 
     count = _count(repeats)
-    seconds = _seconds(budget) if budget else (1800.0 if count is None else None)
+    seconds = (1800.0 if count is None else None) if budget is None else _seconds(budget)
     asks = {
         "baseline": Ask(baseline, tuple(baseline_with or ()), baseline_python, baseline_revision),
         "candidate": Ask(candidate, tuple(candidate_with or ()), candidate_python, candidate_revision),
     }
     options = RegressOptions(envs, python, name, count, seconds, fresh, devices, data, weights, only)
-    thresholds = Thresholds(change=_share(change, "--change"), margin=_share(margin, "--margin"))
+    thresholds = thresholds_of(change, margin)
     recorded = None if baseline_results is None else str(baseline_results)
     console = Terminal()
     with Progress(console) as progress:
         outcome = run_regress(suite, asks, results, progress, options, thresholds, recorded)
-    print_verdict(console, outcome.verdict)  # first: it must be seen even where nothing can be written
-    written = write_verdict(outcome.verdict, outcome.folder)
-    console.print(f"Written: {', '.join(map(str, written))}", markup=False, highlight=False, soft_wrap=True)
-    return outcome.verdict.exit_code
+    return show(console, outcome.verdict, outcome.folder)
 
 
 def _count(text: str) -> int | None:
@@ -143,11 +138,3 @@ def _seconds(text: str) -> float:
     if match is None or not float(match[1]):
         raise InputError(f"--budget {text} is no time to run in", "Write 30m, 2h or 90s.")
     return float(match[1]) * {"s": 1, "m": 60, "h": 3600, "d": 86400}[match[2]]
-
-
-def _share(percent: float, option: str) -> float:
-    from bench.errors import InputError
-
-    if not 0 < percent < 100:
-        raise InputError(f"{option} {percent:g} is not between 0 and 100", f"Leave {option} out.")
-    return percent / 100

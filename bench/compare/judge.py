@@ -98,12 +98,6 @@ def counting(cell: CellPairs, thresholds: Thresholds) -> tuple[Pair, ...]:
     return cell.undisturbed if enough else cell.pairs
 
 
-def needs_again(cells: Iterable[CellPairs], wanted: int) -> dict[str, int]:
-    """Key of a configuration -> pairs to run again, so that `wanted` of them are undisturbed."""
-    missing = {cell.key: wanted - len(cell.undisturbed) for cell in cells if not cell.not_comparable}
-    return {key: number for key, number in missing.items() if number > 0}
-
-
 def detectable_of(figures, noise, thresholds: Thresholds) -> dict[str, float]:
     """Metric -> the smallest change that the pairs at hand find as often as `thresholds.power` asks."""
     from bench.compare.repeats import detectable

@@ -105,11 +105,6 @@ class Pair:
         """Why its times say little; empty if nothing was seen on either side."""
         return tuple(dict.fromkeys((*self.baseline.disturbed, *self.candidate.disturbed)))
 
-    @property
-    def swapped(self) -> "Pair":
-        """The same two, with the sides changed."""
-        return Pair(self.candidate, self.baseline)
-
 
 @dataclass(frozen=True)
 class CellPairs:

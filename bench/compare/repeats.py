@@ -13,7 +13,7 @@ from bench.compare.speed import spreads_of
 from bench.compare.statistics.ratio import rank_test_from
 from bench.compare.statistics.spread import Spread
 from bench.compare.thresholds import Thresholds
-from bench.compare.verdict import Status, Verdict
+from bench.compare.verdict import CellVerdict, Speed, Status, Verdict
 
 PLANNED_FOR = ("throughput", "train_cpu_time", "fit_time")
 """Metrics in which a change of the training step shows; the one that finds it first is planned for."""
@@ -199,14 +199,30 @@ def next_look(verdict: Verdict, cells: Sequence[CellPairs], most: int = MOST) ->
     """
     if verdict.regressions:
         return Next(True, {}, "a regression is shown")
-    unclear = {one.key for one in verdict.cells if one.status is Status.JUDGED and one.inconclusive}
+    unclear = {one.key: one for one in verdict.cells if one.status is Status.JUDGED and one.inconclusive}
     if not unclear:
         return Next(True, {}, "every cell is clear")
+    helped = {key for key, one in unclear.items() if _more_pairs_help(one)}
+    if not helped:
+        return Next(
+            False,
+            {},
+            f"learning of {len(unclear)} cells stays unclear, for repeats of the same seeds are the same "
+            "training: give [suite] more seeds, or more test images",
+        )
     thresholds = Thresholds(minimum_pairs=int(verdict.thresholds.get("minimum_pairs", 1)))
     # Those that count: on a machine that is never quiet, disturbed ones do, too.
-    have = {cell.key: len(counting(cell, thresholds)) for cell in cells if cell.key in unclear}
+    have = {cell.key: len(counting(cell, thresholds)) for cell in cells if cell.key in helped}
     wanted = {key: min(most, math.ceil(GROWTH * max(number, 2))) for key, number in have.items()}
     growing = {key: number for key, number in wanted.items() if number > have[key]}
     if not growing:
         return Next(False, {}, f"{len(unclear)} cells are inconclusive after {most} pairs")
     return Next(False, growing, f"{len(unclear)} cells are inconclusive")
+
+
+def _more_pairs_help(cell: CellVerdict) -> bool:
+    """Whether what is unclear may become clear: times always may, learning if every pair trained its own
+    networks. Deterministic repeats train one over and over."""
+    if cell.speed is Speed.INCONCLUSIVE:
+        return True
+    return bool(cell.differences) and len(cell.differences[0].pairs) == cell.pairs

@@ -183,6 +183,13 @@ class CellVerdict:
     notes: tuple[str, ...] = ()
 
     @property
+    def compared(self) -> bool:
+        """Whether anything of both sides stood against each other: times, or what was learnt."""
+        return self.status is Status.JUDGED and not (
+            self.speed is Speed.NOT_COMPARABLE and self.learning is Learning.NOT_COMPARABLE
+        )
+
+    @property
     def inconclusive(self) -> bool:
         """Whether more measuring could still say something."""
         return Speed.INCONCLUSIVE in (self.speed,) or Learning.INCONCLUSIVE in (self.learning,)
@@ -226,12 +233,12 @@ class Verdict:
 
     @property
     def exit_code(self) -> ExitCode:
-        """1 for a regression, 3 for cells that failed on both sides, 4 without enough evidence, else 0."""
+        """1 for a regression, 3 for failed cells that were not done before, 4 without evidence, else 0."""
         if self.regressions:
             return ExitCode.REGRESSION
         if any(cell.status is Status.FAILED for cell in self.cells):
             return ExitCode.CELLS_FAILED
-        judged = [cell for cell in self.cells if cell.status is Status.JUDGED]
-        if not judged or any(cell.inconclusive for cell in judged):
+        compared = [cell for cell in self.cells if cell.compared]
+        if not compared or any(cell.inconclusive for cell in compared):
             return ExitCode.NOT_ENOUGH_EVIDENCE
         return ExitCode.OK

@@ -6,10 +6,11 @@ import numpy as np
 import pytest
 from comparison_equipment import cell, cell_pairs, measurement, noisy, record, write_predictions
 
-from bench.compare.judge import judge, needs_again
+from bench.compare.judge import judge
 from bench.compare.matching import match
 from bench.compare.measurement import CellPairs, Pair, read_images
 from bench.compare.metrics import METRICS, phase_seconds, values_of
+from bench.compare.output.words import outcome
 from bench.compare.reading import Side
 from bench.compare.repeats import next_look, plan_repeats
 from bench.compare.statistics.discordance import mcnemar
@@ -77,6 +78,22 @@ def test_noise_is_inconclusive():
     assert next_look(verdict, cells, most=6).wanted == {}
 
 
+def test_more_pairs_are_not_asked_for_where_repeats_are_one_training(tmp_path):
+    old = some_right(60, 0.9, 0)
+    new = old ^ some_right(60, 0.05, 2)
+    cells = [predicted(tmp_path, [(old, new)] * 8)]
+    verdict = judge(cells)
+    assert (only(verdict).speed, only(verdict).learning) == (Speed.SAME, Learning.INCONCLUSIVE)
+    after = next_look(verdict, cells)
+    assert (after.clear, after.wanted) == (False, {}) and "more seeds" in after.why
+    other = [replace(only(verdict), key="other", speed=Speed.INCONCLUSIVE), only(verdict)]
+    both = [*cells, replace(cells[0], key="other")]
+    assert next_look(replace(verdict, cells=tuple(other)), both).wanted == {"other": 12}
+    several = [(some_right(60, 0.9, seed), some_right(60, 0.9, 50 + seed)) for seed in range(8)]
+    varied = [predicted(tmp_path, several)]
+    assert next_look(judge(varied), varied).wanted == {varied[0].key: 12}
+
+
 def test_a_change_that_does_not_count_is_no_regression():
     """Two percent, seen beyond doubt."""
     found = only(judge([cell_pairs(cell(), noisy(10, 12, 0, 0.002), noisy(10.2, 12, 1, 0.002))]))
@@ -96,8 +113,6 @@ def test_disturbed_pairs_are_left_out_counted_and_run_again():
     both = calm.with_pairs([*calm.pairs, *bad.pairs])
     found = only(judge([both]))
     assert (found.pairs, found.disturbed, found.speed) == (8, 2, Speed.SAME)
-    assert needs_again([both], 8) == {both.key: 2}
-    assert needs_again([both], 6) == {}
     never_quiet = calm.with_pairs([replace_disturbed(pair) for pair in calm.pairs])
     verdict = judge([never_quiet])
     assert only(verdict).speed is Speed.SAME
@@ -251,6 +266,7 @@ def test_a_newly_failing_cell_is_a_regression():
     assert verdict.exit_code == ExitCode.REGRESSION
     both = matched([broken], [broken])
     assert (only(both).regression, both.exit_code) == (False, ExitCode.CELLS_FAILED)
+    assert "both sides" not in outcome(matched([], [broken])), "new and failed"
     assert only(matched([broken], [done])).status is Status.NEW
 
 
@@ -301,6 +317,15 @@ def test_another_device_is_refused_for_time_but_not_for_learning(tmp_path):
     assert (found.speed, found.learning) == (Speed.NOT_COMPARABLE, Learning.SAME)
     assert any("A processor and Another processor" in note for note in found.notes)
     assert verdict.exit_code == ExitCode.OK
+
+
+def test_where_nothing_at_all_is_compared_there_is_no_evidence():
+    of = cell()
+    elsewhere = {"slot": {**record(of)["slot"], "model": "Another processor"}}
+    verdict = matched([measurement(of, record(of))] * 5, [measurement(of, record(of, **elsewhere))] * 5)
+    assert (only(verdict).speed, only(verdict).learning) == (Speed.NOT_COMPARABLE, Learning.NOT_COMPARABLE)
+    assert verdict.exit_code == ExitCode.NOT_ENOUGH_EVIDENCE
+    assert outcome(verdict) == "Not enough evidence: no cell could be compared"
 
 
 def test_seeds_are_paired_and_joined():

@@ -19,7 +19,7 @@ from bench.compare.output.junit import junit
 from bench.compare.output.markdown import markdown
 from bench.compare.output.page import page
 from bench.compare.output.table import print_verdict
-from bench.compare.verdict import Verdict
+from bench.compare.verdict import EpochChange, Verdict
 
 EVIL = "<script>alert('x')</script> | a * b \x00 \x1b[31m"
 
@@ -105,6 +105,12 @@ def test_the_page_stays_a_page(verdict: Verdict):
     # Five metrics of six pairs, two figures of one pair of networks, and the estimate of each.
     assert (tags.count("svg"), text.count("<circle")) == (7, 5 * 7 + 2 * 2)
     assert "http" not in text  # needs nothing but itself
+
+
+def test_a_curve_that_one_side_lacks_is_left_out(verdict: Verdict):
+    curves = (EpochChange(1, {"loss": 1.5, "validation_loss": 1.6}, {"loss": 1.25}),)
+    text = page(replace(verdict, cells=(replace(verdict.cells[0], curves=curves),)))
+    assert "<th>loss, candidate</th>" in text and "validation loss" not in text
 
 
 def test_markdown_stays_in_its_table(verdict: Verdict):

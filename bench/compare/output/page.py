@@ -164,7 +164,11 @@ def _curves(curves: Sequence[EpochChange]) -> str:
     """Losses of both sides after the same epochs: of all if they are few, else of some."""
     step = max(1, math.ceil(len(curves) / 8))
     chosen = [*curves[::step], *([] if (len(curves) - 1) % step == 0 else [curves[-1]])]
-    names = [name for name in ("loss", "validation_loss") if all(name in one.baseline for one in chosen)]
+    names = [
+        name
+        for name in ("loss", "validation_loss")
+        if all(name in side for one in chosen for side in (one.baseline, one.candidate))
+    ]
     if not names:
         return ""
     rows = [

@@ -12,7 +12,7 @@ COLUMNS = ("fit_time", "time_to_result", "throughput", "feature_throughput", "tr
 _OUTCOMES = {
     ExitCode.OK: "No regression",
     ExitCode.REGRESSION: "Regression",
-    ExitCode.CELLS_FAILED: "No regression, but cells failed on both sides",
+    ExitCode.CELLS_FAILED: "No regression, but cells failed that had not been done before",
     ExitCode.NOT_ENOUGH_EVIDENCE: "Not enough evidence",
 }
 
@@ -24,7 +24,7 @@ def outcome(verdict: Verdict) -> str:
         said += ": " + ", ".join(f"{cell.label} {' and '.join(wrongs(cell))}" for cell in verdict.regressions)
     elif verdict.exit_code is ExitCode.NOT_ENOUGH_EVIDENCE:
         unclear = sum(cell.inconclusive for cell in verdict.cells)
-        said += f": {unclear} of {len(verdict.cells)} cells" if unclear else ": no cell could be judged"
+        said += f": {unclear} of {len(verdict.cells)} cells" if unclear else ": no cell could be compared"
     return said
 
 
