@@ -9,7 +9,7 @@ from pathlib import Path
 from bench.errors import InputError
 from bench.regress.code import Code, revision, working_tree
 from bench.regress.environments import Environments
-from bench.regress.packages import installed, name_of, preferences, requirements_of
+from bench.regress.packages import installed, name_of, names_of, preferences, requirements_of
 from bench.regress.sides import Side, SideName, look, modules_of
 from bench.suite.cell import Cell
 
@@ -33,12 +33,12 @@ class Ask:
     @property
     def requirements(self) -> tuple[str, ...]:
         """All requirements."""
-        return (*filter(None, [self.requirement]), *self.beside)
+        return (*(() if self.requirement is None else (self.requirement,)), *self.beside)
 
     @property
     def says_something(self) -> bool:
         """Whether the side is another than what is running."""
-        return bool(self.requirements or self.python or self.revision)
+        return bool(self.requirements or self.python or self.revision is not None)
 
     @property
     def label(self) -> str:
@@ -51,7 +51,14 @@ class Ask:
         return ", ".join(words) or "this environment"
 
     def check(self, name: SideName) -> None:
-        """Raise InputError if it contradicts itself."""
+        """Raise InputError if it contradicts itself, or if something is given that is empty.
+
+        What a script failed to find must not pass for this environment.
+        """
+        given = [(f"--{name}", self.requirement), *((f"--{name}-with", one) for one in self.beside)]
+        for option, said in [*given, (f"--{name}-revision", self.revision)]:
+            if said is not None and not said.strip():
+                raise InputError(f"{option} is empty", "Give it a value, or leave it out.")
         if self.python and self.requirements:
             raise InputError(
                 f"--{name}-python names an interpreter, into which nothing is installed: "
@@ -100,7 +107,7 @@ class SideMaker:
             InputError: A side cannot be had; nothing has run.
         """
         asked = [one for ask in asks.values() for one in ask.requirements]
-        named = {name_of(one) for one in asked}
+        named = names_of(asked)
         preferred = installed()
         looked: dict[SideName, Side] = {}
         pins: dict[SideName, list[str]] = {}

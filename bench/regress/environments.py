@@ -78,19 +78,25 @@ class Environments:
         kept = self.folder / f"{key}.txt"
         if not kept.is_file():
             with self._locked(key) as lock:
-                asked, found = kept.with_suffix(".in"), kept.with_suffix(".partial")
-                asked.write_text("\n".join([*requirements, ""]))
-                found.write_text(preferred)  # uv prefers the versions that its output holds already
-                command = ["pip", "compile", str(asked), "--output-file", str(found), "--python", self.python]
-                command += ["--no-header", "--no-annotate", "--no-emit-index-url"]
-                try:
-                    self._uv(title, command, lock)
-                    found.replace(kept)
-                finally:
-                    found.unlink(missing_ok=True)
-                    asked.unlink(missing_ok=True)
+                if not kept.is_file():  # another process may have found them out meanwhile
+                    self._compile(title, requirements, preferred, kept, lock)
         lines = (line.strip() for line in kept.read_text().splitlines())
         return [line for line in lines if line and not line.startswith(("#", "-"))]
+
+    def _compile(
+        self, title: str, requirements: Sequence[str], preferred: str, kept: Path, lock: int
+    ) -> None:
+        asked, found = kept.with_suffix(".in"), kept.with_suffix(".partial")
+        asked.write_text("\n".join([*requirements, ""]))
+        found.write_text(preferred)  # uv prefers the versions that its output holds already
+        command = ["pip", "compile", str(asked), "--output-file", str(found), "--python", self.python]
+        command += ["--no-header", "--no-annotate", "--no-emit-index-url"]
+        try:
+            self._uv(title, command, lock)
+            found.replace(kept)
+        finally:
+            found.unlink(missing_ok=True)
+            asked.unlink(missing_ok=True)
 
     def _build(
         self, title: str, home: Path, pins: Sequence[str], lock: int, check: Callable[[Path], None]

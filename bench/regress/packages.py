@@ -23,6 +23,12 @@ def name_of(requirement: str) -> str:
     return normal(match[1])
 
 
+def names_of(requirements: Iterable[str]) -> set[str]:
+    """The distributions that requirements name; who names one of TensorFlow's builds means them all."""
+    named = {name_of(one) for one in requirements}
+    return named | set(TENSORFLOWS) if named & set(TENSORFLOWS) else named
+
+
 def normal(name: str) -> str:
     """The spelling in which names of distributions compare."""
     return re.sub(r"[-_.]+", "-", name).lower()
@@ -66,7 +72,7 @@ def installed() -> dict[str, str]:
 
 def preferences(versions: Mapping[str, str], asked: Iterable[str]) -> str:
     """Versions that a side takes where they fit, so that only what was asked for differs; as pinned lines."""
-    named = {name_of(one) for one in asked}
+    named = names_of(asked)
     lines = [f"{name}=={version}" for name, version in sorted(versions.items()) if name not in named]
     return "\n".join([*lines, ""])
 

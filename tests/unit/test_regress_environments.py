@@ -6,6 +6,7 @@ import signal
 import subprocess
 import sys
 import time
+from contextlib import contextmanager
 from pathlib import Path
 
 import pytest
@@ -159,3 +160,18 @@ def read_until(process: subprocess.Popen, word: str) -> list[str]:
         if word in lines[-1]:
             return lines
     raise AssertionError(lines)
+
+
+def test_versions_that_another_process_found_out_meanwhile_stand(tmp_path: Path):
+    class Late(Environments):
+        """While it waits for the lock, another one finds them out."""
+
+        @contextmanager
+        def _locked(self, key: str):
+            (self.folder / f"{key}.txt").write_text("alpha==1.0\n")
+            yield 0
+
+        def _uv(self, title: str, arguments: list[str], lock: int) -> None:
+            raise AssertionError("found out a second time")
+
+    assert Late(tmp_path, print).resolve("candidate", ["alpha"], "") == ["alpha==1.0"]

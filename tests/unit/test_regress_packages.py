@@ -6,6 +6,7 @@ from bench.regress.packages import (
     WBC_REQUIREMENTS,
     differing,
     name_of,
+    names_of,
     preferences,
     requirements_of,
 )
@@ -66,3 +67,10 @@ def test_what_differs_is_named_with_both_versions():
     old = {"keras": "3.3.3", "numpy": "2.4.6", "tensorboard": "2.16.2"}
     new = {"keras": "3.15.1", "numpy": "2.4.6"}
     assert differing(old, new) == {"keras": ("3.3.3", "3.15.1"), "tensorboard": ("2.16.2", "")}
+
+
+@pytest.mark.parametrize("asked", ["tensorflow", "tensorflow-cpu", "tf-nightly"])
+def test_who_asks_for_one_build_of_tensorflow_is_held_back_by_none(asked: str):
+    lines = preferences({"tensorflow-cpu": "2.20.0", "tensorflow": "2.20.0", "numpy": "2.4.6"}, [asked])
+    assert lines.split() == ["numpy==2.4.6"]
+    assert names_of(["keras==3.3.3"]) == {"keras"}
