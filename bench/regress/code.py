@@ -28,11 +28,13 @@ class Code:
         folder: Holds the packages `bench` and `wbc`.
         label: Where they come from, in words.
         wbc: Hash of the source of `wbc`.
+        commit: Of leukobench's repository, where they are as git has them; None for the working tree.
     """
 
     folder: Path
     label: str
     wbc: str
+    commit: str | None = None
 
 
 def working_tree(cache: Path) -> Code:
@@ -82,10 +84,10 @@ def revision(name: str, cache: Path) -> Code:
             tar.extractall(folder, filter="data")
         (folder / "src" / "wbc").rename(folder / "wbc")
 
-    return _kept(cache / "code" / commit, export, f"revision {name} ({commit[:10]})")
+    return _kept(cache / "code" / commit, export, f"revision {name} ({commit[:10]})", commit)
 
 
-def _kept(folder: Path, fill: Callable[[Path], None], label: str) -> Code:
+def _kept(folder: Path, fill: Callable[[Path], None], label: str, commit: str | None = None) -> Code:
     """The code in a folder, which appears whole."""
     if not folder.is_dir():
         partial = folder.with_name(folder.name + ".partial")
@@ -93,7 +95,7 @@ def _kept(folder: Path, fill: Callable[[Path], None], label: str) -> Code:
         partial.mkdir(parents=True)
         fill(partial)
         partial.rename(folder)
-    return Code(folder.absolute(), label, source_digest(root=folder / "wbc"))
+    return Code(folder.absolute(), label, source_digest(root=folder / "wbc"), commit)
 
 
 def _git(repository: Path, name: str, *arguments: str) -> bytes:

@@ -6,6 +6,7 @@ from typing import Any
 
 from bench.devices.device import Slot
 from bench.journal.results import Attempt, SuiteResults
+from bench.machine.notes import Notes
 from bench.plan.decide import PlannedCell, Prediction
 from bench.regress.pairs import Kind, PairedRuns, PairJournal, Run, first_side
 from bench.regress.sides import NAMES, Side, SideName
@@ -71,7 +72,7 @@ class PairRunner:
     """Runs pairs.
 
     Attributes:
-        sides: Both sides.
+        sides: Both sides; the candidate alone where the baseline was recorded before.
         results: Where the attempts of each are recorded.
         journal: Where pairs are kept.
         slot: Where everything runs, one process at a time.
@@ -81,6 +82,7 @@ class PairRunner:
         surroundings: What else goes on on the machine.
         interruption: Signals that ask to stop.
         exclusive: Wait for a quiet machine before each cell.
+        notes: What the journal of a cell says of the machine.
     """
 
     sides: Mapping[SideName, Side]
@@ -93,11 +95,12 @@ class PairRunner:
     surroundings: Surroundings
     interruption: Interruption
     exclusive: bool
+    notes: Notes | None = None
 
     @property
     def places(self) -> list[Slot]:
-        """The slot of each side, by name; one of them is in use at a time."""
-        return [of_side(self.slot, name) for name in NAMES]
+        """The slot of each side that runs, by name; one of them is in use at a time."""
+        return [of_side(self.slot, name) for name in NAMES if name in self.sides]
 
     def planned(self, name: SideName, cell: Cell, expected: Prediction | None) -> PlannedCell:
         """A fresh attempt at a cell, as a side runs it."""
@@ -136,7 +139,7 @@ class PairRunner:
             first,
             baseline,
             candidate,
-            sum(_seconds(record) for record in records.values()),
+            sum(seconds_of(record) for record in records.values()),
             "done" if all(record.get("status") == "done" for record in records.values()) else "failed",
             tuple(f"{name}: {reason}" for name in NAMES for reason in records[name].get("disturbed") or ()),
         )
@@ -149,7 +152,7 @@ class PairRunner:
         results = self.results[name]
         Scheduler(
             results,
-            self.sides[name].engine(self.telemetry),
+            self.sides[name].engine(self.telemetry, self.notes),
             [self.slot],
             self.limits,
             SideWatcher(self.watcher, name),
@@ -162,6 +165,6 @@ class PairRunner:
         return Run(name, planned.cell.id, last.number)
 
 
-def _seconds(record: Mapping[str, Any]) -> float:
-    """Wall time of an attempt's phases."""
+def seconds_of(record: Mapping[str, Any]) -> float:
+    """Wall time of an attempt's phases, in seconds."""
     return sum(figures.get("wall_s", 0.0) for figures in (record.get("phases") or {}).values())

@@ -9,7 +9,9 @@ from pathlib import Path
 from typing import Any, Literal
 
 from bench.backends import BACKENDS
+from bench.devices.device import Slot
 from bench.errors import InputError
+from bench.machine.notes import Notes
 from bench.regress import probe
 from bench.regress.code import Code
 from bench.regress.packages import TENSORFLOWS
@@ -59,9 +61,15 @@ class Side:
         """Environment variables of its processes: its own code goes before everything else."""
         return _environment(self.code)
 
-    def engine(self, telemetry: TelemetrySettings) -> LocalEngine:
-        """Starts its workers, which are sampled from the harness' own environment."""
-        return LocalEngine(str(self.interpreter), telemetry, environment=self.environment)
+    def engine(self, telemetry: TelemetrySettings, notes: Notes | None = None) -> LocalEngine:
+        """Starts its workers, which are sampled from the harness' own environment.
+
+        Args:
+            telemetry: How they are sampled.
+            notes: What their journals say of the machine.
+        """
+        noted = notes and self.noted(notes)
+        return LocalEngine(str(self.interpreter), telemetry, environment=self.environment, notes=noted)
 
     def runtime(self, device: str) -> Runtime:
         """What cells of this side depend on besides their settings."""
@@ -103,6 +111,17 @@ class Side:
             "set: they will fail there."
             for name, count in sorted(asking.items())
         ]
+
+    def noted(self, notes: Notes) -> Notes:
+        """With the commit of the code that runs, where that is not the harness'."""
+        if self.code.commit is None:
+            return notes
+
+        def noted(slot: Slot) -> dict[str, dict[str, Any]]:
+            said = notes(slot)
+            return {**said, "machine": {**said.get("machine", {}), "commit": self.code.commit}}
+
+        return noted
 
     def _unknown(self, cell: Cell) -> set[str]:
         return set() if self.settings is None else set(cell.specification) - self.settings
