@@ -1,11 +1,11 @@
 """On what a measurement was taken: whether times of two may be compared."""
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 from bench.compare.measurement import Measurement
 from bench.devices.device import Slot
-from bench.devices.machine import find_machine
+from bench.devices.machine import Machine, find_machine
 
 NAMES = {
     "kind": "kind of device",
@@ -32,22 +32,29 @@ def of_machine() -> dict[str, Any]:
     }
 
 
-def of_slot(slot: Slot) -> dict[str, Any]:
+def of_slot(slot: Slot, machine: Machine) -> dict[str, Any]:
     """Fingerprint of where a cell runs."""
-    return _of_slot(slot.to_json())
+    from bench.machine.calibration import fingerprint
+
+    return {**_of_slot(slot.to_json()), "host": fingerprint(machine)}
 
 
 def of_measurement(measurement: Measurement) -> dict[str, Any]:
     """Fingerprint of where a cell ran; empty for records that don't say."""
-    slot = measurement.record.get("slot")
+    return of_record(measurement.record)
+
+
+def of_record(record: Mapping[str, Any]) -> dict[str, Any]:
+    """Fingerprint of where an attempt ran; empty for records that don't say."""
+    slot = record.get("slot")
     found = _of_slot(slot) if slot else {}
-    host = (measurement.record.get("provenance") or {}).get("machine")
+    host = (record.get("provenance") or {}).get("machine")
     if isinstance(host, dict):
         host = host.get("fingerprint")
     return {**found, **({"host": host} if host else {})}
 
 
-def difference(baseline: dict[str, Any], candidate: dict[str, Any]) -> str:
+def difference(baseline: Mapping[str, Any], candidate: Mapping[str, Any]) -> str:
     """In what two fingerprints differ, in words; empty if in nothing that both know."""
     return ", ".join(
         f"{NAMES.get(name, name)} {_text(baseline[name])} and {_text(candidate[name])}"

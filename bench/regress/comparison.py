@@ -1,16 +1,19 @@
 """Compare two environments: the work behind `python -m bench regress`."""
 
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass, replace
 from pathlib import Path
-from typing import Protocol
+from typing import Any, Protocol
 
+from bench.compare.fingerprint import of_slot
 from bench.devices.choose import Choice
 from bench.devices.device import Slot
 from bench.devices.lease import lease
+from bench.devices.machine import find_machine
 from bench.errors import InputError, ResultsError
 from bench.journal.results import SuiteResults
+from bench.machine.notes import notes_of
 from bench.plan.decide import PlannedCell, choose
 from bench.pretrained import fetch
 from bench.regress.ask import Ask
@@ -73,11 +76,13 @@ class Session:
         comparison: Sides, cells and places.
         runner: Runs pairs.
         course: Says which.
+        place: Fingerprint (`bench.compare.fingerprint`) of where they run; what ran elsewhere does not count.
     """
 
     comparison: Comparison
     runner: PairRunner
     course: Course
+    place: Mapping[str, Any]
 
 
 @contextmanager
@@ -110,6 +115,12 @@ def session(
             "nothing is said of either side, so there is nothing to compare",
             "Give --baseline tensorflow==2.20.0 --candidate tensorflow==2.21.0 or the like.",
         )
+    if options.python and not any(ask.requirements for ask in asks.values()):
+        raise InputError(
+            f"--python {options.python} says what makes environments, and no side asks for one",
+            "Give --baseline or --candidate a requirement, or name interpreters with --baseline-python and "
+            "--candidate-python.",
+        )
     cache = results_folder / "cache"
     suite = open_suite(path, cache, options.devices, options.data, options.weights)
     if suite.resolved.downloads:
@@ -131,6 +142,7 @@ def session(
         prepare_data(suite.resolved, cells, speaker.say)
         for sentence in introduction(comparison, suite, slot):
             speaker.say(sentence)
+        machine = find_machine()
         with local_surroundings([slot], suite.limits.quiet_s, speaker.say) as surroundings:
             runner = PairRunner(
                 comparison.sides,
@@ -143,11 +155,14 @@ def session(
                 surroundings,
                 interruption,
                 suite.exclusive,
+                notes_of(results_folder, machine),
             )
             if options.fresh:
                 comparison.journal.begin_afresh()
-            earlier = comparison.journal.read(comparison.keys, comparison.results)
-            yield Session(comparison, runner, Course(runner, earlier, speaker, Budget(options.budget_s)))
+            place = of_slot(slot, machine)
+            earlier = comparison.journal.read(comparison.keys, comparison.results, place)
+            course = Course(runner, earlier, speaker, Budget(options.budget_s), cells)
+            yield Session(comparison, runner, course, place)
 
 
 @contextmanager

@@ -9,6 +9,7 @@ from typing import Protocol
 
 from bench.devices.device import Slot
 from bench.plan.decide import PlannedCell, Prediction
+from bench.regress.evidence import configurations
 from bench.regress.execute import PairRunner
 from bench.regress.pairs import Kind, PairedRuns
 from bench.suite.cell import Cell
@@ -54,21 +55,30 @@ class Course:
     """Runs pairs of cells in turn, two of each at a time.
 
     A pair beside which something went on is run again, at most as often as pairs were wanted. Where most of a
-    cell's pairs are disturbed the machine is like that, and they are taken as they are. All are kept and
-    counted.
+    configuration's pairs are disturbed the machine is like that, and they are taken as they are. All are kept
+    and counted. A cell whose next pair does not fit into the budget is left; the others go on.
 
     Args:
         runner: Runs them.
         earlier: Pairs of these sides that are there already.
         listener: Is told how it goes.
         budget: Of time, for what comes after each cell's first pairs.
+        cells: All cells, whose seeds and splits make configurations.
     """
 
-    def __init__(self, runner: PairRunner, earlier: Iterable[PairedRuns], listener: Listener, budget: Budget):
+    def __init__(
+        self,
+        runner: PairRunner,
+        earlier: Iterable[PairedRuns],
+        listener: Listener,
+        budget: Budget,
+        cells: Iterable[Cell],
+    ):
         self.runner, self.listener, self.budget = runner, listener, budget
         self.pairs = list(earlier)
         self.failures: Counter[tuple[Kind, str]] = Counter()
         self.cut_short = False
+        self._alike = {key: keys for keys in configurations(cells).values() for key in keys}
 
     def bring_to(
         self, kind: Kind, wanted: dict[str, int], cells: Sequence[Cell], within: bool = True
@@ -79,13 +89,15 @@ class Course:
             kind: Of which sides.
             wanted: Key of a cell -> pairs; cells that are not named get none.
             cells: All cells.
-            within: Stop when the budget is spent; `cut_short` says so.
+            within: Leave cells whose pairs the budget has no room for; `cut_short` then says so.
 
         Raises:
             InterruptedRun: A signal came; finished pairs are kept.
         """
         allowed = {key: 2 * max(0, number - self.have(kind, key)) for key, number in wanted.items()}
         started: Counter[str] = Counter()
+        self.cut_short = False
+        left: set[str] = set()
         while True:
             missing = {
                 cell.key: min(
@@ -94,7 +106,11 @@ class Course:
                 )
                 for cell in cells
             }
-            todo = [cell for cell in cells if missing[cell.key] > 0 and not self.given_up(kind, cell.key)]
+            todo = [
+                cell
+                for cell in cells
+                if missing[cell.key] > 0 and cell.key not in left and not self.given_up(kind, cell.key)
+            ]
             if not todo:
                 return
             self._announce(kind, todo, missing)
@@ -102,11 +118,16 @@ class Course:
                 for _ in range(min(STEP, missing[cell.key])):
                     if self.given_up(kind, cell.key):
                         break
-                    if within and not self.budget.left_for(self._pair_s(cell.key)):
+                    if within and not self.fits(cell.key):
                         self.cut_short = True
-                        return
+                        left.add(cell.key)
+                        break
                     self.run(kind, cell)
                     started[cell.key] += 1
+
+    def fits(self, key: str) -> bool:
+        """Whether the budget has room for one more pair of a cell, by those that ran."""
+        return self.budget.left_for(self._pair_s(key))
 
     def given_up(self, kind: Kind, key: str) -> bool:
         """Whether a cell failed often enough in this run."""
@@ -124,10 +145,11 @@ class Course:
         return pair
 
     def have(self, kind: Kind, key: str) -> int:
-        """Pairs of a cell that count: the undisturbed ones, unless most of them are disturbed."""
-        done = [one for one in self.pairs if (one.kind, one.cell_key, one.status) == (kind, key, "done")]
-        calm = sum(not one.disturbed for one in done)
-        return calm if 2 * calm >= len(done) else len(done)
+        """Pairs of a cell that count: the calm ones, or all where most of its configuration are disturbed."""
+        done = [one for one in self.pairs if (one.kind, one.status) == (kind, "done")]
+        alike = [not one.disturbed for one in done if one.cell_key in self._alike.get(key, [key])]
+        own = [not one.disturbed for one in done if one.cell_key == key]
+        return sum(own) if 2 * sum(alike) >= len(alike) else len(own)
 
     def _announce(self, kind: Kind, todo: Sequence[Cell], missing: dict[str, int]) -> None:
         upcoming: list[PlannedCell] = []

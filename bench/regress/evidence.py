@@ -3,12 +3,13 @@
 from collections import defaultdict
 from collections.abc import Iterable, Mapping, Sequence
 from pathlib import Path
+from typing import Any
 
 from bench.compare.matching import group
 from bench.compare.measurement import REPEATS, CellPairs, Measurement, Pair
 from bench.compare.reading import measurement_of
 from bench.journal.results import SuiteResults
-from bench.regress.pairs import Kind, PairedRuns, PairJournal
+from bench.regress.pairs import ANYWHERE, Kind, PairedRuns, PairJournal
 from bench.regress.sides import NAMES, SideName
 from bench.suite.cell import Cell, digest_of, flatten
 
@@ -45,7 +46,13 @@ class Evidence:
         return found
 
 
-def noise_elsewhere(regress_folder: Path, own: str, baseline_key: str, cell_keys: set[str]) -> list[Pair]:
+def noise_elsewhere(
+    regress_folder: Path,
+    own: str,
+    baseline_key: str,
+    cell_keys: set[str],
+    place: Mapping[str, Any] = ANYWHERE,
+) -> list[Pair]:
     """Pairs of the same baseline against itself in other comparisons: the kept record of the noise.
 
     Args:
@@ -53,13 +60,14 @@ def noise_elsewhere(regress_folder: Path, own: str, baseline_key: str, cell_keys
         own: Name of the comparison for which they are wanted.
         baseline_key: See `bench.regress.sides.Side.key`.
         cell_keys: Cells of which they may be.
+        place: Fingerprint of where they must have run.
     """
     found = []
     for journal in sorted(regress_folder.glob("*/pairs.jsonl")):
         if journal.parent.name == own:
             continue
         results: Results = {name: SuiteResults(journal.parent, name) for name in NAMES}
-        for pair in PairJournal(journal.parent).read((baseline_key, baseline_key), results):
+        for pair in PairJournal(journal.parent).read((baseline_key, baseline_key), results, place):
             if pair.kind == "aa" and pair.status == "done" and pair.cell_key in cell_keys:
                 both = [measurement_of(run.of(results)) for run in pair.runs()]
                 found += [Pair(*both)] if all(both) else []

@@ -3,14 +3,19 @@
 from collections.abc import Mapping
 from dataclasses import asdict, dataclass
 from pathlib import Path
+from types import MappingProxyType
 from typing import Any, Literal
 
+from bench.compare.fingerprint import difference, of_record
 from bench.journal.jsonl import EventWriter, read_events
 from bench.journal.results import Attempt, SuiteResults
 from bench.regress.sides import NAMES, SideName
 
 Kind = Literal["ab", "aa"]
 """`ab`: baseline and candidate. `aa`: the baseline twice, which shows the machine's noise."""
+
+ANYWHERE: Mapping[str, Any] = MappingProxyType({})
+"""The fingerprint of no place in particular."""
 
 
 @dataclass(frozen=True)
@@ -64,7 +69,7 @@ class PairedRuns:
 
 
 class PairJournal:
-    """Appends pairs to `pairs.jsonl`, and reads those that are there.
+    """Appends pairs to `pairs.jsonl`, and reads those that are there; single runs, too, against a recording.
 
     Args:
         folder: Of the comparison.
@@ -77,8 +82,39 @@ class PairJournal:
         """Keep a pair, once both of its records are written."""
         self._write("pair", **asdict(pair))
 
-    def read(self, sides: tuple[str, str], results: Mapping[SideName, SuiteResults]) -> list[PairedRuns]:
-        """The pairs of these two sides whose attempts are still there, oldest first."""
+    def append_run(self, side: str, run: Run) -> None:
+        """Keep a run that has no partner here, once its record is written.
+
+        Args:
+            side: Key of its side (`bench.regress.sides.Side.key`).
+            run: The run.
+        """
+        self._write("run", key=side, **asdict(run))
+
+    def runs(
+        self,
+        side: str,
+        results: Mapping[SideName, SuiteResults],
+        place: Mapping[str, Any] = ANYWHERE,
+    ) -> list[Run]:
+        """The single runs of a side whose attempts are still there, oldest first; see `read`."""
+        kept = [event for event in self._events() if event["event"] == "run" and event.get("key") == side]
+        runs = [Run(event["side"], event["cell_id"], event["attempt"]) for event in kept]
+        return [run for run in runs if _there(run, results, place)]
+
+    def read(
+        self,
+        sides: tuple[str, str],
+        results: Mapping[SideName, SuiteResults],
+        place: Mapping[str, Any] = ANYWHERE,
+    ) -> list[PairedRuns]:
+        """The pairs of these two sides whose attempts are still there, oldest first.
+
+        Args:
+            sides: Keys of both.
+            results: Where their attempts lie.
+            place: Fingerprint (`bench.compare.fingerprint`) of where they must have run.
+        """
         pairs = [_from_json(event) for event in self._events() if event["event"] == "pair"]
         wanted = {"ab": sides, "aa": (sides[0], sides[0])}
         return [
@@ -86,7 +122,7 @@ class PairJournal:
             for pair in pairs
             if pair is not None
             and pair.sides == wanted[pair.kind]
-            and all(run.of(results).record() for run in pair.runs())
+            and all(_there(run, results, place) for run in pair.runs())
         ]
 
     def look(self, sides: tuple[str, str], pairs: int) -> int:
@@ -131,6 +167,12 @@ class PairJournal:
 def first_side(number: int) -> SideName:
     """Which side runs first in a cell's pair, counted from 0: A B, B A, B A, A B, so that drift cancels."""
     return NAMES[0] if number % 4 in (0, 3) else NAMES[1]
+
+
+def _there(run: Run, results: Mapping[SideName, SuiteResults], place: Mapping[str, Any]) -> bool:
+    """Whether a run has a record, and ran in such a place as far as that says."""
+    record = run.of(results).record()
+    return bool(record) and not difference(place, of_record(record))
 
 
 def _from_json(event: dict[str, Any]) -> PairedRuns | None:

@@ -1,32 +1,36 @@
 """A candidate against a baseline that was recorded before: the same cells, but not in pairs."""
 
 from collections import Counter
-from collections.abc import Callable
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import replace
 
 from bench.compare.baseline import machine_of
 from bench.compare.judge import judge
 from bench.compare.matching import match
-from bench.compare.reading import Side, in_order, measured
+from bench.compare.reading import Side, in_order, label_of, measured
 from bench.compare.thresholds import Thresholds
 from bench.compare.verdict import Verdict
 from bench.errors import InputError
 from bench.journal.results import Attempt
+from bench.plan.decide import Prediction
 from bench.regress.comparison import Session
+from bench.regress.evidence import configurations, shared_out
+from bench.regress.execute import seconds_of
+from bench.suite.cell import Cell
 
 UNPAIRED = (
     "The baseline was recorded at another time: what changed on the machine since then is in the ratios too. "
     "For small changes measure both sides, in turn."
 )
 CUT_SHORT = "The budget was spent before every cell ran as often as was wanted."
-_GIVEN_UP = 10**9
+_LEFT = 10**9
+"""Stands for the runs of a cell that is left alone."""
 
 
 def against_recorded(
     session: Session,
     baseline: Side,
     repeats: int | None,
-    fresh: bool,
     thresholds: Thresholds,
     say: Callable[[str], None],
 ) -> Verdict:
@@ -35,8 +39,7 @@ def against_recorded(
     Args:
         session: Ready to run.
         baseline: What was recorded.
-        repeats: Runs of each cell; None: as many as the baseline has.
-        fresh: Runs that are there already do not count.
+        repeats: Runs of each configuration at most; None: as many as the baseline has.
         thresholds: What is judged by.
         say: Is told what cannot be compared.
 
@@ -54,10 +57,10 @@ def against_recorded(
     left_out = len(session.comparison.cells) - len(cells)
     if left_out:
         say(f"{baseline.name} lacks {left_out} of the suite's cells; the candidate runs them once.")
-    wanted = {cell.key: repeats or max(1, known[cell.key]) for cell in session.comparison.cells}
-    left_aside = _attempts(session) if fresh else {}
-    cut_short = _run_missing(session, wanted, left_aside)
-    attempts = [one for found in _attempts(session, left_aside).values() for one in found]
+    if few := too_few(cells, known, baseline.name, thresholds.minimum_pairs):
+        say(few)
+    cut_short = _run_missing(session, runs_wanted(session.comparison.cells, known, repeats))
+    attempts = [one for found in _attempts(session).values() for one in found]
     candidate = Side("candidate", in_order(measured(attempts), session.comparison.folder))
     if baseline.machine:
         candidate = replace(candidate, machine=machine_of(candidate.measurements))
@@ -72,36 +75,86 @@ def against_recorded(
     )
 
 
-def _run_missing(session: Session, wanted: dict[str, int], left_aside: dict[str, list[Attempt]]) -> bool:
+def runs_wanted(cells: Sequence[Cell], known: Mapping[str, int], repeats: int | None) -> dict[str, int]:
+    """Key of each cell -> runs of the candidate: as many as find a partner, once at least.
+
+    Args:
+        cells: All cells.
+        known: Key of a cell -> runs that the baseline has.
+        repeats: Runs of a configuration at most, shared out to its seeds and splits; None: any.
+    """
+    shares = known
+    if repeats is not None:
+        groups = configurations(cells)
+        shares = shared_out(dict.fromkeys(groups, repeats), groups)
+    return {cell.key: max(1, min(shares.get(cell.key, 0), known.get(cell.key, 0))) for cell in cells}
+
+
+def too_few(cells: Sequence[Cell], known: Mapping[str, int], name: str, minimum: int) -> str:
+    """Which configurations have too few recorded runs for a word on times: a sentence, or nothing.
+
+    Args:
+        cells: Those that the baseline has.
+        known: Key of a cell -> runs that the baseline has.
+        name: Of the baseline.
+        minimum: Pairs without which no change of a time is claimed.
+    """
+    labels = {cell.key: label_of(cell.to_json()) for cell in cells}
+    runs = {keys[0]: sum(known[key] for key in keys) for keys in configurations(cells).values()}
+    few = [
+        f"{number} run{'' if number == 1 else 's'} of {labels[key]}"
+        for key, number in runs.items()
+        if number < minimum
+    ]
+    if not few:
+        return ""
+    return (
+        f"{name} has {', '.join(few)}: times need {minimum}. `run --fresh` its suite as often as it takes "
+        "(and `baseline save --replace` it)."
+    )
+
+
+def _run_missing(session: Session, wanted: dict[str, int]) -> bool:
     """Run what is missing, every cell once before any of them twice.
 
-    Cells without a run get one whatever the budget; a cell that failed is left alone.
+    Cells without a run get one whatever the budget, and the others as far as it goes; a cell that failed is
+    left alone.
 
     Returns:
-        Whether the budget ended it.
+        Whether the budget had no room for a run.
     """
-    budget, took = session.course.budget, dict.fromkeys(wanted, 0.0)
-    done = {key: sum(map(_done, there)) for key, there in _attempts(session, left_aside).items()}
+    budget, runner, key = session.course.budget, session.runner, session.comparison.keys[1]
+    took, done, cut_short = {}, {}, False
+    for cell_key, attempts in _attempts(session).items():
+        records = [record for one in attempts if (record := one.record() or {}).get("status") == "done"]
+        done[cell_key] = len(records)
+        took[cell_key] = seconds_of(records[-1]) if records else 0.0
     while todo := [cell for cell in session.comparison.cells if done[cell.key] < wanted[cell.key]]:
-        for cell in sorted(todo, key=lambda cell: done[cell.key]):
+        todo.sort(key=lambda cell: done[cell.key])
+        plan = {cell.key: runner.planned("candidate", cell, _expected(took[cell.key])) for cell in todo}
+        session.course.listener.plan(list(plan.values()), runner.places, at_once=1)
+        for cell in todo:
             if done[cell.key] and not budget.left_for(took[cell.key]):
-                return True
-            began = budget.clock()
-            ran = session.runner.run_one("candidate", cell)
-            took[cell.key] = budget.clock() - began
-            done[cell.key] = done[cell.key] + 1 if _done(ran.of(session.comparison.results)) else _GIVEN_UP
-    return False
+                done[cell.key], cut_short = _LEFT, True
+                continue
+            ran = runner.run_one("candidate", cell, plan[cell.key].prediction)
+            session.comparison.journal.append_run(key, ran)
+            record = ran.of(session.comparison.results).record() or {}
+            took[cell.key] = seconds_of(record)
+            done[cell.key] = done[cell.key] + 1 if record.get("status") == "done" else _LEFT
+    return cut_short
 
 
-def _attempts(session: Session, but: dict[str, list[Attempt]] | None = None) -> dict[str, list[Attempt]]:
-    """Key of a cell -> the candidate's attempts at it."""
-    results = session.comparison.results["candidate"]
+def _attempts(session: Session) -> dict[str, list[Attempt]]:
+    """Key of a cell -> the attempts at it of this candidate, on this device."""
+    comparison = session.comparison
+    runs = comparison.journal.runs(comparison.keys[1], comparison.results, session.place)
     found = {}
-    for cell in session.comparison.cells:
-        there = results.attempts(session.runner.planned("candidate", cell, None).cell.id)
-        found[cell.key] = [one for one in there if one not in (but or {}).get(cell.key, ())]
+    for cell in comparison.cells:
+        own = session.runner.planned("candidate", cell, None).cell.id
+        found[cell.key] = [run.of(comparison.results) for run in runs if run.cell_id == own]
     return found
 
 
-def _done(attempt: Attempt) -> bool:
-    return (attempt.record() or {}).get("status") == "done"
+def _expected(seconds: float) -> Prediction | None:
+    return Prediction(seconds, "its earlier runs") if seconds else None

@@ -49,6 +49,11 @@ def run_regress(
     """
     named = asks["baseline"].requirement or ""
     if named.startswith(BASELINE):
+        if recorded is not None:
+            raise InputError(
+                f"the baseline is given twice, as {named} and as --baseline-results {recorded}",
+                "Leave one of the two out.",
+            )
         recorded, asks = named, {**asks, "baseline": replace(asks["baseline"], requirement=None)}
     if recorded is None:
         with session(path, asks, results_folder, speaker, options) as ready:
@@ -61,5 +66,5 @@ def run_regress(
         )
     baseline = read_side(recorded, results_folder)
     with session(path, {"candidate": asks["candidate"]}, results_folder, speaker, options) as ready:
-        verdict = against_recorded(ready, baseline, options.repeats, options.fresh, thresholds, speaker.say)
+        verdict = against_recorded(ready, baseline, options.repeats, thresholds, speaker.say)
         return Outcome(verdict, ready.comparison.folder)

@@ -41,7 +41,7 @@ class Judging:
         self.groups = configurations(self.cells)
         keys = {cell.key for cell in self.cells}
         folder, name = comparison.folder.parent, comparison.name
-        elsewhere = noise_elsewhere(folder, name, comparison.keys[0], keys)
+        elsewhere = noise_elsewhere(folder, name, comparison.keys[0], keys, self.session.place)
         self.evidence = Evidence(comparison.results, elsewhere)
 
     def fixed(self, repeats: int) -> Verdict:
@@ -50,6 +50,7 @@ class Judging:
         Raises:
             InterruptedRun: A signal came; finished pairs are kept.
         """
+        self._bring_to_first(repeats)
         self._bring_to(shared_out(dict.fromkeys(self.groups, repeats), self.groups))
         return self._judge(self.thresholds, ())
 
@@ -62,7 +63,7 @@ class Judging:
         course = self.session.course
         course.bring_to("aa", self._noise_wanted(), self.cells)
         groups = self.groups
-        self._bring_to(shared_out(dict.fromkeys(groups, FIRST_PAIRS), groups), within=False)
+        self._bring_to_first(FIRST_PAIRS)
         thresholds = replace(self.thresholds, looks_planned=True)
         plan = plan_repeats(self._noise(), len(groups), thresholds)
         self.say(str(plan))
@@ -73,7 +74,9 @@ class Judging:
             look = self.session.comparison.journal.look(self.session.comparison.keys, len(ran))
             verdict = self._judge(replace(thresholds, look=look), (str(plan),))
             after = next_look(verdict, self._measured())
-            spent = course.cut_short or len(ran) == before or len(ran) >= MOST * len(groups)
+            more = [key for configuration in after.wanted for key in groups[configuration]]
+            spent = course.cut_short and not any(map(course.fits, more))
+            spent = spent or len(ran) == before or len(ran) >= MOST * len(groups)
             before = len(ran)
             if after.clear or not after.wanted or spent:
                 self.say(
@@ -89,6 +92,11 @@ class Judging:
         for pair in self.evidence.elsewhere:
             known[pair.baseline.key] = known.get(pair.baseline.key, 0) + 1
         return {key: each - known.get(key, 0) for key, *_ in self.groups.values()}
+
+    def _bring_to_first(self, repeats: int) -> None:
+        """Run the first pairs of every configuration, whatever the budget: each is to be in the verdict."""
+        first = dict.fromkeys(self.groups, min(FIRST_PAIRS, repeats))
+        self._bring_to(shared_out(first, self.groups), within=False)
 
     def _bring_to(self, wanted: dict[str, int], within: bool = True) -> None:
         self.session.course.bring_to("ab", wanted, self.cells, within)

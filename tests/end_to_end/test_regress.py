@@ -2,6 +2,7 @@
 
 import json
 import os
+import shutil
 import signal
 import subprocess
 import sys
@@ -108,6 +109,9 @@ def test_it_goes_on_where_it_was_stopped(tmp_path: Path):
     done = bench(*command)
     assert done.returncode in (0, 4), done.stdout + done.stderr
     assert len(pairs_of(bench, "x")) == 3
+    for result in (bench.results / "regress" / "x").rglob("attempt-*/result.json"):
+        provenance = json.loads(result.read_text())["provenance"]
+        assert provenance["machine"]["fingerprint"] and provenance["leukobench"]
     assert not list((bench.results / "regress" / "x").rglob("*.partial"))
     again = bench(*command)
     assert "starts" not in again.stdout, "everything is there"
@@ -144,10 +148,14 @@ def test_against_a_recorded_baseline_the_candidate_alone_runs_within_its_budget(
     bench, suite = Bench(tmp_path), write_suite(tmp_path, '["transfer"]')
     only = ("--only", "*classical*")
     assert bench("run", suite, *only).returncode == 0
+    (first,) = (bench.results / "small").glob("cells/*/attempt-1")
+    for number in (2, 3):  # as `run --fresh` leaves them
+        shutil.copytree(first, first.with_name(f"attempt-{number}"))
     assert bench("baseline", "save", "old", bench.results / "small").returncode == 0
     command = ("regress", suite, *only, "--baseline", "baseline:old", "--name", "x")
     done = bench(*command, "--repeats", "3", "--budget", "1s")
     assert done.returncode in (0, 4), done.stdout + done.stderr
+    assert "baseline:old has 3 runs of knn-classical: times need 4." in done.stdout
     verdict = json.loads((bench.results / "regress" / "x" / "regression.json").read_text())
     (cell,) = verdict["cells"]
     assert (cell["status"], cell["learning"] in ("same", "inconclusive")) == ("judged", True)

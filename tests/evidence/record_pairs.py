@@ -61,8 +61,12 @@ def record(recording: Session, pairs: int, at_most: int | None) -> None:
     """
     for cell in recording.comparison.cells:
         there = min(len(done(recording, kind, cell.key)) for kind in KINDS)
-        for number in range(there, pairs if at_most is None else min(pairs, there + at_most)):
-            for ran in three(recording.runner, cell, first_side(number)):
+        missing = range(there, pairs if at_most is None else min(pairs, there + at_most))
+        runner = recording.runner
+        runs = [runner.planned(name, cell, None) for name in ("baseline", "baseline", "candidate")]
+        recording.course.listener.plan(runs * len(missing), runner.places, at_once=1)
+        for number in missing:
+            for ran in three(runner, cell, first_side(number)):
                 recording.course.pairs.append(ran)
                 if ran.status != "done":
                     raise SystemExit(f"a run failed: {ran}")

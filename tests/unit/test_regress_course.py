@@ -8,7 +8,7 @@ CELLS = [a_cell(seed) for seed in (0, 1)]
 
 
 def a_course(runner: Runner, earlier=(), seconds: float | None = None) -> Course:
-    return Course(runner, earlier, Listener(), Budget(seconds, runner.clock))
+    return Course(runner, earlier, Listener(), Budget(seconds, runner.clock), CELLS)
 
 
 def wanted(number: int) -> dict[str, int]:
@@ -97,3 +97,27 @@ def test_it_announces_what_will_run():
     course = a_course(runner)
     course.bring_to("ab", wanted(2), CELLS)
     assert course.listener.plans == [8], "two cells, two pairs, two sides"
+
+
+def test_whether_most_are_disturbed_is_asked_of_all_seeds():
+    runner = Runner(lambda cell, number: {"disturbed": ("noise",)} if cell is CELLS[0] and number < 2 else {})
+    a_course(runner).bring_to("ab", wanted(2), CELLS)
+    assert [seed for _, seed, _ in runner.ran] == [0, 0, 1, 1, 0, 0], "the disturbed ones are run again"
+
+
+def test_a_cell_that_the_budget_has_no_room_for_does_not_keep_the_others():
+    runner = Runner()
+    long = [a_pair(cell_key=CELLS[0].key, seconds=1000.0)]
+    course = a_course(runner, long, seconds=100.0)
+    course.bring_to("ab", wanted(4), CELLS)
+    assert [seed for _, seed, _ in runner.ran] == [1, 1, 1, 1]
+    assert course.cut_short and not course.fits(CELLS[0].key) and course.fits(CELLS[1].key)
+
+
+def test_noise_that_was_cut_short_does_not_cut_the_comparison_short():
+    there = [a_pair(cell_key=cell.key, number=number) for cell in CELLS for number in range(2)]
+    course = a_course(Runner(), there, seconds=1.0)
+    course.bring_to("aa", wanted(2), CELLS)
+    assert course.cut_short
+    course.bring_to("ab", wanted(2), CELLS)
+    assert not course.cut_short

@@ -3,11 +3,12 @@
 from pathlib import Path
 
 import pytest
+from comparison_equipment import SLOT
 from regress_equipment import SIDES, a_pair
 
 from bench.journal.jsonl import write_json
 from bench.journal.results import SuiteResults
-from bench.regress.pairs import PairJournal, first_side
+from bench.regress.pairs import PairJournal, Run, first_side
 
 
 @pytest.fixture
@@ -83,3 +84,35 @@ def test_a_look_at_as_many_pairs_is_the_same_look(tmp_path: Path):
 def test_either_side_goes_first_equally_often():
     order = "".join(first_side(number)[0] for number in range(8))
     assert order == "bccb" * 2
+
+
+@pytest.mark.parametrize(
+    ("place", "there"),
+    [
+        ({"kind": "cpu", "model": "A processor", "cores": 2}, 1),
+        ({"kind": "cpu", "model": "A processor", "cores": 4}, 0),
+        ({"kind": "gpu"}, 0),
+        ({"host": "here"}, 1),
+        ({"host": "there"}, 0),
+    ],
+)
+def test_pairs_of_another_device_do_not_count(tmp_path: Path, results, place, there):
+    journal, pair = PairJournal(tmp_path), recorded(a_pair(), results)
+    for run in pair.runs():
+        provenance = {"machine": {"fingerprint": "here"}}
+        write_json(run.of(results).result, {"status": "done", "slot": SLOT, "provenance": provenance})
+    journal.append(pair)
+    journal.append_run("new", pair.candidate)
+    assert len(journal.read(SIDES, results, place)) == there
+    assert len(journal.runs("new", results, place)) == there
+
+
+def test_single_runs_are_those_of_their_side_since_the_last_beginning(tmp_path: Path, results):
+    journal, runs = PairJournal(tmp_path), recorded(a_pair(), results).runs()
+    journal.append_run("new", runs[1])
+    journal.append_run("newer", runs[0])
+    journal.append_run("new", Run("candidate", "cell", 99))  # its attempt is not there
+    assert journal.runs("new", results) == [runs[1]]
+    assert journal.read(SIDES, results) == []
+    journal.begin_afresh()
+    assert journal.runs("new", results) == []

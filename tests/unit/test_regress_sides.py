@@ -6,12 +6,16 @@ from dataclasses import replace
 from pathlib import Path
 
 import pytest
-from regress_equipment import a_cell
+from regress_equipment import Listener, a_cell
 
+from bench.compare.thresholds import Thresholds
 from bench.datasets import source_digest
+from bench.devices.device import Device, Slot
 from bench.errors import InputError
 from bench.regress.ask import Ask
 from bench.regress.code import revision, working_tree
+from bench.regress.comparison import RegressOptions
+from bench.regress.run import run_regress
 from bench.regress.sides import look
 from bench.runtime import find_runtime
 
@@ -98,6 +102,7 @@ def test_a_revision_is_what_git_has(tmp_path: Path):
     assert (had.folder / "wbc" / "experiment.py").is_file()
     assert (had.folder / "bench" / "worker" / "__main__.py").is_file()
     assert had == revision("HEAD", tmp_path), "it is exported once"
+    assert had.folder.name == had.commit and len(had.commit) == 40
 
 
 def test_a_side_takes_packages_or_an_interpreter_but_not_both():
@@ -108,3 +113,39 @@ def test_a_side_takes_packages_or_an_interpreter_but_not_both():
     for wrong in ("==2.20.0", "-r ../secrets.txt", "keras==3.3.3\n--no-index"):
         with pytest.raises(InputError, match="no requirement"):
             Ask(wrong).check("candidate")
+
+
+@pytest.mark.parametrize("ask", [Ask(""), Ask(" "), Ask("keras==3.3.3", ("",)), Ask(revision="")])
+def test_what_a_script_failed_to_find_is_not_taken_for_this_environment(ask: Ask):
+    assert ask.says_something
+    with pytest.raises(InputError, match="is empty"):
+        ask.check("candidate")
+
+
+def asked(tmp_path: Path, baseline: Ask, recorded: str | None = None, **options) -> None:
+    asks = {"baseline": baseline, "candidate": Ask(python=Path(sys.executable))}
+    thresholds, options = Thresholds(), RegressOptions(**options)
+    run_regress(tmp_path / "no.toml", asks, tmp_path, Listener(), options, thresholds, recorded)
+
+
+def test_options_that_would_do_nothing_are_refused(tmp_path: Path):
+    with pytest.raises(InputError, match="says what makes environments"):
+        asked(tmp_path, Ask(), python="3.12")
+    with pytest.raises(InputError, match="given twice"):
+        asked(tmp_path, Ask("baseline:v1"), str(tmp_path))
+    with pytest.raises(InputError, match="nothing else can be asked"):
+        asked(tmp_path, Ask(""), str(tmp_path))
+
+
+def test_a_revisions_journals_name_its_own_commit(side, code):
+    slot = Slot("cpu:0", (Device("cpu", "A processor"),), (0,))
+
+    def notes(slot: Slot) -> dict:
+        return {"machine": {"leukobench": "1"}, "peak": {"float32": 1.0}}
+
+    older = replace(side, code=replace(code, commit="abc"))
+    assert older.noted(notes)(slot) == {
+        "machine": {"leukobench": "1", "commit": "abc"},
+        "peak": {"float32": 1.0},
+    }
+    assert side.noted(notes) is notes
