@@ -10,7 +10,7 @@ LOCK := locks/$(FLAVOUR).txt
 BIN := $(VENV)/bin
 READY := $(VENV)/ready-$(FLAVOUR)
 
-.PHONY: run test services tracking-speed lint chaos networks memory scale locks clean
+.PHONY: run test measuring services real families tracking-speed lint chaos networks memory scale locks clean
 
 run: $(READY)
 	$(BIN)/python -m bench run $(SUITE) $(ARGS)
@@ -20,9 +20,21 @@ run: $(READY)
 test: $(READY) lint
 	$(BIN)/python -m pytest --numprocesses $(JOBS) --dist loadfile --no-loadscope-reorder $(ARGS)
 
+# Stalls of a slowed pipeline to two hundredths: alone, for a second process would be in the figures.
+measuring: $(READY)
+	$(BIN)/python -m pytest tests/measuring $(ARGS)
+
 # With real programs: Chromium, MLflow's server, PostgreSQL. What is not installed is skipped, with a reason.
 services: $(READY)
 	$(BIN)/python -m pytest tests/services $(ARGS)
+
+# The whole BCCD from ../shared (else LEUKOBENCH_SHARED): what is left out, repeats of a field, planted copies.
+real: $(READY)
+	$(BIN)/python -m pytest tests/real $(ARGS)
+
+# One network of each family of Keras takes a step at its smallest size; `make networks` trains every one.
+families: $(READY)
+	$(BIN)/python -m pytest tests/networks/test_families.py $(ARGS)
 
 # Points a second into MLflow, beside log_metric: about a minute.
 tracking-speed: $(READY)
@@ -32,9 +44,9 @@ lint: $(READY)
 	$(BIN)/ruff check .
 	$(BIN)/ruff format --check .
 
-# Fifty kills of workers and harness at random moments; a short form is in `make test`.
+# Kills of workers and harness at random moments: fifty, or LEUKOBENCH_CHAOS_KILLS.
 chaos: $(READY)
-	LEUKOBENCH_CHAOS_KILLS=50 $(BIN)/python -m pytest tests/chaos -s $(ARGS)
+	LEUKOBENCH_CHAOS_KILLS=$${LEUKOBENCH_CHAOS_KILLS:-50} $(BIN)/python -m pytest tests/chaos -s $(ARGS)
 
 # Every network that a suite may name: minutes on two idle cores. It goes on where it was stopped.
 networks: $(READY)

@@ -1,6 +1,6 @@
 """Kill workers and harness at random moments: nothing may be lost, or there twice, or left behind.
 
-`make test` runs a short form, `make chaos` the whole one: LEUKOBENCH_CHAOS_KILLS says how many kills.
+`make chaos` runs it with fifty kills; LEUKOBENCH_CHAOS_KILLS says how many, and four are the shortest form.
 """
 
 import json

@@ -1,14 +1,18 @@
-"""`python -m bench` in processes of its own, and a small suite for it."""
+"""`python -m bench` in processes of its own or in this one, and small suites for it."""
 
+import contextlib
+import io
 import os
 import subprocess
 import sys
 from dataclasses import dataclass
 from pathlib import Path
+from unittest.mock import patch
 
 REPOSITORY = Path(__file__).resolve().parents[2]
+PLANTED = REPOSITORY / "tests" / "equipment" / "planted"
 
-TINY = """
+DATA = """
 [suite]
 name = "tiny"
 
@@ -18,7 +22,11 @@ image_size = 32
 train_images_per_class = 6
 validation_images_per_class = 2
 test_images_per_class = 4
+"""
 
+TINY = (
+    DATA
+    + """
 [training]
 weights = "random"
 deterministic = true
@@ -29,20 +37,38 @@ epochs = {epochs}
 mode = {modes}
 backbone = "LeNet5"
 """
+)
+
+UNWATCHED = """
+[telemetry]
+enabled = false
+canary = false
+"""
+"""For suites of which nobody looks at telemetry or canary: both take longer than the cells here."""
+
+KNN = DATA + '\n[[matrix]]\nmode = "classical"\nbackbone = "KNN"\n' + UNWATCHED
+"""The cheapest cell, which loads no TensorFlow."""
 
 
-def tiny_suite(folder: Path, epochs="2", modes='["transfer", "scratch"]', more: str = "") -> Path:
-    """Write the suite; `epochs` and `modes` are TOML, and `more` are further tables."""
+def tiny_suite(
+    folder: Path, epochs="2", modes='["transfer", "scratch"]', more: str = "", watched: bool = False
+) -> Path:
+    """Write the suite; `epochs` and `modes` are TOML, `more` further tables; `watched` with telemetry."""
     path = folder / "tiny.toml"
-    path.write_text(TINY.format(epochs=epochs, modes=modes) + more)
+    path.write_text(TINY.format(epochs=epochs, modes=modes) + more + ("" if watched else UNWATCHED))
     return path
 
 
 @dataclass(frozen=True)
 class Bench:
-    """`python -m bench` with a results folder of its own."""
+    """`python -m bench` with a results folder of its own.
+
+    Attributes:
+        recorded: Whether its runs are written to MLflow, whose import takes longer than most tests.
+    """
 
     folder: Path
+    recorded: bool = False
 
     @property
     def results(self) -> Path:
@@ -55,7 +81,11 @@ class Bench:
         kept = {key: value for key, value in os.environ.items() if not key.startswith("MLFLOW_")}
         # A closed port on loopback stands for the internet: no test may reach out.
         nowhere = "http://127.0.0.1:9"
-        return {**kept, "HTTPS_PROXY": nowhere, "https_proxy": nowhere, "HTTP_PROXY": nowhere, **more}
+        found = {**kept, "HTTPS_PROXY": nowhere, "https_proxy": nowhere, "HTTP_PROXY": nowhere, **more}
+        if not self.recorded:
+            found["PLANTED_UNRECORDED"] = "1"
+            found["PYTHONPATH"] = os.pathsep.join(filter(None, [str(PLANTED), found.get("PYTHONPATH")]))
+        return found
 
     def __call__(self, *arguments, **environment: str) -> subprocess.CompletedProcess:
         return subprocess.run(
@@ -67,6 +97,23 @@ class Bench:
             timeout=600,
             check=False,
         )
+
+
+class InProcess(Bench):
+    """The same command lines in this process, for verbs that start none: Python need not start anew."""
+
+    def __call__(self, *arguments, **environment: str) -> subprocess.CompletedProcess:
+        from bench.commands.main import main
+
+        command, out, err = self.command(*arguments), io.StringIO(), io.StringIO()
+        with (
+            patch.dict(os.environ, self.environment(**environment), clear=True),
+            contextlib.chdir(REPOSITORY),
+            contextlib.redirect_stdout(out),
+            contextlib.redirect_stderr(err),
+        ):
+            code = main(command[3:])
+        return subprocess.CompletedProcess(command, int(code), out.getvalue(), err.getvalue())
 
 
 @dataclass(frozen=True)

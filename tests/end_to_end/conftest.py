@@ -3,7 +3,7 @@
 from pathlib import Path
 
 import pytest
-from command import Bench, Ran, tiny_suite
+from command import Bench, InProcess, Ran, tiny_suite
 
 
 @pytest.fixture
@@ -11,8 +11,14 @@ def bench(tmp_path: Path) -> Bench:
     return Bench(tmp_path)
 
 
+@pytest.fixture
+def inside(tmp_path: Path) -> InProcess:
+    """For the same results folder as `bench`."""
+    return InProcess(tmp_path)
+
+
 @pytest.fixture(scope="session")
 def ran(tmp_path_factory) -> Ran:
     folder = tmp_path_factory.mktemp("tiny")
-    bench, suite = Bench(folder), tiny_suite(folder)
+    bench, suite = Bench(folder, recorded=True), tiny_suite(folder, watched=True)
     return Ran(bench, suite, bench("run", suite))

@@ -3,7 +3,7 @@
 from pathlib import Path
 
 import pytest
-from command import Bench, tiny_suite
+from command import Bench, InProcess, tiny_suite
 
 
 def fails(bench: Bench, *arguments) -> str:
@@ -21,36 +21,36 @@ def imagenet_suite(tmp_path: Path) -> Path:
     return path
 
 
-def test_weights_that_cannot_be_had(bench: Bench, imagenet_suite: Path, tmp_path: Path):
+def test_weights_that_cannot_be_had(inside: InProcess, imagenet_suite: Path, tmp_path: Path):
     keras = {"KERAS_HOME": str(tmp_path / "keras")}
-    plan = bench("plan", imagenet_suite, **keras)
+    plan = inside("plan", imagenet_suite, **keras)
     assert plan.returncode == 0, plan.stderr
     assert "its weights are not here" in " ".join(plan.stdout.split()), "in the row of the cell"
-    run = bench("run", imagenet_suite, **keras)
+    run = inside("run", imagenet_suite, **keras)
     assert run.returncode == 2
     for text in (" ".join(plan.stdout.split()), run.stderr):
         assert "VGG16.weights.h5" in text
         assert "--weights DIR" in text
-    assert not bench.results.exists()
+    assert not inside.results.exists()
 
 
-def test_a_wrong_backbone_names_its_line(bench: Bench, tmp_path: Path):
+def test_a_wrong_backbone_names_its_line(inside: InProcess, tmp_path: Path):
     path = tmp_path / "suite.toml"
     path.write_text('[[matrix]]\nmode = "scratch"\nbackbone = "DenseNet1211"\n')
-    message = fails(bench, "run", path)
+    message = fails(inside, "run", path)
     assert "line 3" in message
     assert "did you mean DenseNet121?" in message
 
 
-def test_missing_bccd_folder(bench: Bench, tmp_path: Path):
+def test_missing_bccd_folder(inside: InProcess, tmp_path: Path):
     path = tmp_path / "suite.toml"
     path.write_text('[data]\nsource = "bccd"\n[[matrix]]\nmode = "scratch"\nbackbone = "LeNet5"\n')
-    assert str(tmp_path / "nowhere") in fails(bench, "run", path, "--data", tmp_path / "nowhere")
+    assert str(tmp_path / "nowhere") in fails(inside, "run", path, "--data", tmp_path / "nowhere")
 
 
 def test_an_option_that_is_none(bench: Bench, tmp_path: Path):
     assert "--frehs" in fails(bench, "run", tiny_suite(tmp_path), "--frehs")
 
 
-def test_no_cell_matches(bench: Bench, tmp_path: Path):
-    assert "no cell matches" in fails(bench, "run", tiny_suite(tmp_path), "--only", "vgg*")
+def test_no_cell_matches(inside: InProcess, tmp_path: Path):
+    assert "no cell matches" in fails(inside, "run", tiny_suite(tmp_path), "--only", "vgg*")

@@ -6,7 +6,7 @@ from collections import defaultdict
 from pathlib import Path
 
 import h5py
-from command import REPOSITORY, Bench, tiny_suite
+from command import KNN, REPOSITORY, UNWATCHED, Bench
 
 BROKEN = {
     "glutton": """
@@ -38,13 +38,13 @@ def build(input_shape, classes):
 ADDRESS_SPACE_KIB = 24_000_000
 """TensorFlow takes a good part of it before anything is built."""
 
-DATA = """
+DATA = f"""
 [data]
 image_size = 32
 train_images_per_class = 4
 validation_images_per_class = 1
 test_images_per_class = 2
-"""
+{UNWATCHED}"""
 
 
 def run(bench: Bench, folder: Path, suite: str) -> subprocess.CompletedProcess:
@@ -104,7 +104,6 @@ weights = "{wrong}"
 mode = "scratch"
 backbone = [
   {{ name = "Glutton", build = "glutton:build" }},
-  {{ name = "Corpse", build = "corpse:build" }},
   "LeNet5",
 ]
 """
@@ -115,35 +114,44 @@ backbone = [
     assert found["LeNet5 wrong.weights.h5"] == [("failed", "setup")]
     assert found["LeNet5 none"] == [("done", None)]
     assert found["Glutton none"] == [("failed", "host-oom")] * 2, "what may pass is tried once more"
-    assert found["Corpse none"] == [("failed", "crashed")] * 2
     markdown = (bench.results / "mixed" / "report" / "tables" / "cells.md").read_text()
     assert "nan-loss: the loss is" in markdown
     assert "wrong.weights.h5 does not fit" in " ".join(markdown.split())
-    assert "killed by signal 11" in markdown
     assert "Traceback" not in done.stdout + done.stderr
 
 
-def test_a_worker_that_hangs_is_stopped(bench: Bench, tmp_path: Path):
+def test_a_worker_that_hangs_is_stopped_and_one_that_dies_is_noticed(bench: Bench, tmp_path: Path):
     suite = f"""
 {DATA}
 [limits]
 stall = "15s"
 retries = 0
 
+[devices]
+use = "cpu:2"
+
 [[matrix]]
 mode = "scratch"
-backbone = {{ build = "sleeper:build" }}
+backbone = [
+  {{ name = "Sleeper", build = "sleeper:build" }},
+  {{ name = "Corpse", build = "corpse:build" }},
+]
 epochs = 1
 """
     done = run(bench, tmp_path, suite)
     assert done.returncode == 3, done.stdout + done.stderr
-    (only,) = outcomes(bench).values()
-    assert only == [("failed", "stalled")]
+    assert outcomes(bench) == {
+        "Sleeper none": [("failed", "stalled")],
+        "Corpse none": [("failed", "crashed")],
+    }
+    markdown = (bench.results / "mixed" / "report" / "tables" / "cells.md").read_text()
+    assert "killed by signal 11" in markdown
     assert "no sign of life for 15 s" in " ".join(done.stdout.split())
 
 
-def test_a_dead_tracking_server_does_not_fail_the_suite(bench: Bench, tmp_path: Path):
-    suite = tiny_suite(tmp_path, epochs="1", modes='"scratch"')
+def test_a_dead_tracking_server_does_not_fail_the_suite(tmp_path: Path):
+    bench, suite = Bench(tmp_path, recorded=True), tmp_path / "tiny.toml"
+    suite.write_text(KNN)
     nowhere = {"MLFLOW_TRACKING_URI": "http://127.0.0.1:9", "MLFLOW_HTTP_REQUEST_MAX_RETRIES": "0"}
     done = bench("run", suite, **nowhere)
     assert done.returncode == 0, done.stdout + done.stderr

@@ -10,7 +10,7 @@ from pathlib import Path
 
 import psutil
 import pytest
-from command import REPOSITORY, Bench, tiny_suite
+from command import REPOSITORY, Bench, InProcess, tiny_suite
 
 PATIENCE_S = 120
 
@@ -63,14 +63,14 @@ def only_record(bench: Bench, attempt: int = 1) -> dict:
     return json.loads(path.read_text())
 
 
-@pytest.mark.parametrize(("number", "code"), [(signal.SIGINT, 130), (signal.SIGTERM, 143)])
-def test_a_signal_stops_the_worker_and_is_recorded(bench: Bench, tmp_path: Path, start, number, code):
+def test_a_signal_stops_the_worker_and_is_recorded(tmp_path: Path, start):
+    bench = Bench(tmp_path, recorded=True)
     suite = tiny_suite(tmp_path, epochs="100000", modes='"scratch"')
     parent = start(bench, suite)
     worker = wait_for_training(bench)
-    parent.send_signal(number)
+    parent.send_signal(signal.SIGINT)
     output, _ = parent.communicate(timeout=PATIENCE_S)
-    assert parent.returncode == code, output
+    assert parent.returncode == 130, output
     assert "Traceback" not in output
     assert not psutil.pid_exists(worker)
     record = only_record(bench)
@@ -79,7 +79,7 @@ def test_a_signal_stops_the_worker_and_is_recorded(bench: Bench, tmp_path: Path,
 
 
 def test_a_killed_parent_takes_its_worker_along_and_the_next_run_tidies_up(
-    bench: Bench, tmp_path: Path, start
+    bench: Bench, inside: InProcess, tmp_path: Path, start
 ):
     suite = tiny_suite(tmp_path, epochs="100000", modes='"scratch"')
     parent = start(bench, suite)
@@ -89,7 +89,7 @@ def test_a_killed_parent_takes_its_worker_along_and_the_next_run_tidies_up(
     wait_until_gone(worker)
     assert not list(bench.results.glob("tiny/cells/*/attempt-1/result.json"))
 
-    plan = bench("plan", suite)
+    plan = inside("plan", suite)
     assert "unfinished" in plan.stdout
     # The next run is stopped as soon as it has begun: by then it has tidied up.
     parent = start(bench, suite)
@@ -119,9 +119,14 @@ def test_a_killed_worker_is_a_row_and_the_suite_ends_with_3(bench: Bench, tmp_pa
 def test_two_runs_at_once_do_not_share_a_results_folder(bench: Bench, tmp_path: Path, start):
     suite = tiny_suite(tmp_path, epochs="100000", modes='"scratch"')
     parent = start(bench, suite)
-    wait_for_training(bench)
+    worker = wait_for_training(bench)
     second = bench("run", suite)
     parent.send_signal(signal.SIGTERM)
-    parent.communicate(timeout=PATIENCE_S)
+    output, _ = parent.communicate(timeout=PATIENCE_S)
     assert second.returncode == 5
     assert f"in use by another run (process {parent.pid})" in second.stderr
+    assert parent.returncode == 143, output
+    assert "Traceback" not in output
+    assert not psutil.pid_exists(worker)
+    record = only_record(bench)
+    assert (record["status"], record["failure"]["phase"]) == ("interrupted", "train")

@@ -5,7 +5,7 @@ import json
 
 import numpy as np
 import pytest
-from command import Bench, Ran
+from command import UNWATCHED, Bench, InProcess, Ran
 from sklearn.metrics import confusion_matrix
 
 
@@ -90,7 +90,7 @@ def test_phases_follow_one_another_without_gaps(ran: Ran):
 
 
 def test_plan_says_done(ran: Ran):
-    plan = ran.bench("plan", ran.suite)
+    plan = InProcess(ran.bench.folder)("plan", ran.suite)
     assert plan.returncode == 0
     assert "0 to run, 2 done" in plan.stdout
 
@@ -98,7 +98,7 @@ def test_plan_says_done(ran: Ran):
 def test_plan_says_what_changed_how_long_it_takes_and_what_it_needs(ran: Ran, tmp_path):
     changed = tmp_path / "tiny.toml"
     changed.write_text(ran.suite.read_text().replace("epochs = 2", "epochs = 3"))
-    plan = ran.bench("plan", changed, COLUMNS="160")
+    plan = InProcess(ran.bench.folder)("plan", changed, COLUMNS="160")
     assert plan.returncode == 0, plan.stderr
     said = " ".join(plan.stdout.split())
     assert said.count("changed") == 2
@@ -108,23 +108,26 @@ def test_plan_says_what_changed_how_long_it_takes_and_what_it_needs(ran: Ran, tm
 
 
 def test_plan_explains_one_cell(ran: Ran):
-    plan = ran.bench("plan", ran.suite, "--why", "scratch")
+    bench = InProcess(ran.bench.folder)
+    plan = bench("plan", ran.suite, "--why", "scratch")
     assert plan.returncode == 0, plan.stderr
     assert "attempt 1: done" in plan.stdout
     assert "optimizer.learning_rate" in plan.stdout
     assert "-transfer-" not in plan.stdout
-    nothing = ran.bench("plan", ran.suite, "--why", "vgg")
+    nothing = bench("plan", ran.suite, "--why", "vgg")
     assert nothing.returncode == 2
     assert "no cell matches --why vgg" in nothing.stderr
 
 
-def test_finished_cells_are_not_run_again_and_fresh_ones_repeat(ran: Ran):
-    again = ran.bench("run", ran.suite)
+def test_finished_cells_are_not_run_again_and_fresh_ones_repeat(ran: Ran, tmp_path):
+    bench, suite = Bench(ran.bench.folder), tmp_path / "tiny.toml"
+    suite.write_text(ran.suite.read_text() + UNWATCHED)  # no part of what a cell is
+    again = bench("run", suite)
     assert again.returncode == 0
     assert "2 done before" in again.stdout
     assert len(records(ran.bench)) == 2
 
-    fresh = ran.bench("run", ran.suite, "--fresh", "--only", "*-scratch-*")
+    fresh = bench("run", suite, "--fresh", "--only", "*-scratch-*")
     assert fresh.returncode == 0, fresh.stderr
     both = [record for record in records(ran.bench) if record["cell"]["settings"]["mode"] == "scratch"]
     assert [record["attempt"] for record in both] == [1, 2]

@@ -6,7 +6,7 @@ from pathlib import Path
 
 import numpy as np
 import pytest
-from command import TINY, Bench
+from command import TINY, UNWATCHED, Bench
 
 
 def test_binary_accuracy_and_both_evaluations_are_reported_and_can_be_worked_out_again(
@@ -15,7 +15,7 @@ def test_binary_accuracy_and_both_evaluations_are_reported_and_can_be_worked_out
     suite = tmp_path / "tiny.toml"
     settings = TINY.split("[training]")[0].format()
     training = '[training]\nmode = "scratch"\nepochs = 1\nprotocol = "thesis-2018"\n'
-    suite.write_text(settings + training + '[[matrix]]\nbackbone = "LeNet5"\n')
+    suite.write_text(settings + training + '[[matrix]]\nbackbone = "LeNet5"\n' + UNWATCHED)
     done = bench("run", suite)
     assert done.returncode == 0, done.stdout + done.stderr
     (attempt,) = (bench.results / "tiny" / "cells").glob("*/attempt-1")

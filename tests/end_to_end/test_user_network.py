@@ -5,7 +5,7 @@ import subprocess
 from pathlib import Path
 
 import pytest
-from command import REPOSITORY, Bench
+from command import REPOSITORY, UNWATCHED, Bench
 
 MODULE = """
 import keras
@@ -56,7 +56,7 @@ def ran(tmp_path_factory) -> tuple[Path, subprocess.CompletedProcess]:
     folder = tmp_path_factory.mktemp("own")
     (folder / "own").mkdir()
     (folder / "own" / "networks.py").write_text(MODULE)
-    (folder / "suite.toml").write_text(SUITE)
+    (folder / "suite.toml").write_text(SUITE + UNWATCHED)
     bench = Bench(folder)
     done = subprocess.run(
         bench.command("run", folder / "suite.toml"),

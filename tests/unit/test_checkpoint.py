@@ -8,7 +8,7 @@ from pathlib import Path
 
 import numpy as np
 import pytest
-from training_equipment import Notes
+from training_equipment import Interrupted, Notes
 
 from wbc import experiment
 from wbc.specification import Checkpointing, OptimizerSpecification, Specification
@@ -50,7 +50,12 @@ def run_and_die(specification: Specification, die_after: int) -> None:
 def test_a_killed_experiment_goes_on_as_if_it_had_not_been(noisy_cells, tmp_path, mode):
     whole, resumed = Notes(), Notes()
     experiment.run(specification_of(noisy_cells, None, mode), whole)
-    run_and_die(specification_of(noisy_cells, tmp_path / "c", mode, tag="attempt-1"), die_after=3)
+    first = specification_of(noisy_cells, tmp_path / "c", mode, tag="attempt-1")
+    if mode == "scratch":
+        run_and_die(first, die_after=3)
+    else:  # the same without another process
+        with pytest.raises(Interrupted):
+            experiment.run(first, Notes(break_after=3))
 
     experiment.run(specification_of(noisy_cells, tmp_path / "c", mode, tag="attempt-2"), resumed)
     assert resumed.from_before == (2, "attempt-1")

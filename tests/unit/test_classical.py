@@ -13,6 +13,7 @@ from bench.suite.resolve import resolve_suite
 from wbc import experiment
 from wbc.backbones import find_backbone
 from wbc.classical.catalog import METHODS
+from wbc.classical.features import measure_all
 from wbc.classical.methods import calibration_splits, fit_method, network_parameters
 from wbc.data.synthetic import SyntheticSettings, generate
 from wbc.errors import InputError
@@ -49,6 +50,20 @@ def drawn(tmp_path_factory) -> Specification:
     folder = tmp_path_factory.mktemp("drawn")
     generate(folder, SyntheticSettings(20, 1, 10, image_size=48)).write(folder)
     return Specification(folder, folder / "manifest.json", 48, "SVM", "classical")
+
+
+@pytest.fixture(scope="module")
+def measure():
+    """Features of images, which are measured once, for they are the same for every method."""
+    known = {}
+
+    def measure(images: np.ndarray) -> np.ndarray:
+        key = images.tobytes()
+        if key not in known:
+            known[key] = measure_all(images)
+        return known[key]
+
+    return measure
 
 
 def blobs(counts, seed=0, distance=3.0):
@@ -201,7 +216,8 @@ def test_the_parameters_of_the_mlp_are_those_that_it_has(counts):
 
 
 @pytest.mark.parametrize("name", METHODS)
-def test_an_experiment_from_images_to_metrics(drawn, name):
+def test_an_experiment_from_images_to_metrics(drawn, measure, name, monkeypatch):
+    monkeypatch.setattr("wbc.classical.train.measure_all", measure)
     notes = Notes()
     metrics = experiment.run(replace(drawn, network=name), notes)
     assert notes.begun == ["data", "build", "features", "train", "evaluate"] == list(notes.phases)
@@ -211,7 +227,8 @@ def test_an_experiment_from_images_to_metrics(drawn, name):
     assert metrics["balanced_accuracy"] > 0.4, "chance is 0.25"
 
 
-def test_loads_neither_keras_nor_tensorflow(drawn):
+def test_loads_neither_keras_nor_tensorflow(tmp_path):
+    generate(tmp_path, SyntheticSettings(6, 1, 1, image_size=32)).write(tmp_path)
     code = f"""
 import sys
 from pathlib import Path
@@ -223,9 +240,9 @@ class Silent:
     def __getattr__(self, name):
         return lambda *values, **more: None
 
-folder = Path({str(drawn.data_folder)!r})
+folder = Path({str(tmp_path)!r})
 for name in ("SVM", "RandomForest", "DecisionTree", "KNN", "MLP"):
-    experiment.run(Specification(folder, folder / "manifest.json", 48, name, "classical"), Silent())
+    experiment.run(Specification(folder, folder / "manifest.json", 32, name, "classical"), Silent())
 print(*({{"keras", "tensorflow", "torch", "jax"}} & set(sys.modules)), "done")
 """
     ran = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)

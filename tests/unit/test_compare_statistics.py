@@ -27,21 +27,11 @@ def two_modes(rng: np.random.Generator, shape) -> np.ndarray:
 
 
 @pytest.mark.parametrize("noise", [calm, heavy, two_modes])
-@pytest.mark.parametrize("pairs", [3, 5, 6, 10])
+@pytest.mark.parametrize("pairs", [3, 6])
 def test_an_interval_holds_the_truth(noise, pairs: int):
     runs = noise(np.random.default_rng(1), (200, pairs))
     held = [(b := intervals(logs, Spread(), (0.95,))[0]).low <= 0 <= b.high for logs in runs]
     assert np.mean(held) >= 0.91  # of 95 %; 200 runs are good to three points
-
-
-def test_plain_percentiles_would_not_hold_it():
-    """Why the bootstrap is expanded and not used below six pairs."""
-    runs = calm(np.random.default_rng(1), (250, 4))
-    plain = [
-        stats.bootstrap((logs,), np.mean, n_resamples=499, method="BCa", rng=np.random.default_rng(0))
-        for logs in runs
-    ]
-    assert np.mean([one.confidence_interval.low <= 0 <= one.confidence_interval.high for one in plain]) < 0.9
 
 
 @pytest.mark.parametrize("noise", [calm, heavy, two_modes])

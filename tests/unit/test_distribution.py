@@ -28,9 +28,8 @@ def found(noisy_cells, tmp_path_factory) -> dict:
     return json.loads(process.stdout.splitlines()[-1])
 
 
-@pytest.mark.parametrize("batch_size", ["4", "5"])  # 11 images: the last batch holds 3, or 1 for 2 replicas
-def test_two_replicas_train_as_one_device_does(found, batch_size):
-    one, two = found[f"scratch-1-{batch_size}"], found[f"scratch-2-{batch_size}"]
+def test_two_replicas_train_as_one_device_does(found):
+    one, two = found["scratch-1-5"], found["scratch-2-5"]  # the last of 11 images is alone for 2 replicas
     np.testing.assert_allclose(two["probabilities"], one["probabilities"], atol=2e-5)
     assert two["figures"]["train"]["images"] == one["figures"]["train"]["images"]
     for epoch in range(EPOCHS):
@@ -109,7 +108,7 @@ def experiments(data: Path, folder: Path) -> dict:
 
     found = {
         f"{mode}-{replicas}-{size}": run(specification(mode, replicas, size))
-        for mode, size in (("scratch", 4), ("scratch", 5), ("transfer", 4))
+        for mode, size in (("scratch", 5), ("transfer", 4))
         for replicas in (1, 2)
     }
     tf.keras.utils.set_random_seed(0)

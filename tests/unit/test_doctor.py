@@ -6,6 +6,7 @@ import subprocess
 import sys
 from pathlib import Path
 
+import psutil
 import pytest
 
 from bench.commands.main import main
@@ -143,7 +144,8 @@ def test_packages_by_the_names_of_their_folders(tmp_path: Path):
 
 
 def test_the_peak_of_this_process():
-    assert 10e6 < peak_of_process() < 100e9
+    now = psutil.Process().memory_info().rss
+    assert 0.9 * now < peak_of_process() < psutil.virtual_memory().total
 
 
 def test_weights_are_found_by_their_names(tmp_path: Path, monkeypatch):

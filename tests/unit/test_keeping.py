@@ -2,6 +2,7 @@
 
 import subprocess
 import sys
+from pathlib import Path
 
 import keras
 import numpy as np
@@ -27,32 +28,51 @@ from pathlib import Path
 import keras
 import numpy as np
 import wbc.networks.papers.registered
-folder = Path(sys.argv[1])
-model = keras.saving.load_model(folder / "model.keras")
-np.save(folder / "said.npy", model.predict(np.load(folder / "prepared.npy"), verbose=0))
+for folder in map(Path, sys.argv[1:]):
+    model = keras.saving.load_model(folder / "model.keras")
+    np.save(folder / "said.npy", model.predict(np.load(folder / "prepared.npy"), verbose=0))
 """
-"""In a process that has not seen the network being built."""
+"""In a process that has not seen the networks being built."""
+
+MODES = ["scratch", "transfer"]
 
 
-@pytest.fixture(scope="module", params=["scratch", "transfer"])
-def kept(request, noisy_cells, tmp_path_factory):
-    """An attempt whose model was kept, and its specification."""
-    folder = tmp_path_factory.mktemp(request.param)
-    specification = Specification(
+def specification_of(noisy_cells: Path, mode: str, **more) -> Specification:
+    return Specification(
         data_folder=noisy_cells,
         manifest=noisy_cells / "manifest.json",
         image_size=32,
         network="LeNet5",
-        mode=request.param,
-        epochs=2,
+        mode=mode,
         batch_size=4,
         optimizer=OptimizerSpecification("Adam", 1e-3, 0.0),
-        save_model=True,
+        **more,
     )
-    recorder = Recorder(EventWriter(folder / "events.jsonl"), folder)
-    experiment.run(specification, recorder)
-    recorder.events.close()
-    return Attempt(folder), specification
+
+
+@pytest.fixture(scope="module")
+def kept(noisy_cells, tmp_path_factory) -> dict[str, tuple[Attempt, Specification]]:
+    """Mode -> an attempt whose model was kept, and its specification."""
+    found = {}
+    for mode in MODES:
+        folder = tmp_path_factory.mktemp(mode)
+        specification = specification_of(noisy_cells, mode, epochs=2, save_model=True)
+        recorder = Recorder(EventWriter(folder / "events.jsonl"), folder)
+        experiment.run(specification, recorder)
+        recorder.events.close()
+        found[mode] = (Attempt(folder), specification)
+    return found
+
+
+@pytest.fixture(scope="module")
+def said(kept) -> dict[str, np.ndarray]:
+    """Mode -> what its model says of the test images when another process loads it."""
+    folders = [attempt.folder for attempt, _ in kept.values()]
+    for attempt, specification in kept.values():
+        np.save(attempt.folder / "prepared.npy", prepared(specification))
+    done = subprocess.run([sys.executable, "-c", LOAD, *folders], capture_output=True, text=True, check=False)
+    assert done.returncode == 0, done.stderr
+    return {mode: np.load(folder / "said.npy") for mode, folder in zip(kept, folders, strict=True)}
 
 
 def prepared(specification: Specification) -> np.ndarray:
@@ -66,28 +86,24 @@ def is_within(event: dict, phase: str, events: list[dict]) -> bool:
     return began < event["t"] < ended
 
 
-def test_it_says_the_same_as_before(kept):
-    attempt, specification = kept
+@pytest.mark.parametrize("mode", MODES)
+def test_it_says_the_same_as_before(kept, said, mode):
+    attempt, _ = kept[mode]
     (event,) = [one for one in read_events(attempt.events) if one["event"] == "model_saved"]
     assert is_within(event, "save", read_events(attempt.events))
     assert event["input"] == {"shape": [-1, 32, 32, 3], "dtype": "float32"}
     assert event["output"] == {"shape": [-1, 2], "dtype": "float32"}
     assert event["bytes"] == (attempt.folder / "model.keras").stat().st_size
     assert not list(attempt.folder.glob("*.partial"))
-    np.save(attempt.folder / "prepared.npy", prepared(specification))
-    done = subprocess.run(
-        [sys.executable, "-c", LOAD, str(attempt.folder)], capture_output=True, text=True, check=False
-    )
-    assert done.returncode == 0, done.stderr
-    said = np.load(attempt.folder / "said.npy")
-    np.testing.assert_allclose(said, Predictions.read_csv(attempt.predictions).probabilities, atol=1e-6)
+    np.testing.assert_allclose(said[mode], Predictions.read_csv(attempt.predictions).probabilities, atol=1e-6)
 
 
-def test_mlflow_loads_it_by_its_own_flavour(kept, tmp_path):
+@pytest.mark.parametrize("mode", MODES)
+def test_mlflow_loads_it_by_its_own_flavour(kept, tmp_path, mode):
     import mlflow.keras
     from mlflow.models import Model
 
-    attempt, specification = kept
+    attempt, specification = kept[mode]
     write_flavour(attempt, tmp_path / "model")
     about = Model.load(str(tmp_path / "model" / "MLmodel"))
     (tensor,) = about.signature.inputs.inputs
@@ -119,13 +135,12 @@ def test_a_model_that_cannot_be_written_does_not_spoil_the_result(tmp_path):
     )
 
 
-def test_nothing_is_kept_unless_it_is_asked_for(kept):
+def test_nothing_is_kept_unless_it_is_asked_for(noisy_cells):
     class Watchful(Notes):
         def trained(self, trained, about):
             raise AssertionError("nobody asked")
 
-    _, specification = kept
-    experiment.run(Specification(**{**vars(specification), "save_model": False, "epochs": 1}), Watchful())
+    experiment.run(specification_of(noisy_cells, "scratch", epochs=1), Watchful())
 
 
 def test_packages(tmp_path):

@@ -1,5 +1,6 @@
 """What networks report of their size and time, as trained by Keras."""
 
+import time
 from pathlib import Path
 
 import pytest
@@ -31,12 +32,13 @@ def drawn(tmp_path_factory) -> Path:
 
 @pytest.mark.parametrize("mode", ["transfer", "scratch"])
 def test_size_and_time_hold_the_frozen_part(drawn: Path, mode: str):
-    figures = Figures()
+    figures, began = Figures(), time.perf_counter()
     experiment.run(
         Specification(drawn, drawn / "manifest.json", 32, "LeNet5", mode, epochs=1, batch_size=4), figures
     )
+    took = time.perf_counter() - began
     evaluated = figures.of["evaluate"]
     assert evaluated["model_bytes"] == 4 * figures.of["build"]["parameters"]
     assert evaluated["inference_batch_size"] == 4
     assert evaluated["inference_batches"] >= 1
-    assert 0 < evaluated["inference_s"] < 1
+    assert 0 < evaluated["inference_s"] < took

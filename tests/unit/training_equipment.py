@@ -20,11 +20,18 @@ class Notes(Observer):
 
     Args:
         die_after: Kill the process at the end of this epoch, before a checkpoint is written.
+        break_after: Raise `Interrupted` there.
         stop_after_checkpoint: Raise `Interrupted` when this epoch is on the disk.
     """
 
-    def __init__(self, die_after: int | None = None, stop_after_checkpoint: int | None = None):
-        self.die_after, self.stop_after_checkpoint = die_after, stop_after_checkpoint
+    def __init__(
+        self,
+        die_after: int | None = None,
+        break_after: int | None = None,
+        stop_after_checkpoint: int | None = None,
+    ):
+        self.die_after, self.break_after = die_after, break_after
+        self.stop_after_checkpoint = stop_after_checkpoint
         self.epochs, self.phases, self.saved, self.from_before = {}, {}, [], None
 
     def phase_ended(self, phase, **figures):
@@ -35,6 +42,8 @@ class Notes(Observer):
         self.epochs[epoch] = metrics
         if epoch == self.die_after:
             os.kill(os.getpid(), signal.SIGKILL)
+        if epoch == self.break_after:
+            raise Interrupted
 
     def resumed(self, epoch, tag):
         assert not self.epochs

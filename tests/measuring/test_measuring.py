@@ -1,4 +1,7 @@
-"""What cells tell of their own time: a pipeline that is slowed on purpose, a traced window, the canary."""
+"""What cells tell of their own time: a pipeline that is slowed on purpose, a traced window, the canary.
+
+Not in `make test`, where another test runs beside each: `make measuring`.
+"""
 
 import json
 import subprocess
@@ -8,6 +11,9 @@ import pytest
 from command import REPOSITORY, Bench
 
 STEP_S, BATCH_S = 0.15, 0.25
+
+ATTEMPTS = 3
+"""So often it is tried to measure without being disturbed by others."""
 
 MODULE = f"""
 import time
@@ -87,8 +93,23 @@ def ran(tmp_path_factory) -> dict[str, dict]:
     (folder / "slowed" / "networks.py").write_text(MODULE)
     (folder / "suite.toml").write_text(SUITE)
     bench = Bench(folder)
+    for number in range(1, ATTEMPTS + 1):
+        records = measured(bench, number)
+        if not others(records["Fast"]) + others(records["Slow"]):
+            break
+    return records
+
+
+def others(record: dict) -> list[str]:
+    """What other processes did to a cell. The steps here sleep: a slower processor means nothing to them."""
+    return [reason for reason in record["disturbed"] if not reason.startswith("The canary's")]
+
+
+def measured(bench: Bench, number: int) -> dict[str, dict]:
+    """The records of the cells' attempts of this number."""
+    folder = bench.folder
     done = subprocess.run(
-        bench.command("run", folder / "suite.toml"),
+        bench.command("run", folder / "suite.toml", "--fresh"),
         cwd=folder,
         env=bench.environment(PYTHONPATH=f"{REPOSITORY}:{REPOSITORY / 'src'}"),
         capture_output=True,
@@ -97,13 +118,15 @@ def ran(tmp_path_factory) -> dict[str, dict]:
         check=False,
     )
     assert done.returncode == 0, done.stderr
-    paths = sorted((folder / "results" / "own" / "cells").glob("*/attempt-*/result.json"))
+    paths = sorted((folder / "results" / "own" / "cells").glob(f"*/attempt-{number}/result.json"))
     records = [{**json.loads(path.read_text()), "folder": path.parent} for path in paths]
     return {record["cell"]["network"]: record for record in records}
 
 
 def test_a_slowed_pipeline_shows_in_the_timed_window_and_in_the_trace_as_it_is(ran):
     fast, slow = ran["Fast"], ran["Slow"]
+    if reasons := others(fast) + others(slow):
+        pytest.skip(f"the machine was busy in each of {ATTEMPTS} attempts: {' '.join(reasons)}")
     for record in (fast, slow):
         assert not {"steady", "profile"} & set(record["unavailable"])
     step_s = fast["steady"]["step_s"]
@@ -156,7 +179,7 @@ def test_the_trace_is_kept_and_read(ran):
         assert profile["steps"] == 15
         assert sum(profile["kinds"].values()) == pytest.approx(1)
         assert {"convolution", "normalisation", "optimiser"} <= set(profile["kinds"])
-        assert "EagerPyFunc" in profile["top"][0]["op"] or "PyFunc" in profile["top"][0]["op"]
+        assert "PyFunc" in profile["top"][0]["op"]
         assert profile["kernel_busy"] is profile["copies_s"] is None
         path = Path(ran[name]["folder"] / profile["trace"])
         assert path.is_file() and path.parent.parent.parent.name == "plugins"

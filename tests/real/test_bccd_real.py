@@ -22,25 +22,25 @@ def real(shared) -> Path:
 
 
 @pytest.fixture(scope="module")
-def imported(real, tmp_path_factory):
-    """Folder and manifest of seed 0, and the cache that the other imports use."""
+def imported(real, fields_cache, tmp_path_factory):
+    """Folder and manifest of seed 0."""
     root = tmp_path_factory.mktemp("bccd")
-    return root, import_bccd(real, root / "0", BccdSettings(), root / "cache")
+    return root, import_bccd(real, root / "0", BccdSettings(), fields_cache)
 
 
 @pytest.fixture(scope="module")
-def manifests(real, imported):
+def manifests(real, fields_cache, imported):
     """The manifests of three split seeds, small images."""
     root, _ = imported
     return [
-        import_bccd(real, root / f"s{k}", BccdSettings(split_seed=k, image_size=32), root / "cache")
+        import_bccd(real, root / f"s{k}", BccdSettings(split_seed=k, image_size=32), fields_cache)
         for k in range(3)
     ]
 
 
 @pytest.fixture(scope="module")
-def fields(real, imported) -> dict:
-    return fields_by_name(sorted((real / "JPEGImages").iterdir()), imported[0] / "cache")
+def fields(real, fields_cache) -> dict:
+    return fields_by_name(sorted((real / "JPEGImages").iterdir()), fields_cache)
 
 
 def test_real_what_is_left_out(imported):
@@ -90,9 +90,9 @@ def test_real_no_field_stands_in_two_parts(manifests, fields):
     assert len({manifest.digest for manifest in manifests}) == 3
 
 
-def test_real_the_same_bytes_twice(real, imported, manifests, tmp_path):
+def test_real_the_same_bytes_twice(real, fields_cache, imported, manifests, tmp_path):
     root, _ = imported
-    again = import_bccd(real, tmp_path / "again", BccdSettings(split_seed=1, image_size=32), root / "cache")
+    again = import_bccd(real, tmp_path / "again", BccdSettings(split_seed=1, image_size=32), fields_cache)
     assert again.digest == manifests[1].digest
     assert folder_bytes(tmp_path / "again") == folder_bytes(root / "s1")
 
