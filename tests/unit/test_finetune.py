@@ -55,19 +55,26 @@ class Keeping(Notes):
         shutil.copytree(self.folder / "now", self.folder / f"{epoch}")
 
 
-@pytest.fixture(scope="module", params=["features", "augmented"])
-def uninterrupted(request, noisy_cells, weights, tmp_path_factory) -> tuple[Specification, Keeping]:
-    """An experiment and what it reported, with features extracted once, and with images that change."""
-    augmentation = Augmentation(rotation=20.0, brightness=0.1) if request.param == "augmented" else None
-    notes = Keeping(tmp_path_factory.mktemp(request.param))
-    checkpoint = Checkpointing(notes.folder / "now", every_epochs=1, tag="first")
-    specification = specification_of(noisy_cells, weights, augmentation=augmentation, checkpoint=checkpoint)
-    experiment.run(specification, notes)
-    return specification, notes
+@pytest.fixture(scope="module")
+def uninterrupted(noisy_cells, weights, tmp_path_factory) -> dict[str, tuple[Specification, Keeping]]:
+    """Experiments and what they reported: with features extracted once, and with images that change."""
+    found = {}
+    for name, augmentation in (
+        ("features", None),
+        ("augmented", Augmentation(rotation=20.0, brightness=0.1)),
+    ):
+        notes = Keeping(tmp_path_factory.mktemp(name))
+        checkpoint = Checkpointing(notes.folder / "now", every_epochs=1, tag="first")
+        more = {"augmentation": augmentation, "checkpoint": checkpoint}
+        specification = specification_of(noisy_cells, weights, **more)
+        experiment.run(specification, notes)
+        found[name] = specification, notes
+    return found
 
 
-def test_two_stages_are_one_training(uninterrupted):
-    specification, notes = uninterrupted
+@pytest.mark.parametrize("name", ["features", "augmented"])
+def test_two_stages_are_one_training(uninterrupted, name):
+    specification, notes = uninterrupted[name]
     assert list(notes.epochs) == [1, 2, 3, 4], "numbered through"
     assert ("features" in notes.phases) == (specification.augmentation is None)
     assert notes.phases["train"]["images"] == 4 * 11 - 2 * 4
@@ -75,12 +82,11 @@ def test_two_stages_are_one_training(uninterrupted):
 
 
 @pytest.mark.parametrize(
-    ("uninterrupted", "after"),
+    ("name", "after"),
     [("features", 2), ("features", 3), ("augmented", 1), ("augmented", 3)],
-    indirect=["uninterrupted"],
 )
-def test_it_goes_on_in_either_stage_as_if_it_had_not_been_killed(uninterrupted, after):
-    specification, whole = uninterrupted
+def test_it_goes_on_in_either_stage_as_if_it_had_not_been_killed(uninterrupted, name, after):
+    specification, whole = uninterrupted[name]
     checkpoint = Checkpointing(whole.folder / f"{after}", every_epochs=1, tag="second")
     resumed = Notes()
     experiment.run(replace(specification, checkpoint=checkpoint), resumed)

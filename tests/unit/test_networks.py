@@ -119,6 +119,7 @@ class TestBackbone:
         assert model.output_shape == (None, 3, 3, 120)
 
     def test_imagenet_weights_of_efficientnet_meet_colours_as_keras_scales_them(self, tmp_path, monkeypatch):
+        keras.utils.set_random_seed(0)
         file = tmp_path / "efficientnetb0.weights.h5"
         random = build_backbone("EfficientNetB0", {}, 32)
         scaling = next(layer for layer in random.layers if isinstance(layer, keras.layers.Normalization))
@@ -132,11 +133,12 @@ class TestBackbone:
         )
         pixels = images(32).astype(np.float32)
         expected = by_keras(pixels).numpy()
+        near = {"rtol": 1e-3, "atol": 1e-3 * np.abs(expected).max()}  # outputs are tiny here
         for layout in ("plain", "imagenet"):
             if layout == "imagenet":
                 by_keras.save_weights(file)
             imagenet = build_backbone("EfficientNetB0", {}, 32, WeightsSource("folder", file))
-            np.testing.assert_allclose(imagenet(pixels), expected, rtol=1e-3, atol=1e-5)
+            np.testing.assert_allclose(imagenet(pixels), expected, **near)
             # A file of the user's says itself whether it was saved with the scaling.
             own = build_backbone("EfficientNetB0", {}, 32, file)(pixels).numpy()
-            assert np.allclose(own, expected, rtol=1e-3, atol=1e-5) == (layout == "imagenet"), layout
+            assert np.allclose(own, expected, **near) == (layout == "imagenet"), layout
