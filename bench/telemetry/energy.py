@@ -58,3 +58,17 @@ def energy_of(
         right = round(test["accuracy"] * test["images"])
         figures["correct_test_image_j"] = figures["cell_j"] / right if right else None
     return figures, ""
+
+
+def shares_missing(record: dict[str, Any], energy: dict[str, Any]) -> dict[str, str]:
+    """Why a cell whose energy is known has none for an image: figure -> reason."""
+    missing = {}
+    if energy["train_j"] is None:
+        missing["train_j"] = missing["image_j"] = "the sampler read it too seldom while training"
+    elif energy["image_j"] is None:
+        missing["image_j"] = "nothing was trained on images in steps"
+    if energy["correct_test_image_j"] is None:
+        missing["correct_test_image_j"] = (
+            "no test image was right" if record.get("test") else "the test was not reached"
+        )
+    return missing

@@ -7,7 +7,7 @@ from bench.journal import history
 from bench.journal.jsonl import read_events
 from bench.telemetry.contention import contention, seconds_of
 from bench.telemetry.disturbance import TIMED, disturbances
-from bench.telemetry.energy import energy_of
+from bench.telemetry.energy import energy_of, shares_missing
 from bench.telemetry.spans import spans_of
 from bench.telemetry.summary import OF_ALL_GPUS, Stretch, summarise
 from bench.telemetry.trace import read_trace
@@ -33,8 +33,7 @@ def telemetry_of(record: dict[str, Any], stretches: Sequence[history.Stretch]) -
         for name, device in telemetry["devices"].items():
             unavailable |= {f"{name} {metric}": why for metric, why in device["unavailable"].items()}
     energy, reason = energy_of(record, telemetry, traces)
-    if reason:
-        unavailable["energy"] = reason
+    unavailable |= {"energy": reason} if reason else shares_missing(record, energy)
     return {
         "telemetry": telemetry,
         "energy": energy,

@@ -5,7 +5,7 @@ import json
 import pytest
 from telemetry_equipment import SECOND, SPAWNED, made_trace, phases
 
-from bench.telemetry.energy import energy_of
+from bench.telemetry.energy import energy_of, shares_missing
 from bench.telemetry.spans import spans_of
 from bench.telemetry.summary import Stretch, summarise
 from bench.telemetry.trace import parse_trace, read_trace
@@ -153,6 +153,19 @@ def test_energy_of_a_cell_an_image_and_a_correct_test_image():
         "correct_test_image_j": pytest.approx(100),
         "method": "the GPU's energy counter",
     }
+
+
+def test_what_is_not_shared_out_has_a_reason():
+    whole = {"cell_j": 9.0, "train_j": 5.0, "image_j": 1.0, "correct_test_image_j": 1.0, "method": "x"}
+    assert shares_missing({"test": {}}, whole) == {}
+    none = {**whole, "image_j": None, "correct_test_image_j": None}
+    assert shares_missing({"test": None}, none) == {
+        "image_j": "nothing was trained on images in steps",
+        "correct_test_image_j": "the test was not reached",
+    }
+    seldom = shares_missing({"test": {"accuracy": 0.0}}, {**none, "train_j": None})
+    assert seldom["train_j"] == seldom["image_j"] == "the sampler read it too seldom while training"
+    assert seldom["correct_test_image_j"] == "no test image was right"
 
 
 def on_gpu(number: int, watts: float, seconds: float) -> Stretch:
