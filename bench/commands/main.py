@@ -37,6 +37,7 @@ _UNUSABLE = (
     errno.EPERM,
     errno.ENOENT,
     errno.ENOTDIR,
+    errno.EEXIST,  # a file where a folder is to be made
     errno.EISDIR,
     errno.ENAMETOOLONG,
     errno.EIO,

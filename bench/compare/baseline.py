@@ -139,7 +139,7 @@ def refusal(baseline: Baseline) -> str:
 def _read(folder: Path) -> Baseline | None:
     if folder.name.endswith(_PARTIAL):
         return None
-    place = folder if folder.is_dir() else _aside(folder)
+    place = folder if folder.is_dir() else _aside(folder)  # the other one while that is replaced
     try:
         content = json.loads((place / SUITE_FILE).read_text())
         return Baseline(

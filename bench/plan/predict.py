@@ -60,7 +60,8 @@ class Predictor:
                 manifest = Manifest.read_file(Path(path))
                 self._manifests[path] = {part: len(manifest.part(part)) for part in PARTS}
             except (OSError, ValueError, KeyError):
-                self._manifests[path] = _asked_for(cell.settings["data"])
+                folder = Path(cell.specification.get("data_folder", ""))
+                self._manifests[path] = _asked_for(cell.settings["data"], folder)
         return self._manifests[path]
 
     def _records_like(self, cell: Cell) -> list[dict[str, Any]]:
@@ -119,8 +120,10 @@ def _scaled(record: dict[str, Any], cell: Cell, images: dict[str, int]) -> float
     return sum(phase["wall_s"] * scale.get(name, 1.0) for name, phase in phases.items())
 
 
-def _asked_for(data: dict[str, Any]) -> dict[str, int]:
-    """What a set that is not made yet will hold."""
+def _asked_for(data: dict[str, Any], folder: Path) -> dict[str, int]:
+    """What a set that is not made yet will hold; of the user's own images, as many as there are files."""
+    if data.get("source") == "folder":
+        return {part: sum(path.is_file() for path in (folder / part).glob("*/*")) for part in PARTS}
     classes = len(data.get("groups") or ()) or 4
     return {
         part: classes * data.get(f"{part}_images_per_class", 0) or _BCCD_HELD_OUT.get(part, 1000)

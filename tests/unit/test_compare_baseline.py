@@ -25,6 +25,9 @@ def test_a_kill_while_a_baseline_is_replaced_loses_none(tmp_path: Path):
     baseline.save(results, "v1", new, replace=True)
     assert [path.name for path in kept.parent.iterdir()] == ["v1"]
     assert baseline.find(results, "v1").attempts == 3
+    kept.with_name("v1.replaced").mkdir()  # of a kill just before the end
+    baseline.save(results, "v1", old, replace=True)
+    assert [path.name for path in kept.parent.iterdir()] == ["v1"]
 
 
 def test_a_folder_that_is_no_baseline_is_not_written_over(tmp_path: Path):

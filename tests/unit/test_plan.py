@@ -182,6 +182,16 @@ def test_time_comes_from_earlier_cells_like_it_scaled_to_epochs_and_images(resul
     assert prediction.seconds == pytest.approx(5 + (1 * 5272 / 4832) + 500 + 2)
 
 
+def test_the_users_own_images_are_counted_before_they_are_prepared(results: SuiteResults, tmp_path: Path):
+    for part, number in {"train": 5, "validation": 2, "test": 3}.items():
+        (tmp_path / "own" / part / "a").mkdir(parents=True)
+        for index in range(number):
+            (tmp_path / "own" / part / "a" / f"{index}.png").touch()
+    own = Cell("ResNet50", {**KNOWN, "data": {"source": "folder"}}, {}, {"manifest": "nowhere"})
+    own.specification["data_folder"] = str(tmp_path / "own")
+    assert Predictor(results.results, "cpu").images(own) == {"train": 5, "validation": 2, "test": 3}
+
+
 @pytest.mark.parametrize("other", [{"image_size": 64}, {"mode": "scratch"}, {"network": "VGG16"}])
 def test_cells_unlike_it_say_nothing(results: SuiteResults, other):
     finished(results, real(**other), train_s=50.0, epochs=10, images=4392)
