@@ -17,8 +17,6 @@ from bench.suite.cell import digest_of
 WORKER = ("__init__.py", "lifeline.py", "journal/__init__.py", "journal/jsonl.py", "worker")
 """What a worker is made of; the rest of the harness may change without making another side."""
 
-_UNWANTED = shutil.ignore_patterns("__pycache__", "*.partial")
-
 
 @dataclass(frozen=True)
 class Code:
@@ -47,14 +45,9 @@ def working_tree(cache: Path) -> Code:
     digest = digest_of([source_digest(*WORKER, root=bench_home), source_digest(root=wbc_home)])
 
     def copy(folder: Path) -> None:
-        shutil.copytree(wbc_home, folder / "wbc", ignore=_UNWANTED)
+        _copy(wbc_home, folder / "wbc")
         for place in WORKER:
-            source, target = bench_home / place, folder / "bench" / place
-            target.parent.mkdir(parents=True, exist_ok=True)
-            if source.is_dir():
-                shutil.copytree(source, target, ignore=_UNWANTED)
-            else:
-                shutil.copyfile(source, target)
+            _copy(bench_home / place, folder / "bench" / place)
 
     return _kept(cache / "code" / digest[:16], copy, "the working tree")
 
@@ -93,9 +86,22 @@ def _kept(folder: Path, fill: Callable[[Path], None], label: str, commit: str | 
         partial = folder.with_name(folder.name + ".partial")
         shutil.rmtree(partial, ignore_errors=True)
         partial.mkdir(parents=True)
-        fill(partial)
-        partial.rename(folder)
+        try:
+            fill(partial)
+            partial.rename(folder)
+        finally:
+            shutil.rmtree(partial, ignore_errors=True)
     return Code(folder.absolute(), label, source_digest(root=folder / "wbc"), commit)
+
+
+def _copy(source: Path, target: Path) -> None:
+    """Copy a file or a folder of sources; the first error ends it and says what it is, unlike shutil's."""
+    files = [source] if source.is_file() else [path for path in source.rglob("*.*") if path.is_file()]
+    for path in files:
+        if path.suffix not in (".partial", ".pyc"):
+            place = target / path.relative_to(source)
+            place.parent.mkdir(parents=True, exist_ok=True)
+            shutil.copyfile(path, place)
 
 
 def _git(repository: Path, name: str, *arguments: str) -> bytes:
