@@ -10,7 +10,7 @@ LOCK := locks/$(FLAVOUR).txt
 BIN := $(VENV)/bin
 READY := $(VENV)/ready-$(FLAVOUR)
 
-.PHONY: run test measuring services real families tracking-speed lint chaos networks memory scale locks clean
+.PHONY: run test measuring services real families tracking-speed lint types chaos networks memory scale locks clean
 
 run: $(READY)
 	$(BIN)/python -m bench run $(SUITE) $(ARGS)
@@ -43,6 +43,9 @@ tracking-speed: $(READY)
 lint: $(READY)
 	$(BIN)/ruff check .
 	$(BIN)/ruff format --check .
+
+types: $(READY)
+	$(BIN)/mypy
 
 # Kills of workers and harness at random moments: fifty, or LEUKOBENCH_CHAOS_KILLS.
 chaos: $(READY)
@@ -79,4 +82,4 @@ locks:
 	$(COMPILE) --upgrade --extra gpu -c locks/cpu.txt pyproject.toml -o locks/gpu.txt
 
 clean:
-	rm -rf $(VENV) .pytest_cache .ruff_cache
+	rm -rf $(VENV) .mypy_cache .pytest_cache .ruff_cache
