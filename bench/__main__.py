@@ -1,9 +1,14 @@
-"""`python -m bench`: the one place that exits."""
+"""`leukobench` and `python -m bench`: the one place that exits."""
 
 import sys
 
 
-def _run() -> int:
+def run() -> int:
+    """Run the command line of this process.
+
+    Returns:
+        The exit code, see `bench.errors.ExitCode`.
+    """
     try:
         from bench.commands.main import main
 
@@ -13,4 +18,4 @@ def _run() -> int:
 
 
 if __name__ == "__main__":
-    sys.exit(_run())
+    sys.exit(run())

@@ -11,6 +11,7 @@ from pydantic import BaseModel, ValidationError
 
 from bench.suite.locate import line_of
 from bench.suite.schema import SuiteFile
+from bench.suite.shipped import find_shipped, shipped_suites
 from wbc.errors import InputError, did_you_mean, nearest
 
 
@@ -30,20 +31,23 @@ class Source:
 
 
 def load_suite(path: Path) -> tuple[SuiteFile, Source]:
-    """Read a suite file.
+    """Read a suite file, or a suite that comes with leukobench by its name.
 
     Raises:
         InputError: There is no such file, it is not TOML, or a key or value is wrong.
     """
+    path = find_shipped(path)
     try:
         text = path.read_text(encoding="utf-8-sig")  # Windows editors put a mark before the text
     except FileNotFoundError:
         # By the name alone: folder and ending, alike in all, would make any two look near.
         others = {other.stem: other for other in sorted(path.parent.glob("*.toml"))}
-        near = nearest(path.stem, list(others))
-        hint = f"did you mean {others[near]}?" if near else ""
+        shipped = {name: name for name in shipped_suites()} if path.name == str(path) else {}
+        near = nearest(path.stem, [*others, *shipped])
+        hint = f"did you mean {(shipped | others)[near]}?" if near else ""
         raise InputError(
-            f"there is no suite {path}", hint or "The suites that come with leukobench are in suites/."
+            f"there is no suite {path}",
+            hint or f"Suites that come with leukobench: {', '.join(shipped_suites())}.",
         ) from None
     except (OSError, UnicodeDecodeError) as error:
         raise InputError(f"{path} cannot be read: {error}", "A suite is a TOML file in UTF-8.") from None

@@ -8,8 +8,8 @@ from dotenv import dotenv_values
 from bench.errors import ResultsError
 
 ENV_FILE = Path("mlflow.env")
-_SHIPPED = Path(__file__).resolve().parents[2] / ENV_FILE
-"""Where the current folder has none: without it MLflow waits minutes for a dead server, and reports home."""
+_SHIPPED = Path(__file__).with_name("mlflow.env")
+"""In force where the current folder has none: without it MLflow waits minutes for a dead server, and reports home."""
 
 _SQLITE = "sqlite:///"
 
@@ -24,7 +24,7 @@ def apply_settings(results: Path, env_file: Path = ENV_FILE) -> str:
 
     Args:
         results: The results folder.
-        env_file: The file; where it is missing, that of the repository holds.
+        env_file: The file; where it is missing, the one beside this module holds.
 
     Returns:
         The tracking URI, absolute.

@@ -213,7 +213,7 @@ def test_the_table_is_made_of_changes_to_a_good_suite(folder: Path, capsys: pyte
 def test_missing_file(verb: str, folder: Path, capsys: pytest.CaptureFixture):
     message = refused(capsys, folder, verb, "nowhere.toml")
     assert "there is no suite nowhere.toml" in message
-    assert "suites/" in message
+    assert "come with leukobench: bccd, classical, demo" in message
 
 
 def test_missing_file_with_a_neighbour(folder: Path, capsys: pytest.CaptureFixture):

@@ -206,7 +206,7 @@ def env_file(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     for name in {name for name in os.environ if name.startswith("MLFLOW_")} | {
         "MLFLOW_TRACKING_URI",
         "MLFLOW_X",
-        *dotenv_values(Path(__file__).parents[2] / "mlflow.env"),
+        *dotenv_values(Path(__file__).parents[2] / "bench" / "tracking" / "mlflow.env"),
     }:
         # Set first, so that the name is taken out again afterwards where it was not there before.
         monkeypatch.setenv(name, "")
