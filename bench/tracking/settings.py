@@ -9,7 +9,7 @@ from bench.errors import ResultsError
 
 ENV_FILE = Path("mlflow.env")
 _SHIPPED = Path(__file__).with_name("mlflow.env")
-"""In force where the current folder has none: without it MLflow waits minutes for a dead server, and reports home."""
+"""For folders without one. Without it MLflow waits minutes for dead servers and phones home."""
 
 _SQLITE = "sqlite:///"
 
