@@ -1,0 +1,180 @@
+"""What was measured of an attempt besides its times. What could not be measured is None, never 0."""
+
+from msgspec import Struct
+
+
+class Steady(Struct, frozen=True, kw_only=True, gc=False):
+    """Training once its pace is steady, see `bench.records.steady`."""
+
+    images_per_s: float
+    """Median over groups of blocks of steps."""
+    low: float
+    """Bounds of its 95 % interval: `low` and `high`."""
+    high: float
+    step_s: float
+    """Median seconds of a step."""
+    steps: int
+    settled_s: float
+    """When the steady window began, seconds after training did."""
+    settled_step: int
+    blocks: int
+    """Groups of blocks."""
+    data_wait_s: float
+    data_wait_share: float
+    compile_s: float | None = None
+    """The first step."""
+
+
+class Operation(Struct, frozen=True, kw_only=True, gc=False):
+    """An operation in a trace."""
+
+    op: str
+    self_s: float
+    share: float
+
+
+class Profile(Struct, frozen=True, kw_only=True):
+    """What traced training steps consist of, see `wbc.profiling.summary`."""
+
+    steps: int
+    wall_s: float
+    input_stall: float | None
+    """Share of the steps' time in which they waited for their batches."""
+    kinds: dict[str, float]
+    """Kind of operation -> share of all operations' own time."""
+    top: tuple[Operation, ...]
+    """The operations that take longest."""
+    kernel_busy: float | None
+    """Share of the time with at least one active kernel, mean over GPUs; None without GPUs."""
+    copies_s: float | None
+    trace: str
+    """The file, below the attempt's folder."""
+
+
+class ReferenceWork(Struct, frozen=True, kw_only=True, gc=False):
+    """The same matrix product before and after training: a slow machine shows there."""
+
+    before_gflops: float | None
+    after_gflops: float | None
+    reference_gflops: float | None
+    """What it reached when the device was measured, with the same TensorFlow and settings."""
+
+
+class Work(Struct, frozen=True, kw_only=True, gc=False):
+    """What a network computes."""
+
+    parameters: int | None
+    trainable_parameters: int | None
+    layers: int | None
+    forward_macs: int | None
+    """Multiply-accumulates of one image, forward."""
+    forward_flops: int | None
+    training_flops: int | None
+    """Of one image in a training step."""
+
+
+class StepMemory(Struct, frozen=True, kw_only=True, gc=False):
+    """Memory of a training step, computed from its graph, bytes; see `wbc.training.memory`."""
+
+    weights: int
+    gradients: int
+    optimizer: int
+    feature_maps: int
+    workspace: int
+    allocated: int
+    kept_feature_maps: int
+    total: int
+
+
+class Memory(Struct, frozen=True, kw_only=True, gc=False):
+    """Memory of training, bytes."""
+
+    analytic: StepMemory | None
+    allocator_peak: int | None
+    process_peak: int | None
+    device_peak: float | None
+    """Of all GPUs of the slot."""
+    residual: int | None
+    """What the allocator counted beyond `analytic.allocated`."""
+
+
+class Utilization(Struct, frozen=True, kw_only=True, gc=False):
+    """How much of what its device can do a trial used, see `bench.records.utilization`."""
+
+    model_flops_per_s: float | None
+    of_measured_peak: float | None
+    measured_precision: str | None
+    of_datasheet_peak_busy: float | None
+    datasheet_precision: str | None
+    gpm_fp32: float | None
+    gpm_tensor: float | None
+
+
+class Energy(Struct, frozen=True, kw_only=True, gc=False):
+    """Energy of all GPUs of the slot, joules, idle power included; see `bench.records.energy`."""
+
+    trial_j: float | None
+    train_j: float | None
+    image_j: float | None
+    """Of the phase `train`, for each image trained on."""
+    correct_test_image_j: float | None
+    method: str | None
+
+
+class Summary(Struct, frozen=True, kw_only=True, gc=False):
+    """A metric of telemetry in one phase."""
+
+    mean: float | None
+    p95: float | None
+    max: float | None
+    samples: int
+
+
+class DeviceTelemetry(Struct, frozen=True, kw_only=True):
+    """Telemetry of one GPU."""
+
+    phases: dict[str, dict[str, Summary]]
+    """Phase -> metric -> its summary."""
+    counters: dict[str, dict[str, float]]
+    """Phase -> counter -> its growth."""
+    unavailable: dict[str, str]
+    """Metric -> why it is missing."""
+    methods: dict[str, str]
+    """Metric -> how it was measured."""
+
+
+class Sampler(Struct, frozen=True, kw_only=True, gc=False):
+    """What sampling itself cost."""
+
+    cpu_s: float | None
+    samples: int
+    complete: bool
+    """Whether every sampler lived to its end."""
+
+
+class Contention(Struct, frozen=True, kw_only=True, gc=False):
+    """Waiting for cores in one phase, against the phase's own calm times; see `bench.records.contention`."""
+
+    calm: float
+    """Share of waiting in calm times."""
+    share: float
+    """Share of the phase in which others had the cores."""
+
+
+class Telemetry(Struct, frozen=True, kw_only=True):
+    """What was sampled while a trial ran."""
+
+    interval_s: float
+    cores: int
+    """Cores of the slot."""
+    longest_line_s: float
+    """Longest time that one line of samples stands for."""
+    phases: dict[str, dict[str, Summary]]
+    """Phase -> metric -> its summary; of the host."""
+    counters: dict[str, dict[str, float]]
+    unavailable: dict[str, str]
+    devices: dict[str, DeviceTelemetry]
+    """GPU -> its telemetry."""
+    sampler: Sampler
+    contention: dict[str, Contention]
+    """Phase -> how much others took."""

@@ -1,0 +1,210 @@
+"""The record of an attempt: all that is known of it once it is over, `result.json`.
+
+A record is folded from the journals of its attempt (`bench.records.fold`) and holds nothing else, so it can
+be made again at any time. `decode_record` is the only way in: it checks every field.
+
+Formats:
+    1: the first one that carries its number.
+
+A later version may add fields that have a default without a new number: unknown keys are ignored. Any other
+change of a field makes a new format, and other formats are refused.
+"""
+
+import json
+import re
+from pathlib import Path
+from typing import Any, Final, Literal
+
+import msgspec
+from msgspec import Struct
+
+from bench.errors import DamagedAttempt, InputError
+from bench.trials.measured import (
+    Energy,
+    Memory,
+    Profile,
+    ReferenceWork,
+    Steady,
+    Telemetry,
+    Utilization,
+    Work,
+)
+from bench.trials.metrics import Metrics
+from bench.trials.origin import Environment, Neighbors, Provenance, Quiet, SlotDescription
+from bench.trials.phases import Phases, Times
+from bench.trials.trial import Trial
+
+FORMAT: Final = 1
+
+Status = Literal["done", "failed", "interrupted"]
+
+
+class Failure(Struct, frozen=True, kw_only=True):
+    """Why an attempt is not done."""
+
+    kind: str
+    """`setup`, `gpu-oom`, `host-oom`, `nan-loss`, `stalled`, `timeout`, `crashed`, `interrupted` ..."""
+    message: str
+    phase: str | None
+    """The phase that did not end."""
+    epoch: int
+    """Epochs that were done."""
+    log: tuple[str, ...]
+    """Last lines of the worker's output."""
+    folder: str
+    """Of the attempt."""
+
+
+class Resumed(Struct, frozen=True, kw_only=True):
+    """What an attempt continued from."""
+
+    from_epoch: int
+    attempts: tuple[int, ...]
+    """Numbers of all attempts that led to the result, this one included."""
+    lost_s: float
+    """Work after the last checkpoint that was done twice."""
+
+
+class Throughput(Struct, frozen=True, kw_only=True, gc=False):
+    """Images a second; None for what the mode does not do."""
+
+    train_images_per_s: float | None
+    """After the first step, without validation and checkpoints."""
+    feature_images_per_s: float | None
+
+
+class TensorShape(Struct, frozen=True, kw_only=True):
+    """Input or output of a model."""
+
+    shape: tuple[int, ...]
+    """-1 for the number of images."""
+    dtype: str
+
+
+class KeptModel(Struct, frozen=True, kw_only=True, omit_defaults=True):
+    """The model that was saved beside the record, or the reason why it was not."""
+
+    bytes: int | None = None
+    seconds: float | None = None
+    """To write it."""
+    input: TensorShape | None = None
+    output: TensorShape | None = None
+    reason: str | None = None
+
+
+class Record(Struct, frozen=True, kw_only=True):
+    """One attempt that is over. Times are in seconds; a figure that is missing is None, never 0."""
+
+    format: Literal[1]
+    trial: Trial
+    """Without its specification, which is in `trial.json`."""
+    attempt: int
+    """Counted from 1."""
+    status: Status
+    failure: Failure | None
+    """None where the attempt is done."""
+    started_at: str | None
+    """UTC, ISO 8601."""
+    slot: SlotDescription | None
+    resumed: Resumed | None
+    phases: Phases
+    """Over all attempts that a resumed one continued from."""
+    fit_time: Times | None
+    """First step and training with its validation, without checkpoints: what the thesis timed."""
+    time_to_result: Times | None
+    """What a person waits: from the start of the process to the metrics, without the reference work."""
+    throughput: Throughput
+    epochs: int
+    """Epochs that were done."""
+    last_epoch: dict[str, float] | None
+    """Keras' metrics after it: `loss`, `accuracy`, `validation_loss` ... May be NaN."""
+    test: Metrics | None
+    evaluations: dict[str, Metrics] | None
+    """`aligned` and `shuffled`, where the predictions were evaluated in both ways."""
+    model: KeptModel | None
+    """None where no model was to be kept."""
+    environment: Environment | None
+    provenance: Provenance
+    neighbors: tuple[Neighbors | None, ...]
+    """Other users of the slot's GPUs, each time that they changed."""
+    quiet: Quiet | None
+    """None where nobody waited for a quiet machine."""
+    steady: Steady | None
+    profile: Profile | None
+    reference_work: ReferenceWork | None
+    telemetry: Telemetry | None
+    energy: Energy
+    disturbed: tuple[str, ...]
+    """Reasons why its times may not be its own, as sentences."""
+    unavailable: dict[str, str]
+    """Metric -> why it is missing."""
+    work: Work | None
+    memory: Memory | None
+    utilization: Utilization
+
+    @property
+    def done(self) -> bool:
+        """Whether the attempt came to its end."""
+        return self.status == "done"
+
+
+_DECODER = msgspec.json.Decoder(Record)
+_CONSTANTS = re.compile(rb"\b(NaN|Infinity)\b")
+"""What Python writes for numbers that JSON does not have."""
+
+
+def decode_record(content: bytes, path: Path) -> Record:
+    """The record in the content of a file.
+
+    Args:
+        content: The bytes of `result.json`.
+        path: The file, for messages.
+
+    Raises:
+        DamagedAttempt: It is truncated, or a field is missing or of another type. The message names the file
+            and the field.
+        InputError: It has another format.
+    """
+    try:
+        try:
+            return _DECODER.decode(content)
+        except msgspec.ValidationError:
+            raise
+        except msgspec.DecodeError:
+            # A diverged loss is NaN, which Python writes and reads, and nobody else does.
+            if _CONSTANTS.search(content) is None:
+                raise
+            return msgspec.convert(json.loads(content), Record)
+    except msgspec.ValidationError as error:
+        _refuse_other_format(content, path)
+        raise DamagedAttempt(f"{path} is damaged: {_field(str(error))}") from None
+    except (ValueError, RecursionError):
+        raise DamagedAttempt(f"{path} is damaged: it is not whole JSON") from None
+
+
+def record_to_json(record: Record) -> dict[str, Any]:
+    """The record as plain JSON values, in the order of its fields."""
+    content: dict[str, Any] = msgspec.to_builtins(record)
+    return content
+
+
+def _refuse_other_format(content: bytes, path: Path) -> None:
+    try:
+        found = json.loads(content)["format"]
+    except (ValueError, KeyError, TypeError, RecursionError):
+        return
+    if type(found) is int and found != FORMAT:
+        raise InputError(
+            f"{path} has format {found}; this version of leukobench reads format {FORMAT} only",
+            "Read it with the version that wrote it, or run the trial again into another --results folder.",
+        )
+
+
+def _field(message: str) -> str:
+    """msgspec's message, with the field first: `test.accuracy: expected float, got str`."""
+    what, _, place = message.partition(" - at `")
+    field = place.rstrip("`").removeprefix("$").removeprefix(".")
+    if missing := re.search(r"missing required field `(\w+)`", what):
+        return f"{'.'.join(filter(None, (field, missing[1])))} is missing"
+    what = what.replace("`", "").replace("Expected", "expected", 1).replace(" | null", " or null")
+    return f"{field}: {what}" if field else what

@@ -1,0 +1,268 @@
+"""A trial: one combination of a suite's settings, and its two names.
+
+The key hashes what the user asked for; `compare` and `regress` match trials by it. The id ends in a hash of
+the key and of what runs the trial; resume and skip go by it.
+"""
+
+import hashlib
+import json
+from typing import Any, Literal, Self
+
+import msgspec
+from msgspec import UNSET, Struct, UnsetType
+
+from wbc.options import OptionValue
+from wbc.specification import BACKENDS, KERAS_FREE_MODES
+
+REPLICATE_SETTINGS = ("seed", "data.split_seed", "data.data_seed", "data.digest")
+"""Settings, by their flat names, in which replicates of one configuration differ. The digest of the images
+follows from the seeds of the data."""
+
+
+class DataSettings(Struct, frozen=True, kw_only=True, omit_defaults=True):
+    """The images of a trial. None or unset: the source of the images has no such setting."""
+
+    source: Literal["synthetic", "bccd", "folder"]
+    digest: str
+    """Of what the data set is made from."""
+    name: str | None = None
+    """Of the user's folder."""
+    groups: dict[str, tuple[str, ...]] | None = None
+    """New class -> the classes that it joins."""
+    image_size: int | None = None
+    split_seed: int | None = None
+    data_seed: int | None = None
+    train_images_per_class: int | UnsetType | None = UNSET
+    """None: as many as the largest class has."""
+    validation_images_per_class: int | None = None
+    test_images_per_class: int | None = None
+    margin: float | None = None
+    background: str | None = None
+    test_cells_per_class: int | UnsetType | None = UNSET
+    """None: all."""
+    test_copies: int | None = None
+
+
+class WeightsSettings(Struct, frozen=True, kw_only=True):
+    """The weights that a network starts from."""
+
+    name: str
+    """`imagenet`, `random`, `none`, or the name of a file."""
+    sha256: str | None = None
+    """None where there is no file."""
+
+
+class OptimizerSettings(Struct, frozen=True, kw_only=True, omit_defaults=True):
+    """An optimizer with every argument of its own spelled out, see `wbc.optimizer`."""
+
+    name: str
+    learning_rate: float
+    decay: float
+    """Of the learning rate, each step."""
+    weight_decay: float | None = None
+    momentum: float | None = None
+    nesterov: bool | None = None
+    rho: float | None = None
+    beta_1: float | None = None
+    beta_2: float | None = None
+    epsilon: float | None = None
+
+
+class EarlyStoppingSettings(Struct, frozen=True, kw_only=True):
+    """When training stops before its last epoch, see `wbc.regularization.EarlyStopping`."""
+
+    patience: int
+    monitor: str
+    restore_best: bool
+
+
+class AugmentationSettings(Struct, frozen=True, kw_only=True):
+    """How training images change in every epoch, see `wbc.regularization.Augmentation`."""
+
+    rotation: float
+    shift: float
+    zoom: float
+    flip_horizontal: bool
+    flip_vertical: bool
+    brightness: float
+    contrast: float
+    saturation: float
+
+
+class Settings(Struct, frozen=True, kw_only=True, omit_defaults=True):
+    """What the user asked for, resolved: presets and defaults are spelled out.
+
+    A setting that has no meaning in the trial's mode is None or unset and is not part of the key.
+    """
+
+    data: DataSettings
+    network: str
+    options: dict[str, OptionValue]
+    """The network's keyword arguments, as far as they were given."""
+    weights: WeightsSettings
+    seed: int
+    """Of weights, dropout and the order of the images."""
+    image_size: int
+    mode: str
+    """One of `wbc.specification.MODES`."""
+    epochs: int
+    """0 for classical methods; with fine-tuning those of the second stage."""
+    batch_size: int | None = None
+    optimizer: OptimizerSettings | None = None
+    l1: float | None = None
+    l2: float | None = None
+    dropout: float | None = None
+    early_stopping: EarlyStoppingSettings | UnsetType | None = UNSET
+    """None: never."""
+    augmentation: AugmentationSettings | UnsetType | None = UNSET
+    """None: not at all."""
+    head_epochs: int | None = None
+    unfreeze: int | str | None = None
+    """Layers of the backbone, or `all`."""
+    freeze_batch_norm: bool | None = None
+    finetune_optimizer: OptimizerSettings | None = None
+    deterministic: bool | None = None
+    jit_compile: bool | str | None = None
+    """Or `auto`."""
+    backend: str | None = None
+    """None for modes without Keras."""
+    protocol: str | None = None
+    preprocessing: str | None = None
+    loss: str | None = None
+    binary_accuracy: bool | None = None
+    evaluation: str | None = None
+    clock: str | None = None
+    replicas: int | None = None
+    """Devices that train the model together."""
+    sources: dict[str, str] | None = None
+    """Module of a network of the user's -> SHA-256 of its file."""
+
+    @property
+    def key(self) -> str:
+        """Hash of all settings."""
+        return digest_of(msgspec.to_builtins(self))
+
+    @property
+    def configuration_key(self) -> str:
+        """Hash of the settings that replicates have in common."""
+        return digest_of({name: value for name, value in self.flat().items() if not repeats(name)})
+
+    @property
+    def all_epochs(self) -> int:
+        """Epochs of all stages together."""
+        return self.epochs + (self.head_epochs or 0)
+
+    def flat(self) -> dict[str, Any]:
+        """As one table of plain values: `optimizer.name` and the like."""
+        return flatten(msgspec.to_builtins(self))
+
+
+class Runtime(Struct, frozen=True, kw_only=True, omit_defaults=True):
+    """What the result of a trial depends on besides its settings.
+
+    A version is None where the trial does not use the package, and empty where it is not installed.
+    """
+
+    wbc: str
+    """Hash of the source of `wbc`."""
+    tensorflow: str | None = None
+    keras: str | None = None
+    device: str
+    """Name of the GPU or of the processor."""
+    scikit_learn: str | None = None
+    jax: str | None = None
+    torch: str | None = None
+
+    def of(self, mode: str, backend: str | None) -> "Runtime":
+        """What trials of a mode depend on; modes without Keras have no backend."""
+        unused = {*BACKENDS, "keras" if mode in KERAS_FREE_MODES else "scikit_learn"}
+        return msgspec.structs.replace(self, **dict.fromkeys(unused - {backend}))
+
+    def versions(self) -> dict[str, str]:
+        """Name -> version of what the trial uses; the device too."""
+        content: dict[str, str] = msgspec.to_builtins(self)
+        return content
+
+
+class Trial(Struct, frozen=True, kw_only=True, omit_defaults=True, eq=False):
+    """What one worker process does; make it with `Trial.of`. Trials are equal if their ids are."""
+
+    id: str
+    """Readable name that ends in a hash of key and runtime: `vgg16-transfer-100e-s0-1a2b3c4d`."""
+    key: str
+    """Hash of the settings."""
+    network: str
+    """Readable name of the network with its options, such as `MobileNet-alpha0.5`."""
+    settings: Settings
+    runtime: Runtime
+    specification: dict[str, Any] = {}
+    """What the worker reads: the JSON of a `wbc.specification.Specification`.
+
+    Places of files are here and not in the settings, because moving a folder changes nothing. Records are
+    without it.
+    """
+
+    @classmethod
+    def of(cls, network: str, settings: Settings, runtime: Runtime, specification: dict[str, Any]) -> Self:
+        """A trial with its names."""
+        key = settings.key
+        short = digest_of([key, msgspec.to_builtins(runtime)])[:8]
+        epochs = f"-{settings.epochs}e" if settings.epochs else ""
+        split = f"-split{settings.data.split_seed}" if settings.data.split_seed else ""
+        readable = f"{network}-{settings.mode}{epochs}-s{settings.seed}{split}"
+        return cls(
+            id=f"{readable.lower()}-{short}",
+            key=key,
+            network=network,
+            settings=settings,
+            runtime=runtime,
+            specification=specification,
+        )
+
+    def __eq__(self, other: object) -> bool:
+        return isinstance(other, Trial) and self.id == other.id
+
+    def __hash__(self) -> int:
+        return hash(self.id)
+
+    @property
+    def epochs(self) -> int:
+        """Epochs of all stages together."""
+        return self.settings.all_epochs
+
+    @property
+    def configuration_key(self) -> str:
+        """Hash of what replicates have in common, what runs them included."""
+        return digest_of([self.settings.configuration_key, msgspec.to_builtins(self.runtime)])
+
+    @property
+    def label(self) -> str:
+        """Readable name of its configuration: network, mode, epochs, without seed and hash."""
+        epochs = f"-{self.settings.epochs}e" if self.settings.epochs else ""
+        return f"{self.network}-{self.settings.mode}{epochs}".lower()
+
+    def flat(self) -> dict[str, Any]:
+        """Settings and runtime as one table of plain values."""
+        return {**self.settings.flat(), **self.runtime.versions()}
+
+    def without_specification(self) -> "Trial":
+        """As a record holds it."""
+        return msgspec.structs.replace(self, specification={})
+
+
+def repeats(setting: str) -> bool:
+    """Whether replicates of a configuration differ in a setting, given by its flat name."""
+    return setting in REPLICATE_SETTINGS
+
+
+def flatten(content: dict[str, Any], prefix: str = "") -> dict[str, Any]:
+    """Nested tables as one, their keys joined by dots."""
+    flat: dict[str, Any] = {}
+    for key, value in content.items():
+        flat |= flatten(value, f"{prefix}{key}.") if isinstance(value, dict) else {f"{prefix}{key}": value}
+    return flat
+
+
+def digest_of(content: Any) -> str:
+    """SHA-256 of JSON values, whatever the order of their keys."""
+    return hashlib.sha256(json.dumps(content, sort_keys=True, separators=(",", ":")).encode()).hexdigest()
