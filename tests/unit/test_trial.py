@@ -1,0 +1,94 @@
+"""What a trial is called, and which settings its names depend on."""
+
+import msgspec
+import pytest
+from equipment.results.records import a_runtime, a_trial, some_settings
+
+from bench.trials.trial import Runtime, Settings, Trial
+
+
+def test_the_id_is_readable_and_ends_in_a_hash():
+    trial = a_trial("MobileNet", mode="transfer", epochs=100, seed=3, data={"split_seed": 2})
+    assert trial.id.startswith("mobilenet-transfer-100e-s3-split2-")
+    assert len(trial.id.rpartition("-")[2]) == 8
+    assert trial.label == "mobilenet-transfer-100e"
+    assert a_trial(mode="classical", epochs=0).id.startswith("vgg16-classical-s0-")
+
+
+def test_the_key_depends_on_settings_and_the_id_on_the_runtime_too():
+    one, other = a_trial(), a_trial(runtime=a_runtime(keras="3.16.0"))
+    assert one.key == other.key and one.id != other.id
+    assert a_trial(batch_size=8).key != one.key
+
+
+def test_a_setting_without_a_meaning_is_no_part_of_the_key():
+    assert some_settings().key == some_settings(dropout=None, head_epochs=None).key
+    # Never to stop early is a choice; to have no epochs at all is none.
+    assert some_settings(early_stopping=None).key != some_settings().key
+
+
+def test_names_are_stable():
+    # Results on disk are found by them: change these with a new format only.
+    assert some_settings().key.startswith("4d7ce88242d21b86")
+    assert a_trial().id == "vgg16-scratch-3e-s0-0621c629"
+
+
+def test_places_of_files_change_nothing():
+    settings = some_settings()
+    here, there = (
+        Trial.of("VGG16", settings, a_runtime(), {"data_folder": folder}) for folder in ("/here", "/there")
+    )
+    assert here.id == there.id and here == there and len({here, there}) == 1
+    assert here.without_specification().specification == {}
+    assert "specification" not in msgspec.to_builtins(here.without_specification())
+
+
+def test_the_flat_view_names_settings_by_their_place():
+    flat = a_trial(optimizer={"name": "Adam"}, early_stopping=None).flat()
+    assert flat["optimizer.name"] == "Adam"
+    assert flat["early_stopping"] is None
+    assert flat["weights.sha256"] is None
+    assert flat["tensorflow"] == "2.21.0"
+    assert "dropout" not in flat and "jax" not in flat
+
+
+@pytest.mark.parametrize(
+    "changes",
+    [{"seed": 1}, {"data": {"split_seed": 4}}, {"data": {"data_seed": 5}}, {"data": {"digest": "e" * 64}}],
+)
+def test_replicates_are_of_one_configuration(changes: dict):
+    one, other = a_trial(), a_trial(**changes)
+    assert one.key != other.key
+    assert one.settings.configuration_key == other.settings.configuration_key
+    assert one.configuration_key == other.configuration_key
+
+
+def test_other_settings_and_other_runtimes_are_other_configurations():
+    assert a_trial(epochs=4).configuration_key != a_trial().configuration_key
+    other = a_trial(runtime=a_runtime(tensorflow="2.20.0"))
+    assert other.settings.configuration_key == a_trial().settings.configuration_key
+    assert other.configuration_key != a_trial().configuration_key
+
+
+@pytest.mark.parametrize(
+    ("mode", "backend", "kept"),
+    [
+        ("scratch", "tensorflow", ["wbc", "tensorflow", "keras", "device"]),
+        ("transfer", "torch", ["wbc", "keras", "device", "torch"]),
+        ("classical", None, ["wbc", "device", "scikit_learn"]),
+    ],
+)
+def test_a_trial_depends_on_what_it_uses(mode: str, backend: str | None, kept: list[str]):
+    whole = Runtime(wbc="w", tensorflow="2", keras="3", device="d", scikit_learn="1", jax="", torch="2.5")
+    assert list(whole.of(mode, backend).versions()) == kept
+
+
+def test_settings_survive_the_way_to_the_disk_and_back():
+    settings = some_settings(
+        options={"alpha": 0.5, "classes": 4, "top": True, "pooling": "max"},
+        unfreeze="all",
+        jit_compile=False,
+        early_stopping={"patience": 3, "monitor": "loss", "restore_best": True},
+        data={"groups": {"ROUND": ["LYMPHOCYTE", "MONOCYTE"]}, "test_cells_per_class": None},
+    )
+    assert msgspec.json.decode(msgspec.json.encode(settings), type=Settings) == settings
