@@ -32,7 +32,7 @@ from bench.trials.measured import (
 from bench.trials.metrics import Metrics
 from bench.trials.origin import Environment, Neighbors, Provenance, Quiet, SlotDescription
 from bench.trials.phases import Phases, Times
-from bench.trials.trial import Trial
+from bench.trials.settings import Trial
 
 FORMAT: Final = 1
 

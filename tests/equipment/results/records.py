@@ -9,7 +9,7 @@ from bench.trials.metrics import Metrics
 from bench.trials.origin import Environment, Provenance, SlotDescription
 from bench.trials.phases import Phase, Phases, Times
 from bench.trials.record import FORMAT, Failure, Record, Throughput
-from bench.trials.trial import Runtime, Settings, Trial
+from bench.trials.settings import Runtime, Settings, Trial
 
 NO_ENERGY = Energy(trial_j=None, train_j=None, image_j=None, correct_test_image_j=None, method=None)
 NO_UTILIZATION = Utilization(
