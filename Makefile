@@ -55,7 +55,7 @@ chaos: $(READY)
 networks: $(READY)
 	$(BIN)/python tests/networks/every.py $(ARGS)
 
-# How long reports over 1,000, 3,000 and 10,000 cells take; a minute and a half, most of it to write the records.
+# How long reports over 1,000, 3,000 and 10,000 trials take; a minute and a half, most of it to write the records.
 scale: $(READY)
 	$(BIN)/python tests/scale/records.py
 	$(BIN)/python tests/scale/reports.py

@@ -13,7 +13,7 @@ class ExitCode(IntEnum):
     OK = 0
     REGRESSION = 1
     WRONG_INPUT = 2
-    CELLS_FAILED = 3
+    TRIALS_FAILED = 3
     NOT_ENOUGH_EVIDENCE = 4
     OUR_FAILURE = 5
     SIGINT = 130

@@ -98,7 +98,7 @@ def show(name: NameArgument, results: ResultsOption = DEFAULT_RESULTS) -> None:
     for one in read_folder(baseline.folder):
         configurations.setdefault(configuration_of(one), []).append(one)
     table = Table(box=SIMPLE_HEAD, padding=(0, 1, 0, 0))
-    for heading in ("cell", "done", "of", "fit s", "accuracy %"):
+    for heading in ("trial", "done", "of", "fit s", "accuracy %"):
         table.add_column(heading, overflow="fold")
     for group in configurations.values():
         done = [one.record for one in group if one.done]

@@ -28,9 +28,9 @@ def compare(
         ),
     ] = None,
 ) -> int:
-    """Judge B against A: cells are matched by what was asked for.
+    """Judge B against A: trials are matched by what was asked for.
 
-    Exit codes: 0, 1 a regression, 3 cells failed that had not been done before, 4 not enough evidence.
+    Exit codes: 0, 1 a regression, 3 trials failed that had not been done before, 4 not enough evidence.
     """
     from bench.commands.terminal import Terminal
     from bench.commands.verdicts import show, thresholds_of

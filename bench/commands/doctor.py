@@ -30,8 +30,8 @@ def doctor(
     from bench.commands.terminal import Terminal
     from bench.devices.choose import choose_slots
     from bench.devices.machine import find_machine
+    from bench.doctor.doctor import examine
     from bench.machine.calibration import calibrate as measure_peaks
-    from bench.machine.doctor import examine
 
     machine = find_machine()
     slots = choose_slots(devices or "all", 1, machine).slots

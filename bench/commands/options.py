@@ -20,11 +20,12 @@ WeightsOption = Annotated[
 DevicesOption = Annotated[
     str | None,
     typer.Option(
-        "--devices", metavar="DEVICES", help="all, gpu:0,gpu:1, cpu, or cpu:2 for two cells at a time."
+        "--devices", metavar="DEVICES", help="all, gpu:0,gpu:1, cpu, or cpu:2 for two trials at a time."
     ),
 ]
 ResultsOption = Annotated[Path, typer.Option("--results", metavar="DIR", help="Where results are kept.")]
 OnlyOption = Annotated[
-    str | None, typer.Option("--only", metavar="PATTERN", help="Only cells whose id matches, such as 'vgg*'.")
+    str | None,
+    typer.Option("--only", metavar="PATTERN", help="Only trials whose id matches, such as 'vgg*'."),
 ]
 DEFAULT_RESULTS = Path("results")

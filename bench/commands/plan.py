@@ -1,4 +1,4 @@
-"""`plan SUITE`: what `run` would do with every cell, why, for how long, and what it takes."""
+"""`plan SUITE`: what `run` would do with every trial, why, for how long, and what it takes."""
 
 import time
 from collections import Counter
@@ -25,69 +25,69 @@ def plan(
     results: ResultsOption = DEFAULT_RESULTS,
     only: OnlyOption = None,
     why: Annotated[
-        str | None, typer.Option("--why", metavar="CELL", help="Explain one cell, by a part of its id.")
+        str | None, typer.Option("--why", metavar="TRIAL", help="Explain one trial, by a part of its id.")
     ] = None,
 ) -> None:
-    """Show what run would do with every cell, and why. Starts nothing, records nothing."""
-    from bench.backends import backend_problems
+    """Show what run would do with every trial, and why. Starts nothing, records nothing."""
     from bench.commands.terminal import Terminal
     from bench.journal.results import SuiteResults
     from bench.plan.decide import choose, make_plan
     from bench.plan.predict import Predictor
-    from bench.pretrained import explain_missing
     from bench.suite.open import open_suite
+    from bench.trials.backends import backend_problems
+    from bench.trials.pretrained import explain_missing
 
     opened = open_suite(suite, results / "cache", devices, data, weights)
     resolved, slots = opened.resolved, opened.devices.slots
     predictor = Predictor(results, slots[0].kind)
     suite_results = SuiteResults(results, resolved.name)
-    planned = make_plan(resolved.cells, suite_results, only=only, predict=predictor)
+    planned = make_plan(resolved.trials, suite_results, only=only, predict=predictor)
     console = Terminal()
     if why is not None:
-        wanted = {cell.id for cell in choose([one.cell for one in planned], why, "--why")}
+        wanted = {trial.id for trial in choose([one.trial for one in planned], why, "--why")}
         for one in planned:
-            if one.cell.id in wanted:
+            if one.trial.id in wanted:
                 _explain(console, one, suite_results)
         return
 
-    _print_cells(console, resolved.name, planned, slots[0].model)
+    _print_trials(console, resolved.name, planned, slots[0].model)
     if opened.devices.note:
         console.print(opened.devices.note, markup=False)
     for source in dict.fromkeys(dataset.source for dataset in resolved.datasets):
         sets = [dataset for dataset in resolved.datasets if dataset.source == source]
         ready = sum(dataset.ready for dataset in sets)
         console.print(f"Images: {source}, {len(sets)} set{'s' if len(sets) > 1 else ''}, {ready} prepared.")
-    for error in backend_problems([one.cell for one in planned], slots[0].replicas):
+    for error in backend_problems([one.trial for one in planned], slots[0].replicas):
         console.print(str(error), style="yellow", markup=False)
     for problem in (*resolved.warnings, *explain_missing(resolved.downloads)):
         console.print(problem, style="yellow", markup=False)
     _print_totals(console, planned, slots, predictor, results)
 
 
-def _print_cells(console, name: str, planned, model: str) -> None:
+def _print_trials(console, name: str, planned, model: str) -> None:
     from rich.box import SIMPLE_HEAD
     from rich.table import Table
 
     from bench.commands.progress import duration
     from bench.devices.machine import plural
 
-    title = f"{name}: {plural(len(planned), 'cell')} on {model}"
+    title = f"{name}: {plural(len(planned), 'trial')} on {model}"
     table = Table(title=title, title_justify="left", box=SIMPLE_HEAD, padding=(0, 1, 0, 0))
-    for heading in ("cell", "status", "takes"):  # whole: people copy the first
+    for heading in ("trial", "status", "takes"):  # whole: people copy the first
         table.add_column(heading, no_wrap=True)
     table.add_column("why", overflow="fold")
     for one in planned:
         takes = duration(one.seconds) if one.prediction else ""
-        lacks = "; its weights are not here" if one.runs and _lacks_weights(one.cell) else ""
-        table.add_row(one.cell.id, one.status, takes, one.why + lacks)
+        lacks = "; its weights are not here" if one.runs and _lacks_weights(one.trial) else ""
+        table.add_row(one.trial.id, one.status, takes, one.why + lacks)
     console.print(table)
-    weights = Counter(one.cell.settings["weights"]["name"] for one in planned)
+    weights = Counter(one.trial.settings["weights"]["name"] for one in planned)
     said = ", ".join(f"{name} {count}" for name, count in weights.items())
-    console.print(f"Weights that cells start from: {said}.", markup=False)
+    console.print(f"Weights that trials start from: {said}.", markup=False)
 
 
-def _lacks_weights(cell) -> bool:
-    return (cell.specification.get("weights") or {}).get("kind") == "download"
+def _lacks_weights(trial) -> bool:
+    return (trial.specification.get("weights") or {}).get("kind") == "download"
 
 
 def _print_totals(console, planned, slots, predictor, results) -> None:
@@ -110,7 +110,7 @@ def _print_totals(console, planned, slots, predictor, results) -> None:
         markup=False,
     )
     needs = [
-        needs_of(one.cell, predictor.images(one.cell), slots[0].kind, slots[0].replicas) for one in waiting
+        needs_of(one.trial, predictor.images(one.trial), slots[0].kind, slots[0].replicas) for one in waiting
     ]
     memory, disk = most_at_once(needs, len(slots)), sum(one.disk for one in needs)
     largest = max(one.features for one in needs)
@@ -120,8 +120,8 @@ def _print_totals(console, planned, slots, predictor, results) -> None:
         f"Disk: {disk / 1e9:.1f} GB, {free_disk(results) / 1e9:.1f} GB are free.",
         markup=False,
     )
-    cells = [one.cell for one in waiting]
-    for sentence in too_large(zip(cells, needs, strict=True), slots[0]):
+    trials = [one.trial for one in waiting]
+    for sentence in too_large(zip(trials, needs, strict=True), slots[0]):
         console.print(sentence, style="yellow", markup=False)
     if memory > free_memory():
         console.print("That is more memory than there is free: fewer slots, or fewer images.", style="yellow")
@@ -135,17 +135,17 @@ def _bases(waiting) -> str:
 
 
 def _explain(console, one, results) -> None:
-    """Everything that decides on one cell."""
+    """Everything that decides on one trial."""
     from rich.table import Table
 
     from bench.commands.progress import duration
 
-    console.print(f"{one.cell.id}: {one.status}, {one.why}", markup=False)
+    console.print(f"{one.trial.id}: {one.status}, {one.why}", markup=False)
     if one.prediction:
         console.print(
             f"takes about {duration(one.seconds)}, which rests on {one.prediction.basis}", markup=False
         )
-    for attempt in results.attempts(one.cell.id):
+    for attempt in results.attempts(one.trial.id):
         record = attempt.record()
         said = "no result" if record is None else record["status"]
         if record and record["failure"]:
@@ -153,6 +153,6 @@ def _explain(console, one, results) -> None:
             said += f", {failure['kind']} in {failure['phase']}: {failure['message']}"
         console.print(f"attempt {attempt.number}: {said} ({attempt.folder})", markup=False)
     table = Table("what it depends on", "value", title_justify="left")
-    for key, value in {"key": one.cell.key, **one.cell.flat()}.items():
+    for key, value in {"key": one.trial.key, **one.trial.flat()}.items():
         table.add_row(key, str(value))
     console.print(table)

@@ -13,7 +13,7 @@ from rich.table import Table
 from rich.text import Text
 
 from bench.devices.device import Slot
-from bench.plan.decide import PlannedCell
+from bench.plan.decide import PlannedTrial
 from bench.plan.schedule import makespan
 
 
@@ -21,7 +21,7 @@ from bench.plan.schedule import makespan
 class _Line:
     """What a slot is at."""
 
-    planned: PlannedCell
+    planned: PlannedTrial
     began: float
     phase: str = "starting"
     epoch: str = ""
@@ -31,13 +31,13 @@ class _Line:
 
     def take(self, event: dict[str, Any], now: float) -> None:
         """Learn from an event of the worker."""
-        settings = self.planned.cell.settings
+        settings = self.planned.trial.settings
         if event["event"] == "phase_started":
             self.phase, self.step, self.images_per_s = event["phase"], None, None
         elif event["event"] == "epoch":
             accuracy = event["metrics"].get("validation_accuracy")
             shown = "" if accuracy is None else f", validation {accuracy:.0%}"
-            self.epoch = f"epoch {event['epoch']}/{self.planned.cell.epochs}{shown}"
+            self.epoch = f"epoch {event['epoch']}/{self.planned.trial.epochs}{shown}"
         elif event["event"] == "heartbeat":
             if self.step is not None and event["done"] > self.step[1] and now > self.step[0]:
                 steps_per_s = (event["done"] - self.step[1]) / (now - self.step[0])
@@ -46,7 +46,7 @@ class _Line:
             self.step = (now, event["done"])
 
     def left(self, now: float, expected_s: float) -> float:
-        """Seconds until the cell is over: as the steps go in training, else of the `expected_s` in all."""
+        """Seconds until the trial is over: as the steps go in training, else of the `expected_s` in all."""
         predicted = max(0.0, expected_s - (now - self.began))
         return self.remaining_s if self.phase == "train" and self.remaining_s is not None else predicted
 
@@ -57,7 +57,7 @@ class Progress:
     def __init__(self, console: Console, clock: Callable[[], float] = time.monotonic):
         self.console, self.clock = console, clock
         self._lines: dict[str, _Line] = {}
-        self._waiting: list[PlannedCell] = []
+        self._waiting: list[PlannedTrial] = []
         self._slots: list[Slot] = []
         self._at_once = 1
         self._took_s, self._done = 0.0, 0
@@ -70,7 +70,7 @@ class Progress:
             TextColumn("{task.fields[eta]}"),
             console=console,
         )
-        self._task = self._bar.add_task("cells", total=0, eta="", visible=False)
+        self._task = self._bar.add_task("trials", total=0, eta="", visible=False)
         self._live = Live(
             console=console,
             transient=True,
@@ -92,29 +92,29 @@ class Progress:
         """Print a line above the live ones."""
         self.console.print(message, markup=False, highlight=False, soft_wrap=True)
 
-    def plan(self, planned: list[PlannedCell], slots: list[Slot], at_once: int | None = None) -> None:
-        """Hear what will be run next, and where; at most `at_once` cells at a time, else one a slot."""
+    def plan(self, planned: list[PlannedTrial], slots: list[Slot], at_once: int | None = None) -> None:
+        """Hear what will be run next, and where; at most `at_once` trials at a time, else one a slot."""
         self._waiting = [one for one in planned if one.runs]
         self._slots, self._at_once = list(slots), at_once or len(slots)
         done = self._bar.tasks[0].completed
         self._bar.update(self._task, total=done + len(self._waiting), visible=bool(self._waiting))
 
-    def cell_started(self, planned: PlannedCell, slot: Slot) -> None:
+    def trial_started(self, planned: PlannedTrial, slot: Slot) -> None:
         """See `bench.runner.scheduler.Watcher`."""
         for place, one in enumerate(self._waiting):
-            if one.cell.id == planned.cell.id:  # by then a comparison may predict it otherwise
+            if one.trial.id == planned.trial.id:  # by then a comparison may predict it otherwise
                 del self._waiting[place]
                 break
         self._lines[slot.name] = _Line(planned, self.clock())
         if not self.console.is_terminal:
             expected = f", about {duration(self._expected(planned))}" if planned.prediction else ""
-            self.say(f"{slot.name}: {planned.cell.id} starts{expected}")
+            self.say(f"{slot.name}: {planned.trial.id} starts{expected}")
 
-    def event(self, planned: PlannedCell, slot: Slot, event: dict[str, Any]) -> None:
+    def event(self, planned: PlannedTrial, slot: Slot, event: dict[str, Any]) -> None:
         """See `bench.runner.scheduler.Watcher`."""
         self._lines[slot.name].take(event, self.clock())
 
-    def cell_ended(self, planned: PlannedCell, slot: Slot, record: dict[str, Any], again: bool) -> None:
+    def trial_ended(self, planned: PlannedTrial, slot: Slot, record: dict[str, Any], again: bool) -> None:
         """See `bench.runner.scheduler.Watcher`."""
         line = self._lines.pop(slot.name)
         if record["status"] == "done":
@@ -140,12 +140,12 @@ class Progress:
         interrupted = record["status"] == "interrupted"
         eta = "" if self.console.is_terminal or interrupted else self._eta()
         self.say(
-            f"{place} {planned.cell.id} on {slot.name}: {outcome}, {duration(self.clock() - line.began)}"
+            f"{place} {planned.trial.id} on {slot.name}: {outcome}, {duration(self.clock() - line.began)}"
             + (f"; {eta}" if eta else "")
         )
 
-    def _expected(self, planned: PlannedCell) -> float:
-        """Seconds, as predicted and at this run's pace; as its cells took, where nothing was predicted."""
+    def _expected(self, planned: PlannedTrial) -> float:
+        """Seconds, as predicted and at this run's pace; as its trials took, where nothing was predicted."""
         if planned.prediction is None:
             return self._took_s / self._done if self._done else 0.0
         return planned.seconds * (self._paced_s / self._predicted_s if self._predicted_s else 1.0)
@@ -173,7 +173,7 @@ class Progress:
             left = ""
             if line.planned.prediction or line.remaining_s:
                 left = f"{duration(line.left(now, self._expected(line.planned)))} left"
-            table.add_row(slot.name, Text(line.planned.cell.id), line.phase, line.epoch, rate, left)
+            table.add_row(slot.name, Text(line.planned.trial.id), line.phase, line.epoch, rate, left)
         self._bar.update(self._task, eta=self._eta())
         return Group(table, self._bar)
 

@@ -62,7 +62,7 @@ def regress(
     repeats: Annotated[
         str,
         typer.Option(
-            "--repeats", metavar="N|auto", help="Pairs of a cell, seeds together; auto: until clear."
+            "--repeats", metavar="N|auto", help="Pairs of a trial, seeds together; auto: until clear."
         ),
     ] = "auto",
     budget: Annotated[
@@ -95,15 +95,15 @@ def regress(
 ) -> int:
     """Run a suite in two environments and judge what changed.
 
-    Speed and learning of every cell are judged. Exit codes: 0, 1 a regression, 3 cells failed that had not
+    Speed and learning of every trial are judged. Exit codes: 0, 1 a regression, 3 trials failed that had not
     been done before, 4 not enough evidence.
     """
     from bench.commands.progress import Progress
     from bench.commands.terminal import Terminal
     from bench.commands.verdicts import show, thresholds_of
-    from bench.regress.ask import Ask
     from bench.regress.comparison import RegressOptions
     from bench.regress.run import run_regress
+    from bench.regress.side_request import Ask
 
     count = _count(repeats)
     seconds = (1800.0 if count is None else None) if budget is None else _seconds(budget)
@@ -121,7 +121,7 @@ def regress(
 
 
 def _count(text: str) -> int | None:
-    """Pairs of each cell, or None for `auto`."""
+    """Pairs of each trial, or None for `auto`."""
     from bench.errors import InputError
 
     if text == "auto":

@@ -14,8 +14,8 @@ from bench.commands.options import (
     WeightsOption,
 )
 
-QUICK_CELLS = 200
-"""So many cells make a page in seconds; a run of more leaves it to `report`."""
+QUICK_TRIALS = 200
+"""So many trials make a page in seconds; a run of more leaves it to `report`."""
 
 
 def report(
@@ -40,7 +40,7 @@ def report(
 ) -> None:
     """Make tables, figures and report.html from what is recorded.
 
-    The tables are printed too. Cells that did not run, or failed, are rows as well.
+    The tables are printed too. Trials that did not run, or failed, are rows as well.
     """
     from bench.commands.tables import print_table, print_troubles
     from bench.commands.terminal import Terminal
@@ -57,17 +57,17 @@ def report(
         raise no_folder(suite)
     else:
         resolved = open_suite(suite, results / "cache", devices, data, weights).resolved
-        ids = [cell.id for cell in resolved.cells]
+        ids = [trial.id for trial in resolved.trials]
         selected = Selection(SuiteResults(results, resolved.name), ids, resolved.description)
     console = Terminal()
     said = f"python -m bench report {suite}" + (f" --reference {reference}" if reference else "")
     contents = make_report(
-        selected.results, selected.cell_ids, reference, selected.description, selected.notes, said, to=to
+        selected.results, selected.trial_ids, reference, selected.description, selected.notes, said, to=to
     )
     folder = to or selected.results.report
     for table in contents.tables.values():
         print_table(console, table)
-    print_troubles(console, contents.cells)
+    print_troubles(console, contents.trials)
     for note in contents.notes:
         console.print(note, markup=False)
     console.print(
@@ -78,35 +78,35 @@ def report(
     )
 
 
-def print_brief(console, results, cell_ids: Sequence[str], shown: Sequence[str]) -> None:
-    """Write the tables of a suite beside its records, and print some of its cells in one short table."""
+def print_brief(console, results, trial_ids: Sequence[str], shown: Sequence[str]) -> None:
+    """Write the tables of a suite beside its records, and print some of its trials in one short table."""
     from bench.commands.tables import print_table, print_troubles
-    from bench.report.brief import brief_table
-    from bench.report.frame import cells_frame, repeats_frame
-    from bench.report.tables import cell_tables, write_tables
+    from bench.report.frame import repeats_frame, trials_frame
+    from bench.report.summary import brief_table
+    from bench.report.tables import trial_tables, write_tables
 
-    cells = cells_frame(results, cell_ids)
-    write_tables(cell_tables(results.suite, cells, repeats_frame(cells)), results.report)
-    if len(shown) < len(cell_ids):
-        cells = cells_frame(results, shown)
-    print_table(console, brief_table(results.suite, cells, repeats_frame(cells)), pieces=1)
-    print_troubles(console, cells)
+    trials = trials_frame(results, trial_ids)
+    write_tables(trial_tables(results.suite, trials, repeats_frame(trials)), results.report)
+    if len(shown) < len(trial_ids):
+        trials = trials_frame(results, shown)
+    print_table(console, brief_table(results.suite, trials, repeats_frame(trials)), pieces=1)
+    print_troubles(console, trials)
 
 
-def write_page(console, results, cell_ids: Sequence[str], suite: Path) -> Path | None:
+def write_page(console, results, trial_ids: Sequence[str], suite: Path) -> Path | None:
     """Write the page at the end of a run, where that is quick; None where it was not written.
 
     What goes wrong here is said and never fails a run: everything is recorded, and the page can be made
     again.
     """
-    if len(cell_ids) > QUICK_CELLS:
+    if len(trial_ids) > QUICK_TRIALS:
         return None
     from bench.report.report import FILE, make_report
     from bench.suite.load import load_suite
 
     try:
         description = load_suite(suite)[0].suite.description
-        make_report(results, cell_ids, description=description, command=f"python -m bench run {suite}")
+        make_report(results, trial_ids, description=description, command=f"python -m bench run {suite}")
     except Exception as error:
         console.print(f"The page could not be written: {type(error).__name__}: {error}", markup=False)
         return None

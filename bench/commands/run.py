@@ -1,4 +1,4 @@
-"""`run SUITE`: run every cell that is not done, record it, and say in short what came of it."""
+"""`run SUITE`: run every trial that is not done, record it, and say in short what came of it."""
 
 from typing import Annotated
 
@@ -24,10 +24,10 @@ def run(
     only: OnlyOption = None,
     fresh: Annotated[
         bool,
-        typer.Option("--fresh", help="Run cells from their beginning, finished ones too, as new attempts."),
+        typer.Option("--fresh", help="Run trials from their beginning, finished ones too, as new attempts."),
     ] = False,
 ) -> int:
-    """Run every cell of a suite that is not done yet.
+    """Run every trial of a suite that is not done yet.
 
     It ends with a short table, and writes tables and a page.
     """
@@ -40,12 +40,12 @@ def run(
     console = Terminal()
     with Progress(console) as progress:
         outcome = run_suite(suite, results, progress, RunOptions(devices, data, weights, only, fresh))
-    print_brief(console, outcome.results, outcome.suite_ids, outcome.cell_ids)
+    print_brief(console, outcome.results, outcome.suite_ids, outcome.trial_ids)
     page = write_page(console, outcome.results, outcome.suite_ids, suite)
     if outcome.failed:
-        count = f"{len(outcome.failed)} cell{'' if len(outcome.failed) == 1 else 's'}"
+        count = f"{len(outcome.failed)} trial{'' if len(outcome.failed) == 1 else 's'}"
         console.print(f"{count} failed; the same command tries again.", style="red", highlight=False)
     tables = outcome.results.report / "tables"
     said = f"Everything: {page}" if page else f"Tables: {tables}; a page: python -m bench report {suite}"
     console.print(said, markup=False, highlight=False, soft_wrap=True)
-    return ExitCode.CELLS_FAILED if outcome.failed else ExitCode.OK
+    return ExitCode.TRIALS_FAILED if outcome.failed else ExitCode.OK

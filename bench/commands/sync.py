@@ -30,7 +30,7 @@ def sync(
     from bench.tracking.sync import sync
 
     console = Terminal()
-    os.nice(10)  # beside it, cells may be measured
+    os.nice(10)  # beside it, trials may be measured
 
     with console.status("Sending to MLflow") as status:
         done = sync(

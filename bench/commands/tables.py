@@ -39,9 +39,9 @@ def print_table(console, table, pieces: int = MOST_PIECES) -> None:
 
     headings, every = table.written()
     rows = every[:MOST_ROWS]
-    naming = [number for number, heading in enumerate(headings) if heading in (*NAMES, "cell")]
+    naming = [number for number, heading in enumerate(headings) if heading in (*NAMES, "trial")]
     others = [
-        number for number, heading in enumerate(headings) if heading not in (*NAMES, "cell", *SENTENCES)
+        number for number, heading in enumerate(headings) if heading not in (*NAMES, "trial", *SENTENCES)
     ]
     alike = [number for number in naming if len(rows) > 1 and len({row[number] for row in rows}) == 1]
     names = [number for number in naming if number not in alike]
@@ -84,13 +84,13 @@ def print_table(console, table, pieces: int = MOST_PIECES) -> None:
         console.print(Text(note, style="dim"))
 
 
-def print_troubles(console, cells) -> None:
-    """What became of cells that are not done, a line each, and how many were disturbed, in one."""
-    from bench.report.brief import disturbed_line, troubles
+def print_troubles(console, trials) -> None:
+    """What became of trials that are not done, a line each, and how many were disturbed, in one."""
+    from bench.report.summary import disturbed_line, troubles
 
-    for line in troubles(cells):
+    for line in troubles(trials):
         console.print(line, style="red", markup=False, highlight=False, soft_wrap=True)
-    if said := disturbed_line(cells):
+    if said := disturbed_line(trials):
         console.print(said, style="yellow", highlight=False, soft_wrap=True)
 
 

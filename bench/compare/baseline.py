@@ -12,11 +12,11 @@ from bench.compare.fingerprint import difference, of_machine, of_measurement
 from bench.compare.measurement import Measurement
 from bench.compare.reading import SUITE_FILE, read_folder, suite_folder
 from bench.errors import InputError
-from bench.journal.jsonl import write_json
+from bench.worker.files import write_json
 from wbc.errors import did_you_mean
 
 FOLDER = "baselines"
-KEPT = ("cell.json", "result.json", "events.jsonl", "runner.jsonl", "predictions.csv")
+KEPT = ("trial.json", "result.json", "events.jsonl", "runner.jsonl", "predictions.csv")
 """Files of an attempt that are kept: records, journals and predictions, no images and no weights."""
 
 _PARTIAL, _ASIDE = ".partial", ".replaced"
@@ -63,10 +63,10 @@ def save(results: Path, name: str, source: Path, replace: bool = False) -> Basel
     measurements = read_folder(folder)
     partial = target.with_name(name + _PARTIAL)
     shutil.rmtree(partial, ignore_errors=True)
-    for attempt in sorted((folder / "cells").glob("*/attempt-*")):
+    for attempt in sorted((folder / "trials").glob("*/attempt-*")):
         if not (attempt / "result.json").is_file():
             continue
-        copied = partial / "cells" / attempt.parent.name / attempt.name
+        copied = partial / "trials" / attempt.parent.name / attempt.name
         copied.mkdir(parents=True)
         for file in KEPT:
             if (attempt / file).is_file():

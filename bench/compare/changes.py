@@ -57,7 +57,7 @@ def _software(measurements: Iterable[Measurement]) -> dict[str, set[str]]:
     for one in measurements:
         record = one.record
         runtime = {
-            name: value for name, value in record["cell"].get("runtime", {}).items() if name != "device"
+            name: value for name, value in record["trial"].get("runtime", {}).items() if name != "device"
         }
         content = runtime | (record.get("environment") or {}) | _provenance(record)
         for name, value in content.items():

@@ -70,11 +70,11 @@ def _measurements(client, name: str, results: Path) -> list[Measurement]:
 def _fetch(client, run, cache: Path) -> Attempt | None:
     """An attempt's folder with the files that a comparison reads; None for runs that are no attempts."""
     tag = run.data.tags.get(ATTEMPT_TAG, "")
-    cell_id, _, number = tag.rpartition("/")
-    if not cell_id or not number.isdecimal():
+    trial_id, _, number = tag.rpartition("/")
+    if not trial_id or not number.isdecimal():
         return None
     # One experiment may hold the runs of several results folders.
-    folder = cache / _safe(run.data.tags.get(RESULTS_TAG, "one")) / _safe(cell_id) / f"attempt-{number}"
+    folder = cache / _safe(run.data.tags.get(RESULTS_TAG, "one")) / _safe(trial_id) / f"attempt-{number}"
     attempt = Attempt(folder)
     if attempt.record() is not None:
         return attempt

@@ -33,14 +33,14 @@ def of_machine() -> dict[str, Any]:
 
 
 def of_slot(slot: Slot, machine: Machine) -> dict[str, Any]:
-    """Fingerprint of where a cell runs."""
+    """Fingerprint of where a trial runs."""
     from bench.machine.calibration import fingerprint
 
     return {**_of_slot(slot.to_json()), "host": fingerprint(machine)}
 
 
 def of_measurement(measurement: Measurement) -> dict[str, Any]:
-    """Fingerprint of where a cell ran; empty for records that don't say."""
+    """Fingerprint of where a trial ran; empty for records that don't say."""
     return of_record(measurement.record)
 
 

@@ -6,12 +6,12 @@ import numpy as np
 
 from bench.compare.changes import changes_between
 from bench.compare.learning import Compared, compared, judge_learning, learning_of
-from bench.compare.measurement import CellPairs, Measurement, Pair
+from bench.compare.measurement import Measurement, Pair, TrialPairs
 from bench.compare.metrics import METRICS, Values, metrics_for, phase_changes, values_of
 from bench.compare.speed import judge_speed, speed_of
+from bench.compare.statistics.power import detectable
 from bench.compare.thresholds import Thresholds
 from bench.compare.verdict import (
-    CellVerdict,
     DifferenceVerdict,
     EpochChange,
     Learning,
@@ -19,6 +19,7 @@ from bench.compare.verdict import (
     PhaseChange,
     Speed,
     Status,
+    TrialVerdict,
     Verdict,
 )
 
@@ -26,21 +27,21 @@ LARGEST_PHASES = 3
 
 
 def judge(
-    cells: Sequence[CellPairs],
+    trials: Sequence[TrialPairs],
     thresholds: Thresholds | None = None,
     *,
-    noise: Sequence[CellPairs] = (),
+    noise: Sequence[TrialPairs] = (),
     baseline: str = "baseline",
     candidate: str = "candidate",
     differences: Mapping[str, tuple[str, str]] | None = None,
     notes: Iterable[str] = (),
 ) -> Verdict:
-    """Judge all cells of a comparison in speed and in learning.
+    """Judge all trials of a comparison in speed and in learning.
 
     Args:
-        cells: All configurations.
+        trials: All configurations.
         thresholds: What to go by; None for the defaults.
-        noise: The baseline against itself on the same machine, as `CellPairs` too.
+        noise: The baseline against itself on the same machine, as `TrialPairs` too.
         baseline: Name of the old side.
         candidate: Name of the new side.
         differences: What is known to differ between the sides, see `changes_between`.
@@ -50,103 +51,104 @@ def judge(
         InputError: Predictions are damaged.
     """
     thresholds = thresholds or Thresholds()
-    judged = {cell.key: cell for cell in cells if cell.pairs and not cell.not_comparable}
-    figures = {key: figures_of(cell, thresholds) for key, cell in judged.items()}
-    noise_figures = {cell.key: figures_of(cell, thresholds) for cell in noise if cell.pairs}
+    judged = {trial.key: trial for trial in trials if trial.pairs and not trial.not_comparable}
+    figures = {key: figures_of(trial, thresholds) for key, trial in judged.items()}
+    noise_figures = {trial.key: figures_of(trial, thresholds) for trial in noise if trial.pairs}
     metrics = judge_speed(
         {key: found for key, found in figures.items() if not judged[key].speed_not_comparable},
         thresholds,
         noise_figures,
     )
-    predicted = {key: compared(cell.pairs) for key, cell in judged.items()}
+    predicted = {key: compared(trial.pairs) for key, trial in judged.items()}
     differing = judge_learning(
         {key: found for key, found in predicted.items() if not isinstance(found, str)},
         thresholds,
-        {cell.key: found for cell in noise if not isinstance(found := compared(cell.pairs), str)},
+        {trial.key: found for trial in noise if not isinstance(found := compared(trial.pairs), str)},
     )
     verdicts = [
-        _judged(cell, metrics.get(cell.key, []), differing.get(cell.key, []), predicted[cell.key], thresholds)
-        if cell.key in judged
-        else _not_judged(cell)
-        for cell in cells
+        _judged(
+            trial, metrics.get(trial.key, []), differing.get(trial.key, []), predicted[trial.key], thresholds
+        )
+        if trial.key in judged
+        else _not_judged(trial)
+        for trial in trials
     ]
     return Verdict(
         baseline=baseline,
         candidate=candidate,
-        cells=tuple(verdicts),
-        changes=changes_between(_all(cells, 0), _all(cells, 1), differences),
+        trials=tuple(verdicts),
+        changes=changes_between(_all(trials, 0), _all(trials, 1), differences),
         thresholds=thresholds.plain(),
         detectable=detectable_of(figures, noise_figures, thresholds),
         notes=tuple(notes),
     )
 
 
-def figures_of(cell: CellPairs, thresholds: Thresholds | None = None) -> dict[str, Values]:
+def figures_of(trial: TrialPairs, thresholds: Thresholds | None = None) -> dict[str, Values]:
     """Metric -> its values in the pairs that count: the undisturbed ones where there are enough."""
-    pairs = counting(cell, thresholds or Thresholds())
+    pairs = counting(trial, thresholds or Thresholds())
     found = {metric.name: values_of(metric, pairs) for metric in metrics_for(pairs)}
     return {name: values for name, values in found.items() if values is not None}
 
 
-def counting(cell: CellPairs, thresholds: Thresholds) -> tuple[Pair, ...]:
+def counting(trial: TrialPairs, thresholds: Thresholds) -> tuple[Pair, ...]:
     """The undisturbed pairs; all of them where most, or all but a few, were disturbed.
 
     What is chosen by is what went on beside the pairs, never what they measured.
     """
-    calm = len(cell.undisturbed)
-    enough = calm >= min(thresholds.minimum_pairs, len(cell.pairs)) and 2 * calm >= len(cell.pairs)
-    return cell.undisturbed if enough else cell.pairs
+    calm = len(trial.undisturbed)
+    enough = calm >= min(thresholds.minimum_pairs, len(trial.pairs)) and 2 * calm >= len(trial.pairs)
+    return trial.undisturbed if enough else trial.pairs
 
 
 def detectable_of(figures, noise, thresholds: Thresholds) -> dict[str, float]:
     """Metric -> the smallest change that the pairs at hand find as often as `thresholds.power` asks."""
-    from bench.compare.repeats import detectable
     from bench.compare.speed import spreads_of
 
     spreads = spreads_of(figures, noise)
     tests = sum(len(found) for found in figures.values())
     found = {}
     for name in METRICS:
-        pairs = [len(cell[name].logs) for cell in figures.values() if name in cell]
+        pairs = [len(trial[name].logs) for trial in figures.values() if name in trial]
         if pairs and spreads[name].degrees and min(pairs) >= thresholds.minimum_pairs:
             found[name] = detectable(spreads[name], min(pairs), tests, thresholds)
     return found
 
 
 def _judged(
-    cell: CellPairs,
+    trial: TrialPairs,
     metrics: list[MetricVerdict],
     differences: list[DifferenceVerdict],
     predicted: dict[str, Compared] | str,
     thresholds: Thresholds,
-) -> CellVerdict:
+) -> TrialVerdict:
     speed = speed_of(metrics) if metrics else Speed.INCONCLUSIVE
-    if cell.speed_not_comparable:
+    if trial.speed_not_comparable:
         speed = Speed.NOT_COMPARABLE
-    notes = [*cell.notes, cell.speed_not_comparable]
+    notes = [*trial.notes, trial.speed_not_comparable]
     if isinstance(predicted, str):
         learning = Learning.NOT_COMPARABLE
         notes.append(f"learning: {predicted}")
     else:
         learning = learning_of(differences)
-    disturbed = len(cell.pairs) - len(cell.undisturbed)
-    if disturbed and len(counting(cell, thresholds)) == len(cell.pairs):
-        # Without numbers, which stand with the pairs: what holds of many cells is then said once.
+    disturbed = len(trial.pairs) - len(trial.undisturbed)
+    if disturbed and len(counting(trial, thresholds)) == len(trial.pairs):
+        # Without numbers, which stand with the pairs: what holds of many trials is then said once.
         notes.append("too few pairs were undisturbed, so all count")
-    phases = phase_changes(counting(cell, thresholds))
-    failed = [one for one in cell.candidate_only if one.record["status"] == "failed"]
+    phases = phase_changes(counting(trial, thresholds))
+    failed = [one for one in trial.candidate_only if one.record["status"] == "failed"]
     if failed:
-        notes.append(f"{_failures(failed)} of the candidate, beside {len(cell.pairs)} pairs")
-    broken = _newly_failing(cell)
+        notes.append(f"{_failures(failed)} of the candidate, beside {len(trial.pairs)} pairs")
+    broken = _newly_failing(trial)
     reason = _reason(speed, metrics, differences, phases)
     if broken:
         seeds = f"{len({one.key for one in broken})} of its seeds or splits"
         reason = "; ".join(filter(None, (f"{seeds}: {_failures(broken)}, done before", reason)))
     images = 0 if isinstance(predicted, str) else predicted["accuracy"].clusters.images
     sources = 0 if isinstance(predicted, str) else len(predicted["accuracy"].clusters.size)
-    return CellVerdict(
-        key=cell.key,
-        label=cell.label,
+    return TrialVerdict(
+        key=trial.key,
+        label=trial.label,
         status=Status.FAILED if broken else Status.JUDGED,
         speed=speed,
         learning=learning,
@@ -155,8 +157,8 @@ def _judged(
         metrics=tuple(metrics),
         differences=tuple(differences),
         phases=phases,
-        curves=_curves(cell.pairs),
-        pairs=len(cell.pairs),
+        curves=_curves(trial.pairs),
+        pairs=len(trial.pairs),
         disturbed=disturbed,
         failed=len(failed),
         images=images,
@@ -165,25 +167,27 @@ def _judged(
     )
 
 
-def _newly_failing(cell: CellPairs) -> list[Measurement]:
-    """Failed attempts of the candidate at cells that it has not done and the baseline has."""
-    done = {pair.candidate.key for pair in cell.pairs} | {one.key for one in cell.candidate_only if one.done}
-    before = {one.key for one in cell.baseline_only if one.done}
+def _newly_failing(trial: TrialPairs) -> list[Measurement]:
+    """Failed attempts of the candidate at trials that it has not done and the baseline has."""
+    done = {pair.candidate.key for pair in trial.pairs} | {
+        one.key for one in trial.candidate_only if one.done
+    }
+    before = {one.key for one in trial.baseline_only if one.done}
     return [
         one
-        for one in cell.candidate_only
+        for one in trial.candidate_only
         if one.record["status"] == "failed" and one.key in before and one.key not in done
     ]
 
 
-def _not_judged(cell: CellPairs) -> CellVerdict:
+def _not_judged(trial: TrialPairs) -> TrialVerdict:
     """A configuration that no pair tells anything of."""
-    old, new = cell.baseline_only, cell.candidate_only
+    old, new = trial.baseline_only, trial.candidate_only
     made = [one for one in old if one.done]
     broken = [one for one in new if one.record["status"] == "failed"]
     regression, reason = False, ""
-    if cell.not_comparable:
-        status, reason = Status.NOT_COMPARABLE, cell.not_comparable
+    if trial.not_comparable:
+        status, reason = Status.NOT_COMPARABLE, trial.not_comparable
     elif broken and not any(one.done for one in new):
         status, regression = Status.FAILED, bool(made)
         before = "it was done before" if made else "it failed before, too" if old else "it is new"
@@ -198,14 +202,14 @@ def _not_judged(cell: CellPairs) -> CellVerdict:
             reason = "the candidate was interrupted in it"
         elif not made:
             reason = f"only the baseline tried it: {_failures(old)}"
-    return CellVerdict(
-        cell.key,
-        cell.label,
+    return TrialVerdict(
+        trial.key,
+        trial.label,
         status,
         regression=regression,
         reason=reason,
         failed=len(broken),
-        notes=cell.notes,
+        notes=trial.notes,
     )
 
 
@@ -272,9 +276,9 @@ def _means(epochs: Sequence[dict[str, float]]) -> dict[str, float]:
     return {name: float(np.mean([epoch[name] for epoch in epochs])) for name in sorted(names)}
 
 
-def _all(cells: Iterable[CellPairs], side: int) -> list[Measurement]:
+def _all(trials: Iterable[TrialPairs], side: int) -> list[Measurement]:
     found: list[Measurement] = []
-    for cell in cells:
-        found += [(pair.baseline, pair.candidate)[side] for pair in cell.pairs]
-        found += (cell.baseline_only, cell.candidate_only)[side]
+    for trial in trials:
+        found += [(pair.baseline, pair.candidate)[side] for pair in trial.pairs]
+        found += (trial.baseline_only, trial.candidate_only)[side]
     return found

@@ -24,7 +24,7 @@ RESOLUTION = {ACCURACY: 1.0, LOSS: 0.0}
 
 @dataclass(frozen=True)
 class Compared:
-    """One figure of a cell's pairs.
+    """One figure of a trial's pairs.
 
     Attributes:
         baseline: Mean over images, of every pair that tells something of its own; shape (pairs,).
@@ -49,7 +49,7 @@ class Compared:
 
 
 Found = Mapping[str, Compared]
-"""Figure -> what was found, of one cell."""
+"""Figure -> what was found, of one trial."""
 
 
 def compared(pairs: Sequence[Pair]) -> dict[str, Compared] | str:
@@ -84,14 +84,14 @@ def compared(pairs: Sequence[Pair]) -> dict[str, Compared] | str:
                 total.setdefault(file, []).append(float(difference))
                 sources[file] = source
         difference = np.array([np.mean(total[file]) for file in total])
-        cells = [sources[file] for file in total]
+        trials = [sources[file] for file in total]
         single = len(kept) == 1 and figure == ACCURACY
         baseline, candidate = np.array(means).T
         found[figure] = Compared(
             baseline=baseline,
             candidate=candidate,
-            clusters=Clusters.of(difference, cells),
-            grouped=len(set(cells)) < len(cells),
+            clusters=Clusters.of(difference, trials),
+            grouped=len(set(trials)) < len(trials),
             discordant=(int((difference < 0).sum()), int((difference > 0).sum())) if single else None,
             identical=identical,
         )
@@ -99,37 +99,37 @@ def compared(pairs: Sequence[Pair]) -> dict[str, Compared] | str:
 
 
 def judge_learning(
-    cells: Mapping[str, Found], thresholds: Thresholds, noise: Mapping[str, Found] | None = None
+    trials: Mapping[str, Found], thresholds: Thresholds, noise: Mapping[str, Found] | None = None
 ) -> dict[str, list[DifferenceVerdict]]:
-    """Judge accuracy and loss of every cell; Holm's correction is over all of them.
+    """Judge accuracy and loss of every trial; Holm's correction is over all of them.
 
     Two things vary: which images were tested, and how training went. A difference counts if the images show
     it (McNemar's exact test, or sign flips of source cells) *and* the networks do (t test over the pairs,
-    variance moderated by other cells and A against A), and if it is as large as the margin. McNemar's test
+    variance moderated by other trials and A against A), and if it is as large as the margin. McNemar's test
     alone speaks of the two networks, not of what trained them (Dietterich, Neural Comput 1998): trained
     anew from other seeds, one in three would differ like that. Where too little is known of how training
     varies, `ASSUMED` stands for it, the note says so, and loss is not judged.
 
     Args:
-        cells: Name -> figure -> what `compared` found.
+        trials: Name -> figure -> what `compared` found.
         thresholds: See `Thresholds`.
-        noise: Cells of A against A, by the same names.
+        noise: Trials of A against A, by the same names.
     """
-    tested = [(cell, figure) for cell in cells for figure in (ACCURACY, LOSS)]
-    spreads = {(cell, figure): _known(cell, figure, cells, noise or {}) for cell, figure in tested}
-    p = {key: _p(cells[key[0]][key[1]], key[1], spreads[key]) for key in tested}
+    tested = [(trial, figure) for trial in trials for figure in (ACCURACY, LOSS)]
+    spreads = {(trial, figure): _known(trial, figure, trials, noise or {}) for trial, figure in tested}
+    p = {key: _p(trials[key[0]][key[1]], key[1], spreads[key]) for key in tested}
     adjusted = dict(zip(tested, holm([p[key] for key in tested]), strict=True))
-    verdicts: dict[str, list[DifferenceVerdict]] = {cell: [] for cell in cells}
-    for cell, figure in tested:
-        key = cell, figure
-        verdicts[cell].append(
-            _judge(figure, cells[cell][figure], spreads[key], p[key], adjusted[key], thresholds)
+    verdicts: dict[str, list[DifferenceVerdict]] = {trial: [] for trial in trials}
+    for trial, figure in tested:
+        key = trial, figure
+        verdicts[trial].append(
+            _judge(figure, trials[trial][figure], spreads[key], p[key], adjusted[key], thresholds)
         )
     return verdicts
 
 
 def learning_of(differences: Sequence[DifferenceVerdict]) -> Learning:
-    """The verdict of a cell: worse if either figure is, better if one is; the same if accuracy is."""
+    """The verdict of a trial: worse if either figure is, better if one is; the same if accuracy is."""
     verdicts = {difference.verdict for difference in differences}
     for verdict in (Learning.WORSE, Learning.BETTER):
         if verdict in verdicts:
@@ -137,19 +137,19 @@ def learning_of(differences: Sequence[DifferenceVerdict]) -> Learning:
     return differences[0].verdict
 
 
-def _known(cell: str, figure: str, cells: Mapping[str, Found], noise: Mapping[str, Found]) -> Spread:
-    """What other cells and A against A say of how training varies.
+def _known(trial: str, figure: str, trials: Mapping[str, Found], noise: Mapping[str, Found]) -> Spread:
+    """What other trials and A against A say of how training varies.
 
     A against A that is identical to the bit says nothing of it: one training was done twice.
     """
     varied = {name: found for name, found in noise.items() if not found[figure].identical}
     others = common_spread(
         *(
-            [found[figure].differences for other, found in each.items() if other != cell]
-            for each in (cells, varied)
+            [found[figure].differences for other, found in each.items() if other != trial]
+            for each in (trials, varied)
         )
     )
-    return others.with_noise(varied[cell][figure].differences) if cell in varied else others
+    return others.with_noise(varied[trial][figure].differences) if trial in varied else others
 
 
 def _p(found: Compared, figure: str, spread: Spread) -> float | None:

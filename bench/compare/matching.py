@@ -5,24 +5,24 @@ from collections.abc import Iterable, Sequence
 from typing import Any
 
 from bench.compare.fingerprint import difference, difference_of
-from bench.compare.measurement import REPEATS, CellPairs, Measurement, Pair
+from bench.compare.measurement import REPEATS, Measurement, Pair, TrialPairs
 from bench.compare.reading import Side
-from bench.suite.cell import digest_of, flatten
+from bench.trials.trial import digest_of, flatten
 
 FILES = ("data.digest", "weights.sha256")
-"""Settings that say with which files a cell ran."""
+"""Settings that say with which files a trial ran."""
 NEAR = 3
-"""So many differing settings still make the nearest cell worth naming."""
+"""So many differing settings still make the nearest trial worth naming."""
 
 
-def match(baseline: Side, candidate: Side) -> list[CellPairs]:
+def match(baseline: Side, candidate: Side) -> list[TrialPairs]:
     """Pair the measurements of both sides.
 
-    Cells are matched by key; of each the k-th attempt that is done pairs with the k-th of the other side.
-    Cells that differ in seed or split only are pairs of one configuration.
+    Trials are matched by key; of each the k-th attempt that is done pairs with the k-th of the other side.
+    Trials that differ in seed or split only are pairs of one configuration.
 
     Returns:
-        A `CellPairs` for every configuration of either side, in the baseline's order.
+        A `TrialPairs` for every configuration of either side, in the baseline's order.
     """
     pairs: list[Pair] = []
     rest: tuple[list[Measurement], list[Measurement]] = ([], [])
@@ -45,11 +45,11 @@ def group(
     baseline_only: Iterable[Measurement] = (),
     candidate_only: Iterable[Measurement] = (),
     machines: str = "",
-) -> list[CellPairs]:
+) -> list[TrialPairs]:
     """Join pairs to configurations.
 
     Args:
-        pairs: Of cells with the same key.
+        pairs: Of trials with the same key.
         baseline_only: What found no partner or is not done.
         candidate_only: Likewise.
         machines: In what the machines differ; their times are then not compared.
@@ -57,13 +57,13 @@ def group(
     of_pairs = _by(lambda pair: configuration_of(pair.baseline), pairs)
     old = _by(configuration_of, baseline_only)
     new = _by(configuration_of, candidate_only)
-    cells = []
+    trials = []
     for key in dict.fromkeys((*of_pairs, *old, *new)):
         mine, alone = of_pairs.get(key, []), (*old.get(key, []), *new.get(key, []))
         some = mine[0].baseline if mine else alone[0]
         devices = machines or difference_of([p.baseline for p in mine], [p.candidate for p in mine])
-        cells.append(
-            CellPairs(
+        trials.append(
+            TrialPairs(
                 key=key,
                 label=some.label,
                 settings=some.settings,
@@ -73,11 +73,11 @@ def group(
                 speed_not_comparable=f"measured on different machines: {devices}" if devices else "",
             )
         )
-    return _named(_explained(cells))
+    return _named(_explained(trials))
 
 
 def configuration_of(measurement: Measurement) -> str:
-    """Hash of a cell's settings without those that only repeat it."""
+    """Hash of a trial's settings without those that only repeat it."""
     return digest_of({name: value for name, value in _flat(measurement).items() if name not in REPEATS})
 
 
@@ -92,45 +92,45 @@ def _by(key, values: Iterable) -> dict[str, list]:
     return dict(found)
 
 
-def _explained(cells: Sequence[CellPairs]) -> list[CellPairs]:
+def _explained(trials: Sequence[TrialPairs]) -> list[TrialPairs]:
     """Say why configurations without pairs have none: other images, other weights, or which settings."""
     from dataclasses import replace
 
     explained, joined = [], set()
-    for cell in cells:
-        if cell.key in joined:
+    for trial in trials:
+        if trial.key in joined:
             continue
-        if not cell.pairs and cell.baseline_only and cell.candidate_only:
-            why = _other_files(cell.baseline_only, cell.candidate_only)
-            explained.append(replace(cell, not_comparable=why) if why else cell)
+        if not trial.pairs and trial.baseline_only and trial.candidate_only:
+            why = _other_files(trial.baseline_only, trial.candidate_only)
+            explained.append(replace(trial, not_comparable=why) if why else trial)
             continue
-        if cell.pairs or not cell.baseline_only:
-            explained.append(cell)
+        if trial.pairs or not trial.baseline_only:
+            explained.append(trial)
             continue
-        # A weights file of another content makes another key: such a cell is neither new nor gone.
+        # A weights file of another content makes another key: such a trial is neither new nor gone.
         other = next(
             (
                 one
-                for one in cells
+                for one in trials
                 if not one.pairs
                 and one.candidate_only
                 and not one.baseline_only
                 and one.key not in joined
-                and set(_differing(cell, one)) <= set(FILES) | set(REPEATS)
+                and set(_differing(trial, one)) <= set(FILES) | set(REPEATS)
             ),
             None,
         )
         if other is None:
-            explained.append(cell)
+            explained.append(trial)
             continue
         joined.add(other.key)
-        why = _other_files(cell.baseline_only, other.candidate_only)
-        explained.append(replace(cell, candidate_only=other.candidate_only, not_comparable=why))
-    return [_near(cell, explained) for cell in explained if cell.key not in joined]
+        why = _other_files(trial.baseline_only, other.candidate_only)
+        explained.append(replace(trial, candidate_only=other.candidate_only, not_comparable=why))
+    return [_near(trial, explained) for trial in explained if trial.key not in joined]
 
 
 def _other_files(old: Sequence[Measurement], new: Sequence[Measurement]) -> str:
-    """Which files of cells with the same settings differ; empty if a done one has its key on both sides."""
+    """Which files of trials with the same settings differ; empty if a done one has its key on both sides."""
     if {one.key for one in old} & {one.key for one in new}:
         return ""
     before, after = _flat(old[0]), _flat(new[0])
@@ -146,29 +146,29 @@ def _other_files(old: Sequence[Measurement], new: Sequence[Measurement]) -> str:
     return "; ".join(found)
 
 
-def _near(cell: CellPairs, cells: Sequence[CellPairs]) -> CellPairs:
-    """Name what tells a new or gone cell from the nearest one of the other side."""
+def _near(trial: TrialPairs, trials: Sequence[TrialPairs]) -> TrialPairs:
+    """Name what tells a new or gone trial from the nearest one of the other side."""
     from dataclasses import replace
 
-    if cell.pairs or (cell.baseline_only and cell.candidate_only):
-        return cell
-    side = "candidate" if cell.baseline_only else "baseline"
+    if trial.pairs or (trial.baseline_only and trial.candidate_only):
+        return trial
+    side = "candidate" if trial.baseline_only else "baseline"
     others = [
         (differing, one)
-        for one in cells
-        if one is not cell
+        for one in trials
+        if one is not trial
         and (one.pairs or (one.candidate_only if side == "candidate" else one.baseline_only))
-        if len(differing := _differing(cell, one)) <= NEAR
+        if len(differing := _differing(trial, one)) <= NEAR
     ]
     if not others:
-        return cell
+        return trial
     differing, one = min(others, key=lambda found: len(found[0]))
-    mine, its = flatten(cell.settings), flatten(one.settings)
+    mine, its = flatten(trial.settings), flatten(one.settings)
     said = ", ".join(f"{name} {mine.get(name)}, there {its.get(name)}" for name in differing)
-    return replace(cell, notes=(*cell.notes, f"nearest cell of the {side}: {one.label} ({said})"))
+    return replace(trial, notes=(*trial.notes, f"nearest trial of the {side}: {one.label} ({said})"))
 
 
-def _differing(one: CellPairs, other: CellPairs) -> list[str]:
+def _differing(one: TrialPairs, other: TrialPairs) -> list[str]:
     mine, its = flatten(one.settings), flatten(other.settings)
     return [
         name
@@ -177,18 +177,18 @@ def _differing(one: CellPairs, other: CellPairs) -> list[str]:
     ]
 
 
-def _named(cells: list[CellPairs]) -> list[CellPairs]:
-    """Where labels are alike, add the settings that tell the cells apart."""
+def _named(trials: list[TrialPairs]) -> list[TrialPairs]:
+    """Where labels are alike, add the settings that tell the trials apart."""
     from dataclasses import replace
 
     named = []
-    for cell in cells:
-        alike = [one for one in cells if one.label == cell.label]
+    for trial in trials:
+        alike = [one for one in trials if one.label == trial.label]
         if len(alike) == 1:
-            named.append(cell)
+            named.append(trial)
             continue
-        names = dict.fromkeys(name for one in alike for name in _differing(cell, one))
-        mine = flatten(cell.settings)
+        names = dict.fromkeys(name for one in alike for name in _differing(trial, one))
+        mine = flatten(trial.settings)
         said = ", ".join(f"{name.rpartition('.')[2]} {mine.get(name)}" for name in names)
-        named.append(replace(cell, label=f"{cell.label} ({said})" if said else cell.label))
+        named.append(replace(trial, label=f"{trial.label} ({said})" if said else trial.label))
     return named

@@ -1,4 +1,4 @@
-"""What is compared: measurements of one cell on two sides, in pairs."""
+"""What is compared: measurements of one trial on two sides, in pairs."""
 
 import csv
 from collections.abc import Sequence
@@ -42,11 +42,11 @@ class Images:
 
 @dataclass(frozen=True)
 class Measurement:
-    """One attempt at a cell.
+    """One attempt at a trial.
 
     Attributes:
-        key: The cell's key: by it both sides are matched.
-        label: The cell's readable name, without the hash.
+        key: The trial's key: by it both sides are matched.
+        label: The trial's readable name, without the hash.
         record: As in `result.json`.
         predictions: `predictions.csv`; None if there is none.
         epochs: Metrics after each epoch, from the journal; empty if there is none.
@@ -66,7 +66,7 @@ class Measurement:
     @property
     def settings(self) -> dict[str, Any]:
         """What the user asked for."""
-        return self.record["cell"]["settings"]
+        return self.record["trial"]["settings"]
 
     @property
     def disturbed(self) -> tuple[str, ...]:
@@ -107,19 +107,19 @@ class Pair:
 
 
 @dataclass(frozen=True)
-class CellPairs:
+class TrialPairs:
     """All pairs of one configuration; seeds and splits of it are pairs like repeats.
 
     Attributes:
-        key: Of the configuration: the cell's settings without `REPEATS`, hashed.
+        key: Of the configuration: the trial's settings without `REPEATS`, hashed.
         label: Its readable name, without the seed.
-        settings: The settings of one of its cells.
+        settings: The settings of one of its trials.
         pairs: Every baseline measurement that is done with its candidate.
         baseline_only: Measurements that are done and found no partner, and those that are not done.
         candidate_only: Likewise.
         not_comparable: Why neither speed nor learning can be compared; empty if they can.
         speed_not_comparable: Why times cannot be compared, though learning can.
-        notes: What a reader should know: what differs from the nearest cell of the other side, say.
+        notes: What a reader should know: what differs from the nearest trial of the other side, say.
     """
 
     key: str
@@ -137,7 +137,7 @@ class CellPairs:
         """Pairs whose times count."""
         return tuple(pair for pair in self.pairs if not pair.disturbed)
 
-    def with_pairs(self, pairs: Sequence[Pair]) -> "CellPairs":
+    def with_pairs(self, pairs: Sequence[Pair]) -> "TrialPairs":
         """The same configuration with other pairs."""
         return replace(self, pairs=tuple(pairs))
 
@@ -163,7 +163,7 @@ def read_images(path: Path) -> Images:
                 raise ValueError(f"the probabilities of {row[0]} are not those of what it was taken for")
             true.append(shares[row[2]])
     except (OSError, ValueError, LookupError) as error:
-        raise InputError(f"{path} cannot be read: {error}", "It is made when a cell is evaluated.") from None
+        raise InputError(f"{path} cannot be read: {error}", "It is made when a trial is evaluated.") from None
     return Images(
         files=tuple(row[0] for row in rows),
         sources=tuple(row[1] for row in rows),

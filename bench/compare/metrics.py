@@ -1,4 +1,4 @@
-"""Which figures of a record are compared, and where the time of a cell goes."""
+"""Which figures of a record are compared, and where the time of a trial goes."""
 
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
@@ -15,7 +15,7 @@ Source = Callable[[Record], float | None]
 
 @dataclass(frozen=True)
 class Metric:
-    """A figure of a cell.
+    """A figure of a trial.
 
     Attributes:
         name: As in `regression.json`.
@@ -23,8 +23,8 @@ class Metric:
         unit: `s`, `images/s`, `bytes`.
         more_is_worse: Whether a ratio above 1 is a change for the worse.
         sources: Where a record has it, the best first; both sides and all pairs use the same.
-        decides_same: Whether a cell is only the same if this figure is.
-        processor_only: Whether it means nothing for cells that train on GPUs.
+        decides_same: Whether a trial is only the same if this figure is.
+        processor_only: Whether it means nothing for trials that train on GPUs.
     """
 
     name: str
@@ -112,7 +112,7 @@ PHASES = {
     "save": "saving the model",
     "profile": "profile",
 }
-"""Parts of a cell's time -> what happens in them. `waiting` and the two after it lie within `train`."""
+"""Parts of a trial's time -> what happens in them. `waiting` and the two after it lie within `train`."""
 
 
 @dataclass(frozen=True)

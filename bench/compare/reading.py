@@ -14,7 +14,7 @@ from wbc.errors import did_you_mean
 
 BASELINE, MLFLOW = "baseline:", "mlflow:"
 SUITE_FILE = "baseline.json"
-"""Beside a baseline's cells: what it is and where it was measured."""
+"""Beside a baseline's trials: what it is and where it was measured."""
 
 
 @dataclass(frozen=True)
@@ -32,49 +32,25 @@ class Side:
     machine: dict[str, Any] = field(default_factory=dict)
 
 
-def read_side(where: str, results: Path) -> Side:
-    """Read one side of a comparison.
-
-    Args:
-        where: A folder (a suite's results, a results folder with a single suite, a baseline),
-            `baseline:NAME`, or `mlflow:EXPERIMENT`.
-        results: The results folder that has the baselines, and where MLflow's files are kept meanwhile.
-
-    Raises:
-        InputError: There is nothing to compare.
-    """
-    if where.startswith(MLFLOW):
-        from bench.compare.experiment import read_experiment
-
-        return read_experiment(where, results)
-    if where.startswith(BASELINE):
-        from bench.compare.baseline import folder_of
-
-        folder = folder_of(results, where.removeprefix(BASELINE))
-    else:
-        folder = suite_folder(Path(where))
-    return Side(where, read_folder(folder), _machine(folder))
-
-
 def suite_folder(folder: Path) -> Path:
-    """The folder that has `cells/`: the one given, or the only one in it that has.
+    """The folder that has `trials/`: the one given, or the only one in it that has.
 
     Raises:
         InputError: There is none, or more than one.
     """
-    if (folder / "cells").is_dir():
+    if (folder / "trials").is_dir():
         return folder
     if not folder.is_dir():
         raise InputError(
             f"there is no results folder {folder}",
             "Name the results of a suite, such as results/demo, or baseline:NAME, or mlflow:EXPERIMENT.",
         )
-    suites = sorted(cells.parent for cells in folder.glob("*/cells"))
+    suites = sorted(trials.parent for trials in folder.glob("*/trials"))
     if len(suites) == 1:
         return suites[0]
     if not suites:
         hint = did_you_mean(folder.name, _neighbours(folder))
-        raise InputError(f"{folder} has no cells/: it is not the results of a suite", hint)
+        raise InputError(f"{folder} has no trials/: it is not the results of a suite", hint)
     names = ", ".join(map(str, suites))
     raise InputError(f"{folder} has the results of several suites", f"Name one of {names}.")
 
@@ -82,7 +58,7 @@ def suite_folder(folder: Path) -> Path:
 def _neighbours(folder: Path) -> list[str]:
     """Names of the suites' results beside a folder."""
     whole = folder.resolve()
-    return sorted(cells.parent.name for cells in whole.parent.glob("*/cells") if cells.parent != whole)
+    return sorted(trials.parent.name for trials in whole.parent.glob("*/trials") if trials.parent != whole)
 
 
 def read_folder(folder: Path) -> tuple[Measurement, ...]:
@@ -93,7 +69,7 @@ def read_folder(folder: Path) -> tuple[Measurement, ...]:
     """
     attempts = [
         Attempt(attempt)
-        for attempt in (folder / "cells").glob("*/attempt-*")
+        for attempt in (folder / "trials").glob("*/attempt-*")
         if attempt.name.removeprefix("attempt-").isdecimal()
     ]
     return in_order(measured(attempts), folder)
@@ -105,7 +81,7 @@ def measured(attempts: Iterable[Attempt]) -> list[Measurement]:
 
 
 def in_order(measurements: Iterable[Measurement], where: object) -> tuple[Measurement, ...]:
-    """Sorted by start, attempts of a cell by number.
+    """Sorted by start, attempts of a trial by number.
 
     Raises:
         InputError: There are none.
@@ -126,8 +102,8 @@ def measurement_of(attempt: Attempt) -> Measurement | None:
     if record is None:
         return None
     try:
-        cell = record["cell"]
-        key, label = cell["key"], label_of(cell)
+        trial = record["trial"]
+        key, label = trial["key"], label_of(trial)
     except (KeyError, TypeError) as error:
         raise InputError(f"{attempt.result} is not a whole record: {error} is missing") from None
     epochs = tuple(
@@ -140,14 +116,15 @@ def measurement_of(attempt: Attempt) -> Measurement | None:
     return Measurement(key, label, record, predictions, epochs)
 
 
-def label_of(cell: dict[str, Any]) -> str:
+def label_of(trial: dict[str, Any]) -> str:
     """Readable name of a configuration: network, mode, epochs, without seed and hash."""
-    settings = cell["settings"]
+    settings = trial["settings"]
     epochs = f"-{settings['epochs']}e" if settings.get("epochs") else ""
-    return f"{cell['network']}-{settings['mode']}{epochs}".lower()
+    return f"{trial['network']}-{settings['mode']}{epochs}".lower()
 
 
-def _machine(folder: Path) -> dict[str, Any]:
+def machine_noted(folder: Path) -> dict[str, Any]:
+    """Fingerprint of the machine where a baseline was measured; empty elsewhere."""
     try:
         return json.loads((folder / SUITE_FILE).read_text())["machine"]
     except (FileNotFoundError, ValueError, KeyError, TypeError):

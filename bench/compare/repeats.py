@@ -7,13 +7,12 @@ from dataclasses import dataclass, field, replace
 import numpy as np
 
 from bench.compare.judge import counting, figures_of
-from bench.compare.measurement import CellPairs
+from bench.compare.measurement import TrialPairs
 from bench.compare.metrics import METRICS, Values
 from bench.compare.speed import spreads_of
-from bench.compare.statistics.ratio import rank_test_from
-from bench.compare.statistics.spread import Spread
+from bench.compare.statistics.power import detectable, repeats_needed
 from bench.compare.thresholds import Thresholds
-from bench.compare.verdict import CellVerdict, Speed, Status, Verdict
+from bench.compare.verdict import Speed, Status, TrialVerdict, Verdict
 
 PLANNED_FOR = ("throughput", "train_cpu_time", "fit_time")
 """Metrics in which a change of the training step shows; the one that finds it first is planned for."""
@@ -26,10 +25,7 @@ MOST = 200
 """More repeats are never asked for: such noise is to be removed, not averaged."""
 
 GROWTH = 1.5
-"""By so much a cell's pairs grow from look to look."""
-
-CAUTION = 0.2
-"""Repeats are planned for a noise that the true one exceeds in so many cases only."""
+"""By so much a trial's pairs grow from look to look."""
 
 
 @dataclass(frozen=True)
@@ -37,7 +33,7 @@ class RepeatPlan:
     """What the noise asks for.
 
     Attributes:
-        repeats: Pairs of every cell.
+        repeats: Pairs of every trial.
         wanted: Of `repeats`, before the limit `MOST`.
         metric: The metric that it was planned for; None if nothing is known of the noise.
         detectable: Metric -> the smallest change that so many pairs find.
@@ -71,7 +67,7 @@ class Next:
 
     Attributes:
         clear: Whether the verdict stands.
-        wanted: Key of a cell -> pairs that count which it should have in all before the next look.
+        wanted: Key of a trial -> pairs that count which it should have in all before the next look.
         why: One sentence.
     """
 
@@ -81,25 +77,27 @@ class Next:
 
 
 def plan_repeats(
-    noise: Sequence[CellPairs], cells: int, thresholds: Thresholds, most: int = MOST
+    noise: Sequence[TrialPairs], trials: int, thresholds: Thresholds, most: int = MOST
 ) -> RepeatPlan:
-    """How many pairs of each cell it takes to find a change of `thresholds.effect`.
+    """How many pairs of each trial it takes to find a change of `thresholds.effect`.
 
     Args:
-        noise: A against A, all cells.
-        cells: How many configurations will be judged together.
+        noise: A against A, all trials.
+        trials: How many configurations will be judged together.
         thresholds: What they will be judged by.
         most: The most that may be asked for.
     """
-    return plan_from({cell.key: figures_of(cell) for cell in noise if cell.pairs}, cells, thresholds, most)
+    return plan_from(
+        {trial.key: figures_of(trial) for trial in noise if trial.pairs}, trials, thresholds, most
+    )
 
 
 def plan_from(
-    noise: Mapping[str, Mapping[str, Values]], cells: int, thresholds: Thresholds, most: int = MOST
+    noise: Mapping[str, Mapping[str, Values]], trials: int, thresholds: Thresholds, most: int = MOST
 ) -> RepeatPlan:
     """As `plan_repeats`, from plain values."""
     spreads = {name: spread for name, spread in spreads_of({}, noise).items() if spread.degrees}
-    tests = cells * max(1, len(spreads))
+    tests = trials * max(1, len(spreads))
     shares = step_shares(noise)
     needed = {
         name: repeats_needed(
@@ -142,51 +140,7 @@ def step_shares(noise: Mapping[str, Mapping[str, Values]]) -> dict[str, float]:
     return {"throughput": 1.0, "train_cpu_time": CPU_SHARE, "fit_time": of_fit}
 
 
-def repeats_needed(spread: Spread, tests: int, thresholds: Thresholds) -> int:
-    """Pairs that find a change of `thresholds.effect` with `thresholds.power`, if noise is not far larger.
-
-    Args:
-        spread: Of log ratios of A against A.
-        tests: Hypotheses that are judged together.
-        thresholds: What they are judged by.
-    """
-    from scipy.special import chdtri
-
-    cautious = spread
-    if not math.isinf(spread.degrees):
-        low = float(chdtri(spread.degrees, 1 - CAUTION))
-        cautious = replace(spread, variance=spread.variance * spread.degrees / low)
-    n = thresholds.minimum_pairs
-    while detectable(cautious, n, tests, thresholds) > thresholds.effect and n < 100_000:
-        n += 1 if n < 100 else n // 20
-    return n
-
-
-def detectable(spread: Spread, n: int, tests: int, thresholds: Thresholds) -> float:
-    """The smallest change, as a share, that n pairs find with `thresholds.power`.
-
-    It must be significant in the worst place of Holm's order, and look as large as a change that counts.
-
-    Args:
-        spread: Of log ratios.
-        n: Pairs.
-        tests: Hypotheses that are judged together.
-        thresholds: What they are judged by.
-    """
-    from scipy.special import ndtri, stdtrit
-
-    level = thresholds.alpha_now / tests
-    error = math.sqrt(spread.variance / n)
-    if n >= rank_test_from(level):
-        critical = -float(ndtri(level / 2))
-        error *= math.sqrt(math.pi / 3)  # the signed-rank test's efficiency under normal noise
-    else:
-        critical = -float(stdtrit(n - 1 + spread.degrees, level / 2))
-    needed = max(critical * error, math.log1p(thresholds.change)) + float(ndtri(thresholds.power)) * error
-    return math.expm1(needed)
-
-
-def next_look(verdict: Verdict, cells: Sequence[CellPairs], most: int = MOST) -> Next:
+def next_look(verdict: Verdict, trials: Sequence[TrialPairs], most: int = MOST) -> Next:
     """Whether a verdict is clear, else how many pairs to have before the next look.
 
     Each look spends its share of the allowed false alarms (`Thresholds.look`, `Thresholds.looks_planned`),
@@ -194,35 +148,35 @@ def next_look(verdict: Verdict, cells: Sequence[CellPairs], most: int = MOST) ->
 
     Args:
         verdict: Of this look.
-        cells: What it was made from.
-        most: The most pairs that a cell may get.
+        trials: What it was made from.
+        most: The most pairs that a trial may get.
     """
     if verdict.regressions:
         return Next(True, {}, "a regression is shown")
-    unclear = {one.key: one for one in verdict.cells if one.status is Status.JUDGED and one.inconclusive}
+    unclear = {one.key: one for one in verdict.trials if one.status is Status.JUDGED and one.inconclusive}
     if not unclear:
-        return Next(True, {}, "every cell is clear")
+        return Next(True, {}, "every trial is clear")
     helped = {key for key, one in unclear.items() if _more_pairs_help(one)}
     if not helped:
         return Next(
             False,
             {},
-            f"learning of {len(unclear)} cells stays unclear, for repeats of the same seeds are the same "
+            f"learning of {len(unclear)} trials stays unclear, for repeats of the same seeds are the same "
             "training: give [suite] more seeds, or more test images",
         )
     thresholds = Thresholds(minimum_pairs=int(verdict.thresholds.get("minimum_pairs", 1)))
     # Those that count: on a machine that is never quiet, disturbed ones do, too.
-    have = {cell.key: len(counting(cell, thresholds)) for cell in cells if cell.key in helped}
+    have = {trial.key: len(counting(trial, thresholds)) for trial in trials if trial.key in helped}
     wanted = {key: min(most, math.ceil(GROWTH * max(number, 2))) for key, number in have.items()}
     growing = {key: number for key, number in wanted.items() if number > have[key]}
     if not growing:
-        return Next(False, {}, f"{len(unclear)} cells are inconclusive after {most} pairs")
-    return Next(False, growing, f"{len(unclear)} cells are inconclusive")
+        return Next(False, {}, f"{len(unclear)} trials are inconclusive after {most} pairs")
+    return Next(False, growing, f"{len(unclear)} trials are inconclusive")
 
 
-def _more_pairs_help(cell: CellVerdict) -> bool:
+def _more_pairs_help(trial: TrialVerdict) -> bool:
     """Whether what is unclear may become clear: times always may, learning if every pair trained its own
     networks. Deterministic repeats train one over and over."""
-    if cell.speed is Speed.INCONCLUSIVE:
+    if trial.speed is Speed.INCONCLUSIVE:
         return True
-    return bool(cell.differences) and len(cell.differences[0].pairs) == cell.pairs
+    return bool(trial.differences) and len(trial.differences[0].pairs) == trial.pairs

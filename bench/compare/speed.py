@@ -1,4 +1,4 @@
-"""Times and memory of all cells, judged together. Works on plain arrays, without records."""
+"""Times and memory of all trials, judged together. Works on plain arrays, without records."""
 
 import math
 from collections.abc import Iterable, Mapping
@@ -13,52 +13,52 @@ from bench.compare.thresholds import Thresholds
 from bench.compare.verdict import MetricVerdict, Speed
 
 Figures = Mapping[str, Values]
-"""Metric -> its values in the pairs of one cell."""
+"""Metric -> its values in the pairs of one trial."""
 
 
 def judge_speed(
-    cells: Mapping[str, Figures],
+    trials: Mapping[str, Figures],
     thresholds: Thresholds,
     noise: Mapping[str, Figures] | None = None,
     with_intervals: bool = True,
 ) -> dict[str, list[MetricVerdict]]:
-    """Judge every metric of every cell; Holm's correction is over all of them.
+    """Judge every metric of every trial; Holm's correction is over all of them.
 
-    A metric is slower (or faster) if the change is significant in the family of all cells and metrics
+    A metric is slower (or faster) if the change is significant in the family of all trials and metrics
     *and* estimated to be at least `thresholds.change`; it is the same if its 90 % interval lies inside that
     change (two one-sided tests at 5 %, Schuirmann, J Pharmacokinet Biopharm 1987); else it is inconclusive.
 
     Args:
-        cells: Name of a cell -> its figures.
+        trials: Name of a trial -> its figures.
         thresholds: See `Thresholds`.
-        noise: Cells of A against A, measured on this machine, by the same names.
+        noise: Trials of A against A, measured on this machine, by the same names.
         with_intervals: Without them nothing is ever the same; for simulations of false alarms and power.
     """
-    tested = [(cell, name) for cell, figures in cells.items() for name in figures]
+    tested = [(trial, name) for trial, figures in trials.items() for name in figures]
     level = thresholds.alpha_now / max(1, len(tested))
-    spreads = {key: _known(*key, cells, noise or {}) for key in tested}
-    p = {key: _p(cells[key[0]][key[1]], spreads[key], level) for key in tested}
+    spreads = {key: _known(*key, trials, noise or {}) for key in tested}
+    p = {key: _p(trials[key[0]][key[1]], spreads[key], level) for key in tested}
     adjusted = dict(zip(tested, holm([p[key] for key in tested]), strict=True))
     return {
-        cell: [
+        trial: [
             _judge(
                 name,
                 values,
-                spreads[cell, name],
-                p[cell, name],
-                adjusted[cell, name],
+                spreads[trial, name],
+                p[trial, name],
+                adjusted[trial, name],
                 level,
                 thresholds,
                 with_intervals,
             )
             for name, values in figures.items()
         ]
-        for cell, figures in cells.items()
+        for trial, figures in trials.items()
     }
 
 
 def speed_of(metrics: list[MetricVerdict]) -> Speed:
-    """The verdict of a cell: the worst of its metrics; the same if those that decide on it are."""
+    """The verdict of a trial: the worst of its metrics; the same if those that decide on it are."""
     verdicts = {metric.verdict for metric in metrics}
     for verdict in (Speed.SLOWER, Speed.FASTER):
         if verdict in verdicts:
@@ -67,26 +67,26 @@ def speed_of(metrics: list[MetricVerdict]) -> Speed:
     return Speed.SAME if deciding and set(deciding) == {Speed.SAME} else Speed.INCONCLUSIVE
 
 
-def _known(cell: str, name: str, cells: Mapping[str, Figures], noise: Mapping[str, Figures]) -> Spread:
-    """What is known of a cell's variance without its own pairs, which must not count twice."""
+def _known(trial: str, name: str, trials: Mapping[str, Figures], noise: Mapping[str, Figures]) -> Spread:
+    """What is known of a trial's variance without its own pairs, which must not count twice."""
     others = common_spread(
-        *(_logs([each[one] for one in each if one != cell], name) for each in (cells, noise))
+        *(_logs([each[one] for one in each if one != trial], name) for each in (trials, noise))
     )
-    own = noise.get(cell, {}).get(name)
+    own = noise.get(trial, {}).get(name)
     return others if own is None else others.with_noise(own.logs)
 
 
-def spreads_of(cells: Mapping[str, Figures], noise: Mapping[str, Figures]) -> dict[str, Spread]:
-    """Metric -> what all cells, and A against A, say of its variance."""
-    names = dict.fromkeys(name for found in (*cells.values(), *noise.values()) for name in found)
+def spreads_of(trials: Mapping[str, Figures], noise: Mapping[str, Figures]) -> dict[str, Spread]:
+    """Metric -> what all trials, and A against A, say of its variance."""
+    names = dict.fromkeys(name for found in (*trials.values(), *noise.values()) for name in found)
     return {
-        name: common_spread(_logs(cells.values(), name), _logs(noise.values(), name), alone=math.inf)
+        name: common_spread(_logs(trials.values(), name), _logs(noise.values(), name), alone=math.inf)
         for name in names
     }
 
 
-def _logs(cells: Iterable[Figures], name: str) -> list[np.ndarray]:
-    return [figures[name].logs for figures in cells if name in figures]
+def _logs(trials: Iterable[Figures], name: str) -> list[np.ndarray]:
+    return [figures[name].logs for figures in trials if name in figures]
 
 
 def _p(values: Values, spread: Spread, level: float) -> float | None:

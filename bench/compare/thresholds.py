@@ -12,7 +12,7 @@ class Thresholds:
         margin: Accuracies that differ by less are equivalent, as a share (0.02 is two points).
         loss_margin: Test losses that differ by less are equivalent, in nats: 0.05 is 5 % in the probability
             that images give to their true class, in the geometric mean.
-        alpha: False alarms of a whole run, over all cells, figures and looks, for each of the two dimensions.
+        alpha: False alarms of a whole run, over all trials, figures and looks, for each of the two dimensions.
         effect: The change that repeats are planned to find.
         power: How often they find it.
         minimum_pairs: With fewer undisturbed pairs no change of time is claimed.

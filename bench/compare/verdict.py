@@ -7,7 +7,7 @@ from bench.errors import ExitCode
 
 
 class Speed(StrEnum):
-    """What is said of a cell's times."""
+    """What is said of a trial's times."""
 
     FASTER = "faster"
     SAME = "same"
@@ -17,7 +17,7 @@ class Speed(StrEnum):
 
 
 class Learning(StrEnum):
-    """What is said of what a cell learnt."""
+    """What is said of what a trial learnt."""
 
     BETTER = "better"
     SAME = "same"
@@ -27,7 +27,7 @@ class Learning(StrEnum):
 
 
 class Status(StrEnum):
-    """Whether a cell could be judged."""
+    """Whether a trial could be judged."""
 
     JUDGED = "judged"
     FAILED = "failed"
@@ -38,7 +38,7 @@ class Status(StrEnum):
 
 @dataclass(frozen=True)
 class MetricVerdict:
-    """One figure of a cell.
+    """One figure of a trial.
 
     Attributes:
         metric: Name in `bench.compare.metrics.METRICS`.
@@ -49,7 +49,7 @@ class MetricVerdict:
         low: Lower bound of its 95 % interval; None from a single pair.
         high: Upper bound.
         p: Two-sided, against a ratio of 1, not corrected; None from fewer than two pairs.
-        adjusted_p: After Holm's correction over all cells and metrics.
+        adjusted_p: After Holm's correction over all trials and metrics.
         method: How the interval was found and what tested it.
         ratios: Of every pair that counted.
         note: Why it is inconclusive.
@@ -71,7 +71,7 @@ class MetricVerdict:
 
 @dataclass(frozen=True)
 class DifferenceVerdict:
-    """Accuracy or loss of a cell: candidate less baseline.
+    """Accuracy or loss of a trial: candidate less baseline.
 
     Attributes:
         figure: `accuracy` (shares of 1) or `loss` (nats).
@@ -82,7 +82,7 @@ class DifferenceVerdict:
         low: Lower bound of its 95 % interval.
         high: Upper bound.
         p: Two-sided, against no difference; not corrected.
-        adjusted_p: After Holm's correction over all cells and both figures.
+        adjusted_p: After Holm's correction over all trials and both figures.
         method: What tested it.
         pairs: Differences of every pair of trained networks.
         note: Why it is inconclusive and what it would take.
@@ -141,16 +141,16 @@ class EpochChange:
 
 
 @dataclass(frozen=True)
-class CellVerdict:
+class TrialVerdict:
     """What is said of one configuration.
 
     Attributes:
-        key: See `CellPairs`.
+        key: See `TrialPairs`.
         label: Likewise.
         status: Whether it could be judged; failed as well where some of its seeds newly fail.
         speed: Worst of its metrics; None where no pair is there.
         learning: Of accuracy and loss; likewise.
-        regression: Whether this cell makes the exit code 1.
+        regression: Whether this trial makes the exit code 1.
         reason: One sentence: what decided, or why it could not be judged.
         metrics: Times and memory.
         differences: Accuracy and loss.
@@ -211,7 +211,7 @@ class Verdict:
     Attributes:
         baseline: Name of the old side.
         candidate: Name of the new side.
-        cells: A verdict a configuration.
+        trials: A verdict a configuration.
         changes: What differs between the sides.
         thresholds: What it was judged by, as plain values.
         detectable: Metric -> smallest change (share) that these repeats find in nine of ten runs.
@@ -220,25 +220,25 @@ class Verdict:
 
     baseline: str
     candidate: str
-    cells: tuple[CellVerdict, ...]
+    trials: tuple[TrialVerdict, ...]
     changes: tuple[Change, ...] = ()
     thresholds: dict[str, float] = field(default_factory=dict)
     detectable: dict[str, float] = field(default_factory=dict)
     notes: tuple[str, ...] = ()
 
     @property
-    def regressions(self) -> tuple[CellVerdict, ...]:
-        """Cells that are slower, worse or newly failing."""
-        return tuple(cell for cell in self.cells if cell.regression)
+    def regressions(self) -> tuple[TrialVerdict, ...]:
+        """Trials that are slower, worse or newly failing."""
+        return tuple(trial for trial in self.trials if trial.regression)
 
     @property
     def exit_code(self) -> ExitCode:
-        """1 for a regression, 3 for failed cells that were not done before, 4 without evidence, else 0."""
+        """1 for a regression, 3 for failed trials that were not done before, 4 without evidence, else 0."""
         if self.regressions:
             return ExitCode.REGRESSION
-        if any(cell.status is Status.FAILED for cell in self.cells):
-            return ExitCode.CELLS_FAILED
-        compared = [cell for cell in self.cells if cell.compared]
-        if not compared or any(cell.inconclusive for cell in compared):
+        if any(trial.status is Status.FAILED for trial in self.trials):
+            return ExitCode.TRIALS_FAILED
+        compared = [trial for trial in self.trials if trial.compared]
+        if not compared or any(trial.inconclusive for trial in compared):
             return ExitCode.NOT_ENOUGH_EVIDENCE
         return ExitCode.OK

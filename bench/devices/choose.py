@@ -7,7 +7,7 @@ from bench.devices.device import Device, Slot
 from bench.devices.machine import Machine, find_machine, plural
 from wbc.errors import InputError
 
-_SPELLINGS = "Write all, gpu:0,gpu:1 (or UUIDs), cpu, or cpu:2 for two cells at a time."
+_SPELLINGS = "Write all, gpu:0,gpu:1 (or UUIDs), cpu, or cpu:2 for two trials at a time."
 
 
 @dataclass(frozen=True)
@@ -15,9 +15,9 @@ class Choice:
     """The slots for a run.
 
     Attributes:
-        slots: At least one; all of one kind, model and size, so that cells compare.
+        slots: At least one; all of one kind, model and size, so that trials compare.
         named: The user named these very GPUs, so that a run with fewer is not what was asked for.
-        note: A sentence to be said once, or empty: that cells run on the processor, that a GPU is left out.
+        note: A sentence to be said once, or empty: that trials run on the processor, that a GPU is left out.
     """
 
     slots: tuple[Slot, ...]
@@ -26,15 +26,15 @@ class Choice:
 
 
 def choose_slots(
-    wanted: str | Sequence[str] = "all", gpus_per_cell: int = 1, machine: Machine | None = None
+    wanted: str | Sequence[str] = "all", gpus_per_trial: int = 1, machine: Machine | None = None
 ) -> Choice:
-    """Choose the slots in which cells run.
+    """Choose the slots in which trials run.
 
     Args:
         wanted: `all` (every GPU; without one the whole processor), `gpu:0,gpu:1` or UUIDs, `cpu` (one slot
             with all cores), `cpu:2` (two slots, each with its own half of the cores); a list means the same
             as its parts with commas between.
-        gpus_per_cell: On how many GPUs a cell trains at once. On a processor: on how many logical devices.
+        gpus_per_trial: On how many GPUs a trial trains at once. On a processor: on how many logical devices.
         machine: What there is; found out where it is not given.
 
     Raises:
@@ -46,22 +46,22 @@ def choose_slots(
     if names == ["all"]:
         if machine.gpus and not machine.reason:
             gpus = _alike(machine.gpus)
-            slots = _gpu_slots(gpus, gpus_per_cell, machine)
+            slots = _gpu_slots(gpus, gpus_per_trial, machine)
             return Choice(slots, named=False, note=_left_out(gpus, machine))
-        note = f"Cells run on the processor: {machine.reason}."
-        return Choice(_cpu_slots(1, gpus_per_cell, machine), named=False, note=note)
+        note = f"Trials run on the processor: {machine.reason}."
+        return Choice(_cpu_slots(1, gpus_per_trial, machine), named=False, note=note)
     if len(names) == 1 and (names[0] == "cpu" or names[0].startswith("cpu:")):
-        return Choice(_cpu_slots(_count(names[0], machine), gpus_per_cell, machine), named=True)
+        return Choice(_cpu_slots(_count(names[0], machine), gpus_per_trial, machine), named=True)
     gpus = [_named(name, machine) for name in names]
     for position, gpu in enumerate(gpus):
         if gpu in gpus[:position]:
             raise InputError(f"device {names[position]} is named twice")
     if len({gpu.model for gpu in gpus}) > 1:
         raise InputError(
-            f"devices {', '.join(names)} are of different models, whose cells would not compare",
+            f"devices {', '.join(names)} are of different models, whose trials would not compare",
             f"Run them one after the other. There is: {machine}.",
         )
-    return Choice(_gpu_slots(gpus, gpus_per_cell, machine), named=True)
+    return Choice(_gpu_slots(gpus, gpus_per_trial, machine), named=True)
 
 
 def _named(name: str, machine: Machine) -> Device:
@@ -93,7 +93,7 @@ def _alike(gpus: Sequence[Device]) -> list[Device]:
 def _left_out(gpus: Sequence[Device], machine: Machine) -> str:
     """A sentence on the GPUs that are not chosen: who leaves for the night must not miss one unawares."""
     others = [
-        f"{gpu.name} ({gpu.model}; cells compare on equal GPUs only)"
+        f"{gpu.name} ({gpu.model}; trials compare on equal GPUs only)"
         for gpu in machine.gpus
         if gpu not in gpus
     ]
@@ -101,13 +101,13 @@ def _left_out(gpus: Sequence[Device], machine: Machine) -> str:
     return f"Left out: {', '.join(others)}." if others else ""
 
 
-def _gpu_slots(gpus: Sequence[Device], per_cell: int, machine: Machine) -> tuple[Slot, ...]:
-    if len(gpus) % per_cell:
+def _gpu_slots(gpus: Sequence[Device], per_trial: int, machine: Machine) -> tuple[Slot, ...]:
+    if len(gpus) % per_trial:
         raise InputError(
-            f"{plural(len(gpus), 'GPU')} cannot be shared out in groups of {per_cell} (gpus_per_cell)",
+            f"{plural(len(gpus), 'GPU')} cannot be shared out in groups of {per_trial} (gpus_per_trial)",
             f"Name as many as fit, such as --devices gpu:0,gpu:1. There is: {machine}.",
         )
-    groups = [tuple(gpus[start : start + per_cell]) for start in range(0, len(gpus), per_cell)]
+    groups = [tuple(gpus[start : start + per_trial]) for start in range(0, len(gpus), per_trial)]
     return tuple(
         Slot(f"gpu:{'+'.join(str(gpu.index) for gpu in group)}", group, machine.cores) for group in groups
     )

@@ -1,4 +1,4 @@
-"""A device, and the slot in which one cell at a time has devices to itself."""
+"""A device, and the slot in which one trial at a time has devices to itself."""
 
 from dataclasses import dataclass
 from typing import Any
@@ -32,13 +32,13 @@ class Device:
 
 @dataclass(frozen=True)
 class Slot:
-    """A place where one cell runs at a time.
+    """A place where one trial runs at a time.
 
     Attributes:
-        name: `gpu:0`, `gpu:0+1` (one cell on two GPUs), `cpu:0`.
-        devices: What the cell trains on, all of one kind and model; on a processor a logical device for each.
-        cores: The processor's cores that the cell may use. GPU slots share all cores: to feed a GPU takes
-            what it takes, and a fixed share would slow down the one cell that is left at the end.
+        name: `gpu:0`, `gpu:0+1` (one trial on two GPUs), `cpu:0`.
+        devices: What the trial trains on, all of one kind and model; on a processor a logical device for each.
+        cores: The processor's cores that the trial may use. GPU slots share all cores: to feed a GPU takes
+            what it takes, and a fixed share would slow down the one trial that is left at the end.
     """
 
     name: str
@@ -52,7 +52,7 @@ class Slot:
 
     @property
     def replicas(self) -> int:
-        """On how many devices the cell is trained at once."""
+        """On how many devices the trial is trained at once."""
         return len(self.devices)
 
     @property

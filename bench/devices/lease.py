@@ -4,7 +4,7 @@ A lease is a lock (flock) on a file named after the GPU, in a folder that all us
 kernel frees it when its holder dies, however it dies; the file's text only tells others who holds it.
 Containers that share GPUs but not that folder need LEUKOBENCH_LEASES to name one that they share.
 
-A processor takes no lease: it is shared by nature, and a second cell there is slower, where a second cell
+A processor takes no lease: it is shared by nature, and a second trial there is slower, where a second trial
 on a GPU fails for want of memory. `bench.devices.quiet` is for those who want a processor to themselves.
 """
 

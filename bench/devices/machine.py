@@ -1,4 +1,4 @@
-"""What this machine has for cells to run on."""
+"""What this machine has for trials to run on."""
 
 import os
 import platform
@@ -15,7 +15,7 @@ _CPUS = Path("/sys/devices/system/cpu")
 
 @dataclass(frozen=True)
 class Machine:
-    """GPUs and cores that cells may use.
+    """GPUs and cores that trials may use.
 
     Attributes:
         processor: Name of the processor.
@@ -82,7 +82,7 @@ def allowed(gpus: Sequence[Device], visible: str | None) -> tuple[Device, ...]:
 def by_topology(cores: Iterable[int], cpus: Path = _CPUS) -> tuple[int, ...]:
     """Order cores so that hardware threads of one core, and cores of one socket, are neighbours.
 
-    Linux often numbers the second threads of all cores after the first ones: cells on cores 0-3 and 4-7 would
+    Linux often numbers the second threads of all cores after the first ones: trials on cores 0-3 and 4-7 would
     then share every physical core.
     """
 

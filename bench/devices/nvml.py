@@ -110,7 +110,7 @@ class Nvml:
                     self._total_memory(handle),
                 )
                 if self._partitioned(handle):
-                    unusable[gpu.name] = "it is partitioned (MIG), and cells need a whole GPU"
+                    unusable[gpu.name] = "it is partitioned (MIG), and trials need a whole GPU"
                 else:
                     self._handles[gpu.uuid] = handle
                     gpus.append(gpu)

@@ -1,12 +1,12 @@
-"""`exclusive = true`: wait until nobody else uses the machine, so that times are the cell's own."""
+"""`exclusive = true`: wait until nobody else uses the machine, so that times are the trial's own."""
 
 import os
 from collections.abc import Callable, Sequence
 from pathlib import Path
 
 from bench.devices.device import Slot
-from bench.devices.foreign import Company, company
 from bench.devices.nvml import Nvml
+from bench.devices.other_users import Company, company
 
 PRESSURE_LIMIT = 5.0
 """Percent of the last ten seconds in which some process waited for a core. An idle desktop stays below 2."""
@@ -28,13 +28,13 @@ def wait_until_quiet(
     look: Callable[[Slot, Nvml | None], Company] = company,
     busy: Callable[[], str] | None = None,
 ) -> list[str]:
-    """Wait until the machine is quiet. To be called while none of the harness' own cells runs.
+    """Wait until the machine is quiet. To be called while none of the harness' own trials runs.
 
-    Desktops draw on a GPU all day: processes that only draw are recorded with the cell, but do not hold
+    Desktops draw on a GPU all day: processes that only draw are recorded with the trial, but do not hold
     it up.
 
     Args:
-        slots: Where the cell will run.
+        slots: Where the trial will run.
         nvml: An open session; None where there are no GPUs.
         patience_s: How long to wait at most, in seconds.
         clock: `time.monotonic`.
@@ -44,7 +44,7 @@ def wait_until_quiet(
         busy: Why the processor is not quiet, or an empty string; `processor_noise`.
 
     Returns:
-        Why the machine is not quiet, to be recorded with the cell; empty when it is. What waiting cannot
+        Why the machine is not quiet, to be recorded with the trial; empty when it is. What waiting cannot
         mend (a lost GPU, a driver that lists no processes) is not waited for.
     """
     busy = busy or processor_noise

@@ -3,8 +3,8 @@
 from dataclasses import dataclass, field
 from typing import Any
 
-from bench.journal.jsonl import read_events
 from bench.journal.results import Attempt
+from bench.worker.jsonl import read_events
 
 Event = dict[str, Any]
 

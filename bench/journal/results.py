@@ -11,14 +11,15 @@ from pathlib import Path
 from typing import Any
 
 from bench.errors import ResultsError
-from bench.journal.jsonl import read_events, write_json
 from bench.journal.shape import is_sound
-from bench.suite.cell import Cell
+from bench.trials.trial import Trial
+from bench.worker.files import write_json
+from bench.worker.jsonl import read_events
 
 
 @dataclass(frozen=True)
 class Attempt:
-    """One try at a cell, and its folder."""
+    """One try at a trial, and its folder."""
 
     folder: Path
 
@@ -28,8 +29,8 @@ class Attempt:
         return int(self.folder.name.removeprefix("attempt-"))
 
     @property
-    def cell_id(self) -> str:
-        """The id of its cell."""
+    def trial_id(self) -> str:
+        """The id of its trial."""
         return self.folder.parent.name
 
     @property
@@ -62,9 +63,9 @@ class Attempt:
         """The record, once the attempt is over."""
         return self.folder / "result.json"
 
-    def cell(self) -> dict:
-        """The cell as it was started."""
-        return json.loads((self.folder / "cell.json").read_text())
+    def trial(self) -> dict:
+        """The trial as it was started."""
+        return json.loads((self.folder / "trial.json").read_text())
 
     def is_over(self) -> bool:
         """Whether there is a record; whether it can be read is not asked."""
@@ -93,58 +94,58 @@ class SuiteResults:
     def __init__(self, results: Path, suite: str):
         self.results, self.suite = results, suite
         self.folder = results / suite
-        self.cells = self.folder / "cells"
+        self.trials = self.folder / "trials"
         self.report = self.folder / "report"
 
-    def attempts(self, cell_id: str) -> list[Attempt]:
-        """The attempts at a cell, oldest first."""
+    def attempts(self, trial_id: str) -> list[Attempt]:
+        """The attempts at a trial, oldest first."""
         return sorted(
             (
                 Attempt(folder)
-                for folder in (self.cells / cell_id).glob("attempt-*")
+                for folder in (self.trials / trial_id).glob("attempt-*")
                 if folder.name.removeprefix("attempt-").isdecimal()
             ),
             key=lambda attempt: attempt.number,
         )
 
     def all_attempts(self) -> list[Attempt]:
-        """Every attempt of the suite, by cell and number."""
-        if not self.cells.is_dir():
+        """Every attempt of the suite, by trial and number."""
+        if not self.trials.is_dir():
             return []
-        return [attempt for cell in sorted(self.cells.iterdir()) for attempt in self.attempts(cell.name)]
+        return [attempt for trial in sorted(self.trials.iterdir()) for attempt in self.attempts(trial.name)]
 
-    def new_attempt(self, cell: Cell, checkpointing: dict[str, Any] | None = None) -> Attempt:
-        """Make the folder of the next attempt at a cell, with `cell.json` in it.
+    def new_attempt(self, trial: Trial, checkpointing: dict[str, Any] | None = None) -> Attempt:
+        """Make the folder of the next attempt at a trial, with `trial.json` in it.
 
         Args:
-            cell: The cell.
+            trial: The trial.
             checkpointing: Where and how often the worker keeps checkpoints, see
                 `wbc.training.checkpoint.Checkpointing`; the attempt's number becomes their tag.
         """
-        number = max((attempt.number for attempt in self.attempts(cell.id)), default=0) + 1
-        attempt = Attempt(self.cells / cell.id / f"attempt-{number}")
+        number = max((attempt.number for attempt in self.attempts(trial.id)), default=0) + 1
+        attempt = Attempt(self.trials / trial.id / f"attempt-{number}")
         attempt.folder.mkdir(parents=True)
-        content = cell.to_json()
+        content = trial.to_json()
         if checkpointing is not None:
             content["specification"]["checkpoint"] = {**checkpointing, "tag": str(number)}
-        write_json(attempt.folder / "cell.json", content)
+        write_json(attempt.folder / "trial.json", content)
         return attempt
 
-    def checkpoint(self, cell_id: str) -> Path:
-        """Where a cell's attempts leave off and go on."""
-        return self.cells / cell_id / "checkpoint"
+    def checkpoint(self, trial_id: str) -> Path:
+        """Where a trial's attempts leave off and go on."""
+        return self.trials / trial_id / "checkpoint"
 
-    def discard_checkpoint(self, cell_id: str) -> None:
-        """Forget how far a cell got."""
-        shutil.rmtree(self.checkpoint(cell_id), ignore_errors=True)
+    def discard_checkpoint(self, trial_id: str) -> None:
+        """Forget how far a trial got."""
+        shutil.rmtree(self.checkpoint(trial_id), ignore_errors=True)
 
     def checkpointed(self) -> list[str]:
-        """The cells that have a checkpoint."""
-        return [folder.parent.name for folder in self.cells.glob("*/checkpoint")]
+        """The trials that have a checkpoint."""
+        return [folder.parent.name for folder in self.trials.glob("*/checkpoint")]
 
     def partial_files(self) -> list[Path]:
         """Files and folders that a killed process left half-written."""
-        return [path for depth in ("*", "*/*", "*/*/*") for path in self.cells.glob(f"{depth}.partial")]
+        return [path for depth in ("*", "*/*", "*/*/*") for path in self.trials.glob(f"{depth}.partial")]
 
     @contextmanager
     def lock(self) -> Iterator[None]:

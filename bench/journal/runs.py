@@ -11,11 +11,11 @@ from pathlib import Path
 from typing import Any
 
 from bench.errors import InterruptedRun
-from bench.journal.jsonl import EventWriter, read_events
 from bench.journal.results import SuiteResults
+from bench.worker.jsonl import EventWriter, read_events
 
 ENDS = ("done", "failed", "interrupted")
-"""How a run may end: all cells asked for are done, some are not, or it was stopped."""
+"""How a run may end: all trials asked for are done, some are not, or it was stopped."""
 
 
 @dataclass
@@ -23,7 +23,7 @@ class RunNote:
     """What a run says of itself before it ends.
 
     Attributes:
-        failed: Whether some of the cells that were asked for are not done.
+        failed: Whether some of the trials that were asked for are not done.
     """
 
     failed: bool = False
@@ -31,7 +31,7 @@ class RunNote:
 
 @contextmanager
 def noted_run(
-    results: SuiteResults, cells: Sequence[str], exclusive: bool, **about: Any
+    results: SuiteResults, trials: Sequence[str], exclusive: bool, **about: Any
 ) -> Iterator[RunNote]:
     """Note the beginning and the end of a run; the caller holds the lock of the results folder.
 
@@ -39,8 +39,8 @@ def noted_run(
 
     Args:
         results: The suite's results.
-        cells: The ids of the cells that were asked for.
-        exclusive: Nothing else may run beside its cells.
+        trials: The ids of the trials that were asked for.
+        exclusive: Nothing else may run beside its trials.
         about: Further facts: the suite's description, its file.
     """
     journal = EventWriter(runs_file(results))
@@ -48,7 +48,7 @@ def noted_run(
         "run_started",
         at=_now(),
         pid=os.getpid(),
-        cells=list(cells),
+        trials=list(trials),
         exclusive=exclusive,
         **about,
     )

@@ -10,7 +10,7 @@ _MAYBE_NUMBER = int | float | None
 _MAYBE_TABLE = dict | None
 
 _RECORD: dict[str, Any] = {
-    **dict.fromkeys(("cell", "phases", "throughput"), dict),
+    **dict.fromkeys(("trial", "phases", "throughput"), dict),
     **dict.fromkeys(
         (
             *(
@@ -34,7 +34,7 @@ _RECORD: dict[str, Any] = {
     "disturbed": list | None,
 }
 
-_CELL: dict[str, Any] = {"id": str, "key": str, "network": str, "settings": dict, "runtime": dict}
+_TRIAL: dict[str, Any] = {"id": str, "key": str, "network": str, "settings": dict, "runtime": dict}
 _SETTINGS: dict[str, Any] = {"mode": str, "epochs": int | None, "weights": dict}
 _TEST: dict[str, Any] = {"accuracy": _MAYBE_NUMBER, "per_class_accuracy": dict}
 _FAILURE: dict[str, Any] = {"kind": str, "message": str}
@@ -46,12 +46,12 @@ def is_sound(record: Any) -> bool:
     """Whether everything that readers rely on is of its kind, where it is there; older formats lack much."""
     if not isinstance(record, dict) or record.get("status") not in STATUSES or not _fits(record, _RECORD):
         return False
-    cell, slot = record.get("cell") or {}, record.get("slot") or {}
+    trial, slot = record.get("trial") or {}, record.get("slot") or {}
     phases = (record.get("phases") or {}).values()
     spans = [record[name] for name in ("fit_time", "time_to_result") if record.get(name) is not None]
     return (
-        _fits(cell, _CELL)
-        and _fits(cell.get("settings") or {}, _SETTINGS)
+        _fits(trial, _TRIAL)
+        and _fits(trial.get("settings") or {}, _SETTINGS)
         and _fits(slot, _SLOT)
         and _fits(record.get("test") or {}, _TEST)
         and _fits(record.get("failure") or {}, _FAILURE)

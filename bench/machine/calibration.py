@@ -1,7 +1,7 @@
 """What the devices of this machine can do at most, as `doctor --calibrate` measured it.
 
 Kept a file a machine, `<results>/machine/<fingerprint>.json`, so that machines may share a results folder. A
-device is a GPU, by its UUID, or a number of the processor's cores: cells on half of them are held against
+device is a GPU, by its UUID, or a number of the processor's cores: trials on half of them are held against
 half of them.
 """
 
@@ -22,7 +22,7 @@ from bench.devices.device import Slot
 from bench.devices.machine import Machine
 from bench.devices.quiet import processor_noise
 from bench.errors import InputError
-from bench.journal.jsonl import write_json
+from bench.worker.files import write_json
 
 PRECISIONS = ("float32", "tensorfloat32", "bfloat16", "float16")
 BUDGET_S = 0.4
@@ -42,10 +42,10 @@ class Peak:
         rates: Precision -> floating-point operations a second in matrix products.
         unavailable: Precision -> why it was not measured.
         bandwidth: Bytes a second read from and written to its memory.
-        canary_gflops: The best that a cell's canary reached with TensorFlow; None where that was not
+        canary_gflops: The best that a trial's canary reached with TensorFlow; None where that was not
             measured.
         disturbed: Why the machine was not quiet just before; empty where it was.
-        settings: How TensorFlow computed, as a cell's `environment` has it: `onednn`, `tensorfloat32`.
+        settings: How TensorFlow computed, as a trial's `environment` has it: `onednn`, `tensorfloat32`.
     """
 
     device: str

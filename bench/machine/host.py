@@ -8,7 +8,7 @@ from typing import Any
 
 import psutil
 
-from bench.machine.cgroup import CGROUPS, PROC, own_cgroups
+from bench.devices.cgroup import CGROUPS, PROC, own_cgroups
 
 _CPUS = Path("/sys/devices/system/cpu")
 _HIDDEN = "unavailable: the kernel does not show it (as on most virtual machines)"

@@ -1,4 +1,4 @@
-"""What the journal of each cell says of the machine. The state of the source is in `bench.machine.origin`.
+"""What the journal of each trial says of the machine. The state of the source is in `bench.machine.origin`.
 
 What the worker knows (frameworks, threads, packages) is its own to say: `bench.worker.environment`.
 """
@@ -15,11 +15,11 @@ from bench.machine.calibration import fingerprint, load_peak
 from bench.machine.host import describe_host
 
 Notes = Callable[[Slot], dict[str, dict[str, Any]]]
-"""From a slot to events for the journal of a cell that starts there: name -> content."""
+"""From a slot to events for the journal of a trial that starts there: name -> content."""
 
 
 def notes_of(results: Path, machine: Machine) -> Notes:
-    """What the journal of each cell says of the machine; looked up once, for a run.
+    """What the journal of each trial says of the machine; looked up once, for a run.
 
     Args:
         results: The results folder, which holds the measured peaks.
@@ -39,7 +39,7 @@ def notes_of(results: Path, machine: Machine) -> Notes:
 
 
 def describe(machine: Machine) -> dict[str, Any]:
-    """What is the same for all cells of a run.
+    """What is the same for all trials of a run.
 
     Returns:
         `machine` (see `bench.machine.host.describe_host`, with `fingerprint` and the driver's versions) and

@@ -1,1 +1,1 @@
-"""What a run would do: with which cells and why, for how long, and what it takes."""
+"""What a run would do: with which trials and why, for how long, and what it takes."""

@@ -1,4 +1,4 @@
-"""What a cell takes of the machine besides time: memory and disk."""
+"""What a trial takes of the machine besides time: memory and disk."""
 
 import shutil
 from collections.abc import Iterable
@@ -8,7 +8,7 @@ from pathlib import Path
 import psutil
 
 from bench.devices.device import Slot
-from bench.suite.cell import Cell
+from bench.trials.trial import Trial
 from wbc.networks.facts import Facts, facts_of
 
 _FLOAT = 4
@@ -41,16 +41,16 @@ class Needs:
     maps_known: bool = True
 
 
-def needs_of(cell: Cell, images: dict[str, int], kind: str = "cpu", replicas: int = 1) -> Needs:
-    """What a cell takes.
+def needs_of(trial: Trial, images: dict[str, int], kind: str = "cpu", replicas: int = 1) -> Needs:
+    """What a trial takes.
 
     Args:
-        cell: The cell.
+        trial: The trial.
         images: Images of each part.
         kind: `gpu` or `cpu`, what it runs on.
         replicas: How many GPUs share a batch; `device` is of one of them.
     """
-    settings = cell.settings
+    settings = trial.settings
     total = sum(images.values())
     pixels = total * settings["image_size"] ** 2 * 3
     facts = facts_of(settings["network"], settings["options"], settings["image_size"])
@@ -70,12 +70,12 @@ def needs_of(cell: Cell, images: dict[str, int], kind: str = "cpu", replicas: in
     return Needs(features, memory, device, disk, maps is not None)
 
 
-def too_large(cells: Iterable[tuple[Cell, Needs]], slot: Slot) -> list[str]:
+def too_large(trials: Iterable[tuple[Trial, Needs]], slot: Slot) -> list[str]:
     """A sentence for each network whose batches will hardly fit the device, and one for those of which nobody
     knows.
 
     Args:
-        cells: The cells that will run, and what they need.
+        trials: The trials that will run, and what they need.
         slot: Where; several GPUs share a batch, but each holds all parameters.
     """
     device = slot.devices[0]
@@ -86,15 +86,15 @@ def too_large(cells: Iterable[tuple[Cell, Needs]], slot: Slot) -> list[str]:
     where = f"a {device.model}" if gpu and slot.replicas > 1 else device.model if gpu else "this machine"
     said: dict[tuple, str] = {}
     unknown: list[str] = []
-    for cell, needs in cells:
+    for trial, needs in trials:
         if not needs.maps_known:
-            unknown.append(cell.network)
+            unknown.append(trial.network)
         needed = needs.device if gpu else needs.device + _RUNTIME_BYTES
-        settings = cell.settings
-        about = (cell.network, settings["mode"], settings.get("batch_size"), settings["image_size"])
+        settings = trial.settings
+        about = (trial.network, settings["mode"], settings.get("batch_size"), settings["image_size"])
         if needed > memory and about not in said:
             said[about] = (
-                f"{cell.network} ({settings['mode']}) at {settings['image_size']} pixels in batches of "
+                f"{trial.network} ({settings['mode']}) at {settings['image_size']} pixels in batches of "
                 f"{settings.get('batch_size')} needs about {needed / 1e9:.1f} GB, and {where} has "
                 f"{memory / 1e9:.1f} GB: try a smaller batch_size or image_size."
             )
@@ -116,7 +116,7 @@ def _maps(facts: Facts | None, mode: str, batch: int) -> float | None:
 
 
 def most_at_once(needs: Iterable[Needs], slots: int) -> float:
-    """Memory of the hungriest cells that may run side by side."""
+    """Memory of the hungriest trials that may run side by side."""
     return sum(sorted((one.memory for one in needs), reverse=True)[:slots])
 
 

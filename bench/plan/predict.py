@@ -1,4 +1,4 @@
-"""How long a cell will take: from earlier cells like it, else from the size of its network."""
+"""How long a trial will take: from earlier trials like it, else from the size of its network."""
 
 import statistics
 from pathlib import Path
@@ -6,15 +6,15 @@ from typing import Any
 
 from bench.journal.results import Attempt
 from bench.plan.decide import Prediction
-from bench.suite.cell import Cell
+from bench.trials.trial import Trial
 from wbc.data import PARTS
 from wbc.data.manifest import Manifest
 from wbc.networks.facts import Facts, facts_of
 
 LAST = 5
-"""So many of the latest cells like it speak for a cell."""
+"""So many of the latest trials like it speak for a trial."""
 
-# Orders of magnitude for machines that no cell has run on yet; the first finished cell replaces them.
+# Orders of magnitude for machines that no trial has run on yet; the first finished trial replaces them.
 _STARTUP_S = 8.0
 _TRACING_S_A_LAYER = {"transfer": 0.03, "scratch": 0.1, "finetune": 0.1}
 _MACS_A_SECOND = {"cpu": 3e10, "gpu": 2e12}
@@ -31,51 +31,51 @@ class Predictor:
     """Predicts from what the results folder knows.
 
     Args:
-        results: The results folder; finished cells of all its suites count.
-        kind: `gpu` or `cpu`, what the cells will run on.
+        results: The results folder; finished trials of all its suites count.
+        kind: `gpu` or `cpu`, what the trials will run on.
     """
 
     def __init__(self, results: Path, kind: str):
         self.results, self.kind = results, kind
         self._manifests: dict[str, dict[str, int]] = {}
 
-    def __call__(self, cell: Cell) -> Prediction:
-        """Predict a cell's seconds."""
-        like = self._records_like(cell)
-        images = self.images(cell)
+    def __call__(self, trial: Trial) -> Prediction:
+        """Predict a trial's seconds."""
+        like = self._records_like(trial)
+        images = self.images(trial)
         if like:
-            seconds = statistics.median(_scaled(record, cell, images) for record in like)
-            count = f"{len(like)} earlier cell{'s' if len(like) > 1 else ''} like it"
+            seconds = statistics.median(_scaled(record, trial, images) for record in like)
+            count = f"{len(like)} earlier trial{'s' if len(like) > 1 else ''} like it"
             return Prediction(seconds, count)
-        facts = facts_of(cell.settings["network"], cell.settings["options"], cell.settings["image_size"])
-        if facts is None and cell.settings["mode"] != "classical":
+        facts = facts_of(trial.settings["network"], trial.settings["options"], trial.settings["image_size"])
+        if facts is None and trial.settings["mode"] != "classical":
             return Prediction(_STARTUP_S + 60, "nothing: an unknown network")
-        return Prediction(self._modelled(cell, facts, images), "the network's size, roughly")
+        return Prediction(self._modelled(trial, facts, images), "the network's size, roughly")
 
-    def images(self, cell: Cell) -> dict[str, int]:
+    def images(self, trial: Trial) -> dict[str, int]:
         """Images of each part: of the prepared set, else what the settings ask for."""
-        path = cell.specification["manifest"]
+        path = trial.specification["manifest"]
         if path not in self._manifests:
             try:
                 manifest = Manifest.read_file(Path(path))
                 self._manifests[path] = {part: len(manifest.part(part)) for part in PARTS}
             except (OSError, ValueError, KeyError):
-                folder = Path(cell.specification.get("data_folder", ""))
-                self._manifests[path] = _asked_for(cell.settings["data"], folder)
+                folder = Path(trial.specification.get("data_folder", ""))
+                self._manifests[path] = _asked_for(trial.settings["data"], folder)
         return self._manifests[path]
 
-    def _records_like(self, cell: Cell) -> list[dict[str, Any]]:
-        """Records of finished cells with the same network, mode, size and kind of device, the latest last."""
-        prefix = f"{cell.network}-{cell.settings['mode']}-".lower()
+    def _records_like(self, trial: Trial) -> list[dict[str, Any]]:
+        """Records of finished trials with the same network, mode, size and kind of device, the latest last."""
+        prefix = f"{trial.network}-{trial.settings['mode']}-".lower()
         alike = []
-        for path in self.results.glob(f"*/cells/{prefix}*/attempt-*/result.json"):
+        for path in self.results.glob(f"*/trials/{prefix}*/attempt-*/result.json"):
             record = Attempt(path.parent).record()
-            if record and record["status"] == "done" and _is_like(record["cell"], cell):
+            if record and record["status"] == "done" and _is_like(record["trial"], trial):
                 alike.append(record)
         return sorted(alike, key=lambda record: record["started_at"] or "")[-LAST:]
 
-    def _modelled(self, cell: Cell, facts: Facts | None, images: dict[str, int]) -> float:
-        settings = cell.settings
+    def _modelled(self, trial: Trial, facts: Facts | None, images: dict[str, int]) -> float:
+        settings = trial.settings
         total = sum(images.values())
         seconds = _STARTUP_S + total / _IMAGES_A_SECOND
         if facts is None:  # a classical method
@@ -95,16 +95,16 @@ class Predictor:
         return seconds + steps * (_STEP_S + facts.parameters * _UPDATE_BYTES_A_PARAMETER / moved)
 
 
-def _is_like(old: dict[str, Any], cell: Cell) -> bool:
+def _is_like(old: dict[str, Any], trial: Trial) -> bool:
     return (
-        old["network"] == cell.network
-        and all(old["settings"].get(key) == cell.settings[key] for key in ("mode", "image_size"))
-        and old["runtime"].get("device") == cell.runtime["device"]
+        old["network"] == trial.network
+        and all(old["settings"].get(key) == trial.settings[key] for key in ("mode", "image_size"))
+        and old["runtime"].get("device") == trial.runtime["device"]
     )
 
 
-def _scaled(record: dict[str, Any], cell: Cell, images: dict[str, int]) -> float:
-    """Seconds of an earlier cell, its phases scaled to other numbers of images and epochs."""
+def _scaled(record: dict[str, Any], trial: Trial, images: dict[str, int]) -> float:
+    """Seconds of an earlier trial, its phases scaled to other numbers of images and epochs."""
     phases = record["phases"]
     before = phases.get("data", {})
     total, total_before = sum(images.values()), sum(before.get(f"{part}_images", 0) for part in PARTS)
@@ -112,7 +112,7 @@ def _scaled(record: dict[str, Any], cell: Cell, images: dict[str, int]) -> float
     scale = {"data": ratio, "features": ratio}
     train = phases.get("train", {})
     if before.get("train_images"):
-        scale["train"] = images["train"] * cell.epochs / (before["train_images"] * max(1, record["epochs"]))
+        scale["train"] = images["train"] * trial.epochs / (before["train_images"] * max(1, record["epochs"]))
     if phases.get("evaluate", {}).get("images"):
         scale["evaluate"] = images["test"] / phases["evaluate"]["images"]
     if not train.get("images") and "train" in phases:  # a single step: the first one was all

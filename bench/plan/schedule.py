@@ -1,17 +1,17 @@
-"""When cells will run on how many slots: a simulation of the scheduler, longest first."""
+"""When trials will run on how many slots: a simulation of the scheduler, longest first."""
 
 import heapq
 from collections.abc import Sequence
 
 
 def makespan(seconds: Sequence[float], slots: int, busy: Sequence[float] = ()) -> float:
-    """Time until the last of some cells is over.
+    """Time until the last of some trials is over.
 
     Longest processing time first (Graham 1969): never worse than 4/3 - 1/(3 slots) of the best order, and
-    close to the best where there are several cells a slot.
+    close to the best where there are several trials a slot.
 
     Args:
-        seconds: How long each cell takes.
+        seconds: How long each trial takes.
         slots: How many run at once.
         busy: How much longer slots are taken; those left out are free.
     """
@@ -23,5 +23,5 @@ def makespan(seconds: Sequence[float], slots: int, busy: Sequence[float] = ()) -
 
 
 def lower_bound(seconds: Sequence[float], slots: int) -> float:
-    """No order is faster than the longest cell, nor than all work shared evenly."""
+    """No order is faster than the longest trial, nor than all work shared evenly."""
     return max(max(seconds, default=0.0), sum(seconds) / slots)

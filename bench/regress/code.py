@@ -10,12 +10,13 @@ from pathlib import Path
 
 import bench
 import wbc
-from bench.datasets import source_digest
 from bench.errors import InputError
-from bench.suite.cell import digest_of
+from bench.trials.datasets import source_digest
+from bench.trials.trial import digest_of
+from bench.worker.files import whole_folder
 
-WORKER = ("__init__.py", "lifeline.py", "journal/__init__.py", "journal/jsonl.py", "worker")
-"""What a worker is made of; the rest of the harness may change without making another side."""
+WORKER = "worker"
+"""The package that runs in a side's environment; the rest of the harness may change without making another side."""
 
 
 @dataclass(frozen=True)
@@ -42,12 +43,13 @@ def working_tree(cache: Path) -> Code:
         cache: Cache in the results folder.
     """
     bench_home, wbc_home = (Path(package.__file__).parent for package in (bench, wbc))
-    digest = digest_of([source_digest(*WORKER, root=bench_home), source_digest(root=wbc_home)])
+    digest = digest_of([source_digest(WORKER, root=bench_home), source_digest(root=wbc_home)])
 
     def copy(folder: Path) -> None:
         _copy(wbc_home, folder / "wbc")
-        for place in WORKER:
-            _copy(bench_home / place, folder / "bench" / place)
+        _copy(bench_home / WORKER, folder / "bench" / WORKER)
+        # A package of its own name, so that no other `bench` on the path is taken for it.
+        (folder / "bench" / "__init__.py").touch()
 
     return _kept(cache / "code" / digest[:16], copy, "the working tree")
 
@@ -83,14 +85,8 @@ def revision(name: str, cache: Path) -> Code:
 def _kept(folder: Path, fill: Callable[[Path], None], label: str, commit: str | None = None) -> Code:
     """The code in a folder, which appears whole."""
     if not folder.is_dir():
-        partial = folder.with_name(folder.name + ".partial")
-        shutil.rmtree(partial, ignore_errors=True)
-        partial.mkdir(parents=True)
-        try:
+        with whole_folder(folder) as partial:
             fill(partial)
-            partial.rename(folder)
-        finally:
-            shutil.rmtree(partial, ignore_errors=True)
     return Code(folder.absolute(), label, source_digest(root=folder / "wbc"), commit)
 
 

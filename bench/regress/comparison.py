@@ -14,20 +14,20 @@ from bench.devices.machine import find_machine
 from bench.errors import InputError, ResultsError
 from bench.journal.results import SuiteResults
 from bench.machine.notes import notes_of
-from bench.plan.decide import PlannedCell, choose
-from bench.pretrained import fetch
-from bench.regress.ask import Ask
-from bench.regress.course import Budget, Course
+from bench.plan.decide import PlannedTrial, choose
 from bench.regress.environments import Environments
 from bench.regress.execute import PairRunner
-from bench.regress.open import REGRESS, Comparison, check_name, open_comparison
+from bench.regress.layout import REGRESS, Comparison, check_name, open_comparison
+from bench.regress.pair_schedule import Budget, Course
+from bench.regress.side_request import Ask
 from bench.regress.sides import SideName
+from bench.runner.other_users import local_surroundings
+from bench.runner.recovery import tidy_up
 from bench.runner.scheduler import Watcher
 from bench.runner.signals import interruptible
 from bench.runner.suite import prepare_data
-from bench.runner.surroundings import local_surroundings
-from bench.runner.tidy import tidy_up
 from bench.suite.open import OpenSuite, open_suite
+from bench.trials.pretrained import fetch
 
 
 class Speaker(Watcher, Protocol):
@@ -35,7 +35,7 @@ class Speaker(Watcher, Protocol):
 
     say: Callable[[str], None]
 
-    def plan(self, planned: list[PlannedCell], slots: Sequence[Slot], at_once: int | None = None) -> None:
+    def plan(self, planned: list[PlannedTrial], slots: Sequence[Slot], at_once: int | None = None) -> None:
         """What will be run, where, and how many at a time."""
 
 
@@ -47,13 +47,13 @@ class RegressOptions:
         envs: Where environments are kept; None: beside the results.
         python: What makes environments, as `uv venv --python` takes it; None: the running interpreter.
         name: Of the comparison; None: made from suite and sides.
-        repeats: Pairs of each cell; None: until the verdict is clear.
-        budget_s: Seconds that the runs may take; None: any. Each cell gets its first pairs in any case.
+        repeats: Pairs of each trial; None: until the verdict is clear.
+        budget_s: Seconds that the runs may take; None: any. Each trial gets its first pairs in any case.
         fresh: Pairs that are there already do not count.
-        devices: Goes before `use` of `[devices]`; cells run on the first slot.
+        devices: Goes before `use` of `[devices]`; trials run on the first slot.
         data: Folder of images; goes before the suite's.
         weights: Folder of pretrained weights; goes before the suite's.
-        only: Only cells whose ids match.
+        only: Only trials whose ids match.
     """
 
     envs: Path | None = None
@@ -73,7 +73,7 @@ class Session:
     """A comparison that may run pairs now: the results folder and the device are held.
 
     Attributes:
-        comparison: Sides, cells and places.
+        comparison: Sides, trials and places.
         runner: Runs pairs.
         course: Says which.
         place: Fingerprint (`bench.compare.fingerprint`) of where they run; what ran elsewhere does not count.
@@ -93,7 +93,7 @@ def session(
     speaker: Speaker,
     options: RegressOptions = RegressOptions(),
 ) -> Iterator[Session]:
-    """Make everything ready to run a suite's cells on two sides; data are prepared once, for both.
+    """Make everything ready to run a suite's trials on two sides; data are prepared once, for both.
 
     Args:
         path: The suite file.
@@ -103,7 +103,7 @@ def session(
         options: Of the command line.
 
     Raises:
-        InputError: The input is wrong, or a side cannot be had; no cell was started.
+        InputError: The input is wrong, or a side cannot be had; no trial was started.
         ResultsError: The results folder, or a device, cannot be used.
         InterruptedRun: A signal came; finished pairs are kept.
     """
@@ -126,7 +126,7 @@ def session(
     if suite.resolved.downloads:
         fetch(suite.resolved.downloads)
         suite = suite.again()
-    cells = choose(suite.resolved.cells, options.only, "--only")
+    trials = choose(suite.resolved.trials, options.only, "--only")
     environments = Environments(options.envs or results_folder / "environments", speaker.say, options.python)
     lock = SuiteResults(results_folder, REGRESS).lock()
     with (
@@ -135,11 +135,11 @@ def session(
         one_slot(suite.devices, results_folder) as slot,
     ):
         comparison = open_comparison(
-            suite, cells, asks, results_folder, environments, options.name, speaker.say
+            suite, trials, asks, results_folder, environments, options.name, speaker.say
         )
         for results in comparison.results.values():
             tidy_up(results)
-        prepare_data(suite.resolved, cells, speaker.say)
+        prepare_data(suite.resolved, trials, speaker.say)
         for sentence in introduction(comparison, suite, slot):
             speaker.say(sentence)
         machine = find_machine()
@@ -161,7 +161,7 @@ def session(
                 comparison.journal.begin_afresh()
             place = of_slot(slot, machine)
             earlier = comparison.journal.read(comparison.keys, comparison.results, place)
-            course = Course(runner, earlier, speaker, Budget(options.budget_s), cells)
+            course = Course(runner, earlier, speaker, Budget(options.budget_s), trials)
             yield Session(comparison, runner, course, place)
 
 
@@ -187,8 +187,8 @@ def one_slot(devices: Choice, results_folder: Path) -> Iterator[Slot]:
 def introduction(comparison: Comparison, suite: OpenSuite, slot: Slot) -> list[str]:
     """What is compared, on what, and what differs: sentences to be said before anything runs."""
     labels = " against ".join(side.label for side in comparison.sides.values())
-    count = len(comparison.cells)
-    lines = [f"{comparison.name}: {labels}, {count} cell{'' if count == 1 else 's'}, on {slot.model}"]
+    count = len(comparison.trials)
+    lines = [f"{comparison.name}: {labels}, {count} trial{'' if count == 1 else 's'}, on {slot.model}"]
     differing = comparison.differences()
     if len(comparison.sides) < 2:
         lines.append("The baseline was recorded before; the candidate alone is run.")
@@ -200,5 +200,5 @@ def introduction(comparison: Comparison, suite: OpenSuite, slot: Slot) -> list[s
     lines += suite.resolved.warnings
     lines += [suite.devices.note] if suite.devices.note else []
     for side in comparison.sides.values():
-        lines += side.lacks(comparison.cells)
+        lines += side.lacks(comparison.trials)
     return lines

@@ -11,8 +11,8 @@ from contextlib import contextmanager
 from pathlib import Path
 
 from bench.errors import InputError, ResultsError
-from bench.journal.jsonl import write_json
-from bench.suite.cell import digest_of
+from bench.trials.trial import digest_of
+from bench.worker.files import write_json
 
 READY = "ready.json"
 """Written last: an environment without it is not whole, and is built anew."""

@@ -6,12 +6,12 @@ from pathlib import Path
 from typing import Any
 
 from bench.compare.matching import group
-from bench.compare.measurement import REPEATS, CellPairs, Measurement, Pair
+from bench.compare.measurement import REPEATS, Measurement, Pair, TrialPairs
 from bench.compare.reading import measurement_of
 from bench.journal.results import SuiteResults
 from bench.regress.pairs import ANYWHERE, Kind, PairedRuns, PairJournal
 from bench.regress.sides import NAMES, SideName
-from bench.suite.cell import Cell, digest_of, flatten
+from bench.trials.trial import Trial, digest_of, flatten
 
 Results = Mapping[SideName, SuiteResults]
 
@@ -28,11 +28,11 @@ class Evidence:
         self.results, self.elsewhere = results, list(elsewhere)
         self._read: dict[Path, Measurement | None] = {}
 
-    def cells(self, pairs: Iterable[PairedRuns]) -> list[CellPairs]:
+    def trials(self, pairs: Iterable[PairedRuns]) -> list[TrialPairs]:
         """Baseline against candidate: every configuration, those that failed too."""
         return _grouped(_latest(pairs, "ab"), self._measured)
 
-    def noise(self, pairs: Iterable[PairedRuns]) -> list[CellPairs]:
+    def noise(self, pairs: Iterable[PairedRuns]) -> list[TrialPairs]:
         """The baseline against itself: of this comparison, and what is known from others."""
         own = [one for one in _latest(pairs, "aa") if one.status == "done"]
         return group([*self.elsewhere, *(Pair(*map(self._measured, one.runs())) for one in own)])
@@ -50,7 +50,7 @@ def noise_elsewhere(
     regress_folder: Path,
     own: str,
     baseline_key: str,
-    cell_keys: set[str],
+    trial_keys: set[str],
     place: Mapping[str, Any] = ANYWHERE,
 ) -> list[Pair]:
     """Pairs of the same baseline against itself in other comparisons: the kept record of the noise.
@@ -59,7 +59,7 @@ def noise_elsewhere(
         regress_folder: Folder of all comparisons.
         own: Name of the comparison for which they are wanted.
         baseline_key: See `bench.regress.sides.Side.key`.
-        cell_keys: Cells of which they may be.
+        trial_keys: Trials of which they may be.
         place: Fingerprint of where they must have run.
     """
     found = []
@@ -68,18 +68,18 @@ def noise_elsewhere(
             continue
         results: Results = {name: SuiteResults(journal.parent, name) for name in NAMES}
         for pair in PairJournal(journal.parent).read((baseline_key, baseline_key), results, place):
-            if pair.kind == "aa" and pair.status == "done" and pair.cell_key in cell_keys:
+            if pair.kind == "aa" and pair.status == "done" and pair.trial_key in trial_keys:
                 both = [measurement_of(run.of(results)) for run in pair.runs()]
                 found += [Pair(*both)] if all(both) else []
     return found
 
 
 def shared_out(wanted: Mapping[str, int], keys: Mapping[str, Sequence[str]]) -> dict[str, int]:
-    """Pairs of configurations as pairs of their cells: seeds and splits take their share.
+    """Pairs of configurations as pairs of their trials: seeds and splits take their share.
 
     Args:
         wanted: Key of a configuration -> pairs in all.
-        keys: Key of a configuration -> keys of its cells.
+        keys: Key of a configuration -> keys of its trials.
     """
     shares = {}
     for configuration, number in wanted.items():
@@ -89,23 +89,23 @@ def shared_out(wanted: Mapping[str, int], keys: Mapping[str, Sequence[str]]) -> 
     return shares
 
 
-def configurations(cells: Iterable[Cell]) -> dict[str, list[str]]:
-    """Key of each configuration -> keys of its cells, which differ in seed or split only."""
+def configurations(trials: Iterable[Trial]) -> dict[str, list[str]]:
+    """Key of each configuration -> keys of its trials, which differ in seed or split only."""
     found: dict[str, list[str]] = defaultdict(list)
-    for cell in cells:
-        said = {name: value for name, value in flatten(cell.settings).items() if name not in REPEATS}
-        found[digest_of(said)].append(cell.key)
+    for trial in trials:
+        said = {name: value for name, value in flatten(trial.settings).items() if name not in REPEATS}
+        found[digest_of(said)].append(trial.key)
     return dict(found)
 
 
 def _latest(pairs: Iterable[PairedRuns], kind: Kind) -> list[PairedRuns]:
-    """The pairs of a kind, without failures that a later pair of the same cell has made good."""
+    """The pairs of a kind, without failures that a later pair of the same trial has made good."""
     own = [one for one in pairs if one.kind == kind]
-    last = {one.cell_key: one.status for one in own}
-    return [one for one in own if one.status == "done" or last[one.cell_key] != "done"]
+    last = {one.trial_key: one.status for one in own}
+    return [one for one in own if one.status == "done" or last[one.trial_key] != "done"]
 
 
-def _grouped(pairs: Sequence[PairedRuns], measured) -> list[CellPairs]:
+def _grouped(pairs: Sequence[PairedRuns], measured) -> list[TrialPairs]:
     done, alone = [], ([], [])
     for one in pairs:
         both = [measured(run) for run in one.runs()]

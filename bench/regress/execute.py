@@ -1,4 +1,4 @@
-"""Runs pairs of cells, one process at a time, and keeps what came of them."""
+"""Runs pairs of trials, one process at a time, and keeps what came of them."""
 
 from collections.abc import Mapping
 from dataclasses import dataclass, replace
@@ -7,14 +7,14 @@ from typing import Any
 from bench.devices.device import Slot
 from bench.journal.results import Attempt, SuiteResults
 from bench.machine.notes import Notes
-from bench.plan.decide import PlannedCell, Prediction
+from bench.plan.decide import PlannedTrial, Prediction
 from bench.regress.pairs import Kind, PairedRuns, PairJournal, Run, first_side
 from bench.regress.sides import NAMES, Side, SideName
-from bench.runner.limits import Limits
 from bench.runner.scheduler import Scheduler, Surroundings, Watcher
 from bench.runner.signals import Interruption
-from bench.suite.cell import Cell
-from bench.telemetry.settings import TelemetrySettings
+from bench.trials.limits import Limits
+from bench.trials.sampling import TelemetrySettings
+from bench.trials.trial import Trial
 
 
 class NoRecording:
@@ -46,17 +46,17 @@ class SideWatcher:
     def __init__(self, watcher: Watcher, title: str):
         self.watcher, self.title = watcher, title
 
-    def cell_started(self, planned: PlannedCell, slot: Slot) -> None:
+    def trial_started(self, planned: PlannedTrial, slot: Slot) -> None:
         """See `bench.runner.scheduler.Watcher`."""
-        self.watcher.cell_started(planned, self._named(slot))
+        self.watcher.trial_started(planned, self._named(slot))
 
-    def event(self, planned: PlannedCell, slot: Slot, event: dict[str, Any]) -> None:
+    def event(self, planned: PlannedTrial, slot: Slot, event: dict[str, Any]) -> None:
         """See `bench.runner.scheduler.Watcher`."""
         self.watcher.event(planned, self._named(slot), event)
 
-    def cell_ended(self, planned: PlannedCell, slot: Slot, record: dict[str, Any], again: bool) -> None:
+    def trial_ended(self, planned: PlannedTrial, slot: Slot, record: dict[str, Any], again: bool) -> None:
         """See `bench.runner.scheduler.Watcher`."""
-        self.watcher.cell_ended(planned, self._named(slot), record, again)
+        self.watcher.trial_ended(planned, self._named(slot), record, again)
 
     def _named(self, slot: Slot) -> Slot:
         return of_side(slot, self.title)
@@ -76,13 +76,13 @@ class PairRunner:
         results: Where the attempts of each are recorded.
         journal: Where pairs are kept.
         slot: Where everything runs, one process at a time.
-        limits: How long a cell may take.
-        telemetry: How cells are sampled.
+        limits: How long a trial may take.
+        telemetry: How trials are sampled.
         watcher: Is told how it goes.
         surroundings: What else goes on on the machine.
         interruption: Signals that ask to stop.
-        exclusive: Wait for a quiet machine before each cell.
-        notes: What the journal of a cell says of the machine.
+        exclusive: Wait for a quiet machine before each trial.
+        notes: What the journal of a trial says of the machine.
     """
 
     sides: Mapping[SideName, Side]
@@ -102,18 +102,20 @@ class PairRunner:
         """The slot of each side that runs, by name; one of them is in use at a time."""
         return [of_side(self.slot, name) for name in NAMES if name in self.sides]
 
-    def planned(self, name: SideName, cell: Cell, expected: Prediction | None) -> PlannedCell:
-        """A fresh attempt at a cell, as a side runs it."""
-        own = self.sides[name].cell(cell, self.slot.model)
-        return PlannedCell(own, "again", "every run of a comparison is a fresh one", True, expected)
+    def planned(self, name: SideName, trial: Trial, expected: Prediction | None) -> PlannedTrial:
+        """A fresh attempt at a trial, as a side runs it."""
+        own = self.sides[name].trial(trial, self.slot.model)
+        return PlannedTrial(own, "again", "every run of a comparison is a fresh one", True, expected)
 
-    def run_pair(self, kind: Kind, cell: Cell, number: int, expected: Prediction | None = None) -> PairedRuns:
-        """Run a cell on both sides, one right after the other.
+    def run_pair(
+        self, kind: Kind, trial: Trial, number: int, expected: Prediction | None = None
+    ) -> PairedRuns:
+        """Run a trial on both sides, one right after the other.
 
         Args:
             kind: Of which sides.
-            cell: The cell.
-            number: Of the pair among the cell's, from 0; says which side goes first.
+            trial: The trial.
+            number: Of the pair among the trial's, from 0; says which side goes first.
             expected: How long a run takes.
 
         Returns:
@@ -125,16 +127,16 @@ class PairRunner:
         first = first_side(number)
         runs = {}
         for name in NAMES if first == NAMES[0] else NAMES[::-1]:
-            runs[name] = self.run_one("baseline" if kind == "aa" else name, cell, expected)
-        return self.keep(kind, cell, first, runs["baseline"], runs["candidate"])
+            runs[name] = self.run_one("baseline" if kind == "aa" else name, trial, expected)
+        return self.keep(kind, trial, first, runs["baseline"], runs["candidate"])
 
-    def keep(self, kind: Kind, cell: Cell, first: SideName, baseline: Run, candidate: Run) -> PairedRuns:
-        """Put two runs of a cell, one right after the other, into the journal as a pair; see `PairedRuns`."""
+    def keep(self, kind: Kind, trial: Trial, first: SideName, baseline: Run, candidate: Run) -> PairedRuns:
+        """Put two runs of a trial, one right after the other, into the journal as a pair; see `PairedRuns`."""
         runs: dict[SideName, Run] = {"baseline": baseline, "candidate": candidate}
         records = {name: run.of(self.results).record() or {} for name, run in runs.items()}
         pair = PairedRuns(
             kind,
-            cell.key,
+            trial.key,
             (self.sides["baseline"].key, self.sides["baseline" if kind == "aa" else "candidate"].key),
             first,
             baseline,
@@ -146,9 +148,9 @@ class PairRunner:
         self.journal.append(pair)
         return pair
 
-    def run_one(self, name: SideName, cell: Cell, expected: Prediction | None = None) -> Run:
-        """Run a cell on one side; see `run_pair`."""
-        planned = self.planned(name, cell, expected)
+    def run_one(self, name: SideName, trial: Trial, expected: Prediction | None = None) -> Run:
+        """Run a trial on one side; see `run_pair`."""
+        planned = self.planned(name, trial, expected)
         results = self.results[name]
         Scheduler(
             results,
@@ -161,8 +163,8 @@ class PairRunner:
             self.interruption,
             self.exclusive,
         ).run([planned])
-        last = results.attempts(planned.cell.id)[-1]
-        return Run(name, planned.cell.id, last.number)
+        last = results.attempts(planned.trial.id)[-1]
+        return Run(name, planned.trial.id, last.number)
 
 
 def seconds_of(record: Mapping[str, Any]) -> float:

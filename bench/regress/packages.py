@@ -4,7 +4,7 @@ import re
 from collections.abc import Collection, Iterable, Mapping, Sequence
 from importlib import metadata
 
-from bench.backends import BACKENDS
+from bench.trials.backends import BACKENDS
 
 WBC_REQUIREMENTS = ("h5py", "keras", "numpy", "pillow", "scikit-image", "scikit-learn")
 """The distributions that `wbc` imports; the worker needs nothing else of leukobench's dependencies."""
@@ -39,8 +39,8 @@ def requirements_of(asked: Sequence[str], backends: Collection[str], gpu: bool) 
 
     Args:
         asked: What the user asked for, such as `tensorflow==2.20.0`.
-        backends: The backends of Keras that the suite's cells use; those that nobody named are added.
-        gpu: Cells run on GPUs; else `tensorflow` means the smaller `tensorflow-cpu`.
+        backends: The backends of Keras that the suite's trials use; those that nobody named are added.
+        gpu: Trials run on GPUs; else `tensorflow` means the smaller `tensorflow-cpu`.
     """
     wanted = [_flavoured(one, gpu) for one in asked]
     named = {name_of(one) for one in wanted}

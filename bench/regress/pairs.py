@@ -7,9 +7,9 @@ from types import MappingProxyType
 from typing import Any, Literal
 
 from bench.compare.fingerprint import difference, of_record
-from bench.journal.jsonl import EventWriter, read_events
 from bench.journal.results import Attempt, SuiteResults
 from bench.regress.sides import NAMES, SideName
+from bench.worker.jsonl import EventWriter, read_events
 
 Kind = Literal["ab", "aa"]
 """`ab`: baseline and candidate. `aa`: the baseline twice, which shows the machine's noise."""
@@ -20,21 +20,21 @@ ANYWHERE: Mapping[str, Any] = MappingProxyType({})
 
 @dataclass(frozen=True)
 class Run:
-    """An attempt at a cell, by where it lies.
+    """An attempt at a trial, by where it lies.
 
     Attributes:
         side: Under which side's results.
-        cell_id: The cell as that side runs it.
+        trial_id: The trial as that side runs it.
         attempt: Number of the attempt.
     """
 
     side: SideName
-    cell_id: str
+    trial_id: str
     attempt: int
 
     def of(self, results: Mapping[SideName, SuiteResults]) -> Attempt:
         """The attempt itself."""
-        return Attempt(results[self.side].cells / self.cell_id / f"attempt-{self.attempt}")
+        return Attempt(results[self.side].trials / self.trial_id / f"attempt-{self.attempt}")
 
 
 @dataclass(frozen=True)
@@ -43,7 +43,7 @@ class PairedRuns:
 
     Attributes:
         kind: Of what.
-        cell_key: The cell.
+        trial_key: The trial.
         sides: Keys of the two sides (`bench.regress.sides.Side.key`); both the baseline's for `aa`.
         first: Which of the two ran first.
         baseline: The attempt of the baseline.
@@ -54,7 +54,7 @@ class PairedRuns:
     """
 
     kind: Kind
-    cell_key: str
+    trial_key: str
     sides: tuple[str, str]
     first: SideName
     baseline: Run
@@ -99,7 +99,7 @@ class PairJournal:
     ) -> list[Run]:
         """The single runs of a side whose attempts are still there, oldest first; see `read`."""
         kept = [event for event in self._events() if event["event"] == "run" and event.get("key") == side]
-        runs = [Run(event["side"], event["cell_id"], event["attempt"]) for event in kept]
+        runs = [Run(event["side"], event["trial_id"], event["attempt"]) for event in kept]
         return [run for run in runs if _there(run, results, place)]
 
     def read(
@@ -165,7 +165,7 @@ class PairJournal:
 
 
 def first_side(number: int) -> SideName:
-    """Which side runs first in a cell's pair, counted from 0: A B, B A, B A, A B, so that drift cancels."""
+    """Which side runs first in a trial's pair, counted from 0: A B, B A, B A, A B, so that drift cancels."""
     return NAMES[0] if number % 4 in (0, 3) else NAMES[1]
 
 

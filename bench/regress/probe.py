@@ -31,7 +31,7 @@ def main(modules: list[str]) -> None:
         from wbc.specification import Specification
 
         settings = [field.name for field in dataclasses.fields(Specification)]
-    except Exception:  # what it lacks shows when a cell runs
+    except Exception:  # what it lacks shows when a trial runs
         settings = None
     found = {
         "python": platform.python_version(),

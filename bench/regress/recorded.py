@@ -1,4 +1,4 @@
-"""A candidate against a baseline that was recorded before: the same cells, but not in pairs."""
+"""A candidate against a baseline that was recorded before: the same trials, but not in pairs."""
 
 from collections import Counter
 from collections.abc import Callable, Mapping, Sequence
@@ -16,15 +16,15 @@ from bench.plan.decide import Prediction
 from bench.regress.comparison import Session
 from bench.regress.evidence import configurations, shared_out
 from bench.regress.execute import seconds_of
-from bench.suite.cell import Cell
+from bench.trials.trial import Trial
 
 UNPAIRED = (
     "The baseline was recorded at another time: what changed on the machine since then is in the ratios too. "
     "For small changes measure both sides, in turn."
 )
-CUT_SHORT = "The budget was spent before every cell ran as often as was wanted."
+CUT_SHORT = "The budget was spent before every trial ran as often as was wanted."
 _LEFT = 10**9
-"""Stands for the runs of a cell that is left alone."""
+"""Stands for the runs of a trial that is left alone."""
 
 
 def against_recorded(
@@ -44,27 +44,27 @@ def against_recorded(
         say: Is told what cannot be compared.
 
     Raises:
-        InputError: The baseline has none of the cells.
+        InputError: The baseline has none of the trials.
         InterruptedRun: A signal came; finished runs are kept.
     """
     known = Counter(one.key for one in baseline.measurements if one.done)
-    cells = [cell for cell in session.comparison.cells if known[cell.key]]
-    if not cells:
+    trials = [trial for trial in session.comparison.trials if known[trial.key]]
+    if not trials:
         raise InputError(
-            f"{baseline.name} has none of the suite's cells",
+            f"{baseline.name} has none of the suite's trials",
             "Their settings, seeds and images must be the same; `compare` says what differs.",
         )
-    left_out = len(session.comparison.cells) - len(cells)
+    left_out = len(session.comparison.trials) - len(trials)
     if left_out:
-        say(f"{baseline.name} lacks {left_out} of the suite's cells; the candidate runs them once.")
-    if few := too_few(cells, known, baseline.name, thresholds.minimum_pairs):
+        say(f"{baseline.name} lacks {left_out} of the suite's trials; the candidate runs them once.")
+    if few := too_few(trials, known, baseline.name, thresholds.minimum_pairs):
         say(few)
-    cut_short = _run_missing(session, runs_wanted(session.comparison.cells, known, repeats))
+    cut_short = _run_missing(session, runs_wanted(session.comparison.trials, known, repeats))
     attempts = [one for found in _attempts(session).values() for one in found]
     candidate = Side("candidate", in_order(measured(attempts), session.comparison.folder))
     if baseline.machine:
         candidate = replace(candidate, machine=machine_of(candidate.measurements))
-    keys = {cell.key for cell in session.comparison.cells}
+    keys = {trial.key for trial in session.comparison.trials}
     asked = replace(baseline, measurements=tuple(one for one in baseline.measurements if one.key in keys))
     return judge(
         match(asked, candidate),
@@ -75,32 +75,32 @@ def against_recorded(
     )
 
 
-def runs_wanted(cells: Sequence[Cell], known: Mapping[str, int], repeats: int | None) -> dict[str, int]:
-    """Key of each cell -> runs of the candidate: as many as find a partner, once at least.
+def runs_wanted(trials: Sequence[Trial], known: Mapping[str, int], repeats: int | None) -> dict[str, int]:
+    """Key of each trial -> runs of the candidate: as many as find a partner, once at least.
 
     Args:
-        cells: All cells.
-        known: Key of a cell -> runs that the baseline has.
+        trials: All trials.
+        known: Key of a trial -> runs that the baseline has.
         repeats: Runs of a configuration at most, shared out to its seeds and splits; None: any.
     """
     shares = known
     if repeats is not None:
-        groups = configurations(cells)
+        groups = configurations(trials)
         shares = shared_out(dict.fromkeys(groups, repeats), groups)
-    return {cell.key: max(1, min(shares.get(cell.key, 0), known.get(cell.key, 0))) for cell in cells}
+    return {trial.key: max(1, min(shares.get(trial.key, 0), known.get(trial.key, 0))) for trial in trials}
 
 
-def too_few(cells: Sequence[Cell], known: Mapping[str, int], name: str, minimum: int) -> str:
+def too_few(trials: Sequence[Trial], known: Mapping[str, int], name: str, minimum: int) -> str:
     """Which configurations have too few recorded runs for a word on times: a sentence, or nothing.
 
     Args:
-        cells: Those that the baseline has.
-        known: Key of a cell -> runs that the baseline has.
+        trials: Those that the baseline has.
+        known: Key of a trial -> runs that the baseline has.
         name: Of the baseline.
         minimum: Pairs without which no change of a time is claimed.
     """
-    labels = {cell.key: label_of(cell.to_json()) for cell in cells}
-    runs = {keys[0]: sum(known[key] for key in keys) for keys in configurations(cells).values()}
+    labels = {trial.key: label_of(trial.to_json()) for trial in trials}
+    runs = {keys[0]: sum(known[key] for key in keys) for keys in configurations(trials).values()}
     few = [
         f"{number} run{'' if number == 1 else 's'} of {labels[key]}"
         for key, number in runs.items()
@@ -115,9 +115,9 @@ def too_few(cells: Sequence[Cell], known: Mapping[str, int], name: str, minimum:
 
 
 def _run_missing(session: Session, wanted: dict[str, int]) -> bool:
-    """Run what is missing, every cell once before any of them twice.
+    """Run what is missing, every trial once before any of them twice.
 
-    Cells without a run get one whatever the budget, and the others as far as it goes; a cell that failed is
+    Trials without a run get one whatever the budget, and the others as far as it goes; a trial that failed is
     left alone.
 
     Returns:
@@ -125,34 +125,34 @@ def _run_missing(session: Session, wanted: dict[str, int]) -> bool:
     """
     budget, runner, key = session.course.budget, session.runner, session.comparison.keys[1]
     took, done, cut_short = {}, {}, False
-    for cell_key, attempts in _attempts(session).items():
+    for trial_key, attempts in _attempts(session).items():
         records = [record for one in attempts if (record := one.record() or {}).get("status") == "done"]
-        done[cell_key] = len(records)
-        took[cell_key] = seconds_of(records[-1]) if records else 0.0
-    while todo := [cell for cell in session.comparison.cells if done[cell.key] < wanted[cell.key]]:
-        todo.sort(key=lambda cell: done[cell.key])
-        plan = {cell.key: runner.planned("candidate", cell, _expected(took[cell.key])) for cell in todo}
+        done[trial_key] = len(records)
+        took[trial_key] = seconds_of(records[-1]) if records else 0.0
+    while todo := [trial for trial in session.comparison.trials if done[trial.key] < wanted[trial.key]]:
+        todo.sort(key=lambda trial: done[trial.key])
+        plan = {trial.key: runner.planned("candidate", trial, _expected(took[trial.key])) for trial in todo}
         session.course.listener.plan(list(plan.values()), runner.places, at_once=1)
-        for cell in todo:
-            if done[cell.key] and not budget.left_for(took[cell.key]):
-                done[cell.key], cut_short = _LEFT, True
+        for trial in todo:
+            if done[trial.key] and not budget.left_for(took[trial.key]):
+                done[trial.key], cut_short = _LEFT, True
                 continue
-            ran = runner.run_one("candidate", cell, plan[cell.key].prediction)
+            ran = runner.run_one("candidate", trial, plan[trial.key].prediction)
             session.comparison.journal.append_run(key, ran)
             record = ran.of(session.comparison.results).record() or {}
-            took[cell.key] = seconds_of(record)
-            done[cell.key] = done[cell.key] + 1 if record.get("status") == "done" else _LEFT
+            took[trial.key] = seconds_of(record)
+            done[trial.key] = done[trial.key] + 1 if record.get("status") == "done" else _LEFT
     return cut_short
 
 
 def _attempts(session: Session) -> dict[str, list[Attempt]]:
-    """Key of a cell -> the attempts at it of this candidate, on this device."""
+    """Key of a trial -> the attempts at it of this candidate, on this device."""
     comparison = session.comparison
     runs = comparison.journal.runs(comparison.keys[1], comparison.results, session.place)
     found = {}
-    for cell in comparison.cells:
-        own = session.runner.planned("candidate", cell, None).cell.id
-        found[cell.key] = [run.of(comparison.results) for run in runs if run.cell_id == own]
+    for trial in comparison.trials:
+        own = session.runner.planned("candidate", trial, None).trial.id
+        found[trial.key] = [run.of(comparison.results) for run in runs if run.trial_id == own]
     return found
 
 

@@ -3,13 +3,14 @@
 from dataclasses import dataclass, replace
 from pathlib import Path
 
-from bench.compare.reading import BASELINE, read_side
+from bench.compare.compare import read_side
+from bench.compare.reading import BASELINE
 from bench.compare.thresholds import Thresholds
 from bench.compare.verdict import Verdict
 from bench.errors import InputError
-from bench.regress.ask import Ask
 from bench.regress.comparison import RegressOptions, Speaker, session
 from bench.regress.recorded import against_recorded
+from bench.regress.side_request import Ask
 from bench.regress.sides import SideName
 from bench.regress.verdict import regression
 

@@ -8,7 +8,6 @@ from dataclasses import dataclass, field, fields, replace
 from pathlib import Path
 from typing import Any, Literal
 
-from bench.backends import BACKENDS
 from bench.devices.device import Slot
 from bench.errors import InputError
 from bench.machine.notes import Notes
@@ -16,9 +15,10 @@ from bench.regress import probe
 from bench.regress.code import Code
 from bench.regress.packages import TENSORFLOWS
 from bench.runner.local import LocalEngine
-from bench.runtime import Runtime
-from bench.suite.cell import Cell, digest_of
-from bench.telemetry.settings import TelemetrySettings
+from bench.trials.backends import BACKENDS
+from bench.trials.runtime import Runtime
+from bench.trials.sampling import TelemetrySettings
+from bench.trials.trial import Trial, digest_of
 from wbc.specification import Specification
 
 SideName = Literal["baseline", "candidate"]
@@ -35,7 +35,7 @@ class Side:
     Attributes:
         name: `baseline` or `candidate`.
         label: What it is, in words: `tensorflow==2.20.0`.
-        interpreter: What runs its cells.
+        interpreter: What runs its trials.
         code: The `wbc` and the worker that it runs.
         version: Of its Python.
         packages: What is installed in it: name -> version.
@@ -72,7 +72,7 @@ class Side:
         return LocalEngine(str(self.interpreter), telemetry, environment=self.environment, notes=noted)
 
     def runtime(self, device: str) -> Runtime:
-        """What cells of this side depend on besides their settings."""
+        """What trials of this side depend on besides their settings."""
         versions = {
             name: _version(self.packages, TENSORFLOWS if name == "tensorflow" else backend.distributions)
             for name, backend in BACKENDS.items()
@@ -85,29 +85,29 @@ class Side:
             **versions,
         )
 
-    def cell(self, cell: Cell, device: str) -> Cell:
-        """A cell as this side runs it: the same key, an id of its own.
+    def trial(self, trial: Trial, device: str) -> Trial:
+        """A trial as this side runs it: the same key, an id of its own.
 
         Settings that its `wbc` does not know are left out where they say nothing.
         """
-        runtime = self.runtime(device).of(cell.settings["mode"], cell.settings.get("backend"))
-        unknown = self._unknown(cell)
+        runtime = self.runtime(device).of(trial.settings["mode"], trial.settings.get("backend"))
+        unknown = self._unknown(trial)
         specification = {
             name: value
-            for name, value in cell.specification.items()
+            for name, value in trial.specification.items()
             if name not in unknown or not _says_nothing(name, value)
         }
-        return replace(cell, runtime=runtime, specification=specification)
+        return replace(trial, runtime=runtime, specification=specification)
 
-    def lacks(self, cells: Sequence[Cell]) -> list[str]:
-        """What cells ask for and this side has not: sentences, to be said before anything runs."""
+    def lacks(self, trials: Sequence[Trial]) -> list[str]:
+        """What trials ask for and this side has not: sentences, to be said before anything runs."""
         asking: dict[str, int] = {}
-        for cell in cells:
-            for name in self._unknown(cell):
-                if not _says_nothing(name, cell.specification[name]):
+        for trial in trials:
+            for name in self._unknown(trial):
+                if not _says_nothing(name, trial.specification[name]):
                     asking[name] = asking.get(name, 0) + 1
         return [
-            f"The {self.name} ({self.code.label}) does not know {name}, which {count} of {len(cells)} cells "
+            f"The {self.name} ({self.code.label}) does not know {name}, which {count} of {len(trials)} trials "
             "set: they will fail there."
             for name, count in sorted(asking.items())
         ]
@@ -123,8 +123,8 @@ class Side:
 
         return noted
 
-    def _unknown(self, cell: Cell) -> set[str]:
-        return set() if self.settings is None else set(cell.specification) - self.settings
+    def _unknown(self, trial: Trial) -> set[str]:
+        return set() if self.settings is None else set(trial.specification) - self.settings
 
 
 def look(name: SideName, label: str, interpreter: Path, code: Code, modules: Sequence[str] = ()) -> Side:
@@ -158,9 +158,9 @@ def look(name: SideName, label: str, interpreter: Path, code: Code, modules: Seq
     )
 
 
-def modules_of(cells: Collection[Cell]) -> list[str]:
-    """What a side must be able to import for these cells."""
-    backends = sorted({cell.settings["backend"] for cell in cells if "backend" in cell.settings})
+def modules_of(trials: Collection[Trial]) -> list[str]:
+    """What a side must be able to import for these trials."""
+    backends = sorted({trial.settings["backend"] for trial in trials if "backend" in trial.settings})
     modules = [{"torch": "torch", "jax": "jax", "tensorflow": "tensorflow"}[name] for name in backends]
     # Keras itself comes with the first backend alone: it takes one for the whole process.
     return [*modules, "h5py", "PIL", "skimage", "sklearn", *(["keras"] if backends[:1] else [])]

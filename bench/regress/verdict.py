@@ -5,7 +5,7 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
 
 from bench.compare.judge import judge
-from bench.compare.measurement import CellPairs
+from bench.compare.measurement import TrialPairs
 from bench.compare.repeats import GROWTH, MOST, next_look, plan_repeats
 from bench.compare.thresholds import Thresholds
 from bench.compare.verdict import Verdict
@@ -14,7 +14,7 @@ from bench.regress.evidence import Evidence, configurations, noise_elsewhere, sh
 from bench.regress.pairs import PairedRuns
 
 NOISE_PAIRS = 8
-"""Pairs of A against A, over all cells, on which the number of repeats is planned; two a
+"""Pairs of A against A, over all trials, on which the number of repeats is planned; two a
 configuration at least."""
 
 FIRST_PAIRS = 2
@@ -37,9 +37,9 @@ class Judging:
 
     def __post_init__(self) -> None:
         comparison = self.session.comparison
-        self.cells = list(comparison.cells)
-        self.groups = configurations(self.cells)
-        keys = {cell.key for cell in self.cells}
+        self.trials = list(comparison.trials)
+        self.groups = configurations(self.trials)
+        keys = {trial.key for trial in self.trials}
         folder, name = comparison.folder.parent, comparison.name
         elsewhere = noise_elsewhere(folder, name, comparison.keys[0], keys, self.session.place)
         self.evidence = Evidence(comparison.results, elsewhere)
@@ -61,7 +61,7 @@ class Judging:
             InterruptedRun: A signal came; finished pairs are kept.
         """
         course = self.session.course
-        course.bring_to("aa", self._noise_wanted(), self.cells)
+        course.bring_to("aa", self._noise_wanted(), self.trials)
         groups = self.groups
         self._bring_to_first(FIRST_PAIRS)
         thresholds = replace(self.thresholds, looks_planned=True)
@@ -99,17 +99,17 @@ class Judging:
         self._bring_to(shared_out(first, self.groups), within=False)
 
     def _bring_to(self, wanted: dict[str, int], within: bool = True) -> None:
-        self.session.course.bring_to("ab", wanted, self.cells, within)
+        self.session.course.bring_to("ab", wanted, self.trials, within)
 
     def _grown(self, wanted: dict[str, int], groups: dict[str, list[str]]) -> dict[str, int]:
         """More pairs than there are, also where disturbed ones are taken as they are."""
-        there = {key: sum(self.session.course.have("ab", cell) for cell in groups[key]) for key in wanted}
+        there = {key: sum(self.session.course.have("ab", trial) for trial in groups[key]) for key in wanted}
         return {key: max(number, math.ceil(GROWTH * there[key])) for key, number in wanted.items()}
 
-    def _measured(self) -> list[CellPairs]:
-        return self.evidence.cells(self.session.course.pairs)
+    def _measured(self) -> list[TrialPairs]:
+        return self.evidence.trials(self.session.course.pairs)
 
-    def _noise(self) -> list[CellPairs]:
+    def _noise(self) -> list[TrialPairs]:
         return self.evidence.noise(self.session.course.pairs)
 
     def _judge(self, thresholds: Thresholds, notes: Sequence[str]) -> Verdict:

@@ -26,7 +26,7 @@ class Column:
     sources: tuple[str, ...] = ()
     writer_for: Callable[[Iterable[Any]], Callable[..., str]] | None = None
 
-    def cells(self, frame: pd.DataFrame, name: str) -> list[str]:
+    def trials(self, frame: pd.DataFrame, name: str) -> list[str]:
         """The text of every row."""
         sources = [frame[source] for source in self.sources or (name,)]
         write = self.writer_for(sources[0]) if self.writer_for else self.write
@@ -92,7 +92,7 @@ def overview_columns(frame: pd.DataFrame) -> dict[str, Column]:
     classes = {
         f"{CLASS}{name}": Column(f"{name} %", number("{:.1f}", 100))
         for name in _classes(frame)
-        if "cell" not in frame or f"{LOW}{name}" not in frame
+        if "trial" not in frame or f"{LOW}{name}" not in frame
     }
     return NAMES | _BEFORE_CLASSES | classes | _AFTER_CLASSES
 

@@ -44,7 +44,7 @@ _REASONS = {
 """Column -> the metrics under one of which a record says why it is missing."""
 
 
-def cost_table(suite: str, cells: pd.DataFrame, configurations: pd.DataFrame) -> Table | None:
+def cost_table(suite: str, trials: pd.DataFrame, configurations: pd.DataFrame) -> Table | None:
     """A row a configuration, of what was measured; None where nothing is done."""
     done = configurations[configurations["repeats"] > 0]
     known = [name for column in _COLUMNS.values() for name in column.sources]
@@ -52,7 +52,7 @@ def cost_table(suite: str, cells: pd.DataFrame, configurations: pd.DataFrame) ->
     if done.empty or not known:
         return None
     notes = []
-    unavailable = cells.get("unavailable", [])
+    unavailable = trials.get("unavailable", [])
     for column, metrics in _REASONS.items():
         if column not in done or done[column].isna().any():
             reasons = next((found for one in metrics if (found := reasons_of(unavailable, one))), [])

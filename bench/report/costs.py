@@ -1,4 +1,4 @@
-"""What a cell cost: columns from the measurements of its record; what was not measured is left out."""
+"""What a trial cost: columns from the measurements of its record; what was not measured is left out."""
 
 from collections.abc import Iterable
 from typing import Any
@@ -8,7 +8,7 @@ COSTS = {
     "steady_low": ("steady", "low"),
     "steady_high": ("steady", "high"),
     "data_wait_share": ("steady", "data_wait_share"),
-    "energy_j": ("energy", "cell_j"),
+    "energy_j": ("energy", "trial_j"),
     "train_energy_j": ("energy", "train_j"),
     "image_j": ("energy", "image_j"),
     "correct_test_image_j": ("energy", "correct_test_image_j"),
@@ -36,7 +36,7 @@ def cost_of(record: dict[str, Any]) -> dict[str, Any]:
     """Columns `COSTS`, of `MEMORY_KINDS`, `cpu_utilisation`, `gpu_utilisation` (0 to 1, means over training).
 
     `unavailable` tells, a line a figure, what could not be measured and why; `disturbed` why the times may
-    not be the cell's own. `watched`: whether the cell ran with telemetry; `disturbed_share`: 1 where it is
+    not be the trial's own. `watched`: whether the trial ran with telemetry; `disturbed_share`: 1 where it is
     disturbed, else 0, missing where it was not watched.
     """
     row: dict[str, Any] = {}

@@ -1,4 +1,4 @@
-"""Curves of training, read from journals; only those of the cells that figures show."""
+"""Curves of training, read from journals; only those of the trials that figures show."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -22,11 +22,11 @@ MOST_GROUPS = 8
 
 @dataclass(frozen=True)
 class Course:
-    """How one cell learnt.
+    """How one trial learnt.
 
     Attributes:
         label: What its configuration is called.
-        row: Its row of the frame of cells.
+        row: Its row of the frame of trials.
         epoch: Counted from 1; shape (n,).
         metrics: One of `METRICS` -> its values; shape (n,), NaN where there is none.
     """
@@ -58,15 +58,15 @@ class Group:
     left_out: int = 0
 
 
-def read_groups(results: SuiteResults, cells: pd.DataFrame) -> tuple[list[Group], int]:
+def read_groups(results: SuiteResults, trials: pd.DataFrame) -> tuple[list[Group], int]:
     """The courses to draw, and how many groups are left out.
 
     Of repeats the first that is done is drawn, else the first that began. Where a group has too many
     configurations, each network's most accurate ones go first.
     """
-    if "network" not in cells:
+    if "network" not in trials:
         return [], 0
-    known = cells[cells["network"].notna() & (cells["epochs"] > 0)].copy()
+    known = trials[trials["network"].notna() & (trials["epochs"] > 0)].copy()
     if known.empty:
         return [], 0
     for name in ("variant", "balanced_accuracy"):
@@ -96,8 +96,8 @@ def _choose(group: pd.DataFrame) -> pd.DataFrame:
 
 
 def attempt_of(results: SuiteResults, row: dict) -> Attempt:
-    """The attempt that a row of the frame of cells tells of."""
-    return Attempt(results.cells / row["cell"] / f"attempt-{int(row['attempt'])}")
+    """The attempt that a row of the frame of trials tells of."""
+    return Attempt(results.trials / row["trial"] / f"attempt-{int(row['attempt'])}")
 
 
 def _read(results: SuiteResults, row: dict) -> Course:

@@ -8,33 +8,33 @@ from bench.report.cost import cost_table
 from bench.report.memory import memory_table
 from bench.report.overhead import overhead_table
 from bench.report.reference import reference_tables
-from bench.report.tables import Table, cell_tables
+from bench.report.tables import Table, trial_tables
 from bench.report.times import time_tables
 
 
 def every_table(
-    suite: str, cells: pd.DataFrame, configurations: pd.DataFrame, reference: str | None = None
+    suite: str, trials: pd.DataFrame, configurations: pd.DataFrame, reference: str | None = None
 ) -> list[Table]:
     """The tables of a suite, those that a run prints first.
 
     Args:
         suite: Its name.
-        cells: See `bench.report.frame.cells_frame`.
+        trials: See `bench.report.frame.trials_frame`.
         configurations: See `bench.report.frame.repeats_frame`.
         reference: Published figures to set ours beside, one of `bench.report.reference.REFERENCES`.
     """
-    tables = cell_tables(suite, cells, configurations)
+    tables = trial_tables(suite, trials, configurations)
     if not len(configurations):
         return tables
     tables += accuracy_tables(suite, configurations)
     classification = classification_table(suite, configurations)
     tables += [classification] if classification else []
-    tables += time_tables(suite, cells, configurations)
-    cost = cost_table(suite, cells, configurations)
+    tables += time_tables(suite, trials, configurations)
+    cost = cost_table(suite, trials, configurations)
     memory = memory_table(suite, configurations)
-    watching = overhead_table(suite, cells)
+    watching = overhead_table(suite, trials)
     tables += [table for table in (cost, memory, watching) if table is not None]
     tables += contrast_tables(suite, configurations)
     if reference:
-        tables += reference_tables(suite, cells, configurations)
+        tables += reference_tables(suite, trials, configurations)
     return tables

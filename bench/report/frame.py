@@ -1,4 +1,4 @@
-"""Records as a data frame, a row a cell."""
+"""Records as a data frame, a row a trial."""
 
 from collections.abc import Iterable
 from typing import Any
@@ -11,7 +11,7 @@ from bench.report.rows import CLASS, HIGH, LOW, row_of, unfinished_row
 from bench.report.variants import flat, names_of
 from wbc.evaluation.intervals import CONFIDENCE
 
-__all__ = ["CLASS", "CONFIGURATION", "HIGH", "LOW", "cells_frame", "latest_record", "repeats_frame"]
+__all__ = ["CLASS", "CONFIGURATION", "HIGH", "LOW", "latest_record", "repeats_frame", "trials_frame"]
 
 T_INTERVALS = ("test_accuracy", "balanced_accuracy", "macro_f1", "test_loss", "fit_s", "result_s")
 """Figures whose mean over repeats gets an interval."""
@@ -20,15 +20,15 @@ CONFIGURATION = ["network", "weights", "mode", "epochs", "variant"]
 """Columns that together name what is compared; rows that agree in them are repeats."""
 
 NOT_OVER = ("not run", "unfinished")
-"""Statuses of cells without a record."""
+"""Statuses of trials without a record."""
 
 T_LOW, T_HIGH = "t95 low of ", "t95 high of "
 """Columns of a class begin so in means over repeats: the bounds of the 95 % interval of the mean accuracy."""
 
 
-def latest_record(results: SuiteResults, cell_id: str) -> dict[str, Any] | None:
+def latest_record(results: SuiteResults, trial_id: str) -> dict[str, Any] | None:
     """The last attempt that is done; where none is, the last that is over; else None."""
-    return _latest(results.attempts(cell_id))
+    return _latest(results.attempts(trial_id))
 
 
 def _latest(attempts: list[Attempt]) -> dict[str, Any] | None:
@@ -41,12 +41,12 @@ def _latest(attempts: list[Attempt]) -> dict[str, Any] | None:
     return over
 
 
-def cells_frame(results: SuiteResults, cell_ids: Iterable[str]) -> pd.DataFrame:
-    """One row a cell, in the order given; a cell without a record is a row that says so.
+def trials_frame(results: SuiteResults, trial_ids: Iterable[str]) -> pd.DataFrame:
+    """One row a trial, in the order given; a trial without a record is a row that says so.
 
     Every record is read once and let go again, so that ten thousand fit into memory.
 
-    Columns: cell, network, weights, mode, epochs, variant (settings that differ within the suite, beyond the
+    Columns: trial, network, weights, mode, epochs, variant (settings that differ within the suite, beyond the
     columns before; where protocols differ, what they imply is left to their names), seeds (those that
     differ), status, reason; test_accuracy, balanced_accuracy, test_loss, a column `accuracy of CLASS` for
     every class (shares of 1); part_low and part_high (95 % interval of the balanced accuracy, by one test
@@ -62,41 +62,41 @@ def cells_frame(results: SuiteResults, cell_ids: Iterable[str]) -> pd.DataFrame:
     use: model_mb (of 10^6 bytes), inference_ms (an image) and inference_batch_size.
     """
     rows, over, settings = [], [], []
-    for cell_id in cell_ids:
-        attempts = results.attempts(cell_id)
+    for trial_id in trial_ids:
+        attempts = results.attempts(trial_id)
         record = _latest(attempts)
-        row = None if record is None else _row_of(cell_id, record)
+        row = None if record is None else _row_of(trial_id, record)
         if row is not None:
             over.append(len(rows))
-            settings.append(flat(record["cell"]["settings"]))
+            settings.append(flat(record["trial"]["settings"]))
             rows.append(row)
         elif attempts:
             rows.append(unfinished_row(attempts[-1]))
         else:
-            rows.append({"cell": cell_id, "status": "not run"})
+            rows.append({"trial": trial_id, "status": "not run"})
     for number, (variant, seeds) in zip(over, names_of(settings), strict=True):
         rows[number] |= {"variant": variant, "seeds": seeds}
     return pd.DataFrame(rows)
 
 
-def _row_of(cell_id: str, record: dict[str, Any]) -> dict[str, Any] | None:
+def _row_of(trial_id: str, record: dict[str, Any]) -> dict[str, Any] | None:
     """Its row; None where the record lacks what a row is made of: somebody has changed it."""
     try:
-        return row_of(cell_id, record)
+        return row_of(trial_id, record)
     except (KeyError, TypeError, AttributeError):
         return None
 
 
-def repeats_frame(cells: pd.DataFrame) -> pd.DataFrame:
+def repeats_frame(trials: pd.DataFrame) -> pd.DataFrame:
     """Means over repeats: a row a configuration with the number of repeats and of failures.
 
     `accuracy_low` and `accuracy_high` are the lowest and highest balanced accuracy among the repeats. From
     two repeats on, `_t95_low` and `_t95_high` bound the 95 % interval of a mean by Student's t; those of
     classes are called `t95 low of CLASS` and `t95 high of CLASS`.
     """
-    if "variant" not in cells:  # nothing is over yet
+    if "variant" not in trials:  # nothing is over yet
         return pd.DataFrame(columns=[*CONFIGURATION, "repeats", "failed"])
-    known = cells[~cells["status"].isin(NOT_OVER)]
+    known = trials[~trials["status"].isin(NOT_OVER)]
     done = known["status"] == "done"
     numbers = [name for name in known.select_dtypes("number") if not name.startswith((LOW, HIGH))]
     numbers = [name for name in numbers if name not in ("epochs", "attempt")]

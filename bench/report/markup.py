@@ -24,8 +24,8 @@ def as_markdown(
 ) -> str:
     """A table of GitHub's Markdown."""
 
-    def line(cells: Iterable[str]) -> str:
-        return "| " + " | ".join(map(_markdown, cells)) + " |"
+    def line(trials: Iterable[str]) -> str:
+        return "| " + " | ".join(map(_markdown, trials)) + " |"
 
     lines = [f"### {_markdown(title)}"]
     if headings:
@@ -40,8 +40,8 @@ def as_latex(
 ) -> str:
     """A `table` with the rules of the package booktabs; columns of numbers are set to the right."""
 
-    def line(cells: Iterable[str]) -> str:
-        return "  " + " & ".join(map(_latex, cells)) + r" \\"
+    def line(trials: Iterable[str]) -> str:
+        return "  " + " & ".join(map(_latex, trials)) + r" \\"
 
     alignment = "".join("r" if numeric(column) else "l" for column in zip(*rows, strict=True))
     if not headings:
@@ -64,15 +64,15 @@ def as_latex(
 
 
 def numeric(column: Iterable[str]) -> bool:
-    """Whether the cells of a column are numbers, as far as they hold anything."""
-    filled = [cell for cell in column if cell]
-    return bool(filled) and all(_NUMBER.match(cell) for cell in filled)
+    """Whether the trials of a column are numbers, as far as they hold anything."""
+    filled = [trial for trial in column if trial]
+    return bool(filled) and all(_NUMBER.match(trial) for trial in filled)
 
 
-def _markdown(cell: str) -> str:
-    text = html.escape(" ".join(cell.split()), quote=False)
+def _markdown(trial: str) -> str:
+    text = html.escape(" ".join(trial.split()), quote=False)
     return re.sub(r"([|`*\\])", r"\\\1", text).replace("](", "]\\(")
 
 
-def _latex(cell: str) -> str:
-    return "".join(_LATEX.get(char, char) for char in " ".join(cell.split()))
+def _latex(trial: str) -> str:
+    return "".join(_LATEX.get(char, char) for char in " ".join(trial.split()))

@@ -69,7 +69,7 @@ class Pictures:
     def of(self, attempt: Attempt, file: str) -> str | None:
         """The picture of a test image of an attempt, as a data URI."""
         try:
-            specification = attempt.cell().get("specification") or {}
+            specification = attempt.trial().get("specification") or {}
         except (OSError, ValueError, AttributeError):  # it says where the images were, and nothing else here
             specification = {}
         folder, manifest = specification.get("data_folder"), specification.get("manifest")

@@ -2,10 +2,10 @@
 
 import pandas as pd
 
+from bench.records.overhead import Group, overhead
 from bench.report.columns import Column
 from bench.report.frame import CONFIGURATION
 from bench.report.tables import Table
-from bench.telemetry.overhead import Group, overhead
 
 FIGURES = {"throughput": ("steady_images_per_s", "train_images_per_s"), "fit time": ("fit_s",)}
 """Figure -> the columns that may hold it, the best first."""
@@ -20,16 +20,16 @@ _COLUMNS = {
 }
 
 
-def overhead_table(suite: str, cells: pd.DataFrame) -> Table | None:
+def overhead_table(suite: str, trials: pd.DataFrame) -> Table | None:
     """A row a figure: its difference with telemetry; None where no configuration has repeats of both kinds.
 
     Args:
         suite: Its name.
-        cells: See `bench.report.frame.cells_frame`.
+        trials: See `bench.report.frame.trials_frame`.
     """
-    if "watched" not in cells or cells["watched"].dropna().nunique() < 2:
+    if "watched" not in trials or trials["watched"].dropna().nunique() < 2:
         return None
-    done = cells[cells["status"] == "done"]
+    done = trials[trials["status"] == "done"]
     rows = []
     for figure, columns in FIGURES.items():
         column = next((name for name in columns if name in done and done[name].notna().any()), None)

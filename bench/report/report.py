@@ -6,19 +6,19 @@ from pathlib import Path
 
 from bench.errors import InputError
 from bench.journal.results import SuiteResults
-from bench.report.contents import Contents, gather
 from bench.report.figures.figure import Figure
-from bench.report.files import write_text
-from bench.report.page.elements import as_json
+from bench.report.gather import Contents, gather
+from bench.report.page.html import as_json
 from bench.report.page.page import page, plotly_js
 from bench.report.tables import write_tables
+from bench.worker.files import write_text
 
 FILE = "report.html"
 
 
 def make_report(
     results: SuiteResults,
-    cell_ids: Iterable[str],
+    trial_ids: Iterable[str],
     reference: str | None = None,
     description: str = "",
     notes: Sequence[str] = (),
@@ -30,7 +30,7 @@ def make_report(
 
     Args:
         results: Of the suite.
-        cell_ids: Its cells, in the order of tables.
+        trial_ids: Its trials, in the order of tables.
         reference: Published figures to set ours beside, see `bench.report.reference.REFERENCES`.
         description: Of the suite.
         notes: Sentences for the page.
@@ -45,7 +45,7 @@ def make_report(
         InputError: The folder is there, with something in it that is no report.
     """
     folder = results.report if to is None else _checked(to)
-    contents = gather(results, cell_ids, reference, description, notes, command)
+    contents = gather(results, trial_ids, reference, description, notes, command)
     write_tables(contents.tables.values(), folder)
     figures = [figure for own in contents.figures.values() for figure in own if not figure.small]
     write_figures(figures, folder)
@@ -80,7 +80,7 @@ def _checked(folder: Path) -> Path:
 
 
 def _standing_alone(figure: Figure) -> str:
-    from bench.report.page.elements import element
+    from bench.report.page.html import element
 
     return "".join(
         (

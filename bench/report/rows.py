@@ -17,15 +17,15 @@ PHASE = "seconds of "
 TAIL_BYTES = 1 << 16
 
 
-def row_of(cell_id: str, record: dict[str, Any]) -> dict[str, Any]:
-    """The row of a cell that is over; its columns are described at `bench.report.frame.cells_frame`."""
-    cell, test, nan = record["cell"], record["test"] or {}, float("nan")
+def row_of(trial_id: str, record: dict[str, Any]) -> dict[str, Any]:
+    """The row of a trial that is over; its columns are described at `bench.report.frame.trials_frame`."""
+    trial, test, nan = record["trial"], record["test"] or {}, float("nan")
     failure = record["failure"]
     fit, result = record["fit_time"] or {}, record["time_to_result"] or {}
     row = {
-        "cell": cell_id,
-        "network": cell["network"],
-        **_of_settings(cell["settings"]),
+        "trial": trial_id,
+        "network": trial["network"],
+        **_of_settings(trial["settings"]),
         "status": record["status"],
         "reason": f"{failure['kind']}: {failure['message']}" if failure else "",
         "test_accuracy": test.get("accuracy", nan),
@@ -40,7 +40,7 @@ def row_of(cell_id: str, record: dict[str, Any]) -> dict[str, Any]:
         "fit_cpu_s": fit.get("cpu_s", nan),
         "result_s": result.get("wall_s", nan),
         "result_cpu_s": result.get("cpu_s", nan),
-        "clock": (clock := cell["settings"].get("clock", "wall")),
+        "clock": (clock := trial["settings"].get("clock", "wall")),
         "clocked_fit_s": fit.get("cpu_s" if clock == "process" else "wall_s", nan),
     }
     row |= {name: nan if rate is None else rate for name, rate in record["throughput"].items()}
@@ -48,16 +48,16 @@ def row_of(cell_id: str, record: dict[str, Any]) -> dict[str, Any]:
     row["parameters"] = parameters
     row |= _evaluation(test) | _use(record["phases"].get("evaluate", {})) | cost_of(record)
     row |= {f"{PHASE}{name}": phase.get("wall_s") for name, phase in record["phases"].items()}
-    row |= {"attempt": record["attempt"], "key": cell.get("key"), "started_at": record.get("started_at")}
-    row["runtime"] = intern(", ".join(f"{name} {version}" for name, version in cell["runtime"].items()))
+    row |= {"attempt": record["attempt"], "key": trial.get("key"), "started_at": record.get("started_at")}
+    row["runtime"] = intern(", ".join(f"{name} {version}" for name, version in trial["runtime"].items()))
     return {name: nan if value is None else value for name, value in row.items()}
 
 
 def unfinished_row(attempt: Attempt) -> dict[str, Any]:
     """The row of an attempt that has no record: it is under way, or its harness was killed."""
-    row = {"cell": attempt.cell_id, "status": "unfinished", "attempt": attempt.number}
+    row = {"trial": attempt.trial_id, "status": "unfinished", "attempt": attempt.number}
     try:
-        cell = attempt.cell()
+        trial = attempt.trial()
     except (OSError, ValueError):
         return row
     reached = _last_epoch(attempt)
@@ -65,10 +65,10 @@ def unfinished_row(attempt: Attempt) -> dict[str, Any]:
     if attempt.is_over():
         said = f"the record of attempt {attempt.number} is damaged; `bench run` makes it again"
     return row | {
-        "network": cell["network"],
-        **_of_settings(cell["settings"]),
+        "network": trial["network"],
+        **_of_settings(trial["settings"]),
         "reason": f"{said}, at epoch {reached}" if reached and not attempt.is_over() else said,
-        "key": cell.get("key"),
+        "key": trial.get("key"),
     }
 
 

@@ -1,4 +1,4 @@
-"""What the sampler wrote beside a cell, as series over time with the phases of the cell."""
+"""What the sampler wrote beside a trial, as series over time with the phases of the trial."""
 
 import json
 from dataclasses import dataclass
@@ -18,11 +18,11 @@ class Samples:
     """Series of one attempt.
 
     Attributes:
-        seconds: Since the cell began; shape (n,).
+        seconds: Since the trial began; shape (n,).
         values: Gauge -> its means, of memory maxima; shape (n,), NaN where there is none. Gauges of GPUs are
             `gpu:0/power_w` and the like.
-        phases: (name, begin, end) in seconds since the cell began.
-        slot_cores: How many cores the cell had, or None.
+        phases: (name, begin, end) in seconds since the trial began.
+        slot_cores: How many cores the trial had, or None.
         unavailable: Gauge -> why it is missing.
     """
 

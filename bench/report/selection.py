@@ -11,25 +11,25 @@ from wbc.errors import nearest
 
 @dataclass(frozen=True)
 class Selection:
-    """Cells to report on.
+    """Trials to report on.
 
     Attributes:
         results: Of their suite.
-        cell_ids: In the order of tables.
+        trial_ids: In the order of tables.
         description: Of the suite; may be empty.
         notes: Sentences about what is left out.
     """
 
     results: SuiteResults
-    cell_ids: list[str]
+    trial_ids: list[str]
     description: str = ""
     notes: tuple[str, ...] = ()
 
 
 def select_folder(folder: Path) -> Selection:
-    """Every cell of a results folder such as `results/demo`, without its suite file.
+    """Every trial of a results folder such as `results/demo`, without its suite file.
 
-    Of cells that were asked for alike, and differ only in what ran them, the one that is done counts, and
+    Of trials that were asked for alike, and differ only in what ran them, the one that is done counts, and
     among several the one that began last: they are not repeats of one another.
 
     Raises:
@@ -37,16 +37,16 @@ def select_folder(folder: Path) -> Selection:
     """
     folder = folder.resolve()
     results = SuiteResults(folder.parent, folder.name)
-    if not results.cells.is_dir():
-        inside = sorted(path.parent.name for path in folder.glob("*/cells"))
+    if not results.trials.is_dir():
+        inside = sorted(path.parent.name for path in folder.glob("*/trials"))
         hint = f"It holds results of {', '.join(inside)}: name one of them." if inside else ""
         raise InputError(
-            f"{folder} holds no cells, so it is no results folder of a suite",
+            f"{folder} holds no trials, so it is no results folder of a suite",
             hint or "Name a suite file, or a folder such as results/demo.",
         )
     latest: dict[str, tuple[tuple[bool, str], str, str]] = {}
     replaced = 0
-    for path in results.cells.iterdir():
+    for path in results.trials.iterdir():
         attempts = results.attempts(path.name)
         if not attempts:
             continue
@@ -55,20 +55,20 @@ def select_folder(folder: Path) -> Selection:
         replaced += known is not None
         if known is None or rank > known[0]:
             latest[key] = rank, path.name, began
-    ids = [cell_id for _, cell_id, _ in sorted(latest.values(), key=lambda one: (one[2], one[1]))]
+    ids = [trial_id for _, trial_id, _ in sorted(latest.values(), key=lambda one: (one[2], one[1]))]
     if not ids:
-        raise InputError(f"{folder} holds no attempt at any cell", "Run its suite first.")
+        raise InputError(f"{folder} holds no attempt at any trial", "Run its suite first.")
     notes = []
     if replaced:
-        cells = "1 older cell" if replaced == 1 else f"{replaced} older cells"
-        notes.append(f"{cells} with the same settings, run by other versions or devices, left out.")
+        trials = "1 older trial" if replaced == 1 else f"{replaced} older trials"
+        notes.append(f"{trials} with the same settings, run by other versions or devices, left out.")
     return Selection(results, ids, notes=tuple(notes))
 
 
 def no_folder(folder: Path) -> InputError:
     """What to say of a name that is neither a results folder nor a suite."""
     known = {other.stem: other for other in sorted(folder.parent.glob("*.toml"))}
-    known |= {other.parent.name: other.parent for other in sorted(folder.parent.glob("*/cells"))}
+    known |= {other.parent.name: other.parent for other in sorted(folder.parent.glob("*/trials"))}
     near = nearest(folder.name, list(known))
     hint = f"did you mean {known[near]}?" if near else ""
     return InputError(
@@ -77,13 +77,13 @@ def no_folder(folder: Path) -> InputError:
     )
 
 
-def _looked_up(cell_id: str, attempts: list[Attempt]) -> tuple[str, tuple[bool, str], str]:
-    """The key of a cell; whether it is done, and when it last began; when it first began."""
+def _looked_up(trial_id: str, attempts: list[Attempt]) -> tuple[str, tuple[bool, str], str]:
+    """The key of a trial; whether it is done, and when it last began; when it first began."""
     first, last = attempts[0], attempts[-1]
     try:
-        key = last.cell()["key"]
+        key = last.trial()["key"]
     except (OSError, ValueError, KeyError):
-        key = cell_id
+        key = trial_id
     done = any('"status": "done"' in _head(attempt.result) for attempt in attempts)
     return key, (done, _began(last.runner_events)), _began(first.runner_events)
 

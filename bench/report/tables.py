@@ -8,11 +8,11 @@ import pandas as pd
 
 from bench.journal.results import SuiteResults
 from bench.report.columns import NAMES, Column, evaluation_columns, overview_columns
-from bench.report.files import write_text
-from bench.report.frame import cells_frame, repeats_frame
+from bench.report.frame import repeats_frame, trials_frame
 from bench.report.markup import as_latex, as_markdown
+from bench.worker.files import write_text
 
-__all__ = ["NAMES", "Table", "cell_tables", "make_tables", "write_tables"]
+__all__ = ["NAMES", "Table", "make_tables", "trial_tables", "write_tables"]
 
 
 @dataclass(frozen=True)
@@ -39,11 +39,11 @@ class Table:
         for name in self._redundant():
             columns.pop(name, None)
         written = {
-            column.heading: column.cells(self.frame, name)
+            column.heading: column.trials(self.frame, name)
             for name, column in columns.items()
             if all(source in self.frame for source in column.sources or (name,))
         }
-        written = {heading: cells for heading, cells in written.items() if any(cells)}
+        written = {heading: trials for heading, trials in written.items() if any(trials)}
         if set(written.get("failed", ())) <= {"0", ""}:
             written.pop("failed", None)
         return list(written), [list(row) for row in zip(*written.values(), strict=True)]
@@ -72,27 +72,27 @@ class Table:
         return as_latex(self.title, *self.written(), self.notes)
 
 
-def make_tables(results: SuiteResults, cell_ids: Iterable[str]) -> list[Table]:
-    """The tables that a run prints, from its records alone, see `cell_tables`."""
-    cells = cells_frame(results, cell_ids)
-    return cell_tables(results.suite, cells, repeats_frame(cells))
+def make_tables(results: SuiteResults, trial_ids: Iterable[str]) -> list[Table]:
+    """The tables that a run prints, from its records alone, see `trial_tables`."""
+    trials = trials_frame(results, trial_ids)
+    return trial_tables(results.suite, trials, repeats_frame(trials))
 
 
-def cell_tables(suite: str, cells: pd.DataFrame, repeats: pd.DataFrame) -> list[Table]:
-    """A row a cell with accuracy and times; one with its evaluation; means, where there are repeats.
+def trial_tables(suite: str, trials: pd.DataFrame, repeats: pd.DataFrame) -> list[Table]:
+    """A row a trial with accuracy and times; one with its evaluation; means, where there are repeats.
 
     Args:
         suite: Its name.
-        cells: See `bench.report.frame.cells_frame`.
+        trials: See `bench.report.frame.trials_frame`.
         repeats: See `bench.report.frame.repeats_frame`.
     """
-    tables = [Table(f"{suite}: every cell", "cells", cells)]
-    columns = evaluation_columns(cells)
-    if "macro_f1" in cells and cells["macro_f1"].notna().any():
+    tables = [Table(f"{suite}: every trial", "trials", trials)]
+    columns = evaluation_columns(trials)
+    if "macro_f1" in trials and trials["macro_f1"].notna().any():
         shown = [
-            name for name in (*columns, *(n for c in columns.values() for n in c.sources)) if name in cells
+            name for name in (*columns, *(n for c in columns.values() for n in c.sources)) if name in trials
         ]
-        evaluated = cells.loc[cells["status"] == "done", ["cell", *dict.fromkeys(shown)]]
+        evaluated = trials.loc[trials["status"] == "done", ["trial", *dict.fromkeys(shown)]]
         title = f"{suite}: evaluation, with 95 % intervals of the classes"
         tables.append(Table(title, "evaluation", evaluated, columns))
     if len(repeats) and repeats["repeats"].max() > 1:

@@ -27,7 +27,7 @@ _EXPLAINED = (
 )
 
 
-def time_tables(suite: str, cells: pd.DataFrame, configurations: pd.DataFrame) -> list[Table]:
+def time_tables(suite: str, trials: pd.DataFrame, configurations: pd.DataFrame) -> list[Table]:
     """Times of every configuration, their summary by mode and epoch count, and seconds a phase."""
     done = configurations[configurations["repeats"] > 0]
     if done.empty:
@@ -42,7 +42,7 @@ def time_tables(suite: str, cells: pd.DataFrame, configurations: pd.DataFrame) -
             "training-time",
             each,
             NAMES | {name: Column(heading, writer_for=durations) for name, heading in CLOCKS.items()},
-            notes=(_EXPLAINED, *_disturbed(cells)),
+            notes=(_EXPLAINED, *_disturbed(trials)),
         ),
         Table(
             f"{suite}: training time by mode",
@@ -101,12 +101,12 @@ def summary_frame(done: pd.DataFrame) -> pd.DataFrame:
     return pd.DataFrame(rows)
 
 
-def _disturbed(cells: pd.DataFrame) -> list[str]:
-    disturbed = cells["disturbed"].notna().sum() if "disturbed" in cells else 0
+def _disturbed(trials: pd.DataFrame) -> list[str]:
+    disturbed = trials["disturbed"].notna().sum() if "disturbed" in trials else 0
     if not disturbed:
         return []
-    count = "1 cell was" if disturbed == 1 else f"{disturbed} cells were"
-    return [f"{count} disturbed: their times may not be their own. Why stands with every cell."]
+    count = "1 trial was" if disturbed == 1 else f"{disturbed} trials were"
+    return [f"{count} disturbed: their times may not be their own. Why stands with every trial."]
 
 
 def _named(seconds: Iterable[float]) -> Callable[[float, str], str]:

@@ -1,4 +1,4 @@
-"""Settings that tell the cells of a suite apart, and those that only repeat them."""
+"""Settings that tell the trials of a suite apart, and those that only repeat them."""
 
 from sys import intern
 from typing import Any
@@ -10,13 +10,13 @@ REPEAT_KEYS = {"seed": "seed", "split_seed": "split", "data_seed": "data"}
 
 
 def names_of(settings: list[dict[str, Any]]) -> list[tuple[str, str]]:
-    """The variant and the seeds of every cell, in words; both empty where nothing differs.
+    """The variant and the seeds of every trial, in words; both empty where nothing differs.
 
     Args:
-        settings: Of every cell, flat, see `flat`.
+        settings: Of every trial, flat, see `flat`.
 
     Returns:
-        For each cell what sets it apart from cells of the same network, weights, mode and epochs, and which
+        For each trial what sets it apart from trials of the same network, weights, mode and epochs, and which
         repeat it is. Where protocols differ, what they imply is left to their names.
     """
     repeated = [key for key in _differing(settings) if _is_repeat(key)]
@@ -31,7 +31,7 @@ def names_of(settings: list[dict[str, Any]]) -> list[tuple[str, str]]:
 
 
 def flat(settings: dict[str, Any], prefix: str = "") -> dict[str, Any]:
-    """Nested settings as one table, `optimizer.name` and the like; equal texts of many cells share memory."""
+    """Nested settings as one table, `optimizer.name` and the like; equal texts of many trials share memory."""
     flattened: dict[str, Any] = {}
     for key, value in settings.items():
         if isinstance(value, dict):
@@ -42,13 +42,13 @@ def flat(settings: dict[str, Any], prefix: str = "") -> dict[str, Any]:
 
 
 def _differing(settings: list[dict[str, Any]]) -> list[str]:
-    """Keys whose values differ between cells."""
+    """Keys whose values differ between trials."""
     keys = dict.fromkeys(key for one in settings for key in one)
     return [key for key in keys if len({str(one.get(key)) for one in settings}) > 1]
 
 
 def _varying(settings: list[dict[str, Any]]) -> list[str]:
-    """Keys that tell cells apart which the columns show as the same configuration."""
+    """Keys that tell trials apart which the columns show as the same configuration."""
     alike: dict[tuple, list[dict[str, Any]]] = {}
     for one in settings:
         shown = (one["network"], one["mode"], one["epochs"], one["weights.name"])
@@ -62,7 +62,7 @@ def _varying(settings: list[dict[str, Any]]) -> list[str]:
 
 
 def _implied(key: str, settings: dict[str, Any]) -> bool:
-    """Whether the cell's protocol says it already."""
+    """Whether the trial's protocol says it already."""
     if key not in PROTOCOL_KEYS or settings.get("protocol") not in PROTOCOLS:
         return False
     return settings[key] == settings_of(settings["protocol"], settings["mode"])[key]

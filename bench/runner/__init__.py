@@ -1,1 +1,1 @@
-"""Running cells: a scheduler that chooses, and engines that start processes."""
+"""Running trials: a scheduler that chooses, and engines that start processes."""

@@ -11,26 +11,26 @@ from collections.abc import Mapping
 from datetime import UTC, datetime
 from typing import Any
 
+from bench.devices.cgroup import killed_for_memory
 from bench.devices.device import Slot
-from bench.journal.jsonl import EventWriter
 from bench.journal.results import Attempt
 from bench.machine.notes import Notes
 from bench.machine.origin import origin
-from bench.runner.memory import killed_for_memory
 from bench.telemetry.process import SamplerProcess
-from bench.telemetry.settings import TelemetrySettings
+from bench.trials.sampling import TelemetrySettings
 from bench.worker import protocol
+from bench.worker.jsonl import EventWriter
 
 
 class LocalEngine:
     """Starts `python -m bench.worker`, in a session of its own: Ctrl-C reaches the harness alone.
 
     Args:
-        python: The interpreter of the environment in which cells run.
-        telemetry: How cells are sampled.
-        without: Ids of the cells that run without telemetry.
+        python: The interpreter of the environment in which trials run.
+        telemetry: How trials are sampled.
+        without: Ids of the trials that run without telemetry.
         environment: Environment variables that go before the harness' own.
-        notes: What the journal of a cell on a slot says of the machine.
+        notes: What the journal of a trial on a slot says of the machine.
     """
 
     def __init__(
@@ -68,7 +68,7 @@ class LocalEngine:
         running = LocalRunning(attempt, slot, process, read_end)
         for event, content in (self._notes(slot) if self._notes else {}).items():
             running.note(event, **content)
-        if reason := self.telemetry.reason_off(attempt.cell_id, self.without):
+        if reason := self.telemetry.reason_off(attempt.trial_id, self.without):
             running.note("telemetry", off=reason)
         else:
             running.sample(self.telemetry.interval_s)
@@ -100,7 +100,7 @@ class LocalRunning:
         )
 
     def sample(self, interval_s: float) -> None:
-        """Start a sampler beside the worker; where that fails, the cell goes on without."""
+        """Start a sampler beside the worker; where that fails, the trial goes on without."""
         try:
             self._sampler = SamplerProcess(self.attempt, self.slot, self._process.pid, interval_s)
         except OSError as error:

@@ -1,4 +1,4 @@
-"""Gives cells to slots, longest first, and sees each through to its record."""
+"""Gives trials to slots, longest first, and sees each through to its record."""
 
 import contextlib
 import math
@@ -11,38 +11,38 @@ from signal import Signals
 from typing import Any, Protocol
 
 from bench.devices.device import Slot
-from bench.journal.record import finish
 from bench.journal.results import Attempt, SuiteResults
-from bench.plan.decide import PlannedCell
+from bench.plan.decide import PlannedTrial
+from bench.records.fold import finish
 from bench.runner.engine import Engine, Running
-from bench.runner.limits import RETRIED, Limits
 from bench.runner.signals import Interruption
+from bench.trials.limits import RETRIED, Limits
 
 NEIGHBOURS_S = 10.0
-"""How often the other users of a cell's devices are looked for."""
+"""How often the other users of a trial's devices are looked for."""
 
 
 class Watcher(Protocol):
     """Is told how a run goes on."""
 
-    def cell_started(self, planned: PlannedCell, slot: Slot) -> None:
-        """A cell starts on a slot."""
+    def trial_started(self, planned: PlannedTrial, slot: Slot) -> None:
+        """A trial starts on a slot."""
 
-    def event(self, planned: PlannedCell, slot: Slot, event: dict[str, Any]) -> None:
+    def event(self, planned: PlannedTrial, slot: Slot, event: dict[str, Any]) -> None:
         """The worker reports something."""
 
-    def cell_ended(self, planned: PlannedCell, slot: Slot, record: dict[str, Any], again: bool) -> None:
-        """An attempt is over; `again`: the cell will be tried once more."""
+    def trial_ended(self, planned: PlannedTrial, slot: Slot, record: dict[str, Any], again: bool) -> None:
+        """An attempt is over; `again`: the trial will be tried once more."""
 
 
 class Recording(Protocol):
-    """Sends records somewhere else while cells run, and never fails or delays them."""
+    """Sends records somewhere else while trials run, and never fails or delays them."""
 
     def filenos(self) -> list[int]:
         """Descriptors that become readable when it has something to say."""
 
     def pump(self) -> list[dict[str, Any]]:
-        """What it did since the last call: events for the journals of the cells that ran beside it."""
+        """What it did since the last call: events for the journals of the trials that ran beside it."""
 
     def send(self, attempt: Attempt) -> None:
         """Record an attempt that is over, some time soon."""
@@ -65,7 +65,7 @@ class Surroundings(Protocol):
 class _Work:
     """An attempt on its slot."""
 
-    planned: PlannedCell
+    planned: PlannedTrial
     attempt: Attempt
     slot: Slot
     running: Running
@@ -78,7 +78,7 @@ class _Work:
 
 
 class Scheduler:
-    """Runs the cells of a plan; each gets a record, whatever becomes of it.
+    """Runs the trials of a plan; each gets a record, whatever becomes of it.
 
     One thread waits for all workers at once and sleeps between their events: what is measured must not share
     its cores with what measures.
@@ -92,7 +92,7 @@ class Scheduler:
         recording: Gets each attempt once its record is written.
         surroundings: What else goes on on the machine.
         interruption: Signals that ask to stop.
-        exclusive: One cell at a time, on a quiet machine, with nothing of the harness beside it.
+        exclusive: One trial at a time, on a quiet machine, with nothing of the harness beside it.
         clock: Seconds.
     """
 
@@ -113,12 +113,12 @@ class Scheduler:
         self.watcher, self.recording, self.surroundings = watcher, recording, surroundings
         self.interruption, self.exclusive, self.clock = interruption, exclusive, clock
         self._free = list(slots[:1] if exclusive else slots)
-        self._waiting: list[PlannedCell] = []
+        self._waiting: list[PlannedTrial] = []
         self._active: list[_Work] = []
         self._tries: Counter[str] = Counter()
 
-    def run(self, plan: Sequence[PlannedCell]) -> None:
-        """Run every cell of the plan that is not done.
+    def run(self, plan: Sequence[PlannedTrial]) -> None:
+        """Run every trial of the plan that is not done.
 
         Raises:
             InterruptedRun: A signal came; the attempts under way are recorded as interrupted.
@@ -137,7 +137,7 @@ class Scheduler:
                 raise
 
     def _fill(self) -> None:
-        """Start cells while slots are free."""
+        """Start trials while slots are free."""
         while self._free and self._waiting and not self.interruption.count:
             planned, slot = self._waiting.pop(0), self._free.pop(0)
             quiet = None
@@ -146,22 +146,22 @@ class Scheduler:
                 quiet = self.surroundings.wait_until_quiet(slot, self._sleep)
             self._start(planned, slot, quiet)
 
-    def _start(self, planned: PlannedCell, slot: Slot, quiet: dict[str, Any] | None) -> None:
-        if planned.afresh and not self._tries[planned.cell.id]:
-            self.results.discard_checkpoint(planned.cell.id)
-        self._tries[planned.cell.id] += 1
-        attempt = self.results.new_attempt(planned.cell, self._checkpointing(planned.cell.id))
+    def _start(self, planned: PlannedTrial, slot: Slot, quiet: dict[str, Any] | None) -> None:
+        if planned.afresh and not self._tries[planned.trial.id]:
+            self.results.discard_checkpoint(planned.trial.id)
+        self._tries[planned.trial.id] += 1
+        attempt = self.results.new_attempt(planned.trial, self._checkpointing(planned.trial.id))
         running = self.engine.start(attempt, slot)
         now = self.clock()
         work = _Work(planned, attempt, slot, running, now, now, now)
         self._active.append(work)
         if quiet is not None:
             running.note("quiet", **quiet)
-        self.watcher.cell_started(planned, slot)
+        self.watcher.trial_started(planned, slot)
 
-    def _checkpointing(self, cell_id: str) -> dict[str, Any]:
+    def _checkpointing(self, trial_id: str) -> dict[str, Any]:
         return {
-            "folder": str(self.results.checkpoint(cell_id).resolve()),
+            "folder": str(self.results.checkpoint(trial_id).resolve()),
             "every_epochs": self.limits.checkpoint_epochs,
             "every_s": self.limits.checkpoint_s,
         }
@@ -180,7 +180,7 @@ class Scheduler:
     def _due(self, work: _Work) -> float:
         if work.stopping:
             return work.kill_at
-        limit = work.started + (self.limits.cell_s or math.inf)
+        limit = work.started + (self.limits.trial_s or math.inf)
         return min(limit, work.last_event + self.limits.stall_s, work.neighbours_due)
 
     def _collect(self) -> None:
@@ -201,14 +201,14 @@ class Scheduler:
                 self._check(work)
 
     def _check(self, work: _Work) -> None:
-        """Hold a cell to its limits, and look who else is there."""
+        """Hold a trial to its limits, and look who else is there."""
         now = self.clock()
         if work.stopping:
             if now >= work.kill_at:
                 work.running.kill()
                 work.kill_at = math.inf
-        elif self.limits.cell_s and now - work.started >= self.limits.cell_s:
-            self._stop(work, "timeout", f"it took longer than {self.limits.cell_s:g} s ([limits] cell)")
+        elif self.limits.trial_s and now - work.started >= self.limits.trial_s:
+            self._stop(work, "timeout", f"it took longer than {self.limits.trial_s:g} s ([limits] trial)")
         elif now - work.last_event >= self.limits.stall_s:
             message = f"no sign of life for {self.limits.stall_s:g} s ([limits] stall)"
             self._stop(work, "stalled", message)
@@ -238,15 +238,15 @@ class Scheduler:
         self._active.remove(work)
         self._free.append(work.slot)
         if record["status"] == "done":
-            self.results.discard_checkpoint(work.attempt.cell_id)
+            self.results.discard_checkpoint(work.attempt.trial_id)
         failure = record["failure"]
-        tried = self._tries[work.attempt.cell_id]
+        tried = self._tries[work.attempt.trial_id]
         again = bool(failure) and failure["kind"] in RETRIED and tried <= self.limits.retries
         again = again and not self.interruption.count
         if again:
             self._waiting.append(work.planned)
             self._waiting.sort(key=lambda planned: -planned.seconds)
-        self.watcher.cell_ended(work.planned, work.slot, record, again)
+        self.watcher.trial_ended(work.planned, work.slot, record, again)
         self.recording.send(work.attempt)
 
     def _abandon(self) -> None:

@@ -5,7 +5,6 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Protocol
 
-from bench.backends import require_backends
 from bench.devices.device import Slot
 from bench.devices.lease import lease
 from bench.devices.machine import find_machine
@@ -13,21 +12,22 @@ from bench.journal.results import SuiteResults
 from bench.journal.runs import noted_run
 from bench.machine.notes import notes_of
 from bench.machine.origin import origin
-from bench.plan.decide import PlannedCell, make_plan
+from bench.plan.decide import PlannedTrial, make_plan
 from bench.plan.predict import Predictor
-from bench.pretrained import fetch
 from bench.report.frame import latest_record
 from bench.runner.local import LocalEngine
+from bench.runner.other_users import local_surroundings
+from bench.runner.recovery import tidy_up
 from bench.runner.scheduler import Scheduler, Watcher
 from bench.runner.signals import interruptible
-from bench.runner.surroundings import local_surroundings
-from bench.runner.tidy import tidy_up
-from bench.suite.cell import Cell
 from bench.suite.open import open_suite
 from bench.suite.resolve import ResolvedSuite
-from bench.telemetry.settings import cells_without
-from bench.tracking.recording import RecordingProcess
-from bench.tracking.sent import is_behind
+from bench.tracking.markers import is_behind
+from bench.tracking.process import RecordingProcess
+from bench.trials.backends import require_backends
+from bench.trials.pretrained import fetch
+from bench.trials.sampling import trials_without
+from bench.trials.trial import Trial
 
 
 class Speaker(Watcher, Protocol):
@@ -35,7 +35,7 @@ class Speaker(Watcher, Protocol):
 
     say: Callable[[str], None]
 
-    def plan(self, planned: list[PlannedCell], slots: Sequence[Slot]) -> None:
+    def plan(self, planned: list[PlannedTrial], slots: Sequence[Slot]) -> None:
         """What will be run, and where."""
 
 
@@ -45,14 +45,14 @@ class Outcome:
 
     Attributes:
         results: Where it lies.
-        suite_ids: Every cell of the suite.
-        cell_ids: The cells that were asked for.
+        suite_ids: Every trial of the suite.
+        trial_ids: The trials that were asked for.
         failed: Those of them that are not done.
     """
 
     results: SuiteResults
     suite_ids: list[str]
-    cell_ids: list[str]
+    trial_ids: list[str]
     failed: list[str]
 
 
@@ -64,8 +64,8 @@ class RunOptions:
         devices: Goes before `use` of `[devices]`, see `bench.devices.choose.choose_slots`.
         data: Folder of images; goes before the suite's.
         weights: Folder of pretrained weights; goes before the suite's.
-        only: Only cells that match, see `bench.plan.decide.make_plan`.
-        fresh: Run cells from their beginning, those that are done too.
+        only: Only trials that match, see `bench.plan.decide.make_plan`.
+        fresh: Run trials from their beginning, those that are done too.
     """
 
     devices: str | None = None
@@ -78,7 +78,7 @@ class RunOptions:
 def run_suite(
     path: Path, results_folder: Path, speaker: Speaker, options: RunOptions = RunOptions()
 ) -> Outcome:
-    """Run every cell of a suite that is not done.
+    """Run every trial of a suite that is not done.
 
     Args:
         path: The suite file.
@@ -93,8 +93,8 @@ def run_suite(
     """
     suite = open_suite(path, results_folder / "cache", options.devices, options.data, options.weights)
     results = SuiteResults(results_folder, suite.resolved.name)
-    asked = make_plan(suite.resolved.cells, results, options.fresh, options.only)
-    require_backends([one.cell for one in asked], suite.devices.slots[0].replicas)
+    asked = make_plan(suite.resolved.trials, results, options.fresh, options.only)
+    require_backends([one.trial for one in asked], suite.devices.slots[0].replicas)
     if suite.resolved.downloads:
         fetch(suite.resolved.downloads)
         suite = suite.again()
@@ -107,24 +107,24 @@ def run_suite(
         slots = leased.slots[:1] if suite.exclusive else leased.slots
         tidy_up(results)
         predictor = Predictor(results_folder, slots[0].kind)
-        plan = make_plan(resolved.cells, results, options.fresh, options.only)
-        prepare_data(resolved, (one.cell for one in plan if one.runs), speaker.say)
-        plan = make_plan(resolved.cells, results, options.fresh, options.only, predictor)
+        plan = make_plan(resolved.trials, results, options.fresh, options.only)
+        prepare_data(resolved, (one.trial for one in plan if one.runs), speaker.say)
+        plan = make_plan(resolved.trials, results, options.fresh, options.only, predictor)
         done = sum(not planned.runs for planned in plan)
-        cells = f"{len(plan)} cell{'' if len(plan) == 1 else 's'}"
-        speaker.say(f"{resolved.name}: {cells}, {done} done before, on {_where(slots)}")
+        trials = f"{len(plan)} trial{'' if len(plan) == 1 else 's'}"
+        speaker.say(f"{resolved.name}: {trials}, {done} done before, on {_where(slots)}")
         for warning in resolved.warnings:
             speaker.say(warning)
         for note in (suite.devices.note, leased.note):
             if note:
                 speaker.say(note)
         speaker.plan(plan, slots)
-        cell_ids = [planned.cell.id for planned in plan]
+        trial_ids = [planned.trial.id for planned in plan]
         behind = is_behind(results, any(planned.runs for planned in plan))
         with (
             RecordingProcess(results, speaker.say) as recording,
             local_surroundings(slots, suite.limits.quiet_s, speaker.say) as surroundings,
-            noted_run(results, cell_ids, suite.exclusive, **_about(resolved)) as note,
+            noted_run(results, trial_ids, suite.exclusive, **_about(resolved)) as note,
         ):
             if behind:
                 recording.catch_up()
@@ -132,7 +132,7 @@ def run_suite(
                 results,
                 LocalEngine(
                     telemetry=suite.telemetry,
-                    without=cells_without(resolved.cells, suite.telemetry.off_every),
+                    without=trials_without(resolved.trials, suite.telemetry.off_every),
                     notes=notes_of(results_folder, find_machine()),
                 ),
                 slots,
@@ -143,9 +143,11 @@ def run_suite(
                 interruption,
                 suite.exclusive,
             ).run(plan)
-            failed = [cell_id for cell_id in cell_ids if latest_record(results, cell_id)["status"] != "done"]
+            failed = [
+                trial_id for trial_id in trial_ids if latest_record(results, trial_id)["status"] != "done"
+            ]
             note.failed = bool(failed)
-    return Outcome(results, [cell.id for cell in resolved.cells], cell_ids, failed)
+    return Outcome(results, [trial.id for trial in resolved.trials], trial_ids, failed)
 
 
 def _about(resolved: ResolvedSuite) -> dict[str, str]:
@@ -160,9 +162,9 @@ def _where(slots: Sequence[Slot]) -> str:
     return f"{count}{slots[0].model}"
 
 
-def prepare_data(resolved: ResolvedSuite, cells: Iterable[Cell], say: Callable[[str], None]) -> None:
-    """Make the data sets of the cells that will run, each once."""
-    needed = {cell.settings["data"]["digest"] for cell in cells}
+def prepare_data(resolved: ResolvedSuite, trials: Iterable[Trial], say: Callable[[str], None]) -> None:
+    """Make the data sets of the trials that will run, each once."""
+    needed = {trial.settings["data"]["digest"] for trial in trials}
     missing = [one for one in resolved.datasets if one.digest in needed and not one.ready]
     for number, dataset in enumerate(missing, start=1):
         say(f"Preparing images: {dataset.source}, set {number} of {len(missing)}")

@@ -1,1 +1,1 @@
-"""From a suite file to its cells."""
+"""From a suite file to its trials."""

@@ -13,7 +13,7 @@ def check_combination(
     """Refuse what makes no sense together.
 
     Args:
-        combination: The settings of a cell.
+        combination: The settings of a trial.
         weights: What its weights are.
         suite: Where the settings stand, for the message.
         file: The suite's file.
@@ -37,10 +37,10 @@ def check_combination(
 
 
 def warn_of(combination: Combination, network: Network, label: str) -> str | None:
-    """What a user should know about a cell before it costs time; None where there is nothing.
+    """What a user should know about a trial before it costs time; None where there is nothing.
 
     Args:
-        combination: The settings of the cell.
+        combination: The settings of the trial.
         network: The network, or a classical method.
         label: Its name with its options.
     """

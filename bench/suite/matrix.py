@@ -35,7 +35,7 @@ DEFAULTS: dict[str, Any] = {
     "protocol": "corrected",
     **settings_of("corrected", "transfer"),
 }
-"""What a cell gets when neither its block nor the suite says anything: the thesis' values, its section 5.4.
+"""What a trial gets when neither its block nor the suite says anything: the thesis' values, its section 5.4.
 
 A protocol's settings go before these, and what the suite says goes before a protocol's. Data keys that belong
 to one source only take their defaults from that source.

@@ -30,7 +30,7 @@ _OF_NETWORKS = tuple(
 def meaningful(training: dict[str, Any]) -> dict[str, Any]:
     """The settings of a combination that mean something in its mode.
 
-    Axes of `[training]` that mean nothing in a mode would otherwise make cells that differ in name only.
+    Axes of `[training]` that mean nothing in a mode would otherwise make trials that differ in name only.
     The `epochs` of a classical method are 0, for tables have that column.
     """
     mode = training["mode"]
@@ -50,7 +50,7 @@ def check_backend(training: dict[str, Any], block: int, file: Source) -> None:
         return
     for key, (harmless, reason) in ONLY_TENSORFLOW.items():
         if training.get(key, harmless) != harmless:
-            in_file = ("devices", "gpus_per_cell") if key == "replicas" else ("matrix", block, key)
+            in_file = ("devices", "gpus_per_trial") if key == "replicas" else ("matrix", block, key)
             raise file.error(
                 in_file,
                 f'{json.dumps(training[key])} is not for backend = "{backend}": {reason}',

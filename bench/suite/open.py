@@ -1,16 +1,16 @@
-"""Open a suite on this machine: its cells, where they would run, and within which limits."""
+"""Open a suite on this machine: its trials, where they would run, and within which limits."""
 
 from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
 
 from bench.devices.choose import Choice, choose_slots
-from bench.runner.limits import Limits
-from bench.runtime import find_runtime
 from bench.suite.load import Source, load_suite
 from bench.suite.resolve import ResolvedSuite, resolve_loaded
 from bench.suite.schema import SuiteFile
-from bench.telemetry.settings import TelemetrySettings
+from bench.trials.limits import Limits
+from bench.trials.runtime import find_runtime
+from bench.trials.sampling import TelemetrySettings
 from wbc.errors import InputError
 
 
@@ -19,11 +19,11 @@ class OpenSuite:
     """A suite with everything that it names looked up.
 
     Attributes:
-        resolved: Its cells, data sets and missing weights.
+        resolved: Its trials, data sets and missing weights.
         devices: The slots in which they run.
-        exclusive: One cell at a time, on a quiet machine.
-        limits: Of its cells.
-        telemetry: How its cells are sampled.
+        exclusive: One trial at a time, on a quiet machine.
+        limits: Of its trials.
+        telemetry: How its trials are sampled.
         again: Looks everything up again, for what was missing and has been fetched.
     """
 
@@ -66,7 +66,7 @@ def _open(
     weights: Path | None,
 ) -> OpenSuite:
     try:
-        choice = choose_slots(devices or suite.devices.use, suite.devices.gpus_per_cell)
+        choice = choose_slots(devices or suite.devices.use, suite.devices.gpus_per_trial)
     except InputError as error:
         if devices is not None:
             raise

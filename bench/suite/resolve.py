@@ -1,18 +1,19 @@
-"""From combinations to cells: networks checked, data and weights found and hashed."""
+"""From combinations to trials: networks checked, data and weights found and hashed."""
 
 import re
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
-from bench.datasets import DataSet, DataSets
-from bench.runtime import Runtime
-from bench.suite.cell import Cell
 from bench.suite.consistency import check_combination, warn_of
 from bench.suite.load import Source, load_suite
 from bench.suite.matrix import Combination, expand
 from bench.suite.modes import check_backend, check_blocks, meaningful
 from bench.suite.schema import SuiteFile
+from bench.trials.datasets import DataSet, DataSets
+from bench.trials.pretrained import Download
+from bench.trials.runtime import Runtime
+from bench.trials.trial import Trial
 from wbc.backbones import find_backbone
 from wbc.classical.catalog import Method
 from wbc.errors import InputError
@@ -31,16 +32,6 @@ DEFAULT_WEIGHTS = Path("weights")
 
 
 @dataclass(frozen=True)
-class Download:
-    """Weights that are not here; Keras would have to fetch them."""
-
-    network: str
-    options: dict[str, Any]
-    image_size: int
-    source: WeightsSource
-
-
-@dataclass(frozen=True)
 class ResolvedSuite:
     """A suite that can be run.
 
@@ -48,8 +39,8 @@ class ResolvedSuite:
         name: Its name; the file's where the suite gives none.
         description: Of the suite.
         path: The file that it was read from.
-        cells: Each once, in the order of the file.
-        datasets: The data sets of the cells, each once.
+        trials: Each once, in the order of the file.
+        datasets: The data sets of the trials, each once.
         downloads: Weights that are missing here, each once.
         warnings: What makes little sense, but is done as asked; each once.
     """
@@ -57,7 +48,7 @@ class ResolvedSuite:
     name: str
     description: str
     path: Path
-    cells: list[Cell]
+    trials: list[Trial]
     datasets: list[DataSet]
     downloads: list[Download]
     warnings: list[str]
@@ -70,7 +61,7 @@ def resolve_suite(
 
     Args:
         path: The suite file.
-        runtime: What will run the cells.
+        runtime: What will run the trials.
         cache: Cache in the results folder.
         data: Goes before `path` of `[data]`.
         weights: Goes before `path` of `[weights]`.
@@ -99,7 +90,7 @@ def resolve_loaded(
     if weights_folder is None and DEFAULT_WEIGHTS.is_dir():
         weights_folder = DEFAULT_WEIGHTS
 
-    cells: dict[str, Cell] = {}
+    trials: dict[str, Trial] = {}
     used: dict[str, DataSet] = {}
     downloads: dict[Path, Download] = {}
     located: dict[tuple, WeightsSource] = {}
@@ -135,22 +126,22 @@ def resolve_loaded(
             warnings[warning] = None
         training = _explicit(combination, file)
         if "optimizer" in training:
-            training["replicas"] = suite.devices.gpus_per_cell
+            training["replicas"] = suite.devices.gpus_per_trial
         check_backend(training, combination.block, file)
-        cell = _cell(replace(combination, training=training), network, options, dataset, source, runtime)
+        trial = _trial(replace(combination, training=training), network, options, dataset, source, runtime)
         # These change nothing that is computed: they are in neither key nor id.
         if suite.suite.save_model:
-            cell.specification["save_model"] = True
-        cell.specification["canary"] = suite.telemetry.canary
+            trial.specification["save_model"] = True
+        trial.specification["canary"] = suite.telemetry.canary
         if suite.profile.steps:
-            cell.specification["profile"] = {"steps": suite.profile.steps}
-        cells.setdefault(cell.id, cell)
+            trial.specification["profile"] = {"steps": suite.profile.steps}
+        trials.setdefault(trial.id, trial)
         used.setdefault(dataset.digest, dataset)
     return ResolvedSuite(
         name=_name(suite.suite.name, file),
         description=suite.suite.description,
         path=file.path,
-        cells=list(cells.values()),
+        trials=list(trials.values()),
         datasets=list(used.values()),
         downloads=list(downloads.values()),
         warnings=list(warnings),
@@ -194,14 +185,14 @@ def _optimizer(key: str, combination: Combination, file: Source) -> dict[str, An
         raise file.error(("matrix", combination.block, key), error.what, error.way_out) from None
 
 
-def _cell(
+def _trial(
     combination: Combination,
     network: Network | Method,
     options: dict,
     dataset: DataSet,
     weights: WeightsSource,
     runtime: Runtime,
-) -> Cell:
+) -> Trial:
     training = dict(combination.training)
     choice = training.pop("weights", None)
     if weights.kind in ("none", "random"):
@@ -228,7 +219,7 @@ def _cell(
         **{key: value for key, value in training.items() if key not in HARNESS_KEYS},
     }
     runs_on = runtime.of(training["mode"], training.get("backend"))
-    return Cell(network.label(options), settings, runs_on, specification)
+    return Trial(network.label(options), settings, runs_on, specification)
 
 
 def name_of_suite(path: Path) -> str:

@@ -16,7 +16,6 @@ from pydantic import (
     model_validator,
 )
 
-from bench.runner.limits import Limits
 from bench.suite.values import (
     Axis,
     Duration,
@@ -30,7 +29,8 @@ from bench.suite.values import (
     one_of,
     switch,
 )
-from bench.telemetry.settings import TelemetrySettings
+from bench.trials.limits import Limits
+from bench.trials.sampling import TelemetrySettings
 from wbc.data import BACKGROUNDS
 from wbc.errors import InputError
 from wbc.networks.users import BUILD
@@ -144,7 +144,7 @@ class SuiteTable(Table):
 
 
 class DataAxes(Table):
-    """The keys of `[data]` that may be axes. Some belong to one source: see `bench.datasets`."""
+    """The keys of `[data]` that may be axes. Some belong to one source: see `bench.trials.datasets`."""
 
     source: Axis[Literal["synthetic", "bccd", "folder"]] | None = None
     image_size: Axis[Pixels] | None = None
@@ -168,7 +168,7 @@ class DataTable(DataAxes):
 
 
 class TrainingAxes(Table):
-    """The keys of `[training]`: what cells share unless their block says otherwise."""
+    """The keys of `[training]`: what trials share unless their block says otherwise."""
 
     mode: Axis[Literal[MODES]] | None = None
     epochs: Axis[PositiveInt] | None = None
@@ -213,17 +213,17 @@ class MatrixBlock(DataAxes, TrainingAxes):
 
 
 class DevicesTable(Table):
-    """`[devices]`: where cells run. `--devices` goes before `use`."""
+    """`[devices]`: where trials run. `--devices` goes before `use`."""
 
     use: Annotated[list[str], BeforeValidator(as_list), Field(min_length=1)] = ["all"]
-    gpus_per_cell: Annotated[int, Field(ge=1, le=16)] = 1
+    gpus_per_trial: Annotated[int, Field(ge=1, le=16)] = 1
     exclusive: bool = False
 
 
 class LimitsTable(Table):
-    """`[limits]`: how long cells may take, and how often they are tried. No part of what a cell is."""
+    """`[limits]`: how long trials may take, and how often they are tried. No part of what a trial is."""
 
-    cell: Duration | None = None
+    trial: Duration | None = None
     stall: Duration = Limits.stall_s
     retries: Annotated[int, Field(ge=0, le=100)] = Limits.retries
     checkpoint: Duration = Limits.checkpoint_s
@@ -233,7 +233,7 @@ class LimitsTable(Table):
     def limits(self) -> Limits:
         """As the scheduler takes them."""
         return Limits(
-            cell_s=self.cell,
+            trial_s=self.trial,
             stall_s=self.stall,
             retries=self.retries,
             checkpoint_s=None if self.checkpoint_epochs else self.checkpoint,
@@ -243,7 +243,7 @@ class LimitsTable(Table):
 
 
 class TelemetryTable(Table):
-    """`[telemetry]`: how cells are sampled. No part of what a cell is."""
+    """`[telemetry]`: how trials are sampled. No part of what a trial is."""
 
     enabled: bool = TelemetrySettings.enabled
     interval: Annotated[Duration, Field(ge=0.02, le=60)] = TelemetrySettings.interval_s
@@ -256,7 +256,7 @@ class TelemetryTable(Table):
 
 
 class ProfileTable(Table):
-    """`[profile]`: steps of training that are traced after everything else. No part of what a cell is."""
+    """`[profile]`: steps of training that are traced after everything else. No part of what a trial is."""
 
     steps: Annotated[int, Field(ge=1, le=1000)] | None = None
 

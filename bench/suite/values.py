@@ -22,7 +22,7 @@ def named(value: Any) -> Any:
 
 
 Axis = Annotated[list[T], BeforeValidator(as_list), Field(min_length=1)]
-"""A value, or a list of values that each make cells of their own."""
+"""A value, or a list of values that each make trials of their own."""
 
 
 def _seconds(value: Any) -> Any:

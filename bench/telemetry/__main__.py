@@ -1,11 +1,11 @@
-"""`python -m bench.telemetry JOB`: watch the cell that JOB (JSON) names; phases come on standard input."""
+"""`python -m bench.telemetry JOB`: watch the trial that JOB (JSON) names; phases come on standard input."""
 
 import json
 import os
 import sys
 
-from bench.lifeline import die_with
 from bench.telemetry.sampler import Job, watch
+from bench.worker.die_with_parent import die_with
 
 if __name__ == "__main__":
     job = Job(**json.loads(sys.argv[1]))

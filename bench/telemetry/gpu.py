@@ -1,4 +1,4 @@
-"""A GPU of a cell's slot: what is read of it, and how often."""
+"""A GPU of a trial's slot: what is read of it, and how often."""
 
 from collections.abc import Collection, Iterable
 
@@ -66,9 +66,9 @@ class GpuReader:
             self._power = now, read["power_w"]
         return read
 
-    def slow(self, cells: Collection[int]) -> Figures:
-        """Read once a second; `cells`: the processes of the cell."""
-        return {**self._ask(self._slow), **self.process_memory(cells)}
+    def slow(self, trials: Collection[int]) -> Figures:
+        """Read once a second; `trials`: the processes of the trial."""
+        return {**self._ask(self._slow), **self.process_memory(trials)}
 
     def counters(self) -> Figures:
         """Cumulative energy in joules, and seconds in which the GPU was held back."""
@@ -77,8 +77,8 @@ class GpuReader:
             read["energy_j"] = self._integrated
         return read
 
-    def process_memory(self, cells: Collection[int]) -> Figures:
-        """What the cell's processes hold of the GPU's memory; nothing where none of them is listed."""
+    def process_memory(self, trials: Collection[int]) -> Figures:
+        """What the trial's processes hold of the GPU's memory; nothing where none of them is listed."""
         if self.lost or not self._processes:
             return {}
         try:
@@ -87,7 +87,7 @@ class GpuReader:
             self._processes = error.passing
             self._missing((PROCESS_MEMORY,), error, lasting=not error.passing)
             return {}
-        sizes = [process.memory_bytes for process in listed if process.pid in cells]
+        sizes = [process.memory_bytes for process in listed if process.pid in trials]
         known = [size for size in sizes if size is not None]
         if sizes and not known:
             self.unavailable[PROCESS_MEMORY] = "the NVIDIA driver does not tell the memory of processes"

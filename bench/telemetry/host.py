@@ -1,4 +1,4 @@
-"""A cell's processes and cores: what is read of them, and how often."""
+"""A trial's processes and cores: what is read of them, and how often."""
 
 import os
 from typing import NamedTuple
@@ -20,7 +20,7 @@ FAST = ("cpu_percent", "rss_bytes", "machine_cpu", "cpu_pressure", "steal")
 """Read at every sample."""
 
 SLOW = ("run_queue_wait", "foreign_cpu", "cotenant_cpu")
-"""Read once a second: they ask every thread of the cell, or every process of the machine."""
+"""Read once a second: they ask every thread of the trial, or every process of the machine."""
 
 FAST_COUNTERS = ("cpu_s", "machine_busy_s", "slot_busy_s", "steal_s", "pressure_s")
 SLOW_COUNTERS = ("run_queue_wait_s", "cotenant_s", "foreign_s")
@@ -34,7 +34,7 @@ class Sizes(NamedTuple):
     """How many cores there are.
 
     Attributes:
-        slot: The cell may use.
+        slot: The trial may use.
         machine: There are.
     """
 
@@ -43,16 +43,16 @@ class Sizes(NamedTuple):
 
 
 class HostReader:
-    """Reads figures of one cell; what cannot be read is left out of the answers and is in `unavailable`.
+    """Reads figures of one trial; what cannot be read is left out of the answers and is in `unavailable`.
 
-    Co-tenants are the other processes of the harness that may run on the cell's cores: cells on other slots,
-    the scheduler, what sends records to MLflow, samplers. `foreign_s` is time in which the cell's cores
-    worked for neither the cell nor them.
+    Co-tenants are the other processes of the harness that may run on the trial's cores: trials on other slots,
+    the scheduler, what sends records to MLflow, samplers. `foreign_s` is time in which the trial's cores
+    worked for neither the trial nor them.
 
     Args:
-        worker: The cell's process.
+        worker: The trial's process.
         harness: The process that started it.
-        cores: The cores that the cell may use.
+        cores: The cores that the trial may use.
     """
 
     def __init__(self, worker: int, harness: int, cores: set[int]):
@@ -77,7 +77,7 @@ class HostReader:
 
     @property
     def pids(self) -> list[int]:
-        """The cell's processes, as last listed."""
+        """The trial's processes, as last listed."""
         return self._pids
 
     def list_processes(self) -> None:

@@ -13,11 +13,11 @@ from bench.journal.results import Attempt
 from bench.telemetry.sampler import Job
 
 PATIENCE_S = 2.0
-"""How long a cell's end waits for the sampler's last line. It needs milliseconds, unless a driver hangs."""
+"""How long a trial's end waits for the sampler's last line. It needs milliseconds, unless a driver hangs."""
 
 
 class SamplerProcess:
-    """A sampler beside one worker. It never fails the cell: what it cannot do is missing in the record.
+    """A sampler beside one worker. It never fails the trial: what it cannot do is missing in the record.
 
     Args:
         attempt: Whose telemetry is written.

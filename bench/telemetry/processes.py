@@ -58,7 +58,7 @@ class CpuTime:
 class OthersCpuTime:
     """CPU seconds of processes that come and go and are not each other's family; never falls.
 
-    Only what each used itself counts: the harness waits for workers that are no concern of this cell.
+    Only what each used itself counts: the harness waits for workers that are no concern of this trial.
     """
 
     def __init__(self) -> None:

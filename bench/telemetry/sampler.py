@@ -1,4 +1,4 @@
-"""The sampler: watches the processes and devices of one cell until it ends, and writes `telemetry.jsonl`."""
+"""The sampler: watches the processes and devices of one trial until it ends, and writes `telemetry.jsonl`."""
 
 import contextlib
 import json
@@ -13,9 +13,9 @@ from bench.devices.gpm import INTERVAL_S as GPM_S
 from bench.devices.nvml import Nvml, NvmlError, open_nvml
 from bench.telemetry import gpu as gpus
 from bench.telemetry import host as hosts
+from bench.telemetry.downsample import Thinning, Window
 from bench.telemetry.gpu import GpuReader
 from bench.telemetry.host import HostReader
-from bench.telemetry.windows import Thinning, Window
 
 VERSION = 1
 SLOW_S = 1.0
@@ -27,10 +27,10 @@ class Job:
 
     Attributes:
         path: The file to write.
-        worker: The cell's process.
+        worker: The trial's process.
         harness: The process that started it and the sampler.
         interval_s: Time between samples.
-        cores: The cores that the cell may use.
+        cores: The cores that the trial may use.
         gpus: Name -> UUID of its GPUs.
     """
 
@@ -46,7 +46,7 @@ class Sampler:
     """Reads, at every interval and whenever the parent tells of a phase's edge.
 
     Lines of the file: `header` (names of the values, what is missing and why); samples (`t` nanoseconds of
-    the monotonic clock and the values, see `bench.telemetry.windows`); `edge` (counters read because a phase
+    the monotonic clock and the values, see `bench.telemetry.downsample`); `edge` (counters read when a phase
     began or ended at `at`); `unavailable` (given up later); `end` (what the sampler itself cost).
 
     Args:
@@ -190,7 +190,7 @@ class Sampler:
 
 
 def watch(job: Job, told: int) -> None:
-    """Watch a cell; GPUs that NVML cannot show have that as their reason."""
+    """Watch a trial; GPUs that NVML cannot show have that as their reason."""
     with contextlib.ExitStack() as stack:
         nvml, reason = None, ""
         if job.gpus:

@@ -92,7 +92,7 @@ class Trace:
                     series.values.append(float(value))
 
     def begins_at_zero(self, spawned: int) -> None:
-        """What the cell's own processes count was nothing when the first of them was started."""
+        """What the trial's own processes count was nothing when the first of them was started."""
         for name in ("cpu_s", "run_queue_wait_s"):
             series = self.counters.get(name)
             if series is not None and spawned < series.times[0]:

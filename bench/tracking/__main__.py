@@ -7,17 +7,17 @@ import sys
 from pathlib import Path
 
 from bench.journal.results import SuiteResults
-from bench.lifeline import die_with
-from bench.tracking.recorder import Recorder
+from bench.tracking.queue import Recorder
 from bench.tracking.store import answers
+from bench.worker.die_with_parent import die_with
 
 _POLITENESS = 10
 
 
 def main(results: SuiteResults, parent: int) -> None:
-    """Read `<cell id>/<attempt>` lines, or `*` for all; say when each begins and ends, as JSON lines."""
+    """Read `<trial id>/<attempt>` lines, or `*` for all; say when each begins and ends, as JSON lines."""
     die_with(parent)
-    os.nice(_POLITENESS)  # beside it, cells are being measured
+    os.nice(_POLITENESS)  # beside it, trials are being measured
 
     def projection(results: SuiteResults):
         from bench.tracking.projection import Projection

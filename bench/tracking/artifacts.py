@@ -11,7 +11,7 @@ from bench.journal.history import history
 from bench.journal.results import Attempt
 from bench.tracking.figures import figures_html
 from bench.tracking.model import write_flavour
-from bench.worker.keeping import MODEL_FILE, SIGNATURE_FILE
+from bench.worker.artifacts import MODEL_FILE, SIGNATURE_FILE
 
 _ELSEWHERE = (MODEL_FILE, SIGNATURE_FILE)
 """Files of an attempt that are laid out anew, see `bench.tracking.model`."""

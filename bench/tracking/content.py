@@ -8,13 +8,13 @@ from hashlib import sha256
 from typing import Any
 
 from bench.journal.history import Stretch
-from bench.suite.cell import flatten
+from bench.trials.trial import flatten
 
 ATTEMPT_TAG = "leukobench.attempt"
-"""`<cell id>/<attempt>`: by it and by `RESULTS_TAG` a run is found again."""
+"""`<trial id>/<attempt>`: by it and by `RESULTS_TAG` a run is found again."""
 
 RESULTS_TAG = "leukobench.results"
-"""The results folder, see `bench.tracking.store.results_identity`: two machines may have a cell in common."""
+"""The results folder, see `bench.tracking.store.results_identity`: two machines may have a trial in common."""
 
 STATES = {"done": "FINISHED", "failed": "FAILED", "interrupted": "KILLED", "running": "RUNNING"}
 """State of an attempt, or of a suite's run -> status of a run in MLflow."""
@@ -38,16 +38,16 @@ _ABSENT = ("none: ", "unavailable: ")
 
 def tags_of(record: dict[str, Any], suite: str) -> dict[str, str]:
     """Tags of the run of an attempt."""
-    cell, failure = record["cell"], record["failure"]
+    trial, failure = record["trial"], record["failure"]
     environment, provenance = record.get("environment") or {}, record.get("provenance") or {}
     slot = record.get("slot") or {}
-    versions = {**cell["runtime"], **{name: environment[name] for name in VERSIONS if name in environment}}
+    versions = {**trial["runtime"], **{name: environment[name] for name in VERSIONS if name in environment}}
     tags = {
-        ATTEMPT_TAG: f"{cell['id']}/{record['attempt']}",
+        ATTEMPT_TAG: f"{trial['id']}/{record['attempt']}",
         "leukobench.suite": suite,
-        "leukobench.cell": cell["id"],
-        "leukobench.key": cell["key"],
-        "mlflow.runName": cell["id"] if record["attempt"] == 1 else f"{cell['id']}-{record['attempt']}",
+        "leukobench.trial": trial["id"],
+        "leukobench.key": trial["key"],
+        "mlflow.runName": trial["id"] if record["attempt"] == 1 else f"{trial['id']}-{record['attempt']}",
         "mlflow.source.name": "leukobench",
         "mlflow.source.type": "LOCAL",
         "mlflow.note.content": note_of(record),
@@ -78,9 +78,9 @@ def unavailable_of(record: dict[str, Any]) -> dict[str, str]:
 
 def note_of(record: dict[str, Any]) -> str:
     """A few lines for people: what it was, what came of it, on what. Markdown."""
-    cell, test, failure = record["cell"], record["test"], record["failure"]
-    epochs = cell["settings"]["epochs"]
-    what = f"{cell['network']}, {cell['settings']['mode']}{f', {epochs} epochs' if epochs else ''}: "
+    trial, test, failure = record["trial"], record["test"], record["failure"]
+    epochs = trial["settings"]["epochs"]
+    what = f"{trial['network']}, {trial['settings']['mode']}{f', {epochs} epochs' if epochs else ''}: "
     if test:
         lines = [f"{what}{test['accuracy']:.1%} of {test['images']} test images right"]
     elif failure:
@@ -106,15 +106,15 @@ def note_of(record: dict[str, Any]) -> str:
 
 def params_of(record: dict[str, Any]) -> dict[str, str]:
     """The resolved settings, flat: `optimizer.learning_rate`."""
-    settings = flatten(record["cell"]["settings"])
+    settings = flatten(record["trial"]["settings"])
     return {name: str(value)[:LONGEST_PARAM] for name, value in plain_keys(settings)}
 
 
 def dataset_of(record: dict[str, Any]) -> dict[str, str] | None:
     """The data set as MLflow's `Dataset` takes it, with its manifest's digest; None: there is none."""
-    data = record["cell"]["settings"].get("data") or {}
+    data = record["trial"]["settings"].get("data") or {}
     figures = record["phases"].get("data", {})
-    # Of a cell that never got to its images, what its data set is called in the settings.
+    # Of a trial that never got to its images, what its data set is called in the settings.
     digest = figures.get("data_digest") or data.get("digest")
     if not digest:
         return None

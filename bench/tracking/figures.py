@@ -36,8 +36,8 @@ def figures_html(record: dict[str, Any], epochs: Sequence[dict[str, Any]]) -> st
         record: The attempt's record.
         epochs: Its `epoch` events, in their order.
     """
-    cell = record["cell"]
-    parts = [f"<h1>{html.escape(cell['id'])}</h1>"]
+    trial = record["trial"]
+    parts = [f"<h1>{html.escape(trial['id'])}</h1>"]
     for metric, title in (("loss", "Loss"), ("accuracy", "Accuracy")):
         curves = {
             part: [(event["epoch"], event["metrics"].get(key)) for event in epochs]
@@ -50,7 +50,7 @@ def figures_html(record: dict[str, Any], epochs: Sequence[dict[str, Any]]) -> st
     return (
         '<!doctype html><html lang="en"><head><meta charset="utf-8">'
         '<meta name="viewport" content="width=device-width, initial-scale=1">'
-        f"<title>{html.escape(cell['id'])}</title><style>{_STYLE}</style></head><body>\n{body}\n</body></html>\n"
+        f"<title>{html.escape(trial['id'])}</title><style>{_STYLE}</style></head><body>\n{body}\n</body></html>\n"
     )
 
 
@@ -117,12 +117,12 @@ def _confusion(test: dict[str, Any]) -> str:
     rows = []
     for name, row in zip(classes, matrix, strict=True):
         whole = sum(row)
-        cells = "".join(
+        trials = "".join(
             '<td style="background: color-mix(in srgb, var(--one) '
             f'{70 * count / whole if whole else 0:.0f}%, transparent)">{count}</td>'
             for count in row
         )
-        rows.append(f"<tr><th>{html.escape(name)}</th>{cells}</tr>")
+        rows.append(f"<tr><th>{html.escape(name)}</th>{trials}</tr>")
     return (
         "<table><caption>Test images: rows the true class, columns the predicted one. "
         f"{test['accuracy']:.1%} of {test['images']} are right.</caption>"

@@ -9,7 +9,7 @@ from pathlib import Path
 from typing import Any
 
 from bench.journal.results import Attempt
-from bench.worker.keeping import MODEL_FILE, SIGNATURE_FILE
+from bench.worker.artifacts import MODEL_FILE, SIGNATURE_FILE
 
 _DATA = "data"
 

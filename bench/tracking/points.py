@@ -6,7 +6,7 @@ from typing import Any
 
 from bench.journal.history import Event, Stretch
 from bench.tracking.content import moment, plain_keys, span_of
-from bench.tracking.windows import Series, windows_of
+from bench.tracking.thinning import Series, windows_of
 
 Point = tuple[str, float, int, int]
 """(key, value, timestamp in ms, step)"""
@@ -50,7 +50,7 @@ def points_of(
     Args:
         record: The attempt's record.
         stretches: Its history: a resumed attempt shows the epochs that it goes on from, too.
-        telemetry: What its sampler wrote, see `bench.tracking.windows.series_of`.
+        telemetry: What its sampler wrote, see `bench.tracking.thinning.series_of`.
     """
     points: list[Point] = []
     end = span_of(stretches)[1]

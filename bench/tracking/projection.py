@@ -9,17 +9,17 @@ from typing import Any
 
 from bench.errors import DamagedAttempt
 from bench.journal.history import history
-from bench.journal.jsonl import read_lines
 from bench.journal.results import Attempt, SuiteResults
 from bench.tracking import store
 from bench.tracking.artifacts import staged
 from bench.tracking.content import ATTEMPT_TAG, RESULTS_TAG, STATES, dataset_of, params_of, span_of, tags_of
 from bench.tracking.lock import SyncLock
-from bench.tracking.parent import ParentRun
+from bench.tracking.markers import is_sent, mark_sent
 from bench.tracking.points import Point, points_of
-from bench.tracking.sent import is_sent, mark_sent
 from bench.tracking.settings import apply_settings
-from bench.tracking.windows import series_of
+from bench.tracking.suite_run import ParentRun
+from bench.tracking.thinning import series_of
+from bench.worker.jsonl import read_lines
 
 ITEMS_A_CALL = 1000
 """What MLflow takes in one call, of metrics, params and tags together."""
@@ -134,7 +134,7 @@ class Projection:
     def _send(self, attempt: Attempt, record: dict[str, Any], content: "_Content") -> bool:
         from mlflow.entities import Metric, Param, RunTag
 
-        name = f"{attempt.cell_id}/{attempt.number}"
+        name = f"{attempt.trial_id}/{attempt.number}"
         run_id, complete = self._find(name) or ("", False)
         if complete:
             return False
@@ -196,8 +196,8 @@ class Projection:
             name = run.data.tags.get(ATTEMPT_TAG)
             if name is None:
                 continue  # the suite's own
-            cell_id, _, number = name.rpartition("/")
-            attempt = Attempt(results.cells / cell_id / f"attempt-{number}")
+            trial_id, _, number = name.rpartition("/")
+            attempt = Attempt(results.trials / trial_id / f"attempt-{number}")
             if not attempt.result.exists():
                 self.client.set_terminated(run.info.run_id, "KILLED")
             elif is_sent(attempt, self.store):

@@ -8,6 +8,8 @@ from contextlib import closing
 from pathlib import Path
 from urllib.parse import urlsplit
 
+from bench.worker.files import write_text
+
 _SQLITE = "sqlite:///"
 _PORTS = {"http": 80, "https": 443}
 STORE_TAG = "leukobench.store"
@@ -48,9 +50,7 @@ def results_identity(results: Path) -> str:
     """What tells a results folder from any other one, on whatever machine; the caller holds a lock."""
     path = results / ".results.id"
     if not path.exists():
-        partial = path.with_name(f"{path.name}.partial")
-        partial.write_text(uuid.uuid4().hex)
-        partial.replace(path)
+        write_text(path, uuid.uuid4().hex)
     return path.read_text()
 
 

@@ -7,7 +7,7 @@ from pathlib import Path
 from bench.errors import DamagedAttempt, InputError, ResultsError
 from bench.journal.results import SuiteResults
 from bench.journal.runs import measures_alone, running_process, wait_for_end
-from bench.tracking.sent import unsent
+from bench.tracking.markers import unsent
 from bench.tracking.store import without_password
 
 
@@ -54,7 +54,7 @@ def sync(
     done = []
     for name in suites:
         one = SuiteResults(results, name)
-        if not one.cells.is_dir():
+        if not one.trials.is_dir():
             known = ", ".join(recorded_suites(results)) or "none"
             raise InputError(f"{results} has no suite {name!r}", f"It has: {known}.")
         _wait_for_quiet(one, say)
@@ -64,7 +64,7 @@ def sync(
 
 def recorded_suites(results: Path) -> list[str]:
     """The names of the suites that a results folder has records of."""
-    return sorted(path.parent.name for path in results.glob("*/cells") if path.is_dir())
+    return sorted(path.parent.name for path in results.glob("*/trials") if path.is_dir())
 
 
 def _sync_suite(results: SuiteResults, again: bool, progress: Callable[[str, int, int], None]) -> Synced:
@@ -98,5 +98,5 @@ def _wait_for_quiet(results: SuiteResults, say: Callable[[str], None]) -> None:
     """Nothing of ours may run beside a suite that asked to be alone."""
     process = running_process(results)
     if process is not None and measures_alone(results.results):
-        say(f"A run measures exclusively (process {process}) and records its cells itself; waiting")
+        say(f"A run measures exclusively (process {process}) and records its trials itself; waiting")
         wait_for_end(process)

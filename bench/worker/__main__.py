@@ -1,9 +1,9 @@
-"""`python -m bench.worker FOLDER`: run the cell described by FOLDER/cell.json."""
+"""`python -m bench.worker FOLDER`: run the trial described by FOLDER/trial.json."""
 
 import sys
 from pathlib import Path
 
-from bench.worker.process import run_cell
+from bench.worker.process import run_trial
 
 if __name__ == "__main__":
-    sys.exit(run_cell(Path(sys.argv[1])))
+    sys.exit(run_trial(Path(sys.argv[1])))

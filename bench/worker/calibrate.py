@@ -1,6 +1,6 @@
 """`python -m bench.worker.calibrate`: what one device can do at most, by measuring; prints JSON.
 
-A process of its own, confined to a slot as a cell's worker is, so that the harness never loads TensorFlow.
+A process of its own, confined to a slot as a trial's worker is, so that the harness never loads TensorFlow.
 The roofline by measuring (Williams, Waterman and Patterson: Roofline, 2009): noise only ever slows things
 down, so the best of many runs is the figure.
 """
@@ -149,7 +149,7 @@ def measure(budget_s: float) -> dict[str, Any]:
         measured["bandwidth"] = {"unavailable": " ".join(str(error).split())[:200]}
     capability = [details.get("compute_capability")] if kind == "gpu" else []
     measured["settings"] = {"onednn": onednn(), "tensorfloat32": tensorfloat32(True, capability)}
-    # What a cell's own canary is held against, sung as the cell does.
+    # What a trial's own canary is held against, sung as the trial does.
     measured["canary"] = max((sing("tensorflow") for _ in range(3)), key=lambda song: song["gflops"])
     return measured
 

@@ -1,4 +1,4 @@
-"""What a cell runs in: the machine and its cores. Frameworks are in `bench.worker.backends`."""
+"""What a trial runs in: the machine and its cores. Frameworks are in `bench.worker.backends`."""
 
 import os
 import platform
@@ -12,11 +12,11 @@ from bench.worker.variables import compute_variables
 
 
 class SetupError(Exception):
-    """The cell cannot run in this environment."""
+    """The trial cannot run in this environment."""
 
 
 def keep_to_cores() -> None:
-    """Keep this process, and the threads that it will start, to the cores that the cell was given.
+    """Keep this process, and the threads that it will start, to the cores that the trial was given.
 
     To be called before NumPy is imported, whose threads are counted at import.
 
@@ -28,7 +28,7 @@ def keep_to_cores() -> None:
     try:
         os.sched_setaffinity(0, map(int, given.split(",")))
     except OSError as error:
-        raise SetupError(f"the cell was given cores {given}, but may use none of them: {error}") from error
+        raise SetupError(f"the trial was given cores {given}, but may use none of them: {error}") from error
     os.environ["OMP_NUM_THREADS"] = str(granted_cores())
 
 

@@ -1,4 +1,4 @@
-"""Run one cell and write down what happens, whatever happens."""
+"""Run one trial and write down what happens, whatever happens."""
 
 import errno
 import json
@@ -6,21 +6,21 @@ import os
 import traceback
 from pathlib import Path
 
-from bench.journal.jsonl import EventWriter
-from bench.lifeline import die_with
 from bench.worker import protocol
+from bench.worker.artifacts import write_packages
+from bench.worker.die_with_parent import die_with
 from bench.worker.environment import SetupError, describe_machine, keep_to_cores
-from bench.worker.keeping import write_packages
+from bench.worker.jsonl import EventWriter
 from bench.worker.recorder import Recorder
 
 TRACE_FOLDER = "trace"
 
 
-def run_cell(folder: Path) -> int:
-    """Run the cell of an attempt's folder.
+def run_trial(folder: Path) -> int:
+    """Run the trial of an attempt's folder.
 
     Returns:
-        The exit code: 0 when the cell is done, 1 when the journal says why it is not.
+        The exit code: 0 when the trial is done, 1 when the journal says why it is not.
     """
     die_with(int(os.environ[protocol.PARENT_PID]))
     events = EventWriter(folder / "events.jsonl", int(os.environ.pop(protocol.EVENT_FD)))
@@ -30,7 +30,7 @@ def run_cell(folder: Path) -> int:
     events.write("phase_started", phase="startup", t=spawned, cpu=0)
     try:
         keep_to_cores()
-        content = json.loads((folder / "cell.json").read_text())["specification"]
+        content = json.loads((folder / "trial.json").read_text())["specification"]
         from wbc import experiment
         from wbc.specification import Specification
 
@@ -50,7 +50,7 @@ def run_cell(folder: Path) -> int:
         recorder.describe_memory()
         return 0
     except SystemExit as error:  # of a network of the user's own
-        events.write("failed", kind="setup", message=f"the cell's code called sys.exit({error.code!r})")
+        events.write("failed", kind="setup", message=f"the trial's code called sys.exit({error.code!r})")
         return 1
     except Exception as error:
         kind, message = _explain(error)
@@ -63,7 +63,7 @@ def run_cell(folder: Path) -> int:
 
 
 def _with_measurements(content: dict, folder: Path) -> dict:
-    """A cell's specification with what is measured beside it; the trace goes into the attempt's folder."""
+    """A trial's specification with what is measured beside it; the trace goes into the attempt's folder."""
     if not content.get("profile"):
         return content
     return {**content, "profile": {**content["profile"], "folder": str(folder / TRACE_FOLDER)}}

@@ -16,4 +16,4 @@ CORES = "LEUKOBENCH_CORES"
 """The processor's cores that the worker may use, such as `0,1`; unset: all that its parent may use."""
 
 REPLICAS = "LEUKOBENCH_REPLICAS"
-"""On how many devices the cell is trained at once; unset: 1."""
+"""On how many devices the trial is trained at once; unset: 1."""

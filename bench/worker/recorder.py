@@ -2,9 +2,9 @@
 
 from pathlib import Path
 
-from bench.journal.jsonl import EventWriter
+from bench.worker.artifacts import keep_model
 from bench.worker.environment import peak_of_process
-from bench.worker.keeping import keep_model
+from bench.worker.jsonl import EventWriter
 
 
 class Recorder:
@@ -51,7 +51,7 @@ class Recorder:
         comparison.write_csv(self.folder / "shuffled.csv")
 
     def trained(self, trained, about: dict) -> None:
-        """Keep the model; that it cannot be written is no failure of the cell, for its result is there."""
+        """Keep the model; that it cannot be written is no failure of the trial, for its result is there."""
         try:
             self.events.write("model_saved", **keep_model(trained, about, self.folder))
         except Exception as error:

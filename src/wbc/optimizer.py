@@ -112,6 +112,6 @@ class OptimizerSpecification:
             "weight_decay": weight_decay,
             **own,
         }
-        # 1 and 1.0 are the same rate, and must be the same cell.
+        # 1 and 1.0 are the same rate, and must be the same trial.
         typed = {key: value if isinstance(value, bool) else float(value) for key, value in numbers.items()}
         return {"name": name, **typed}

@@ -18,7 +18,7 @@ EVALUATIONS = ("aligned", "shuffled")
 place in directory order, although the images were predicted in another one: says nothing of the model."""
 
 CLOCKS = ("wall", "process")
-"""Which fit time the tables take for the cell's; both are recorded. `process`: CPU seconds of the process."""
+"""Which fit time the tables take for the trial's; both are recorded. `process`: CPU seconds of the process."""
 
 _CORRECTED = {
     "preprocessing": "network",

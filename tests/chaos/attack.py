@@ -52,13 +52,13 @@ class Attack:
             self._ensure_running()
             want_train = self.in_train < in_train and self.random.random() < 0.7
             if not self._wait(want_train):
-                continue  # it ended by itself: some cell was killed too often for one run
+                continue  # it ended by itself: some trial was killed too often for one run
             self._kill()
         self._end_parent(signal.SIGTERM)
 
     @property
     def in_train(self) -> int:
-        """Kills that hit a cell inside `train`."""
+        """Kills that hit a trial inside `train`."""
         return sum(count for (_, _, phase), count in self.kills.items() if phase == "train")
 
     def finish(self, most: int = 10) -> int:
@@ -74,7 +74,7 @@ class Attack:
         if self.parent is None or self.parent.poll() is not None:
             if self.parent is not None:
                 assert self.parent.returncode != 0, (
-                    "all cells are done; the suite is too small for so many kills"
+                    "all trials are done; the suite is too small for so many kills"
                 )
             self.starts += 1
             self.parent = subprocess.Popen(

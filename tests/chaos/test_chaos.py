@@ -15,8 +15,8 @@ import pytest
 from attack import Attack
 
 from bench.journal.history import history
-from bench.journal.record import fold
 from bench.journal.results import SuiteResults
+from bench.records.fold import fold
 from wbc.evaluation.predictions import Predictions
 
 REPOSITORY = Path(__file__).resolve().parents[2]
@@ -24,7 +24,7 @@ KILLS = int(os.environ.get("LEUKOBENCH_CHAOS_KILLS", "4"))
 SEED = int(os.environ.get("LEUKOBENCH_CHAOS_SEED", "1"))
 EPOCHS = 40 + 60 * KILLS  # enough to be killed in, for training goes on between the kills
 SEEDS = [0, 1] if KILLS > 10 else [0]
-CELLS = 4 * len(SEEDS)
+TRIALS = 4 * len(SEEDS)
 
 SUITE = f"""
 [suite]
@@ -83,24 +83,24 @@ def chaos(tmp_path_factory) -> Chaos:
     attack = Attack(chaos.command(chaos.killed), chaos.environment, REPOSITORY, chaos.killed, seed=SEED)
     attack.strike(KILLS, in_train=KILLS * 2 // 5)
     runs = attack.finish()
-    done = {a.cell_id for a in chaos.killed.all_attempts() if a.record()["status"] == "done"}
+    done = {a.trial_id for a in chaos.killed.all_attempts() if a.record()["status"] == "done"}
     kills = sum(attack.kills.values())
     print(f"\n{kills} kills, {attack.in_train} of them inside train, in {attack.starts} runs:")
     for (target, number, phase), count in sorted(attack.kills.items()):
         print(f"  {count:3} x {target} {number} in {phase}")
-    print(f"finished after {runs} more; losses: {CELLS - len(done)}")
+    print(f"finished after {runs} more; losses: {TRIALS - len(done)}")
     return chaos
 
 
-def cells(results: SuiteResults) -> list[str]:
-    return sorted(folder.name for folder in results.cells.iterdir())
+def trials(results: SuiteResults) -> list[str]:
+    return sorted(folder.name for folder in results.trials.iterdir())
 
 
-def test_every_cell_is_done_exactly_once(chaos: Chaos):
-    assert len(cells(chaos.killed)) == CELLS
-    for cell in cells(chaos.killed):
-        states = [attempt.record()["status"] for attempt in chaos.killed.attempts(cell)]
-        assert states.count("done") == 1, (cell, states)
+def test_every_trial_is_done_exactly_once(chaos: Chaos):
+    assert len(trials(chaos.killed)) == TRIALS
+    for trial in trials(chaos.killed):
+        states = [attempt.record()["status"] for attempt in chaos.killed.attempts(trial)]
+        assert states.count("done") == 1, (trial, states)
 
 
 def test_journals_are_readable_and_say_what_the_records_say(chaos: Chaos):
@@ -112,14 +112,14 @@ def test_journals_are_readable_and_say_what_the_records_say(chaos: Chaos):
         assert fold(attempt) == attempt.record()
 
 
-def test_a_cell_that_was_killed_learnt_what_it_would_have_learnt(chaos: Chaos):
+def test_a_trial_that_was_killed_learnt_what_it_would_have_learnt(chaos: Chaos):
     peace = chaos.command(chaos.peaceful)
     subprocess.run(peace, cwd=REPOSITORY, env=chaos.environment, check=True, capture_output=True)
-    assert cells(chaos.peaceful) == cells(chaos.killed)
+    assert trials(chaos.peaceful) == trials(chaos.killed)
     resumed = 0
-    for cell in cells(chaos.killed):
-        (killed,) = (a for a in chaos.killed.attempts(cell) if a.record()["status"] == "done")
-        (peaceful,) = chaos.peaceful.attempts(cell)
+    for trial in trials(chaos.killed):
+        (killed,) = (a for a in chaos.killed.attempts(trial) if a.record()["status"] == "done")
+        (peaceful,) = chaos.peaceful.attempts(trial)
         epochs = [
             [event for stretch in history(attempt) for event in stretch.events if event["event"] == "epoch"]
             for attempt in (killed, peaceful)
@@ -130,7 +130,7 @@ def test_a_cell_that_was_killed_learnt_what_it_would_have_learnt(chaos: Chaos):
         one, other = (Predictions.read_csv(a.predictions).probabilities for a in (killed, peaceful))
         np.testing.assert_allclose(one, other, atol=1e-5)
         resumed += killed.record()["resumed"] is not None
-    print(f"\n{resumed} of {len(cells(chaos.killed))} cells went on from a checkpoint")
+    print(f"\n{resumed} of {len(trials(chaos.killed))} trials went on from a checkpoint")
 
 
 def test_mlflow_is_equal_to_the_journals(chaos: Chaos):
@@ -144,10 +144,10 @@ def test_mlflow_is_equal_to_the_journals(chaos: Chaos):
     }
     assert runs.pop("the suite's own").info.status == "FINISHED"
     attempts = chaos.killed.all_attempts()
-    assert sorted(runs) == sorted(f"{attempt.cell_id}/{attempt.number}" for attempt in attempts)
+    assert sorted(runs) == sorted(f"{attempt.trial_id}/{attempt.number}" for attempt in attempts)
     states = {"done": "FINISHED", "failed": "FAILED", "interrupted": "KILLED"}
     for attempt in attempts:
-        run, record = runs[f"{attempt.cell_id}/{attempt.number}"], attempt.record()
+        run, record = runs[f"{attempt.trial_id}/{attempt.number}"], attempt.record()
         assert run.info.status == states[record["status"]]
         if record["status"] == "done":
             assert run.data.metrics["final/accuracy"] == record["test"]["accuracy"]

@@ -44,10 +44,10 @@ UNWATCHED = """
 enabled = false
 canary = false
 """
-"""For suites of which nobody looks at telemetry or canary: both take longer than the cells here."""
+"""For suites of which nobody looks at telemetry or canary: both take longer than the trials here."""
 
 KNN = DATA + '\n[[matrix]]\nmode = "classical"\nbackbone = "KNN"\n' + UNWATCHED
-"""The cheapest cell, which loads no TensorFlow."""
+"""The cheapest trial, which loads no TensorFlow."""
 
 
 def tiny_suite(

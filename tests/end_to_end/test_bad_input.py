@@ -25,7 +25,7 @@ def test_weights_that_cannot_be_had(inside: InProcess, imagenet_suite: Path, tmp
     keras = {"KERAS_HOME": str(tmp_path / "keras")}
     plan = inside("plan", imagenet_suite, **keras)
     assert plan.returncode == 0, plan.stderr
-    assert "its weights are not here" in " ".join(plan.stdout.split()), "in the row of the cell"
+    assert "its weights are not here" in " ".join(plan.stdout.split()), "in the row of the trial"
     run = inside("run", imagenet_suite, **keras)
     assert run.returncode == 2
     for text in (" ".join(plan.stdout.split()), run.stderr):
@@ -52,5 +52,5 @@ def test_an_option_that_is_none(bench: Bench, tmp_path: Path):
     assert "--frehs" in fails(bench, "run", tiny_suite(tmp_path), "--frehs")
 
 
-def test_no_cell_matches(inside: InProcess, tmp_path: Path):
-    assert "no cell matches" in fails(inside, "run", tiny_suite(tmp_path), "--only", "vgg*")
+def test_no_trial_matches(inside: InProcess, tmp_path: Path):
+    assert "no trial matches" in fails(inside, "run", tiny_suite(tmp_path), "--only", "vgg*")

@@ -10,7 +10,7 @@ import pytest
 sys.path.append(str(Path(__file__).parents[1] / "unit"))
 
 from command import Bench, InProcess
-from comparison_equipment import add, cell, noisy, record, suite, write_epochs
+from comparison_equipment import add, noisy, record, suite, trial, write_epochs
 
 from bench.journal.results import SuiteResults
 
@@ -24,7 +24,7 @@ def bench(tmp_path: Path) -> InProcess:
 
 def sides(bench: Bench, new=None, **more) -> tuple[Path, Path]:
     """Two suites of six attempts; the candidate with other times or predictions."""
-    of = cell()
+    of = trial()
     old = suite(bench.folder / "a" / "s", [(of, noisy(10, 8, 0))], RIGHT)
     times, right = new or (noisy(10, 8, 1), RIGHT)
     return old, suite(bench.folder / "b" / "s", [(of, times)], right, **more)
@@ -39,7 +39,7 @@ def test_no_regression(bench: Bench):
     done = bench("compare", *sides(bench))
     assert done.returncode == 0, done.stdout + done.stderr
     assert "No regression" in done.stdout
-    (found,) = document(bench)["cells"]
+    (found,) = document(bench)["trials"]
     assert (found["speed"], found["learning"], found["pairs"]) == ("same", "same", 8)
     assert {path.name for path in bench.results.glob("compare/*/*")} == {
         "regression.json",
@@ -60,7 +60,7 @@ def test_worse_is_1(bench: Bench):
     fewer = RIGHT & (np.random.default_rng(1).random(len(RIGHT)) < 0.85)
     done = bench("compare", *sides(bench, (noisy(10, 8, 1), fewer)))
     assert done.returncode == 1
-    assert document(bench)["cells"][0]["learning"] == "worse"
+    assert document(bench)["trials"][0]["learning"] == "worse"
 
 
 def test_not_enough_evidence_is_4(bench: Bench):
@@ -70,7 +70,7 @@ def test_not_enough_evidence_is_4(bench: Bench):
 
 
 def test_newly_failing_is_1_and_failing_on_both_sides_3(bench: Bench):
-    of, other = cell(), cell("VGG19")
+    of, other = trial(), trial("VGG19")
     old, new = SuiteResults(bench.folder / "a", "s"), SuiteResults(bench.folder / "b", "s")
     for results, seed in ((old, 0), (new, 1)):
         for seconds in noisy(10, 8, seed):
@@ -78,7 +78,7 @@ def test_newly_failing_is_1_and_failing_on_both_sides_3(bench: Bench):
         add(results, other, record(other, failure=("crashed", "a signal")))
     done = bench("compare", old.folder, new.folder)
     assert done.returncode == 3
-    assert len(document(bench)["cells"][0]["curves"]) == 2
+    assert len(document(bench)["trials"][0]["curves"]) == 2
     add(old, other, record(other), RIGHT)
     done = bench("compare", old.folder, new.folder)
     assert done.returncode == 1
@@ -104,11 +104,11 @@ def test_wrong_input_is_2(bench: Bench, arguments, said: str):
 
 def test_a_baseline_is_kept_whole_and_compared_with(bench: Bench):
     old, new = sides(bench)
-    (old / "cells" / "stray.txt").write_text("no attempt")
-    next(old.glob("cells/*/attempt-1")).joinpath("image.png").write_bytes(b"no record")
+    (old / "trials" / "stray.txt").write_text("no attempt")
+    next(old.glob("trials/*/attempt-1")).joinpath("image.png").write_bytes(b"no record")
     assert bench("baseline", "save", "v1", old).returncode == 0
     kept = bench.results / "baselines" / "v1"
-    assert len(list(kept.glob("cells/*/attempt-*/predictions.csv"))) == 8
+    assert len(list(kept.glob("trials/*/attempt-*/predictions.csv"))) == 8
     assert not list(kept.rglob("*.png"))
     again = bench("baseline", "save", "v1", old)
     assert again.returncode == 2 and "there is a baseline v1 already" in again.stderr
@@ -133,14 +133,14 @@ def test_another_machines_baseline_is_for_learning_only(bench: Bench):
     own.write_text(json.dumps({**content, "machine": {**there, "cores": 2}}))
     done = bench("compare", "baseline:theirs", "baseline:ours")
     assert done.returncode == 0, done.stdout + done.stderr
-    (found,) = document(bench)["cells"]
+    (found,) = document(bench)["trials"]
     assert (found["speed"], found["learning"]) == ("not comparable", "same")
     assert "number of cores 64 and 2" in " ".join(found["notes"])
 
 
 def test_damaged_predictions_are_named(bench: Bench):
     old, new = sides(bench)
-    (damaged,) = new.glob("cells/*/attempt-3/predictions.csv")
+    (damaged,) = new.glob("trials/*/attempt-3/predictions.csv")
     damaged.write_text("no,predictions\n")
     done = bench("compare", old, new)
     assert done.returncode == 2

@@ -44,14 +44,14 @@ def environment(nvml: StandIn, tmp_path: Path) -> dict[str, str]:
 
 
 def records(bench: Bench) -> list[dict]:
-    return [json.loads(path.read_text()) for path in bench.results.glob("*/cells/*/attempt-*/result.json")]
+    return [json.loads(path.read_text()) for path in bench.results.glob("*/trials/*/attempt-*/result.json")]
 
 
 def lines(path: Path) -> list[dict]:
     return [json.loads(line) for line in path.read_text().splitlines()]
 
 
-def test_cells_are_placed_on_both_gpus_and_never_two_at_once_on_one(
+def test_trials_are_placed_on_both_gpus_and_never_two_at_once_on_one(
     bench: Bench, suite: Path, nvml: StandIn, environment
 ):
     loads = {"gpu:0": (90, 250.0), "gpu:1": (20, 60.0)}
@@ -62,7 +62,7 @@ def test_cells_are_placed_on_both_gpus_and_never_two_at_once_on_one(
     done = bench("run", suite, "--devices", "gpu:0,gpu:1", **environment)
     assert done.returncode == 0, done.stdout + done.stderr
     spans = defaultdict(list)
-    for path in bench.results.glob("*/cells/*/attempt-*/runner.jsonl"):
+    for path in bench.results.glob("*/trials/*/attempt-*/runner.jsonl"):
         started, *_, ended = lines(path)
         (uuid,) = started["slot"]["uuids"]
         spans[uuid].append((started["t"], ended["t"]))
@@ -71,7 +71,7 @@ def test_cells_are_placed_on_both_gpus_and_never_two_at_once_on_one(
     for uuid, times in spans.items():
         times.sort()
         for (_, ended), (began, _) in pairwise(times):
-            assert ended <= began, f"two cells at once on {uuid}"
+            assert ended <= began, f"two trials at once on {uuid}"
     both = [time for times in spans.values() for time in times]
     overlaps = any(a < d and c < b for a, b in both for c, d in both if (a, b) != (c, d))
     assert overlaps, "the GPUs worked one after the other"
@@ -89,12 +89,12 @@ def test_cells_are_placed_on_both_gpus_and_never_two_at_once_on_one(
         else:
             assert record["neighbours"] == []
         assert seen["phases"]["features"]["gpu_utilisation"]["mean"] == busy / 100
-        assert record["energy"]["cell_j"] > 0
+        assert record["energy"]["trial_j"] > 0
         wall = record["phases"]["features"]["wall_s"]
         assert seen["counters"]["features"]["energy_j"] == pytest.approx(power * wall, rel=0.1)
 
 
-def test_a_keras_cell_never_trains_on_the_processor_under_a_gpus_name(bench: Bench, tmp_path, environment):
+def test_a_keras_trial_never_trains_on_the_processor_under_a_gpus_name(bench: Bench, tmp_path, environment):
     suite = tiny_suite(tmp_path, epochs="1", modes='"scratch"')
     done = bench("run", suite, "--devices", "gpu:0", **environment)
     assert done.returncode == 3, done.stdout + done.stderr

@@ -1,4 +1,4 @@
-"""Cells that fail are rows with a reason; the others go on."""
+"""Trials that fail are rows with a reason; the others go on."""
 
 import json
 import subprocess
@@ -68,11 +68,11 @@ def run(bench: Bench, folder: Path, suite: str) -> subprocess.CompletedProcess:
 def outcomes(bench: Bench) -> dict[str, list[tuple[str, str | None]]]:
     """Network -> status and kind of failure of each attempt."""
     found = defaultdict(list)
-    for path in sorted(bench.results.glob("mixed/cells/*/attempt-*/result.json")):
+    for path in sorted(bench.results.glob("mixed/trials/*/attempt-*/result.json")):
         record = json.loads(path.read_text())
         kind = record["failure"]["kind"] if record["failure"] else None
-        settings = record["cell"]["settings"]
-        found[f"{record['cell']['network']} {settings['weights']['name']}"].append((record["status"], kind))
+        settings = record["trial"]["settings"]
+        found[f"{record['trial']['network']} {settings['weights']['name']}"].append((record["status"], kind))
     return found
 
 
@@ -114,7 +114,7 @@ backbone = [
     assert found["LeNet5 wrong.weights.h5"] == [("failed", "setup")]
     assert found["LeNet5 none"] == [("done", None)]
     assert found["Glutton none"] == [("failed", "host-oom")] * 2, "what may pass is tried once more"
-    markdown = (bench.results / "mixed" / "report" / "tables" / "cells.md").read_text()
+    markdown = (bench.results / "mixed" / "report" / "tables" / "trials.md").read_text()
     assert "nan-loss: the loss is" in markdown
     assert "wrong.weights.h5 does not fit" in " ".join(markdown.split())
     assert "Traceback" not in done.stdout + done.stderr
@@ -144,7 +144,7 @@ epochs = 1
         "Sleeper none": [("failed", "stalled")],
         "Corpse none": [("failed", "crashed")],
     }
-    markdown = (bench.results / "mixed" / "report" / "tables" / "cells.md").read_text()
+    markdown = (bench.results / "mixed" / "report" / "tables" / "trials.md").read_text()
     assert "killed by signal 11" in markdown
     assert "no sign of life for 15 s" in " ".join(done.stdout.split())
 
@@ -163,4 +163,6 @@ def test_a_dead_tracking_server_does_not_fail_the_suite(tmp_path: Path):
 
     client = MlflowClient(f"sqlite:///{bench.results / 'mlflow.db'}")
     runs = client.search_runs([client.get_experiment_by_name("tiny").experiment_id])
-    assert [run.info.status for run in runs] == ["FINISHED", "FINISHED"], "the suite's own run and its cell's"
+    assert [run.info.status for run in runs] == ["FINISHED", "FINISHED"], (
+        "the suite's own run and its trial's"
+    )

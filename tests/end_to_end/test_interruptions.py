@@ -1,4 +1,4 @@
-"""Signals, kills and broken workers: every cell becomes a row, and the same command goes on."""
+"""Signals, kills and broken workers: every trial becomes a row, and the same command goes on."""
 
 import json
 import os
@@ -17,7 +17,7 @@ PATIENCE_S = 120
 
 @pytest.fixture
 def start() -> Iterator[Callable[[Bench, Path], subprocess.Popen]]:
-    """Starts runs; those that still go on at the end of the test are killed, for their cells never end."""
+    """Starts runs; those that still go on at the end of the test are killed, for their trials never end."""
     started = []
 
     def start(bench: Bench, suite: Path) -> subprocess.Popen:
@@ -43,7 +43,7 @@ def wait_for_training(bench: Bench) -> int:
     """Wait until a worker trains; its pid."""
     deadline = time.monotonic() + PATIENCE_S
     while time.monotonic() < deadline:
-        for path in bench.results.glob("tiny/cells/*/attempt-*/events.jsonl"):
+        for path in bench.results.glob("tiny/trials/*/attempt-*/events.jsonl"):
             if '"phase": "train"' in path.read_text():
                 started = (path.parent / "runner.jsonl").read_text().splitlines()[0]
                 return json.loads(started)["pid"]
@@ -59,7 +59,7 @@ def wait_until_gone(pid: int) -> None:
 
 
 def only_record(bench: Bench, attempt: int = 1) -> dict:
-    (path,) = bench.results.glob(f"tiny/cells/*/attempt-{attempt}/result.json")
+    (path,) = bench.results.glob(f"tiny/trials/*/attempt-{attempt}/result.json")
     return json.loads(path.read_text())
 
 
@@ -87,14 +87,14 @@ def test_a_killed_parent_takes_its_worker_along_and_the_next_run_tidies_up(
     parent.kill()
     parent.communicate(timeout=PATIENCE_S)
     wait_until_gone(worker)
-    assert not list(bench.results.glob("tiny/cells/*/attempt-1/result.json"))
+    assert not list(bench.results.glob("tiny/trials/*/attempt-1/result.json"))
 
     plan = inside("plan", suite)
     assert "unfinished" in plan.stdout
     # The next run is stopped as soon as it has begun: by then it has tidied up.
     parent = start(bench, suite)
     deadline = time.monotonic() + PATIENCE_S
-    while not list(bench.results.glob("tiny/cells/*/attempt-2/runner.jsonl")):
+    while not list(bench.results.glob("tiny/trials/*/attempt-2/runner.jsonl")):
         assert time.monotonic() < deadline
         time.sleep(0.05)
     parent.send_signal(signal.SIGTERM)

@@ -1,4 +1,4 @@
-"""The same cells through Keras with other backends, where they are installed."""
+"""The same trials through Keras with other backends, where they are installed."""
 
 import json
 from importlib.util import find_spec
@@ -16,7 +16,9 @@ backend = "{backend}"
 
 
 @pytest.mark.parametrize("backend", ["jax", "torch"])
-def test_cells_of_other_backends_train_and_repeat_to_the_last_bit(bench: Bench, tmp_path: Path, backend: str):
+def test_trials_of_other_backends_train_and_repeat_to_the_last_bit(
+    bench: Bench, tmp_path: Path, backend: str
+):
     if find_spec(backend) is None:
         pytest.skip(f"{backend} is not installed in this environment")
     settings = TINY.split("[[matrix]]")[0].format(epochs=1)
@@ -25,17 +27,17 @@ def test_cells_of_other_backends_train_and_repeat_to_the_last_bit(bench: Bench, 
     suite.write_text(settings + MATRIX.format(backbone=backbones, backend=backend) + UNWATCHED)
     done = bench("run", suite, KERAS_BACKEND="tensorflow")
     assert done.returncode == 0, done.stdout + done.stderr
-    cells = sorted((bench.results / "tiny" / "cells").iterdir())
-    assert len(cells) == 4
-    for cell in cells:
-        record = json.loads((cell / "attempt-1" / "result.json").read_text())
+    trials = sorted((bench.results / "tiny" / "trials").iterdir())
+    assert len(trials) == 4
+    for trial in trials:
+        record = json.loads((trial / "attempt-1" / "result.json").read_text())
         environment = record["environment"]
-        assert environment["backend"] == backend, "what the shell says must not change a cell"
-        assert environment[backend] == record["cell"]["runtime"][backend]
-        assert "tensorflow" not in record["cell"]["runtime"]
+        assert environment["backend"] == backend, "what the shell says must not change a trial"
+        assert environment[backend] == record["trial"]["runtime"][backend]
+        assert "tensorflow" not in record["trial"]["runtime"]
 
     again = bench("run", suite, "--fresh", "--only", "lenet5-*")
     assert again.returncode == 0, again.stdout + again.stderr
-    for cell in (one for one in cells if one.name.startswith("lenet5")):
-        first, second = ((cell / f"attempt-{number}" / "predictions.csv").read_text() for number in (1, 2))
+    for trial in (one for one in trials if one.name.startswith("lenet5")):
+        first, second = ((trial / f"attempt-{number}" / "predictions.csv").read_text() for number in (1, 2))
         assert first == second, "deterministic = true has a meaning here too"

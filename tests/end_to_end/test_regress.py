@@ -57,7 +57,7 @@ def pairs_of(bench: Bench, name: str) -> list[dict]:
     ]
 
 
-def test_a_crash_is_a_row_and_the_other_cells_are_judged(tmp_path: Path):
+def test_a_crash_is_a_row_and_the_other_trials_are_judged(tmp_path: Path):
     bench, suite = Bench(tmp_path), write_suite(tmp_path, '["transfer", "scratch"]')
     old = plant(tmp_path / "old-python", crash="scratch")
     new = plant(tmp_path / "new-python", crash="transfer")
@@ -66,13 +66,13 @@ def test_a_crash_is_a_row_and_the_other_cells_are_judged(tmp_path: Path):
     )
     assert done.returncode == 1, done.stdout + done.stderr
     verdict = json.loads((bench.results / "regress" / "x" / "regression.json").read_text())
-    cells = {cell["label"].split("-")[1]: cell for cell in verdict["cells"]}
-    assert cells["transfer"]["status"] == "failed" and cells["transfer"]["regression"]
-    assert "exit code 3" in cells["transfer"]["reason"] and "done before" in cells["transfer"]["reason"]
-    assert cells["scratch"]["status"] == "new" and not cells["scratch"]["regression"]
-    assert "the baseline failed: crashed" in cells["scratch"]["reason"]
-    assert cells["classical"]["status"] == "judged"
-    assert cells["classical"]["learning"] in ("same", "inconclusive")
+    trials = {trial["label"].split("-")[1]: trial for trial in verdict["trials"]}
+    assert trials["transfer"]["status"] == "failed" and trials["transfer"]["regression"]
+    assert "exit code 3" in trials["transfer"]["reason"] and "done before" in trials["transfer"]["reason"]
+    assert trials["scratch"]["status"] == "new" and not trials["scratch"]["regression"]
+    assert "the baseline failed: crashed" in trials["scratch"]["reason"]
+    assert trials["classical"]["status"] == "judged"
+    assert trials["classical"]["learning"] in ("same", "inconclusive")
     for file in ("junit.xml", "summary.md", "regression.html", "sides.json"):
         assert (bench.results / "regress" / "x" / file).is_file()
     assert {pair["status"] for pair in pairs_of(bench, "x")} == {"done", "failed"}
@@ -148,7 +148,7 @@ def test_against_a_recorded_baseline_the_candidate_alone_runs_within_its_budget(
     bench, suite = Bench(tmp_path), write_suite(tmp_path, '["transfer"]')
     only = ("--only", "*classical*")
     assert bench("run", suite, *only).returncode == 0
-    (first,) = (bench.results / "small").glob("cells/*/attempt-1")
+    (first,) = (bench.results / "small").glob("trials/*/attempt-1")
     for number in (2, 3):  # as `run --fresh` leaves them
         shutil.copytree(first, first.with_name(f"attempt-{number}"))
     assert bench("baseline", "save", "old", bench.results / "small").returncode == 0
@@ -157,8 +157,8 @@ def test_against_a_recorded_baseline_the_candidate_alone_runs_within_its_budget(
     assert done.returncode in (0, 4), done.stdout + done.stderr
     assert "baseline:old has 3 runs of knn-classical: times need 4." in done.stdout
     verdict = json.loads((bench.results / "regress" / "x" / "regression.json").read_text())
-    (cell,) = verdict["cells"]
-    assert (cell["status"], cell["learning"] in ("same", "inconclusive")) == ("judged", True)
-    assert "The budget was spent before every cell ran as often as was wanted." in verdict["notes"]
+    (trial,) = verdict["trials"]
+    assert (trial["status"], trial["learning"] in ("same", "inconclusive")) == ("judged", True)
+    assert "The budget was spent before every trial ran as often as was wanted." in verdict["notes"]
     runs = list((bench.results / "regress" / "x").glob("**/attempt-*/result.json"))
-    assert len(runs) == 1, "each cell runs once, whatever the budget"
+    assert len(runs) == 1, "each trial runs once, whatever the budget"

@@ -1,4 +1,4 @@
-"""Cells that are watched while others disturb them, through the command line."""
+"""Trials that are watched while others disturb them, through the command line."""
 
 import json
 import os
@@ -9,8 +9,8 @@ from pathlib import Path
 import psutil
 from command import REPOSITORY, Bench, InProcess
 
-from bench.journal.record import fold
 from bench.journal.results import Attempt
+from bench.records.fold import fold
 
 SUITE = """
 [data]
@@ -35,10 +35,10 @@ def lines(path: Path) -> list[dict]:
 
 
 def attempts(bench: Bench) -> list[Attempt]:
-    return [Attempt(folder) for folder in sorted(bench.results.glob("*/cells/*/attempt-*"))]
+    return [Attempt(folder) for folder in sorted(bench.results.glob("*/trials/*/attempt-*"))]
 
 
-def test_a_burner_started_mid_cell_marks_it(bench: Bench, tmp_path: Path):
+def test_a_burner_started_mid_trial_marks_it(bench: Bench, tmp_path: Path):
     suite = tmp_path / "suite.toml"
     suite.write_text(SUITE)
     run = subprocess.Popen(
@@ -88,7 +88,7 @@ def test_a_burner_started_mid_cell_marks_it(bench: Bench, tmp_path: Path):
     assert none["unavailable"]["telemetry"] == "nothing was sampled, or the file is damaged"
 
 
-def test_repeats_without_telemetry_say_so_and_are_the_same_cells(
+def test_repeats_without_telemetry_say_so_and_are_the_same_trials(
     bench: Bench, inside: InProcess, tmp_path: Path
 ):
     suite = tmp_path / "suite.toml"
@@ -96,12 +96,12 @@ def test_repeats_without_telemetry_say_so_and_are_the_same_cells(
     suite.write_text(text + "off_every = 2\n")
     done = bench("run", suite, "--devices", "cpu")
     assert done.returncode == 0, done.stdout + done.stderr
-    watched, unwatched = sorted((one.record() for one in attempts(bench)), key=lambda one: one["cell"]["id"])
-    if watched["cell"]["settings"]["seed"] == 1:
+    watched, unwatched = sorted((one.record() for one in attempts(bench)), key=lambda one: one["trial"]["id"])
+    if watched["trial"]["settings"]["seed"] == 1:
         watched, unwatched = unwatched, watched
     assert watched["telemetry"]["sampler"]["complete"]
     assert unwatched["telemetry"] is None
     assert "off_every = 2" in unwatched["unavailable"]["telemetry"]
     suite.write_text(text + 'enabled = false\ninterval = "1s"\n')
     plan = inside("plan", suite)
-    assert "0 to run, 2 done" in plan.stdout, "telemetry is no part of what a cell is"
+    assert "0 to run, 2 done" in plan.stdout, "telemetry is no part of what a trial is"

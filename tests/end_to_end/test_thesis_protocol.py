@@ -18,7 +18,7 @@ def test_binary_accuracy_and_both_evaluations_are_reported_and_can_be_worked_out
     suite.write_text(settings + training + '[[matrix]]\nbackbone = "LeNet5"\n' + UNWATCHED)
     done = bench("run", suite)
     assert done.returncode == 0, done.stdout + done.stderr
-    (attempt,) = (bench.results / "tiny" / "cells").glob("*/attempt-1")
+    (attempt,) = (bench.results / "tiny" / "trials").glob("*/attempt-1")
     record = json.loads((attempt / "result.json").read_text())
     last = record["last_epoch"]
     assert last["validation_binary_accuracy"] > last["validation_accuracy"]
@@ -37,6 +37,6 @@ def test_binary_accuracy_and_both_evaluations_are_reported_and_can_be_worked_out
         (float(row[f"p_{name}"]) > 0.5) == (row["true"] == name) for row in rows.values() for name in names
     ]
     assert record["evaluations"]["aligned"]["binary_accuracy"] == pytest.approx(np.mean(sides))
-    table = (bench.results / "tiny" / "report" / "tables" / "cells.md").read_text()
+    table = (bench.results / "tiny" / "report" / "tables" / "trials.md").read_text()
     for heading in ("aligned %", "shuffled %", "binary %", "process"):
         assert heading in table

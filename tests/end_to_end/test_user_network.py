@@ -71,19 +71,19 @@ def ran(tmp_path_factory) -> tuple[Path, subprocess.CompletedProcess]:
 
 
 def records(folder: Path) -> dict[tuple[str, str], dict]:
-    paths = (folder / "results" / "own" / "cells").glob("*/attempt-*/result.json")
+    paths = (folder / "results" / "own" / "trials").glob("*/attempt-*/result.json")
     found = [json.loads(path.read_text()) for path in paths]
-    return {(one["cell"]["network"], one["cell"]["settings"]["mode"]): one for one in found}
+    return {(one["trial"]["network"], one["trial"]["settings"]["mode"]): one for one in found}
 
 
 def test_runs_in_both_modes(ran):
     folder, done = ran
-    by_cell = records(folder)
+    by_trial = records(folder)
     for mode in ("transfer", "scratch"):
-        record = by_cell["Tiny-width4", mode]
+        record = by_trial["Tiny-width4", mode]
         assert record["status"] == "done", (record["failure"], done.stderr)
         assert record["test"]["images"] == 8
-        assert set(record["cell"]["settings"]["sources"]) == {"own.networks"}
+        assert set(record["trial"]["settings"]["sources"]) == {"own.networks"}
     assert "Tiny-width4" in done.stdout
 
 

@@ -9,9 +9,9 @@ from typing import Any
 
 import numpy as np
 
-from bench.journal.record import finish
 from bench.journal.results import Attempt, SuiteResults
-from bench.suite.cell import Cell
+from bench.records.fold import finish
+from bench.trials.trial import Trial
 from wbc.evaluation.metrics import score
 from wbc.evaluation.predictions import Predictions
 
@@ -21,29 +21,29 @@ GAUGES = ("cpu_percent", "rss_bytes", "gpu:0/gpu_utilisation", "gpu:0/power_w")
 
 
 def write_suite(
-    results: SuiteResults, cells: int, epochs: int, samples: int = 0, failing: int = 0
+    results: SuiteResults, trials: int, epochs: int, samples: int = 0, failing: int = 0
 ) -> list[Attempt]:
-    """Write the journals of a suite and fold them; the last `failing` cells crashed in their last epoch.
+    """Write the journals of a suite and fold them; the last `failing` trials crashed in their last epoch.
 
     Args:
         results: Where.
-        cells: How many.
+        trials: How many.
         epochs: Of each; four figures an epoch.
         samples: Of telemetry, five a second.
-        failing: How many cells.
+        failing: How many trials.
     """
     return [
-        write_attempt(results, _cell(number, epochs), epochs, samples, number >= cells - failing)
-        for number in range(cells)
+        write_attempt(results, _trial(number, epochs), epochs, samples, number >= trials - failing)
+        for number in range(trials)
     ]
 
 
 def write_attempt(
-    results: SuiteResults, cell: Cell, epochs: int, samples: int = 0, crashed: bool = False
+    results: SuiteResults, trial: Trial, epochs: int, samples: int = 0, crashed: bool = False
 ) -> Attempt:
-    """Write the journals of one attempt at a cell."""
-    attempt = results.new_attempt(cell)
-    noise = random.Random(cell.id)
+    """Write the journals of one attempt at a trial."""
+    attempt = results.new_attempt(trial)
+    noise = random.Random(trial.id)
     t = noise.randrange(SECOND)
     runner = [
         {
@@ -104,12 +104,12 @@ def write_attempt(
     return attempt
 
 
-def _cell(number: int, epochs: int) -> Cell:
+def _trial(number: int, epochs: int) -> Trial:
     data = {"source": "synthetic", "digest": "0123456789abcdef" * 4}
     optimizer = {"name": "Adam", "learning_rate": 1e-3 / (number + 1)}
     settings = {"network": "LeNet5", "mode": "scratch", "epochs": epochs, "seed": number, "data": data}
     runtime = {"tensorflow": "2.21.0", "keras": "3.15.1", "wbc": "abc", "device": "Stand-in GPU"}
-    return Cell("LeNet5", {**settings, "optimizer": optimizer}, runtime, {})
+    return Trial("LeNet5", {**settings, "optimizer": optimizer}, runtime, {})
 
 
 def _telemetry(t: int, samples: int, noise: random.Random) -> list[dict[str, Any]]:

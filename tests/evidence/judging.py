@@ -30,7 +30,7 @@ from bench.compare.verdict import Speed  # noqa: E402
 
 KEPT = sorted((HERE / "pairs").glob("*.json"))
 NOISE_PAIRS = 8
-"""Pairs of A against A over all cells, as `bench regress` measures them before it plans."""
+"""Pairs of A against A over all trials, as `bench regress` measures them before it plans."""
 LOOKS, LEAST = 3, 20
 """Looks that `--repeats auto` is followed for; undisturbed pairs that are worth a table of their own."""
 
@@ -41,8 +41,8 @@ Figures = dict[str, Values]
 
 
 @dataclass(frozen=True)
-class Cell:
-    """Recorded pairs of a cell.
+class Trial:
+    """Recorded pairs of a trial.
 
     Attributes:
         label: Its name.
@@ -72,10 +72,11 @@ class Drawing:
     def pairs(self, figures: Figures, number: int, rng: np.random.Generator, same: bool) -> Figures:
         """Pairs in a random order; all metrics of a pair stay together."""
         there = len(next(iter(figures.values())).logs)
-        if self.again or number > there:
-            chosen = rng.integers(0, there, number)
-        else:
-            chosen = rng.permutation(there)[:number]
+        chosen = (
+            rng.integers(0, there, number)
+            if self.again or number > there
+            else rng.permutation(there)[:number]
+        )
         swap = rng.random(number) < 0.5 if same and self.swapping else np.zeros(number, bool)
         return {
             name: Values(
@@ -91,11 +92,11 @@ class Tally:
     """What a rule did over the resamples.
 
     Attributes:
-        false: Runs without any change in which it called a cell slower or faster.
+        false: Runs without any change in which it called a trial slower or faster.
         regressions: Those of them in which it called one slower.
-        found: Runs with a planted change in which it called that cell slower.
+        found: Runs with a planted change in which it called that trial slower.
         runs: Of either kind.
-        repeats: Pairs of a cell that it asked for, a run each.
+        repeats: Pairs of a trial that it asked for, a run each.
     """
 
     false: int = 0
@@ -114,7 +115,7 @@ class Tally:
         return f"| {title} | {repeats} | {share[0]} | {share[1]} | {1 - self.found / self.runs:.1%} |"
 
 
-def read_cells(files: Iterable[Path], calm: bool) -> list[Cell]:
+def read_trials(files: Iterable[Path], calm: bool) -> list[Trial]:
     """Read recorded pairs.
 
     Args:
@@ -127,7 +128,7 @@ def read_cells(files: Iterable[Path], calm: bool) -> list[Cell]:
             pairs = [pair for pair in one["pairs"] if not (calm and pair.get("disturbed"))]
             if pairs:
                 kinds.setdefault(one["label"], {})[one["kind"]] = figures_of(pairs)
-    return [Cell(label, kind["aa"], kind.get("slow10")) for label, kind in kinds.items() if "aa" in kind]
+    return [Trial(label, kind["aa"], kind.get("slow10")) for label, kind in kinds.items() if "aa" in kind]
 
 
 def figures_of(pairs: Sequence[dict]) -> Figures:
@@ -141,16 +142,16 @@ def figures_of(pairs: Sequence[dict]) -> Figures:
 
 
 def resampled(
-    cells: Sequence[Cell], resamples: int, drawing: Drawing | None = None, seed: int = 0
+    trials: Sequence[Trial], resamples: int, drawing: Drawing | None = None, seed: int = 0
 ) -> dict[str, Tally]:
     """Tallies of every rule.
 
     A resample is a run of the tool: noise is measured, repeats are planned, pairs are drawn from those that
-    were recorded, and all cells are judged together; once without any change, once with one cell (each in its
+    were recorded, and all trials are judged together; once without any change, once with one trial (each in its
     turn) made slower. The others' rules get the runs of the first look, as two samples.
 
     Args:
-        cells: Recorded.
+        trials: Recorded.
         resamples: How many.
         drawing: How pairs are drawn.
         seed: Of the draws.
@@ -158,19 +159,19 @@ def resampled(
     rng, drawing = np.random.default_rng(seed), drawing or Drawing()
     names = [f"{rule.__name__}, {scope}" for rule, scope in product(RULES, SCOPES)]
     tallies = {name: Tally() for name in ("ours, planned repeats", "ours, auto", *names)}
-    planted = [cell.label for cell in cells if cell.slower is not None]
+    planted = [trial.label for trial in trials if trial.slower is not None]
     for number in range(resamples):
-        each = max(2, -(-NOISE_PAIRS // len(cells)))
-        noise = {cell.label: drawing.pairs(cell.same, each, rng, True) for cell in cells}
-        plan = plan_from(noise, len(cells), Thresholds(looks_planned=True))
+        each = max(2, -(-NOISE_PAIRS // len(trials)))
+        noise = {trial.label: drawing.pairs(trial.same, each, rng, True) for trial in trials}
+        plan = plan_from(noise, len(trials), Thresholds(looks_planned=True))
         slow = planted[number % len(planted)]
         for kind in ("same", "slow"):
             most = int(np.ceil(plan.repeats * GROWTH ** (LOOKS - 1))) + LOOKS
             drawn = {
-                cell.label: drawing.pairs(cell.slower, most, rng, False)
-                if kind == "slow" and cell.label == slow
-                else drawing.pairs(cell.same, most, rng, True)
-                for cell in cells
+                trial.label: drawing.pairs(trial.slower, most, rng, False)
+                if kind == "slow" and trial.label == slow
+                else drawing.pairs(trial.same, most, rng, True)
+                for trial in trials
             }
             looks = follow(drawn, noise, plan.repeats)
             _count(tallies["ours, planned repeats"], looks[:1], kind, slow, plan.repeats)
@@ -188,9 +189,9 @@ def resampled(
 def follow(
     drawn: dict[str, Figures], noise: dict[str, Figures], repeats: int
 ) -> list[tuple[dict[str, Speed], int]]:
-    """Looks of a run until one shows a change: the verdict of every cell, and repeats.
+    """Looks of a run until one shows a change: the verdict of every trial, and repeats.
 
-    A run also ends when all cells are shown to be the same; not asking for that can only add false alarms.
+    A run also ends when all trials are shown to be the same; not asking for that can only add false alarms.
     """
     looks = []
     for look in range(1, LOOKS + 1):
@@ -205,7 +206,7 @@ def follow(
 
 
 def judged_by(rule: Callable[[np.ndarray, np.ndarray], Judged], figures: Figures, alone: bool) -> Speed:
-    """A cell by another tool's rule, with our smallest change that counts."""
+    """A trial by another tool's rule, with our smallest change that counts."""
     said = set()
     for name, values in figures.items():
         if alone and name != "throughput":
@@ -250,16 +251,16 @@ def main() -> int:
     wanted = parser.parse_args()
     for file in wanted.files:
         for calm in (False, True):
-            cells = read_cells([file], calm)
-            same = sum(_pairs(cell.same) for cell in cells)
-            slower = sum(_pairs(cell.slower) for cell in cells)
+            trials = read_trials([file], calm)
+            same = sum(_pairs(trial.same) for trial in trials)
+            slower = sum(_pairs(trial.slower) for trial in trials)
             if not slower or (calm and slower < LEAST):
                 continue
             which = "undisturbed pairs" if calm else "all pairs"
             print(f"\n{file.stem}, {which}: {same} A/A, {slower} slower\n")
-            print(table(resampled(cells, wanted.resamples, Drawing(), wanted.seed)))
+            print(table(resampled(trials, wanted.resamples, Drawing(), wanted.seed)))
             print("\nThe same, as labelled and with replacement:\n")
-            print(table(resampled(cells, wanted.resamples, Drawing(False, True), wanted.seed)))
+            print(table(resampled(trials, wanted.resamples, Drawing(False, True), wanted.seed)))
     return 0
 
 

@@ -28,7 +28,7 @@ def main() -> int:
     parser.add_argument("--runs", type=int, default=3)
     parser.add_argument("--repeats", default="auto")
     parser.add_argument("--budget", default="30m")
-    parser.add_argument("--python", default=sys.executable, help="what runs the cells")
+    parser.add_argument("--python", default=sys.executable, help="what runs the trials")
     parser.add_argument("--suite", type=Path, default=HERE / "lenet5.toml")
     wanted = parser.parse_args()
     wanted.work.mkdir(parents=True, exist_ok=True)
@@ -42,7 +42,7 @@ def main() -> int:
 
 
 def compare(wanted: argparse.Namespace, kind: str, name: str) -> tuple[int, str]:
-    """Exit code, and what the verdict says of the cell."""
+    """Exit code, and what the verdict says of the trial."""
     candidate = plant(wanted.work / f"python-{kind}", wanted.python, **DEFECTS[kind])
     command = [
         sys.executable,
@@ -62,15 +62,15 @@ def compare(wanted: argparse.Namespace, kind: str, name: str) -> tuple[int, str]
         verdict = json.loads((wanted.work / "regress" / name / "regression.json").read_text())
     except OSError:
         return done.returncode, done.stderr.strip()
-    (cell,) = verdict["cells"]
+    (trial,) = verdict["trials"]
     figures = [
         f"{one['metric']} {one['ratio']:.3f} [{one['low']:.3f}, {one['high']:.3f}]"
-        for one in cell["metrics"]
+        for one in trial["metrics"]
         if one["metric"] in ("fit_time", "throughput") and one["low"] is not None
     ]
-    figures += [f"{one['figure']} {one['difference']:+.3f}" for one in cell["differences"]]
+    figures += [f"{one['figure']} {one['difference']:+.3f}" for one in trial["differences"]]
     return done.returncode, (
-        f"{cell['speed']} x {cell['learning']}, {cell['pairs']} pairs ({cell['disturbed']} disturbed): "
+        f"{trial['speed']} x {trial['learning']}, {trial['pairs']} pairs ({trial['disturbed']} disturbed): "
         + ", ".join(figures)
     )
 

@@ -1,6 +1,6 @@
 """How others judge the same runs: the rules of asv and pyperf, written anew from what they do.
 
-None knows pairs, several cells at once or a wanted power; all take the runs of both sides as two samples.
+None knows pairs, several trials at once or a wanted power; all take the runs of both sides as two samples.
 """
 
 import math

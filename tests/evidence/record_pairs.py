@@ -19,13 +19,13 @@ from bench.commands.terminal import Terminal  # noqa: E402
 from bench.compare.measurement import Pair  # noqa: E402
 from bench.compare.metrics import METRICS, values_of  # noqa: E402
 from bench.compare.reading import measurement_of  # noqa: E402
-from bench.journal.jsonl import write_json  # noqa: E402
-from bench.regress.ask import Ask  # noqa: E402
 from bench.regress.comparison import RegressOptions, Session, session  # noqa: E402
 from bench.regress.execute import PairRunner  # noqa: E402
 from bench.regress.pairs import PairedRuns, first_side  # noqa: E402
+from bench.regress.side_request import Ask  # noqa: E402
 from bench.regress.sides import SideName  # noqa: E402
-from bench.suite.cell import Cell  # noqa: E402
+from bench.trials.trial import Trial  # noqa: E402
+from bench.worker.files import write_json  # noqa: E402
 
 SLOWER = 0.10
 KINDS = {"aa": "aa", "ab": "slow10"}
@@ -37,7 +37,7 @@ def main() -> int:
     parser.add_argument("work", type=Path)
     parser.add_argument("--pairs", type=int, default=60, help="of each kind, in all")
     parser.add_argument("--at-most", type=int, help="of each kind, now")
-    parser.add_argument("--python", type=Path, default=Path(sys.executable), help="what runs the cells")
+    parser.add_argument("--python", type=Path, default=Path(sys.executable), help="what runs the trials")
     parser.add_argument("--suite", type=Path, default=HERE / "lenet5.toml")
     parser.add_argument("--name", help="of the file in pairs/; the suite's by default")
     wanted = parser.parse_args()
@@ -59,27 +59,27 @@ def record(recording: Session, pairs: int, at_most: int | None) -> None:
 
     Within a kind no two pairs share a run.
     """
-    for cell in recording.comparison.cells:
-        there = min(len(done(recording, kind, cell.key)) for kind in KINDS)
+    for trial in recording.comparison.trials:
+        there = min(len(done(recording, kind, trial.key)) for kind in KINDS)
         missing = range(there, pairs if at_most is None else min(pairs, there + at_most))
         runner = recording.runner
-        runs = [runner.planned(name, cell, None) for name in ("baseline", "baseline", "candidate")]
+        runs = [runner.planned(name, trial, None) for name in ("baseline", "baseline", "candidate")]
         recording.course.listener.plan(runs * len(missing), runner.places, at_once=1)
         for number in missing:
-            for ran in three(runner, cell, first_side(number)):
+            for ran in three(runner, trial, first_side(number)):
                 recording.course.pairs.append(ran)
                 if ran.status != "done":
                     raise SystemExit(f"a run failed: {ran}")
 
 
-def three(runner: PairRunner, cell: Cell, first: SideName) -> tuple[PairedRuns, PairedRuns]:
+def three(runner: PairRunner, trial: Trial, first: SideName) -> tuple[PairedRuns, PairedRuns]:
     """A, A and the slower one, or the other way round; one pair of either kind."""
     order: tuple[SideName, ...] = ("baseline", "baseline", "candidate")
-    runs = [runner.run_one(name, cell) for name in (order if first == "baseline" else order[::-1])]
+    runs = [runner.run_one(name, trial) for name in (order if first == "baseline" else order[::-1])]
     outer, middle, slower = runs if first == "baseline" else runs[::-1]
     return (
-        runner.keep("aa", cell, first, *((outer, middle) if first == "baseline" else (middle, outer))),
-        runner.keep("ab", cell, first, middle, slower),
+        runner.keep("aa", trial, first, *((outer, middle) if first == "baseline" else (middle, outer))),
+        runner.keep("ab", trial, first, middle, slower),
     )
 
 
@@ -88,21 +88,21 @@ def done(recording: Session, kind: str, key: str) -> list[PairedRuns]:
     return [
         one
         for one in recording.course.pairs
-        if one.kind == kind and one.cell_key == key and one.status == "done"
+        if one.kind == kind and one.trial_key == key and one.status == "done"
     ]
 
 
 def export(recording: Session, path: Path) -> None:
     """Write the figures of every pair, in the order in which they ran."""
     content = []
-    for cell in recording.comparison.cells:
+    for trial in recording.comparison.trials:
         for kind, title in KINDS.items():
             pairs = [
                 {side: figures(recording, pair, side) for side in ("baseline", "candidate")}
                 | {"first": pair.first, "disturbed": list(pair.disturbed)}
-                for pair in done(recording, kind, cell.key)
+                for pair in done(recording, kind, trial.key)
             ]
-            label = f"{cell.network}-{cell.settings['mode']}"
+            label = f"{trial.network}-{trial.settings['mode']}"
             content.append({"label": label, "kind": title, "pairs": pairs})
     path.parent.mkdir(exist_ok=True)
     write_json(path, content)

@@ -3,18 +3,18 @@
 from collections.abc import Callable
 
 import numpy as np
-from evidence.judging import Cell, Figures
+from evidence.judging import Figures, Trial
 
 from bench.compare.metrics import Values
 
 
 def simulated(
-    cells: int, pairs: int, noise: Callable[[np.random.Generator, int], np.ndarray], seed: int
-) -> list[Cell]:
-    """Cells as `read_cells` gives them, of runs that were never made.
+    trials: int, pairs: int, noise: Callable[[np.random.Generator, int], np.ndarray], seed: int
+) -> list[Trial]:
+    """Trials as `read_trials` gives them, of runs that were never made.
 
     Args:
-        cells: How many.
+        trials: How many.
         pairs: Of each kind.
         noise: Logarithms of the times of runs, relative to their typical one; from a generator and a number.
         seed: Of everything.
@@ -35,4 +35,4 @@ def simulated(
         old, new = side(1.0), side(1 + slower)
         return {name: Values(old[name], new[name]) for name in old}
 
-    return [Cell(f"cell {number}", figures(0.0), figures(0.1)) for number in range(cells)]
+    return [Trial(f"trial {number}", figures(0.0), figures(0.1)) for number in range(trials)]

@@ -1,4 +1,4 @@
-"""What cells tell of their own time: a pipeline that is slowed on purpose, a traced window, the canary.
+"""What trials tell of their own time: a pipeline that is slowed on purpose, a traced window, the canary.
 
 Not in `make test`, where another test runs beside each: `make measuring`.
 """
@@ -87,7 +87,7 @@ backbone = "KNN"
 
 @pytest.fixture(scope="module")
 def ran(tmp_path_factory) -> dict[str, dict]:
-    """Network -> the record of its cell, with the folder of the attempt as `folder`."""
+    """Network -> the record of its trial, with the folder of the attempt as `folder`."""
     folder = tmp_path_factory.mktemp("slowed")
     (folder / "slowed").mkdir()
     (folder / "slowed" / "networks.py").write_text(MODULE)
@@ -101,12 +101,12 @@ def ran(tmp_path_factory) -> dict[str, dict]:
 
 
 def others(record: dict) -> list[str]:
-    """What other processes did to a cell. The steps here sleep: a slower processor means nothing to them."""
+    """What other processes did to a trial. The steps here sleep: a slower processor means nothing to them."""
     return [reason for reason in record["disturbed"] if not reason.startswith("The canary's")]
 
 
 def measured(bench: Bench, number: int) -> dict[str, dict]:
-    """The records of the cells' attempts of this number."""
+    """The records of the trials' attempts of this number."""
     folder = bench.folder
     done = subprocess.run(
         bench.command("run", folder / "suite.toml", "--fresh"),
@@ -118,9 +118,9 @@ def measured(bench: Bench, number: int) -> dict[str, dict]:
         check=False,
     )
     assert done.returncode == 0, done.stderr
-    paths = sorted((folder / "results" / "own" / "cells").glob(f"*/attempt-{number}/result.json"))
+    paths = sorted((folder / "results" / "own" / "trials").glob(f"*/attempt-{number}/result.json"))
     records = [{**json.loads(path.read_text()), "folder": path.parent} for path in paths]
-    return {record["cell"]["network"]: record for record in records}
+    return {record["trial"]["network"]: record for record in records}
 
 
 def test_a_slowed_pipeline_shows_in_the_timed_window_and_in_the_trace_as_it_is(ran):
@@ -144,7 +144,7 @@ def test_a_slowed_pipeline_shows_in_the_timed_window_and_in_the_trace_as_it_is(r
     assert fast["profile"]["input_stall"] < 0.02
 
 
-def test_the_parts_of_a_cell_and_of_its_training_sum_to_the_whole(ran):
+def test_the_parts_of_a_trial_and_of_its_training_sum_to_the_whole(ran):
     for record in ran.values():
         runner = [json.loads(line) for line in (record["folder"] / "runner.jsonl").read_text().splitlines()]
         worker = [json.loads(line) for line in (record["folder"] / "events.jsonl").read_text().splitlines()]

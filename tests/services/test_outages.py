@@ -12,12 +12,12 @@ from servers import REPOSITORY, MlflowServer, Postgres, environment
 from team import login
 
 from bench.journal.history import history
-from bench.journal.jsonl import read_lines
 from bench.journal.results import SuiteResults
 from bench.tracking.points import points_of
-from bench.tracking.windows import series_of
+from bench.tracking.thinning import series_of
+from bench.worker.jsonl import read_lines
 
-CELLS, EPOCHS, SAMPLES = 4, 500, 1500
+TRIALS, EPOCHS, SAMPLES = 4, 500, 1500
 SUITE = """
 [suite]
 name = "classical"
@@ -88,7 +88,7 @@ def check_equal_to_journals(cluster: Postgres, results: SuiteResults, status: st
 def ready(tmp_path: Path, request) -> SuiteResults:
     """Attempts that only wait for being sent; the suite is called as its test."""
     results = SuiteResults(tmp_path, request.node.name)
-    write_suite(results, CELLS, EPOCHS, SAMPLES)
+    write_suite(results, TRIALS, EPOCHS, SAMPLES)
     return results
 
 
@@ -100,7 +100,7 @@ def test_mlflow_killed_in_the_middle_of_a_sync(team: MlflowServer, cluster: Post
     assert sync.returncode == 5, said
     assert "MLflow cannot be written to" in said and "Traceback" not in said
     team.start()
-    assert f"{CELLS} attempts" in said_by(start(team, ready, "sync"))
+    assert f"{TRIALS} attempts" in said_by(start(team, ready, "sync"))
     check_equal_to_journals(cluster, ready)
     assert "none sent now" in said_by(start(team, ready, "sync"))
     check_equal_to_journals(cluster, ready)

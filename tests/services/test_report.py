@@ -81,7 +81,7 @@ def open_page(browser):
 
 @pytest.fixture(scope="module")
 def thesis(tmp_path_factory) -> Path:
-    """The report of the whole suite of the thesis: 16 cells of 100 and 8 of 5000 epochs."""
+    """The report of the whole suite of the thesis: 16 trials of 100 and 8 of 5000 epochs."""
     root = tmp_path_factory.mktemp("thesis")
     results, ids = thesis_suite(root, images=root / "images")
     make_report(results, ids, reference="thesis-2018")
@@ -248,13 +248,13 @@ def test_names_of_folders_and_images_run_nothing(hostile, open_page, policy):
 
 
 def test_the_page_of_a_running_suite_opens(tmp_path, open_page):
-    from equipment.results.journals import Course, cell_of, write_attempt
+    from equipment.results.journals import Course, trial_of, write_attempt
 
     results, ids = thesis_suite(tmp_path, networks=("VGG16",), plan=(("transfer", 30),))
-    running = cell_of("VGG19", "transfer", 30)
+    running = trial_of("VGG19", "transfer", 30)
     seconds = {"startup": 1.0, "compile": 1.0, "train": 3.0}
     write_attempt(results, running, Course(seconds, 0.9, 9.0, None, stopped_at=7), over=False)
-    make_report(results, [*ids, running.id, cell_of("Xception", "transfer", 30).id])
+    make_report(results, [*ids, running.id, trial_of("Xception", "transfer", 30).id])
     opened = open_page(results.report / "report.html")
     assert opened.draw_all() > 10
     said = opened.page.evaluate("document.querySelector('main').innerText")

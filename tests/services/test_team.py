@@ -56,7 +56,7 @@ def test_nobody_gets_in_without_a_password(team: MlflowServer):
 
 def test_a_member_of_the_team_records_and_artifacts_go_through_the_server(team: MlflowServer, tmp_path: Path):
     ask(team, f"{BEFORE}/users/create", {"username": "ada", "password": f"{PASSWORD}-ada"})
-    write_suite(SuiteResults(tmp_path, "of ada"), cells=2, epochs=3)
+    write_suite(SuiteResults(tmp_path, "of ada"), trials=2, epochs=3)
     wrong = sync(team, tmp_path, MLFLOW_TRACKING_USERNAME="ada", MLFLOW_TRACKING_PASSWORD="wrong")
     assert wrong.returncode == 5
     assert "MLflow cannot be written to" in wrong.stderr and "Traceback" not in wrong.stderr
@@ -74,7 +74,7 @@ def test_a_member_of_the_team_records_and_artifacts_go_through_the_server(team: 
     assert len(runs) == 3
     child = next(run for run in runs if "attempt" in json.dumps(run["data"]["tags"]))
     run_id = child["info"]["run_id"]
-    attempt = next(iter((tmp_path / "of ada" / "cells").glob("*/attempt-1/result.json")))
+    attempt = next(iter((tmp_path / "of ada" / "trials").glob("*/attempt-1/result.json")))
     served = ask(team, f"/get-artifact?path=figures.html&run_uuid={run_id}", user="ada")
     assert "<svg" in served and "http" not in served.replace("http-equiv", "")
     assert attempt.exists()

@@ -1,4 +1,4 @@
-"""`bench ui` in a real browser: the suite, two of its cells compared, telemetry as charts."""
+"""`bench ui` in a real browser: the suite, two of its trials compared, telemetry as charts."""
 
 import os
 import re
@@ -66,7 +66,7 @@ def wait_until_gone(results: Path) -> None:
 @pytest.fixture(scope="module")
 def results(tmp_path_factory) -> Path:
     folder = tmp_path_factory.mktemp("ui") / "results"
-    write_suite(SuiteResults(folder, SUITE), cells=3, epochs=60, samples=600)
+    write_suite(SuiteResults(folder, SUITE), trials=3, epochs=60, samples=600)
     command = bench("sync", results=folder)
     done = subprocess.run(
         command, cwd=REPOSITORY, env=environment(), capture_output=True, text=True, check=False
@@ -114,7 +114,7 @@ def open_runs(page, ui: Ui) -> str:
     return runs
 
 
-def test_the_suite_is_listed_and_two_of_its_cells_are_compared(page, ui: Ui):
+def test_the_suite_is_listed_and_two_of_its_trials_are_compared(page, ui: Ui):
     open_runs(page, ui)
     assert page.get_by_role("link", name=SUITE, exact=True).count() >= 1
     boxes = page.locator("[role=gridcell] input.ag-checkbox-input")
@@ -128,7 +128,7 @@ def test_the_suite_is_listed_and_two_of_its_cells_are_compared(page, ui: Ui):
     assert len(set(re.findall(r"lenet5-scratch-60e-s\d-\w{8}", page.inner_text("body")))) == 2
 
 
-def test_curves_of_the_cells_lie_in_one_chart(page, ui: Ui):
+def test_curves_of_the_trials_lie_in_one_chart(page, ui: Ui):
     page.goto(f"{open_runs(page, ui)}?compareRunsMode=CHART")
     page.get_by_placeholder("Search metric charts").fill("validation/loss")
     lines = page.locator(".js-plotly-plot .scatterlayer .trace path.js-line")
@@ -136,8 +136,8 @@ def test_curves_of_the_cells_lie_in_one_chart(page, ui: Ui):
     # Not told apart by colour: MLflow takes one of few by a hash of the run.
     plots = "[...document.querySelectorAll('.js-plotly-plot')]"
     names = f"{plots}.flatMap(plot => plot.data.map(one => one.name))"
-    cells = {re.search(r"lenet5-scratch-60e-s\d-\w{8}", name or "") for name in page.evaluate(names)}
-    assert len({found[0] for found in cells if found}) == 3, "a curve a cell"
+    trials = {re.search(r"lenet5-scratch-60e-s\d-\w{8}", name or "") for name in page.evaluate(names)}
+    assert len({found[0] for found in trials if found}) == 3, "a curve a trial"
 
 
 def test_telemetry_is_drawn_as_system_metrics(page, ui: Ui):
@@ -151,7 +151,7 @@ def test_telemetry_is_drawn_as_system_metrics(page, ui: Ui):
         assert metric in shown
 
 
-def test_the_figures_of_a_cell_draw_without_a_network(page, ui: Ui):
+def test_the_figures_of_a_trial_draw_without_a_network(page, ui: Ui):
     open_runs(page, ui)
     page.get_by_role("link", name=re.compile("lenet5-scratch")).first.click()
     page.get_by_role("tab", name="Artifacts").click()

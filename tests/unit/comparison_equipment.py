@@ -7,16 +7,16 @@ from pathlib import Path
 
 import numpy as np
 
-from bench.compare.measurement import CellPairs, Measurement, Pair
-from bench.journal.jsonl import write_json
+from bench.compare.measurement import Measurement, Pair, TrialPairs
 from bench.journal.results import Attempt, SuiteResults
-from bench.suite.cell import Cell
+from bench.trials.trial import Trial
+from bench.worker.files import write_json
 
 CLASSES = ("EOSINOPHIL", "LYMPHOCYTE")
 SLOT = {"name": "cpu:0", "kind": "cpu", "model": "A processor", "uuids": [], "replicas": 1, "cores": [0, 1]}
 
 
-def cell(network: str = "VGG16", *, seed: int = 0, digest: str = "d0", **settings) -> Cell:
+def trial(network: str = "VGG16", *, seed: int = 0, digest: str = "d0", **settings) -> Trial:
     content = {
         "data": {"source": "synthetic", "digest": digest},
         "network": network,
@@ -26,10 +26,10 @@ def cell(network: str = "VGG16", *, seed: int = 0, digest: str = "d0", **setting
         "seed": seed,
         **settings,
     }
-    return Cell(network, content, {"tensorflow": "2.20.0", "device": SLOT["model"]}, {})
+    return Trial(network, content, {"tensorflow": "2.20.0", "device": SLOT["model"]}, {})
 
 
-def record(of: Cell, seconds: float = 10.0, failure: tuple[str, str] | None = None, **more) -> dict:
+def record(of: Trial, seconds: float = 10.0, failure: tuple[str, str] | None = None, **more) -> dict:
     """A record whose training takes so many seconds of its time."""
     done = failure is None
     clock = {"wall_s": seconds, "cpu_s": 2 * seconds}
@@ -40,7 +40,7 @@ def record(of: Cell, seconds: float = 10.0, failure: tuple[str, str] | None = No
         "evaluate": {"wall_s": 0.5, "cpu_s": 0.5},
     }
     return {
-        "cell": of.to_json(),
+        "trial": of.to_json(),
         "attempt": 1,
         "status": "done" if done else "failed",
         "failure": None if done else {"kind": failure[0], "message": failure[1], "phase": "train"},
@@ -72,7 +72,7 @@ def write_predictions(
 
 
 def add(
-    results: SuiteResults, of: Cell, content: dict, right: Sequence[bool] | None = None, **predictions
+    results: SuiteResults, of: Trial, content: dict, right: Sequence[bool] | None = None, **predictions
 ) -> Attempt:
     """An attempt that is over."""
     attempt = results.new_attempt(of)
@@ -82,7 +82,7 @@ def add(
     return attempt
 
 
-def suite(folder: Path, times: list[tuple[Cell, Sequence[float]]], right=None, **more) -> Path:
+def suite(folder: Path, times: list[tuple[Trial, Sequence[float]]], right=None, **more) -> Path:
     """Results of a suite: an attempt for every time, all with the same predictions."""
     results = SuiteResults(folder.parent, folder.name)
     for of, seconds in times:
@@ -100,17 +100,17 @@ def write_epochs(attempt: Attempt, losses: Sequence[float]) -> None:
     attempt.events.write_text("".join(json.dumps(event) + "\n" for event in events))
 
 
-def measurement(of: Cell, content: dict, predictions: Path | None = None) -> Measurement:
-    return Measurement(of.key, "a cell", content, predictions)
+def measurement(of: Trial, content: dict, predictions: Path | None = None) -> Measurement:
+    return Measurement(of.key, "a trial", content, predictions)
 
 
-def cell_pairs(of: Cell, baseline: Sequence[float], candidate: Sequence[float], **more) -> CellPairs:
+def trial_pairs(of: Trial, baseline: Sequence[float], candidate: Sequence[float], **more) -> TrialPairs:
     """Pairs by the seconds of their training, without predictions."""
     pairs = [
         Pair(measurement(of, record(of, old)), measurement(of, record(of, new, **more)))
         for old, new in zip(baseline, candidate, strict=True)
     ]
-    return CellPairs(of.key, "a cell", of.settings, tuple(pairs))
+    return TrialPairs(of.key, "a trial", of.settings, tuple(pairs))
 
 
 def noisy(seconds: float, pairs: int, seed: int, share: float = 0.01) -> list[float]:

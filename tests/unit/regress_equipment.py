@@ -1,45 +1,45 @@
-"""A comparison without processes: cells that take no time, and what became of them."""
+"""A comparison without processes: trials that take no time, and what became of them."""
 
 from collections.abc import Callable
 from dataclasses import dataclass, field
 
-from bench.plan.decide import PlannedCell
+from bench.plan.decide import PlannedTrial
 from bench.regress.pairs import PairedRuns, Run, first_side
-from bench.suite.cell import Cell
+from bench.trials.trial import Trial
 
 SIDES = ("old", "new")
 
 
-def a_cell(seed: int = 0) -> Cell:
+def a_trial(seed: int = 0) -> Trial:
     settings = {"network": "LeNet5", "mode": "scratch", "epochs": 1, "seed": seed}
-    return Cell("LeNet5", settings, {"wbc": "1"}, {})
+    return Trial("LeNet5", settings, {"wbc": "1"}, {})
 
 
 def a_pair(
-    kind="ab", cell_key="key", number=0, status="done", disturbed=(), sides=SIDES, seconds=20.0
+    kind="ab", trial_key="key", number=0, status="done", disturbed=(), sides=SIDES, seconds=20.0
 ) -> PairedRuns:
     sides = (sides[0], sides[0]) if kind == "aa" else sides
     other = "baseline" if kind == "aa" else "candidate"
-    runs = Run("baseline", "cell", 2 * number + 1), Run(other, "cell", 2 * number + 2)
-    return PairedRuns(kind, cell_key, sides, first_side(number), *runs, seconds, status, tuple(disturbed))
+    runs = Run("baseline", "trial", 2 * number + 1), Run(other, "trial", 2 * number + 2)
+    return PairedRuns(kind, trial_key, sides, first_side(number), *runs, seconds, status, tuple(disturbed))
 
 
 @dataclass
 class Runner:
     """Stands in for `bench.regress.execute.PairRunner`; `outcome` says what becomes of a pair."""
 
-    outcome: Callable[[Cell, int], dict] = lambda cell, number: {}
+    outcome: Callable[[Trial, int], dict] = lambda trial, number: {}
     ran: list[tuple[str, int, int]] = field(default_factory=list)
     now: float = 0.0
     places: list = field(default_factory=list)
 
-    def run_pair(self, kind, cell, number, expected=None) -> PairedRuns:
-        self.ran.append((kind, cell.settings["seed"], number))
+    def run_pair(self, kind, trial, number, expected=None) -> PairedRuns:
+        self.ran.append((kind, trial.settings["seed"], number))
         self.now += 20.0
-        return a_pair(kind, cell.key, number, **self.outcome(cell, number))
+        return a_pair(kind, trial.key, number, **self.outcome(trial, number))
 
-    def planned(self, name, cell, expected) -> PlannedCell:
-        return PlannedCell(cell, "again", "", True, expected)
+    def planned(self, name, trial, expected) -> PlannedTrial:
+        return PlannedTrial(trial, "again", "", True, expected)
 
     def clock(self) -> float:
         return self.now

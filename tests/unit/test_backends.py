@@ -1,13 +1,13 @@
-"""Backends: what a cell's id says of them, what is refused, and what happens where one is missing."""
+"""Backends: what a trial's id says of them, what is refused, and what happens where one is missing."""
 
 from pathlib import Path
 
 import pytest
 
-from bench import backends
 from bench.commands.main import main
-from bench.runtime import Runtime
 from bench.suite.resolve import resolve_suite
+from bench.trials import backends
+from bench.trials.runtime import Runtime
 from bench.worker.backends.tensorflow import tensorfloat32
 from wbc.errors import InputError
 from wbc.specification import BACKENDS, Specification
@@ -25,26 +25,26 @@ backend = {backend}
 """
 
 
-def cells_of(folder: Path, text: str, runtime: Runtime = RUNTIME):
+def trials_of(folder: Path, text: str, runtime: Runtime = RUNTIME):
     path = folder / "suite.toml"
     path.write_text(text)
-    return resolve_suite(path, runtime, folder / "cache").cells
+    return resolve_suite(path, runtime, folder / "cache").trials
 
 
 def test_both_packages_know_the_same_backends_and_tensorflow_is_the_default(tmp_path):
     assert tuple(backends.BACKENDS) == BACKENDS
-    (cell,) = cells_of(tmp_path, SUITE.replace("backend = {backend}\n", ""))
-    assert cell.settings["backend"] == cell.specification["backend"] == "tensorflow"
-    assert cell.runtime == {"wbc": "w", "tensorflow": "2.21.0", "keras": "3.15.1", "device": "cpu"}
+    (trial,) = trials_of(tmp_path, SUITE.replace("backend = {backend}\n", ""))
+    assert trial.settings["backend"] == trial.specification["backend"] == "tensorflow"
+    assert trial.runtime == {"wbc": "w", "tensorflow": "2.21.0", "keras": "3.15.1", "device": "cpu"}
 
 
-def test_a_cells_id_depends_on_its_own_backend_alone(tmp_path):
+def test_a_trials_id_depends_on_its_own_backend_alone(tmp_path):
     text = SUITE.format(backend='["tensorflow", "jax"]')
-    tensorflow, jax = cells_of(tmp_path, text)
+    tensorflow, jax = trials_of(tmp_path, text)
     assert tensorflow.key != jax.key
     assert jax.runtime == {"wbc": "w", "jax": "0.10.2", "keras": "3.15.1", "device": "cpu"}
     newer = Runtime(wbc="w", tensorflow="2.21.0", keras="3.15.1", device="cpu", jax="0.11.0")
-    tensorflow_later, jax_later = cells_of(tmp_path, text, newer)
+    tensorflow_later, jax_later = trials_of(tmp_path, text, newer)
     assert tensorflow_later.id == tensorflow.id
     assert (jax_later.key == jax.key, jax_later.id == jax.id) == (True, False)
 
@@ -52,10 +52,10 @@ def test_a_cells_id_depends_on_its_own_backend_alone(tmp_path):
 def test_methods_without_keras_have_no_backend(tmp_path):
     shared = '[data]\nimage_size = 32\n[training]\nbackend = "torch"\n'
     text = shared + '[[matrix]]\nmode = "classical"\nbackbone = "SVM"\n'
-    (cell,) = cells_of(tmp_path, text)
-    assert "backend" not in cell.settings
-    assert not set(cell.runtime) & set(BACKENDS)
-    assert backends.backend_problems([cell]) == []
+    (trial,) = trials_of(tmp_path, text)
+    assert "backend" not in trial.settings
+    assert not set(trial.runtime) & set(BACKENDS)
+    assert backends.backend_problems([trial]) == []
 
 
 @pytest.fixture
@@ -76,14 +76,14 @@ def test_a_missing_backend_is_told_by_plan_and_ends_run_before_anything_starts(
     assert main(["run", str(path)]) == 2
     refused = capsys.readouterr().err
     for said in (planned, refused):
-        assert 'PyTorch is not installed, and 1 of 2 cells have backend = "torch"' in said
+        assert 'PyTorch is not installed, and 1 of 2 trials have backend = "torch"' in said
         assert "pip install torch" in said
     assert list(tmp_path.iterdir()) == [path], "nothing may be written"
 
 
-def test_cells_that_were_not_asked_for_need_no_backend(tmp_path, without_torch):
+def test_trials_that_were_not_asked_for_need_no_backend(tmp_path, without_torch):
     runtime = Runtime(wbc="w", tensorflow="2.21.0", keras="3.15.1", device="cpu")
-    tensorflow, torch = cells_of(tmp_path, SUITE.format(backend='["tensorflow", "torch"]'), runtime)
+    tensorflow, torch = trials_of(tmp_path, SUITE.format(backend='["tensorflow", "torch"]'), runtime)
     backends.require_backends([tensorflow])
     with pytest.raises(InputError, match="PyTorch is not installed"):
         backends.require_backends([tensorflow, torch])
@@ -91,10 +91,10 @@ def test_cells_that_were_not_asked_for_need_no_backend(tmp_path, without_torch):
 
 def test_what_only_tensorflow_can_do_is_refused_with_the_reason(tmp_path):
     with pytest.raises(InputError, match=r"line 10: matrix\[1\].jit_compile: .*JAX always compiles"):
-        cells_of(tmp_path, SUITE.format(backend='"jax"') + "jit_compile = true\n")
-    (cell,) = cells_of(tmp_path, SUITE.format(backend='"jax"'))
+        trials_of(tmp_path, SUITE.format(backend='"jax"') + "jit_compile = true\n")
+    (trial,) = trials_of(tmp_path, SUITE.format(backend='"jax"'))
     with pytest.raises(InputError, match=r"not on 2: .*MirroredStrategy"):
-        backends.require_backends([cell], replicas=2)
+        backends.require_backends([trial], replicas=2)
 
 
 def test_an_experiment_is_not_run_with_another_backend_than_its_own():

@@ -1,4 +1,4 @@
-"""Classical methods: as cells of a suite, and as classifiers."""
+"""Classical methods: as trials of a suite, and as classifiers."""
 
 import subprocess
 import sys
@@ -8,8 +8,8 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from bench.runtime import Runtime
 from bench.suite.resolve import resolve_suite
+from bench.trials.runtime import Runtime
 from wbc import experiment
 from wbc.backbones import find_backbone
 from wbc.classical.catalog import METHODS
@@ -39,10 +39,10 @@ class Notes:
         return lambda *values, **more: None
 
 
-def cells(folder: Path, text: str, runtime: Runtime = RUNTIME):
+def trials(folder: Path, text: str, runtime: Runtime = RUNTIME):
     path = folder / "suite.toml"
     path.write_text(text)
-    return resolve_suite(path, runtime, folder / "cache").cells
+    return resolve_suite(path, runtime, folder / "cache").trials
 
 
 @pytest.fixture(scope="module")
@@ -74,34 +74,34 @@ def blobs(counts, seed=0, distance=3.0):
     return features, labels, [str(row) for row in range(len(labels))]
 
 
-def test_cells_know_no_epochs_optimizer_or_weights(tmp_path):
+def test_trials_know_no_epochs_optimizer_or_weights(tmp_path):
     shared = "[training]\nepochs = [1, 2]\nbatch_size = [8, 16]\ndeterministic = [true, false]\n"
     shared += '[data]\npreprocessing = ["rescale", "network"]\n'
-    found = cells(tmp_path, shared + ALL)
-    assert [cell.network for cell in found] == list(METHODS), "what means nothing makes no further cells"
-    assert {cell.settings["epochs"] for cell in found} == {0}
+    found = trials(tmp_path, shared + ALL)
+    assert [trial.network for trial in found] == list(METHODS), "what means nothing makes no further trials"
+    assert {trial.settings["epochs"] for trial in found} == {0}
     assert not {"optimizer", "batch_size", "preprocessing", "deterministic"} & found[0].settings.keys()
     assert found[0].settings["weights"] == {"name": "none", "sha256": None}
     assert found[0].id.startswith("svm-classical-s0-")
-    assert [cell.key for cell in cells(tmp_path, ALL)] == [cell.key for cell in found]
+    assert [trial.key for trial in trials(tmp_path, ALL)] == [trial.key for trial in found]
 
 
-def test_options_and_seeds_make_cells(tmp_path):
+def test_options_and_seeds_make_trials(tmp_path):
     text = "suite.seeds = [0, 1]\n" + ALL.replace('"KNN"', '{ name = "KNN", neighbors = 3 }')
-    found = cells(tmp_path, text)
+    found = trials(tmp_path, text)
     assert len(found) == 10
-    assert "KNN-neighbors3" in {cell.network for cell in found}
+    assert "KNN-neighbors3" in {trial.network for trial in found}
 
 
 def test_another_keras_changes_nothing_and_another_scikit_learn_does(tmp_path):
     def first(runtime: Runtime):
-        return cells(tmp_path, ALL, runtime)[0]
+        return trials(tmp_path, ALL, runtime)[0]
 
     assert first(RUNTIME).id == first(replace(RUNTIME, tensorflow="2.22.0", keras="3.16.0")).id
     assert first(RUNTIME).id != first(replace(RUNTIME, scikit_learn="1.10.0")).id
     network = '[[matrix]]\nmode = "scratch"\nbackbone = "LeNet5"\n'
-    (one,) = cells(tmp_path, network)
-    assert one.id == cells(tmp_path, network, replace(RUNTIME, scikit_learn="1.10.0"))[0].id
+    (one,) = trials(tmp_path, network)
+    assert one.id == trials(tmp_path, network, replace(RUNTIME, scikit_learn="1.10.0"))[0].id
 
 
 @pytest.mark.parametrize(
@@ -129,7 +129,7 @@ def test_another_keras_changes_nothing_and_another_scikit_learn_does(tmp_path):
 )
 def test_what_makes_no_sense_is_refused(tmp_path, text, said):
     with pytest.raises(InputError) as caught:
-        cells(tmp_path, text)
+        trials(tmp_path, text)
     for part in said:
         assert part in str(caught.value)
 
@@ -138,7 +138,7 @@ def test_shared_settings_hold_for_the_networks_beside(tmp_path):
     text = (
         '[data]\nimage_size = 32\n[training]\nepochs = 7\n[[matrix]]\nmode = "scratch"\nbackbone = "LeNet5"\n'
     )
-    assert [cell.settings["epochs"] for cell in cells(tmp_path, text + ALL)] == [7, 0, 0, 0, 0, 0]
+    assert [trial.settings["epochs"] for trial in trials(tmp_path, text + ALL)] == [7, 0, 0, 0, 0, 0]
 
 
 def test_names_of_both_kinds():
@@ -187,9 +187,9 @@ def test_the_smaller_class_counts_as_much(name):
     assert (pipeline.predict(unseen) == pipeline.classes_[predicted]).all() or name == "SVM"
 
 
-def test_calibration_keeps_copies_of_a_cell_together():
+def test_calibration_keeps_copies_of_a_trial_together():
     labels = np.repeat([0, 1], 20)
-    sources = [f"cell {row // 4}" for row in range(40)]
+    sources = [f"trial {row // 4}" for row in range(40)]
     splits = calibration_splits(labels, sources, seed=0)
     assert len(splits) == 5
     assert sorted(np.concatenate([held for _, held in splits])) == list(range(40))

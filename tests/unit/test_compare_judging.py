@@ -4,13 +4,13 @@ from dataclasses import replace
 
 import numpy as np
 import pytest
-from comparison_equipment import cell, cell_pairs, measurement, noisy, record, write_predictions
+from comparison_equipment import measurement, noisy, record, trial, trial_pairs, write_predictions
 
 from bench.compare.judge import judge
 from bench.compare.matching import match
-from bench.compare.measurement import CellPairs, Pair, read_images
+from bench.compare.measurement import Pair, TrialPairs, read_images
 from bench.compare.metrics import METRICS, phase_seconds, values_of
-from bench.compare.output.words import outcome
+from bench.compare.output.format import outcome
 from bench.compare.reading import Side
 from bench.compare.repeats import next_look, plan_repeats
 from bench.compare.statistics.discordance import mcnemar
@@ -19,9 +19,9 @@ from bench.compare.verdict import Learning, Speed, Status
 from bench.errors import ExitCode, InputError
 
 
-def predicted(tmp_path, rights, sources=(), sures=None) -> CellPairs:
+def predicted(tmp_path, rights, sources=(), sures=None) -> TrialPairs:
     """Pairs with these predictions: a (baseline, candidate) of right images each; times that are the same."""
-    of = cell()
+    of = trial()
     pairs = []
     for number, sides in enumerate(rights):
         both = []
@@ -31,7 +31,7 @@ def predicted(tmp_path, rights, sources=(), sures=None) -> CellPairs:
             write_predictions(path, right, sources, sure)
             both.append(measurement(of, record(of, noisy(10, 1, 2 * number + side, 0.001)[0]), path))
         pairs.append(Pair(*both))
-    return CellPairs(of.key, "a cell", of.settings, tuple(pairs))
+    return TrialPairs(of.key, "a trial", of.settings, tuple(pairs))
 
 
 def some_right(images: int, share: float, seed: int) -> np.ndarray:
@@ -44,12 +44,12 @@ def replace_disturbed(pair: Pair) -> Pair:
 
 
 def only(verdict):
-    (found,) = verdict.cells
+    (found,) = verdict.trials
     return found
 
 
 def test_ten_percent_more_time_is_slower_and_says_where():
-    verdict = judge([cell_pairs(cell(), noisy(10, 6, 0), noisy(11, 6, 1))])
+    verdict = judge([trial_pairs(trial(), noisy(10, 6, 0), noisy(11, 6, 1))])
     found = only(verdict)
     assert (found.status, found.speed, found.regression) == (Status.JUDGED, Speed.SLOWER, True)
     assert verdict.exit_code == ExitCode.REGRESSION
@@ -57,38 +57,38 @@ def test_ten_percent_more_time_is_slower_and_says_where():
     fit = found.metrics[0]
     assert fit.low < fit.ratio < fit.high
     assert 1.07 < fit.ratio < 1.11
-    faster = only(judge([cell_pairs(cell(), noisy(11, 6, 0), noisy(10, 6, 1))]))
+    faster = only(judge([trial_pairs(trial(), noisy(11, 6, 0), noisy(10, 6, 1))]))
     assert (faster.speed, faster.regression) == (Speed.FASTER, False)
 
 
 def test_the_same_times_are_the_same():
-    found = only(judge([cell_pairs(cell(), noisy(10, 8, 0), noisy(10, 8, 1))]))
+    found = only(judge([trial_pairs(trial(), noisy(10, 8, 0), noisy(10, 8, 1))]))
     assert found.speed is Speed.SAME
 
 
 def test_noise_is_inconclusive():
-    cells = [cell_pairs(cell(), noisy(10, 6, 0, 0.2), noisy(10, 6, 1, 0.2))]
-    verdict = judge(cells)
+    trials = [trial_pairs(trial(), noisy(10, 6, 0, 0.2), noisy(10, 6, 1, 0.2))]
+    verdict = judge(trials)
     assert only(verdict).speed is Speed.INCONCLUSIVE
     assert verdict.exit_code == ExitCode.NOT_ENOUGH_EVIDENCE
-    after = next_look(verdict, cells)
-    assert not after.clear and after.wanted == {cells[0].key: 9}
-    busy = [cells[0].with_pairs([replace_disturbed(pair) for pair in cells[0].pairs])]
-    assert next_look(judge(busy), busy).wanted == {cells[0].key: 9}
-    assert next_look(verdict, cells, most=6).wanted == {}
+    after = next_look(verdict, trials)
+    assert not after.clear and after.wanted == {trials[0].key: 9}
+    busy = [trials[0].with_pairs([replace_disturbed(pair) for pair in trials[0].pairs])]
+    assert next_look(judge(busy), busy).wanted == {trials[0].key: 9}
+    assert next_look(verdict, trials, most=6).wanted == {}
 
 
 def test_more_pairs_are_not_asked_for_where_repeats_are_one_training(tmp_path):
     old = some_right(60, 0.9, 0)
     new = old ^ some_right(60, 0.05, 2)
-    cells = [predicted(tmp_path, [(old, new)] * 8)]
-    verdict = judge(cells)
+    trials = [predicted(tmp_path, [(old, new)] * 8)]
+    verdict = judge(trials)
     assert (only(verdict).speed, only(verdict).learning) == (Speed.SAME, Learning.INCONCLUSIVE)
-    after = next_look(verdict, cells)
+    after = next_look(verdict, trials)
     assert (after.clear, after.wanted) == (False, {}) and "more seeds" in after.why
     other = [replace(only(verdict), key="other", speed=Speed.INCONCLUSIVE), only(verdict)]
-    both = [*cells, replace(cells[0], key="other")]
-    assert next_look(replace(verdict, cells=tuple(other)), both).wanted == {"other": 12}
+    both = [*trials, replace(trials[0], key="other")]
+    assert next_look(replace(verdict, trials=tuple(other)), both).wanted == {"other": 12}
     several = [(some_right(60, 0.9, seed), some_right(60, 0.9, 50 + seed)) for seed in range(8)]
     varied = [predicted(tmp_path, several)]
     assert next_look(judge(varied), varied).wanted == {varied[0].key: 12}
@@ -96,20 +96,20 @@ def test_more_pairs_are_not_asked_for_where_repeats_are_one_training(tmp_path):
 
 def test_a_change_that_does_not_count_is_no_regression():
     """Two percent, seen beyond doubt."""
-    found = only(judge([cell_pairs(cell(), noisy(10, 12, 0, 0.002), noisy(10.2, 12, 1, 0.002))]))
+    found = only(judge([trial_pairs(trial(), noisy(10, 12, 0, 0.002), noisy(10.2, 12, 1, 0.002))]))
     assert found.speed is Speed.SAME
     assert min(metric.adjusted_p for metric in found.metrics) < 0.01
 
 
 def test_few_pairs_claim_nothing():
-    found = only(judge([cell_pairs(cell(), [10.0] * 3, [20.0] * 3)]))
+    found = only(judge([trial_pairs(trial(), [10.0] * 3, [20.0] * 3)]))
     assert found.speed is Speed.INCONCLUSIVE
     assert "it takes 4" in found.metrics[0].note
 
 
 def test_disturbed_pairs_are_left_out_counted_and_run_again():
-    calm = cell_pairs(cell(), noisy(10, 6, 0), noisy(10, 6, 1))
-    bad = cell_pairs(cell(), [10.0] * 2, [40.0] * 2, disturbed=["another process took a core"])
+    calm = trial_pairs(trial(), noisy(10, 6, 0), noisy(10, 6, 1))
+    bad = trial_pairs(trial(), [10.0] * 2, [40.0] * 2, disturbed=["another process took a core"])
     both = calm.with_pairs([*calm.pairs, *bad.pairs])
     found = only(judge([both]))
     assert (found.pairs, found.disturbed, found.speed) == (8, 2, Speed.SAME)
@@ -122,7 +122,7 @@ def test_disturbed_pairs_are_left_out_counted_and_run_again():
 
 
 def test_figures_from_different_sources_are_not_mixed():
-    of = cell()
+    of = trial()
     steady = {"steady": {"images_per_s": 50.0}}
     with_steady = measurement(of, record(of, 10, **steady))
     without = measurement(of, record(of, 10))
@@ -134,7 +134,7 @@ def test_figures_from_different_sources_are_not_mixed():
 
 
 def test_phases_do_not_overlap():
-    of = cell()
+    of = trial()
     content = record(of, 10, steady={"images_per_s": 1.0, "data_wait_share": 0.25})
     seconds = phase_seconds(content)
     assert sum(seconds.values()) == pytest.approx(20.5)
@@ -145,13 +145,13 @@ def test_phases_do_not_overlap():
 def test_a_planned_number_of_repeats_finds_what_it_was_planned_for():
     thresholds = Thresholds(looks_planned=True)
     noise = [
-        cell_pairs(cell(epochs=n), noisy(10, 3, n, 0.03), noisy(10, 3, n + 50, 0.03)) for n in range(1, 5)
+        trial_pairs(trial(epochs=n), noisy(10, 3, n, 0.03), noisy(10, 3, n + 50, 0.03)) for n in range(1, 5)
     ]
     plan = plan_repeats(noise, 4, thresholds)
     assert 4 < plan.repeats < 40 and plan.basis == 12
     assert plan.detectable[plan.metric] <= 0.1
     assert "A against A differs" in str(plan)
-    quiet = [cell_pairs(cell(), noisy(10, 3, 1, 0.002), noisy(10, 3, 2, 0.002))]
+    quiet = [trial_pairs(trial(), noisy(10, 3, 1, 0.002), noisy(10, 3, 2, 0.002))]
     assert plan_repeats(quiet, 4, thresholds).repeats < plan.repeats
     assert plan_repeats([], 4, thresholds).metric is None
 
@@ -242,12 +242,12 @@ def test_a_loss_that_rises_is_worse_though_the_same_images_are_right(tmp_path):
 
 
 def test_other_test_images_are_not_comparable(tmp_path):
-    of = cell()
+    of = trial()
     paths = tmp_path / "a.csv", tmp_path / "b.csv"
     write_predictions(paths[0], [True] * 10)
     write_predictions(paths[1], [True] * 10, files="other")
     pair = Pair(*(measurement(of, record(of), path) for path in paths))
-    found = only(judge([CellPairs(of.key, "a cell", of.settings, (pair,))]))
+    found = only(judge([TrialPairs(of.key, "a trial", of.settings, (pair,))]))
     assert found.learning is Learning.NOT_COMPARABLE
     assert any("different test images" in note for note in found.notes)
 
@@ -256,8 +256,8 @@ def matched(old, new):
     return judge(match(Side("old", tuple(old)), Side("new", tuple(new))))
 
 
-def test_a_newly_failing_cell_is_a_regression():
-    of = cell()
+def test_a_newly_failing_trial_is_a_regression():
+    of = trial()
     done, broken = measurement(of, record(of)), measurement(of, record(of, failure=("nan-loss", "no number")))
     verdict = matched([done], [broken])
     found = only(verdict)
@@ -265,13 +265,13 @@ def test_a_newly_failing_cell_is_a_regression():
     assert "nan-loss in train: no number; it was done before" in found.reason
     assert verdict.exit_code == ExitCode.REGRESSION
     both = matched([broken], [broken])
-    assert (only(both).regression, both.exit_code) == (False, ExitCode.CELLS_FAILED)
+    assert (only(both).regression, both.exit_code) == (False, ExitCode.TRIALS_FAILED)
     assert "both sides" not in outcome(matched([], [broken])), "new and failed"
     assert only(matched([broken], [done])).status is Status.NEW
 
 
 def test_a_seed_that_newly_fails_is_a_regression_though_others_are_done():
-    one, other = cell(seed=0), cell(seed=1)
+    one, other = trial(seed=0), trial(seed=1)
     old = [measurement(of, record(of, 10 + n)) for of in (one, other) for n in range(5)]
     new = [measurement(one, record(one, 10 + n)) for n in range(5)]
     failed = measurement(other, record(other, failure=("crashed", "a signal")))
@@ -283,11 +283,11 @@ def test_a_seed_that_newly_fails_is_a_regression_though_others_are_done():
     assert only(matched(old, [*new, failed, again])).status is Status.JUDGED  # a retry was done
 
 
-def test_new_and_gone_name_the_nearest_cell():
-    one, other = cell(epochs=3), cell(epochs=5)
+def test_new_and_gone_name_the_nearest_trial():
+    one, other = trial(epochs=3), trial(epochs=5)
     verdict = matched([measurement(one, record(one))], [measurement(other, record(other))])
-    assert [found.status for found in verdict.cells] == [Status.GONE, Status.NEW]
-    assert "epochs 3, there 5" in verdict.cells[0].notes[0]
+    assert [found.status for found in verdict.trials] == [Status.GONE, Status.NEW]
+    assert "epochs 3, there 5" in verdict.trials[0].notes[0]
     assert verdict.exit_code == ExitCode.NOT_ENOUGH_EVIDENCE
 
 
@@ -299,7 +299,7 @@ def test_new_and_gone_name_the_nearest_cell():
     ],
 )
 def test_other_files_are_not_comparable(settings, why):
-    one, other = cell(), cell(**settings)
+    one, other = trial(), trial(**settings)
     verdict = matched([measurement(one, record(one))], [measurement(other, record(other))])
     assert only(verdict).status is Status.NOT_COMPARABLE
     assert why in only(verdict).reason
@@ -309,7 +309,7 @@ def test_other_files_are_not_comparable(settings, why):
 def test_another_device_is_refused_for_time_but_not_for_learning(tmp_path):
     right = some_right(100, 0.9, 0)
     pairs = predicted(tmp_path, [(right, right)] * 5)
-    slot = {**record(cell())["slot"], "model": "Another processor"}
+    slot = {**record(trial())["slot"], "model": "Another processor"}
     old = [pair.baseline for pair in pairs.pairs]
     new = [replace(pair.candidate, record={**pair.candidate.record, "slot": slot}) for pair in pairs.pairs]
     verdict = matched(old, new)
@@ -320,25 +320,25 @@ def test_another_device_is_refused_for_time_but_not_for_learning(tmp_path):
 
 
 def test_where_nothing_at_all_is_compared_there_is_no_evidence():
-    of = cell()
+    of = trial()
     elsewhere = {"slot": {**record(of)["slot"], "model": "Another processor"}}
     verdict = matched([measurement(of, record(of))] * 5, [measurement(of, record(of, **elsewhere))] * 5)
     assert (only(verdict).speed, only(verdict).learning) == (Speed.NOT_COMPARABLE, Learning.NOT_COMPARABLE)
     assert verdict.exit_code == ExitCode.NOT_ENOUGH_EVIDENCE
-    assert outcome(verdict) == "Not enough evidence: no cell could be compared"
+    assert outcome(verdict) == "Not enough evidence: no trial could be compared"
 
 
 def test_seeds_are_paired_and_joined():
-    cells = [cell(seed=seed) for seed in (0, 1)]
-    old = [measurement(of, record(of, 10 + of.settings["seed"])) for of in cells for _ in range(2)]
-    new = [measurement(of, record(of, 10 + of.settings["seed"])) for of in reversed(cells) for _ in range(3)]
+    trials = [trial(seed=seed) for seed in (0, 1)]
+    old = [measurement(of, record(of, 10 + of.settings["seed"])) for of in trials for _ in range(2)]
+    new = [measurement(of, record(of, 10 + of.settings["seed"])) for of in reversed(trials) for _ in range(3)]
     (found,) = match(Side("old", tuple(old)), Side("new", tuple(new)))
     assert len(found.pairs) == 4 and len(found.candidate_only) == 2
     assert all(pair.baseline.key == pair.candidate.key for pair in found.pairs)
 
 
 def test_what_changed():
-    of = cell()
+    of = trial()
     environments = [
         {"python": "3.11.7", "packages": {"keras": "3.3.3", "x": "1"}},
         {"python": "3.11.7", "packages": {"keras": "3.15.1", "y": "2"}},
@@ -349,12 +349,12 @@ def test_what_changed():
 
 
 def test_what_is_told_twice_is_said_once():
-    of = cell()
+    of = trial()
     packages = [{"typing_extensions": "1", "numpy": "2"}, {"typing_extensions": "3", "numpy": "2"}]
     provenance = [{"packages": one, "machine": {"driver": "570", "fingerprint": "f"}} for one in packages]
     old, new = (measurement(of, record(of, provenance=one)) for one in provenance)
-    cells = match(Side("old", (old,)), Side("new", (new,)))
-    (change,) = judge(cells, differences={"typing-extensions": ("1", "3")}).changes
+    trials = match(Side("old", (old,)), Side("new", (new,)))
+    (change,) = judge(trials, differences={"typing-extensions": ("1", "3")}).changes
     assert (change.name, change.baseline, change.candidate) == ("typing_extensions", "1", "3")
     bare = measurement(of, record(of))
     assert matched([bare], [new]).changes == ()  # older records list no packages: that is no difference

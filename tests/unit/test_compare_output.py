@@ -8,11 +8,11 @@ from pathlib import Path
 from xml.etree import ElementTree
 
 import pytest
-from comparison_equipment import cell, cell_pairs, measurement, noisy, record, write_predictions
+from comparison_equipment import measurement, noisy, record, trial, trial_pairs, write_predictions
 
 from bench.compare.changes import changes_between
 from bench.compare.judge import judge
-from bench.compare.measurement import CellPairs, Pair
+from bench.compare.measurement import Pair, TrialPairs
 from bench.compare.output.document import SCHEMA, VERSION, document
 from bench.compare.output.files import write_verdict
 from bench.compare.output.junit import junit
@@ -26,9 +26,9 @@ EVIL = "<script>alert('x')</script> | a * b \x00 \x1b[31m"
 
 @pytest.fixture(scope="module")
 def verdict(tmp_path_factory) -> Verdict:
-    """A slower cell with predictions and an evil name, a newly failing one, and one that is gone."""
+    """A slower trial with predictions and an evil name, a newly failing one, and one that is gone."""
     folder = tmp_path_factory.mktemp("predictions")
-    slow = cell_pairs(cell(), noisy(10, 6, 0), noisy(11, 6, 1))
+    slow = trial_pairs(trial(), noisy(10, 6, 0), noisy(11, 6, 1))
     write_predictions(folder / "p.csv", [True] * 50)
     pairs = [
         Pair(*(replace(side, predictions=folder / "p.csv") for side in (pair.baseline, pair.candidate)))
@@ -36,16 +36,16 @@ def verdict(tmp_path_factory) -> Verdict:
     ]
     curves = ({"epoch": 1, "loss": 1.5}, {"epoch": 2, "loss": 1.25})
     pairs = [Pair(*(replace(side, epochs=curves) for side in vars(pair).values())) for pair in pairs]
-    broken, gone = cell("VGG19"), cell("Xception")
+    broken, gone = trial("VGG19"), trial("Xception")
     done = measurement(broken, record(broken))
     failed = measurement(broken, record(broken, failure=("crashed", EVIL)))
-    cells = [
+    trials = [
         replace(slow.with_pairs(pairs), label=EVIL),
-        CellPairs(broken.key, "vgg19", broken.settings, (), (done,), (failed,)),
-        CellPairs(gone.key, "xception", gone.settings, (), (measurement(gone, record(gone)),)),
+        TrialPairs(broken.key, "vgg19", broken.settings, (), (done,), (failed,)),
+        TrialPairs(gone.key, "xception", gone.settings, (), (measurement(gone, record(gone)),)),
     ]
     return judge(
-        cells, baseline="old <b>", candidate="new & better", differences={"keras": ("3.3", "<i>4</i>")}
+        trials, baseline="old <b>", candidate="new & better", differences={"keras": ("3.3", "<i>4</i>")}
     )
 
 
@@ -64,7 +64,7 @@ class Tags(HTMLParser):
 def test_the_document(verdict: Verdict):
     content = json.loads(json.dumps(document(verdict), allow_nan=False))
     assert (content["schema"], content["version"], content["exit_code"]) == (SCHEMA, VERSION, 1)
-    slow, failed, gone = content["cells"]
+    slow, failed, gone = content["trials"]
     assert (slow["speed"], slow["learning"], slow["regression"], slow["pairs"]) == ("slower", "same", True, 6)
     assert [one["status"] for one in (failed, gone)] == ["failed", "gone"]
     fit = slow["metrics"][0]
@@ -77,7 +77,7 @@ def test_the_document(verdict: Verdict):
 def test_the_documented_keys_are_those_of_the_document(verdict: Verdict):
     described = (Path(__file__).parents[2] / "docs/regression.md").read_text()
     content = document(verdict)
-    slow = content["cells"][0]
+    slow = content["trials"][0]
     keys = {*content, *slow}
     for part in ("metrics", "differences", "phases", "curves"):
         keys |= set(slow[part][0])
@@ -109,7 +109,7 @@ def test_the_page_stays_a_page(verdict: Verdict):
 
 def test_a_curve_that_one_side_lacks_is_left_out(verdict: Verdict):
     curves = (EpochChange(1, {"loss": 1.5, "validation_loss": 1.6}, {"loss": 1.25}),)
-    text = page(replace(verdict, cells=(replace(verdict.cells[0], curves=curves),)))
+    text = page(replace(verdict, trials=(replace(verdict.trials[0], curves=curves),)))
     assert "<th>loss, candidate</th>" in text and "validation loss" not in text
 
 
@@ -133,36 +133,36 @@ def test_the_terminal_shows_names_as_they_are(verdict: Verdict):
     assert "Regression: " in text
 
 
-def test_what_holds_of_several_cells_is_said_once(verdict: Verdict):
+def test_what_holds_of_several_trials_is_said_once(verdict: Verdict):
     from rich.console import Console
 
     note, other = "too few pairs were undisturbed, so all count", "of two"
-    slow, failed, gone = verdict.cells
-    cells = (
+    slow, failed, gone = verdict.trials
+    trials = (
         replace(slow, label="slow", notes=(note, other)),
         replace(failed, notes=(note,)),
         replace(gone, notes=(note, other, "its own")),
     )
     console = Console(width=200, record=True, file=StringIO())
-    print_verdict(console, replace(verdict, cells=cells))
+    print_verdict(console, replace(verdict, trials=trials))
     for said in (
         console.export_text(),
-        markdown(replace(verdict, cells=cells)),
-        page(replace(verdict, cells=cells)),
+        markdown(replace(verdict, trials=trials)),
+        page(replace(verdict, trials=trials)),
     ):
-        assert said.count(note) == 1 and f"all cells: {note}" in said
+        assert said.count(note) == 1 and f"all trials: {note}" in said
         assert said.count(other) == 1 and f"slow, xception: {other}" in said
         assert said.count("its own") == 1
 
 
 def test_tensorflow_is_named_once_however_it_is_packed():
-    of = cell()
+    of = trial()
     sides = []
     for version in ("2.20.0", "2.21.0"):
         made = record(
             of, environment={"tensorflow": version}, provenance={"packages": {"tensorflow-cpu": version}}
         )
-        made["cell"]["runtime"] = {"tensorflow": version}
+        made["trial"]["runtime"] = {"tensorflow": version}
         sides.append([measurement(of, made)])
     assert [(one.name, one.baseline, one.candidate) for one in changes_between(*sides)] == [
         ("tensorflow", "2.20.0", "2.21.0")

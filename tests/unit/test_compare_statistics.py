@@ -37,12 +37,12 @@ def test_an_interval_holds_the_truth(noise, pairs: int):
 @pytest.mark.parametrize("noise", [calm, heavy, two_modes])
 @pytest.mark.parametrize("pairs", [4, 8, 20])
 def test_false_alarms_of_a_family(noise, pairs: int):
-    """Six cells that are all the same: in at most 5 % of the runs one of them is called different."""
+    """Six trials that are all the same: in at most 5 % of the runs one of them is called different."""
     alarms = 0
     for number in range(120):
-        cells = noise(np.random.default_rng(number), (6, pairs))
-        spreads = [common_spread([*cells[:one], *cells[one + 1 :]]) for one in range(6)]
-        p = [p_value(logs, spread, 0.05 / 6) for logs, spread in zip(cells, spreads, strict=True)]
+        trials = noise(np.random.default_rng(number), (6, pairs))
+        spreads = [common_spread([*trials[:one], *trials[one + 1 :]]) for one in range(6)]
+        p = [p_value(logs, spread, 0.05 / 6) for logs, spread in zip(trials, spreads, strict=True)]
         alarms += min(holm(p)) <= 0.05
     assert alarms / 120 <= 0.08  # of 5 %; 120 runs are good to three and a half points
 
@@ -70,7 +70,7 @@ def test_figures_that_never_vary():
     assert low == pytest.approx(np.log(1.1))
 
 
-def test_a_spread_borrows_much_from_cells_that_are_alike_and_little_from_others():
+def test_a_spread_borrows_much_from_trials_that_are_alike_and_little_from_others():
     rng = np.random.default_rng(3)
     alike = common_spread([rng.normal(0, 0.03, 4) for _ in range(20)])
     unlike = common_spread([rng.normal(0, 0.03 * 10 ** (number % 3), 4) for number in range(20)])
@@ -102,7 +102,7 @@ def test_mcnemar_is_the_binomial_test(old: int, new: int):
 
 
 def test_images_of_one_source_count_once():
-    """Ten discordant images are strong evidence from ten cells and none from one."""
+    """Ten discordant images are strong evidence from ten trials and none from one."""
     sources = [f"s{number // 10}" for number in range(100)]
     difference = np.zeros(100)
     difference[:10] = -1
@@ -115,12 +115,12 @@ def test_images_of_one_source_count_once():
 
 
 def test_clustered_images_don_t_raise_alarms():
-    """Sixty cells of six images each, which are right or wrong together: A against A."""
+    """Sixty trials of six images each, which are right or wrong together: A against A."""
     alarms = plain = 0
     for number in range(200):
         rng = np.random.default_rng(number)
-        cells = rng.integers(-1, 2, 60)
-        difference = np.repeat(cells, 6)
+        trials = rng.integers(-1, 2, 60)
+        difference = np.repeat(trials, 6)
         alarms += sign_flip(Clusters.of(difference, np.repeat(np.arange(60), 6)).difference) <= 0.05
         plain += mcnemar(int((difference < 0).sum()), int((difference > 0).sum())) <= 0.05
     assert alarms / 200 <= 0.09 < 0.25 < plain / 200

@@ -2,8 +2,8 @@ from pathlib import Path
 
 import pytest
 
-from bench.runtime import Runtime
 from bench.suite.resolve import resolve_suite
+from bench.trials.runtime import Runtime
 from wbc.errors import InputError
 from wbc.regularization import USUAL_AUGMENTATION, EarlyStopping
 from wbc.specification import Specification
@@ -70,7 +70,7 @@ def test_what_makes_no_sense_is_refused_with_its_place_and_the_reason(resolve, t
         assert part in str(error.value)
 
 
-def test_settings_reach_the_cells_that_they_mean_something_to(resolve):
+def test_settings_reach_the_trials_that_they_mean_something_to(resolve):
     text = SMALL + (
         "[training]\nepochs = 3\ndropout = [0.2, 0.4]\nhead_epochs = 4\nl2 = 1e-4\n"
         'optimizer = { name = "Adam", learning_rate = 1e-3 }\nweights = "lenet.weights.h5"\n'
@@ -78,13 +78,13 @@ def test_settings_reach_the_cells_that_they_mean_something_to(resolve):
         '[[matrix]]\nbackbone = "LeNet5"\nmode = ["transfer", "scratch"]\n'
         '[[matrix]]\nbackbone = "LeNet5"\nmode = "finetune"\nunfreeze = 2\naugmentation = true\n'
     )
-    cells = resolve(text).cells
+    trials = resolve(text).trials
     by_mode = {
-        mode: [cell for cell in cells if cell.settings["mode"] == mode]
+        mode: [trial for trial in trials if trial.settings["mode"] == mode]
         for mode in ("transfer", "scratch", "finetune")
     }
     counts = {mode: len(of_mode) for mode, of_mode in by_mode.items()}
-    assert counts == {"transfer": 4, "scratch": 2, "finetune": 4}, "a scratch cell knows no dropout"
+    assert counts == {"transfer": 4, "scratch": 2, "finetune": 4}, "a scratch trial knows no dropout"
     assert "dropout" not in by_mode["scratch"][0].settings
     assert "unfreeze" not in by_mode["transfer"][0].settings
     last = by_mode["finetune"][-1]

@@ -5,15 +5,16 @@ from pathlib import Path
 
 import pytest
 
-from bench.journal.jsonl import read_events, write_json
 from bench.journal.results import SuiteResults
 from bench.plan.decide import make_plan
-from bench.report.frame import cells_frame
+from bench.report.frame import trials_frame
 from bench.report.samples import read_samples
-from bench.runner.tidy import tidy_up
-from bench.suite.cell import Cell
+from bench.runner.recovery import tidy_up
+from bench.trials.trial import Trial
+from bench.worker.files import write_json
+from bench.worker.jsonl import read_events
 
-CELL = Cell("LeNet5", {"mode": "scratch", "epochs": 1, "seed": 0}, {}, {})
+TRIAL = Trial("LeNet5", {"mode": "scratch", "epochs": 1, "seed": 0}, {}, {})
 
 
 CHANGED = [
@@ -32,7 +33,7 @@ CHANGED = [
 @pytest.fixture
 def results(tmp_path: Path) -> SuiteResults:
     results = SuiteResults(tmp_path, "suite")
-    attempt = results.new_attempt(CELL)
+    attempt = results.new_attempt(TRIAL)
     worker = {"t": 1, "cpu": 1, "event": "evaluated", "metrics": {"accuracy": 1.0}}
     attempt.events.write_text(json.dumps(worker) + "\n")
     ended = {"t": 2, "cpu": 2, "event": "ended", "exit_code": 0, "cpu_s": 1.0, "stopped": {}}
@@ -45,7 +46,7 @@ def results(tmp_path: Path) -> SuiteResults:
 def test_a_damaged_record_is_made_again_from_the_journals(results: SuiteResults, content: str):
     (attempt,) = results.all_attempts()
     attempt.result.write_text(content)
-    (planned,) = make_plan([CELL], results)
+    (planned,) = make_plan([TRIAL], results)
     assert planned.status == "unfinished"
     tidy_up(results)
     assert attempt.record()["status"] == "done"
@@ -86,14 +87,14 @@ def test_samples_of_the_machine_that_are_none_are_passed_over(results: SuiteResu
 def test_a_report_says_which_record_is_damaged(results: SuiteResults):
     (attempt,) = results.all_attempts()
     write_json(attempt.result, {"status": "done", "test": None})  # nothing of the wrong kind, much missing
-    (row,) = cells_frame(results, [CELL.id]).to_dict("records")
+    (row,) = trials_frame(results, [TRIAL.id]).to_dict("records")
     assert row["status"] == "unfinished"
     assert row["reason"] == "the record of attempt 1 is damaged; `bench run` makes it again"
 
 
-def test_an_attempt_without_a_readable_cell_is_put_aside(results: SuiteResults):
+def test_an_attempt_without_a_readable_trial_is_put_aside(results: SuiteResults):
     (attempt,) = results.all_attempts()
-    (attempt.folder / "cell.json").write_text("garbage")
+    (attempt.folder / "trial.json").write_text("garbage")
     tidy_up(results)
     assert results.all_attempts() == []
     assert (attempt.folder.parent / "damaged-attempt-1" / "events.jsonl").is_file()

@@ -2,7 +2,7 @@
 
 import pytest
 
-from bench.machine.datasheet import datasheet_of
+from bench.devices.datasheet import datasheet_of
 
 
 @pytest.mark.parametrize(

@@ -23,7 +23,7 @@ def names(choice) -> list[str]:
     return [slot.name for slot in choice.slots]
 
 
-def test_all_takes_every_gpu_one_cell_each():
+def test_all_takes_every_gpu_one_trial_each():
     choice = choose_slots("all", machine=machine())
     assert names(choice) == ["gpu:0", "gpu:1"]
     assert [slot.environment()["CUDA_VISIBLE_DEVICES"] for slot in choice.slots] == [
@@ -38,7 +38,7 @@ def test_without_a_gpu_the_processor_is_one_slot_and_the_note_says_why():
     choice = choose_slots("all", machine=machine(gpus=(), reason="there is no NVIDIA driver"))
     (slot,) = choice.slots
     assert (slot.kind, slot.cores, slot.model) == ("cpu", (0, 1, 2, 3), "a processor")
-    assert choice.note == "Cells run on the processor: there is no NVIDIA driver."
+    assert choice.note == "Trials run on the processor: there is no NVIDIA driver."
     assert slot.environment() == {
         "CUDA_VISIBLE_DEVICES": "",
         "LEUKOBENCH_DEVICE_KIND": "cpu",
@@ -78,7 +78,7 @@ def test_cores_are_split_disjointly_into_slots_of_equal_size(number, cores):
     assert [slot.name for slot in slots] == [f"cpu:{index}" for index in range(number)]
 
 
-def test_gpus_per_cell_makes_groups():
+def test_gpus_per_trial_makes_groups():
     slots = choose_slots("all", 2, machine(gpus=FOUR)).slots
     assert [slot.name for slot in slots] == ["gpu:0+1", "gpu:2+3"]
     assert [slot.replicas for slot in slots] == [2, 2]
@@ -86,7 +86,7 @@ def test_gpus_per_cell_makes_groups():
     assert slots[1].model == "2 x NVIDIA Big"
 
 
-def test_gpus_per_cell_on_a_processor_makes_logical_devices_in_each_slot():
+def test_gpus_per_trial_on_a_processor_makes_logical_devices_in_each_slot():
     for slot in choose_slots("cpu:2", 2, machine()).slots:
         assert slot.replicas == 2
         assert len(slot.cores) == 2
@@ -97,7 +97,7 @@ def test_gpus_per_cell_on_a_processor_makes_logical_devices_in_each_slot():
 def test_all_keeps_to_the_larger_model_and_says_what_it_leaves_out():
     choice = choose_slots("all", machine=machine(gpus=(gpu(0, SMALL, 2), gpu(1), gpu(2))))
     assert names(choice) == ["gpu:1", "gpu:2"]
-    assert choice.note == "Left out: gpu:0 (NVIDIA Small; cells compare on equal GPUs only)."
+    assert choice.note == "Left out: gpu:0 (NVIDIA Small; trials compare on equal GPUs only)."
 
 
 def test_all_says_which_gpu_cannot_be_used():
@@ -107,7 +107,7 @@ def test_all_says_which_gpu_cannot_be_used():
 
 
 @pytest.mark.parametrize(
-    ("wanted", "per_cell", "said"),
+    ("wanted", "per_trial", "said"),
     [
         ("gpu:7", 1, "no device gpu:7"),
         ("GPU-9", 1, "no device GPU-9"),
@@ -128,9 +128,9 @@ def test_all_says_which_gpu_cannot_be_used():
         ("cpu:5", 1, "cpu:5 asks for 5 slots, but there are 4 cores"),
     ],
 )
-def test_what_cannot_be_had_is_wrong_input(wanted, per_cell, said):
+def test_what_cannot_be_had_is_wrong_input(wanted, per_trial, said):
     with pytest.raises(InputError) as caught:
-        choose_slots(wanted, per_cell, machine())
+        choose_slots(wanted, per_trial, machine())
     assert said in caught.value.what
 
 

@@ -9,7 +9,7 @@ import pytest
 from equipment.nvml.stand_in import NOT_SUPPORTED, StandIn
 
 from bench.devices.device import Device, Slot
-from bench.devices.foreign import Company, ForeignProcess, company
+from bench.devices.other_users import Company, ForeignProcess, company
 from bench.devices.quiet import processor_noise, wait_until_quiet
 
 BOTH = Slot("gpu:0+1", tuple(Device("gpu", "NVIDIA", StandIn.uuid(index), index) for index in (0, 1)), (0,))
@@ -18,7 +18,7 @@ CPU = Slot("cpu:0", (Device("cpu", "a processor"),), (0,))
 WATCH = """
 import json, sys
 from bench.devices.device import Device, Slot
-from bench.devices.foreign import company
+from bench.devices.other_users import company
 from bench.devices.nvml import open_nvml
 harness, hosts_pids, *uuids = json.loads(sys.argv[1])
 gpus = tuple(Device("gpu", "NVIDIA", uuid, index) for index, uuid in enumerate(uuids))
@@ -79,7 +79,7 @@ def test_process_ids_of_another_namespace_are_unknown(nvml, neighbour):
     assert (seen["alone"], seen["foreign"], seen["unknown"]) == (None, [], {"gpu:0": 2})
 
 
-def test_a_gpu_that_is_lost_during_a_cell_is_a_reason(nvml, neighbour):
+def test_a_gpu_that_is_lost_during_a_trial_is_a_reason(nvml, neighbour):
     nvml.run_on(0, compute={neighbour: 1})
     nvml.lose(1)
     seen = watch(nvml)

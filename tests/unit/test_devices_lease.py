@@ -42,8 +42,8 @@ def folder(tmp_path, monkeypatch) -> Path:
     return tmp_path / "leases"
 
 
-def chosen(wanted: str, per_cell: int = 1) -> Choice:
-    return choose_slots(wanted, per_cell, MACHINE)
+def chosen(wanted: str, per_trial: int = 1) -> Choice:
+    return choose_slots(wanted, per_trial, MACHINE)
 
 
 def take(choice: Choice):

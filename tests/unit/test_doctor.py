@@ -10,10 +10,10 @@ import psutil
 import pytest
 
 from bench.commands.main import main
+from bench.doctor.advice import advice_of
+from bench.doctor.doctor import weights_at_hand
+from bench.doctor.noise import Noise, measure_noise
 from bench.machine import host
-from bench.machine.advice import advice_of
-from bench.machine.doctor import weights_at_hand
-from bench.machine.noise import Noise, measure_noise
 from bench.worker.environment import installed_packages, peak_of_process
 from bench.worker.variables import compute_variables
 
@@ -164,7 +164,7 @@ def test_weights_are_found_by_their_names(tmp_path: Path, monkeypatch):
 
 
 def test_the_command_says_all_of_it_and_ends_with_0(tmp_path: Path, capsys, monkeypatch):
-    monkeypatch.setattr("bench.machine.doctor.measure_noise", lambda seconds: QUIET)
+    monkeypatch.setattr("bench.doctor.doctor.measure_noise", lambda seconds: QUIET)
     assert main(["doctor", "--results", str(tmp_path)]) == 0
     said = capsys.readouterr().out
     for heading in (
@@ -188,7 +188,7 @@ def test_the_command_says_all_of_it_and_ends_with_0(tmp_path: Path, capsys, monk
 _EXAMINE = """
 import json, sys
 from pathlib import Path
-from bench.machine import doctor
+from bench.doctor import doctor
 found = doctor.examine(Path(sys.argv[1]), noise_s=0.0)
 assert not {"keras", "tensorflow"} & set(sys.modules)
 print(json.dumps({"devices": found.devices, "versions": found.versions,
@@ -219,7 +219,7 @@ def test_it_works_where_no_framework_is_installed(tmp_path: Path):
         "    return known(name)\n"
         "metadata.version = version\n"
         "from pathlib import Path\n"
-        "from bench.machine.doctor import examine\n"
+        "from bench.doctor.doctor import examine\n"
         "print('\\n'.join(examine(Path(sys.argv[1]), noise_s=0.0).advice))\n"
     )
     done = subprocess.run(

@@ -15,7 +15,7 @@ from wbc.evaluation.intervals import wilson
 from wbc.evaluation.metrics import expected_calibration_error, score
 from wbc.evaluation.predictions import Predictions
 
-ODD = ["a, b", 'say "cell"', "two\nlines", "back\r\nand forth", "Zellkern äöü", " spaced ", "p_a", ""]
+ODD = ["a, b", 'say "trial"', "two\nlines", "back\r\nand forth", "Zellkern äöü", " spaced ", "p_a", ""]
 
 
 def predictions(labels, probabilities, classes=("A", "B", "C")) -> Predictions:
@@ -146,9 +146,9 @@ def test_a_single_class_has_no_curve():
     assert found["undefined"]["auc of A"] == "the test part has images of no other class"
 
 
-def test_intervals_go_by_source_cells_where_images_share_one():
+def test_intervals_go_by_source_trials_where_images_share_one():
     given = random_predictions(120, 3)
-    shared = replace(given, sources=[f"cell {number // 4}" for number in range(120)])
+    shared = replace(given, sources=[f"trial {number // 4}" for number in range(120)])
     alone, together = score(given)["intervals"], score(shared)["intervals"]
     assert alone["accuracy"]["method"] == "wilson"
     assert together["accuracy"]["method"] == "cluster-bootstrap"
@@ -215,10 +215,10 @@ def test_odd_names(tmp_path: Path):
 
 def test_images_keep_their_order():
     images = [
-        ImageEntry(f"test/{name}/{number}.png", "test", name, f"cell {number}", "")
+        ImageEntry(f"test/{name}/{number}.png", "test", name, f"trial {number}", "")
         for number, name in enumerate("BAB")
     ]
     joined = Predictions.of(images, np.eye(3, 2, dtype=np.float32), ("A", "B"))
     assert joined.labels.tolist() == [1, 0, 1]
     assert joined.files == ["test/B/0.png", "test/A/1.png", "test/B/2.png"]
-    assert joined.sources == ["cell 0", "cell 1", "cell 2"]
+    assert joined.sources == ["trial 0", "trial 1", "trial 2"]

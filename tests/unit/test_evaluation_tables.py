@@ -6,14 +6,14 @@ import math
 import numpy as np
 import pytest
 from scipy.stats import t
-from test_tables import cell, record
+from test_tables import record, trial
 
 from bench.journal.history import Stretch
-from bench.journal.jsonl import write_json
 from bench.journal.results import SuiteResults
-from bench.report.frame import cells_frame, repeats_frame
+from bench.report.frame import repeats_frame, trials_frame
 from bench.report.tables import Table, make_tables, write_tables
 from bench.tracking.points import points_of
+from bench.worker.files import write_json
 from wbc.evaluation.metrics import score
 from wbc.evaluation.predictions import Predictions
 
@@ -33,18 +33,18 @@ def scored(classes=("EOSINOPHIL", "MONOCYTE"), images: int = 40, seed: int = 0) 
 
 def evaluated(results: SuiteResults, of, test: dict) -> str:
     """An attempt that is done, with the figures of an evaluation."""
-    cell_id = record(results, of)
-    attempt = results.attempts(cell_id)[-1]
+    trial_id = record(results, of)
+    attempt = results.attempts(trial_id)[-1]
     content = attempt.record() | {"test": test, "started_at": None}
     use = {"model_bytes": 12_340_000, "inference_s": 0.0125, "inference_batch_size": 16}
     content["phases"]["evaluate"] = {"wall_s": 1.0, "cpu_s": 1.0, **use}
     write_json(attempt.result, content)
-    return cell_id
+    return trial_id
 
 
-def test_figures_of_a_cell(results):
+def test_figures_of_a_trial(results):
     test = scored()
-    row = cells_frame(results, [evaluated(results, cell(), test)]).iloc[0]
+    row = trials_frame(results, [evaluated(results, trial(), test)]).iloc[0]
     for name in ("macro_precision", "macro_recall", "macro_f1", "macro_auc", "calibration_error", "images"):
         assert row[name] == test[name], name
     bounds = test["intervals"]["per_class_accuracy"]["MONOCYTE"]
@@ -55,8 +55,8 @@ def test_figures_of_a_cell(results):
 
 def test_the_evaluation_is_a_table_of_its_own_and_narrow(results):
     test = scored()
-    ids = [evaluated(results, cell(), test), record(results, cell("VGG19"), failure=("memory", "full"))]
-    cells, evaluation = make_tables(results, ids)
+    ids = [evaluated(results, trial(), test), record(results, trial("VGG19"), failure=("memory", "full"))]
+    trials, evaluation = make_tables(results, ids)
     assert evaluation.file == "evaluation"
     headings, (row,) = evaluation.written()
     written = dict(zip(headings, row, strict=True))
@@ -69,14 +69,14 @@ def test_the_evaluation_is_a_table_of_its_own_and_narrow(results):
     )
     assert written["F1 %"] == f"{test['macro_f1'] * 100:.1f}"
     assert (written["MB"], written["ms/image"], written["in batches of"]) == ("12.34", "12.50", "16")
-    assert not {"MONOCYTE %", "F1 %", "MB"} & set(cells.written()[0]), "the first table stays narrow"
+    assert not {"MONOCYTE %", "F1 %", "MB"} & set(trials.written()[0]), "the first table stays narrow"
 
 
 def test_what_is_undefined_is_empty(results):
     test = scored(("EOSINOPHIL", "MONOCYTE", "NEUTROPHIL"))
     assert test["macro_auc"] is None
-    ids = [evaluated(results, cell(), test), evaluated(results, cell("VGG19"), scored())]
-    frame = cells_frame(results, ids)
+    ids = [evaluated(results, trial(), test), evaluated(results, trial("VGG19"), scored())]
+    frame = trials_frame(results, ids)
     for name in ("accuracy of NEUTROPHIL", "low of NEUTROPHIL", "macro_auc", "macro_f1"):
         assert math.isnan(frame.iloc[0][name]), name
         assert frame[name].dtype == float, name
@@ -90,16 +90,16 @@ def test_what_is_undefined_is_empty(results):
 
 
 def test_tables_need_no_predictions(results):
-    """Reports are made of records; going through predictions again would take seconds a thousand cells."""
-    evaluated(results, cell(), scored())
+    """Reports are made of records; going through predictions again would take seconds a thousand trials."""
+    evaluated(results, trial(), scored())
     assert not list(results.folder.rglob("predictions.csv"))
-    assert [table.file for table in make_tables(results, [cell().id])] == ["cells", "evaluation"]
+    assert [table.file for table in make_tables(results, [trial().id])] == ["trials", "evaluation"]
 
 
 def test_means_have_an_interval_by_students_t(results):
     values = (0.5, 0.75, 0.7)
-    ids = [record(results, cell(seed=seed), value) for seed, value in enumerate(values)]
-    (row,) = repeats_frame(cells_frame(results, ids)).to_dict("records")
+    ids = [record(results, trial(seed=seed), value) for seed, value in enumerate(values)]
+    (row,) = repeats_frame(trials_frame(results, ids)).to_dict("records")
     low, high = t.interval(0.95, 2, np.mean(values), np.std(values, ddof=1) / math.sqrt(3))
     assert row["balanced_accuracy"] == pytest.approx(0.65)
     assert row["balanced_accuracy_t95_low"] == pytest.approx(low)
@@ -110,16 +110,16 @@ def test_means_have_an_interval_by_students_t(results):
 
 
 def test_a_single_run_has_no_interval_and_shares_stay_below_one(results):
-    single = repeats_frame(cells_frame(results, [record(results, cell(), 0.9)])).iloc[0]
+    single = repeats_frame(trials_frame(results, [record(results, trial(), 0.9)])).iloc[0]
     assert math.isnan(single["balanced_accuracy_t95_low"])
-    ids = [record(results, cell("VGG19", seed=seed), value) for seed, value in enumerate((0.1, 1.0))]
-    two = repeats_frame(cells_frame(results, ids)).iloc[0]
+    ids = [record(results, trial("VGG19", seed=seed), value) for seed, value in enumerate((0.1, 1.0))]
+    two = repeats_frame(trials_frame(results, ids)).iloc[0]
     assert (two["balanced_accuracy_t95_low"], two["balanced_accuracy_t95_high"]) == (0, 1)
 
 
 def test_bounds_of_single_test_parts_are_not_averaged(results):
-    ids = [evaluated(results, cell(seed=seed), scored(seed=seed)) for seed in range(2)]
-    means = repeats_frame(cells_frame(results, ids))
+    ids = [evaluated(results, trial(seed=seed), scored(seed=seed)) for seed in range(2)]
+    means = repeats_frame(trials_frame(results, ids))
     assert not [name for name in means if name.startswith(("low of", "high of"))]
     tables = {table.file: table for table in make_tables(results, ids)}
     assert "MONOCYTE %" in tables["repeats"].written()[0]
@@ -127,7 +127,7 @@ def test_bounds_of_single_test_parts_are_not_averaged(results):
 
 def test_figures_in_mlflow(results):
     test = scored(("EOSINOPHIL", "MONOCYTE", "NEUTROPHIL"))
-    attempt = results.attempts(evaluated(results, cell(), test))[-1]
+    attempt = results.attempts(evaluated(results, trial(), test))[-1]
     points = {name: value for name, value, *_ in points_of(attempt.record(), [Stretch(attempt, None, [])])}
     assert points["final/calibration_error"] == test["calibration_error"]
     assert points["final/f1_MONOCYTE"] == test["f1"]["MONOCYTE"]
@@ -137,7 +137,7 @@ def test_figures_in_mlflow(results):
 
 
 def test_small_numbers_of_parameters_are_written_out(results):
-    frame = cells_frame(results, [record(results, cell())])
+    frame = trials_frame(results, [record(results, trial())])
     frame["parameters"] = 932
     headings, (row,) = Table("t", "t", frame).written()
     assert row[headings.index("parameters")] == "932"
@@ -146,5 +146,5 @@ def test_small_numbers_of_parameters_are_written_out(results):
 
 
 def test_means_do_not_show_a_clock_that_nobody_chose(results):
-    ids = [record(results, cell(seed=seed)) for seed in range(2)]
+    ids = [record(results, trial(seed=seed)) for seed in range(2)]
     assert "timed s" not in make_tables(results, ids)[-1].written()[0]

@@ -4,7 +4,7 @@ from pathlib import Path
 
 import numpy as np
 import pytest
-from evidence.judging import KEPT, figures_of, read_cells, resampled, table
+from evidence.judging import KEPT, figures_of, read_trials, resampled, table
 from evidence.others import asv, overlap, pyperf
 from evidence.simulation import simulated
 
@@ -27,16 +27,16 @@ def test_the_verdict_keeps_its_promise_under_simulated_noise():
 @pytest.mark.parametrize("file", KEPT, ids=lambda file: file.stem)
 def test_the_verdict_keeps_its_promise_on_recorded_pairs(file: Path):
     # On a machine that was never quiet all pairs count, as in the verdict.
-    cells = read_cells([file], calm=True) or read_cells([file], calm=False)
-    ours = resampled(cells, RESAMPLES)["ours, auto"]
+    trials = read_trials([file], calm=True) or read_trials([file], calm=False)
+    ours = resampled(trials, RESAMPLES)["ours, auto"]
     assert ours.false <= 0.15 * ours.runs  # 5 % are promised; forty resamples are good to ten points
     assert ours.found >= 0.8 * ours.runs
 
 
 def test_a_planted_change_is_there_in_the_recorded_pairs():
-    for cell in read_cells(KEPT, calm=False):
-        if cell.slower is not None:
-            same, slower = (np.median(one["throughput"].logs) for one in (cell.same, cell.slower))
+    for trial in read_trials(KEPT, calm=False):
+        if trial.slower is not None:
+            same, slower = (np.median(one["throughput"].logs) for one in (trial.same, trial.slower))
             assert slower < same - 0.05
 
 

@@ -2,8 +2,8 @@
 
 import pytest
 
-from bench.journal.figures import figures_of
 from bench.journal.history import Stretch
+from bench.records.measured import figures_of
 from wbc.observer import APART, PHASES
 
 SECOND = 10**9

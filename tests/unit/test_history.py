@@ -6,12 +6,12 @@ from pathlib import Path
 import pytest
 
 from bench.journal.history import history
-from bench.journal.record import fold
 from bench.journal.results import Attempt, SuiteResults
-from bench.suite.cell import Cell
+from bench.records.fold import fold
+from bench.trials.trial import Trial
 
 SECOND = 10**9
-CELL = Cell("LeNet5", {"mode": "scratch", "epochs": 4, "seed": 0}, {}, {})
+TRIAL = Trial("LeNet5", {"mode": "scratch", "epochs": 4, "seed": 0}, {}, {})
 
 
 def write(path: Path, events: list[dict]) -> None:
@@ -46,7 +46,7 @@ PARTS = ("steps_s", "data_wait_s", "validation_s", "checkpoint_s", "recompile_s"
 def resumed(tmp_path: Path) -> Attempt:
     """Killed 6 s after the checkpoint of epoch 2 of 4; the second attempt goes on from there."""
     results = SuiteResults(tmp_path, "suite")
-    first, second = results.new_attempt(CELL), results.new_attempt(CELL)
+    first, second = results.new_attempt(TRIAL), results.new_attempt(TRIAL)
     before = [
         *phase("startup", 0, 3),
         *phase("canary", 3, 4, gflops=200.0),
@@ -111,7 +111,7 @@ def test_times_are_sums_over_the_attempts_and_flagged(resumed: Attempt):
 
 def test_what_a_later_stage_takes_to_begin_is_no_training(tmp_path: Path):
     results = SuiteResults(tmp_path, "suite")
-    first, second = results.new_attempt(CELL), results.new_attempt(CELL)
+    first, second = results.new_attempt(TRIAL), results.new_attempt(TRIAL)
     stage = epoch(40, 2)[2] | {"stage": 1}
     before = [
         *phase("data", 0, 1, train_images=100),
@@ -152,7 +152,7 @@ def test_a_third_attempt_goes_on_from_the_second(resumed: Attempt, tmp_path: Pat
     cut = next(index for index, event in enumerate(second) if event.get("epoch") == 3)
     checkpoint = {"t": 118 * SECOND, "event": "checkpointed", "epoch": 3, "seconds": 1.0}
     write(resumed.events, [*second[: cut + 1], checkpoint])
-    third = SuiteResults(tmp_path, "suite").new_attempt(CELL)
+    third = SuiteResults(tmp_path, "suite").new_attempt(TRIAL)
     journals(
         third,
         [

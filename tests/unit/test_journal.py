@@ -7,14 +7,14 @@ import pytest
 
 from bench.errors import ResultsError
 from bench.journal.history import history
-from bench.journal.jsonl import EventWriter, read_events
-from bench.journal.record import fold
 from bench.journal.results import Attempt, SuiteResults
-from bench.suite.cell import Cell
+from bench.records.fold import fold
 from bench.tracking.content import tags_of
 from bench.tracking.points import points_of
+from bench.trials.trial import Trial
+from bench.worker.jsonl import EventWriter, read_events
 
-CELL = Cell("LeNet5", {"mode": "scratch", "epochs": 2, "seed": 0}, {"keras": "3"}, {})
+TRIAL = Trial("LeNet5", {"mode": "scratch", "epochs": 2, "seed": 0}, {"keras": "3"}, {})
 SECOND = 10**9
 
 
@@ -77,7 +77,7 @@ def test_a_reader_that_does_not_read_does_not_hold_up_the_writer(tmp_path):
 
 
 def test_times_are_folded_from_the_phases(results):
-    attempt = results.new_attempt(CELL)
+    attempt = results.new_attempt(TRIAL)
     worked(attempt)
     record = fold(attempt)
     assert record["status"] == "done"
@@ -98,7 +98,7 @@ def test_times_are_folded_from_the_phases(results):
     ],
 )
 def test_an_attempt_that_is_cut_off_says_how_far_it_came(results, exit_code, stopped, status, kind, message):
-    attempt = results.new_attempt(CELL)
+    attempt = results.new_attempt(TRIAL)
     worked(attempt, until="train", exit_code=exit_code, stopped=stopped)
     attempt.log.write_text("\n".join(f"line {number}" for number in range(50)))
     record = fold(attempt)
@@ -115,7 +115,7 @@ def test_an_attempt_that_is_cut_off_says_how_far_it_came(results, exit_code, sto
 
 
 def test_a_harness_that_was_killed_leaves_an_interrupted_attempt(results):
-    attempt = results.new_attempt(CELL)
+    attempt = results.new_attempt(TRIAL)
     worked(attempt, until="train")
     write_lines(attempt.runner_events, read_events(attempt.runner_events)[:1])
     assert fold(attempt)["status"] == "interrupted"
@@ -138,7 +138,7 @@ def test_two_runs_cannot_hold_the_same_folder(results):
 
 
 def test_points_for_mlflow_repeat_to_the_bit_and_are_finite(results):
-    attempt = results.new_attempt(CELL)
+    attempt = results.new_attempt(TRIAL)
     worked(attempt)
     record, stretches = fold(attempt), history(attempt)
     points = points_of(record, stretches)
@@ -148,4 +148,4 @@ def test_points_for_mlflow_repeat_to_the_bit_and_are_finite(results):
     assert ("train/loss", 2) not in named, "MLflow would store another number for NaN"
     assert named["final/accuracy__b_", 0] == 0.5
     assert named["time/fit_time_wall_s", 0] == 13.0
-    assert tags_of(record, "suite")["leukobench.attempt"] == f"{CELL.id}/1"
+    assert tags_of(record, "suite")["leukobench.attempt"] == f"{TRIAL.id}/1"

@@ -9,10 +9,10 @@ import numpy as np
 import pytest
 from training_equipment import Notes
 
-from bench.journal.jsonl import EventWriter, read_events
 from bench.journal.results import Attempt
 from bench.tracking.model import write_flavour
-from bench.worker.keeping import write_packages
+from bench.worker.artifacts import write_packages
+from bench.worker.jsonl import EventWriter, read_events
 from bench.worker.recorder import Recorder
 from wbc import experiment
 from wbc.data.loading import load_pixels

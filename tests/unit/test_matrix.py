@@ -1,4 +1,4 @@
-"""Combinations of a suite, and what a cell's key and id depend on."""
+"""Combinations of a suite, and what a trial's key and id depend on."""
 
 import json
 import shutil
@@ -10,11 +10,11 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from bench.runtime import Runtime
-from bench.suite.cell import digest_of
 from bench.suite.load import load_suite
 from bench.suite.matrix import DEFAULTS, Combination, expand
 from bench.suite.resolve import ResolvedSuite, resolve_suite
+from bench.trials.runtime import Runtime
+from bench.trials.trial import digest_of
 from wbc.data import PARTS
 
 RUNTIME = Runtime(wbc="0123", tensorflow="2.16.1", keras="3.3.3", device="one processor")
@@ -40,9 +40,9 @@ def resolve(text: str, runtime: Runtime = RUNTIME, **options) -> ResolvedSuite:
     return resolve_suite(path, runtime, Path("results/cache"), **options)
 
 
-def only_cell(text: str, runtime: Runtime = RUNTIME, **options):
-    (cell,) = resolve(text, runtime, **options).cells
-    return cell
+def only_trial(text: str, runtime: Runtime = RUNTIME, **options):
+    (trial,) = resolve(text, runtime, **options).trials
+    return trial
 
 
 def image_folder(root: Path) -> Path:
@@ -63,7 +63,7 @@ def test_product_within_a_block():
     )
     points = {(one.backbone.name, one.training["mode"], one.training["epochs"], one.seed) for one in found}
     assert len(found) == len(points) == 2 * 2 * 3 * 2
-    assert [one.seed for one in found[:2]] == [0, 7], "repeats of a cell stand side by side"
+    assert [one.seed for one in found[:2]] == [0, 7], "repeats of a trial stand side by side"
     assert [one.backbone.name for one in found] == ["LeNet5"] * 12 + ["VGG16"] * 12
 
 
@@ -121,25 +121,25 @@ def test_the_source_follows_from_a_path():
     assert combinations('[data]\npath = "x"\n' + BLOCK)[0].source == "folder"
 
 
-def test_the_same_cell_named_twice_is_one_cell():
+def test_the_same_trial_named_twice_is_one_trial():
     text = (
         SMALL
         + BLOCK
         + '[[matrix]]\nbackbone = ["LeNet5", { name = "LeNet5" }]\nepochs = [1, 2]\nmode = "scratch"\n'
     )
     assert len(combinations(text)) == 5
-    assert [cell.settings["epochs"] for cell in resolve(text).cells] == [1, 2]
-    assert len(resolve(SMALL + BLOCK + BLOCK).cells) == 1
+    assert [trial.settings["epochs"] for trial in resolve(text).trials] == [1, 2]
+    assert len(resolve(SMALL + BLOCK + BLOCK).trials) == 1
 
 
-def test_a_default_that_is_written_out_is_the_same_cell():
+def test_a_default_that_is_written_out_is_the_same_trial():
     optimizer = 'optimizer = { name = "RMSprop", learning_rate = 1e-5, decay = 1e-3 }\n'
-    assert only_cell(SMALL + BLOCK).id == only_cell(SMALL + BLOCK + "batch_size = 16\n" + optimizer).id
+    assert only_trial(SMALL + BLOCK).id == only_trial(SMALL + BLOCK + "batch_size = 16\n" + optimizer).id
 
 
 def test_data_sets_are_looked_up_once():
     resolved = resolve(SMALL.replace("32", "[32, 64]") + BLOCK + "epochs = [1, 2]\n")
-    assert len(resolved.cells) == 4
+    assert len(resolved.trials) == 4
     assert len(resolved.datasets) == 2
 
 
@@ -150,8 +150,8 @@ def test_the_name_of_a_suite_is_its_file_name():
 
 @pytest.mark.parametrize("part", ["wbc", "tensorflow", "keras", "device"])
 def test_the_key_does_not_change_with_the_runtime_but_the_id_does(part: str):
-    one = only_cell(SMALL + BLOCK)
-    other = only_cell(SMALL + BLOCK, replace(RUNTIME, **{part: "another"}))
+    one = only_trial(SMALL + BLOCK)
+    other = only_trial(SMALL + BLOCK, replace(RUNTIME, **{part: "another"}))
     assert one.key == other.key
     assert one.id != other.id
 
@@ -170,7 +170,7 @@ def test_the_key_does_not_change_with_the_runtime_but_the_id_does(part: str):
     ],
 )
 def test_key_and_id_change_with_the_settings(change: str):
-    one, other = only_cell(SMALL + BLOCK), only_cell(change + BLOCK)
+    one, other = only_trial(SMALL + BLOCK), only_trial(change + BLOCK)
     assert one.key != other.key
     assert one.id != other.id
 
@@ -183,38 +183,38 @@ def test_key_changes_with_the_bytes_of_the_weights_and_not_with_their_place():
         with h5py.File(place, "w") as file:
             file["kernel"] = np.full(3, value, np.float32)
     shutil.copy(places[0], places[2])
-    one, two, three = (only_cell(text.format(place)) for place in places)
+    one, two, three = (only_trial(text.format(place)) for place in places)
     assert one.key != two.key
     assert (one.key, one.id) == (three.key, three.id)
 
 
 def test_moving_a_folder_changes_nothing(folder: Path):
     text = SMALL.replace("[data]\n", '[data]\nsource = "folder"\n') + BLOCK
-    old = image_folder(folder / "old" / "cells")
-    before = only_cell(text, data=old)
-    new = folder / "new" / "place" / "cells"
+    old = image_folder(folder / "old" / "trials")
+    before = only_trial(text, data=old)
+    new = folder / "new" / "place" / "trials"
     new.parent.mkdir(parents=True)
     old.rename(new)
-    after = only_cell(text, data=new)
+    after = only_trial(text, data=new)
     assert (before.key, before.id) == (after.key, after.id)
     assert before.specification["data_folder"] != after.specification["data_folder"]
     assert str(folder) not in json.dumps(after.settings)
 
 
-def test_another_image_makes_other_cells(folder: Path):
+def test_another_image_makes_other_trials(folder: Path):
     text = SMALL.replace("[data]\n", '[data]\nsource = "folder"\n') + BLOCK
-    root = image_folder(folder / "cells")
-    before = only_cell(text, data=root)
+    root = image_folder(folder / "trials")
+    before = only_trial(text, data=root)
     shutil.copy(root / "train/A/1.png", root / "train/B/1.png")
-    assert only_cell(text, data=root).key != before.key
+    assert only_trial(text, data=root).key != before.key
 
 
 def test_the_id_is_a_readable_file_name():
-    cell = only_cell(SMALL + '[[matrix]]\nbackbone = { name = "MobileNet", alpha = 0.5 }\n')
-    assert cell.id.startswith("mobilenet-alpha0.5-scratch-1e-s0-")
-    assert "/" not in cell.id
-    assert cell.to_json()["id"] == cell.id
-    assert json.loads(json.dumps(cell.to_json())) == cell.to_json()
+    trial = only_trial(SMALL + '[[matrix]]\nbackbone = { name = "MobileNet", alpha = 0.5 }\n')
+    assert trial.id.startswith("mobilenet-alpha0.5-scratch-1e-s0-")
+    assert "/" not in trial.id
+    assert trial.to_json()["id"] == trial.id
+    assert json.loads(json.dumps(trial.to_json())) == trial.to_json()
 
 
 def test_digests_do_not_depend_on_the_order_of_keys():

@@ -5,12 +5,12 @@ from pathlib import Path
 
 import pytest
 
-from bench.journal.record import fold
+from bench.devices.cgroup import killed_for_memory
 from bench.journal.results import SuiteResults
-from bench.runner.memory import killed_for_memory
-from bench.suite.cell import Cell
+from bench.records.fold import fold
+from bench.trials.trial import Trial
 
-CELL = Cell("LeNet5", {"mode": "scratch", "epochs": 1, "seed": 0}, {}, {})
+TRIAL = Trial("LeNet5", {"mode": "scratch", "epochs": 1, "seed": 0}, {}, {})
 
 
 @pytest.fixture
@@ -46,7 +46,7 @@ def test_where_nothing_is_told_nobody_was_killed(machine):
     ],
 )
 def test_a_worker_that_went_for_memory_is_told_from_a_crash(tmp_path, exit_code, memory_kills, log, kind):
-    attempt = SuiteResults(tmp_path, "suite").new_attempt(CELL)
+    attempt = SuiteResults(tmp_path, "suite").new_attempt(TRIAL)
     end = {"t": 1, "cpu": 1, "event": "ended", "exit_code": exit_code, "cpu_s": 1.0, "stopped": {}}
     attempt.runner_events.write_text(json.dumps({**end, "memory_kills": memory_kills}) + "\n")
     attempt.log.write_text(log)

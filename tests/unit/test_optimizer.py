@@ -6,8 +6,8 @@ import keras
 import numpy as np
 import pytest
 
-from bench.runtime import Runtime
 from bench.suite.resolve import resolve_suite
+from bench.trials.runtime import Runtime
 from wbc.errors import InputError
 from wbc.networks.catalog import NETWORKS
 from wbc.optimizer import ARGUMENTS, OPTIMIZERS, OptimizerSpecification
@@ -18,15 +18,15 @@ RUNTIME = Runtime(wbc="w", tensorflow="2.21.0", keras="3.15.1", device="cpu")
 
 
 def optimizer_of(folder: Path, optimizer: str, backbone: str = "VGG16") -> dict:
-    """The optimiser in the settings of the only cell."""
+    """The optimiser in the settings of the only trial."""
     path = folder / "suite.toml"
     path.write_text(
         '[data]\nimage_size = 64\n[training]\nmode = "scratch"\n[[matrix]]\n'
         f'backbone = "{backbone}"\noptimizer = {optimizer}\n'
     )
-    (cell,) = resolve_suite(path, RUNTIME, folder / "cache").cells
-    assert cell.specification["optimizer"] == cell.settings["optimizer"]
-    return cell.settings["optimizer"]
+    (trial,) = resolve_suite(path, RUNTIME, folder / "cache").trials
+    assert trial.specification["optimizer"] == trial.settings["optimizer"]
+    return trial.settings["optimizer"]
 
 
 @pytest.mark.parametrize("name", OPTIMIZERS)
@@ -60,7 +60,7 @@ def test_weight_decay_takes_a_share_of_each_weight_a_step():
     assert float(np.asarray(weight)[0]) == pytest.approx(2 - 0.5 * 0.1 * 2)
 
 
-def test_a_cell_shows_every_value_and_two_ways_to_write_one_are_one(tmp_path):
+def test_a_trial_shows_every_value_and_two_ways_to_write_one_are_one(tmp_path):
     short = optimizer_of(tmp_path, '"Nesterov"')
     long = optimizer_of(tmp_path, '{ name = "SGD", momentum = 0.9, nesterov = true }')
     assert short == long

@@ -1,22 +1,22 @@
-"""What a plan decides on every cell, and how long it says that it takes."""
+"""What a plan decides on every trial, and how long it says that it takes."""
 
 from pathlib import Path
 
 import pytest
 
 from bench.devices.device import Device, Slot
-from bench.journal.jsonl import write_json
 from bench.journal.results import SuiteResults
 from bench.plan.decide import make_plan
 from bench.plan.needs import needs_of, too_large
 from bench.plan.predict import Predictor
-from bench.suite.cell import Cell
+from bench.trials.trial import Trial
+from bench.worker.files import write_json
 from wbc.errors import InputError
 
 
-def cell(network: str = "VGG16", runtime: dict | None = None, **settings) -> Cell:
+def trial(network: str = "VGG16", runtime: dict | None = None, **settings) -> Trial:
     settings = {"mode": "scratch", "epochs": 1, "seed": 0, **settings}
-    return Cell(network, settings, runtime or {"wbc": "0"}, {"data_folder": "x"})
+    return Trial(network, settings, runtime or {"wbc": "0"}, {"data_folder": "x"})
 
 
 @pytest.fixture
@@ -24,7 +24,7 @@ def results(tmp_path: Path) -> SuiteResults:
     return SuiteResults(tmp_path / "results", "suite")
 
 
-def attempt(results: SuiteResults, of: Cell, status: str | None = "done", kind: str = "memory"):
+def attempt(results: SuiteResults, of: Trial, status: str | None = "done", kind: str = "memory"):
     """A new attempt that ended with a status; None: without a record."""
     made = results.new_attempt(of)
     if status is not None:
@@ -33,60 +33,60 @@ def attempt(results: SuiteResults, of: Cell, status: str | None = "done", kind: 
     return made
 
 
-def decision(results: SuiteResults, of: Cell, **options) -> tuple[str, str]:
+def decision(results: SuiteResults, of: Trial, **options) -> tuple[str, str]:
     (planned,) = make_plan([of], results, **options)
-    assert planned.cell is of
+    assert planned.trial is of
     return planned.status, planned.why
 
 
-def test_a_new_cell(results: SuiteResults):
-    assert decision(results, cell()) == ("new", "never run")
-    assert decision(results, cell(), fresh=True) == ("new", "never run")
+def test_a_new_trial(results: SuiteResults):
+    assert decision(results, trial()) == ("new", "never run")
+    assert decision(results, trial(), fresh=True) == ("new", "never run")
     assert not results.results.exists(), "planning writes nothing"
 
 
-def test_a_done_cell(results: SuiteResults):
-    attempt(results, cell(), "failed")
-    attempt(results, cell())
-    assert decision(results, cell()) == ("done", "attempt 2")
+def test_a_done_trial(results: SuiteResults):
+    attempt(results, trial(), "failed")
+    attempt(results, trial())
+    assert decision(results, trial()) == ("done", "attempt 2")
 
 
-def test_a_done_cell_stays_done_when_a_later_attempt_fails(results: SuiteResults):
-    attempt(results, cell())
-    attempt(results, cell(), "failed")
-    attempt(results, cell(), None)
-    assert decision(results, cell()) == ("done", "attempt 1")
+def test_a_done_trial_stays_done_when_a_later_attempt_fails(results: SuiteResults):
+    attempt(results, trial())
+    attempt(results, trial(), "failed")
+    attempt(results, trial(), None)
+    assert decision(results, trial()) == ("done", "attempt 1")
 
 
-def test_a_done_cell_afresh(results: SuiteResults):
-    attempt(results, cell())
-    status, why = decision(results, cell(), fresh=True)
+def test_a_done_trial_afresh(results: SuiteResults):
+    attempt(results, trial())
+    status, why = decision(results, trial(), fresh=True)
     assert status == "again"
     assert "attempt 1" in why
 
 
 @pytest.mark.parametrize("fresh", [False, True])
-def test_a_failed_cell_is_tried_again(results: SuiteResults, fresh: bool):
-    attempt(results, cell(), "failed", "crashed")
-    attempt(results, cell(), "failed", "memory")
-    assert decision(results, cell(), fresh=fresh) == ("failed", "memory: too large")
+def test_a_failed_trial_is_tried_again(results: SuiteResults, fresh: bool):
+    attempt(results, trial(), "failed", "crashed")
+    attempt(results, trial(), "failed", "memory")
+    assert decision(results, trial(), fresh=fresh) == ("failed", "memory: too large")
 
 
-def test_an_interrupted_cell_is_tried_again(results: SuiteResults):
-    attempt(results, cell(), "interrupted", "interrupted")
-    assert decision(results, cell())[0] == "unfinished"
+def test_an_interrupted_trial_is_tried_again(results: SuiteResults):
+    attempt(results, trial(), "interrupted", "interrupted")
+    assert decision(results, trial())[0] == "unfinished"
 
 
 def test_an_attempt_without_a_record_is_tried_again(results: SuiteResults):
-    attempt(results, cell(), None)
-    status, why = decision(results, cell())
+    attempt(results, trial(), None)
+    status, why = decision(results, trial())
     assert status == "unfinished"
     assert "no result" in why
 
 
-def test_another_cell_of_the_suite_decides_nothing(results: SuiteResults):
-    attempt(results, cell())
-    assert decision(results, cell(seed=1)) == ("new", "never run")
+def test_another_trial_of_the_suite_decides_nothing(results: SuiteResults):
+    attempt(results, trial())
+    assert decision(results, trial(seed=1)) == ("new", "never run")
 
 
 @pytest.mark.parametrize(
@@ -100,40 +100,40 @@ def test_another_cell_of_the_suite_decides_nothing(results: SuiteResults):
     ],
 )
 def test_only(results: SuiteResults, pattern: str, networks: list[str]):
-    cells = [cell(network) for network in ("VGG16", "VGG19", "LeNet5")]
-    assert [one.cell.network for one in make_plan(cells, results, only=pattern)] == networks
+    trials = [trial(network) for network in ("VGG16", "VGG19", "LeNet5")]
+    assert [one.trial.network for one in make_plan(trials, results, only=pattern)] == networks
 
 
 def test_only_one_whole_id(results: SuiteResults):
-    cells = [cell(seed=seed) for seed in range(3)]
-    (planned,) = make_plan(cells, results, only=cells[1].id)
-    assert planned.cell is cells[1]
+    trials = [trial(seed=seed) for seed in range(3)]
+    (planned,) = make_plan(trials, results, only=trials[1].id)
+    assert planned.trial is trials[1]
 
 
 def test_only_that_matches_nothing_names_an_id(results: SuiteResults):
     with pytest.raises(InputError) as caught:
-        make_plan([cell()], results, only="densenet*")
+        make_plan([trial()], results, only="densenet*")
     assert "densenet*" in caught.value.what
-    assert cell().id in caught.value.way_out
+    assert trial().id in caught.value.way_out
 
 
-def test_a_cell_that_differs_from_an_earlier_one_says_in_what(results: SuiteResults):
-    attempt(results, cell(optimizer={"name": "SGD"}))
-    assert decision(results, cell(optimizer={"name": "Adam"})) == ("changed", "optimizer.name Adam, was SGD")
-    newer = cell(optimizer={"name": "SGD"}, runtime={"wbc": "0", "keras": "3.15.1"})
+def test_a_trial_that_differs_from_an_earlier_one_says_in_what(results: SuiteResults):
+    attempt(results, trial(optimizer={"name": "SGD"}))
+    assert decision(results, trial(optimizer={"name": "Adam"})) == ("changed", "optimizer.name Adam, was SGD")
+    newer = trial(optimizer={"name": "SGD"}, runtime={"wbc": "0", "keras": "3.15.1"})
     assert decision(results, newer) == ("changed", "keras 3.15.1, was not set")
 
 
-def test_a_cell_that_the_suite_still_asks_for_is_no_earlier_version_of_another(results: SuiteResults):
-    attempt(results, cell(epochs=1))
-    _, second = make_plan([cell(epochs=1), cell(epochs=2)], results)
+def test_a_trial_that_the_suite_still_asks_for_is_no_earlier_version_of_another(results: SuiteResults):
+    attempt(results, trial(epochs=1))
+    _, second = make_plan([trial(epochs=1), trial(epochs=2)], results)
     assert (second.status, second.why) == ("new", "never run")
 
 
 def test_a_checkpoint_is_named(results: SuiteResults):
-    attempt(results, cell(), "interrupted", "interrupted")
-    results.checkpoint(cell().id).mkdir()
-    assert decision(results, cell())[1].endswith("goes on from its checkpoint")
+    attempt(results, trial(), "interrupted", "interrupted")
+    results.checkpoint(trial().id).mkdir()
+    assert decision(results, trial())[1].endswith("goes on from its checkpoint")
 
 
 KNOWN = {
@@ -152,12 +152,12 @@ KNOWN = {
 }
 
 
-def real(**changes) -> Cell:
+def real(**changes) -> Trial:
     settings = {**KNOWN, "seed": 0, **changes}
-    return Cell(settings["network"], settings, {"device": "A"}, {"manifest": "nowhere"})
+    return Trial(settings["network"], settings, {"device": "A"}, {"manifest": "nowhere"})
 
 
-def finished(results: SuiteResults, of: Cell, train_s: float, epochs: int, images: int):
+def finished(results: SuiteResults, of: Trial, train_s: float, epochs: int, images: int):
     made = results.new_attempt(of)
     phases = {
         "startup": {"wall_s": 5.0},
@@ -167,7 +167,7 @@ def finished(results: SuiteResults, of: Cell, train_s: float, epochs: int, image
     }
     record = {
         "status": "done",
-        "cell": of.to_json(),
+        "trial": of.to_json(),
         "started_at": "2026",
         "phases": phases,
         "epochs": epochs,
@@ -175,10 +175,10 @@ def finished(results: SuiteResults, of: Cell, train_s: float, epochs: int, image
     write_json(made.result, record)
 
 
-def test_time_comes_from_earlier_cells_like_it_scaled_to_epochs_and_images(results: SuiteResults):
+def test_time_comes_from_earlier_trials_like_it_scaled_to_epochs_and_images(results: SuiteResults):
     finished(results, real(epochs=10), train_s=50.0, epochs=10, images=4392)
     prediction = Predictor(results.results, "gpu")(real(epochs=100))
-    assert prediction.basis == "1 earlier cell like it"
+    assert prediction.basis == "1 earlier trial like it"
     assert prediction.seconds == pytest.approx(5 + (1 * 5272 / 4832) + 500 + 2)
 
 
@@ -187,18 +187,18 @@ def test_the_users_own_images_are_counted_before_they_are_prepared(results: Suit
         (tmp_path / "own" / part / "a").mkdir(parents=True)
         for index in range(number):
             (tmp_path / "own" / part / "a" / f"{index}.png").touch()
-    own = Cell("ResNet50", {**KNOWN, "data": {"source": "folder"}}, {}, {"manifest": "nowhere"})
+    own = Trial("ResNet50", {**KNOWN, "data": {"source": "folder"}}, {}, {"manifest": "nowhere"})
     own.specification["data_folder"] = str(tmp_path / "own")
     assert Predictor(results.results, "cpu").images(own) == {"train": 5, "validation": 2, "test": 3}
 
 
 @pytest.mark.parametrize("other", [{"image_size": 64}, {"mode": "scratch"}, {"network": "VGG16"}])
-def test_cells_unlike_it_say_nothing(results: SuiteResults, other):
+def test_trials_unlike_it_say_nothing(results: SuiteResults, other):
     finished(results, real(**other), train_s=50.0, epochs=10, images=4392)
     assert "size" in Predictor(results.results, "gpu")(real()).basis
 
 
-def test_without_earlier_cells_larger_networks_and_more_epochs_take_longer(results: SuiteResults):
+def test_without_earlier_trials_larger_networks_and_more_epochs_take_longer(results: SuiteResults):
     predictor = Predictor(results.results, "cpu")
 
     def seconds(**changes) -> float:
@@ -225,8 +225,8 @@ def gpu(gigabytes: float | None) -> Slot:
 
 
 def warned(gigabytes: float | None, **settings) -> list[str]:
-    cells = [real(mode="scratch", **settings), real(mode="scratch", **settings, seed=1)]
-    return too_large([(one, needs_of(one, IMAGES, "gpu")) for one in cells], gpu(gigabytes))
+    trials = [real(mode="scratch", **settings), real(mode="scratch", **settings, seed=1)]
+    return too_large([(one, needs_of(one, IMAGES, "gpu")) for one in trials], gpu(gigabytes))
 
 
 def test_a_batch_that_will_not_fit_the_device_is_named_once():
@@ -241,11 +241,11 @@ def test_a_batch_that_will_not_fit_the_device_is_named_once():
 
 
 def test_of_a_network_outside_the_table_nobody_knows():
-    cells = [real(network="Own", mode="scratch"), real(network="Own", mode="scratch", seed=1), real()]
+    trials = [real(network="Own", mode="scratch"), real(network="Own", mode="scratch", seed=1), real()]
     method = real(network="svm", mode="classical")
-    needs = [needs_of(one, IMAGES, "gpu") for one in [*cells, method]]
+    needs = [needs_of(one, IMAGES, "gpu") for one in [*trials, method]]
     assert [one.maps_known for one in needs] == [False, False, True, True]
-    (sentence,) = too_large(zip([*cells, method], needs, strict=True), gpu(11.0))
+    (sentence,) = too_large(zip([*trials, method], needs, strict=True), gpu(11.0))
     assert sentence == "Whether a batch fits A GPU is unknown for Own."
 
 

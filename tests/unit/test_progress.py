@@ -8,15 +8,17 @@ from rich.console import Console
 
 from bench.commands.progress import Progress, duration
 from bench.devices.device import Device, Slot
-from bench.plan.decide import PlannedCell, Prediction
-from bench.suite.cell import Cell
+from bench.plan.decide import PlannedTrial, Prediction
+from bench.trials.trial import Trial
 
 SLOTS = [Slot(f"cpu:{number}", (Device("cpu", "Stand-in"),), (number,)) for number in (0, 1)]
 
 
-def planned(network: str, seconds: float) -> PlannedCell:
+def planned(network: str, seconds: float) -> PlannedTrial:
     settings = {"mode": "scratch", "epochs": 10, "seed": 0, "batch_size": 16}
-    return PlannedCell(Cell(network, settings, {}, {}), "new", "", prediction=Prediction(seconds, "the test"))
+    return PlannedTrial(
+        Trial(network, settings, {}, {}), "new", "", prediction=Prediction(seconds, "the test")
+    )
 
 
 def record(status: str = "done", kind: str = "crashed", **more) -> dict:
@@ -32,8 +34,8 @@ class Watched:
         self.written = io.StringIO()
         console = Console(file=self.written, force_terminal=terminal, width=120, color_system=None)
         self.progress = Progress(console, lambda: self.now)
-        self.cells = [planned("VGG16", 600.0), planned("LeNet5", 60.0), planned("Xception", 300.0)]
-        self.progress.plan(self.cells, SLOTS)
+        self.trials = [planned("VGG16", 600.0), planned("LeNet5", 60.0), planned("Xception", 300.0)]
+        self.progress.plan(self.trials, SLOTS)
 
     def screen(self) -> str:
         """What the live lines show now."""
@@ -42,17 +44,17 @@ class Watched:
         return shown.getvalue()
 
 
-def test_a_line_a_device_with_cell_phase_epoch_speed_and_rest():
+def test_a_line_a_device_with_trial_phase_epoch_speed_and_rest():
     watched = Watched(terminal=True)
-    progress, (vgg, *_) = watched.progress, watched.cells
-    progress.cell_started(vgg, SLOTS[0])
+    progress, (vgg, *_) = watched.progress, watched.trials
+    progress.trial_started(vgg, SLOTS[0])
     progress.event(vgg, SLOTS[0], {"event": "phase_started", "phase": "train"})
     progress.event(vgg, SLOTS[0], {"event": "heartbeat", "done": 10, "total": 100})
     watched.now = 2.0
     progress.event(vgg, SLOTS[0], {"event": "heartbeat", "done": 20, "total": 100})
     progress.event(vgg, SLOTS[0], {"event": "epoch", "epoch": 2, "metrics": {"validation_accuracy": 0.5}})
     first, second, bar = watched.screen().splitlines()[:3]
-    assert first.split()[:3] == ["cpu:0", vgg.cell.id, "train"]
+    assert first.split()[:3] == ["cpu:0", vgg.trial.id, "train"]
     assert "epoch 2/10, validation 50%" in first
     assert "80 images/s" in first, "10 steps of 16 images in 2 seconds"
     assert "16 s left" in first, "80 steps at 5 a second"
@@ -63,51 +65,51 @@ def test_a_line_a_device_with_cell_phase_epoch_speed_and_rest():
 
 def test_without_a_terminal_lines_say_start_end_and_rest():
     watched = Watched(terminal=False)
-    progress, (vgg, lenet, _) = watched.progress, watched.cells
-    progress.cell_started(vgg, SLOTS[0])
-    progress.cell_started(lenet, SLOTS[1])
+    progress, (vgg, lenet, _) = watched.progress, watched.trials
+    progress.trial_started(vgg, SLOTS[0])
+    progress.trial_started(lenet, SLOTS[1])
     watched.now = 60.0
-    progress.cell_ended(lenet, SLOTS[1], record(), again=False)
-    progress.cell_ended(vgg, SLOTS[0], record("failed"), again=True)
+    progress.trial_ended(lenet, SLOTS[1], record(), again=False)
+    progress.trial_ended(vgg, SLOTS[0], record("failed"), again=True)
     lines = watched.written.getvalue().splitlines()
-    assert lines[0] == f"cpu:0: {vgg.cell.id} starts, about 10 min"
-    assert lines[2] == f"1/3 {lenet.cell.id} on cpu:1: test accuracy 87.5%, 60 s; about 9 min left"
+    assert lines[0] == f"cpu:0: {vgg.trial.id} starts, about 10 min"
+    assert lines[2] == f"1/3 {lenet.trial.id} on cpu:1: test accuracy 87.5%, 60 s; about 9 min left"
     assert "failed, crashed: killed by signal 9; will be tried again" in lines[3]
 
 
-def test_what_is_left_is_told_at_the_pace_of_the_cells_that_are_done():
+def test_what_is_left_is_told_at_the_pace_of_the_trials_that_are_done():
     watched = Watched(terminal=False)
-    progress, (vgg, lenet, xception) = watched.progress, watched.cells
-    progress.cell_started(lenet, SLOTS[0])
+    progress, (vgg, lenet, xception) = watched.progress, watched.trials
+    progress.trial_started(lenet, SLOTS[0])
     watched.now = 180.0
-    progress.cell_ended(lenet, SLOTS[0], record(), again=False)
-    progress.cell_started(vgg, SLOTS[0])
-    progress.cell_started(xception, SLOTS[1])
+    progress.trial_ended(lenet, SLOTS[0], record(), again=False)
+    progress.trial_started(vgg, SLOTS[0])
+    progress.trial_started(xception, SLOTS[1])
     lines = watched.written.getvalue().splitlines()
     assert lines[1].endswith("3 min; about 30 min left"), "60 s were predicted, 180 s it took: thrice 600 s"
     assert lines[2:] == [
-        f"cpu:0: {vgg.cell.id} starts, about 30 min",
-        f"cpu:1: {xception.cell.id} starts, about 15 min",
+        f"cpu:0: {vgg.trial.id} starts, about 30 min",
+        f"cpu:1: {xception.trial.id} starts, about 15 min",
     ]
 
 
-def test_without_a_prediction_the_cells_that_are_done_tell_what_is_left():
+def test_without_a_prediction_the_trials_that_are_done_tell_what_is_left():
     watched = Watched(terminal=False)
     progress = watched.progress
-    vgg, *others = (replace(one, prediction=None) for one in watched.cells)
+    vgg, *others = (replace(one, prediction=None) for one in watched.trials)
     progress.plan([vgg, *others], SLOTS[:1])
     assert progress._eta() == "", "no time, and not 0 s"
-    progress.cell_started(replace(vgg, prediction=Prediction(50.0, "a comparison's earlier runs")), SLOTS[0])
+    progress.trial_started(replace(vgg, prediction=Prediction(50.0, "a comparison's earlier runs")), SLOTS[0])
     watched.now = 40.0
-    progress.cell_ended(vgg, SLOTS[0], record(), again=False)
+    progress.trial_ended(vgg, SLOTS[0], record(), again=False)
     assert progress._eta() == "about 80 s left"
 
 
-def test_a_cell_that_went_on_says_from_where():
+def test_a_trial_that_went_on_says_from_where():
     watched = Watched(terminal=False)
-    vgg = watched.cells[0]
-    watched.progress.cell_started(vgg, SLOTS[0])
-    watched.progress.cell_ended(vgg, SLOTS[0], record(resumed={"from_epoch": 4000}), again=False)
+    vgg = watched.trials[0]
+    watched.progress.trial_started(vgg, SLOTS[0])
+    watched.progress.trial_ended(vgg, SLOTS[0], record(resumed={"from_epoch": 4000}), again=False)
     assert "went on from epoch 4000" in watched.written.getvalue()
 
 

@@ -8,15 +8,16 @@ import numpy as np
 import pytest
 
 from bench.journal.history import history
-from bench.journal.jsonl import EventWriter, write_json
-from bench.journal.record import fold
 from bench.journal.results import SuiteResults
-from bench.report.frame import cells_frame
-from bench.runtime import Runtime
+from bench.records.fold import fold
+from bench.report.frame import trials_frame
 from bench.suite.load import load_suite
 from bench.suite.matrix import expand
 from bench.suite.resolve import resolve_suite
 from bench.tracking.points import points_of
+from bench.trials.runtime import Runtime
+from bench.worker.files import write_json
+from bench.worker.jsonl import EventWriter
 from bench.worker.recorder import Recorder
 from wbc.evaluation.evaluate import binary_accuracy, evaluate
 from wbc.evaluation.predictions import Predictions
@@ -40,10 +41,10 @@ def training_of(folder: Path, text: str) -> list[dict]:
     return [one.training for one in expand(*load_suite(path))]
 
 
-def cells_of(folder: Path, text: str):
+def trials_of(folder: Path, text: str):
     path = folder / "suite.toml"
     path.write_text(text)
-    return resolve_suite(path, RUNTIME, folder / "cache").cells
+    return resolve_suite(path, RUNTIME, folder / "cache").trials
 
 
 def predictions(count: int = 400, right: float = 0.97, seed: int = 0) -> Predictions:
@@ -74,7 +75,7 @@ def specification(**settings) -> Specification:
 
 
 class Events:
-    """Stands for `bench.journal.jsonl.EventWriter`."""
+    """Stands for `bench.worker.jsonl.EventWriter`."""
 
     def __init__(self):
         self.written: list[dict] = []
@@ -123,9 +124,9 @@ def test_what_a_suite_says_goes_before_its_protocol(tmp_path):
     )
 
 
-def test_a_departure_makes_another_cell_and_reaches_the_experiment(tmp_path):
+def test_a_departure_makes_another_trial_and_reaches_the_experiment(tmp_path):
     block = '[[matrix]]\nbackbone = "LeNet5"\nmode = "scratch"\nprotocol = "thesis-2018"\n'
-    whole, aligned = cells_of(tmp_path, SUITE + block + block + 'evaluation = "aligned"\n')
+    whole, aligned = trials_of(tmp_path, SUITE + block + block + 'evaluation = "aligned"\n')
     assert whole.key != aligned.key
     assert whole.settings["evaluation"] == whole.specification["evaluation"] == "shuffled"
     assert aligned.specification["loss"] == "binary_crossentropy"
@@ -136,14 +137,14 @@ def test_a_departure_makes_another_cell_and_reaches_the_experiment(tmp_path):
 def test_a_protocols_name_stands_for_what_it_sets_and_departures_are_named(tmp_path):
     block = '[[matrix]]\nbackbone = "LeNet5"\nmode = "scratch"\n'
     text = SUITE + block + 'protocol = ["corrected", "thesis-2018"]\n' + block
-    cells = cells_of(tmp_path, text + 'protocol = "thesis-2018"\nevaluation = "aligned"\n')
+    trials = trials_of(tmp_path, text + 'protocol = "thesis-2018"\nevaluation = "aligned"\n')
     results = SuiteResults(tmp_path / "results", "suite")
     nothing = dict.fromkeys(("failure", "fit_time", "time_to_result", "test", "last_epoch", "evaluations"))
-    for cell in cells:
-        attempt = results.new_attempt(cell)
-        record = {"cell": cell.to_json(), "attempt": 1, "status": "done", **nothing}
+    for trial in trials:
+        attempt = results.new_attempt(trial)
+        record = {"trial": trial.to_json(), "attempt": 1, "status": "done", **nothing}
         write_json(attempt.result, {**record, "phases": {}, "throughput": {}})
-    frame = cells_frame(results, [cell.id for cell in cells])
+    frame = trials_frame(results, [trial.id for trial in trials])
     assert frame["variant"].tolist() == [
         "protocol corrected",
         "protocol thesis-2018",
@@ -221,8 +222,8 @@ def test_a_uniform_model_has_a_binary_accuracy_of_three_quarters_as_in_keras():
 
 
 def test_a_record_keeps_both_evaluations_and_mlflow_gets_them(tmp_path):
-    (cell,) = cells_of(tmp_path, SUITE.replace('["transfer", "scratch"]', '"scratch"') + BLOCK)
-    attempt = SuiteResults(tmp_path / "results", "suite").new_attempt(cell)
+    (trial,) = trials_of(tmp_path, SUITE.replace('["transfer", "scratch"]', '"scratch"') + BLOCK)
+    attempt = SuiteResults(tmp_path / "results", "suite").new_attempt(trial)
     recorder = Recorder(EventWriter(attempt.events), attempt.folder)
     metrics = evaluate(predictions(), specification(evaluation="shuffled"), recorder)
     recorder.events.close()

@@ -47,7 +47,7 @@ def test_a_side_that_names_keras_alone_gets_tensorflow_as_well():
     assert wanted[:2] == ["keras==3.12.0", "tensorflow-cpu"]
 
 
-def test_backends_that_no_cell_uses_are_not_installed():
+def test_backends_that_no_trial_uses_are_not_installed():
     assert not any("tensorflow" in one for one in requirements_of(["numpy==2.0"], [], gpu=False))
 
 

@@ -6,9 +6,9 @@ import pytest
 from comparison_equipment import SLOT
 from regress_equipment import SIDES, a_pair
 
-from bench.journal.jsonl import write_json
 from bench.journal.results import SuiteResults
 from bench.regress.pairs import PairJournal, Run, first_side
+from bench.worker.files import write_json
 
 
 @pytest.fixture
@@ -69,7 +69,7 @@ def test_a_torn_line_costs_no_other(tmp_path: Path, results):
     journal = PairJournal(tmp_path)
     journal.append(recorded(a_pair(), results))
     with journal.path.open("ab") as file:
-        file.write(b'{"event": "pair", "kind": "ab", "cell')
+        file.write(b'{"event": "pair", "kind": "ab", "trial')
     journal.append(recorded(a_pair(number=1), results))
     assert len(journal.read(SIDES, results)) == 2
 
@@ -111,7 +111,7 @@ def test_single_runs_are_those_of_their_side_since_the_last_beginning(tmp_path: 
     journal, runs = PairJournal(tmp_path), recorded(a_pair(), results).runs()
     journal.append_run("new", runs[1])
     journal.append_run("newer", runs[0])
-    journal.append_run("new", Run("candidate", "cell", 99))  # its attempt is not there
+    journal.append_run("new", Run("candidate", "trial", 99))  # its attempt is not there
     assert journal.runs("new", results) == [runs[1]]
     assert journal.read(SIDES, results) == []
     journal.begin_afresh()

@@ -5,24 +5,24 @@ from pathlib import Path
 from types import SimpleNamespace
 
 import pytest
-from comparison_equipment import SLOT, add, cell, measurement, record
+from comparison_equipment import SLOT, add, measurement, record, trial
 from regress_equipment import Listener
 
 from bench.compare.reading import Side
 from bench.compare.thresholds import Thresholds
 from bench.journal.results import SuiteResults
-from bench.plan.decide import PlannedCell
-from bench.regress.course import Budget
+from bench.plan.decide import PlannedTrial
+from bench.regress.pair_schedule import Budget
 from bench.regress.pairs import PairJournal, Run
 from bench.regress.recorded import CUT_SHORT, against_recorded, runs_wanted, too_few
 
-CELLS = [cell(seed=seed) for seed in (0, 1)]
+TRIALS = [trial(seed=seed) for seed in (0, 1)]
 
 
 def known(*runs: int) -> Side:
-    """A baseline with so many runs of each cell."""
-    cells = [of for of, number in zip(CELLS, runs, strict=True) for _ in range(number)]
-    return Side("baseline:v1", tuple(measurement(of, record(of)) for of in cells))
+    """A baseline with so many runs of each trial."""
+    trials = [of for of, number in zip(TRIALS, runs, strict=True) for _ in range(number)]
+    return Side("baseline:v1", tuple(measurement(of, record(of)) for of in trials))
 
 
 @dataclass
@@ -35,14 +35,14 @@ class Candidate:
     ran: list[int] = field(default_factory=list)
     places: list = field(default_factory=list)
 
-    def planned(self, name, cell, expected) -> PlannedCell:
-        return PlannedCell(cell, "again", "", True, expected)
+    def planned(self, name, trial, expected) -> PlannedTrial:
+        return PlannedTrial(trial, "again", "", True, expected)
 
-    def run_one(self, name, cell, expected=None) -> Run:
-        self.ran.append(cell.settings["seed"])
+    def run_one(self, name, trial, expected=None) -> Run:
+        self.ran.append(trial.settings["seed"])
         self.now += 20.0
-        content = record(cell, slot={**SLOT, "cores": list(range(self.cores))})
-        return Run("candidate", cell.id, add(self.results, cell, content).number)
+        content = record(trial, slot={**SLOT, "cores": list(range(self.cores))})
+        return Run("candidate", trial.id, add(self.results, trial, content).number)
 
     def clock(self) -> float:
         return self.now
@@ -53,7 +53,7 @@ def a_session(folder: Path, key: str = "new", seconds: float | None = None, core
     runner = Candidate(results["candidate"], cores)
     return SimpleNamespace(
         comparison=SimpleNamespace(
-            cells=CELLS,
+            trials=TRIALS,
             keys=("", key),
             results=results,
             journal=PairJournal(folder),
@@ -74,7 +74,7 @@ def judged(session, baseline: Side | None = None):
 def test_what_another_candidate_ran_does_not_count(tmp_path: Path):
     for key in ("new", "newer"):
         session = a_session(tmp_path, key)
-        (verdict,) = judged(session).cells
+        (verdict,) = judged(session).trials
         assert session.runner.ran == [0, 1, 0] and verdict.pairs == 3
     again = a_session(tmp_path, "new")
     judged(again)
@@ -84,7 +84,7 @@ def test_what_another_candidate_ran_does_not_count(tmp_path: Path):
     assert len(elsewhere.runner.ran) == 3, "on another device"
     fresh = a_session(tmp_path, "new")
     fresh.comparison.journal.begin_afresh()
-    (verdict,) = judged(fresh).cells
+    (verdict,) = judged(fresh).trials
     assert len(fresh.runner.ran) == 3 and verdict.pairs == 3
     resumed = a_session(tmp_path, "new")
     judged(resumed)
@@ -102,8 +102,8 @@ def test_what_another_candidate_ran_does_not_count(tmp_path: Path):
     ],
 )
 def test_the_candidate_runs_as_often_as_it_finds_partners(runs, repeats, wanted):
-    there = {of.key: number for of, number in zip(CELLS, runs, strict=True)}
-    assert list(runs_wanted(CELLS, there, repeats).values()) == wanted
+    there = {of.key: number for of, number in zip(TRIALS, runs, strict=True)}
+    assert list(runs_wanted(TRIALS, there, repeats).values()) == wanted
 
 
 def test_a_baseline_with_too_few_runs_is_said_before_anything_runs(tmp_path: Path):
@@ -111,7 +111,7 @@ def test_a_baseline_with_too_few_runs_is_said_before_anything_runs(tmp_path: Pat
     judged(session)
     (said,) = session.course.listener.said
     assert said.startswith("baseline:v1 has 3 runs of vgg16-scratch-3e: times need 4.")
-    assert too_few(CELLS, {of.key: 2 for of in CELLS}, "old", 4) == ""
+    assert too_few(TRIALS, {of.key: 2 for of in TRIALS}, "old", 4) == ""
 
 
 def test_it_says_how_many_runs_come(tmp_path: Path):
@@ -127,7 +127,7 @@ def test_a_run_that_would_pass_the_budget_is_not_begun_after_a_resume_either(tmp
     assert session.runner.ran == [] and CUT_SHORT in verdict.notes
 
 
-def test_every_cell_runs_once_whatever_the_budget(tmp_path: Path):
+def test_every_trial_runs_once_whatever_the_budget(tmp_path: Path):
     session = a_session(tmp_path, seconds=1.0)
     verdict = judged(session, known(3, 3))
     assert session.runner.ran == [0, 1] and CUT_SHORT in verdict.notes

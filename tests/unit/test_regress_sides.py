@@ -6,18 +6,18 @@ from dataclasses import replace
 from pathlib import Path
 
 import pytest
-from regress_equipment import Listener, a_cell
+from regress_equipment import Listener, a_trial
 
 from bench.compare.thresholds import Thresholds
-from bench.datasets import source_digest
 from bench.devices.device import Device, Slot
 from bench.errors import InputError
-from bench.regress.ask import Ask
 from bench.regress.code import revision, working_tree
 from bench.regress.comparison import RegressOptions
 from bench.regress.run import run_regress
+from bench.regress.side_request import Ask
 from bench.regress.sides import look
-from bench.runtime import find_runtime
+from bench.trials.datasets import source_digest
+from bench.trials.runtime import find_runtime
 
 IMPORT_ALL = """
 import importlib, pkgutil
@@ -54,22 +54,22 @@ def test_the_code_is_a_copy_that_runs_from_anywhere(code):
     assert Path(done.stdout.strip()).is_relative_to(code.folder)
 
 
-def test_the_same_interpreter_makes_the_same_cells_as_run_does(side):
+def test_the_same_interpreter_makes_the_same_trials_as_run_does(side):
     assert side.runtime("a processor") == find_runtime("a processor")
 
 
 def test_settings_that_say_nothing_are_kept_from_code_that_does_not_know_them(side):
     older = replace(side, settings=frozenset({"mode", "epochs"}))
-    cell = a_cell()
-    cell = replace(
-        cell,
-        settings={**cell.settings, "backend": "tensorflow"},
+    trial = a_trial()
+    trial = replace(
+        trial,
+        settings={**trial.settings, "backend": "tensorflow"},
         specification={"mode": "scratch", "epochs": 3, "jit_compile": "auto", "l2": 0.1},
     )
-    ran = older.cell(cell, "a processor")
+    ran = older.trial(trial, "a processor")
     assert set(ran.specification) == {"mode", "epochs", "l2"}
-    assert ran.key == cell.key
-    (sentence,) = older.lacks([cell])
+    assert ran.key == trial.key
+    (sentence,) = older.lacks([trial])
     assert "does not know l2" in sentence
 
 

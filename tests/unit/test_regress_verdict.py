@@ -3,14 +3,14 @@
 from pathlib import Path
 from types import SimpleNamespace
 
-from regress_equipment import SIDES, Listener, Runner, a_cell
+from regress_equipment import SIDES, Listener, Runner, a_trial
 
 from bench.compare.thresholds import Thresholds
-from bench.regress.course import Budget, Course
+from bench.regress.pair_schedule import Budget, Course
 from bench.regress.verdict import Judging
-from bench.suite.cell import Cell
+from bench.trials.trial import Trial
 
-CELLS = [Cell("LeNet5", {**a_cell().settings, "epochs": epochs}, {}, {}) for epochs in (1, 2, 3)]
+TRIALS = [Trial("LeNet5", {**a_trial().settings, "epochs": epochs}, {}, {}) for epochs in (1, 2, 3)]
 
 
 class Unjudged(Judging):
@@ -22,8 +22,8 @@ class Unjudged(Judging):
 
 def test_every_configuration_gets_its_first_pairs_whatever_the_budget(tmp_path: Path):
     runner = Runner()
-    comparison = SimpleNamespace(cells=CELLS, folder=tmp_path / "own", name="own", keys=SIDES, results={})
-    course = Course(runner, [], Listener(), Budget(30.0, runner.clock), CELLS)
+    comparison = SimpleNamespace(trials=TRIALS, folder=tmp_path / "own", name="own", keys=SIDES, results={})
+    course = Course(runner, [], Listener(), Budget(30.0, runner.clock), TRIALS)
     session = SimpleNamespace(comparison=comparison, course=course, place={})
     Unjudged(session, Thresholds(), print).fixed(6)
     assert len(runner.ran) == 6 and course.cut_short

@@ -12,7 +12,7 @@ GIB = 2**30
 
 
 def measured(**more) -> dict:
-    """What was measured of a cell on a GPU."""
+    """What was measured of a trial on a GPU."""
     train = {"cpu_utilisation": {"mean": 0.25}}
     device = {"phases": {"train": {"gpu_utilisation": {"mean": 0.8}}}, "unavailable": {}}
     kinds = {
@@ -35,7 +35,7 @@ def measured(**more) -> dict:
             "residual": GIB,
             "analytic": {kind: size * GIB for kind, size in kinds.items()},
         },
-        "energy": {"cell_j": 5e4, "image_j": 1.25, "correct_test_image_j": 140.0},
+        "energy": {"trial_j": 5e4, "image_j": 1.25, "correct_test_image_j": 140.0},
         "disturbed": [],
         "unavailable": {"gpm_fp32": "this GPU has no such counters"},
         **more,
@@ -46,7 +46,7 @@ def frames(*records: dict) -> tuple[pd.DataFrame, pd.DataFrame]:
     names = {**dict.fromkeys(CONFIGURATION, "a"), "epochs": 2}
     rows = [
         {
-            "cell": str(number),
+            "trial": str(number),
             **names,
             "status": "done",
             "balanced_accuracy": 0.5,
@@ -55,8 +55,8 @@ def frames(*records: dict) -> tuple[pd.DataFrame, pd.DataFrame]:
         }
         for number, record in enumerate(records)
     ]
-    cells = pd.DataFrame(rows)
-    return cells, repeats_frame(cells)
+    trials = pd.DataFrame(rows)
+    return trials, repeats_frame(trials)
 
 
 def written(table) -> dict[str, str]:
@@ -89,9 +89,9 @@ def test_all_five_metrics_and_energy():
 
 def test_each_that_is_missing_has_its_reason_below_the_table():
     reasons = {
-        "gpu_utilisation": "the cell ran on the processor",
+        "gpu_utilisation": "the trial ran on the processor",
         "of_datasheet_peak_busy": "no datasheet gives a peak of processors",
-        "energy": "a cell on the processor",
+        "energy": "a trial on the processor",
     }
     bare = {"phases": {"train": {}}, "devices": {}, "unavailable": {}}
     record = measured(
@@ -102,9 +102,9 @@ def test_each_that_is_missing_has_its_reason_below_the_table():
     assert not {"GPU %", "energy"} & set(written(table))
     notes = "\n".join(table.notes)
     for said in (
-        "GPU %: the cell ran on the processor.",
+        "GPU %: the trial ran on the processor.",
         "FP32 % of datasheet while busy: no datasheet gives a peak of processors.",
-        "energy: a cell on the processor.",
+        "energy: a trial on the processor.",
         "steady images/s: not measured.",
         "processor %: not measured.",
         "memory: not measured.",
@@ -113,7 +113,7 @@ def test_each_that_is_missing_has_its_reason_below_the_table():
     assert memory_table("mine", frames(record)[1]) is None
 
 
-def test_a_cell_that_was_not_watched_is_not_called_undisturbed():
+def test_a_trial_that_was_not_watched_is_not_called_undisturbed():
     watched, unwatched = cost_of(measured()), cost_of(measured(telemetry=None))
     assert (watched["watched"], watched["disturbed_share"]) == (True, 0.0)
     assert unwatched["watched"] is False and "disturbed_share" not in unwatched

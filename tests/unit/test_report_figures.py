@@ -5,18 +5,18 @@ import json
 import numpy as np
 import plotly.graph_objects as go
 import pytest
-from equipment.results.journals import Course, cell_of, write_attempt
+from equipment.results.journals import Course, trial_of, write_attempt
 from equipment.results.suites import thesis_suite
 
-from bench.journal.jsonl import read_events
 from bench.journal.results import SuiteResults
-from bench.report.contents import Contents, gather
 from bench.report.curves import MOST_A_GROUP, attempt_of, read_groups
 from bench.report.figures.figure import PALETTE, Colours, thin
 from bench.report.figures.learning import all_networks, mean_course
-from bench.report.frame import cells_frame
+from bench.report.frame import trials_frame
+from bench.report.gather import Contents, gather
+from bench.report.pareto import Candidate, best_of, front, worth_its_time
 from bench.report.samples import read_samples
-from bench.report.worth import Candidate, best_of, front, worth_its_time
+from bench.worker.jsonl import read_events
 
 NETWORKS = ("VGG16", "ResNet50", "DenseNet121")
 HOSTILE = ("<img src=x onerror=alert(1)>", "a<br>b & <b>c</b>", "%{x} $y$")
@@ -119,8 +119,8 @@ def test_thinning_keeps_ends_and_extremes():
 
 def test_curves_are_those_of_the_journals(suite):
     results, ids = suite
-    cells = cells_frame(results, ids)
-    groups, left_out = read_groups(results, cells)
+    trials = trials_frame(results, ids)
+    groups, left_out = read_groups(results, trials)
     assert [(group.mode, group.epochs) for group in groups] == [
         ("transfer", 40),
         ("scratch", 40),
@@ -149,10 +149,10 @@ def test_a_group_of_too_many_says_so(tmp_path):
     for number in range(MOST_A_GROUP + 6):
         shares = {"balanced_accuracy": number / 100, "per_class_accuracy": {"a": 0.5}}
         test = {"accuracy": 0.5, "loss": 1.0, **shares}
-        cell = cell_of(NETWORKS[number % 3], "scratch", 3, batch_size=number + 1)
-        write_attempt(results, cell, Course(seconds, 0.5, 3.0, test, predictions="file\n"))
-        ids.append(cell.id)
-    ((group,), _) = read_groups(results, cells_frame(results, ids))
+        trial = trial_of(NETWORKS[number % 3], "scratch", 3, batch_size=number + 1)
+        write_attempt(results, trial, Course(seconds, 0.5, 3.0, test, predictions="file\n"))
+        ids.append(trial.id)
+    ((group,), _) = read_groups(results, trials_frame(results, ids))
     assert (len(group.courses), group.left_out) == (MOST_A_GROUP, 6)
     drawn = {course.row["balanced_accuracy"] for course in group.courses}
     assert min(drawn) == 0.06, "the least accurate are left out"
@@ -219,14 +219,14 @@ def test_the_pareto_front_and_what_is_worth_its_time():
     assert worth_its_time([]) is None
 
 
-def test_a_cell_under_way_is_drawn_as_far_as_it_got(tmp_path):
+def test_a_trial_under_way_is_drawn_as_far_as_it_got(tmp_path):
     results = SuiteResults(tmp_path, "s")
-    cell = cell_of("VGG16", "transfer", 50)
+    trial = trial_of("VGG16", "transfer", 50)
     seconds = {"startup": 1.0, "compile": 1.0, "train": 3.0}
-    write_attempt(results, cell, Course(seconds, 0.9, 9.0, None, stopped_at=17), over=False)
-    contents = gather(results, [cell.id, cell_of("VGG19", "transfer", 50).id])
-    assert contents.cells["status"].tolist() == ["unfinished", "not run"]
-    assert "at epoch 17" in contents.cells["reason"][0]
+    write_attempt(results, trial, Course(seconds, 0.9, 9.0, None, stopped_at=17), over=False)
+    contents = gather(results, [trial.id, trial_of("VGG19", "transfer", 50).id])
+    assert contents.trials["status"].tolist() == ["unfinished", "not run"]
+    assert "at epoch 17" in contents.trials["reason"][0]
     (figure,) = [one for one in contents.figures["all networks"] if one.name == "loss-transfer-50"]
     assert figure.data[0]["x"][-1] == 17
     assert figure.data[0]["name"] == "VGG16 (unfinished)"

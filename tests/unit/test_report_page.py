@@ -5,16 +5,16 @@ import re
 from pathlib import Path
 
 import pytest
-from equipment.results.journals import Course, cell_of, write_attempt
+from equipment.results.journals import Course, trial_of, write_attempt
 from equipment.results.suites import thesis_suite
 
 from bench.errors import InputError
-from bench.journal.jsonl import write_json
 from bench.journal.results import SuiteResults
-from bench.report.page.elements import Markup, element, rows_of, table, text
+from bench.report.page.html import Markup, element, rows_of, table, text
 from bench.report.page.page import plotly_js
 from bench.report.report import make_report
 from bench.report.tables import Table
+from bench.worker.files import write_json
 
 CLASSES = ("<img src=x onerror=alert(1)>", "plain")
 NETWORKS = ("VGG16", "ResNet50")
@@ -47,23 +47,23 @@ class Elements(html.parser.HTMLParser):
 
 @pytest.fixture(scope="module")
 def made(tmp_path_factory) -> tuple[SuiteResults, str]:
-    """The page of a suite in which one cell failed, one is under way and one did not run."""
+    """The page of a suite in which one trial failed, one is under way and one did not run."""
     root = tmp_path_factory.mktemp("results")
     plan = (("transfer", 20), ("scratch", 20))
     results, ids = thesis_suite(
         root, networks=NETWORKS, plan=plan, classes=CLASSES, images=root / "images", cells_a_class=4
     )
     seconds = {"startup": 1.0, "compile": 1.0, "train": 3.0}
-    failed = cell_of("VGG19", "transfer", 20)
+    failed = trial_of("VGG19", "transfer", 20)
     why = ("gpu-oom", "no room for <script>alert(2)</script>")
     attempt = write_attempt(results, failed, Course(seconds, 0.5, 9.0, None, failure=why, stopped_at=3))
     attempt.log.write_text("last words </pre><script>alert(3)</script>\n")
-    from bench.journal.record import finish
+    from bench.records.fold import finish
 
     finish(attempt)
-    running = cell_of("Xception", "transfer", 20)
+    running = trial_of("Xception", "transfer", 20)
     write_attempt(results, running, Course(seconds, 0.9, 9.0, None, stopped_at=7), over=False)
-    missing = cell_of("DenseNet121", "transfer", 20)
+    missing = trial_of("DenseNet121", "transfer", 20)
     make_report(
         results,
         [*ids, failed.id, running.id, missing.id],
@@ -85,7 +85,7 @@ def test_the_answer_comes_first(parsed):
     assert 'Is "this" <b>bold</b>?' in parsed.text
 
 
-def test_failed_cells_and_missing_ones_are_rows(parsed):
+def test_failed_trials_and_missing_ones_are_rows(parsed):
     assert "4 of 7" in parsed.text
     for said in ("gpu-oom: no room for", "at epoch 7", "not run", "vgg19-transfer-20e", "last words"):
         assert said in parsed.text, said
@@ -153,14 +153,14 @@ def test_pictures_that_are_gone_are_said_to_be(made, tmp_path):
 def test_damaged_attempts_do_not_cost_the_report(tmp_path):
     """Only records are needed; what else is torn or gone is missing on the page."""
     results, ids = thesis_suite(tmp_path, networks=NETWORKS, plan=(("transfer", 9),), cells_a_class=2)
-    first, second = (results.attempts(cell)[0] for cell in ids)
-    (first.folder / "cell.json").unlink()
+    first, second = (results.attempts(trial)[0] for trial in ids)
+    (first.folder / "trial.json").unlink()
     first.predictions.write_bytes(b"file,source\xff\n1,2\n")
     second.events.write_bytes(b'{"event"\n\x00\xff\n[]\n')
     (second.folder / "telemetry.jsonl").write_bytes(b"\xff\xfe{}\n")
     second.runner_events.unlink()
     contents = make_report(results, ids)
-    assert contents.cells["status"].tolist() == ["done", "done"]
+    assert contents.trials["status"].tolist() == ["done", "done"]
     assert [own.name for own in contents.mistakes] == ["ResNet50, transfer, 9 epochs"]
     assert [len(figure.data) for figure in contents.figures["all networks"]] == [1] * 4
 
@@ -170,17 +170,17 @@ def test_it_may_go_elsewhere_but_never_over_other_files(tmp_path):
     (elsewhere / "tables").mkdir(parents=True)
     (elsewhere / "tables" / "grades.csv").write_text("of the user's own")
     with pytest.raises(InputError, match="is no report"):
-        make_report(results, [cell_of("VGG16", "transfer", 9).id], to=elsewhere)
+        make_report(results, [trial_of("VGG16", "transfer", 9).id], to=elsewhere)
     assert [path.name for path in elsewhere.rglob("*.*")] == ["grades.csv"]
     for _ in range(2):  # over its own it may
-        make_report(results, [cell_of("VGG16", "transfer", 9).id], to=tmp_path / "new")
+        make_report(results, [trial_of("VGG16", "transfer", 9).id], to=tmp_path / "new")
     assert (tmp_path / "new" / "report.html").is_file() and (tmp_path / "new" / "tables").is_dir()
     assert not results.folder.exists()
 
 
 def test_a_suite_of_which_nothing_ran(tmp_path):
     results = SuiteResults(tmp_path, "nothing")
-    make_report(results, [cell_of("VGG16", "transfer", 9).id])
+    make_report(results, [trial_of("VGG16", "transfer", 9).id])
     parsed = Elements((results.report / "report.html").read_text())
     assert "0 of 1" in parsed.text and "Nothing is done yet" in parsed.text and "not run" in parsed.text
 
@@ -194,7 +194,7 @@ def test_disturbed_times_are_not_given_as_an_answer_without_a_word(tmp_path):
     write_json(attempt.result, attempt.record() | {"disturbed": [why]})
     make_report(results, ids)
     said = Elements((results.report / "report.html").read_text()).text
-    assert "1 cell was disturbed while timed" in said
+    assert "1 trial was disturbed while timed" in said
     assert why in said
 
 

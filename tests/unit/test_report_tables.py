@@ -6,13 +6,13 @@ import math
 import numpy as np
 import pandas as pd
 import pytest
-from equipment.results.journals import Course, cell_of, write_attempt
+from equipment.results.journals import Course, trial_of, write_attempt
 from equipment.results.suites import CLASSES, thesis_suite
 
 from bench.errors import InputError
 from bench.journal.results import SuiteResults
 from bench.report.every_table import every_table
-from bench.report.frame import cells_frame, repeats_frame
+from bench.report.frame import repeats_frame, trials_frame
 from bench.report.markup import as_latex, as_markdown
 from bench.report.mover import difference_interval, mean_interval
 from bench.report.reference import accuracies_beside, require_reference
@@ -33,13 +33,13 @@ def suite(tmp_path_factory) -> tuple[SuiteResults, list[str]]:
 
 
 @pytest.fixture(scope="module")
-def cells(suite) -> pd.DataFrame:
-    return cells_frame(*suite)
+def trials(suite) -> pd.DataFrame:
+    return trials_frame(*suite)
 
 
 @pytest.fixture(scope="module")
-def tables(cells) -> dict[str, Table]:
-    made = every_table("thesis", cells, repeats_frame(cells), "thesis-2018")
+def tables(trials) -> dict[str, Table]:
+    made = every_table("thesis", trials, repeats_frame(trials), "thesis-2018")
     return {table.file: table for table in made}
 
 
@@ -48,13 +48,13 @@ def written(table: Table) -> list[dict[str, str]]:
     return [dict(zip(headings, row, strict=True)) for row in rows]
 
 
-def test_a_table_a_mode_and_epoch_count_as_in_the_thesis(cells, tables):
+def test_a_table_a_mode_and_epoch_count_as_in_the_thesis(trials, tables):
     names = [name for name in tables if name.startswith("accuracy-")]
     assert names == ["accuracy-transfer-100", "accuracy-scratch-100", "accuracy-transfer-5000"]
     *networks, mean = written(tables["accuracy-scratch-100"])
     assert [row["network"] for row in networks] == list(NETWORKS)
     assert mean["network"] == "mean of 3"
-    own = cells[(cells["network"] == "VGG16") & (cells["mode"] == "scratch")]["accuracy of MONOCYTE"]
+    own = trials[(trials["network"] == "VGG16") & (trials["mode"] == "scratch")]["accuracy of MONOCYTE"]
     interval = t_interval(own.to_numpy())
     low, high = max(0, interval.low), min(1, interval.high)
     expected = f"{own.mean() * 100:.1f} [{low * 100:.0f}–{high * 100:.0f}]"
@@ -63,14 +63,16 @@ def test_a_table_a_mode_and_epoch_count_as_in_the_thesis(cells, tables):
     assert float(mean["MONOCYTE %"]) == pytest.approx(np.mean(shares), abs=0.06)
 
 
-def test_training_time_as_the_thesis_reports_it(cells, tables):
+def test_training_time_as_the_thesis_reports_it(trials, tables):
     rows = written(tables["training-time-by-mode"])
     assert [(row["mode"], row["time"]) for row in rows[:4]] == [
         ("transfer", clock) for clock in ("fit, wall", "fit, CPU", "result, wall", "result, CPU")
     ]
     frame = tables["training-time-by-mode"].frame
     first = frame[(frame["mode"] == "transfer") & (frame["epochs"] == 100)].iloc[0]
-    own = cells[(cells["mode"] == "transfer") & (cells["epochs"] == 100)].groupby("network")["fit_s"].mean()
+    own = (
+        trials[(trials["mode"] == "transfer") & (trials["epochs"] == 100)].groupby("network")["fit_s"].mean()
+    )
     assert (first["fastest"], first["slowest"]) == (own.idxmin(), own.idxmax())
     assert first["mean_s"] == pytest.approx(own.mean())
     assert first["total_s"] == pytest.approx(own.sum())
@@ -106,8 +108,8 @@ def test_beside_the_published_figures(tables):
     assert {row["theirs"].split()[-1] for row in times} == {"min"}, "one unit a column"
 
 
-def test_what_forty_cells_cannot_show_does_not_exceed():
-    """A difference that 110 images a class would show, and ten cells do not, is called by its name."""
+def test_what_forty_trials_cannot_show_does_not_exceed():
+    """A difference that 110 images a class would show, and ten trials do not, is called by its name."""
     test = {
         f"{prefix}{name}": value
         for name in CLASSES
@@ -119,8 +121,8 @@ def test_what_forty_cells_cannot_show_does_not_exceed():
     theirs = thesis()["table_5_2_transfer_100_per_class_percent"]["VGG16"][0] / 100
     assert row["difference"] == pytest.approx(0.64 - theirs)
     assert row["exceeds"] == "only if images counted"
-    by_cell = wilson(theirs * 10, 10)
-    assert (row["theirs_low"], row["theirs_high"]) == (by_cell.low, by_cell.high)
+    by_trial = wilson(theirs * 10, 10)
+    assert (row["theirs_low"], row["theirs_high"]) == (by_trial.low, by_trial.high)
     assert row["difference_low"] < row["difference_images_low"]
     assert row["difference_images_high"] < 0 < row["difference_high"]
 
@@ -129,9 +131,11 @@ def test_other_classes_have_nothing_beside_them(tmp_path):
     results, ids = thesis_suite(
         tmp_path, networks=("VGG16",), plan=(("transfer", 3),), classes=("cat", "dog"), telemetry=False
     )
-    cells = cells_frame(results, ids)
+    trials = trials_frame(results, ids)
     (table,) = [
-        one for one in every_table("s", cells, repeats_frame(cells), "thesis-2018") if one.file == "reference"
+        one
+        for one in every_table("s", trials, repeats_frame(trials), "thesis-2018")
+        if one.file == "reference"
     ]
     assert table.frame.empty and "no counterpart" not in table.title
     assert "counterpart" in table.notes[0]
@@ -148,8 +152,8 @@ def test_what_was_not_measured_has_a_reason(tmp_path):
     results, ids = thesis_suite(
         tmp_path, networks=("VGG16",), plan=(("transfer", 3),), energy=False, telemetry=False
     )
-    cells = cells_frame(results, ids)
-    (cost,) = [one for one in every_table("s", cells, repeats_frame(cells)) if one.file == "cost"]
+    trials = trials_frame(results, ids)
+    (cost,) = [one for one in every_table("s", trials, repeats_frame(trials)) if one.file == "cost"]
     headings, (row,) = cost.written()
     assert "energy" not in headings
     assert any("no energy counter" in note for note in cost.notes)
@@ -158,14 +162,14 @@ def test_what_was_not_measured_has_a_reason(tmp_path):
 
 def test_older_records_have_no_cost_and_no_zero(tmp_path):
     results = SuiteResults(tmp_path, "old")
-    cell = cell_of("VGG16", "scratch", 3)
+    trial = trial_of("VGG16", "scratch", 3)
     seconds = {"startup": 1.0, "compile": 1.0, "train": 3.0, "evaluate": 1.0, "teardown": 0.1}
     test = {"accuracy": 0.5, "balanced_accuracy": 0.5, "loss": 1.0, "per_class_accuracy": {"a": 0.5}}
-    write_attempt(results, cell, Course(seconds, 0.5, 3.0, test, predictions="file\n"))
-    cells = cells_frame(results, [cell.id])
-    assert cells["status"].tolist() == ["done"]
-    assert not {"energy_j", "steady_images_per_s", "cpu_utilisation"} & set(cells)
-    assert every_table("old", cells, repeats_frame(cells))
+    write_attempt(results, trial, Course(seconds, 0.5, 3.0, test, predictions="file\n"))
+    trials = trials_frame(results, [trial.id])
+    assert trials["status"].tolist() == ["done"]
+    assert not {"energy_j", "steady_images_per_s", "cpu_utilisation"} & set(trials)
+    assert every_table("old", trials, repeats_frame(trials))
 
 
 def test_intervals_of_sums():
@@ -243,34 +247,34 @@ def test_tables_of_an_earlier_report_go(suite, tables, tmp_path):
     assert {path.suffix for path in folder.iterdir()} == {".csv", ".md", ".tex"}
     with (folder / "reference-classes.csv").open(newline="") as file:
         assert len(list(csv.DictReader(file))) == 4 * len(tables["reference"].frame.query("repeats > 0"))
-    write_tables([tables["cells"]], results.report)
-    assert sorted(path.name for path in folder.iterdir()) == ["cells.csv", "cells.md", "cells.tex"]
+    write_tables([tables["trials"]], results.report)
+    assert sorted(path.name for path in folder.iterdir()) == ["trials.csv", "trials.md", "trials.tex"]
 
 
 def test_a_folder_is_a_suite_without_its_file(suite):
     results, ids = suite
     selected = select_folder(results.folder)
-    assert sorted(selected.cell_ids) == sorted(ids)
+    assert sorted(selected.trial_ids) == sorted(ids)
     assert selected.notes == ()
     with pytest.raises(InputError, match="thesis"):
         select_folder(results.results)
 
 
-def test_of_cells_asked_for_alike_the_latest_counts(tmp_path):
+def test_of_trials_asked_for_alike_the_latest_counts(tmp_path):
     """Runs by two versions of TensorFlow are no repeats of one another."""
     results = SuiteResults(tmp_path, "s")
     seconds = {"startup": 1.0, "compile": 1.0, "train": 3.0, "evaluate": 1.0, "teardown": 0.1}
     test = {"accuracy": 0.5, "balanced_accuracy": 0.5, "loss": 1.0, "per_class_accuracy": {"a": 0.5}}
     course = Course(seconds, 0.5, 3.0, test, predictions="file\n")
-    older, newer = cell_of("VGG16", "scratch", 3), cell_of("VGG16", "scratch", 3)
+    older, newer = trial_of("VGG16", "scratch", 3), trial_of("VGG16", "scratch", 3)
     object.__setattr__(newer, "runtime", {**older.runtime, "tensorflow": "2.22.0"})
     assert older.key == newer.key and older.id != newer.id
     write_attempt(results, older, course, seed=1)
     write_attempt(results, newer, course, seed=2)
-    failed = cell_of("VGG16", "scratch", 3)
+    failed = trial_of("VGG16", "scratch", 3)
     object.__setattr__(failed, "runtime", {**older.runtime, "tensorflow": "2.23.0"})
     broken = Course(seconds, 0.5, 3.0, None, failure=("crashed", "killed"), stopped_at=1)
     write_attempt(results, failed, broken, seed=3)
     selected = select_folder(results.folder)
-    assert selected.cell_ids == [newer.id], "the failed one is later, but says nothing"
-    assert "2 older cells" in selected.notes[0]
+    assert selected.trial_ids == [newer.id], "the failed one is later, but says nothing"
+    assert "2 older trials" in selected.notes[0]

@@ -7,11 +7,11 @@ import pytest
 
 from bench.errors import ResultsError
 from bench.journal.results import SuiteResults
-from bench.suite.cell import Cell
+from bench.trials.trial import Trial
 
 
-def cell(network: str = "VGG16", **settings) -> Cell:
-    return Cell(
+def trial(network: str = "VGG16", **settings) -> Trial:
+    return Trial(
         network, {"mode": "scratch", "epochs": 1, "seed": 0, **settings}, {"wbc": "0"}, {"data_folder": "x"}
     )
 
@@ -69,24 +69,24 @@ def test_a_folder_that_cannot_be_written(tmp_path: Path):
 
 
 def test_attempts_are_numbered_from_one(results: SuiteResults):
-    made = [results.new_attempt(cell()) for _ in range(11)]
+    made = [results.new_attempt(trial()) for _ in range(11)]
     assert [one.number for one in made] == list(range(1, 12))
-    assert [one.number for one in results.attempts(cell().id)] == list(range(1, 12)), "10 comes after 9"
-    assert made[0].cell() == cell().to_json()
-    assert made[0].cell_id == cell().id
+    assert [one.number for one in results.attempts(trial().id)] == list(range(1, 12)), "10 comes after 9"
+    assert made[0].trial() == trial().to_json()
+    assert made[0].trial_id == trial().id
     assert made[0].record() is None
 
 
 def test_a_number_is_never_given_twice(results: SuiteResults):
-    first, _ = results.new_attempt(cell()), results.new_attempt(cell())
-    (first.folder / "cell.json").unlink()
+    first, _ = results.new_attempt(trial()), results.new_attempt(trial())
+    (first.folder / "trial.json").unlink()
     first.folder.rmdir()
-    assert results.new_attempt(cell()).number == 3
+    assert results.new_attempt(trial()).number == 3
 
 
-def test_all_attempts_by_cell_and_number(results: SuiteResults):
+def test_all_attempts_by_trial_and_number(results: SuiteResults):
     assert results.all_attempts() == []
     for network in ("VGG19", "VGG16", "VGG19"):
-        results.new_attempt(cell(network))
-    found = [(one.cell_id.split("-")[0], one.number) for one in results.all_attempts()]
+        results.new_attempt(trial(network))
+    found = [(one.trial_id.split("-")[0], one.number) for one in results.all_attempts()]
     assert found == [("vgg16", 1), ("vgg19", 1), ("vgg19", 2)]

@@ -11,14 +11,14 @@ import pytest
 
 from bench.devices.device import Device, Slot
 from bench.errors import InterruptedRun
-from bench.journal.jsonl import EventWriter, read_events
 from bench.journal.results import SuiteResults
-from bench.plan.decide import PlannedCell, Prediction
+from bench.plan.decide import PlannedTrial, Prediction
 from bench.plan.schedule import lower_bound, makespan
-from bench.runner.limits import Limits
 from bench.runner.scheduler import Scheduler
 from bench.runner.signals import interruptible
-from bench.suite.cell import Cell
+from bench.trials.limits import Limits
+from bench.trials.trial import Trial
+from bench.worker.jsonl import EventWriter, read_events
 
 SLOTS = [
     Slot(f"gpu:{number}", (Device("gpu", "Stand-in", f"GPU-{number}", number),), (0,)) for number in (0, 1)
@@ -27,9 +27,9 @@ SOON = 1e-9
 NO_LIMITS = Limits(stall_s=1e12)
 
 
-def planned(name: str, seconds: float = 1.0, **script) -> PlannedCell:
+def planned(name: str, seconds: float = 1.0, **script) -> PlannedTrial:
     settings = {"mode": "scratch", "epochs": 1, "seed": 0, "batch_size": 1, **script}
-    return PlannedCell(Cell(name, settings, {}, {}), "new", "", prediction=Prediction(seconds, "the test"))
+    return PlannedTrial(Trial(name, settings, {}, {}), "new", "", prediction=Prediction(seconds, "the test"))
 
 
 class Clock:
@@ -43,9 +43,9 @@ class Clock:
 
 
 class ScriptedEngine:
-    """Attempts that last as long as their cell says, on the clock of the test.
+    """Attempts that last as long as their trial says, on the clock of the test.
 
-    A cell's settings say what becomes of it: `ends` (a list, one entry an attempt): `done`, the kind of a
+    A trial's settings say what becomes of it: `ends` (a list, one entry an attempt): `done`, the kind of a
     failure that the worker reports, or an exit code; `takes` seconds; `hears` (whether SIGTERM ends it).
     """
 
@@ -58,7 +58,7 @@ class ScriptedEngine:
     def start(self, attempt, slot):
         running = ScriptedRunning(self, attempt, slot)
         self.running.append(running)
-        self.placed.append((attempt.cell()["network"], slot.name))
+        self.placed.append((attempt.trial()["network"], slot.name))
         at_once = sum(other.slot is slot for other in self.running)
         self.most[slot.name] = max(at_once, self.most.get(slot.name, 0))
         return running
@@ -67,7 +67,7 @@ class ScriptedEngine:
 class ScriptedRunning:
     def __init__(self, engine, attempt, slot):
         self.engine, self.attempt, self.slot = engine, attempt, slot
-        settings = attempt.cell()["settings"]
+        settings = attempt.trial()["settings"]
         ends = settings.get("ends", ["done"])
         self.outcome = ends[min(attempt.number, len(ends)) - 1]
         self.ends_at = engine.clock.now + settings.get("takes", 1.0)
@@ -128,13 +128,13 @@ class Notes:
         self.quiet_asked = 0
         self.users: dict | None = None
 
-    def cell_started(self, planned, slot): ...
+    def trial_started(self, planned, slot): ...
 
     def event(self, planned, slot, event): ...
 
-    def cell_ended(self, planned, slot, record, again):
+    def trial_ended(self, planned, slot, record, again):
         outcome = record["failure"]["kind"] if record["failure"] else "done"
-        self.ended.append((planned.cell.network, outcome, again))
+        self.ended.append((planned.trial.network, outcome, again))
 
     def filenos(self):
         return []
@@ -143,7 +143,7 @@ class Notes:
         return []
 
     def send(self, attempt):
-        self.sent.append(f"{attempt.cell()['network']}/{attempt.number}")
+        self.sent.append(f"{attempt.trial()['network']}/{attempt.number}")
 
     def settle(self, interrupted): ...
 
@@ -202,8 +202,8 @@ def bed(tmp_path: Path) -> Bed:
 
 def test_longest_first_on_two_slots_stays_near_the_lower_bound(bed: Bed):
     lengths = [random.Random(5).uniform(1, 60) for _ in range(20)]
-    cells = [planned(f"net{number}", length, takes=length) for number, length in enumerate(lengths)]
-    bed.run(cells)
+    trials = [planned(f"net{number}", length, takes=length) for number, length in enumerate(lengths)]
+    bed.run(trials)
     assert len(bed.notes.ended) == 20
     assert bed.engine.most == {"gpu:0": 1, "gpu:1": 1}
     assert bed.clock.now <= 1.05 * lower_bound(lengths, 2)
@@ -211,7 +211,7 @@ def test_longest_first_on_two_slots_stays_near_the_lower_bound(bed: Bed):
 
 
 @pytest.mark.parametrize("seed", range(20))
-def test_makespan_of_twenty_cells_is_within_5_percent(seed):
+def test_makespan_of_twenty_trials_is_within_5_percent(seed):
     generator = random.Random(seed)
     lengths = [generator.lognormvariate(0, 1) for _ in range(20)]
     assert makespan(lengths, 2) <= 1.05 * lower_bound(lengths, 2)
@@ -248,30 +248,30 @@ def test_an_exit_code_without_a_word_is_a_crash(bed: Bed):
     assert failure["folder"] == str(attempt.folder)
 
 
-def test_a_cell_over_its_limit_is_stopped_and_says_so(bed: Bed):
-    bed.run([planned("long", takes=1000.0)], limits=Limits(cell_s=60.0))
+def test_a_trial_over_its_limit_is_stopped_and_says_so(bed: Bed):
+    bed.run([planned("long", takes=1000.0)], limits=Limits(trial_s=60.0))
     assert bed.notes.ended == [("long", "timeout", False)]
     assert bed.clock.now == pytest.approx(60.0)
 
 
 def test_one_that_does_not_hear_is_killed_after_its_grace(bed: Bed):
-    bed.run([planned("deaf", takes=1000.0, hears=False)], limits=Limits(cell_s=60.0, grace_s=5.0))
+    bed.run([planned("deaf", takes=1000.0, hears=False)], limits=Limits(trial_s=60.0, grace_s=5.0))
     assert bed.clock.now == pytest.approx(65.0)
     assert bed.notes.ended == [("deaf", "timeout", False)]
 
 
-def test_a_cell_without_a_sign_of_life_is_stalled_a_slow_one_is_not(bed: Bed):
-    cells = [planned("silent", takes=1000.0), planned("slow", takes=1000.0, speaks_every=50.0)]
-    bed.run(cells, limits=Limits(stall_s=60.0, retries=0))
+def test_a_trial_without_a_sign_of_life_is_stalled_a_slow_one_is_not(bed: Bed):
+    trials = [planned("silent", takes=1000.0), planned("slow", takes=1000.0, speaks_every=50.0)]
+    bed.run(trials, limits=Limits(stall_s=60.0, retries=0))
     assert sorted(bed.notes.ended) == [("silent", "stalled", False), ("slow", "done", False)]
 
 
-def test_the_first_signal_stops_the_cells_and_starts_no_other(bed: Bed):
+def test_the_first_signal_stops_the_trials_and_starts_no_other(bed: Bed):
     waits = iter(range(100))
     bed.on_wait = lambda: os.kill(os.getpid(), signal.SIGINT) if next(waits) == 1 else None
-    cells = [planned(name, takes=50.0, speaks_every=1.0) for name in "abc"]
+    trials = [planned(name, takes=50.0, speaks_every=1.0) for name in "abc"]
     with pytest.raises(InterruptedRun) as caught:
-        bed.run(cells)
+        bed.run(trials)
     assert caught.value.exit_code == 130
     assert [outcome for _, outcome, _ in bed.notes.ended] == ["interrupted", "interrupted"]
     assert len(bed.results.all_attempts()) == 2
@@ -320,23 +320,23 @@ def test_a_record_that_cannot_be_written_stops_the_others(bed: Bed, monkeypatch)
     assert bed.engine.running == []
 
 
-def test_a_cell_that_is_done_leaves_no_checkpoint(bed: Bed):
-    cell = planned("a", ends=["crashed", "done"])
-    folder = bed.results.checkpoint(cell.cell.id)
+def test_a_trial_that_is_done_leaves_no_checkpoint(bed: Bed):
+    trial = planned("a", ends=["crashed", "done"])
+    folder = bed.results.checkpoint(trial.trial.id)
     folder.mkdir(parents=True)
     seen = []
     bed.on_wait = lambda: seen.append(folder.exists())
-    bed.run([cell])
+    bed.run([trial])
     assert seen and all(seen)
     assert not folder.exists()
-    specification = bed.results.attempts(cell.cell.id)[1].cell()["specification"]
+    specification = bed.results.attempts(trial.trial.id)[1].trial()["specification"]
     assert specification["checkpoint"]["tag"] == "2"
 
 
 def test_afresh_starts_without_the_checkpoint(bed: Bed):
     one = planned("a")
-    bed.results.checkpoint(one.cell.id).mkdir(parents=True)
+    bed.results.checkpoint(one.trial.id).mkdir(parents=True)
     seen = []
-    bed.on_wait = lambda: seen.append(bed.results.checkpoint(one.cell.id).exists())
-    bed.run([PlannedCell(one.cell, "again", "", afresh=True)])
+    bed.on_wait = lambda: seen.append(bed.results.checkpoint(one.trial.id).exists())
+    bed.run([PlannedTrial(one.trial, "again", "", afresh=True)])
     assert seen and not any(seen)

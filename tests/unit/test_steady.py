@@ -5,7 +5,7 @@ import statistics
 
 import pytest
 
-from bench.journal.steady import Block, median_interval, settled, steady
+from bench.records.steady import Block, median_interval, settled, steady
 
 
 def blocks_of(paces: list[float], wait: float = 0.0) -> list[Block]:

@@ -19,9 +19,9 @@ backbone = "LeNet5"
 
 
 @pytest.fixture
-def cells(tmp_path: Path) -> Path:
+def trials(tmp_path: Path) -> Path:
     """A split folder of two classes, one grey image a part and class."""
-    root = tmp_path / "cells"
+    root = tmp_path / "trials"
     for part in ("train", "validation", "test"):
         for kind in ("a", "b"):
             (root / part / kind).mkdir(parents=True)
@@ -36,42 +36,44 @@ def bench(verb: str, images: Path) -> int:
     return main([verb, str(path), "--results", str(folder / "results")])
 
 
-def test_a_folder_that_can_be_used(cells: Path):
-    assert bench("plan", cells) == 0
-    assert not (cells.parent / "results").exists()
+def test_a_folder_that_can_be_used(trials: Path):
+    assert bench("plan", trials) == 0
+    assert not (trials.parent / "results").exists()
 
 
-def test_a_file_that_is_no_image(cells: Path, capsys: pytest.CaptureFixture):
-    assert bench("plan", cells) == 0, "a folder that was good once is looked at again"
-    broken = cells / "test" / "b" / "2.png"
+def test_a_file_that_is_no_image(trials: Path, capsys: pytest.CaptureFixture):
+    assert bench("plan", trials) == 0, "a folder that was good once is looked at again"
+    broken = trials / "test" / "b" / "2.png"
     broken.write_text("no image")
-    assert bench("run", cells) == 2
+    assert bench("run", trials) == 2
     assert f"{broken} is no image" in capsys.readouterr().err
-    assert not (cells.parent / "results").exists()
+    assert not (trials.parent / "results").exists()
 
 
-def test_a_class_that_is_missing(cells: Path, capsys: pytest.CaptureFixture):
-    (cells / "test" / "b" / "1.png").unlink()
-    (cells / "test" / "b").rmdir()
-    assert bench("run", cells) == 2
+def test_a_class_that_is_missing(trials: Path, capsys: pytest.CaptureFixture):
+    (trials / "test" / "b" / "1.png").unlink()
+    (trials / "test" / "b").rmdir()
+    assert bench("run", trials) == 2
     assert "class b is missing from" in capsys.readouterr().err
-    assert not (cells.parent / "results").exists()
+    assert not (trials.parent / "results").exists()
 
 
 @pytest.mark.parametrize("verb", ["plan", "run"])
 def test_an_unsplit_folder_is_told_how_to_become_a_split_one(
-    verb: str, cells: Path, capsys: pytest.CaptureFixture
+    verb: str, trials: Path, capsys: pytest.CaptureFixture
 ):
-    assert bench(verb, cells / "train") == 2
+    assert bench(verb, trials / "train") == 2
     assert "python -m bench data prepare" in capsys.readouterr().err
 
 
-def test_the_same_image_in_two_parts_is_said_before_anything_runs(cells: Path, capsys: pytest.CaptureFixture):
-    for number, path in enumerate(sorted(cells.rglob("*.png"))):
+def test_the_same_image_in_two_parts_is_said_before_anything_runs(
+    trials: Path, capsys: pytest.CaptureFixture
+):
+    for number, path in enumerate(sorted(trials.rglob("*.png"))):
         Image.new("RGB", (40, 40), (number, 0, 0)).save(path)
-    assert bench("plan", cells) == 0
+    assert bench("plan", trials) == 0
     assert "more than one part" not in capsys.readouterr().out
-    (cells / "test" / "b" / "2.png").write_bytes((cells / "train" / "a" / "1.png").read_bytes())
-    assert bench("plan", cells) == 0
+    (trials / "test" / "b" / "2.png").write_bytes((trials / "train" / "a" / "1.png").read_bytes())
+    assert bench("plan", trials) == 0
     said = " ".join(capsys.readouterr().out.split())
     assert "1 image stands in more than one part, such as train/a/1.png and test/b/2.png" in said

@@ -226,7 +226,7 @@ def test_missing_file_with_a_neighbour(folder: Path, capsys: pytest.CaptureFixtu
 def test_a_name_that_is_neither_folder_nor_suite(folder: Path, capsys: pytest.CaptureFixture):
     message = refused(capsys, folder, "report", "results/nosuch")
     assert "there is neither a folder nor a suite results/nosuch" in message and "did you mean" not in message
-    (folder / "results" / "demo" / "cells").mkdir(parents=True)
+    (folder / "results" / "demo" / "trials").mkdir(parents=True)
     assert "did you mean results/demo?" in refused(capsys, folder, "report", "results/dmeo")
     (folder / "thesis.toml").write_text(GOOD)
     assert "did you mean thesis.toml?" in refused(capsys, folder, "report", "thesis")
@@ -250,7 +250,7 @@ def test_a_pipe_is_read_once(folder: Path, capsys: pytest.CaptureFixture):
     assert "1 to run, 0 done." in capsys.readouterr().out
 
 
-ODD_FOLDERS = {"zero byte": "a\\u0000b", "too long": "x" * 5000, "nobody's home": "~nobody-at-all/cells"}
+ODD_FOLDERS = {"zero byte": "a\\u0000b", "too long": "x" * 5000, "nobody's home": "~nobody-at-all/trials"}
 
 
 @pytest.mark.parametrize("name", ODD_FOLDERS)

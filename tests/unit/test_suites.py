@@ -37,10 +37,10 @@ def test_can_be_planned(path: Path, shared: Path, tmp_path: Path):
     images = shared / "data" / "bccd" if load_suite(path)[0].data.source == ["bccd"] else None
     opened = open_suite(path, tmp_path / "cache", "cpu", images, shared / "weights")
     predictor = Predictor(tmp_path, "cpu")
-    for cell in opened.resolved.cells:
-        needs = needs_of(cell, predictor.images(cell))
+    for trial in opened.resolved.trials:
+        needs = needs_of(trial, predictor.images(trial))
         assert needs.memory > 0 and needs.disk > 0
-        assert predictor(cell).seconds > 0
+        assert predictor(trial).seconds > 0
 
 
 def test_each_is_counted_here():

@@ -7,11 +7,11 @@ from pathlib import Path
 import pandas as pd
 import pytest
 
-from bench.journal.jsonl import write_json
 from bench.journal.results import SuiteResults
-from bench.report.frame import cells_frame, latest_record, repeats_frame
+from bench.report.frame import latest_record, repeats_frame, trials_frame
 from bench.report.tables import Table, make_tables, write_tables
-from bench.suite.cell import Cell
+from bench.trials.trial import Trial
+from bench.worker.files import write_json
 
 TIMES = ("fit_s", "fit_cpu_s", "result_s", "train_images_per_s", "feature_images_per_s", "parameters")
 
@@ -21,7 +21,7 @@ def results(tmp_path: Path) -> SuiteResults:
     return SuiteResults(tmp_path / "results", "suite")
 
 
-def cell(network: str = "VGG16", *, seed: int = 0, split: int = 0, **settings) -> Cell:
+def trial(network: str = "VGG16", *, seed: int = 0, split: int = 0, **settings) -> Trial:
     content = {
         "data": {"source": "bccd", "split_seed": split, "digest": f"{split}"},
         "network": network,
@@ -33,18 +33,18 @@ def cell(network: str = "VGG16", *, seed: int = 0, split: int = 0, **settings) -
         "seed": seed,
         **settings,
     }
-    return Cell(network, content, {"wbc": "0"}, {})
+    return Trial(network, content, {"wbc": "0"}, {})
 
 
-def record(results: SuiteResults, of: Cell, accuracy: float | None = 0.5, failure: tuple = ()) -> str:
-    """An attempt at a cell that is over: done with an accuracy, or failed with (kind, message)."""
+def record(results: SuiteResults, of: Trial, accuracy: float | None = 0.5, failure: tuple = ()) -> str:
+    """An attempt at a trial that is over: done with an accuracy, or failed with (kind, message)."""
     attempt = results.new_attempt(of)
     done = not failure
     clock = {"wall_s": 10.0, "cpu_s": 20.0}
     write_json(
         attempt.result,
         {
-            "cell": of.to_json(),
+            "trial": of.to_json(),
             "attempt": attempt.number,
             "status": "done" if done else "failed",
             "failure": dict(zip(("kind", "message"), failure, strict=True)) if failure else None,
@@ -65,8 +65,8 @@ def record(results: SuiteResults, of: Cell, accuracy: float | None = 0.5, failur
     return of.id
 
 
-def test_a_done_cell(results: SuiteResults):
-    row = cells_frame(results, [record(results, cell(), 0.8)]).iloc[0]
+def test_a_done_trial(results: SuiteResults):
+    row = trials_frame(results, [record(results, trial(), 0.8)]).iloc[0]
     assert (row["network"], row["weights"], row["mode"], row["epochs"]) == (
         "VGG16",
         "imagenet",
@@ -80,10 +80,10 @@ def test_a_done_cell(results: SuiteResults):
     assert math.isnan(row["feature_images_per_s"])
 
 
-def test_a_failed_cell_is_a_row_with_its_reason(results: SuiteResults):
-    ids = [record(results, cell("VGG19"), failure=("memory", "too large")), record(results, cell())]
-    frame = cells_frame(results, ids)
-    assert frame["cell"].tolist() == ids
+def test_a_failed_trial_is_a_row_with_its_reason(results: SuiteResults):
+    ids = [record(results, trial("VGG19"), failure=("memory", "too large")), record(results, trial())]
+    frame = trials_frame(results, ids)
+    assert frame["trial"].tolist() == ids
     failed = frame.iloc[0]
     assert (failed["status"], failed["reason"]) == ("failed", "memory: too large")
     assert failed[[*TIMES, "test_accuracy", "balanced_accuracy", "accuracy of MONOCYTE"]].isna().all()
@@ -94,23 +94,23 @@ def test_a_failed_cell_is_a_row_with_its_reason(results: SuiteResults):
     assert second[headings.index("accuracy %")] == "50.0"
 
 
-def test_a_cell_that_did_not_run_is_a_row(results: SuiteResults):
-    ids = [record(results, cell()), cell("VGG19").id]
-    frame = cells_frame(results, ids)
+def test_a_trial_that_did_not_run_is_a_row(results: SuiteResults):
+    ids = [record(results, trial()), trial("VGG19").id]
+    frame = trials_frame(results, ids)
     assert frame["status"].tolist() == ["done", "not run"]
-    assert frame.iloc[1].drop(["cell", "status"]).isna().all()
+    assert frame.iloc[1].drop(["trial", "status"]).isna().all()
 
 
 def test_nothing_ran(results: SuiteResults):
-    tables = make_tables(results, [cell().id, cell("VGG19").id])
-    assert [table.file for table in tables] == ["cells"]
+    tables = make_tables(results, [trial().id, trial("VGG19").id])
+    assert [table.file for table in tables] == ["trials"]
     assert tables[0].frame["status"].tolist() == ["not run", "not run"]
     assert "not run" in tables[0].markdown()
     assert len(write_tables(tables, results.report)) == 3
 
 
 def test_everything_failed(results: SuiteResults):
-    ids = [record(results, cell(seed=seed), failure=("memory", "too large")) for seed in range(2)]
+    ids = [record(results, trial(seed=seed), failure=("memory", "too large")) for seed in range(2)]
     (table,) = make_tables(results, ids)
     assert table.markdown().count("memory: too large") == 2
     repeats = repeats_frame(table.frame)
@@ -119,23 +119,23 @@ def test_everything_failed(results: SuiteResults):
 
 
 def test_the_done_attempt_counts_before_later_failures(results: SuiteResults):
-    record(results, cell(), failure=("memory", "first"))
-    assert latest_record(results, cell().id)["attempt"] == 1
-    record(results, cell(), 0.5)
-    record(results, cell(), 0.75)
-    record(results, cell(), failure=("memory", "last"))
-    results.new_attempt(cell())
-    assert latest_record(results, cell().id)["attempt"] == 3
+    record(results, trial(), failure=("memory", "first"))
+    assert latest_record(results, trial().id)["attempt"] == 1
+    record(results, trial(), 0.5)
+    record(results, trial(), 0.75)
+    record(results, trial(), failure=("memory", "last"))
+    results.new_attempt(trial())
+    assert latest_record(results, trial().id)["attempt"] == 3
     assert latest_record(results, "another") is None
 
 
 def test_means_over_repeats(results: SuiteResults):
-    ids = [record(results, cell(split=split), accuracy) for split, accuracy in enumerate((0.5, 0.75, 1.0))]
-    ids.append(record(results, cell(split=3), failure=("memory", "too large")))
-    ids.append(record(results, cell("VGG19"), 0.25))
-    ids.append(cell("VGG19", split=1).id)
-    cells, means = make_tables(results, ids)
-    assert cells.frame["seeds"].tolist()[:5] == ["split 0", "split 1", "split 2", "split 3", "split 0"]
+    ids = [record(results, trial(split=split), accuracy) for split, accuracy in enumerate((0.5, 0.75, 1.0))]
+    ids.append(record(results, trial(split=3), failure=("memory", "too large")))
+    ids.append(record(results, trial("VGG19"), 0.25))
+    ids.append(trial("VGG19", split=1).id)
+    trials, means = make_tables(results, ids)
+    assert trials.frame["seeds"].tolist()[:5] == ["split 0", "split 1", "split 2", "split 3", "split 0"]
     first, second = means.frame.to_dict("records")
     assert (first["network"], first["repeats"], first["failed"]) == ("VGG16", 3, 1)
     assert first["balanced_accuracy"] == 0.75
@@ -147,30 +147,30 @@ def test_means_over_repeats(results: SuiteResults):
 
 def test_settings_that_differ_keep_configurations_apart(results: SuiteResults):
     ids = [
-        record(results, cell(seed=seed, batch_size=size), size / 100) for size in (8, 16) for seed in (0, 1)
+        record(results, trial(seed=seed, batch_size=size), size / 100) for size in (8, 16) for seed in (0, 1)
     ]
-    cells, means = make_tables(results, ids)
-    assert cells.frame["variant"].tolist() == [
+    trials, means = make_tables(results, ids)
+    assert trials.frame["variant"].tolist() == [
         "batch_size 8",
         "batch_size 8",
         "batch_size 16",
         "batch_size 16",
     ]
-    assert cells.frame["seeds"].tolist() == ["seed 0", "seed 1"] * 2
+    assert trials.frame["seeds"].tolist() == ["seed 0", "seed 1"] * 2
     assert means.frame["repeats"].tolist() == [2, 2]
     assert means.frame["balanced_accuracy"].tolist() == [0.08, 0.16]
 
 
 def test_no_means_without_repeats(results: SuiteResults):
-    tables = make_tables(results, [record(results, cell()), record(results, cell("VGG19"))])
-    assert [table.file for table in tables] == ["cells"]
+    tables = make_tables(results, [record(results, trial()), record(results, trial("VGG19"))])
+    assert [table.file for table in tables] == ["trials"]
 
 
 def test_markdown_escapes_and_stays_on_a_line(results: SuiteResults):
     odd = "a | b\nand\r\nc"
-    (table,) = make_tables(results, [record(results, cell(), failure=("wrong|input", odd))])
+    (table,) = make_tables(results, [record(results, trial(), failure=("wrong|input", odd))])
     title, blank, *lines = table.markdown().splitlines()
-    assert (title, blank) == ("### suite: every cell", "")
+    assert (title, blank) == ("### suite: every trial", "")
     assert len(lines) == 3
     assert "wrong\\|input: a \\| b and c" in lines[2]
     unescaped = [line.replace("\\|", "").count("|") for line in lines]
@@ -193,7 +193,7 @@ def test_what_is_missing_is_empty_and_never_zero():
 
 
 def test_status_is_no_news_when_all_is_done(results: SuiteResults):
-    (table,) = make_tables(results, [record(results, cell())])
+    (table,) = make_tables(results, [record(results, trial())])
     headings, _ = table.written()
     assert not {"status", "reason", "failed"} & set(headings)
 
@@ -201,12 +201,12 @@ def test_status_is_no_news_when_all_is_done(results: SuiteResults):
 def test_written_files(results: SuiteResults):
     third = 1 / 3
     ids = [
-        record(results, cell(), third),
-        record(results, cell("VGG19"), failure=("memory", 'say "no", then\nstop')),
+        record(results, trial(), third),
+        record(results, trial("VGG19"), failure=("memory", 'say "no", then\nstop')),
     ]
     paths = [Path(path) for path in write_tables(make_tables(results, ids), results.report)]
     files = sorted(path.name for path in (results.report / "tables").iterdir())
-    assert files == ["cells.csv", "cells.md", "cells.tex"]
+    assert files == ["trials.csv", "trials.md", "trials.tex"]
     with paths[0].open(newline="") as file:
         done, failed = csv.DictReader(file)
     assert float(done["test_accuracy"]) == third, "full precision"
@@ -215,15 +215,15 @@ def test_written_files(results: SuiteResults):
     assert "33.3" in paths[1].read_text()
 
 
-def test_both_evaluations_of_a_cell_stand_side_by_side_and_only_where_there_are_two(results: SuiteResults):
+def test_both_evaluations_of_a_trial_stand_side_by_side_and_only_where_there_are_two(results: SuiteResults):
     import json
 
-    plain = record(results, cell(), 0.9)
+    plain = record(results, trial(), 0.9)
     (table,) = make_tables(results, [plain])
     headings, _ = table.written()
     assert not {"aligned %", "shuffled %", "val. %", "binary %", "clock", "timed s"} & set(headings)
 
-    thesis = record(results, cell("VGG19", clock="process"), 0.25)
+    thesis = record(results, trial("VGG19", clock="process"), 0.25)
     (attempt,) = results.attempts(thesis)
     content = json.loads(attempt.result.read_text())
     content["evaluations"] = {"aligned": {"balanced_accuracy": 0.93}, "shuffled": {"balanced_accuracy": 0.25}}

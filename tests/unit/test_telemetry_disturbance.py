@@ -1,19 +1,19 @@
-"""Which cells are marked as disturbed."""
+"""Which trials are marked as disturbed."""
 
 import json
 
 import pytest
 from telemetry_equipment import made_trace, phases
 
-from bench.telemetry.contention import Second, contention, seconds_of
-from bench.telemetry.disturbance import disturbances
-from bench.telemetry.spans import spans_of
-from bench.telemetry.summary import Stretch, summarise
+from bench.records.contention import Second, contention, seconds_of
+from bench.records.disturbance import disturbances
+from bench.records.spans import spans_of
+from bench.records.summary import Stretch, summarise
 from bench.telemetry.trace import parse_trace
 
 
 def telemetry(seconds: float = 30.0, cores: int = 2, **counters) -> dict:
-    """What a record says of a cell that trains all the time, from counters of its time."""
+    """What a record says of a trial that trains all the time, from counters of its time."""
     quiet = {name: (lambda now: 0.0) for name in ("foreign_s", "steal_s", "cotenant_s")}
     quiet |= {
         "cpu_s": lambda now: 1.5 * now,
@@ -39,7 +39,7 @@ def bent(before: float, after: float, at: float = 15.0):
     return lambda now: before * min(now, at) + after * max(0.0, now - at)
 
 
-def test_a_quiet_cell_is_not_marked_though_its_own_threads_wait_for_each_other():
+def test_a_quiet_trial_is_not_marked_though_its_own_threads_wait_for_each_other():
     assert disturbances(record(), telemetry()) == []
 
 
@@ -61,13 +61,13 @@ def test_on_many_cores_one_of_them_is_a_disturbance_only_where_none_is_free():
     assert len(disturbances(record(), full)) == 1
 
 
-def test_waiting_beyond_the_cells_own_measure_is_marked():
+def test_waiting_beyond_the_trials_own_measure_is_marked():
     told = telemetry(run_queue_wait_s=bent(0.9, 2.0), cpu_s=bent(1.5, 0.9))
     (reason,) = disturbances(record(), told)
     assert reason == "Its threads waited for cores longer than by themselves in 50% of train."
 
 
-def test_more_waiting_with_more_work_is_the_cells_own_doing():
+def test_more_waiting_with_more_work_is_the_trials_own_doing():
     assert disturbances(record(), telemetry(run_queue_wait_s=bent(0.5, 3.0), cpu_s=bent(0.9, 1.9))) == []
 
 

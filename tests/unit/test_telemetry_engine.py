@@ -1,22 +1,22 @@
-"""The engine starts a sampler beside each worker, and no sampler's failure is the cell's."""
+"""The engine starts a sampler beside each worker, and no sampler's failure is the trial's."""
 
 import selectors
 from pathlib import Path
 
 from telemetry_equipment import CPU
 
-from bench.journal.jsonl import write_json
-from bench.journal.record import fold
 from bench.journal.results import Attempt
+from bench.records.fold import fold
 from bench.runner import local
-from bench.telemetry.settings import TelemetrySettings
+from bench.trials.sampling import TelemetrySettings
+from bench.worker.files import write_json
 
 
 def run(folder: Path, **options) -> dict:
-    """The record of a cell whose specification is wrong: its worker starts and fails by itself."""
-    attempt = Attempt(folder / "cells" / "a-cell" / "attempt-1")
+    """The record of a trial whose specification is wrong: its worker starts and fails by itself."""
+    attempt = Attempt(folder / "trials" / "a-trial" / "attempt-1")
     attempt.folder.mkdir(parents=True)
-    write_json(attempt.folder / "cell.json", {"specification": {}, "settings": {}})
+    write_json(attempt.folder / "trial.json", {"specification": {}, "settings": {}})
     running = local.LocalEngine(**options).start(attempt, CPU)
     while not running.is_over():
         with selectors.DefaultSelector() as selector:
@@ -37,7 +37,7 @@ def test_beside_a_worker_there_is_a_sampler(tmp_path):
 
 def test_without_a_sampler_the_record_says_why(tmp_path):
     settings = TelemetrySettings(off_every=2)
-    record = run(tmp_path, telemetry=settings, without=frozenset({"a-cell"}))
+    record = run(tmp_path, telemetry=settings, without=frozenset({"a-trial"}))
     assert record["telemetry"] is None and record["disturbed"] == []
     assert "off_every = 2" in record["unavailable"]["telemetry"]
     assert not list(tmp_path.rglob("telemetry.jsonl"))
@@ -49,7 +49,7 @@ def test_a_sampler_that_cannot_start_is_a_reason_and_no_failure(tmp_path, monkey
 
     monkeypatch.setattr(local, "SamplerProcess", full)
     record = run(tmp_path)
-    assert record["failure"]["kind"] == "crashed", "the cell went its own way"
+    assert record["failure"]["kind"] == "crashed", "the trial went its own way"
     assert "Resource temporarily unavailable" in record["unavailable"]["telemetry"]
 
 

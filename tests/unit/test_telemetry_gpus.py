@@ -8,8 +8,8 @@ from equipment.nvml.stand_in import NOT_SUPPORTED, StandIn
 from telemetry_equipment import CORES, Watched, sleeper
 
 from bench.devices.device import Device, Slot
-from bench.telemetry.spans import spans_of
-from bench.telemetry.summary import Stretch, summarise
+from bench.records.spans import spans_of
+from bench.records.summary import Stretch, summarise
 from bench.telemetry.trace import Trace
 
 
@@ -29,7 +29,7 @@ def of_gpu(trace: Trace, events: list[dict], gpu: str) -> dict:
     return summarise([Stretch(trace, spans_of(events))])["devices"][gpu]
 
 
-def test_loads_of_two_gpus_go_to_their_own_cells(tmp_path, beside_gpus: StandIn):
+def test_loads_of_two_gpus_go_to_their_own_trials(tmp_path, beside_gpus: StandIn):
     loads = {0: (90, 300_000, 8), 1: (20, 60_000, 2)}
     folders = {number: tmp_path / str(number) for number in loads}
     watched = {}
@@ -64,7 +64,7 @@ def test_loads_of_two_gpus_go_to_their_own_cells(tmp_path, beside_gpus: StandIn)
         joules = device["counters"]["train"]["energy_j"]
         assert joules == pytest.approx(power / 1000 * (ended - began) / 1e9, rel=0.05)
         assert device["methods"] == {"energy_j": "the GPU's energy counter"}
-        assert trace.header["gpus"] == [f"gpu:{number}"], "the other GPU is no concern of this cell"
+        assert trace.header["gpus"] == [f"gpu:{number}"], "the other GPU is no concern of this trial"
         assert train["gpu_process_memory_bytes"]["max"] == pytest.approx(memory * 2**30, rel=1e-5)
 
 

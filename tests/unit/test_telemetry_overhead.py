@@ -5,23 +5,23 @@ import pandas as pd
 import pytest
 from scipy.stats import ttest_ind
 
+from bench.records.overhead import Group, overhead
 from bench.report.overhead import overhead_table
-from bench.suite.cell import Cell
-from bench.telemetry.overhead import Group, overhead
-from bench.telemetry.settings import TelemetrySettings, cells_without
+from bench.trials.sampling import TelemetrySettings, trials_without
+from bench.trials.trial import Trial
 
 
-def cell(network: str, seed: int, **data) -> Cell:
+def trial(network: str, seed: int, **data) -> Trial:
     settings = {"seed": seed, "mode": "scratch", "epochs": 1, "data": {"digest": f"{seed}{data}", **data}}
-    return Cell(network, {**settings, "network": network}, {"keras": "3"}, {})
+    return Trial(network, {**settings, "network": network}, {"keras": "3"}, {})
 
 
 def test_every_nth_repeat_of_each_configuration_runs_without():
-    cells = [cell(name, seed, split_seed=seed) for seed in range(6) for name in ("a", "b")]
-    chosen = cells_without(cells, 3)
-    assert chosen == {one.id for one in cells if one.settings["seed"] in (2, 5)}
-    assert cells_without(cells, None) == frozenset()
-    assert cells_without(reversed(cells), 7) == frozenset()
+    trials = [trial(name, seed, split_seed=seed) for seed in range(6) for name in ("a", "b")]
+    chosen = trials_without(trials, 3)
+    assert chosen == {one.id for one in trials if one.settings["seed"] in (2, 5)}
+    assert trials_without(trials, None) == frozenset()
+    assert trials_without(reversed(trials), 7) == frozenset()
 
 
 def test_the_reason_is_said():

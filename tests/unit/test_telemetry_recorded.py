@@ -9,10 +9,10 @@ from pathlib import Path
 
 import pytest
 
-from bench.telemetry.disturbance import disturbances
-from bench.telemetry.record import observed
-from bench.telemetry.spans import spans_of
-from bench.telemetry.summary import Stretch
+from bench.records.disturbance import disturbances
+from bench.records.spans import spans_of
+from bench.records.summary import Stretch
+from bench.records.telemetry import observed
 from bench.telemetry.trace import parse_trace
 
 FOLDER = Path(__file__).parent / "data" / "telemetry"
@@ -55,7 +55,7 @@ def test_there_are_quiet_runs():
     assert QUIET
 
 
-def test_a_program_beside_a_cell_is_found_with_what_it_used():
+def test_a_program_beside_a_trial_is_found_with_what_it_used():
     reasons, telemetry = judged("burnt-svm")
     assert reasons == ["Other processes used 1.04 of its 2 cores during features."]
     assert pytest.approx(telemetry["phases"]["features"]["foreign_cpu"]["mean"], rel=0.05) == 24.4 / 24.3 / 2

@@ -10,8 +10,8 @@ import psutil
 import pytest
 from telemetry_equipment import Watched, sleeper
 
-from bench.telemetry.spans import spans_of
-from bench.telemetry.summary import Stretch, summarise
+from bench.records.spans import spans_of
+from bench.records.summary import Stretch, summarise
 
 HELD = 500 * 10**6
 

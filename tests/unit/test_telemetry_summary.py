@@ -5,9 +5,9 @@ import json
 import pytest
 from telemetry_equipment import SECOND, SPAWNED, made_trace, phases
 
-from bench.telemetry.energy import energy_of, shares_missing
-from bench.telemetry.spans import spans_of
-from bench.telemetry.summary import Stretch, summarise
+from bench.records.energy import energy_of, shares_missing
+from bench.records.spans import spans_of
+from bench.records.summary import Stretch, summarise
 from bench.telemetry.trace import parse_trace, read_trace
 
 
@@ -76,7 +76,7 @@ def test_what_was_not_watched_is_missing_and_never_0():
     assert told["counters"] == {"train": {}, "evaluate": {}, "data": {"cpu_s": 4.0}}
     assert told["phases"]["evaluate"] == {}
     assert told["phases"]["train"]["rss_bytes"]["samples"] == 10
-    assert "the sampler ended before the cell did" in told["unavailable"]["telemetry"]
+    assert "the sampler ended before the trial did" in told["unavailable"]["telemetry"]
     assert told["sampler"]["cpu_s"] is None
 
 
@@ -99,7 +99,7 @@ def test_what_a_device_lacks_has_its_reason():
     assert "gpu_process_memory_bytes" in device["unavailable"]
 
 
-def test_a_resumed_cell_adds_up_both_attempts():
+def test_a_resumed_trial_adds_up_both_attempts():
     first = stretch(
         made_trace(10, {"cpu_s": lambda now: now}, {"rss_bytes": lambda now: 10.0}), phases(train=10)
     )
@@ -136,7 +136,7 @@ def energy(lines: list[dict], events: list[dict], **test) -> tuple[dict, str]:
     return energy_of(record, summarise([one]), [one.trace])
 
 
-def test_energy_of_a_cell_an_image_and_a_correct_test_image():
+def test_energy_of_a_trial_an_image_and_a_correct_test_image():
     counters = {
         f"gpu:{gpu}/energy_j": lambda now, watts=watts: 1e6 + watts * now
         for gpu, watts in ((0, 200), (1, 100))
@@ -147,7 +147,7 @@ def test_energy_of_a_cell_an_image_and_a_correct_test_image():
     figures, reason = energy(lines, phases(startup=5, train=10, evaluate=5), accuracy=0.75, images=80)
     assert reason == ""
     assert figures == {
-        "cell_j": pytest.approx(6000),
+        "trial_j": pytest.approx(6000),
         "train_j": pytest.approx(3000),
         "image_j": pytest.approx(7.5),
         "correct_test_image_j": pytest.approx(100),
@@ -156,7 +156,7 @@ def test_energy_of_a_cell_an_image_and_a_correct_test_image():
 
 
 def test_what_is_not_shared_out_has_a_reason():
-    whole = {"cell_j": 9.0, "train_j": 5.0, "image_j": 1.0, "correct_test_image_j": 1.0, "method": "x"}
+    whole = {"trial_j": 9.0, "train_j": 5.0, "image_j": 1.0, "correct_test_image_j": 1.0, "method": "x"}
     assert shares_missing({"test": {}}, whole) == {}
     none = {**whole, "image_j": None, "correct_test_image_j": None}
     assert shares_missing({"test": None}, none) == {
@@ -175,19 +175,19 @@ def on_gpu(number: int, watts: float, seconds: float) -> Stretch:
     return stretch(lines, phases(train=seconds))
 
 
-def test_a_cell_that_goes_on_on_another_gpu_has_the_energy_of_both():
+def test_a_trial_that_goes_on_on_another_gpu_has_the_energy_of_both():
     both = [on_gpu(0, 100.0, 10), on_gpu(1, 50.0, 4)]
     record = {"phases": {"train": {"images": 100}}, "test": None}
     figures, reason = energy_of(record, summarise(both), [one.trace for one in both])
-    assert (figures["cell_j"], figures["train_j"], reason) == (pytest.approx(1200), pytest.approx(1200), "")
+    assert (figures["trial_j"], figures["train_j"], reason) == (pytest.approx(1200), pytest.approx(1200), "")
     assert figures["image_j"] == pytest.approx(12) and figures["correct_test_image_j"] is None
 
 
-def test_the_energy_of_a_cell_that_was_watched_in_part_is_unknown():
+def test_the_energy_of_a_trial_that_was_watched_in_part_is_unknown():
     half = [Stretch(None, spans_of(phases(train=10))), on_gpu(0, 100.0, 10)]
     record = {"phases": {"train": {"images": 100}}, "test": None}
     figures, reason = energy_of(record, summarise(half), [half[1].trace])
-    assert figures["cell_j"] is None and "was not watched" in reason
+    assert figures["trial_j"] is None and "was not watched" in reason
 
 
 def test_energy_that_a_gpu_does_not_tell_is_a_reason():

@@ -8,7 +8,7 @@ from itertools import pairwise
 from telemetry_equipment import CORES
 
 from bench.telemetry import sampler
-from bench.telemetry.windows import Thinning, Window
+from bench.telemetry.downsample import Thinning, Window
 
 
 def written(samples: int, thinning: Thinning) -> list[dict]:

@@ -3,17 +3,17 @@
 from io import StringIO
 
 import pytest
-from equipment.results.journals import Course, cell_of, write_attempt
+from equipment.results.journals import Course, trial_of, write_attempt
 from equipment.results.suites import thesis_suite
 
 from bench.commands.main import main
 from bench.commands.report import print_brief
 from bench.commands.tables import print_table
 from bench.commands.terminal import WIDTH, Terminal
-from bench.journal.jsonl import write_json
-from bench.journal.record import finish
 from bench.journal.results import SuiteResults
+from bench.records.fold import finish
 from bench.report.tables import make_tables
+from bench.worker.files import write_json
 
 NETWORKS = ("VGG16", "ResNet50")
 PLAN = (("transfer", 20), ("scratch", 20))
@@ -23,16 +23,16 @@ WHY = "Other processes used 1.5 of its 2 cores during train."
 
 @pytest.fixture(scope="module")
 def suite(tmp_path_factory) -> tuple[SuiteResults, list[str]]:
-    """Four cells that are done, one of them disturbed; one failed, one did not run."""
+    """Four trials that are done, one of them disturbed; one failed, one did not run."""
     results, ids = thesis_suite(
         tmp_path_factory.mktemp("results"), networks=NETWORKS, plan=PLAN, cells_a_class=2, telemetry=False
     )
     attempt = results.attempts(ids[1])[0]
     write_json(attempt.result, attempt.record() | {"disturbed": [WHY]})
-    failed = cell_of("VGG19", "transfer", 20)
+    failed = trial_of("VGG19", "transfer", 20)
     course = Course({"startup": 1.0, "train": 3.0}, 0.5, 9.0, None, failure=WRONG, stopped_at=3)
     finish(write_attempt(results, failed, course))
-    return results, [*ids, failed.id, cell_of("Xception", "transfer", 20).id]
+    return results, [*ids, failed.id, trial_of("Xception", "transfer", 20).id]
 
 
 def brief(suite: tuple[SuiteResults, list[str]], width: int) -> list[str]:
@@ -46,12 +46,12 @@ def test_a_run_ends_with_one_table_its_failures_and_a_count(suite):
     (heading,) = [line for line in lines if "network" in line]
     for name in ("accuracy %", "loss", "fit s", "result s", "images/s", "status"):
         assert name in heading
-    assert sum("VGG16" in line for line in lines) == 2, "a row a cell"
+    assert sum("VGG16" in line for line in lines) == 2, "a row a trial"
     assert max(map(len, lines)) <= 120
     failed = [line for line in lines if "gpu-oom" in line]
     assert "failed: gpu-oom" in failed[0] and failed[1].endswith("gpu-oom: no room") and len(failed) == 2
     assert sum("disturbed" in line for line in lines) == 1
-    assert "1 of 6 cells was disturbed" in lines[-1]
+    assert "1 of 6 trials was disturbed" in lines[-1]
     assert not any(WHY in line for line in lines)
 
 
@@ -62,7 +62,7 @@ def test_a_narrow_terminal_gets_fewer_columns_and_still_one_table(suite):
     assert any("Without room here" in line and "images/s" in line for line in lines)
 
 
-def test_repeated_cells_are_one_row_of_means(tmp_path):
+def test_repeated_trials_are_one_row_of_means(tmp_path):
     results, ids = thesis_suite(
         tmp_path, networks=NETWORKS, plan=PLAN, cells_a_class=2, seeds=3, telemetry=False
     )
@@ -74,8 +74,8 @@ def test_repeated_cells_are_one_row_of_means(tmp_path):
 def test_the_brief_leaves_the_tables_of_the_whole_suite(suite):
     results, ids = suite
     print_brief(Terminal(file=StringIO()), results, ids, ids[:1])
-    table = (results.report / "tables" / "cells.csv").read_text()
-    assert all(cell in table for cell in ids)
+    table = (results.report / "tables" / "trials.csv").read_text()
+    assert all(trial in table for trial in ids)
     assert WHY in table and "gpu-oom: no room" in table
 
 

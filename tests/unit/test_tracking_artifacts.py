@@ -15,7 +15,7 @@ EVIL = "<img src=x onerror=alert(1)>"
 
 @pytest.fixture
 def attempt(tmp_path: Path) -> Attempt:
-    (attempt,) = write_suite(SuiteResults(tmp_path, "suite"), cells=1, epochs=6)
+    (attempt,) = write_suite(SuiteResults(tmp_path, "suite"), trials=1, epochs=6)
     return attempt
 
 
@@ -82,7 +82,7 @@ def test_a_folder_of_everything_is_laid_out_and_goes_again(attempt: Attempt):
         with (folder / "confusion_matrix.csv").open() as file:
             assert len(list(csv.reader(file))) == 5
     made = {"confusion_matrix.csv", "classification_report.csv", "figures.html"}
-    own = {"cell.json", "events.jsonl", "runner.jsonl", "predictions.csv", "result.json", "worker.log"}
+    own = {"trial.json", "events.jsonl", "runner.jsonl", "predictions.csv", "result.json", "worker.log"}
     assert names == made | own | {"trace/deep/steps.json"}
     assert not folder.exists()
     assert attempt.predictions.is_file() and not attempt.predictions.is_symlink()

@@ -28,7 +28,7 @@ BEGAN = 1_767_323_045_000
 def record(**changes: Any) -> dict[str, Any]:
     clock = {"wall_s": 0.1 + 0.2, "cpu_s": 1 / 3}
     return {
-        "cell": {
+        "trial": {
             "id": "vgg16-1",
             "key": "k",
             "network": "VGG16",
@@ -129,7 +129,7 @@ def test_what_is_not_finite_is_left_out():
 
 
 def test_odd_class_names():
-    names = ["a, b", 'say "cell"', "two\nlines", "100 %", "a/b", "Zelle äöü", "x" * 300, "白血球", "a:b*?"]
+    names = ["a, b", 'say "trial"', "two\nlines", "100 %", "a/b", "Zelle äöü", "x" * 300, "白血球", "a:b*?"]
     odd = record()
     odd["test"]["per_class_accuracy"] = {name: 0.5 for name in names}
     keys = [point[0] for point in points_of(odd, stretches()) if point[0].startswith("final/accuracy_")]
@@ -271,7 +271,7 @@ def test_what_it_took_is_there_and_what_is_missing_is_not_zero():
     measured = record(
         steady={"images_per_s": 250.0, "low": 240.0, "high": 260.0, "steps": 80, "data_wait_share": 0.02},
         memory={"analytic": {"weights": 400, "total": 900}, "allocator_peak": None, "process_peak": 10**9},
-        energy={"cell_j": None, "train_j": None, "method": None},
+        energy={"trial_j": None, "train_j": None, "method": None},
         work={"parameters": 100, "forward_macs": 1000, "training_flops": None},
         utilisation={"model_flops_per_s": 3e9, "of_measured_peak": 0.4, "gpm_fp32": None},
         profile={"input_stall": 0.1, "kinds": {"convolution": 0.7}, "top": [], "trace": "trace/x"},
@@ -286,7 +286,7 @@ def test_what_it_took_is_there_and_what_is_missing_is_not_zero():
     assert values["canary/after_gflops"] == 49.0
     missing = (
         "memory/allocator_peak",
-        "energy/cell_j",
+        "energy/trial_j",
         "energy/method",
         "throughput/gpm_fp32",
         "profile/trace",

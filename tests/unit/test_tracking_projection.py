@@ -7,22 +7,22 @@ import pytest
 from equipment.attempts import write_suite
 
 from bench.journal.history import history
-from bench.journal.jsonl import read_lines
 from bench.journal.results import SuiteResults
+from bench.tracking.markers import unsent
 from bench.tracking.points import points_of
 from bench.tracking.projection import Projection
-from bench.tracking.sent import unsent
 from bench.tracking.sync import sync
-from bench.tracking.windows import series_of
+from bench.tracking.thinning import series_of
+from bench.worker.jsonl import read_lines
 
 
 @pytest.fixture(scope="module")
 def template(tmp_path_factory) -> Path:
-    """A results folder with a suite of four cells, one of which crashed, that is synced."""
+    """A results folder with a suite of four trials, one of which crashed, that is synced."""
     folder = tmp_path_factory.mktemp("projection")
     with pytest.MonkeyPatch.context() as patch:
         patch.delenv("MLFLOW_TRACKING_URI", raising=False)
-        write_suite(SuiteResults(folder, "suite"), cells=4, epochs=5, samples=50, failing=1)
+        write_suite(SuiteResults(folder, "suite"), trials=4, epochs=5, samples=50, failing=1)
         (synced,) = sync(folder)
     assert synced.sent == synced.attempts == 4
     return folder
@@ -62,7 +62,7 @@ def test_everything_of_an_attempt_is_there(results):
     assert "1 failed" in parent.data.tags["mlflow.note.content"]
     client = client_of(results)
     for attempt in results.all_attempts():
-        run, record = found[f"{attempt.cell_id}/{attempt.number}"], attempt.record()
+        run, record = found[f"{attempt.trial_id}/{attempt.number}"], attempt.record()
         expected = points_of(record, history(attempt), series_of(read_lines(attempt.telemetry)))
         stored = [
             (metric.key, metric.value, metric.timestamp, metric.step)
@@ -102,7 +102,7 @@ def test_twice_changes_nothing(results):
 
 
 def test_marks_that_were_lost_send_nothing_twice(results):
-    for mark in results.cells.glob("*/.*.sent"):
+    for mark in results.trials.glob("*/.*.sent"):
         mark.unlink()
     (synced,) = sync(results.results)
     assert (synced.sent, len(children(results))) == (0, 4)
@@ -120,8 +120,8 @@ def test_a_run_that_was_cut_off_is_completed_and_its_twin_goes(results, monkeypa
         tag for tag in run.data.tags.items() if tag[0].startswith("leukobench.") and "complete" not in tag[0]
     ]
     client.create_run(run.info.experiment_id, tags=dict(own))
-    cell_id, _, number = run.data.tags["leukobench.attempt"].partition("/")
-    (results.cells / cell_id / f".attempt-{number}.sent").unlink()
+    trial_id, _, number = run.data.tags["leukobench.attempt"].partition("/")
+    (results.trials / trial_id / f".attempt-{number}.sent").unlink()
     (synced,) = sync(results.results)
     assert synced.sent == 1
     sync(results.results)
@@ -132,7 +132,7 @@ def test_a_run_that_was_cut_off_is_completed_and_its_twin_goes(results, monkeypa
 def test_a_run_whose_attempt_is_gone_does_not_run_for_ever(results):
     client, run = client_of(results), children(results)[0]
     client.update_run(run.info.run_id, status="RUNNING")
-    shutil.rmtree(results.cells / run.data.tags["leukobench.cell"])
+    shutil.rmtree(results.trials / run.data.tags["leukobench.trial"])
     sync(results.results)
     assert client.get_run(run.info.run_id).info.status == "KILLED"
 
@@ -153,10 +153,10 @@ def test_what_somebody_deleted_in_the_browser_stays_deleted(results):
     assert len(children(results)) == 4, "the experiment is back whole: so MLflow restores it"
 
 
-def test_two_results_folders_with_the_same_cells_are_told_apart(results, tmp_path, monkeypatch):
+def test_two_results_folders_with_the_same_trials_are_told_apart(results, tmp_path, monkeypatch):
     """As two machines with one server have them."""
     other = SuiteResults(tmp_path / "other", "suite")
-    write_suite(other, cells=4, epochs=5, failing=1)
+    write_suite(other, trials=4, epochs=5, failing=1)
     monkeypatch.setenv("MLFLOW_TRACKING_URI", f"sqlite:///{(results.results / 'mlflow.db').resolve()}")
     assert sync(other.results)[0].sent == 4
     assert len(children(results)) == 8

@@ -5,11 +5,11 @@ from pathlib import Path
 import pytest
 
 from bench.errors import DamagedAttempt
-from bench.journal.jsonl import write_json
 from bench.journal.results import SuiteResults
-from bench.suite.cell import Cell
-from bench.tracking.recorder import EVERYTHING, Recorder
-from bench.tracking.sent import mark_sent
+from bench.tracking.markers import mark_sent
+from bench.tracking.queue import EVERYTHING, Recorder
+from bench.trials.trial import Trial
+from bench.worker.files import write_json
 
 
 class Server:
@@ -27,9 +27,9 @@ class Server:
 
     def send(self, attempt) -> None:
         self.check()
-        if attempt.cell_id == self.damaged:
+        if attempt.trial_id == self.damaged:
             raise DamagedAttempt("no record")
-        self.has.append(f"{attempt.cell_id}/{attempt.number}")
+        self.has.append(f"{attempt.trial_id}/{attempt.number}")
         mark_sent(attempt, self.store)
 
     def settle(self) -> None:
@@ -47,9 +47,9 @@ def results(tmp_path: Path) -> SuiteResults:
 
 
 def new(results: SuiteResults, seed: int) -> str:
-    attempt = results.new_attempt(Cell("LeNet5", {"mode": "scratch", "epochs": 1, "seed": seed}, {}, {}))
+    attempt = results.new_attempt(Trial("LeNet5", {"mode": "scratch", "epochs": 1, "seed": seed}, {}, {}))
     write_json(attempt.result, {"status": "done"})
-    return f"{attempt.cell_id}/{attempt.number}"
+    return f"{attempt.trial_id}/{attempt.number}"
 
 
 def test_a_dead_server_is_asked_once_and_its_reason_is_told_once(results):

@@ -7,14 +7,14 @@ from pathlib import Path
 import pytest
 
 from bench.errors import InputError
-from bench.journal.jsonl import write_json
 from bench.journal.results import SuiteResults
-from bench.suite.cell import Cell
 from bench.tracking import store
-from bench.tracking.sent import mark_sent, unsent
+from bench.tracking.markers import mark_sent, unsent
 from bench.tracking.server import served
+from bench.trials.trial import Trial
+from bench.worker.files import write_json
 
-CELL = Cell("LeNet5", {"mode": "scratch", "epochs": 1, "seed": 0}, {}, {})
+TRIAL = Trial("LeNet5", {"mode": "scratch", "epochs": 1, "seed": 0}, {}, {})
 
 
 @pytest.fixture
@@ -23,7 +23,7 @@ def results(tmp_path: Path, monkeypatch) -> SuiteResults:
         monkeypatch.setenv(name, "")  # so that it is taken away again
         monkeypatch.delenv(name)
     results = SuiteResults(tmp_path, "suite")
-    write_json(results.new_attempt(CELL).result, {"status": "done"})
+    write_json(results.new_attempt(TRIAL).result, {"status": "done"})
     return results
 
 

@@ -9,8 +9,8 @@ os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")
 import numpy as np
 import pytest
 
-from bench.runtime import Runtime
 from bench.suite.resolve import resolve_suite
+from bench.trials.runtime import Runtime
 from wbc.backbones import find_backbone
 from wbc.errors import InputError
 from wbc.networks.build import build_backbone, build_classifier
@@ -209,17 +209,17 @@ class TestPreprocessing:
 
 
 class TestSuite:
-    def cells(self, folder, backbone, mode="scratch"):
+    def trials(self, folder, backbone, mode="scratch"):
         text = f'[data]\nimage_size = 32\n[[matrix]]\nmode = "{mode}"\n\nbackbone = {backbone}\n'
         (folder / "suite.toml").write_text(text)
-        return resolve_suite(folder / "suite.toml", RUNTIME, folder / "cache").cells
+        return resolve_suite(folder / "suite.toml", RUNTIME, folder / "cache").trials
 
-    def test_a_changed_source_file_is_another_cell(self, module, tmp_path):
+    def test_a_changed_source_file_is_another_trial(self, module, tmp_path):
         backbone = f'{{ name = "MyNet", build = "{module}:small", width = 3 }}'
-        (first,) = self.cells(tmp_path, backbone)
-        (again,) = self.cells(tmp_path, backbone)
+        (first,) = self.trials(tmp_path, backbone)
+        (again,) = self.trials(tmp_path, backbone)
         (tmp_path / f"{module}.py").write_text(MODULE + "# changed\n")
-        (changed,) = self.cells(tmp_path, backbone)
+        (changed,) = self.trials(tmp_path, backbone)
         assert first.id == again.id
         assert first.key != changed.key
         assert first.network == "MyNet-width3"
@@ -228,8 +228,8 @@ class TestSuite:
         assert "sources" not in first.specification
 
     def test_is_called_as_its_function(self, module, tmp_path):
-        (cell,) = self.cells(tmp_path, f'{{ build = "{module}:small" }}')
-        assert cell.network == cell.settings["network"] == "small"
+        (trial,) = self.trials(tmp_path, f'{{ build = "{module}:small" }}')
+        assert trial.network == trial.settings["network"] == "small"
 
     @pytest.mark.parametrize(
         ("backbone", "said"),
@@ -242,7 +242,7 @@ class TestSuite:
     )
     def test_what_is_wrong_is_told_with_its_line(self, tmp_path, backbone, said):
         with pytest.raises(InputError, match=rf"suite\.toml, line 6: .*{said}"):
-            self.cells(tmp_path, backbone)
+            self.trials(tmp_path, backbone)
 
     @pytest.mark.parametrize(
         ("function", "said"),
@@ -250,24 +250,24 @@ class TestSuite:
     )
     def test_a_misspelt_function_is_found_without_importing(self, module, tmp_path, function, said):
         with pytest.raises(InputError, match=rf"(?s)suite\.toml, line 6: .*{said}"):
-            self.cells(tmp_path, f'{{ build = "{module}:{function}" }}')
+            self.trials(tmp_path, f'{{ build = "{module}:{function}" }}')
 
     def test_source_that_is_no_python_is_named_with_its_line(self, module, tmp_path):
         (tmp_path / f"{module}.py").write_text("import keras\ndef small(:\n")
         with pytest.raises(InputError, match=rf"{module}\.py, line 2 is no Python"):
-            self.cells(tmp_path, f'{{ build = "{module}:small" }}')
+            self.trials(tmp_path, f'{{ build = "{module}:small" }}')
 
     def test_names_that_come_from_elsewhere_are_left_to_python(self, module, tmp_path):
         (tmp_path / f"{module}.py").write_text("from keras.applications import *\n")
-        (cell,) = self.cells(tmp_path, f'{{ name = "Mine", build = "{module}:MobileNet" }}')
-        assert cell.network == "Mine"
+        (trial,) = self.trials(tmp_path, f'{{ name = "Mine", build = "{module}:MobileNet" }}')
+        assert trial.network == "Mine"
 
     def test_resolving_loads_neither_keras_nor_the_module(self, module, tmp_path):
-        self.cells(tmp_path, f'{{ build = "{module}:small" }}')
+        self.trials(tmp_path, f'{{ build = "{module}:small" }}')
         code = f"""
 import sys
 from pathlib import Path
-from bench.runtime import Runtime
+from bench.trials.runtime import Runtime
 from bench.suite.resolve import resolve_suite
 resolve_suite(Path("suite.toml"), Runtime("w", "2", "3", "cpu"), Path("cache"))
 print(*{{"keras", "tensorflow", {module!r}}} & set(sys.modules))

@@ -2,8 +2,8 @@
 
 import pytest
 
-from bench.journal.utilisation import utilisation_of
-from bench.journal.work import memory_of, whole_rate, with_reference, work_and_limit_of
+from bench.records.flops import memory_of, whole_rate, with_reference, work_and_limit_of
+from bench.records.utilization import utilisation_of
 
 WORK = {"training_flops": 2e9}
 PEAK = {"rates": {"float32": 1e12}, "unavailable": {"bfloat16": "no"}}
@@ -151,7 +151,7 @@ def record(build: dict, steady: dict | None = None) -> dict:
         "slot": CPU,
         "steady": steady,
         "telemetry": None,
-        "cell": {"settings": {"mode": "scratch"}},
+        "trial": {"settings": {"mode": "scratch"}},
         "unavailable": {"energy": "no counter"},
     }
 

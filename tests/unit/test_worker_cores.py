@@ -45,7 +45,7 @@ def test_a_worker_keeps_to_its_cores_and_trains_on_no_processor_under_the_name_o
     assert seen["pools"] == [1, 1]
     assert seen["blas"]
     assert set(seen["blas"]) == {1}
-    assert seen["refused"].startswith("the cell was given 2 GPUs, but TensorFlow sees none")
+    assert seen["refused"].startswith("the trial was given 2 GPUs, but TensorFlow sees none")
 
 
 REPLICAS = """

@@ -5,8 +5,8 @@ from dataclasses import asdict
 from typing import Any
 
 from bench.compare.metrics import METRICS
-from bench.compare.output.words import outcome
-from bench.compare.verdict import CellVerdict, Verdict
+from bench.compare.output.format import outcome
+from bench.compare.verdict import TrialVerdict, Verdict
 
 SCHEMA = "leukobench/regression"
 VERSION = 1
@@ -25,18 +25,18 @@ def document(verdict: Verdict) -> dict[str, Any]:
             "thresholds": verdict.thresholds,
             "detectable": verdict.detectable,
             "changes": [asdict(change) for change in verdict.changes],
-            "cells": [_cell(cell) for cell in verdict.cells],
+            "trials": [_trial(trial) for trial in verdict.trials],
             "notes": list(verdict.notes),
         }
     )
 
 
-def _cell(cell: CellVerdict) -> dict[str, Any]:
-    content = asdict(cell)
+def _trial(trial: TrialVerdict) -> dict[str, Any]:
+    content = asdict(trial)
     for metric in content["metrics"]:
         known = METRICS[metric["metric"]]
         metric["unit"], metric["more_is_worse"] = known.unit, known.more_is_worse
-    for phase, change in zip(content["phases"], cell.phases, strict=True):
+    for phase, change in zip(content["phases"], trial.phases, strict=True):
         phase["difference_s"] = change.difference_s
     return content
 

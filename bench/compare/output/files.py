@@ -1,7 +1,6 @@
 """All files of a verdict."""
 
 import json
-import os
 from pathlib import Path
 
 from bench.compare.output.document import document
@@ -9,6 +8,7 @@ from bench.compare.output.junit import junit
 from bench.compare.output.markdown import markdown
 from bench.compare.output.page import page
 from bench.compare.verdict import Verdict
+from bench.worker.files import write_text
 
 JSON, JUNIT, MARKDOWN, HTML = "regression.json", "junit.xml", "summary.md", "regression.html"
 
@@ -29,11 +29,6 @@ def write_verdict(verdict: Verdict, folder: Path) -> list[Path]:
     written = []
     for name, text in contents.items():
         path = folder / name
-        partial = path.with_name(path.name + ".partial")
-        with partial.open("w", encoding="utf-8", errors="replace") as file:
-            file.write(text)
-            file.flush()
-            os.fsync(file.fileno())
-        partial.replace(path)
+        write_text(path, text)
         written.append(path)
     return written

@@ -1,10 +1,10 @@
-"""JUnit XML: a test case for speed and one for learning of every cell, as CI systems show them."""
+"""JUnit XML: a test case for speed and one for learning of every trial, as CI systems show them."""
 
 import re
 from xml.etree import ElementTree as Tree
 
-from bench.compare.output import words
-from bench.compare.verdict import CellVerdict, Learning, Speed, Status, Verdict
+from bench.compare.output import format as words
+from bench.compare.verdict import Learning, Speed, Status, TrialVerdict, Verdict
 
 _FORBIDDEN = re.compile("[^\t\n\r\x20-\ud7ff\ue000-\ufffd\U00010000-\U0010ffff]")
 """Characters that XML 1.0 knows no way to write."""
@@ -12,7 +12,7 @@ _FORBIDDEN = re.compile("[^\t\n\r\x20-\ud7ff\ue000-\ufffd\U00010000-\U0010ffff]"
 
 def junit(verdict: Verdict) -> str:
     """The verdict as JUnit XML: regressions are failures, what has no verdict is skipped."""
-    cases = [case for cell in verdict.cells for case in _cases(cell)]
+    cases = [case for trial in verdict.trials for case in _cases(trial)]
     failures = sum(case.find("failure") is not None for case in cases)
     skipped = sum(case.find("skipped") is not None for case in cases)
     numbers = {
@@ -35,41 +35,41 @@ def junit(verdict: Verdict) -> str:
     return '<?xml version="1.0" encoding="UTF-8"?>\n' + Tree.tostring(root, encoding="unicode") + "\n"
 
 
-def _cases(cell: CellVerdict) -> list[Tree.Element]:
-    if cell.status is not Status.JUDGED:
-        case = _case(cell, "runs")
-        kind = "failure" if cell.regression else "skipped"
-        Tree.SubElement(case, kind, {"message": _text(f"{cell.status}: {cell.reason}")})
+def _cases(trial: TrialVerdict) -> list[Tree.Element]:
+    if trial.status is not Status.JUDGED:
+        case = _case(trial, "runs")
+        kind = "failure" if trial.regression else "skipped"
+        Tree.SubElement(case, kind, {"message": _text(f"{trial.status}: {trial.reason}")})
         return [case]
-    speed, learning = _case(cell, "speed"), _case(cell, "learning")
-    metrics = [f"{words.title_of(one.metric)}: {one.verdict}, {words.change(one)}" for one in cell.metrics]
-    figures = [f"{one.figure}: {one.verdict}, {words.difference(one)}" for one in cell.differences]
-    _judge(speed, str(cell.speed), cell.speed is Speed.SLOWER, (Speed.SAME, Speed.FASTER), cell, metrics)
+    speed, learning = _case(trial, "speed"), _case(trial, "learning")
+    metrics = [f"{words.title_of(one.metric)}: {one.verdict}, {words.change(one)}" for one in trial.metrics]
+    figures = [f"{one.figure}: {one.verdict}, {words.difference(one)}" for one in trial.differences]
+    _judge(speed, str(trial.speed), trial.speed is Speed.SLOWER, (Speed.SAME, Speed.FASTER), trial, metrics)
     _judge(
         learning,
-        str(cell.learning),
-        cell.learning is Learning.WORSE,
+        str(trial.learning),
+        trial.learning is Learning.WORSE,
         (Learning.SAME, Learning.BETTER),
-        cell,
+        trial,
         figures,
     )
     return [speed, learning]
 
 
 def _judge(
-    case: Tree.Element, said: str, wrong: bool, passed: tuple[str, ...], cell: CellVerdict, lines: list[str]
+    case: Tree.Element, said: str, wrong: bool, passed: tuple[str, ...], trial: TrialVerdict, lines: list[str]
 ) -> None:
-    text = _text("\n".join((*lines, f"pairs: {words.pairs_of(cell)}", *words.remarks(cell))))
+    text = _text("\n".join((*lines, f"pairs: {words.pairs_of(trial)}", *words.remarks(trial))))
     if wrong or said not in passed:
         kind = "failure" if wrong else "skipped"
-        element = Tree.SubElement(case, kind, {"message": _text(f"{said}: {cell.reason}".rstrip(": "))})
+        element = Tree.SubElement(case, kind, {"message": _text(f"{said}: {trial.reason}".rstrip(": "))})
         if wrong:
             element.text = text
     Tree.SubElement(case, "system-out").text = text
 
 
-def _case(cell: CellVerdict, name: str) -> Tree.Element:
-    return Tree.Element("testcase", {"classname": _text(cell.label), "name": name})
+def _case(trial: TrialVerdict, name: str) -> Tree.Element:
+    return Tree.Element("testcase", {"classname": _text(trial.label), "name": name})
 
 
 def _text(text: str) -> str:

@@ -3,8 +3,8 @@
 import html
 from collections.abc import Iterable
 
-from bench.compare.output import words
-from bench.compare.verdict import CellVerdict, Verdict
+from bench.compare.output import format as words
+from bench.compare.verdict import TrialVerdict, Verdict
 
 MARKS = {
     "slower": "**slower**",
@@ -14,9 +14,9 @@ MARKS = {
 
 
 def markdown(verdict: Verdict) -> str:
-    """The verdict as Markdown: outcome, a row a cell, where the time went, what changed."""
+    """The verdict as Markdown: outcome, a row a trial, where the time went, what changed."""
     shown = words.shown_metrics(verdict)
-    heading = ["cell", "speed", "learning", *map(words.title_of, shown), "accuracy", "pairs"]
+    heading = ["trial", "speed", "learning", *map(words.title_of, shown), "accuracy", "pairs"]
     lines = [
         f"## {_text(verdict.baseline)} against {_text(verdict.candidate)}",
         "",
@@ -25,15 +25,15 @@ def markdown(verdict: Verdict) -> str:
         _row(heading),
         _row("---" for _ in heading),
     ]
-    for cell in verdict.cells:
-        changes = (words.change(words.metric_of(cell, name)) for name in shown)
-        accuracy = words.difference(words.difference_of(cell, "accuracy"))
-        speed, learning = (MARKS.get(said, said) for said in words.verdict_of(cell))
-        lines.append(_row([_text(cell.label), speed, learning, *changes, accuracy, words.pairs_of(cell)]))
+    for trial in verdict.trials:
+        changes = (words.change(words.metric_of(trial, name)) for name in shown)
+        accuracy = words.difference(words.difference_of(trial, "accuracy"))
+        speed, learning = (MARKS.get(said, said) for said in words.verdict_of(trial))
+        lines.append(_row([_text(trial.label), speed, learning, *changes, accuracy, words.pairs_of(trial)]))
     lines += ["", "Changes are candidate / baseline over pairs, with 95 % intervals.", ""]
     if notes := words.notes_of(verdict):
         lines += [*(f"- {_text(note)}" for note in notes), ""]
-    lines += _where(verdict.cells)
+    lines += _where(verdict.trials)
     lines += _changed(verdict)
     if found := words.detectable(verdict):
         lines += [_text(found), ""]
@@ -41,20 +41,20 @@ def markdown(verdict: Verdict) -> str:
     return "\n".join(lines).rstrip() + "\n"
 
 
-def _where(cells: Iterable[CellVerdict]) -> list[str]:
-    timed = [cell for cell in cells if cell.phases]
+def _where(trials: Iterable[TrialVerdict]) -> list[str]:
+    timed = [trial for trial in trials if trial.phases]
     if not timed:
         return []
-    names = list(dict.fromkeys(phase.means for cell in timed for phase in cell.phases))
+    names = list(dict.fromkeys(phase.means for trial in timed for phase in trial.phases))
     lines = [
         "<details><summary>Where the time went: seconds, candidate less baseline</summary>",
         "",
-        _row(["cell", *map(_text, names)]),
+        _row(["trial", *map(_text, names)]),
         _row("---" for _ in range(len(names) + 1)),
     ]
-    for cell in timed:
-        seconds = {phase.means: f"{phase.difference_s:+.2f}" for phase in cell.phases}
-        lines.append(_row([_text(cell.label), *(seconds.get(name, "—") for name in names)]))
+    for trial in timed:
+        seconds = {phase.means: f"{phase.difference_s:+.2f}" for phase in trial.phases}
+        lines.append(_row([_text(trial.label), *(seconds.get(name, "—") for name in names)]))
     return [*lines, "", "</details>", ""]
 
 
@@ -73,8 +73,8 @@ def _changed(verdict: Verdict) -> list[str]:
     ]
 
 
-def _row(cells: Iterable[str]) -> str:
-    return "| " + " | ".join(cells) + " |"
+def _row(trials: Iterable[str]) -> str:
+    return "| " + " | ".join(trials) + " |"
 
 
 def _text(text: str) -> str:

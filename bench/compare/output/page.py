@@ -5,8 +5,8 @@ import math
 from collections.abc import Iterable, Sequence
 
 from bench.compare.metrics import METRICS
-from bench.compare.output import words
-from bench.compare.verdict import CellVerdict, DifferenceVerdict, EpochChange, MetricVerdict, Verdict
+from bench.compare.output import format as words
+from bench.compare.verdict import DifferenceVerdict, EpochChange, MetricVerdict, TrialVerdict, Verdict
 
 WIDTH, HEIGHT, PAD = 420, 46, 10
 SMALLEST = {"%": 1.0, "points": 1.0}
@@ -37,7 +37,10 @@ def page(verdict: Verdict) -> str:
         f"<p><strong>{_text(words.outcome(verdict))}.</strong> {_text(words.counts(verdict))}.</p>",
         _overview(verdict),
         _list(f"{', '.join(labels)}: {said}" for said, labels in shared.items()) if shared else "",
-        *(_cell(cell, [one for one in words.remarks(cell) if one not in shared]) for cell in verdict.cells),
+        *(
+            _trial(trial, [one for one in words.remarks(trial) if one not in shared])
+            for trial in verdict.trials
+        ),
         _changes(verdict),
         *(f"<p class=dim>{_text(note)}</p>" for note in (words.detectable(verdict), *verdict.notes) if note),
     ]
@@ -53,14 +56,14 @@ def page(verdict: Verdict) -> str:
 def _overview(verdict: Verdict) -> str:
     shown = words.shown_metrics(verdict)
     rows = []
-    for cell in verdict.cells:
-        speed, learning = words.verdict_of(cell)
-        changes = [words.change(words.metric_of(cell, name)) for name in shown]
-        accuracy = words.difference(words.difference_of(cell, "accuracy"))
-        link = f'<a href="#{_anchor(cell)}">{_text(cell.label)}</a>'
-        cells = [link, _word(speed), _word(learning)]
-        rows.append([*cells, *map(_text, (*changes, accuracy, words.pairs_of(cell)))])
-    heading = ["cell", "speed", "learning", *map(words.title_of, shown), "accuracy", "pairs"]
+    for trial in verdict.trials:
+        speed, learning = words.verdict_of(trial)
+        changes = [words.change(words.metric_of(trial, name)) for name in shown]
+        accuracy = words.difference(words.difference_of(trial, "accuracy"))
+        link = f'<a href="#{_anchor(trial)}">{_text(trial.label)}</a>'
+        trials = [link, _word(speed), _word(learning)]
+        rows.append([*trials, *map(_text, (*changes, accuracy, words.pairs_of(trial)))])
+    heading = ["trial", "speed", "learning", *map(words.title_of, shown), "accuracy", "pairs"]
     return _table(map(_text, heading), rows)
 
 
@@ -68,17 +71,17 @@ def _list(lines: Iterable[str]) -> str:
     return "<ul>" + "".join(f"<li>{_text(line)}</li>" for line in lines) + "</ul>"
 
 
-def _cell(cell: CellVerdict, remarks: list[str]) -> str:
-    speed, learning = words.verdict_of(cell)
+def _trial(trial: TrialVerdict, remarks: list[str]) -> str:
+    speed, learning = words.verdict_of(trial)
     said = f"{_word(speed)}, {_word(learning)}" if learning != "—" else _word(speed)
-    parts = [f'<h2 id="{_anchor(cell)}">{_text(cell.label)}: {said}</h2>']
+    parts = [f'<h2 id="{_anchor(trial)}">{_text(trial.label)}: {said}</h2>']
     if remarks:
         parts.append(_list(remarks))
-    rows = [_metric_row(one) for one in cell.metrics] + [_difference_row(one) for one in cell.differences]
+    rows = [_metric_row(one) for one in trial.metrics] + [_difference_row(one) for one in trial.differences]
     if rows:
         heading = ("figure", "verdict", "baseline", "candidate", "change, 95 % interval", "pairs", "p (Holm)")
         parts.append(_table(heading, rows))
-    if cell.phases:
+    if trial.phases:
         rows = [
             [
                 _text(phase.means),
@@ -86,11 +89,11 @@ def _cell(cell: CellVerdict, remarks: list[str]) -> str:
                 f"{phase.candidate_s:.2f}",
                 f"{phase.difference_s:+.2f}",
             ]
-            for phase in cell.phases
+            for phase in trial.phases
         ]
         parts.append(_table(("where the time goes", "baseline s", "candidate s", "difference s"), rows))
-    if cell.curves:
-        parts.append(_curves(cell.curves))
+    if trial.curves:
+        parts.append(_curves(trial.curves))
     return "\n".join(parts)
 
 
@@ -193,13 +196,13 @@ def _changes(verdict: Verdict) -> str:
 
 
 def _table(heading: Iterable[str], rows: Iterable[Iterable[str]]) -> str:
-    head = "".join(f"<th>{cell}</th>" for cell in heading)
+    head = "".join(f"<th>{trial}</th>" for trial in heading)
     body = "".join("<tr>" + "".join(f"<td>{cell}</td>" for cell in row) + "</tr>" for row in rows)
     return f'<div class="scroll"><table><thead><tr>{head}</tr></thead><tbody>{body}</tbody></table></div>'
 
 
-def _anchor(cell: CellVerdict) -> str:
-    return _text(f"cell-{cell.key[:16]}")
+def _anchor(trial: TrialVerdict) -> str:
+    return _text(f"trial-{trial.key[:16]}")
 
 
 def _word(said: str) -> str:

@@ -1,13 +1,13 @@
 """The verdict on the terminal."""
 
-from bench.compare.output import words
+from bench.compare.output import format as words
 from bench.compare.verdict import Verdict
 
 SHOWN = ("fit_time", "throughput", "time_to_result")
 """Metrics in the order in which they are worth the room; all of them are in the files."""
 
 LONGEST, FIXED, FIGURE = 36, 50, 20
-"""Characters of a cell's name, of the other columns, and of a metric."""
+"""Characters of a trial's name, of the other columns, and of a metric."""
 
 STYLES = {
     "slower": "bold red",
@@ -20,7 +20,7 @@ STYLES = {
 
 
 def print_verdict(console, verdict: Verdict) -> None:
-    """Print a row a cell, what is to be said of each, and what differs between the sides."""
+    """Print a row a trial, what is to be said of each, and what differs between the sides."""
     from rich.box import SIMPLE_HEAD
     from rich.table import Table
     from rich.text import Text
@@ -30,19 +30,19 @@ def print_verdict(console, verdict: Verdict) -> None:
 
     title = Text(_tame(f"{verdict.baseline} against {verdict.candidate}"))
     table = Table(title=title, title_justify="left", box=SIMPLE_HEAD, padding=(0, 1, 0, 0))
-    longest = min(LONGEST, max((len(cell.label) for cell in verdict.cells), default=0))
+    longest = min(LONGEST, max((len(trial.label) for trial in verdict.trials), default=0))
     room = max(0, (console.width - longest - FIXED) // FIGURE)
     known = words.shown_metrics(verdict)
     shown = [name for name in SHOWN if name in known][:room]
-    for heading in ("cell", "speed", "learning", *map(words.title_of, shown), "accuracy", "pairs"):
-        table.add_column(heading, overflow="fold", no_wrap=heading not in ("cell", "pairs"))
-    for cell in verdict.cells:
-        said = [Text(word, style=STYLES.get(word, "")) for word in words.verdict_of(cell)]
-        changes = [words.change(words.metric_of(cell, name)) for name in shown]
-        changes.append(words.difference(words.difference_of(cell, "accuracy")))
+    for heading in ("trial", "speed", "learning", *map(words.title_of, shown), "accuracy", "pairs"):
+        table.add_column(heading, overflow="fold", no_wrap=heading not in ("trial", "pairs"))
+    for trial in verdict.trials:
+        said = [Text(word, style=STYLES.get(word, "")) for word in words.verdict_of(trial)]
+        changes = [words.change(words.metric_of(trial, name)) for name in shown]
+        changes.append(words.difference(words.difference_of(trial, "accuracy")))
         # The interval stands below: side by side they would leave no room for names.
         texts = [Text(text.replace(" [", "\n[")) for text in changes]
-        table.add_row(Text(_tame(cell.label)), *said, *texts, Text(words.pairs_of(cell)))
+        table.add_row(Text(_tame(trial.label)), *said, *texts, Text(words.pairs_of(trial)))
     console.print(table)
     for note in words.notes_of(verdict):
         say(note)

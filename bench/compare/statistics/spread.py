@@ -1,4 +1,4 @@
-"""How much a figure varies from pair to pair, with what other cells and A against A say of it."""
+"""How much a figure varies from pair to pair, with what other trials and A against A say of it."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -14,7 +14,7 @@ NOTHING = 1e-12
 
 @dataclass(frozen=True)
 class Spread:
-    """What is known of a variance before a cell is looked at.
+    """What is known of a variance before a trial is looked at.
 
     Attributes:
         variance: Of differences between the sides of a pair.
@@ -25,7 +25,7 @@ class Spread:
     degrees: float = 0.0
 
     def with_noise(self, values: np.ndarray) -> "Spread":
-        """Moderated by the cell's own A against A, whose mean is known to be nothing.
+        """Moderated by the trial's own A against A, whose mean is known to be nothing.
 
         Args:
             values: Shape (n,); may be empty.
@@ -37,7 +37,7 @@ class Spread:
         return Spread((self.degrees * self.variance + squares) / degrees, degrees)
 
     def with_sample(self, values: np.ndarray) -> "Spread":
-        """Moderated by a cell's own values: the mean of both variances, weighted by their degrees.
+        """Moderated by a trial's own values: the mean of both variances, weighted by their degrees.
 
         Args:
             values: Shape (n,), n 1 or more.
@@ -59,10 +59,10 @@ def common_spread(
     """What groups of differences say of the variance of another one (Smyth, Stat Appl Genet Mol 2004).
 
     Variances of groups are taken as draws around a common one; the more alike they are, the more it is
-    worth. So cells with few pairs borrow from others, and where cells differ widely they borrow little.
+    worth. So trials with few pairs borrow from others, and where trials differ widely they borrow little.
 
     Args:
-        groups: Differences (log ratios, points), a group a cell; groups of fewer than two are left out.
+        groups: Differences (log ratios, points), a group a trial; groups of fewer than two are left out.
         noise: Differences of A against A, whose mean is known to be nothing: one is enough.
         most: Degrees of freedom that it is never worth more than: noise of a machine changes.
         alone: Degrees of freedom that a single group is worth at most.
@@ -76,7 +76,7 @@ def common_spread(
         return Spread()
     variances, degrees = (np.array(column, float) for column in zip(*known, strict=True))
     if len(known) == 1:
-        # Another cell's noise may be several times as large: one group is worth little.
+        # Another trial's noise may be several times as large: one group is worth little.
         return Spread(float(variances[0]), min(alone, float(degrees[0])))
     logs = np.log(variances) - digamma(degrees / 2) + np.log(degrees / 2)
     excess = float(np.var(logs, ddof=1) - polygamma(1, degrees / 2).mean())

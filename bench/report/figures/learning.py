@@ -96,7 +96,7 @@ def mean_course(courses: Iterable[Course], metric: str) -> tuple[np.ndarray, np.
 
 
 def each_network(groups: Sequence[Group], colours: Colours) -> list[Figure]:
-    """Training against validation, a small figure a cell: loss above accuracy (thesis: A.1 to A.3)."""
+    """Training against validation, a small figure a trial: loss above accuracy (thesis: A.1 to A.3)."""
     figures = []
     for group in groups:
         for number, course in enumerate(group.courses):

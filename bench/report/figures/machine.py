@@ -11,7 +11,7 @@ _DASHES = ("solid", "dot", "dash", "dashdot")
 
 
 def over_time(name: str, title: str, samples: Samples, colour: str) -> Figure | None:
-    """Utilisation above memory: of the GPUs where the cell had some, else of its cores."""
+    """Utilisation above memory: of the GPUs where the trial had some, else of its cores."""
     busy, held = _series(samples)
     data: list[Trace] = []
     for number, (label, values) in enumerate(busy.items()):

@@ -17,8 +17,8 @@ from bench.report.figures.figure import (
     plain,
 )
 from bench.report.names import group_file, group_name, groups_of, labels
+from bench.report.pareto import Candidate, front
 from bench.report.rows import PHASE
-from bench.report.worth import Candidate, front
 from bench.report.writers import duration
 from wbc.observer import PHASES
 
@@ -37,7 +37,7 @@ def against_cost(found: Sequence[Candidate], cost: str, colours: Colours) -> Fig
     """Accuracy against a cost, with the Pareto front; None where nothing has that cost.
 
     Args:
-        found: See `bench.report.worth.candidates`.
+        found: See `bench.report.pareto.candidates`.
         cost: `seconds` or `joules`.
         colours: Of networks.
     """

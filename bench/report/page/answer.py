@@ -2,8 +2,8 @@
 
 from itertools import pairwise
 
-from bench.report.page.elements import Markup, element, rows_of
-from bench.report.worth import Candidate, best_of, front, worth_its_time
+from bench.report.page.html import Markup, element, rows_of
+from bench.report.pareto import Candidate, best_of, front, worth_its_time
 from bench.report.writers import amount, bounds, duration, durations
 
 MOST_ROWS = 15
@@ -13,8 +13,8 @@ def answer(found: list[Candidate], disturbed: int = 0) -> Markup:
     """Two or three sentences and the Pareto front; where nothing is done, that.
 
     Args:
-        found: See `bench.report.worth.candidates`.
-        disturbed: How many cells were disturbed while they were timed.
+        found: See `bench.report.pareto.candidates`.
+        disturbed: How many trials were disturbed while they were timed.
     """
     worth, best = worth_its_time(found), best_of(found)
     if worth is None or best is None:
@@ -26,8 +26,8 @@ def answer(found: list[Candidate], disturbed: int = 0) -> Markup:
     if spread:
         sentences.append(spread)
     if disturbed:
-        cells = "1 cell was" if disturbed == 1 else f"{disturbed} cells were"
-        said = f"{cells} disturbed while timed, so these times may not be their own: see Every cell."
+        trials = "1 trial was" if disturbed == 1 else f"{disturbed} trials were"
+        said = f"{trials} disturbed while timed, so these times may not be their own: see Every trial."
         sentences.append(element("p", said))
     return Markup(element("div", *sentences, cls="answer") + _front(found, worth))
 

@@ -2,9 +2,9 @@
 
 import html
 
-from bench.report.contents import Contents, NetworkMistakes
+from bench.report.gather import Contents, NetworkMistakes
 from bench.report.mistakes import Hard, Mistake
-from bench.report.page.elements import Markup, element, section
+from bench.report.page.html import Markup, element, section
 
 
 def mistakes(contents: Contents) -> Markup:

@@ -7,16 +7,16 @@ from collections.abc import Sequence
 from functools import cache
 from importlib import resources
 
-from bench.report.contents import Contents
 from bench.report.costs import reasons_of
 from bench.report.figures.figure import PHASE_COLOURS, Figure
+from bench.report.gather import Contents
 from bench.report.page.answer import answer
-from bench.report.page.elements import Markup, element, facts, grid, rows_of, section, table
+from bench.report.page.html import Markup, element, facts, grid, rows_of, section, table
 from bench.report.page.mistakes import mistakes
 from bench.report.tables import Table
 
 MOST_LISTED = 60
-"""Cells that failed or are missing, one by one."""
+"""Trials that failed or are missing, one by one."""
 
 
 def page(contents: Contents, made_at: str) -> str:
@@ -35,7 +35,7 @@ def page(contents: Contents, made_at: str) -> str:
         _against(contents),
         _learning(contents),
         mistakes(contents),
-        _cells(contents),
+        _trials(contents),
         _provenance(contents, made_at),
     ]
     plotly, script = plotly_js(), _own("script.js")
@@ -75,9 +75,11 @@ def _sha256(script: str) -> str:
 
 
 def _header(contents: Contents, made_at: str) -> Markup:
-    status = contents.cells["status"].value_counts() if len(contents.cells) else {}
-    done, total = int(status.get("done", 0)), len(contents.cells)
-    counts = [element("li", element("b", f"{done:,} of {total:,}"), f" cell{'s' if total != 1 else ''} done")]
+    status = contents.trials["status"].value_counts() if len(contents.trials) else {}
+    done, total = int(status.get("done", 0)), len(contents.trials)
+    counts = [
+        element("li", element("b", f"{done:,} of {total:,}"), f" trial{'s' if total != 1 else ''} done")
+    ]
     for name in ("failed", "interrupted", "unfinished", "not run"):
         if count := int(status.get(name, 0)):
             counts.append(
@@ -91,7 +93,7 @@ def _header(contents: Contents, made_at: str) -> Markup:
         ("against", "Side by side"),
         ("learning", "Learning"),
         ("mistakes", "Mistakes"),
-        ("cells", "Every cell"),
+        ("trials", "Every trial"),
         ("provenance", "Provenance"),
     ]
     question = (
@@ -111,15 +113,15 @@ def _header(contents: Contents, made_at: str) -> Markup:
 
 
 def _disturbed(contents: Contents) -> int:
-    cells = contents.cells
-    return int(cells["disturbed"].notna().sum()) if "disturbed" in cells else 0
+    trials = contents.trials
+    return int(trials["disturbed"].notna().sum()) if "disturbed" in trials else 0
 
 
 def _price(contents: Contents) -> Markup:
     figures = contents.figures.get("price", [])
     drawn = grid(figures)
     if figures and not any(figure.name == "accuracy-energy" for figure in figures):
-        unavailable = contents.cells.get("unavailable", ())
+        unavailable = contents.trials.get("unavailable", ())
         why = "; ".join(reasons_of(unavailable, "energy")[:3]) or "no record holds it"
         drawn = Markup(drawn + element("p", f"Accuracy against energy is not drawn: {why}.", cls="note"))
     return drawn
@@ -145,7 +147,7 @@ MOST_GROUPS = 12
 def _cost(contents: Contents) -> Markup:
     machine = contents.figures.get("machine", [])
     absent = element(
-        "p", "How busy the device was over time is not drawn: no cell has telemetry.", cls="note"
+        "p", "How busy the device was over time is not drawn: no trial has telemetry.", cls="note"
     )
     return section(
         "cost",
@@ -161,7 +163,7 @@ def _cost(contents: Contents) -> Markup:
 
 
 _PLACED = {
-    *("cells", "evaluation", "repeats", "classification-report", "training-time", "training-time-by-mode"),
+    *("trials", "evaluation", "repeats", "classification-report", "training-time", "training-time-by-mode"),
     *("time-by-phase", "cost", "epochs-compared", "reference", "reference-classes", "reference-time"),
 }
 
@@ -204,37 +206,37 @@ def _learning(contents: Contents) -> Markup:
     )
 
 
-def _cells(contents: Contents) -> Markup:
-    cells = contents.cells
-    troubled = cells[cells["status"] != "done"] if len(cells) else cells
+def _trials(contents: Contents) -> Markup:
+    trials = contents.trials
+    troubled = trials[trials["status"] != "done"] if len(trials) else trials
     parts: list[Markup] = []
     if len(troubled):
         shown = troubled.head(MOST_LISTED)
         reasons = shown["reason"].fillna("") if "reason" in shown else [""] * len(shown)
-        rows = [list(row) for row in zip(shown["cell"], shown["status"], reasons, strict=True)]
+        rows = [list(row) for row in zip(shown["trial"], shown["status"], reasons, strict=True)]
         parts.append(element("h3", "Failed, cut off or missing"))
-        parts.append(rows_of(["cell", "status", "reason"], rows))
+        parts.append(rows_of(["trial", "status", "reason"], rows))
         if len(troubled) > len(shown):
-            left = f"{len(shown)} of {len(troubled):,}; all are in cells.csv."
+            left = f"{len(shown)} of {len(troubled):,}; all are in trials.csv."
             parts.append(element("p", left, cls="note"))
-    for cell, log in contents.logs.items():
-        summary = element("summary", f"End of the log of {cell}")
+    for trial, log in contents.logs.items():
+        summary = element("summary", f"End of the log of {trial}")
         parts.append(element("details", summary, element("pre", "\n".join(log))))
-    names = ("cells", "evaluation", "repeats")
-    few = len(cells) <= 30
+    names = ("trials", "evaluation", "repeats")
+    few = len(trials) <= 30
     return section(
-        "cells",
-        "Every cell",
+        "trials",
+        "Every trial",
         *parts,
         *(_one(contents, name, closed=not few or name == "evaluation") for name in names),
     )
 
 
 def _provenance(contents: Contents, made_at: str) -> Markup:
-    environment, cells = contents.environment, contents.cells
-    runtimes = list(dict.fromkeys(cells["runtime"].dropna())) if "runtime" in cells else []
+    environment, trials = contents.environment, contents.trials
+    runtimes = list(dict.fromkeys(trials["runtime"].dropna())) if "runtime" in trials else []
     versions = {name: value for name, value in environment.items() if isinstance(value, str | int)}
-    started = cells["started_at"].dropna() if "started_at" in cells else []
+    started = trials["started_at"].dropna() if "started_at" in trials else []
     data = ", ".join(
         f"{name} {str(value)[:16] if name == 'digest' else value}"
         for name, value in contents.data.items()
@@ -247,7 +249,7 @@ def _provenance(contents: Contents, made_at: str) -> Markup:
             [
                 ("Made", made_at),
                 ("By", contents.command),
-                ("Cells ran", f"{min(started)[:16]} to {max(started)[:16]} UTC" if len(started) else ""),
+                ("Trials ran", f"{min(started)[:16]} to {max(started)[:16]} UTC" if len(started) else ""),
                 (
                     "With",
                     "; ".join(runtimes[:6]) + (f"; {len(runtimes) - 6} more" if len(runtimes) > 6 else ""),

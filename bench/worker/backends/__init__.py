@@ -1,7 +1,7 @@
 """The deep-learning frameworks that Keras can compute with, a module each.
 
 `claim` of a module prepares the environment before the framework is imported; `load` imports it, makes sure
-of the device that the cell was given, and says what was found. A fact that a framework cannot tell is a
+of the device that the trial was given, and says what was found. A fact that a framework cannot tell is a
 sentence that begins with `unavailable: `.
 """
 
@@ -21,10 +21,10 @@ def load_backend(specification: Specification) -> dict[str, Any]:
         `backend`, its version under its name, `keras`, `gpus` (names), `cuda`, `cudnn`.
 
     Raises:
-        SetupError: The cell was given GPUs that the backend does not see, or it cannot be imported.
+        SetupError: The trial was given GPUs that the backend does not see, or it cannot be imported.
     """
     name = specification.backend
-    # Keras reads it once, at its import; a user's shell or keras.json must not change what a cell is.
+    # Keras reads it once, at its import; a user's shell or keras.json must not change what a trial is.
     os.environ["KERAS_BACKEND"] = name
     module = importlib.import_module(f"{__name__}.{name}")
     module.claim(specification.deterministic)
@@ -40,7 +40,7 @@ def load_backend(specification: Specification) -> dict[str, Any]:
     seen = len(found["gpus"])
     if os.environ.get(protocol.DEVICE_KIND) == "gpu" and seen < given:
         raise SetupError(
-            f"the cell was given {'a GPU' if given == 1 else f'{given} GPUs'}, but {module.TITLE} sees "
+            f"the trial was given {'a GPU' if given == 1 else f'{given} GPUs'}, but {module.TITLE} sees "
             f"{seen or 'none'} (a CPU build, or a broken driver)"
         )
     # Takes the device into use, which may take seconds: part of the startup, not of what is timed first.

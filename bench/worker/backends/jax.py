@@ -13,7 +13,7 @@ def claim(deterministic: bool) -> None:
 
     On processors XLA's operations repeat to the last bit anyway, as long as the number of cores is the same.
     """
-    # Otherwise JAX takes three quarters of a GPU at once, and what the cell needs cannot be seen.
+    # Otherwise JAX takes three quarters of a GPU at once, and what the trial needs cannot be seen.
     os.environ["XLA_PYTHON_CLIENT_PREALLOCATE"] = "false"
     if deterministic:
         flags = os.environ.get("XLA_FLAGS", "").split()

@@ -29,7 +29,7 @@ def load() -> dict[str, Any]:
         logical = [tf.config.LogicalDeviceConfiguration() for _ in range(replicas)]
         tf.config.set_logical_device_configuration(processor, logical)
     for gpu in gpus:
-        # Otherwise TensorFlow takes all memory at once, and what the cell needs cannot be seen.
+        # Otherwise TensorFlow takes all memory at once, and what the trial needs cannot be seen.
         tf.config.experimental.set_memory_growth(gpu, True)
     build = tf.sysconfig.get_build_info()
     without = "none: a CPU build"

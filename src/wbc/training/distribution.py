@@ -92,7 +92,7 @@ def _check_keras() -> None:
     if tuple(map(int, keras.__version__.split(".")[:2])) < AVERAGING:
         raise InputError(
             f"Keras {keras.__version__} sums the gradients of several devices, where it should average them",
-            f"Take Keras {'.'.join(map(str, AVERAGING))} or newer, or one device: gpus_per_cell = 1.",
+            f"Take Keras {'.'.join(map(str, AVERAGING))} or newer, or one device: gpus_per_trial = 1.",
         )
 
 

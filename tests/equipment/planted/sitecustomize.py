@@ -2,7 +2,7 @@
 
 `PLANTED_SLOWER=0.1` makes every training step but the first take a tenth longer.
 `PLANTED_WRONG_LABELS=0.2` gives a fifth of the training images the label of another class.
-`PLANTED_CRASH=scratch` ends the process of every cell of this mode without a word.
+`PLANTED_CRASH=scratch` ends the process of every trial of this mode without a word.
 `PLANTED_UNRECORDED=1` puts nothing into MLflow: its writer takes every attempt and forgets it.
 """
 

@@ -9,9 +9,9 @@ from typing import Any
 
 import numpy as np
 
-from bench.journal.record import fold
 from bench.journal.results import Attempt, SuiteResults
-from bench.suite.cell import Cell
+from bench.records.fold import fold
+from bench.trials.trial import Trial
 
 START = datetime.fromisoformat("2026-03-01T08:00:00+00:00")
 
@@ -25,7 +25,7 @@ RUNTIME = {
 
 @dataclass(frozen=True)
 class Course:
-    """How a cell goes.
+    """How a trial goes.
 
     Attributes:
         seconds: Wall seconds of its phases.
@@ -60,10 +60,10 @@ class _Clock:
         self.cpu += round(seconds * cpu_share * 1e9)
 
 
-def cell_of(
+def trial_of(
     network: str, mode: str, epochs: int, seed: int = 0, data: dict | None = None, **settings
-) -> Cell:
-    """A cell of a suite on four kinds of cells."""
+) -> Trial:
+    """A trial of a suite on four kinds of trials."""
     content = {
         "data": {"source": "bccd", "digest": "d" * 64, **(data or {})},
         "network": network,
@@ -82,12 +82,12 @@ def cell_of(
         "replicas": 1,
         **settings,
     }
-    return Cell(network, content, RUNTIME, {})
+    return Trial(network, content, RUNTIME, {})
 
 
 def write_attempt(
     results: SuiteResults,
-    cell: Cell,
+    trial: Trial,
     course: Course,
     *,
     number: int = 1,
@@ -100,7 +100,7 @@ def write_attempt(
 
     Args:
         results: Where to.
-        cell: Which cell.
+        trial: Which trial.
         course: How it goes.
         number: Of the attempt.
         seed: Of the noise on the curves.
@@ -108,13 +108,13 @@ def write_attempt(
         telemetry: Write `telemetry.jsonl`.
         over: False: the attempt is under way.
     """
-    attempt = Attempt(results.cells / cell.id / f"attempt-{number}")
+    attempt = Attempt(results.trials / trial.id / f"attempt-{number}")
     attempt.folder.mkdir(parents=True)
-    content = cell.to_json()
+    content = trial.to_json()
     folder = str(data_folder) if data_folder else "/nowhere"
     content["specification"] = {"data_folder": folder, "manifest": f"{folder}/manifest.json"}
-    (attempt.folder / "cell.json").write_text(json.dumps(content))
-    edges = _write_events(attempt, cell, course, seed)
+    (attempt.folder / "trial.json").write_text(json.dumps(content))
+    edges = _write_events(attempt, trial, course, seed)
     _write_runner(attempt, course, edges, over)
     if course.predictions is not None:
         attempt.predictions.write_text(course.predictions)
@@ -145,10 +145,10 @@ def curves(course: Course, epochs: int, seed: int) -> dict[str, np.ndarray]:
     }
 
 
-def _write_events(attempt: Attempt, cell: Cell, course: Course, seed: int) -> dict[str, tuple[int, int]]:
+def _write_events(attempt: Attempt, trial: Trial, course: Course, seed: int) -> dict[str, tuple[int, int]]:
     """The worker's journal; phase -> its begin and end, in nanoseconds."""
     clock, lines, edges = _Clock(1000.0 + seed % 1000), [], {}
-    epochs = cell.settings["epochs"]
+    epochs = trial.settings["epochs"]
 
     def say(event: str, **content) -> None:
         lines.append(json.dumps({"t": clock.t, "cpu": clock.cpu, "event": event, **content}))

@@ -1,4 +1,4 @@
-"""Whole suites of synthetic results: that of the thesis, and thousands of cells."""
+"""Whole suites of synthetic results: that of the thesis, and thousands of trials."""
 
 import csv
 import io
@@ -6,7 +6,7 @@ import json
 from pathlib import Path
 
 import numpy as np
-from equipment.results.journals import Course, cell_of, write_attempt
+from equipment.results.journals import Course, trial_of, write_attempt
 
 from bench.journal.results import SuiteResults
 from wbc.data.manifest import ImageEntry, Manifest, file_sha256
@@ -55,7 +55,7 @@ def thesis_suite(
         energy: With energy and utilisation in the records.
 
     Returns:
-        The results and the cells' ids, in the suite's order.
+        The results and the trials' ids, in the suite's order.
     """
     results, ids = SuiteResults(root, "thesis"), []
     files = _test_files(classes, cells_a_class)
@@ -64,19 +64,19 @@ def thesis_suite(
     for number, (mode, epochs) in enumerate(plan):
         for index, network in enumerate(networks):
             for seed in range(seeds):
-                cell = cell_of(network, mode, epochs, seed)
+                trial = trial_of(network, mode, epochs, seed)
                 course = _course(
                     network, mode, epochs, files, classes, 100 * number + 10 * index + seed, energy
                 )
                 write_attempt(
-                    results, cell, course, seed=100 * number + index, data_folder=images, telemetry=telemetry
+                    results, trial, course, seed=100 * number + index, data_folder=images, telemetry=telemetry
                 )
-                ids.append(cell.id)
+                ids.append(trial.id)
     return results, ids
 
 
-def many_cells(root: Path, count: int, configurations_a_repeat: int = 10) -> tuple[SuiteResults, list[str]]:
-    """Thousands of cells, three epochs each: networks, modes, epoch counts, batch sizes and seeds.
+def many_trials(root: Path, count: int, configurations_a_repeat: int = 10) -> tuple[SuiteResults, list[str]]:
+    """Thousands of trials, three epochs each: networks, modes, epoch counts, batch sizes and seeds.
 
     Every twentieth failed.
     """
@@ -89,19 +89,19 @@ def many_cells(root: Path, count: int, configurations_a_repeat: int = 10) -> tup
     axes = [(n, m, b, e) for b in (8, 16, 32, 64) for e in (3, 4, 5) for n, m in prepared]
     for number in range(count):
         network, mode, batch_size, epochs = axes[number % len(axes)]
-        cell = cell_of(network, mode, epochs, number // len(axes), batch_size=batch_size)
+        trial = trial_of(network, mode, epochs, number // len(axes), batch_size=batch_size)
         course = prepared[network, mode]
         if number % 20 == 7:
             course = Course(
                 course.seconds, 0.5, 2.0, None, failure=("nan-loss", "the loss is nan"), stopped_at=1
             )
-        write_attempt(results, cell, course, seed=number)
-        ids.append(cell.id)
+        write_attempt(results, trial, course, seed=number)
+        ids.append(trial.id)
     return results, ids
 
 
 def draw_images(folder: Path, files: list[tuple[str, str, str]]) -> None:
-    """Small pictures of round cells, and the manifest that knows them."""
+    """Small pictures of round trials, and the manifest that knows them."""
     from PIL import Image, ImageDraw
 
     entries = []
@@ -120,12 +120,12 @@ def draw_images(folder: Path, files: list[tuple[str, str, str]]) -> None:
     Manifest(tuple(entries), classes).write(folder)
 
 
-def _test_files(classes: tuple[str, ...], cells: int) -> list[tuple[str, str, str]]:
+def _test_files(classes: tuple[str, ...], trials: int) -> list[tuple[str, str, str]]:
     """(file, source cell, class) of every test image."""
     return [
-        (f"test/{name}/{cell:03d}-{copy:02d}.png", f"{name}-{cell}", name)
+        (f"test/{name}/{trial:03d}-{copy:02d}.png", f"{name}-{trial}", name)
         for name in classes
-        for cell in range(cells)
+        for trial in range(trials)
         for copy in range(IMAGES_A_CELL)
     ]
 
@@ -154,7 +154,7 @@ def _course(network, mode, epochs, files, classes, seed, energy, predictions=Tru
     if energy:
         joules = 230.0 * train + 70 * (sum(seconds.values()) - train)
         more["energy"] = {
-            "cell_j": joules,
+            "trial_j": joules,
             "train_j": 230.0 * train,
             "image_j": 230.0 * train / (4394 * epochs),
         }

@@ -1,0 +1,1 @@
+"""Folds the journals of an attempt into its record. Pure functions."""

@@ -1,0 +1,248 @@
+"""Telemetry of a trial by phase: pure functions from traces and spans to what a record holds."""
+
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+from bench.records.spans import Span
+from bench.telemetry.trace import Sample, Trace
+
+Summary = dict[str, float | int | None]
+
+OF_ALL_GPUS = (
+    "gpu_utilisation",
+    "sm_activity",
+    "sm_occupancy",
+    "tensor_activity",
+    "fp32_activity",
+    "fp16_activity",
+    "dram_activity",
+)
+"""Metrics of GPUs that are shares, and stand for the slot as a whole, too."""
+
+ASKED_FOR = ("gpu_utilisation", "tensor_activity", "fp32_activity")
+"""Those of them whose absence is explained on a processor, too: utilisation is told by them."""
+
+_PROCESS_MEMORY = "gpu_process_memory_bytes"
+_NOT_SEEN = "the driver lists no process of the trial (in a container it may know them by other numbers)"
+_FIRST = ("train", "compile", "features", "evaluate")
+
+
+@dataclass(frozen=True)
+class Stretch:
+    """What one attempt contributes to a trial's telemetry.
+
+    Attributes:
+        trace: As sampled; None where there is none.
+        spans: Phase -> when it was.
+    """
+
+    trace: Trace | None
+    spans: dict[str, list[Span]]
+
+
+def summarise(stretches: Sequence[Stretch]) -> dict[str, Any] | None:
+    """Mean, p95 and maximum of every metric in every phase, and the growth of every counter; `train` first.
+
+    Means of rates are those of the counters behind them, where these were read at both edges of the phase. A
+    percentile is that of lines, each weighing as much as it holds samples: in phases so long that lines are
+    means over several samples (`longest_line_s`) it is that of the means. A maximum of samples that lies
+    below a counter's mean, in a short phase, is raised to it.
+
+    Returns:
+        As `record["telemetry"]`; None where no stretch has a trace.
+    """
+    watched = [one for one in stretches if one.trace is not None]
+    if not watched:
+        return None
+    traces = [one.trace for one in watched]
+    last = traces[-1]
+    found = {phase for one in watched for phase in one.spans}
+    phases = [*(name for name in _FIRST if name in found), *sorted(found - set(_FIRST))]
+    unavailable = {name: reason for trace in traces for name, reason in trace.unavailable.items()}
+    for trace in traces:
+        if trace.failure:
+            unavailable["telemetry"] = f"the sampler failed: {trace.failure}"
+        elif trace.end is None:
+            unavailable["telemetry"] = "the sampler ended before the trial did; what is after that is missing"
+    if len(watched) < len(stretches):
+        unavailable["telemetry"] = "an attempt that the trial goes on from was not watched"
+    gpus = dict.fromkeys(name for trace in traces for name in trace.header.get("gpus", []))
+    host = _of(watched, phases, unavailable, "")
+    devices = {name: _device(watched, phases, unavailable, name) for name in gpus}
+    _add_shares_of_all(host, devices)
+    return {
+        "interval_s": last.header["interval_s"],
+        "cores": last.header["cores"]["slot"],
+        "longest_line_s": last.header["interval_s"]
+        * max((sample.samples for trace in traces for sample in trace.samples), default=1),
+        **host,
+        "devices": devices,
+        "sampler": _sampler(traces),
+    }
+
+
+def _device(
+    watched: Sequence[Stretch], phases: Sequence[str], unavailable: dict[str, str], name: str
+) -> dict[str, Any]:
+    device = _of(watched, phases, unavailable, f"{name}/")
+    if not any(_PROCESS_MEMORY in phase for phase in device["phases"].values()):
+        device["unavailable"].setdefault(_PROCESS_MEMORY, _NOT_SEEN)
+    methods = watched[-1].trace.header.get("methods", {})
+    energy = methods.get(f"{name}/energy_j")
+    return {**device, "methods": {"energy_j": energy} if energy else {}}
+
+
+def _add_shares_of_all(host: dict[str, Any], devices: dict[str, dict[str, Any]]) -> None:
+    """Shares of GPUs also as those of the slot: means of means, the largest maximum."""
+    for name in OF_ALL_GPUS:
+        reasons = [
+            f"{gpu}: {one['unavailable'][name]}" for gpu, one in devices.items() if name in one["unavailable"]
+        ]
+        if not devices and name in ASKED_FOR:
+            reasons = ["the trial ran on the processor"]
+        if reasons:
+            host["unavailable"][name] = "; ".join(reasons)
+        for phase, summaries in host["phases"].items():
+            found = [one["phases"].get(phase, {}).get(name) for one in devices.values()]
+            if found and None not in found:
+                summaries[name] = {
+                    "mean": short_of(sum(one["mean"] for one in found) / len(found)),
+                    "p95": max(one["p95"] for one in found),
+                    "max": max(one["max"] for one in found),
+                    "samples": min(one["samples"] for one in found),
+                }
+
+
+def _of(
+    stretches: Sequence[Stretch], phases: Sequence[str], unavailable: dict[str, str], prefix: str
+) -> dict[str, Any]:
+    """Of the host (no prefix) or of a GPU."""
+
+    def own(names: Iterable[str]) -> dict[str, str]:
+        """Name in a trace -> in the record."""
+        return {
+            name: name.removeprefix(prefix)
+            for name in names
+            if name.startswith(prefix) and "/" not in name[len(prefix) :]
+        }
+
+    gauges = own(dict.fromkeys(name for one in stretches for name in one.trace.header["gauges"]))
+    counters = own(dict.fromkeys(name for one in stretches for name in one.trace.counters))
+    counted = {phase: _counted(stretches, phase, counters) for phase in phases}
+    sampled = {phase: _sampled(stretches, phase, gauges) for phase in phases}
+    if not prefix:
+        cores = stretches[-1].trace.header["cores"]
+        for phase in phases:
+            _means_from_counters(sampled[phase], counted[phase], _seconds(stretches, phase), cores)
+    lacking = {short: unavailable[name] for name, short in own(unavailable).items()}
+    return {"phases": sampled, "counters": counted, "unavailable": lacking}
+
+
+def _sampled(stretches: Sequence[Stretch], phase: str, gauges: dict[str, str]) -> dict[str, Summary]:
+    lines = [
+        sample
+        for one in stretches
+        for began, ended in one.spans.get(phase, [])
+        for sample in one.trace.samples
+        if began < sample.t <= ended
+    ]
+    summaries = {short: _summary(name, lines) for name, short in gauges.items()}
+    return {name: summary for name, summary in summaries.items() if summary}
+
+
+def _summary(name: str, lines: Sequence[Sample]) -> Summary | None:
+    """Mean, p95, max; None without a sample."""
+    values = sorted((line.mean[name], line.samples) for line in lines if name in line.mean)
+    if not values:
+        return None
+    weight = sum(samples for _, samples in values)
+    passed, percentile = 0, values[-1][0]
+    for value, samples in values:
+        passed += samples
+        if passed >= 0.95 * weight:
+            percentile = value
+            break
+    return {
+        "mean": short_of(sum(value * samples for value, samples in values) / weight),
+        "p95": percentile,
+        "max": max(line.most[name] for line in lines if name in line.most),
+        "samples": weight,
+    }
+
+
+def _counted(stretches: Sequence[Stretch], phase: str, counters: dict[str, str]) -> dict[str, float]:
+    """Growth within a phase; a counter that was not watched through it is left out."""
+    grown: dict[str, float] = {}
+    for name, short in counters.items():
+        # A trial may go on on another GPU.
+        own = [one for one in stretches if name in one.trace.header["counters"]]
+        spans = [(one.trace, span) for one in own for span in one.spans.get(phase, [])]
+        series = [(trace.counters.get(name), span, name in trace.unavailable) for trace, span in spans]
+        growths = [
+            growth
+            for one, span, given_up in series
+            if one and (growth := one.grown(*span, given_up)) is not None
+        ]
+        # Foreign time is a difference of counts in ticks; any other that falls was set back meanwhile.
+        set_back = short != "foreign_s" and any(growth < 0 for growth in growths)
+        if growths and len(growths) == len(series) and not set_back:
+            grown[short] = round(max(0.0, sum(growths)), 6)
+    return grown
+
+
+def _means_from_counters(
+    sampled: dict[str, Summary], counted: dict[str, float], seconds: float, cores: dict[str, int]
+) -> None:
+    def put(name: str, mean: float) -> None:
+        nothing: Summary = {"mean": None, "p95": None, "max": None, "samples": 0}
+        summary = {**sampled.get(name, nothing), "mean": short_of(mean)}
+        # Counters see what falls between samples: no maximum is below the mean.
+        if summary["max"] is not None:
+            summary["max"] = max(summary["max"], summary["mean"])
+        sampled[name] = summary
+
+    if seconds <= 0:
+        return
+    slot, machine = seconds * cores["slot"], seconds * cores["machine"]
+    for name, counter, whole in (
+        ("cpu_percent", "cpu_s", seconds / 100),
+        ("machine_cpu", "machine_busy_s", machine),
+        ("steal", "steal_s", slot),
+        ("cpu_pressure", "pressure_s", seconds),
+        ("foreign_cpu", "foreign_s", slot),
+        ("cotenant_cpu", "cotenant_s", slot),
+    ):
+        if counter in counted:
+            mean = counted[counter] / whole
+            put(name, mean if name == "cpu_percent" else min(1.0, mean))
+    wanted = counted.get("run_queue_wait_s", 0.0) + counted.get("cpu_s", 0.0)
+    if "run_queue_wait_s" in counted and wanted > 0:
+        put("run_queue_wait", counted["run_queue_wait_s"] / wanted)
+    if "cpu_percent" in sampled:
+        used = sampled["cpu_percent"]
+        sampled["cpu_utilisation"] = {
+            name: value if name == "samples" or value is None else short_of(value / 100 / cores["slot"])
+            for name, value in used.items()
+        }
+
+
+def _seconds(stretches: Sequence[Stretch], phase: str) -> float:
+    return sum(ended - began for one in stretches for began, ended in one.spans.get(phase, [])) / 1e9
+
+
+def short_of(value: float) -> float:
+    """Six digits: records of thousands of trials are read again and again."""
+    return float(f"{value:.6g}")
+
+
+def _sampler(traces: Sequence[Trace]) -> dict[str, Any]:
+    """What watching itself took; None where a sampler was killed before it could say."""
+    ends = [trace.end for trace in traces]
+    complete = all(end is not None for end in ends)
+    samples = sum(sample.samples for trace in traces for sample in trace.samples)
+    return {
+        "cpu_s": sum(end["cpu_s"] for end in ends) if complete else None,
+        "samples": samples,
+        "complete": complete,
+    }

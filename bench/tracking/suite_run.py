@@ -1,0 +1,132 @@
+"""The run of a suite in MLflow: the parent of its attempts' runs, one a results folder."""
+
+from collections import Counter
+from datetime import datetime
+from typing import Any
+
+from bench.journal.results import SuiteResults
+from bench.journal.runs import runs_file, state_of_runs
+from bench.tracking.content import LONGEST_TAG, RESULTS_TAG, STATES, milliseconds
+from bench.worker.jsonl import read_events
+
+SUITE_RUN_TAG = "leukobench.suite_run"
+"""The results folder once more, on the suite's own run only: by it that is found again."""
+
+REPORT_TAG = "leukobench.report"
+"""When the report that was uploaded last had been written."""
+
+
+class ParentRun:
+    """The run of a suite and a results folder, taken up again whenever the suite goes on.
+
+    Args:
+        client: MLflow's client.
+        experiment_id: The suite's experiment.
+        results: The suite's results.
+        results_id: See `bench.tracking.store.results_identity`.
+    """
+
+    def __init__(self, client, experiment_id: str, results: SuiteResults, results_id: str):
+        self.client, self.experiment_id = client, experiment_id
+        self.results, self.results_id = results, results_id
+        self.run_id = ""
+        self._tags: dict[str, str] = {}
+        self._state: tuple[str, int | None] = ("", None)
+
+    def open(self) -> None:
+        """Find the run or make it, and give it the suite's state: a harness that died left it running."""
+        found = self.client.search_runs(
+            [self.experiment_id],
+            f"tags.`{SUITE_RUN_TAG}` = '{self.results_id}'",
+            max_results=10,
+            order_by=["attributes.start_time ASC"],
+        )
+        for twin in found[1:]:  # asked twice for one run: the answer to the first request was lost
+            self.client.delete_run(twin.info.run_id)
+        events = read_events(runs_file(self.results))
+        if found:
+            run = found[0]
+        else:
+            tags = {SUITE_RUN_TAG: self.results_id, **tags_of_suite(self.results.suite, events)}
+            run = self.client.create_run(self.experiment_id, start_time=_began(events), tags=tags)
+        self.run_id, self._tags = run.info.run_id, dict(run.data.tags)
+        self._state = (run.info.status, run.info.end_time)
+        self._set_state(events, None)
+
+    def tags_of_children(self) -> dict[str, str]:
+        """What makes a run a child of this one."""
+        return {"mlflow.parentRunId": self.run_id, RESULTS_TAG: self.results_id}
+
+    def update(self) -> None:
+        """Set its state and its summary, and send the report where there is a new one."""
+        from mlflow.entities import RunTag
+
+        events = read_events(runs_file(self.results))
+        counts = latest_statuses(self.results)
+        tags = {"mlflow.note.content": note_of_suite(events, counts)}
+        tags |= {f"leukobench.trials.{status}": str(count) for status, count in counts.items()}
+        report = self.results.report / "report.html"
+        if report.is_file() and (written := str(report.stat().st_mtime_ns)) != self._tags.get(REPORT_TAG):
+            self.client.log_artifact(self.run_id, str(report))
+            tags[REPORT_TAG] = written
+        if changed := {name: text for name, text in tags.items() if self._tags.get(name) != text}:
+            self.client.log_batch(self.run_id, tags=[RunTag(*tag) for tag in changed.items()])
+            self._tags |= changed
+        self._set_state(events, counts)
+
+    def _set_state(self, events: list[dict[str, Any]], counts: Counter[str] | None) -> None:
+        state = state_of_runs(self.results) or state_of_trials(counts or latest_statuses(self.results))
+        status, ended = STATES[state], _ended(events)
+        if status == self._state[0] and ended in (None, self._state[1]):
+            return
+        if state == "running":
+            self.client.update_run(self.run_id, status=status)
+        else:
+            ended = ended or int(datetime.now().timestamp() * 1000)
+            self.client.set_terminated(self.run_id, status, end_time=ended)
+        self._state = (status, ended)
+
+
+def tags_of_suite(suite: str, events: list[dict[str, Any]]) -> dict[str, str]:
+    """Tags of a suite's own run, from the journal of its runs."""
+    last = next((event for event in reversed(events) if event["event"] == "run_started"), {})
+    tags = {
+        "mlflow.runName": suite,
+        "mlflow.source.name": "leukobench",
+        "mlflow.source.type": "LOCAL",
+        "leukobench.suite": suite,
+        "host": last.get("host"),
+        "mlflow.source.git.commit": last.get("commit"),
+    }
+    return {name: value for name, value in tags.items() if value}
+
+
+def note_of_suite(events: list[dict[str, Any]], counts: Counter[str]) -> str:
+    """What the suite is, and how its trials stand."""
+    last = next((event for event in reversed(events) if event["event"] == "run_started"), {})
+    described = last.get("description") or ""
+    trials = ", ".join(f"{count} {status}" for status, count in sorted(counts.items())) or "none yet"
+    return "\n\n".join(filter(None, [described, f"Trials: {trials}"]))[:LONGEST_TAG]
+
+
+def latest_statuses(results: SuiteResults) -> Counter[str]:
+    """Status -> number of trials whose last finished attempt has it."""
+    statuses: dict[str, str] = {}
+    for attempt in results.all_attempts():
+        if record := attempt.record():
+            statuses[attempt.trial_id] = record["status"]
+    return Counter(statuses.values())
+
+
+def state_of_trials(counts: Counter[str]) -> str:
+    """How a suite stands whose runs were not noted."""
+    return next((status for status in ("interrupted", "failed") if counts[status]), "done")
+
+
+def _began(events: list[dict[str, Any]]) -> int | None:
+    return next((milliseconds(event["at"]) for event in events if event["event"] == "run_started"), None)
+
+
+def _ended(events: list[dict[str, Any]]) -> int | None:
+    """The end of the last run; None while it goes on, and where it was killed."""
+    return milliseconds(events[-1]["at"]) if events and events[-1]["event"] == "run_ended" else None

@@ -1,0 +1,93 @@
+"""Which backends of Keras are installed, found without loading any."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from importlib import metadata
+
+from bench.trials.trial import Trial
+from wbc.errors import InputError
+from wbc.specification import ONLY_TENSORFLOW
+
+
+@dataclass(frozen=True)
+class Backend:
+    """A framework that Keras can compute with.
+
+    Attributes:
+        title: Its name in sentences.
+        distributions: Names under which it is installed; one of them is enough.
+        install: How to get it.
+    """
+
+    title: str
+    distributions: tuple[str, ...]
+    install: str
+
+
+BACKENDS = {
+    "tensorflow": Backend(
+        "TensorFlow", ("tensorflow", "tensorflow-cpu"), "make run, or pip install 'leukobench[cpu]'"
+    ),
+    "jax": Backend("JAX", ("jax",), "pip install jax (with GPUs: pip install 'jax[cuda12]')"),
+    "torch": Backend("PyTorch", ("torch",), "pip install torch"),
+}
+"""Backend -> what is known of it; the names are Keras' own."""
+
+
+def backend_version(name: str) -> str:
+    """The installed version of a backend; empty where there is none."""
+    found = (version_of(distribution) for distribution in BACKENDS[name].distributions)
+    return next((version for version in found if version), "")
+
+
+def installed_backends() -> list[str]:
+    """The backends that are here, TensorFlow first."""
+    return [name for name in BACKENDS if backend_version(name)]
+
+
+def version_of(distribution: str) -> str | None:
+    """The version of an installed distribution, or None."""
+    try:
+        return metadata.version(distribution)
+    except metadata.PackageNotFoundError:
+        return None
+
+
+def require_backends(trials: Sequence[Trial], replicas: int = 1) -> None:
+    """Raise the first of `backend_problems`, if there is one."""
+    for error in backend_problems(trials, replicas):
+        raise error
+
+
+def backend_problems(trials: Sequence[Trial], replicas: int = 1) -> list[InputError]:
+    """For each backend that trials cannot use here: what is wrong, and the way out.
+
+    Args:
+        trials: The trials that are to run.
+        replicas: On how many devices at once each trains.
+    """
+    wanted: dict[str, list[Trial]] = {}
+    for trial in trials:
+        if "backend" in trial.settings:  # classical methods need none
+            wanted.setdefault(trial.settings["backend"], []).append(trial)
+    problems = []
+    one, reason = ONLY_TENSORFLOW["replicas"]
+    for name, its_trials in wanted.items():
+        if not its_trials[0].runtime[name]:
+            others = ", ".join(installed_backends())
+            problems.append(
+                InputError(
+                    f"{BACKENDS[name].title} is not installed, and "
+                    f'{len(its_trials)} of {len(trials)} trials have backend = "{name}"',
+                    f"Install it beside leukobench: {BACKENDS[name].install}."
+                    + (f" Backends that are here: {others}." if others else ""),
+                )
+            )
+        elif replicas != one and name != "tensorflow":
+            problems.append(
+                InputError(
+                    f'trials with backend = "{name}" run on one device each, not on {replicas}: {reason}',
+                    "Set gpus_per_trial = 1, or leave these trials out with --only.",
+                )
+            )
+    return problems

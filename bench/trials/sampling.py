@@ -1,0 +1,56 @@
+"""What a suite says of telemetry, and which trials run without."""
+
+from collections import Counter
+from collections.abc import Iterable
+from dataclasses import dataclass
+
+from bench.trials.trial import Trial, digest_of
+
+REPEATS = ("seed", "split_seed", "data_seed")
+"""Settings that only repeat a configuration."""
+
+
+@dataclass(frozen=True)
+class TelemetrySettings:
+    """`[telemetry]` of a suite.
+
+    Attributes:
+        interval_s: Time between samples, in seconds.
+        enabled: Whether there is any.
+        off_every: Every so many repeats of a configuration one runs without, to see what telemetry costs;
+            None: all run with it.
+    """
+
+    interval_s: float = 0.1
+    enabled: bool = True
+    off_every: int | None = None
+
+    def reason_off(self, trial_id: str, without: frozenset[str]) -> str:
+        """Why a trial runs without telemetry; empty where it runs with it."""
+        if not self.enabled:
+            return "it is switched off ([telemetry] enabled = false)"
+        if trial_id in without:
+            return f"this repeat shows what telemetry costs ([telemetry] off_every = {self.off_every})"
+        return ""
+
+
+def trials_without(trials: Iterable[Trial], off_every: int | None) -> frozenset[str]:
+    """Ids of every n-th repeat of each configuration, in the order of the suite.
+
+    It depends on the suite alone, so that a run that goes on chooses as the one before it.
+    """
+    chosen, seen = set[str](), Counter[str]()
+    for trial in trials if off_every else ():
+        configuration = _configuration(trial)
+        seen[configuration] += 1
+        if seen[configuration] % off_every == 0:
+            chosen.add(trial.id)
+    return frozenset(chosen)
+
+
+def _configuration(trial: Trial) -> str:
+    settings = {name: value for name, value in trial.settings.items() if name not in REPEATS}
+    # The digest follows from the seeds of the data.
+    data = settings.get("data", {})
+    settings["data"] = {name: value for name, value in data.items() if name not in (*REPEATS, "digest")}
+    return digest_of([settings, trial.runtime])

@@ -1,0 +1,62 @@
+"""JSON lines: one event a line, appended and never changed. Standard library only: the worker uses it."""
+
+import contextlib
+import json
+import os
+import time
+from pathlib import Path
+from typing import Any
+
+
+class EventWriter:
+    """Appends events to a file, each stamped with the monotonic clock and the process' CPU time.
+
+    Args:
+        path: The file; made if it is not there.
+        stream: File descriptor of a pipe that gets a copy of short events, or None. A copy that does not fit
+            is dropped: the file is the truth, and a slow reader must not hold up what is measured.
+    """
+
+    def __init__(self, path: Path, stream: int | None = None):
+        # Opened for as long as the process lives, so that an event costs one write.
+        self._file = path.open("ab", buffering=0)
+        self._stream = stream
+        if stream is not None:
+            os.set_blocking(stream, False)
+            os.set_inheritable(stream, False)
+
+    def write(self, event: str, **content: Any) -> None:
+        """Append an event; `t` and `cpu` (nanoseconds) may be given where it happened earlier."""
+        stamped = {"t": time.monotonic_ns(), "cpu": time.process_time_ns(), "event": event, **content}
+        line = (json.dumps(stamped) + "\n").encode()
+        self._file.write(line)
+        if self._stream is not None and len(line) <= 4096:  # longer writes to a pipe are not atomic
+            with contextlib.suppress(OSError):
+                os.write(self._stream, line)
+
+    def close(self) -> None:
+        """Make sure that the events are on the disk, and close the file."""
+        os.fsync(self._file.fileno())
+        self._file.close()
+
+
+def read_events(path: Path) -> list[dict[str, Any]]:
+    """The events of a file, none if it is not there; a torn last line and what is no event are left out."""
+    return [line for line in read_lines(path) if "event" in line]
+
+
+def read_lines(path: Path) -> list[dict[str, Any]]:
+    """The objects of a file, events or not, as `read_events` reads them."""
+    try:
+        lines = path.read_bytes().split(b"\n")
+    except FileNotFoundError:
+        return []
+    objects = []
+    for line in lines[:-1]:
+        try:
+            content = json.loads(line)
+        except (ValueError, RecursionError):
+            continue
+        if isinstance(content, dict):
+            objects.append(content)
+    return objects

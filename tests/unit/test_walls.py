@@ -1,0 +1,209 @@
+"""The walls of the house, read from the imports of the code itself."""
+
+import ast
+import json
+import os
+import shutil
+import subprocess
+import sys
+import time
+from collections.abc import Mapping
+from graphlib import CycleError, TopologicalSorter
+from pathlib import Path
+
+import pytest
+
+from bench.worker import protocol
+from wbc.data.synthetic import SyntheticSettings, generate
+
+ROOT = Path(__file__).parents[2]
+
+FLOORS = (
+    ("errors", "worker"),
+    ("trials",),
+    ("journal", "devices"),
+    ("machine", "telemetry", "suite", "plan", "tracking"),
+    ("records", "compare"),
+    ("runner", "report", "doctor"),
+    ("regress",),
+    ("commands",),
+    ("__main__",),
+)
+"""Rooms of `bench/` from the ground up. A room may import rooms of lower floors, and of its own floor where
+that makes no circle."""
+
+FRAMEWORKS = ("keras", "tensorflow", "jax", "torch")
+
+
+def imports_of(module: str, path: Path, known: Mapping[str, Path]) -> set[str]:
+    """The known modules that a module imports anywhere in its code."""
+    found: set[str] = set()
+    for node in ast.walk(ast.parse(path.read_text(encoding="utf-8"))):
+        if isinstance(node, ast.Import):
+            found |= {alias.name for alias in node.names}
+        elif isinstance(node, ast.ImportFrom):
+            assert node.level == 0, f"{module}: a relative import"
+            names = [f"{node.module}.{alias.name}" for alias in node.names]
+            found |= {name if name in known else str(node.module) for name in names}
+    return found & known.keys() - {module}
+
+
+def imports(root: Path) -> dict[str, set[str]]:
+    """Module -> the modules of `bench` and `wbc` that it imports."""
+    known: dict[str, Path] = {}
+    for home, package in ((root, "bench"), (root / "src", "wbc")):
+        for path in sorted((home / package).rglob("*.py")):
+            parts = path.relative_to(home).with_suffix("").parts
+            known[".".join(parts[:-1] if parts[-1] == "__init__" else parts)] = path
+    return {module: imports_of(module, path, known) for module, path in known.items()}
+
+
+def upward(arrows: Mapping[str, set[str]]) -> list[str]:
+    """Imports from a lower floor of `bench/` to a higher one."""
+    floor = {room: number for number, rooms in enumerate(FLOORS) for room in rooms}
+    found = []
+    for module, targets in arrows.items():
+        if not module.startswith("bench."):
+            continue
+        for target in targets:
+            if target.startswith("bench.") and floor[target.split(".")[1]] > floor[module.split(".")[1]]:
+                found.append(f"{module} -> {target}")
+    return sorted(found)
+
+
+def circle(arrows: Mapping[str, set[str]]) -> list[str]:
+    """Names on one circle of imports; nothing where there is none."""
+    try:
+        TopologicalSorter(arrows).prepare()
+    except CycleError as error:
+        return error.args[1]
+    return []
+
+
+def rooms(arrows: Mapping[str, set[str]]) -> dict[str, set[str]]:
+    """Room of `bench/` -> the rooms that it imports."""
+    found: dict[str, set[str]] = {}
+    for module, targets in arrows.items():
+        if module.startswith("bench."):
+            room = module.split(".")[1]
+            mine = {target.split(".")[1] for target in targets if target.startswith("bench.")}
+            found.setdefault(room, set()).update(mine - {room})
+    return found
+
+
+def outside(arrows: Mapping[str, set[str]], package: str, forbidden: str) -> list[str]:
+    """Imports of `forbidden` by the modules of a package, its own modules aside."""
+    return sorted(
+        f"{module} -> {target}"
+        for module, targets in arrows.items()
+        if (module + ".").startswith(package + ".")
+        for target in targets
+        if (target + ".").startswith(forbidden + ".") and not (target + ".").startswith(package + ".")
+    )
+
+
+@pytest.fixture(scope="module")
+def arrows() -> dict[str, set[str]]:
+    return imports(ROOT)
+
+
+def test_no_room_imports_upward(arrows):
+    assert upward(arrows) == []
+
+
+def test_no_circle_among_rooms_or_modules(arrows):
+    assert circle(rooms(arrows)) == []
+    assert circle(arrows) == []
+
+
+def test_the_system_under_test_knows_nothing_of_the_harness(arrows):
+    assert outside(arrows, "wbc", "bench") == []
+
+
+def test_the_worker_imports_nothing_of_the_harness(arrows):
+    assert outside(arrows, "bench.worker", "bench") == []
+
+
+@pytest.mark.parametrize(
+    ("module", "line", "check"),
+    [
+        ("bench/trials/trial.py", "from bench.plan import decide", lambda found: upward(found)),
+        ("bench/journal/runs.py", "import bench.report.page.page", lambda found: upward(found)),
+        ("bench/worker/jsonl.py", "from bench.worker import process", lambda found: circle(found)),
+        ("src/wbc/errors.py", "    from bench import errors", lambda found: outside(found, "wbc", "bench")),
+        (
+            "bench/worker/files.py",
+            "from bench.errors import InputError",
+            lambda found: outside(found, "bench.worker", "bench"),
+        ),
+    ],
+)
+def test_a_planted_import_is_found(tmp_path, module, line, check):
+    shutil.copytree(ROOT / "bench", tmp_path / "bench")
+    shutil.copytree(ROOT / "src" / "wbc", tmp_path / "src" / "wbc")
+    planted = line if not line.startswith(" ") else f"def late():\n{line}"
+    with (tmp_path / module).open("a") as file:
+        file.write(f"\n{planted}\n")
+    assert check(imports(tmp_path))
+
+
+def test_the_parent_loads_no_framework(arrows):
+    modules = [name for name in arrows if not name.startswith("bench.worker") and "__main__" not in name]
+    code = f"""
+import importlib, sys
+for name in {sorted(name for name in modules if name.startswith("bench"))!r}:
+    importlib.import_module(name)
+print(*set({FRAMEWORKS!r}) & set(sys.modules), "done")
+"""
+    ran = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
+    assert ran.stdout.split() == ["done"]
+
+
+def test_the_worker_copied_alone_beside_wbc_runs_a_trial(tmp_path):
+    """Without any other file of the harness on its path."""
+    shutil.copytree(ROOT / "bench" / "worker", tmp_path / "code" / "bench" / "worker")
+    shutil.copytree(ROOT / "src" / "wbc", tmp_path / "code" / "wbc")
+    data = tmp_path / "data"
+    data.mkdir()
+    generate(data, SyntheticSettings(6, 1, 2, image_size=32)).write(data)
+    attempt = tmp_path / "attempt-1"
+    attempt.mkdir()
+    specification = {
+        "data_folder": str(data),
+        "manifest": str(data / "manifest.json"),
+        "image_size": 32,
+        "network": "KNN",
+        "options": {},
+        "mode": "classical",
+        "weights": None,
+        "epochs": 0,
+        "seed": 0,
+        "preprocessing": "rescale",
+    }
+    trial = {"id": "knn-classical-s0-0", "specification": specification}
+    (attempt / "trial.json").write_text(json.dumps(trial))
+    code = f"""
+import runpy, sys
+sys.path = [{str(tmp_path / "code")!r}] + [
+    place for place in sys.path if place not in ("", {str(ROOT)!r}, {str(ROOT / "src")!r})
+]
+sys.argv = ["bench.worker", {str(attempt)!r}]
+runpy.run_module("bench.worker", run_name="__main__", alter_sys=True)
+"""
+    environment = {name: value for name, value in os.environ.items() if name != "PYTHONPATH"}
+    environment |= {protocol.PARENT_PID: str(os.getpid()), protocol.SPAWNED_NS: str(time.monotonic_ns())}
+    with Path(os.devnull).open("wb") as nowhere:
+        ran = subprocess.run(
+            [sys.executable, "-c", code],
+            capture_output=True,
+            text=True,
+            cwd=tmp_path,
+            env={**environment, protocol.EVENT_FD: str(nowhere.fileno())},
+            pass_fds=[nowhere.fileno()],
+            check=False,
+        )
+    assert ran.returncode == 0, ran.stderr
+    events = [json.loads(line) for line in (attempt / "events.jsonl").read_text().splitlines()]
+    (evaluated,) = [event for event in events if event["event"] == "evaluated"]
+    assert evaluated["metrics"]["images"] == 8
+    assert (attempt / "predictions.csv").is_file()
