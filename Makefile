@@ -1,4 +1,4 @@
-# Two commands for a newcomer: make run, make test.
+# Two commands for a newcomer: make run, make test. `make` alone lists the others.
 PYTHON ?= python3
 SUITE ?= suites/demo.toml
 ARGS ?=
@@ -10,59 +10,78 @@ LOCK := locks/$(FLAVOUR).txt
 BIN := $(VENV)/bin
 READY := $(VENV)/ready-$(FLAVOUR)
 
-.PHONY: run test measuring services real families tracking-speed lint types chaos networks memory scale locks clean
+.PHONY: help run test format lint types docs wheel-check measuring services real families tracking-speed chaos \
+	networks memory scale locks clean
 
-run: $(READY)
+help: ## list these targets
+	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  make %-15s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
+	@echo "Options: ARGS='...' for the command behind a target, SUITE=FILE for run, FLAVOUR=cpu or gpu, PYTHON=python3.12."
+
+run: $(READY) ## run the demonstration: eight trials and a report
 	$(BIN)/python -m bench run $(SUITE) $(ARGS)
 
 # Two at a time. A file stays together, for its tests share what is costly; the longest files come first in the order
 # of folders.
-test: $(READY) lint
+test: $(READY) lint ## check format and lint, then run the tests
 	$(BIN)/python -m pytest --numprocesses $(JOBS) --dist loadfile --no-loadscope-reorder $(ARGS)
 
 # Stalls of a slowed pipeline to two hundredths: alone, for a second process would be in the figures.
-measuring: $(READY)
+measuring: $(READY) ## test the measurement of input stalls; needs an idle machine
 	$(BIN)/python -m pytest tests/measuring $(ARGS)
 
 # With real programs: Chromium, MLflow's server, PostgreSQL. What is not installed is skipped, with a reason.
-services: $(READY)
+services: $(READY) ## test with Chromium, MLflow's server and PostgreSQL
 	$(BIN)/python -m pytest tests/services $(ARGS)
 
 # The whole BCCD from ../shared (else LEUKOBENCH_SHARED): what is left out, repeats of a field, planted copies.
-real: $(READY)
+real: $(READY) ## test with the images of BCCD
 	$(BIN)/python -m pytest tests/real $(ARGS)
 
 # One network of each family of Keras takes a step at its smallest size; `make networks` trains every one.
-families: $(READY)
+families: $(READY) ## train one network of each family of Keras for a step
 	$(BIN)/python -m pytest tests/networks/test_families.py $(ARGS)
 
 # Points a second into MLflow, beside log_metric: about a minute.
-tracking-speed: $(READY)
+tracking-speed: $(READY) ## compare the speed of recording with mlflow.log_metric
 	$(BIN)/python tests/services/speed.py $(ARGS)
 
-lint: $(READY)
+format: $(READY) ## format the code and fix what ruff can fix
+	$(BIN)/ruff check --fix --exit-zero --quiet .
+	$(BIN)/ruff format .
+
+lint: $(READY) ## check format and lint
 	$(BIN)/ruff check .
 	$(BIN)/ruff format --check .
 
-types: $(READY)
+types: $(READY) ## check types
 	$(BIN)/mypy
 
+# Warnings are errors: dead links, pages that no table of contents names, examples that fail.
+docs: $(READY) ## build the documentation in build/docs and check its links and examples
+	$(BIN)/python -m pytest --quiet tests/unit/test_docs.py
+	$(BIN)/python -m sphinx --builder html --fail-on-warning --keep-going --quiet docs build/docs
+	@echo "build/docs/index.html"
+
+# A wheel in an empty environment, from uv's cache where that is enough.
+wheel-check: $(READY) ## build the wheel, install it elsewhere and use it
+	$(BIN)/python -m pytest tests/wheel $(ARGS)
+
 # Kills of workers and harness at random moments: fifty, or LEUKOBENCH_CHAOS_KILLS.
-chaos: $(READY)
+chaos: $(READY) ## kill workers and harness at random moments
 	LEUKOBENCH_CHAOS_KILLS=$${LEUKOBENCH_CHAOS_KILLS:-50} $(BIN)/python -m pytest tests/chaos -s $(ARGS)
 
 # Every network that a suite may name: minutes on two idle cores. It goes on where it was stopped.
-networks: $(READY)
+networks: $(READY) ## make docs/networks.md: build and train every network
 	$(BIN)/python tests/networks/every.py $(ARGS)
 
 # How long reports over 1,000, 3,000 and 10,000 trials take; a minute and a half, most of it to write the records.
-scale: $(READY)
+scale: $(READY) ## time reports over 1,000 to 10,000 trials
 	$(BIN)/python tests/scale/records.py
 	$(BIN)/python tests/scale/reports.py
 
 # Work and memory of the thesis' networks against publications and TensorFlow's allocator: ten minutes on two idle
 # cores. It goes on where it was stopped.
-memory: $(READY)
+memory: $(READY) ## make docs/memory.md: compare work and memory with other sources
 	$(BIN)/python tests/memory/every.py $(ARGS)
 
 $(READY): $(LOCK) pyproject.toml
@@ -78,9 +97,9 @@ $(READY): $(LOCK) pyproject.toml
 # Pin everything anew; the GPU lock follows the CPU lock, so that both flavours test the same versions.
 COMPILE := UV_CUSTOM_COMPILE_COMMAND="make locks" $(BIN)/uv pip compile --quiet --universal --python-version 3.11 \
 	--no-emit-index-url --annotation-style line --extra dev
-locks:
+locks: ## pin all dependencies anew
 	$(COMPILE) --upgrade --extra cpu pyproject.toml -o locks/cpu.txt
 	$(COMPILE) --upgrade --extra gpu -c locks/cpu.txt pyproject.toml -o locks/gpu.txt
 
-clean:
-	rm -rf $(VENV) .mypy_cache .pytest_cache .ruff_cache
+clean: ## remove the environment and caches
+	rm -rf $(VENV) build .mypy_cache .pytest_cache .ruff_cache

@@ -1,8 +1,15 @@
-"""What the documentation names is there, and what is there is named."""
+"""What the documentation names is there, what is there is named, and examples work."""
 
 import re
+import shlex
+import tomllib
 from pathlib import Path
 
+import pytest
+from typer.main import get_command
+
+from bench.commands.main import app
+from bench.errors import ExitCode
 from bench.suite.schema import (
     DataTable,
     DevicesTable,
@@ -16,8 +23,11 @@ from bench.suite.schema import (
     TrainingAxes,
     WeightsTable,
 )
+from bench.suite.shipped import shipped_suites
 
-DOCS = Path(__file__).resolve().parents[2] / "docs"
+REPOSITORY = Path(__file__).resolve().parents[2]
+DOCS = REPOSITORY / "docs"
+PAGES = [REPOSITORY / "README.md", REPOSITORY / "CONTRIBUTING.md", *sorted(DOCS.glob("*.md"))]
 TABLES: dict[str, type[Table]] = {
     "suite": SuiteTable,
     "data": DataTable,
@@ -28,6 +38,9 @@ TABLES: dict[str, type[Table]] = {
     "telemetry": TelemetryTable,
     "profile": ProfileTable,
 }
+TERMS = """suite, trial, attempt, configuration, sweep, replicate, pair, baseline, candidate, split, source, near-duplicate,
+leak, synthetic, override, resume, journal, time to result, reference work, disturbed, margin, smallest effect,
+inconclusive, metric, cell"""
 
 
 def documented(title: str) -> set[str]:
@@ -36,6 +49,15 @@ def documented(title: str) -> set[str]:
     section = re.search(rf"^## `\[+{title}\]+`\n(.*?)(?=^## |\Z)", text, re.M | re.S)
     rows = [line.split(" | ")[0] for line in section[1].splitlines() if line.startswith("| `")]
     return set(re.findall(r"`(\w+)`", " ".join(rows)))
+
+
+def blocks(language: str) -> list:
+    """Every example in a language, named by its page and number."""
+    found = []
+    for page in PAGES:
+        texts = re.findall(rf"^```{language}\n(.*?)^```", page.read_text(), re.M | re.S)
+        found += [pytest.param(text, id=f"{page.name}-{number}") for number, text in enumerate(texts, 1)]
+    return found
 
 
 def test_every_table_of_a_suite_has_a_section():
@@ -47,3 +69,55 @@ def test_every_key_of_a_suite_is_documented_and_no_other():
         assert documented(title) - {"preprocessing"} == set(table.model_fields) - {"preprocessing"}, title
     own = set(MatrixBlock.model_fields) - set(DataTable.model_fields) - set(TrainingAxes.model_fields)
     assert documented("matrix") == own
+
+
+@pytest.mark.parametrize("text", blocks("toml"))
+def test_an_example_of_a_suite_is_valid(text: str):
+    SuiteFile.model_validate(tomllib.loads(text))
+
+
+@pytest.mark.parametrize("text", blocks("sh"))
+def test_an_example_of_the_command_line_is_understood(text: str):
+    lines = text.replace("\\\n", " ").splitlines()
+    for line in (line for line in lines if line.startswith("leukobench")):
+        command, words = get_command(app), shlex.split(line, comments=True)[1:]
+        while hasattr(command, "commands") and words and not words[0].startswith("-"):
+            command = command.commands[words.pop(0)]
+        if words != ["--version"]:
+            command.make_context("leukobench", words)
+
+
+def test_commands_within_text_exist():
+    known = set(get_command(app).commands)
+    for page in PAGES:
+        said = set(re.findall(r"`leukobench ([a-z]+)", page.read_text()))
+        assert said <= known, page.name
+
+
+def test_targets_of_make_exist():
+    targets = set(re.findall(r"^([a-z-]+):", (REPOSITORY / "Makefile").read_text(), re.M))
+    for page in PAGES:
+        said = set(re.findall(r"(?:^|`)make ([a-z-]+)", page.read_text(), re.M))
+        assert said <= targets, page.name
+
+
+def test_every_exit_code_is_documented_and_no_other():
+    text = (DOCS / "exit-codes.md").read_text()
+    rows = re.findall(r"^\| ([\d, ]+) \|", text, re.M)
+    assert {int(code) for row in rows for code in row.split(",")} == set(ExitCode)
+
+
+def test_every_shipped_suite_is_documented_and_no_other():
+    text = (DOCS / "getting-started.md").read_text()
+    section = text[text.index("## Suites that come") :]
+    assert set(re.findall(r"^\| `([\w-]+)` \|", section, re.M)) == set(shipped_suites())
+
+
+def test_the_glossary_has_every_term():
+    terms = re.findall(r"^(\w[\w -]*)\n  \S", (DOCS / "glossary.md").read_text(), re.M)
+    assert {term.strip() for term in TERMS.split(",")} <= set(terms)
+    assert len(terms) == len(set(terms))
+
+
+def test_the_readme_can_be_read_in_a_few_minutes():
+    assert len((REPOSITORY / "README.md").read_text().split()) <= 1500
