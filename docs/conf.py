@@ -25,4 +25,6 @@ autodoc_typehints_description_target = "documented"
 
 html_theme = "furo"
 html_title = f"Leukobench {version}"
+html_static_path = ["static"]
+html_css_files = ["tables.css"]
 html_copy_source = html_show_sourcelink = html_show_sphinx = False

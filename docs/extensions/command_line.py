@@ -26,7 +26,9 @@ def commands(command: Any, path: str = "leukobench") -> list[list[str]]:
     if inner is None:
         return [section(command, path)]
     own = [section(command, path)] if path == "leukobench" else []
-    return own + [part for name, one in inner.items() if not one.hidden for part in commands(one, f"{path} {name}")]
+    return own + [
+        part for name, one in inner.items() if not one.hidden for part in commands(one, f"{path} {name}")
+    ]
 
 
 def section(command: Any, path: str) -> list[str]:
@@ -39,18 +41,13 @@ def section(command: Any, path: str) -> list[str]:
     text = [f"## {path}", f"```text\n{' '.join(word for word in words if word)}\n```"]
     if command.help:
         text += [_paragraphs(command.help)]
-    if arguments:
-        rows = [(f"`{_placeholder(one)}`".replace("|", "\\|"), one.help) for one in arguments]
-        text.append(_table("argument", rows))
-    if options:
-        text.append(_table("option", [(_spelled(one), _explained(one)) for one in options]))
+    rows = [(f"`{_placeholder(one)}`".replace("|", "\\|"), one.help or "") for one in arguments]
+    rows += [(_spelled(one), _explained(one)) for one in options]
+    if rows:
+        text.append(
+            "\n".join(["| | |", "| --- | --- |", *(f"| {name} | {_escaped(said)} |" for name, said in rows)])
+        )
     return text
-
-
-def _table(title: str, rows: list[tuple[str, str | None]]) -> str:
-    lines = [f"| {title} | |", "| --- | --- |"]
-    lines += [f"| {name} | {_escaped(said or '')} |" for name, said in rows]
-    return "\n".join(lines)
 
 
 def _placeholder(argument: Any) -> str:
@@ -72,7 +69,9 @@ def _explained(option: Any) -> str:
 
 
 def _paragraphs(text: str) -> str:
-    return "\n\n".join(" ".join(_escaped(part).split()) for part in text.replace("\b", "").strip().split("\n\n"))
+    return "\n\n".join(
+        " ".join(_escaped(part).split()) for part in text.replace("\b", "").strip().split("\n\n")
+    )
 
 
 def _escaped(text: str) -> str:
