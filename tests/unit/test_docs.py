@@ -38,9 +38,9 @@ TABLES: dict[str, type[Table]] = {
     "telemetry": TelemetryTable,
     "profile": ProfileTable,
 }
-TERMS = """suite, trial, attempt, configuration, sweep, replicate, pair, baseline, candidate, split, source, near-duplicate,
-leak, synthetic, override, resume, journal, time to result, reference work, disturbed, margin, smallest effect,
-inconclusive, metric, cell"""
+TERMS = """suite, trial, attempt, configuration, sweep, replicate, pair, baseline, candidate, split, source,
+near-duplicate, leak, synthetic, override, resume, journal, time to result, reference work, disturbed, margin,
+smallest effect, inconclusive, metric, cell"""
 
 
 def documented(title: str) -> set[str]:
