@@ -58,7 +58,7 @@ types: $(READY) ## check types
 
 # Warnings are errors: dead links, pages that no table of contents names, examples that fail.
 docs: $(READY) ## build the documentation in build/docs and check its links and examples
-	$(BIN)/python -m pytest --quiet tests/unit/test_docs.py
+	$(BIN)/python -m pytest --quiet tests/unit/test_docs.py tests/examples
 	$(BIN)/python -m sphinx --builder html --fail-on-warning --keep-going --quiet docs build/docs
 	@echo "build/docs/index.html"
 

@@ -13,6 +13,7 @@ author = "The authors of Leukobench"
 version = release = __version__
 extensions = ["myst_parser", "sphinx.ext.autodoc", "sphinx.ext.napoleon", "command_line"]
 
+default_role = "code"  # of single backticks in docstrings
 myst_enable_extensions = ["deflist"]
 myst_heading_anchors = 3
 """Links to headings are checked as well."""

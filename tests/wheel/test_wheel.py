@@ -101,6 +101,11 @@ def test_the_demonstration_runs_in_an_empty_folder_and_writes_there_alone(leukob
     assert contents(environment) == before
 
 
+def test_the_example_of_the_python_interface_runs(leukobench):
+    example = REPOSITORY / "docs" / "examples" / "interface.py"
+    assert "speed inconclusive" in leukobench(str(example), program="python")
+
+
 def test_every_shipped_suite_can_be_planned_that_needs_no_images(leukobench):
     for name in ("demo", "regression", "thesis-2018"):
         assert name in leukobench("plan", name, "--devices", "cpu")
