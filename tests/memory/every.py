@@ -94,17 +94,15 @@ def problems(row: dict) -> list[str]:
 def table(rows: list[dict]) -> str:
     """The page."""
     lines = [
-        "# Work and memory, held against others",
+        "# Work and memory, compared",
         "",
-        "Made by `make memory`; what the figures mean is in [work.md](work.md).",
+        "Made by `make memory`. [Work, memory, machine](work.md) defines the metrics.",
         "",
         "## Multiply-accumulates of one image",
         "",
-        "With the ImageNet top, at the network's own size. `TensorFlow` is its profiler's count of "
-        "floating-point",
-        "operations at the smallest size, over twice the multiply-accumulates: it counts additions of "
-        "biases,",
-        "activations and pooling as well.",
+        "With the ImageNet top, at the network's own size. `TensorFlow` is the number of floating-point",
+        "operations that its profiler counts at the smallest size, divided by twice the multiply-accumulates.",
+        "It also counts additions of biases, activations and pooling.",
         "",
         "| network | GMACs | published | TensorFlow | source |",
         "| --- | --- | --- | --- | --- |",
@@ -123,15 +121,13 @@ def table(rows: list[dict]) -> str:
         "",
         "## Memory of a training step",
         "",
-        f"RMSprop, batches of {batch}, on the processor, in MiB. The kinds are worked out from the "
-        f"traced step and hold",
-        "at its highest moment; `expected` is what the allocator would report of it, `peak` what it did "
-        "report.",
-        "`expected` leaves out what the processor's allocator does not count (blocks under 256 KiB), and "
-        "adds what it",
-        "hands out too much.",
+        f"RMSprop, batches of {batch}, on a processor, in MiB. The kinds come from the traced step, at its "
+        "highest moment.",
+        "`expected` is what the allocator would report of it, `peak` what it did report. `expected` excludes",
+        "blocks under 256 KiB, which the processor's allocator does not count, and includes what it hands out",
+        "beyond the request.",
         "",
-        "| network | size | weights | gradients | optimiser | feature maps | workspace | expected | peak "
+        "| network | size | weights | gradients | optimizer | feature maps | workspace | expected | peak "
         "| ratio |",
         "| --- | --- | --- | --- | --- | --- | --- | --- | --- | --- |",
     ]
@@ -150,7 +146,7 @@ def table(rows: list[dict]) -> str:
     if off:
         lines += [
             "",
-            f"Further off than {WITHIN_MACS:.0%} (work), {WITHIN_MEMORY:.0%} (memory), or without figures:",
+            f"Further off than {WITHIN_MACS:.0%} (work), {WITHIN_MEMORY:.0%} (memory), or without metrics:",
             "",
         ]
         lines += [f"{name}: {'; '.join(wrong)}" for name, (_, wrong) in zip(sizes, off, strict=True)]

@@ -168,9 +168,9 @@ def _write(rows: dict[str, dict], missing: list[str], graph: bool) -> None:
         missing=f" Missing: {', '.join(missing)}." if missing else "",
         keras=metadata.version("keras"),
         tensorflow=_tensorflow(),
-        how="Steps contain the tracing of their graphs."
+        how="Steps include the tracing of their graphs."
         if graph
-        else "Steps run without a graph, whose tracing a suite pays for once a cell (measured by `--graph`).",
+        else "Steps run without a graph; a suite traces one once for each trial (`--graph` measures that).",
     )
     text += "\n".join("| " + " | ".join(line) + " |" for line in table) + "\n\n## Published numbers\n\n"
     for source, names in notes.items():
@@ -188,17 +188,18 @@ def _write(rows: dict[str, dict], missing: list[str], graph: bool) -> None:
 
 HEADER = """# Networks
 
-Every network at the smallest images that it accepts, in pixels: built, one training step on two images, one
-prediction; `ok` when loss and probabilities are finite, probabilities add up to one, weights have changed and
-the number of parameters is the published one, or the difference is explained (below, and in the network's
-module). {done} of {count} networks.{missing}
+Every network is built at the smallest images that it accepts, takes one training step on two images, and predicts once. The result is `ok`
+if
 
-Made by `make networks` with Keras {keras} and TensorFlow {tensorflow}, on the processor. {how}
-Times also tell what else the machine did meanwhile.
+- loss and probabilities are finite, and the probabilities add up to one,
+- weights have changed,
+- the number of parameters is the published one, or the difference is explained below.
 
-Parameters are counted at the native size and with 1000 classes (LeNet5, StochasticDepthResNet110 and
-FractalNet: 10), without the statistics of batch normalisation, except for the networks of Keras, whose
-documentation counts them.
+{done} of {count} networks.{missing} `make networks` made this page with Keras {keras} and TensorFlow {tensorflow}, on a processor.
+{how} Sizes are in pixels. Times depend on what else the machine did.
+
+Parameters are counted at the native size and with 1000 classes (LeNet5, StochasticDepthResNet110 and FractalNet: 10). The statistics of
+batch normalization are not counted, except for the networks of Keras, whose documentation counts them.
 
 """
 

@@ -90,7 +90,7 @@ PUBLISHED = {
         1_150,
         "LeCun et al. 1998, section II.B",
         classes=10,
-        note="published for grey images and without the classifier, which counts 60,000 here too; "
+        note="published for gray images and without the classifier, which counts 60,000 here too; "
         "in colour C1 has 300 more, and the softmax 850",
     ),
     "AlexNet": Published(60_965_224, 0, "BVLC's Caffe model; the paper says 60 million"),
