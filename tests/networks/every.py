@@ -188,18 +188,19 @@ def _write(rows: dict[str, dict], missing: list[str], graph: bool) -> None:
 
 HEADER = """# Networks
 
-Every network is built at the smallest images that it accepts, takes one training step on two images, and predicts once. The result is `ok`
-if
+Every network is built at the smallest images that it accepts, takes one training step on two images, and
+predicts once. The result is `ok` if
 
 - loss and probabilities are finite, and the probabilities add up to one,
 - weights have changed,
 - the number of parameters is the published one, or the difference is explained below.
 
-{done} of {count} networks.{missing} `make networks` made this page with Keras {keras} and TensorFlow {tensorflow}, on a processor.
-{how} Sizes are in pixels. Times depend on what else the machine did.
+{done} of {count} networks.{missing} `make networks` made this page with Keras {keras} and TensorFlow {tensorflow},
+on a processor. {how} Sizes are in pixels. Times depend on what else the machine did.
 
-Parameters are counted at the native size and with 1000 classes (LeNet5, StochasticDepthResNet110 and FractalNet: 10). The statistics of
-batch normalization are not counted, except for the networks of Keras, whose documentation counts them.
+Parameters are counted at the native size and with 1000 classes (LeNet5, StochasticDepthResNet110 and
+FractalNet: 10). The statistics of batch normalization are not counted, except for the networks of Keras, whose
+documentation counts them.
 
 """
 
