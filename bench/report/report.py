@@ -6,10 +6,10 @@ from pathlib import Path
 
 from bench.errors import InputError
 from bench.journal.results import SuiteResults
+from bench.pages.render import render
 from bench.report.figures.figure import Figure
 from bench.report.gather import Contents, gather
-from bench.report.page.html import as_json
-from bench.report.page.page import page, plotly_js
+from bench.report.page import page, plotly_js
 from bench.report.tables import write_tables
 from bench.worker.files import write_text
 
@@ -64,7 +64,7 @@ def write_figures(figures: Sequence[Figure], report: Path) -> list[Path]:
     written = []
     for figure in figures:
         path = folder / f"{figure.name}.html"
-        write_text(path, _standing_alone(figure))
+        write_text(path, render("figure", figure=figure))
         written.append(path)
     for path in folder.glob("*.html"):
         if path not in written:
@@ -77,22 +77,3 @@ def _checked(folder: Path) -> Path:
     if folder.exists() and not (folder / FILE).is_file() and (not folder.is_dir() or any(folder.iterdir())):
         raise InputError(f"{folder} is there, and is no report", "Name a new folder, or that of a report.")
     return folder
-
-
-def _standing_alone(figure: Figure) -> str:
-    from bench.report.page.html import element
-
-    return "".join(
-        (
-            '<!doctype html>\n<html lang="en">\n<head>\n<meta charset="utf-8">\n',
-            '<meta name="viewport" content="width=device-width, initial-scale=1">\n',
-            element("title", figure.title),
-            '\n<script src="plotly.min.js"></script>\n</head>\n<body>\n',
-            element("h1", figure.title, style="font: 600 18px system-ui, sans-serif"),
-            f'\n<div id="figure" style="height:{int(figure.height) + 120}px"></div>\n',
-            element("p", figure.caption, style="font: 14px system-ui, sans-serif"),
-            f"\n<script>\nvar figure = {as_json(figure)};\n",
-            'Plotly.newPlot("figure", figure.data, figure.layout, {responsive: true, displaylogo: false});\n',
-            "</script>\n</body>\n</html>\n",
-        )
-    )

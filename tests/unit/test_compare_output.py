@@ -75,7 +75,7 @@ def test_the_document(verdict: Verdict):
 
 
 def test_the_documented_keys_are_those_of_the_document(verdict: Verdict):
-    described = (Path(__file__).parents[2] / "docs/regression.md").read_text()
+    described = (Path(__file__).parents[2] / "docs/verdicts.md").read_text()
     content = document(verdict)
     slow = content["trials"][0]
     keys = {*content, *slow}
@@ -105,6 +105,46 @@ def test_the_page_stays_a_page(verdict: Verdict):
     # Five metrics of six pairs, two figures of one pair of networks, and the estimate of each.
     assert (tags.count("svg"), text.count("<circle")) == (7, 5 * 7 + 2 * 2)
     assert "http" not in text  # needs nothing but itself
+
+
+def test_nothing_of_a_verdict_becomes_an_element_of_the_page(verdict: Verdict):
+    """Names, reasons, notes, metrics and versions may come from files that somebody else wrote."""
+    slow, failed, gone = verdict.trials
+    trials = (
+        replace(
+            slow, key='"><b>', notes=(EVIL,), phases=tuple(replace(one, means=EVIL) for one in slow.phases)
+        ),
+        replace(failed, reason=EVIL),
+        replace(gone, label=EVIL, notes=(EVIL, "its own <i>note</i>")),
+    )
+    text = page(
+        replace(
+            verdict, baseline=EVIL, candidate="<img src=x onerror=alert(1)>", trials=trials, notes=(EVIL,)
+        )
+    )
+    assert set(Tags(text).seen) <= {
+        *(
+            "html",
+            "head",
+            "meta",
+            "title",
+            "style",
+            "body",
+            "h1",
+            "h2",
+            "p",
+            "strong",
+            "ul",
+            "li",
+            "a",
+            "div",
+            "span",
+        ),
+        *("table", "thead", "tbody", "tr", "th", "td", "svg", "path", "circle", "text"),
+    }
+    assert text.count("&lt;script&gt;alert(&#39;x&#39;)&lt;/script&gt;") > 7
+    assert "&lt;img src=x onerror=alert(1)&gt;" in text and "its own &lt;i&gt;" in text
+    assert '"trial-&#34;&gt;&lt;b&gt;"' in text
 
 
 def test_a_curve_that_one_side_lacks_is_left_out(verdict: Verdict):

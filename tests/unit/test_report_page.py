@@ -10,8 +10,8 @@ from equipment.results.suites import thesis_suite
 
 from bench.errors import InputError
 from bench.journal.results import SuiteResults
-from bench.report.page.html import Markup, element, rows_of, table, text
-from bench.report.page.page import plotly_js
+from bench.pages.render import macros
+from bench.report.page import Grid, plotly_js, shown_table
 from bench.report.report import make_report
 from bench.report.tables import Table
 from bench.worker.files import write_json
@@ -202,13 +202,16 @@ def test_long_tables_say_what_they_leave_out():
     import pandas as pd
 
     frame = pd.DataFrame({"network": [f"n{number}" for number in range(300)]})
-    parsed = Elements(table(Table("t", "long", frame), most=100))
+    parsed = Elements(macros("parts").table(shown_table(Table("t", "long", frame), most=100)))
     assert len(parsed.of("tr")) == 101
     assert "100 of 300 rows; all of them are in long.csv" in parsed.text
 
 
-def test_escaping():
-    assert text("<&\"'>") == "&lt;&amp;&quot;&#x27;&gt;"
-    assert element("p", "<b>", Markup("<b>"), title='"') == '<p title="&quot;">&lt;b&gt;<b></p>'
-    shown = rows_of(["<th>", "n"], [["a", "1.5"], ["", "−2"]])
+def test_rows_are_escaped_and_numbers_stand_at_the_right():
+    shown = macros("parts").rows(Grid(["<th>", "n"], [["a", "1.5"], ["", "−2"]]))
     assert "&lt;th&gt;" in shown and shown.count('class="num"') == 3 and "—" in shown
+
+
+def test_the_row_of_the_answer_stands_out_however_short_its_name_is():
+    shown = Elements(macros("parts").rows(Grid(["network"], [["KNN"], ["VGG16"]]), "VGG16"))
+    assert [one.get("class") for one in shown.of("tr")] == [None, None, "worth"]

@@ -20,7 +20,7 @@ ROOT = Path(__file__).parents[2]
 
 FLOORS = (
     ("errors", "worker"),
-    ("trials",),
+    ("trials", "pages"),
     ("journal", "devices"),
     ("machine", "telemetry", "suite", "plan", "tracking"),
     ("records", "compare"),
@@ -131,7 +131,7 @@ def test_the_worker_imports_nothing_of_the_harness(arrows):
     ("module", "line", "check"),
     [
         ("bench/trials/trial.py", "from bench.plan import decide", lambda found: upward(found)),
-        ("bench/journal/runs.py", "import bench.report.page.page", lambda found: upward(found)),
+        ("bench/journal/runs.py", "import bench.report.page", lambda found: upward(found)),
         ("bench/worker/jsonl.py", "from bench.worker import process", lambda found: circle(found)),
         ("src/wbc/errors.py", "    from bench import errors", lambda found: outside(found, "wbc", "bench")),
         (

@@ -1,0 +1,1 @@
+"""HTML pages: the templates, and the one place that fills them in."""

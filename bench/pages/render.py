@@ -1,0 +1,49 @@
+"""Fills in the templates of this folder. Every value is escaped, unless it is `Markup`."""
+
+from functools import cache
+from importlib import resources
+from typing import Any
+
+from jinja2 import Environment, PackageLoader, StrictUndefined
+from markupsafe import Markup
+
+__all__ = ["Markup", "asset", "macros", "render"]
+
+
+def render(template: str, **values: Any) -> str:
+    """The page that a template makes of values.
+
+    Args:
+        template: Name of its file, without `.html.jinja`.
+        values: What the template reads. One that it reads and that is missing here is an error.
+    """
+    return _environment().get_template(f"{template}.html.jinja").render(values)
+
+
+def macros(template: str) -> Any:
+    """The macros of a template, as functions."""
+    return _environment().get_template(f"{template}.html.jinja").module
+
+
+def asset(name: str) -> Markup:
+    """A style sheet or a script of this package, to be set into a page as it is."""
+    return Markup(_text(name))
+
+
+@cache
+def _text(name: str) -> str:
+    return (resources.files(__package__) / "templates" / name).read_text(encoding="utf-8")
+
+
+@cache
+def _environment() -> Environment:
+    environment = Environment(
+        loader=PackageLoader(__package__),
+        autoescape=True,
+        undefined=StrictUndefined,
+        trim_blocks=True,
+        lstrip_blocks=True,
+    )
+    # `tojson` escapes what could end a script element. A page would not read NaN.
+    environment.policies["json.dumps_kwargs"] = {"separators": (",", ":"), "allow_nan": False}
+    return environment

@@ -1,0 +1,301 @@
+"""The report as one HTML file that needs no network: what the template `report` is filled in with."""
+
+import base64
+import hashlib
+from collections.abc import Sequence
+from dataclasses import dataclass
+from functools import cache
+from importlib import resources
+from itertools import pairwise
+from typing import Any
+
+from bench.pages.render import Markup, asset, render
+from bench.report.costs import reasons_of
+from bench.report.figures.figure import PHASE_COLOURS, Figure
+from bench.report.gather import Contents
+from bench.report.markup import numeric
+from bench.report.pareto import Candidate, best_of, front, worth_its_time
+from bench.report.tables import Table
+from bench.report.writers import amount, bounds, duration, durations
+
+MOST_LISTED = 60
+"""Trials that failed or are missing, one by one."""
+
+MOST_ROWS = 120
+"""Of a table on the page; its files hold all."""
+
+MOST_GROUPS = 12
+"""Tables and figures of modes and epoch counts, of each kind."""
+
+MOST_ON_THE_FRONT = 15
+
+SHORT = 24
+"""Text of so many letters is not broken into lines."""
+
+FEW_TRIALS = 30
+"""So many rows are shown at once; more are folded away."""
+
+
+@dataclass(frozen=True)
+class Grid:
+    """Rows of text; numbers stand at the right."""
+
+    headings: Sequence[str]
+    rows: Sequence[Sequence[str]]
+
+    @property
+    def sides(self) -> list[str]:
+        """The class of every column in the style sheet; empty where it has none."""
+        return [_side(column) for column in list(zip(*self.rows, strict=True)) or [()] * len(self.headings)]
+
+
+@dataclass(frozen=True)
+class ShownTable:
+    """A table as the page shows it, with links to its files."""
+
+    title: str
+    file: str
+    grid: Grid
+    notes: Sequence[str]
+    closed: bool
+    """Folded away."""
+
+
+@dataclass(frozen=True)
+class Answer:
+    """Which configuration is worth its time, and what more accuracy would cost."""
+
+    name: str
+    """Of the configuration."""
+    said: str
+    """The rest of the sentence that begins with its name."""
+    more: Sequence[str]
+    """Further sentences."""
+    front: Grid
+    """The Pareto front."""
+
+
+def page(contents: Contents, made_at: str) -> str:
+    """The whole file.
+
+    Args:
+        contents: What to show.
+        made_at: When, in words.
+    """
+    plotly, script = plotly_js(), asset("report.js")
+    accuracy = [table for name, table in contents.tables.items() if name.startswith("accuracy-")]
+
+    def tables(*names: str, closed: bool = False) -> list[ShownTable]:
+        found = (contents.tables.get(name) for name in names)
+        return [shown_table(table, contents.suite, closed=closed) for table in found if table]
+
+    def drawn(kind: str) -> list[Figure]:
+        figures = contents.figures.get(kind, [])
+        return figures[:MOST_GROUPS] if kind in ("classes", "phases", "side by side") else figures
+
+    few = len(contents.trials) <= FEW_TRIALS
+    troubled, more_troubled = _troubled(contents)
+    return render(
+        "report",
+        report=contents,
+        made_at=made_at,
+        policy=_policy(plotly, script),
+        style=asset("report.css"),
+        plotly=plotly,
+        script=script,
+        counts=_counts(contents),
+        answer=answer(contents.found, _disturbed(contents)),
+        no_energy=_no_energy(contents),
+        tables=tables,
+        drawn=drawn,
+        accuracy_tables=[shown_table(table, contents.suite) for table in accuracy[:MOST_GROUPS]],
+        more_accuracy_tables=max(0, len(accuracy) - MOST_GROUPS),
+        other_tables=tables(*(name for name in contents.tables if _of_no_section(name))),
+        against_scratch=[name for name in contents.tables if name.endswith("-against-scratch")],
+        phase_colors=PHASE_COLOURS,
+        troubled=troubled,
+        more_troubled=more_troubled,
+        trial_tables=tables("trials", closed=not few)
+        + tables("evaluation", closed=True)
+        + tables("repeats", closed=not few),
+        facts=_facts(contents, made_at),
+    )
+
+
+@cache
+def plotly_js() -> Markup:
+    """Plotly's own script, as one that stands inside a page."""
+    package = resources.files("plotly") / "package_data" / "plotly.min.js"
+    return Markup(package.read_text(encoding="utf-8").replace("</script", "<\\/script"))
+
+
+def shown_table(table: Table, suite: str = "", closed: bool = False, most: int = MOST_ROWS) -> ShownTable:
+    """A table as the page shows it.
+
+    Args:
+        table: The table.
+        suite: Its name is left out of the title: the page says it above.
+        closed: Fold it away.
+        most: So many rows; a note says how many are left out.
+    """
+    headings, rows = table.written()
+    notes = list(table.notes)
+    if len(rows) > most:
+        notes.insert(0, f"{most} of {len(rows):,} rows; all of them are in {table.file}.csv.")
+    title = table.title.removeprefix(f"{suite}: ")
+    return ShownTable(title[:1].upper() + title[1:], table.file, Grid(headings, rows[:most]), notes, closed)
+
+
+def answer(found: Sequence[Candidate], disturbed: int = 0) -> Answer | None:
+    """Two or three sentences and the Pareto front; None where nothing is done.
+
+    Args:
+        found: See `bench.report.pareto.candidates`.
+        disturbed: How many trials were disturbed while they were timed.
+    """
+    worth, best = worth_its_time(found), best_of(found)
+    if worth is None or best is None:
+        return None
+    more = []
+    if worth is not best:
+        more.append(_best(worth, best))
+    if best.low is not None and best.high is not None and len(found) >= 3:
+        alike = sum(one.accuracy >= best.low for one in found)
+        more.append(
+            f"{alike} of {len(found)} configurations {'lies' if alike == 1 else 'lie'} within that interval "
+            f"({bounds(best.low, best.high)} %). Worth its time is the fastest of them."
+        )
+    if disturbed:
+        trials = "1 trial was" if disturbed == 1 else f"{disturbed} trials were"
+        more.append(f"{trials} disturbed while timed, so these times may not be their own: see Every trial.")
+    return Answer(worth.name, _worth(worth, best, len(found)), more, _front(found))
+
+
+def _worth(worth: Candidate, best: Candidate, count: int) -> str:
+    if count == 1:
+        return f"comes to {_accuracy(worth)} in {duration(worth.seconds)}. Nothing else is done yet."
+    if worth is best:
+        return f"is worth its time: {_accuracy(worth)}, the best of {count}, in {duration(worth.seconds)}."
+    return f"is worth its time: {_accuracy(worth)} in {duration(worth.seconds)}."
+
+
+def _best(worth: Candidate, best: Candidate) -> str:
+    times = best.seconds / worth.seconds
+    gained = (best.accuracy - worth.accuracy) * 100
+    how_long = f"{times:.1f} times as long" if times < 10 else f"{times:.0f} times as long"
+    more = f"{gained:.1f} points more" if gained >= 0.05 else "the same accuracy"
+    return (
+        f"The most accurate, {best.name}, has {more} and takes {how_long} ({duration(best.seconds)}); "
+        "its 95 % interval holds the other's accuracy, so the test images do not show that it is better."
+    )
+
+
+def _accuracy(one: Candidate) -> str:
+    interval = f" (95 %: {_interval(one)})" if one.low is not None else ""
+    return f"{one.accuracy * 100:.1f} % balanced accuracy{interval}"
+
+
+def _interval(one: Candidate) -> str:
+    return "" if one.low is None or one.high is None else bounds(one.low, one.high)
+
+
+def _front(found: Sequence[Candidate]) -> Grid:
+    shown = front(found)[:MOST_ON_THE_FRONT]
+    time = durations(one.seconds for one in shown)
+    longer_by = durations(after.seconds - one.seconds for one, after in pairwise(shown))
+    rows = []
+    for before, one in zip([None, *shown], shown, strict=False):
+        more = "" if before is None else f"+{(one.accuracy - before.accuracy) * 100:.1f}"
+        longer = "" if before is None else f"+{longer_by(one.seconds - before.seconds)}"
+        share, joules = f"{one.accuracy * 100:.1f}", amount("J")(one.joules)
+        rows.append([one.name, share, _interval(one), time(one.seconds), joules, more, longer])
+    headings = ["On the Pareto front", "balanced %", "95 %", "time to result", "energy", "points more", "for"]
+    if not any(row[4] for row in rows):
+        headings, *rows = ([*row[:4], *row[5:]] for row in (headings, *rows))
+    return Grid(headings, rows)
+
+
+def _counts(contents: Contents) -> dict[str, Any]:
+    status = contents.trials["status"].value_counts() if len(contents.trials) else {}
+    others = [(name, int(status.get(name, 0))) for name in ("failed", "interrupted", "unfinished", "not run")]
+    return {
+        "done": int(status.get("done", 0)),
+        "total": len(contents.trials),
+        "others": [(name, count) for name, count in others if count],
+    }
+
+
+def _disturbed(contents: Contents) -> int:
+    trials = contents.trials
+    return int(trials["disturbed"].notna().sum()) if "disturbed" in trials else 0
+
+
+def _no_energy(contents: Contents) -> str:
+    """Why no figure shows energy; empty where one does, or where there is no figure at all."""
+    figures = contents.figures.get("price", [])
+    if not figures or any(figure.name == "accuracy-energy" for figure in figures):
+        return ""
+    unavailable = contents.trials.get("unavailable", ())
+    return "; ".join(reasons_of(unavailable, "energy")[:3]) or "no record holds it"
+
+
+_PLACED = {
+    *("trials", "evaluation", "repeats", "classification-report", "training-time", "training-time-by-mode"),
+    *("time-by-phase", "cost", "epochs-compared", "reference", "reference-classes", "reference-time"),
+}
+
+
+def _of_no_section(name: str) -> bool:
+    """Further tables of cost stand after it."""
+    return name not in _PLACED and not name.startswith("accuracy-") and not name.endswith("-against-scratch")
+
+
+def _troubled(contents: Contents) -> tuple[Grid, str]:
+    """The trials that are not done, and how many of them are left out."""
+    trials = contents.trials
+    troubled = trials[trials["status"] != "done"] if len(trials) else trials
+    if not len(troubled):
+        return Grid([], []), ""
+    shown = troubled.head(MOST_LISTED)
+    reasons = shown["reason"].fillna("") if "reason" in shown else [""] * len(shown)
+    rows = [list(row) for row in zip(shown["trial"], shown["status"], reasons, strict=True)]
+    left = f"{len(shown)} of {len(troubled):,}; all are in trials.csv." if len(troubled) > len(shown) else ""
+    return Grid(["trial", "status", "reason"], rows), left
+
+
+def _facts(contents: Contents, made_at: str) -> list[tuple[str, str]]:
+    environment, trials = contents.environment, contents.trials
+    runtimes = list(dict.fromkeys(trials["runtime"].dropna())) if "runtime" in trials else []
+    versions = {name: value for name, value in environment.items() if isinstance(value, str | int)}
+    started = trials["started_at"].dropna() if "started_at" in trials else []
+    data = ", ".join(
+        f"{name} {str(value)[:16] if name == 'digest' else value}"
+        for name, value in contents.data.items()
+        if isinstance(value, str | int)
+    )
+    return [
+        ("Made", made_at),
+        ("By", contents.command),
+        ("Trials ran", f"{min(started)[:16]} to {max(started)[:16]} UTC" if len(started) else ""),
+        ("With", "; ".join(runtimes[:6]) + (f"; {len(runtimes) - 6} more" if len(runtimes) > 6 else "")),
+        ("On", contents.slot.get("model", "")),
+        ("Environment", ", ".join(f"{name} {value}" for name, value in versions.items())),
+        ("Data", data),
+        ("Drawn by", "Plotly, inside this file"),
+    ]
+
+
+def _policy(*scripts: str) -> str:
+    """Nothing may be loaded, and no script may run but these, not even one that slipped in with a name."""
+    allowed = " ".join(f"'sha256-{_sha256(script)}'" for script in scripts)
+    return f"default-src 'none'; img-src data: blob:; style-src 'unsafe-inline'; script-src {allowed}"
+
+
+def _sha256(script: str) -> str:
+    return base64.b64encode(hashlib.sha256(script.encode()).digest()).decode()
+
+
+def _side(column: Sequence[str]) -> str:
+    if numeric(column):
+        return "num"
+    return "short" if max(map(len, column), default=0) <= SHORT else ""

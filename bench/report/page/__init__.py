@@ -1,1 +1,0 @@
-"""The page that people look at: one file that needs no network."""
