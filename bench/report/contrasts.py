@@ -5,9 +5,9 @@ from typing import Any
 import pandas as pd
 
 from bench.report.columns import NAMES, Column
-from bench.report.mover import Share, difference_interval
 from bench.report.tables import Table
 from bench.report.writers import durations, missing, number, points, share_or_bounds, text
+from wbc.evaluation.intervals import Share, difference_interval
 
 _NOTE = (
     "In brackets 95 % intervals: over repeats where there are any, else of the one test part. Differences "

@@ -12,12 +12,11 @@ import pandas as pd
 
 from bench.errors import InputError
 from bench.report.columns import NAMES, Column
-from bench.report.mover import Share, difference_interval, mean_interval
 from bench.report.rows import CLASS, HIGH, LOW
 from bench.report.tables import Table
 from bench.report.writers import durations, missing, number, points, share_or_bounds, text
 from wbc.errors import did_you_mean
-from wbc.evaluation.intervals import wilson
+from wbc.evaluation.intervals import Share, difference_interval, mean_interval, wilson
 from wbc.reference import confusion_matrix, test_accuracies, thesis
 
 REFERENCES = ("thesis-2018",)

@@ -6,7 +6,7 @@ from typing import Any
 
 from bench.journal.results import Attempt
 from bench.report.costs import cost_of
-from bench.report.mover import mean_interval
+from wbc.evaluation.intervals import mean_interval
 
 CLASS, LOW, HIGH = "accuracy of ", "low of ", "high of "
 """Columns of a class begin so: its accuracy, and the bounds of the 95 % interval of that."""

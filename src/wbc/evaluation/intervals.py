@@ -100,3 +100,29 @@ def t_interval(values: Sequence[float]) -> Interval | None:
     error = float(np.std(values, ddof=1)) / math.sqrt(len(values))
     half = float(stdtrit(len(values) - 1, (1 + CONFIDENCE) / 2)) * error
     return Interval(mean - half, mean + half, "t")
+
+
+Share = tuple[float, float, float]
+"""A share with the lower and the upper bound of its interval."""
+
+
+def mean_interval(shares: Sequence[Share]) -> Interval:
+    """Interval of the mean of independent shares, such as the accuracies of classes, from their intervals.
+
+    It recovers variances from the distances of bounds (MOVER; Zou and Donner, Stat Med 2008).
+
+    Args:
+        shares: One or more.
+    """
+    mean = sum(share for share, _, _ in shares) / len(shares)
+    below = math.sqrt(sum((share - low) ** 2 for share, low, _ in shares)) / len(shares)
+    above = math.sqrt(sum((high - share) ** 2 for share, _, high in shares)) / len(shares)
+    return Interval(max(0.0, mean - below), min(1.0, mean + above), "mover")
+
+
+def difference_interval(first: Share, second: Share) -> Interval:
+    """Interval of `first - second`, two independent shares, by MOVER (Newcombe's method 10, Stat Med 1998)."""
+    difference = first[0] - second[0]
+    below = math.hypot(first[0] - first[1], second[2] - second[0])
+    above = math.hypot(first[2] - first[0], second[0] - second[1])
+    return Interval(max(-1.0, difference - below), min(1.0, difference + above), "mover")
