@@ -45,9 +45,9 @@ def report(
     from bench.commands.tables import print_table, print_troubles
     from bench.commands.terminal import Terminal
     from bench.journal.results import SuiteResults
-    from bench.report.reference import require_reference
     from bench.report.report import FILE, make_report
     from bench.report.selection import Selection, no_folder, select_folder
+    from bench.report.tables.reference import require_reference
     from bench.suite.open import open_suite
 
     require_reference(reference)
@@ -82,8 +82,8 @@ def print_brief(console, results, trial_ids: Sequence[str], shown: Sequence[str]
     """Write the tables of a suite beside its records, and print some of its trials in one short table."""
     from bench.commands.tables import print_table, print_troubles
     from bench.report.frame import repeats_frame, trials_frame
-    from bench.report.summary import brief_table
-    from bench.report.tables import trial_tables, write_tables
+    from bench.report.tables.summary import brief_table, trial_tables
+    from bench.report.tables.table import write_tables
 
     trials = trials_frame(results, trial_ids)
     write_tables(trial_tables(results.suite, trials, repeats_frame(trials)), results.report)

@@ -28,14 +28,14 @@ def print_table(console, table, pieces: int = MOST_PIECES) -> None:
 
     Args:
         console: Where to.
-        table: A `bench.report.tables.Table`.
+        table: A `bench.report.tables.table.Table`.
         pieces: How many at most. Of one piece, `FIRST` says which columns go first.
     """
     from rich.box import SIMPLE_HEAD
     from rich.table import Table as Printed
     from rich.text import Text
 
-    from bench.report.tables import NAMES
+    from bench.report.tables.table import NAMES
 
     headings, every = table.written()
     rows = every[:MOST_ROWS]
@@ -86,7 +86,7 @@ def print_table(console, table, pieces: int = MOST_PIECES) -> None:
 
 def print_troubles(console, trials) -> None:
     """What became of trials that are not done, a line each, and how many were disturbed, in one."""
-    from bench.report.summary import disturbed_line, troubles
+    from bench.report.tables.summary import disturbed_line, troubles
 
     for line in troubles(trials):
         console.print(line, style="red", markup=False, highlight=False, soft_wrap=True)

@@ -2,14 +2,12 @@
 
 import pandas as pd
 
-from bench.report.accuracy import accuracy_tables, classification_table
-from bench.report.contrasts import contrast_tables
-from bench.report.cost import cost_table
-from bench.report.memory import memory_table
-from bench.report.overhead import overhead_table
-from bench.report.reference import reference_tables
-from bench.report.tables import Table, trial_tables
-from bench.report.times import time_tables
+from bench.report.tables.accuracy import accuracy_tables, classification_table
+from bench.report.tables.contrasts import contrast_tables
+from bench.report.tables.costs import cost_table, memory_table, overhead_table, time_tables
+from bench.report.tables.reference import reference_tables
+from bench.report.tables.summary import trial_tables
+from bench.report.tables.table import Table
 
 
 def every_table(

@@ -7,16 +7,16 @@ from typing import Any
 import pandas as pd
 
 from bench.journal.results import Attempt, SuiteResults
-from bench.report.curves import attempt_of, read_groups
 from bench.report.every_table import every_table
-from bench.report.figures import learning, machine, outcomes, price
+from bench.report.figures import learning, machine, outcomes, tradeoff
 from bench.report.figures.figure import Colours, Figure
+from bench.report.figures.learning import attempt_of, read_groups
+from bench.report.figures.machine import read_samples
 from bench.report.frame import CONFIGURATION, repeats_frame, trials_frame
 from bench.report.mistakes import Hard, Mistake, Pictures, hardest, mistakes_of, predictions_of
 from bench.report.names import group_name, labels
 from bench.report.pareto import Candidate, candidates
-from bench.report.samples import read_samples
-from bench.report.tables import Table
+from bench.report.tables.table import Table
 
 MOST_DETAILS = 24
 """Configurations with a confusion matrix, and with telemetry over time."""
@@ -131,10 +131,10 @@ def _draw(results: SuiteResults, contents: Contents) -> None:
         contents.notes.append(f"Curves of {left_out} more modes and epoch counts are left out.")
     shown = contents.figures
     shown["price"] = [
-        one for cost in ("seconds", "joules") if (one := price.against_cost(found, cost, colours))
+        one for cost in ("seconds", "joules") if (one := tradeoff.against_cost(found, cost, colours))
     ]
     if len(configurations):
-        shown["phases"] = price.phases(configurations)
+        shown["phases"] = tradeoff.phases(configurations)
         shown["classes"] = outcomes.classes(configurations, colours)
         shown["side by side"] = outcomes.side_by_side(configurations, colours)
     shown["means"] = learning.means(groups)

@@ -13,10 +13,9 @@ from bench.pages.render import Markup, asset, render
 from bench.report.costs import reasons_of
 from bench.report.figures.figure import PHASE_COLOURS, Figure
 from bench.report.gather import Contents
-from bench.report.markup import numeric
 from bench.report.pareto import Candidate, best_of, front, worth_its_time
-from bench.report.tables import Table
-from bench.report.writers import amount, bounds, duration, durations
+from bench.report.tables.formats import amount, bounds, duration, durations, numeric
+from bench.report.tables.table import Table
 
 MOST_LISTED = 60
 """Trials that failed or are missing, one by one."""

@@ -5,9 +5,9 @@ from dataclasses import dataclass
 
 import pandas as pd
 
-from bench.report.contrasts import share_of
 from bench.report.names import group_name, labels
-from bench.report.writers import missing
+from bench.report.tables.contrasts import share_of
+from bench.report.tables.formats import missing
 
 
 @dataclass(frozen=True)

@@ -10,7 +10,7 @@ from bench.pages.render import render
 from bench.report.figures.figure import Figure
 from bench.report.gather import Contents, gather
 from bench.report.page import page, plotly_js
-from bench.report.tables import write_tables
+from bench.report.tables.table import write_tables
 from bench.worker.files import write_text
 
 FILE = "report.html"

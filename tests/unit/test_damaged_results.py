@@ -7,8 +7,8 @@ import pytest
 
 from bench.journal.results import SuiteResults
 from bench.plan.decide import make_plan
+from bench.report.figures.machine import read_samples
 from bench.report.frame import trials_frame
-from bench.report.samples import read_samples
 from bench.runner.recovery import tidy_up
 from bench.trials.trial import Trial
 from bench.worker.files import write_json

@@ -11,7 +11,8 @@ from test_tables import record, trial
 from bench.journal.history import Stretch
 from bench.journal.results import SuiteResults
 from bench.report.frame import repeats_frame, trials_frame
-from bench.report.tables import Table, make_tables, write_tables
+from bench.report.tables.summary import make_tables
+from bench.report.tables.table import Table, write_tables
 from bench.tracking.points import points_of
 from bench.worker.files import write_json
 from wbc.evaluation.metrics import score

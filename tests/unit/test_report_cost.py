@@ -3,10 +3,9 @@
 import pandas as pd
 import pytest
 
-from bench.report.cost import cost_table
 from bench.report.costs import cost_of
 from bench.report.frame import CONFIGURATION, repeats_frame
-from bench.report.memory import memory_table
+from bench.report.tables.costs import cost_table, memory_table
 
 GIB = 2**30
 

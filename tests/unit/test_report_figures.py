@@ -9,13 +9,12 @@ from equipment.results.journals import Course, trial_of, write_attempt
 from equipment.results.suites import thesis_suite
 
 from bench.journal.results import SuiteResults
-from bench.report.curves import MOST_A_GROUP, attempt_of, read_groups
 from bench.report.figures.figure import PALETTE, Colours, thin
-from bench.report.figures.learning import all_networks, mean_course
+from bench.report.figures.learning import MOST_A_GROUP, all_networks, attempt_of, mean_course, read_groups
+from bench.report.figures.machine import read_samples
 from bench.report.frame import trials_frame
 from bench.report.gather import Contents, gather
 from bench.report.pareto import Candidate, best_of, front, worth_its_time
-from bench.report.samples import read_samples
 from bench.worker.jsonl import read_events
 
 NETWORKS = ("VGG16", "ResNet50", "DenseNet121")

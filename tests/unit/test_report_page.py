@@ -13,7 +13,7 @@ from bench.journal.results import SuiteResults
 from bench.pages.render import macros
 from bench.report.page import Grid, plotly_js, shown_table
 from bench.report.report import make_report
-from bench.report.tables import Table
+from bench.report.tables.table import Table
 from bench.worker.files import write_json
 
 CLASSES = ("<img src=x onerror=alert(1)>", "plain")

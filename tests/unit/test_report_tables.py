@@ -13,11 +13,10 @@ from bench.errors import InputError
 from bench.journal.results import SuiteResults
 from bench.report.every_table import every_table
 from bench.report.frame import repeats_frame, trials_frame
-from bench.report.markup import as_latex, as_markdown
-from bench.report.reference import accuracies_beside, require_reference
 from bench.report.selection import select_folder
-from bench.report.tables import Table, write_tables
-from bench.report.writers import amount, duration, durations, points
+from bench.report.tables.formats import amount, as_latex, as_markdown, duration, durations, points
+from bench.report.tables.reference import accuracies_beside, require_reference
+from bench.report.tables.table import Table, write_tables
 from wbc.evaluation.intervals import difference_interval, mean_interval, t_interval, wilson
 from wbc.reference import thesis
 

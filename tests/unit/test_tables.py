@@ -9,7 +9,8 @@ import pytest
 
 from bench.journal.results import SuiteResults
 from bench.report.frame import latest_record, repeats_frame, trials_frame
-from bench.report.tables import Table, make_tables, write_tables
+from bench.report.tables.summary import make_tables
+from bench.report.tables.table import Table, write_tables
 from bench.trials.trial import Trial
 from bench.worker.files import write_json
 

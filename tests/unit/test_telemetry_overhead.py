@@ -6,7 +6,7 @@ import pytest
 from scipy.stats import ttest_ind
 
 from bench.records.overhead import Group, overhead
-from bench.report.overhead import overhead_table
+from bench.report.tables.costs import overhead_table
 from bench.trials.sampling import TelemetrySettings, trials_without
 from bench.trials.trial import Trial
 

@@ -12,7 +12,7 @@ from bench.commands.tables import print_table
 from bench.commands.terminal import WIDTH, Terminal
 from bench.journal.results import SuiteResults
 from bench.records.fold import finish
-from bench.report.tables import make_tables
+from bench.report.tables.summary import make_tables
 from bench.worker.files import write_json
 
 NETWORKS = ("VGG16", "ResNet50")

@@ -5,11 +5,11 @@ from typing import Any
 import numpy as np
 import pandas as pd
 
-from bench.report.contrasts import share_of
 from bench.report.figures.figure import Colours, Figure, axis, error_bars, percent, plain
 from bench.report.frame import T_HIGH, T_LOW
 from bench.report.names import group_file, group_name, groups_of, labels
 from bench.report.rows import CLASS
+from bench.report.tables.contrasts import share_of
 
 MOST_BARS = 24
 """Configurations in one figure of bars."""

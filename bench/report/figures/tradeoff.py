@@ -19,7 +19,7 @@ from bench.report.figures.figure import (
 from bench.report.names import group_file, group_name, groups_of, labels
 from bench.report.pareto import Candidate, front
 from bench.report.rows import PHASE
-from bench.report.writers import duration
+from bench.report.tables.formats import duration
 from wbc.observer import PHASES
 
 MOST_POINTS = 400

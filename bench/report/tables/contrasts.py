@@ -4,9 +4,8 @@ from typing import Any
 
 import pandas as pd
 
-from bench.report.columns import NAMES, Column
-from bench.report.tables import Table
-from bench.report.writers import durations, missing, number, points, share_or_bounds, text
+from bench.report.tables.formats import durations, missing, number, points, share_or_bounds, text
+from bench.report.tables.table import NAMES, Column, Table
 from wbc.evaluation.intervals import Share, difference_interval
 
 _NOTE = (

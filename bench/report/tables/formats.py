@@ -1,7 +1,9 @@
-"""From values of a table to text; what is missing becomes nothing, never 0."""
+"""From values to text, and from tables to Markdown and LaTeX. What is missing becomes nothing, never 0."""
 
+import html
 import math
-from collections.abc import Callable, Iterable
+import re
+from collections.abc import Callable, Iterable, Sequence
 from typing import Any
 
 
@@ -106,3 +108,77 @@ def amount(unit: str, step: int = 1000) -> Callable[[Any], str]:
 def _three_digits(value: float) -> str:
     decimals = max(0, 2 - math.floor(math.log10(abs(value)))) if abs(value) >= 0.01 else 2
     return f"{value:.{min(decimals, 2)}f}"
+
+
+_LATEX = {
+    "\\": r"\textbackslash{}",
+    "~": r"\textasciitilde{}",
+    "^": r"\textasciicircum{}",
+    "<": r"\textless{}",
+    ">": r"\textgreater{}",
+    "|": r"\textbar{}",
+    '"': r"\textquotedbl{}",
+    "–": "--",
+    "−": "$-$",
+    **{char: f"\\{char}" for char in "{}$&#_%"},
+}
+_NUMBER = re.compile(r"[+\-−]?[\d.,]+( |$)")
+
+
+def as_markdown(
+    title: str, headings: Sequence[str], rows: Sequence[Sequence[str]], notes: Iterable[str] = ()
+) -> str:
+    """A table of GitHub's Markdown."""
+
+    def line(values: Iterable[str]) -> str:
+        return "| " + " | ".join(map(_markdown, values)) + " |"
+
+    lines = [f"### {_markdown(title)}"]
+    if headings:
+        lines += ["", line(headings), line("---" for _ in headings), *map(line, rows)]
+    for note in notes:
+        lines += ["", _markdown(note)]
+    return "\n".join(lines) + "\n"
+
+
+def as_latex(
+    title: str, headings: Sequence[str], rows: Sequence[Sequence[str]], notes: Iterable[str] = ()
+) -> str:
+    """A `table` with the rules of the package booktabs; columns of numbers are set to the right."""
+
+    def line(values: Iterable[str]) -> str:
+        return "  " + " & ".join(map(_latex, values)) + r" \\"
+
+    alignment = "".join("r" if numeric(column) else "l" for column in zip(*rows, strict=True))
+    if not headings:
+        return "".join(f"% {' '.join(note.split())}\n" for note in (title, *notes))
+    lines = [
+        r"% \usepackage{booktabs} and \usepackage[T1]{fontenc} are needed.",
+        r"\begin{table}",
+        rf"  \caption{{{_latex(title)}}}",
+        rf"  \begin{{tabular}}{{{alignment or 'l' * len(headings)}}}",
+        r"  \toprule",
+        line(headings),
+        r"  \midrule",
+        *map(line, rows),
+        r"  \bottomrule",
+        r"  \end{tabular}",
+        *(rf"  \par\footnotesize {_latex(note)}" for note in notes),
+        r"\end{table}",
+    ]
+    return "\n".join(lines) + "\n"
+
+
+def numeric(column: Iterable[str]) -> bool:
+    """Whether the values of a column are numbers, as far as they hold anything."""
+    filled = [value for value in column if value]
+    return bool(filled) and all(_NUMBER.match(value) for value in filled)
+
+
+def _markdown(value: str) -> str:
+    text = html.escape(" ".join(value.split()), quote=False)
+    return re.sub(r"([|`*\\])", r"\\\1", text).replace("](", "]\\(")
+
+
+def _latex(value: str) -> str:
+    return "".join(_LATEX.get(char, char) for char in " ".join(value.split()))

@@ -2,12 +2,11 @@
 
 import pandas as pd
 
-from bench.report.columns import NAMES, Column
 from bench.report.frame import CONFIGURATION, T_HIGH, T_LOW
 from bench.report.names import group_file, group_name, groups_of
 from bench.report.rows import CLASS
-from bench.report.tables import Table
-from bench.report.writers import number, share_or_bounds, text
+from bench.report.tables.formats import number, share_or_bounds, text
+from bench.report.tables.table import NAMES, Column, Table
 
 
 def accuracy_tables(suite: str, configurations: pd.DataFrame) -> list[Table]:

@@ -11,10 +11,9 @@ from typing import Any
 import pandas as pd
 
 from bench.errors import InputError
-from bench.report.columns import NAMES, Column
 from bench.report.rows import CLASS, HIGH, LOW
-from bench.report.tables import Table
-from bench.report.writers import durations, missing, number, points, share_or_bounds, text
+from bench.report.tables.formats import durations, missing, number, points, share_or_bounds, text
+from bench.report.tables.table import NAMES, Column, Table
 from wbc.errors import did_you_mean
 from wbc.evaluation.intervals import Share, difference_interval, mean_interval, wilson
 from wbc.reference import confusion_matrix, test_accuracies, thesis
@@ -146,7 +145,7 @@ def accuracies_beside(cells: pd.DataFrame) -> pd.DataFrame:
 
 def times_beside(configurations: pd.DataFrame) -> pd.DataFrame:
     """Mean, fastest, slowest and total CPU seconds by mode and epochs, where the thesis has them."""
-    from bench.report.times import CLOCKS, summary_frame
+    from bench.report.tables.costs import CLOCKS, summary_frame
 
     done = configurations[configurations["repeats"] > 0]
     networks = set(test_accuracies("transfer"))

@@ -1,0 +1,1 @@
+"""Tables as data frames, and how they are written for people."""

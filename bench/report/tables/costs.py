@@ -1,0 +1,265 @@
+"""What training costs: its times by network, mode and phase, rate, memory and energy; what telemetry costs."""
+
+from collections.abc import Callable, Iterable
+
+import pandas as pd
+
+from bench.records.overhead import Group, overhead
+from bench.report.costs import MEMORY_KINDS, reasons_of
+from bench.report.frame import CONFIGURATION
+from bench.report.names import groups_of, labels
+from bench.report.rows import PHASE
+from bench.report.tables.formats import amount, durations, missing, number, text
+from bench.report.tables.table import NAMES, Column, Table
+from wbc.observer import PHASES
+
+CLOCKS = {
+    "fit_s": "fit, wall",
+    "fit_cpu_s": "fit, CPU",
+    "result_s": "result, wall",
+    "result_cpu_s": "result, CPU",
+}
+"""Times of a configuration, and what they are called."""
+
+_EXPLAINED = (
+    "Fit: first step and training with its validation, as the thesis timed it (in CPU seconds). Result: "
+    "what a "
+    "person waits, from the start of the process to the test metrics."
+)
+
+
+def time_tables(suite: str, trials: pd.DataFrame, configurations: pd.DataFrame) -> list[Table]:
+    """Times of every configuration, their summary by mode and epoch count, and seconds a phase."""
+    done = configurations[configurations["repeats"] > 0]
+    if done.empty:
+        return []
+    each = done[[*CONFIGURATION, "repeats", *CLOCKS]]
+    phases = [name for name in dict.fromkeys((*PHASES, *_phases(done))) if f"{PHASE}{name}" in done]
+    by_phase = done[[*CONFIGURATION, *(f"{PHASE}{name}" for name in phases), "result_s"]]
+    summary = summary_frame(done)
+    tables = [
+        Table(
+            f"{suite}: training time",
+            "training-time",
+            each,
+            NAMES | {name: Column(heading, writer_for=durations) for name, heading in CLOCKS.items()},
+            notes=(_EXPLAINED, *_disturbed(trials)),
+        ),
+        Table(
+            f"{suite}: training time by mode",
+            "training-time-by-mode",
+            summary,
+            {
+                **{name: NAMES[name] for name in ("mode", "epochs")},
+                "clock": Column("time", text),
+                "networks": Column("networks", text),
+                "mean_s": Column("mean", writer_for=durations),
+                "fastest": Column("fastest", sources=("fastest_s", "fastest"), writer_for=_named),
+                "slowest": Column("slowest", sources=("slowest_s", "slowest"), writer_for=_named),
+                "total_s": Column("total", writer_for=durations),
+            },
+            notes=("One pass over the networks; where there are repeats, of their means.",),
+        ),
+        Table(
+            f"{suite}: wall time by phase",
+            "time-by-phase",
+            by_phase,
+            NAMES
+            | {f"{PHASE}{name}": Column(name, writer_for=durations) for name in phases}
+            | {"result_s": Column("to result", writer_for=durations)},
+        ),
+    ]
+    return tables
+
+
+def summary_frame(done: pd.DataFrame) -> pd.DataFrame:
+    """A row a mode, epoch count and clock.
+
+    Columns: mode, epochs, clock (a key of `CLOCKS`, in words), networks (how many configurations), mean_s,
+    fastest and fastest_s, slowest and slowest_s, total_s.
+    """
+    rows = []
+    for (mode, epochs), group in groups_of(done):
+        names = pd.Series(labels(group), index=group.index)
+        for name, heading in CLOCKS.items():
+            times = group[name].dropna()
+            if times.empty:
+                continue
+            rows.append(
+                {
+                    "mode": mode,
+                    "epochs": epochs,
+                    "clock": heading,
+                    "networks": len(times),
+                    "mean_s": times.mean(),
+                    "fastest": names[times.idxmin()],
+                    "fastest_s": times.min(),
+                    "slowest": names[times.idxmax()],
+                    "slowest_s": times.max(),
+                    "total_s": times.sum(),
+                }
+            )
+    return pd.DataFrame(rows)
+
+
+def _disturbed(trials: pd.DataFrame) -> list[str]:
+    disturbed = trials["disturbed"].notna().sum() if "disturbed" in trials else 0
+    if not disturbed:
+        return []
+    count = "1 trial was" if disturbed == 1 else f"{disturbed} trials were"
+    return [f"{count} disturbed: their times may not be their own. Why stands with every trial."]
+
+
+def _named(seconds: Iterable[float]) -> Callable[[float, str], str]:
+    write = durations(seconds)
+    return lambda value, name: f"{name}, {write(value)}"
+
+
+def _phases(frame: pd.DataFrame) -> list[str]:
+    return [name.removeprefix(PHASE) for name in frame if name.startswith(PHASE)]
+
+
+_COST = {
+    "steady_images_per_s": Column(
+        "steady images/s",
+        lambda rate, low, high: _rate(rate, low, high),
+        ("steady_images_per_s", "steady_low", "steady_high"),
+    ),
+    "train_images_per_s": Column("images/s", number("{:.0f}")),
+    "data_wait_share": Column("waits for data %", number("{:.1f}", 100)),
+    "cpu_utilisation": Column("processor %", number("{:.0f}", 100)),
+    "gpu_utilisation": Column("GPU %", number("{:.0f}", 100)),
+    "of_datasheet_peak_busy": Column("FP32 % of datasheet while busy", number("{:.1f}", 100)),
+    "of_measured_peak": Column("FP32 % of measured peak", number("{:.1f}", 100)),
+    "gpm_fp32": Column("FP32 units %", number("{:.1f}", 100)),
+    "gpm_tensor": Column("tensor units %", number("{:.1f}", 100)),
+    "process_peak_bytes": Column("memory", amount("B", 1024)),
+    "device_peak_bytes": Column("GPU memory", amount("B", 1024)),
+    "energy_j": Column("energy", amount("J")),
+    "image_j": Column("J/image", number("{:.3g}")),
+    "correct_test_image_j": Column("J/correct test image", number("{:.3g}")),
+    "disturbed_share": Column("disturbed %", number("{:.0f}", 100)),
+}
+
+_REASONS = {
+    "steady_images_per_s": ("steady", "images_per_s"),
+    "cpu_utilisation": ("cpu_utilisation", "telemetry"),
+    "gpu_utilisation": ("gpu_utilisation", "telemetry"),
+    "of_datasheet_peak_busy": ("of_datasheet_peak_busy", "utilisation"),
+    "of_measured_peak": ("of_measured_peak", "utilisation"),
+    "gpm_fp32": ("gpm_fp32", "fp32_activity", "telemetry"),
+    "process_peak_bytes": ("process_peak", "memory"),
+    "device_peak_bytes": ("device_peak", "gpu_memory_bytes", "gpu_utilisation"),
+    "energy_j": ("energy",),
+}
+"""Column -> the metrics under one of which a record says why it is missing."""
+
+
+def cost_table(suite: str, trials: pd.DataFrame, configurations: pd.DataFrame) -> Table | None:
+    """A row a configuration, of what was measured; None where nothing is done."""
+    done = configurations[configurations["repeats"] > 0]
+    known = [name for column in _COST.values() for name in column.sources]
+    known = [name for name in dict.fromkeys((*_COST, *known)) if name in done]
+    if done.empty or not known:
+        return None
+    notes = []
+    unavailable = trials.get("unavailable", [])
+    for column, metrics in _REASONS.items():
+        if column not in done or done[column].isna().any():
+            reasons = next((found for one in metrics if (found := reasons_of(unavailable, one))), [])
+            lacking = "" if column in done and done[column].notna().any() else "not measured"
+            if said := "; ".join(reasons[:3]) or lacking:
+                notes.append(f"{_COST[column].heading}: {said}.")
+    frame = done[[*CONFIGURATION, "repeats", *known]]
+    return Table(f"{suite}: cost", "cost", frame, {**NAMES, **_COST}, notes=tuple(notes))
+
+
+def _rate(rate: float, low: float, high: float) -> str:
+    if missing(rate):
+        return ""
+    return f"{rate:.0f}" if missing(low) else f"{rate:.0f} [{low:.0f}–{high:.0f}]"
+
+
+_HEADINGS = {
+    "optimizer": "optimiser",
+    "feature_maps": "feature maps",
+    "total": "together",
+    "allocated": "as allocated",
+}
+_BYTES = amount("B", 1024)
+_MEMORY = {
+    **{f"memory_{kind}": Column(_HEADINGS.get(kind, kind), _BYTES) for kind in MEMORY_KINDS},
+    "allocator_peak_bytes": Column("allocator's peak", _BYTES),
+    "residual_bytes": Column("residual", _BYTES),
+    "process_peak_bytes": Column("process's peak", _BYTES),
+    "device_peak_bytes": Column("GPU's peak", _BYTES),
+}
+
+
+def memory_table(suite: str, configurations: pd.DataFrame) -> Table | None:
+    """A row a configuration; None where the memory of none is known by kind."""
+    known = [name for name in _MEMORY if name in configurations]
+    if "memory_total" not in known:
+        return None
+    frame = configurations.loc[configurations["memory_total"].notna(), [*CONFIGURATION, "repeats", *known]]
+    note = "Kinds are computed from the step and its batch. Residual: the peak less what it should be."
+    return Table(f"{suite}: memory by kind", "memory", frame, {**NAMES, **_MEMORY}, notes=(note,))
+
+
+FIGURES = {"throughput": ("steady_images_per_s", "train_images_per_s"), "fit time": ("fit_s",)}
+"""Figure -> the columns that may hold it, the best first."""
+
+_OVERHEAD = {
+    "figure": Column("figure", str),
+    "configurations": Column("configurations", str),
+    "watched": Column("with", str),
+    "unwatched": Column("without", str),
+    "difference": Column("difference %", lambda share: f"{share * 100:+.2f}"),
+    "low": Column("95 % (t)", lambda low, high: _range(low, high), ("low", "high")),
+}
+
+
+def overhead_table(suite: str, trials: pd.DataFrame) -> Table | None:
+    """A row a figure: its difference with telemetry; None where no configuration has repeats of both kinds.
+
+    Args:
+        suite: Its name.
+        trials: See `bench.report.frame.trials_frame`.
+    """
+    if "watched" not in trials or trials["watched"].dropna().nunique() < 2:
+        return None
+    done = trials[trials["status"] == "done"]
+    rows = []
+    for figure, columns in FIGURES.items():
+        column = next((name for name in columns if name in done and done[name].notna().any()), None)
+        groups = _groups(done, column) if column else []
+        if (told := overhead(groups)) is not None:
+            both = sum(bool(len(group.watched) and len(group.unwatched)) for group in groups)
+            rows.append(
+                {
+                    "figure": figure,
+                    "configurations": both,
+                    "watched": told.watched,
+                    "unwatched": told.unwatched,
+                    "difference": told.difference,
+                    "low": told.low,
+                    "high": told.high,
+                }
+            )
+    title = f"{suite}: with telemetry against without"
+    return Table(title, "overhead", pd.DataFrame(rows), _OVERHEAD) if rows else None
+
+
+def _groups(done: pd.DataFrame, column: str) -> list[Group]:
+    known = done[done[column] > 0]
+    return [
+        Group(
+            group.loc[group["watched"].eq(True), column].tolist(),
+            group.loc[group["watched"].eq(False), column].tolist(),
+        )
+        for _, group in known.groupby(CONFIGURATION, sort=False, dropna=False)
+    ]
+
+
+def _range(low: float | None, high: float | None) -> str:
+    return "" if pd.isna(low) else f"{low * 100:+.2f} – {high * 100:+.2f}"

@@ -1,0 +1,131 @@
+"""The tables that a run prints: every trial, the evaluation, means over repeats, and all in one short table."""
+
+from collections.abc import Iterable
+from typing import Any
+
+import pandas as pd
+
+from bench.journal.results import SuiteResults
+from bench.report.frame import repeats_frame, trials_frame
+from bench.report.rows import CLASS, HIGH, LOW
+from bench.report.tables.formats import (
+    number,
+    share_with_bounds,
+    text,
+)
+from bench.report.tables.table import NAMES, Column, Table, classes_of
+
+_EVALUATION = {
+    "balanced_accuracy": Column("balanced %", number("{:.1f}", 100)),
+    "macro_precision": Column("precision %", number("{:.1f}", 100)),
+    "macro_recall": Column("recall %", number("{:.1f}", 100)),
+    "macro_f1": Column("F1 %", number("{:.1f}", 100)),
+    "macro_auc": Column("AUC", number("{:.3f}")),
+    "test_loss": Column("log loss", number("{:.3f}")),
+    "calibration_error": Column("ECE", number("{:.3f}")),
+    "model_mb": Column("MB", number("{:.2f}")),
+    "inference_ms": Column("ms/image", number("{:.2f}")),
+    "inference_batch_size": Column("in batches of", number("{:.0f}")),
+}
+
+MOST_REASONS = 20
+"""Trials that are not done, one by one; the page has all."""
+
+LONGEST_REASON = 300
+"""Characters; the page and the tables have the whole."""
+
+
+def make_tables(results: SuiteResults, trial_ids: Iterable[str]) -> list[Table]:
+    """The tables that a run prints, from its records alone, see `trial_tables`."""
+    trials = trials_frame(results, trial_ids)
+    return trial_tables(results.suite, trials, repeats_frame(trials))
+
+
+def trial_tables(suite: str, trials: pd.DataFrame, repeats: pd.DataFrame) -> list[Table]:
+    """A row a trial with accuracy and times; one with its evaluation; means, where there are repeats.
+
+    Args:
+        suite: Its name.
+        trials: See `bench.report.frame.trials_frame`.
+        repeats: See `bench.report.frame.repeats_frame`.
+    """
+    tables = [Table(f"{suite}: every trial", "trials", trials)]
+    columns = evaluation_columns(trials)
+    if "macro_f1" in trials and trials["macro_f1"].notna().any():
+        shown = [
+            name for name in (*columns, *(n for c in columns.values() for n in c.sources)) if name in trials
+        ]
+        evaluated = trials.loc[trials["status"] == "done", ["trial", *dict.fromkeys(shown)]]
+        title = f"{suite}: evaluation, with 95 % intervals of the classes"
+        tables.append(Table(title, "evaluation", evaluated, columns))
+    if len(repeats) and repeats["repeats"].max() > 1:
+        tables.append(Table(f"{suite}: means over repeats", "repeats", repeats))
+    return tables
+
+
+def brief_table(suite: str, trials: pd.DataFrame, repeats: pd.DataFrame) -> Table:
+    """A row a trial, or a configuration where trials are repeated: accuracy, loss, times, rate, status.
+
+    Args:
+        suite: Its name.
+        trials: See `bench.report.frame.trials_frame`.
+        repeats: See `bench.report.frame.repeats_frame`.
+    """
+    columns = {name: column for name, column in NAMES.items() if name != "seeds"} | {
+        "failed": Column("failed", number("{:.0f}")),
+        "test_accuracy": Column("accuracy %", number("{:.1f}", 100)),
+        "test_loss": Column("loss", number("{:.3f}")),
+        "fit_s": Column("fit s", number("{:.1f}")),
+        "result_s": Column("result s", number("{:.1f}")),
+        "train_images_per_s": Column("images/s", number("{:.0f}")),
+        "status": Column("status", _status, ("status", "reason")),
+    }
+    if len(repeats) and repeats["repeats"].max() > 1:
+        return Table(f"{suite}: means over repeats", "repeats", repeats, columns)
+    frame = trials if "reason" in trials else trials.assign(reason="")
+    if "network" not in frame:
+        columns = {"trial": Column("trial", text), **columns}
+    return Table(suite, "trials", frame, columns)
+
+
+def troubles(trials: pd.DataFrame) -> list[str]:
+    """A line for each trial that is not done and says why."""
+    if "reason" not in trials:
+        return []
+    told = trials[(trials["status"] != "done") & (trials["reason"].fillna("") != "")]
+    lines = []
+    for trial, reason in zip(told["trial"][:MOST_REASONS], told["reason"], strict=False):
+        said = " ".join(str(reason).split())
+        lines.append(
+            f"{trial}: {said if len(said) <= LONGEST_REASON else said[: LONGEST_REASON - 3] + '...'}"
+        )
+    if len(told) > MOST_REASONS:
+        lines.append(f"and {len(told) - MOST_REASONS:,} more; all are in the report")
+    return lines
+
+
+def disturbed_line(trials: pd.DataFrame) -> str:
+    """How many trials were disturbed while they were timed; empty where none was."""
+    count = int(trials["disturbed"].notna().sum()) if "disturbed" in trials else 0
+    if not count:
+        return ""
+    done = f"{count:,} of {len(trials):,} trials {'was' if count == 1 else 'were'}"
+    return f"{done} disturbed, so their times may not be their own; the report says why."
+
+
+def _status(status: Any, reason: Any) -> str:
+    """`failed: gpu-oom`; the sentence itself stands below the table."""
+    kind = text(reason).partition(":")[0]
+    return f"{status}: {kind}" if status == "failed" and kind else text(status)
+
+
+def evaluation_columns(frame: pd.DataFrame) -> dict[str, Column]:
+    """What a table of the evaluation shows."""
+    classes = {
+        f"{CLASS}{name}": Column(
+            f"{name} %", share_with_bounds, (f"{CLASS}{name}", f"{LOW}{name}", f"{HIGH}{name}")
+        )
+        for name in classes_of(frame)
+        if f"{LOW}{name}" in frame
+    }
+    return NAMES | _EVALUATION | classes

@@ -1,0 +1,171 @@
+"""A table: its columns, how their values are written, and its files."""
+
+from collections.abc import Callable, Iterable
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+import pandas as pd
+
+from bench.report.rows import CLASS, LOW
+from bench.report.tables.formats import as_latex, as_markdown, bounds, epochs, number, parameters, text
+from bench.worker.files import write_text
+
+
+@dataclass(frozen=True)
+class Column:
+    """A column of a printed table.
+
+    Attributes:
+        heading: What stands above it.
+        write: From values of a row to text.
+        sources: The columns of the frame that `write` takes; without any, the one of the column's own name.
+        writer_for: From the whole first source to `write`, where values of a column share something: a unit.
+    """
+
+    heading: str
+    write: Callable[..., str] = text
+    sources: tuple[str, ...] = ()
+    writer_for: Callable[[Iterable[Any]], Callable[..., str]] | None = None
+
+    def texts(self, frame: pd.DataFrame, name: str) -> list[str]:
+        """The text of every row."""
+        sources = [frame[source] for source in self.sources or (name,)]
+        write = self.writer_for(sources[0]) if self.writer_for else self.write
+        return [write(*values) for values in zip(*sources, strict=True)]
+
+
+NAMES = {
+    "network": Column("network", text),
+    "weights": Column("weights", text),
+    "mode": Column("mode", text),
+    "epochs": Column("epochs", epochs),
+    "variant": Column("variant", text),
+    "seeds": Column("seeds", text),
+    "repeats": Column("repeats", number("{:.0f}")),
+}
+"""Columns that say which row it is."""
+
+_BEFORE_CLASSES = {
+    "failed": Column("failed", number("{:.0f}")),
+    "status": Column("status", text),
+    "reason": Column("reason", text),
+    "test_accuracy": Column("accuracy %", number("{:.1f}", 100)),
+    "balanced_accuracy": Column("balanced %", number("{:.1f}", 100)),
+    "aligned_accuracy": Column("aligned %", number("{:.1f}", 100)),
+    "shuffled_accuracy": Column("shuffled %", number("{:.1f}", 100)),
+    "validation_accuracy": Column("val. %", number("{:.1f}", 100)),
+    "validation_binary_accuracy": Column("binary %", number("{:.1f}", 100)),
+    "accuracy_low": Column("low bal. %", number("{:.1f}", 100)),
+    "accuracy_high": Column("high bal. %", number("{:.1f}", 100)),
+    "balanced_accuracy_t95_low": Column(
+        "95 % (t)", bounds, ("balanced_accuracy_t95_low", "balanced_accuracy_t95_high")
+    ),
+    "test_loss": Column("loss", number("{:.3f}")),
+}
+_AFTER_CLASSES = {
+    "fit_s": Column("fit s", number("{:.1f}")),
+    "clock": Column("clock", text),
+    "clocked_fit_s": Column("timed s", number("{:.1f}")),
+    "fit_cpu_s": Column("fit CPU s", number("{:.1f}")),
+    "result_s": Column("result s", number("{:.1f}")),
+    "train_images_per_s": Column("images/s", number("{:.0f}")),
+    "feature_images_per_s": Column("features/s", number("{:.0f}")),
+    "parameters": Column("parameters", parameters),
+    "disturbed": Column("disturbed", text),
+}
+
+
+def overview_columns(frame: pd.DataFrame) -> dict[str, Column]:
+    """What a table of accuracy and times shows; classes too, where no table of the evaluation has them."""
+    classes = {
+        f"{CLASS}{name}": Column(f"{name} %", number("{:.1f}", 100))
+        for name in classes_of(frame)
+        if "trial" not in frame or f"{LOW}{name}" not in frame
+    }
+    return NAMES | _BEFORE_CLASSES | classes | _AFTER_CLASSES
+
+
+def classes_of(frame: pd.DataFrame) -> list[str]:
+    """The classes of which a frame has the accuracy."""
+    return [name.removeprefix(CLASS) for name in frame.columns if name.startswith(CLASS)]
+
+
+@dataclass(frozen=True)
+class Table:
+    """A table with a title; `frame` has full precision, `written` is what people read.
+
+    Attributes:
+        title: What it shows.
+        file: Name of its files, without suffix.
+        frame: The values.
+        columns: What of the frame is written; else what an overview shows.
+        notes: Sentences below it.
+    """
+
+    title: str
+    file: str
+    frame: pd.DataFrame
+    columns: dict[str, Column] = field(default_factory=dict)
+    notes: tuple[str, ...] = ()
+
+    def written(self) -> tuple[list[str], list[list[str]]]:
+        """Headings and rows as text; columns that say nothing are left out."""
+        columns = dict(self.columns or overview_columns(self.frame))
+        for name in self._redundant():
+            columns.pop(name, None)
+        written = {
+            column.heading: column.texts(self.frame, name)
+            for name, column in columns.items()
+            if all(source in self.frame for source in column.sources or (name,))
+        }
+        written = {heading: texts for heading, texts in written.items() if any(texts)}
+        if set(written.get("failed", ())) <= {"0", ""}:
+            written.pop("failed", None)
+        return list(written), [list(row) for row in zip(*written.values(), strict=True)]
+
+    def _redundant(self) -> list[str]:
+        """Columns that only matter beside others which are not here."""
+        frame, redundant = self.frame, []
+        if "status" in frame and set(frame["status"]) == {"done"}:
+            redundant.append("status")
+        if "repeats" in frame and not (frame["repeats"] > 1).any():
+            redundant.append("repeats")
+        if "shuffled_accuracy" in frame and frame["shuffled_accuracy"].isna().all():
+            redundant.append("aligned_accuracy")
+        if "validation_binary_accuracy" in frame and frame["validation_binary_accuracy"].isna().all():
+            redundant.append("validation_accuracy")
+        if "clocked_fit_s" in frame and frame["clocked_fit_s"].equals(frame["fit_s"]):
+            redundant += ["clock", "clocked_fit_s"]
+        return redundant
+
+    def markdown(self) -> str:
+        """The table as Markdown."""
+        return as_markdown(self.title, *self.written(), self.notes)
+
+    def latex(self) -> str:
+        """The table as LaTeX."""
+        return as_latex(self.title, *self.written(), self.notes)
+
+
+def write_tables(tables: Iterable[Table], report: Path) -> list[str]:
+    """Write each table as CSV, Markdown and LaTeX into the folder of a report; the paths that were written.
+
+    Tables of an earlier report that this one lacks are removed: they would tell of another state.
+    """
+    folder = report / "tables"
+    folder.mkdir(parents=True, exist_ok=True)
+    written = []
+    for table in tables:
+        headings, rows = table.written()
+        for path, content in (
+            (folder / f"{table.file}.csv", table.frame.to_csv(index=False)),
+            (folder / f"{table.file}.md", as_markdown(table.title, headings, rows, table.notes)),
+            (folder / f"{table.file}.tex", as_latex(table.title, headings, rows, table.notes)),
+        ):
+            write_text(path, content)
+            written.append(str(path))
+    for path in folder.iterdir():
+        if path.suffix in (".csv", ".md", ".tex") and str(path) not in written:
+            path.unlink(missing_ok=True)
+    return written
