@@ -52,7 +52,8 @@ class LocalEngine:
             with attempt.log.open("wb") as log:
                 spawned = time.monotonic_ns()
                 process = subprocess.Popen(
-                    [self.python, "-m", "bench.worker", str(attempt.folder.resolve())],
+                    # -P: the current folder may hold another `bench`, such as a clone beside an installed package.
+                    [self.python, "-P", "-m", "bench.worker", str(attempt.folder.resolve())],
                     stdin=subprocess.DEVNULL,
                     stdout=log,
                     stderr=log,

@@ -33,7 +33,7 @@ class SamplerProcess:
         gpus = {device.name: device.uuid for device in slot.devices if device.kind == "gpu"}
         job = Job(str(attempt.telemetry.resolve()), worker, os.getpid(), interval_s, slot.cores, gpus)
         self._process = subprocess.Popen(
-            [sys.executable, "-m", "bench.telemetry", json.dumps(asdict(job))],
+            [sys.executable, "-P", "-m", "bench.telemetry", json.dumps(asdict(job))],
             stdin=subprocess.PIPE,
             stdout=subprocess.DEVNULL,
             stderr=subprocess.DEVNULL,

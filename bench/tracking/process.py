@@ -157,6 +157,7 @@ def _start(results: SuiteResults) -> subprocess.Popen:
     return subprocess.Popen(
         [
             sys.executable,
+            "-P",
             "-m",
             "bench.tracking",
             str(results.results.resolve()),

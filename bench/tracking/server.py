@@ -76,7 +76,7 @@ class Server:
         environment = {**os.environ, "MLFLOW_BACKEND_STORE_URI": uri, "MLFLOW_TRACKING_URI": uri}
         # What it says is of use only when it does not start.
         self._process = subprocess.Popen(
-            [sys.executable, "-m", "bench.tracking.server", uri, str(port)],
+            [sys.executable, "-P", "-m", "bench.tracking.server", uri, str(port)],
             stdin=subprocess.PIPE,
             stdout=subprocess.PIPE,
             stderr=subprocess.STDOUT,
@@ -146,7 +146,7 @@ def main(uri: str, port: str) -> None:
 
     MLflow starts processes of its own, which nobody would end if the one that asked for them were killed.
     """
-    command = [sys.executable, "-m", "mlflow", "server", "--backend-store-uri", uri, "--host", HOST]
+    command = [sys.executable, "-P", "-m", "mlflow", "server", "--backend-store-uri", uri, "--host", HOST]
     server = subprocess.Popen([*command, "--port", port, "--workers", "1"], stdin=subprocess.DEVNULL)
     signal.signal(signal.SIGTERM, signal.SIG_IGN)  # it is sent to the whole group below
 

@@ -64,7 +64,7 @@ def _fetch_one(download: Download) -> str | None:
     wanted = json.dumps([download.network, download.options, download.image_size])
     environment = {**os.environ, "TF_CPP_MIN_LOG_LEVEL": "3", "CUDA_VISIBLE_DEVICES": ""}
     environment["KERAS_BACKEND"] = installed_backends()[0]  # any will do: none computes
-    command = [sys.executable, "-m", "bench.worker.fetch", wanted]
+    command = [sys.executable, "-P", "-m", "bench.worker.fetch", wanted]
     done = subprocess.run(command, env=environment, capture_output=True, text=True, check=False)
     if done.returncode == 0:
         return None

@@ -91,11 +91,14 @@ def test_types_ship(environment):
     assert all((site / package / "py.typed").is_file() for package in ("bench", "wbc"))
 
 
-def test_the_demonstration_runs_in_an_empty_folder_and_writes_there_alone(leukobench, environment, tmp_path):
+def test_the_demonstration_runs_and_writes_into_the_results_alone(leukobench, environment, tmp_path):
     before = contents(environment)
+    for package in ("bench", "wbc"):  # of another version, such as a clone of the repository
+        (tmp_path / package).mkdir()
+        (tmp_path / package / "__init__.py").write_text("raise RuntimeError('not the installed package')")
     leukobench("run", "demo", "--devices", "cpu", "--only", "lenet5-transfer-4e*")
     results = tmp_path / "results"
-    assert list(tmp_path.iterdir()) == [results]
+    assert sorted(path.name for path in tmp_path.iterdir()) == ["bench", "results", "wbc"]
     assert (results / "demo" / "report" / "report.html").is_file()
     assert (results / "mlflow.db").is_file()
     assert contents(environment) == before

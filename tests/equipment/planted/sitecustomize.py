@@ -113,5 +113,5 @@ def _forget() -> None:
 
 if any(map(os.environ.get, _PLANTS)):
     sys.meta_path.insert(0, _Planter())
-if os.environ.get("PLANTED_UNRECORDED") and sys.orig_argv[1:3] == ["-m", "bench.tracking"]:
+if os.environ.get("PLANTED_UNRECORDED") and sys.orig_argv[1:4] == ["-P", "-m", "bench.tracking"]:
     _forget()
