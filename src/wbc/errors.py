@@ -5,14 +5,14 @@ from difflib import get_close_matches
 
 
 class InputError(ValueError):
-    """What the user gave is wrong: data, weights, a name, a setting.
+    """Something that the user gave is wrong: data, weights, a name, a setting."""
 
-    Args:
-        what: One sentence that says what is wrong and where (file, key, line).
-        way_out: What to do about it; empty when the sentence already says it.
-    """
+    what: str
+    """One sentence: what is wrong and where (file, key, line)."""
+    way_out: str
+    """What to do about it; empty when `what` already says so."""
 
-    def __init__(self, what: str, way_out: str = ""):
+    def __init__(self, what: str, way_out: str = "") -> None:
         super().__init__(what)
         self.what = what
         self.way_out = way_out
@@ -21,14 +21,18 @@ class InputError(ValueError):
         return f"{self.what}\n{self.way_out}" if self.way_out else self.what
 
 
+class UnsplitFolderError(InputError):
+    """An image folder holds class folders where `train/`, `validation/` and `test/` should be."""
+
+
 def did_you_mean(word: str, known: Sequence[str]) -> str:
-    """A question that names the known word nearest to `word`, or an empty string."""
+    """A question that names the known word most similar to `word`, or an empty string."""
     near = nearest(word, known)
     return "" if near is None else f"did you mean {near}?"
 
 
 def nearest(word: str, known: Sequence[str]) -> str | None:
-    """The known word nearest to `word`, or None where none is near."""
+    """The known word most similar to `word`, or None if none is similar."""
     lowered = {name.lower(): name for name in known}
     near = get_close_matches(str(word).lower(), lowered, n=1, cutoff=0.6)
     return lowered[near[0]] if near else None

@@ -8,8 +8,10 @@ from typing import Protocol
 import numpy as np
 
 from wbc.canary import sing
+from wbc.data import SPLITS
+from wbc.data.loading import Split as Part
+from wbc.data.loading import load_split
 from wbc.data.manifest import Manifest
-from wbc.data.part import Part, load_part
 from wbc.evaluation.cost import Cost
 from wbc.evaluation.evaluate import evaluate
 from wbc.evaluation.predictions import Predictions
@@ -85,7 +87,8 @@ def run(specification: Specification, observer: Observer) -> dict:
     _canary(specification, observer)
     with phase(observer, "data") as figures:
         manifest = Manifest.read_file(specification.manifest)
-        parts = {name: load_part(manifest, name, specification) for name in ("train", "validation", "test")}
+        folder, size = specification.data_folder, specification.image_size
+        parts = {name: load_split(manifest, name, folder, size) for name in SPLITS}
         figures.update({f"{name}_images": len(part) for name, part in parts.items()})
         figures["data_digest"] = manifest.digest
 
@@ -93,7 +96,7 @@ def run(specification: Specification, observer: Observer) -> dict:
 
     with phase(observer, "evaluate") as figures:
         probabilities = trained.predict("test", observer)
-        predictions = Predictions.of(manifest.part("test"), probabilities, manifest.classes)
+        predictions = Predictions.of(manifest.split("test"), probabilities, manifest.classes)
         metrics = evaluate(predictions, specification, observer)
         figures["images"] = metrics["images"]
         figures.update(trained.cost().figures())

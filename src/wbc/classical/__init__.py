@@ -1,1 +1,1 @@
-"""What came before deep learning: features measured on the cell, and a classifier of a few numbers."""
+"""Classification before deep learning: features measured on the cell, and a small classifier."""

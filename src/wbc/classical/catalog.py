@@ -1,4 +1,4 @@
-"""The classical methods that a suite may name, and their options. Loads no library."""
+"""The classical methods that a suite can name, and their options. Loads no library."""
 
 from collections.abc import Mapping
 from dataclasses import dataclass
@@ -7,24 +7,27 @@ from wbc.errors import InputError
 from wbc.options import Configurable, Option
 
 SMALLEST_IMAGE = 32
-"""Side in pixels below which a nucleus has no lobes and no texture any more."""
+"""Side in pixels below which a nucleus shows neither lobes nor texture."""
 
 
 @dataclass(frozen=True, eq=False)
 class Method(Configurable):
-    """A classical method.
-
-    Attributes:
-        name: Its name in suites and tables.
-        options: The options that a suite may set; their defaults are the project's own, see
-            `wbc.classical.methods`.
-    """
+    """A classical method."""
 
     name: str
+    """Its name in suites and tables."""
     options: tuple[Option, ...]
+    """The options that a suite can set; the defaults are those of this project."""
 
     def check_size(self, image_size: int) -> None:
-        """Raise InputError if features cannot be measured on images of this width and height (pixels)."""
+        """Check that features can be measured on images of this size.
+
+        Args:
+            image_size: Height and width in pixels.
+
+        Raises:
+            InputError: They cannot.
+        """
         if image_size < SMALLEST_IMAGE:
             raise InputError(
                 f"{self.name} needs images of at least {SMALLEST_IMAGE} x {SMALLEST_IMAGE} pixels, "
@@ -43,4 +46,4 @@ METHODS: Mapping[str, Method] = {
         Method("MLP", (Option("hidden", 32, minimum=1), Option("l2", 1e-2, minimum=0.0))),
     )
 }
-"""Every method by its name."""
+"""Name -> method."""

@@ -1,24 +1,25 @@
-"""What is measured on a white cell: form, size, lobes, colour and texture of its nucleus and cytoplasm.
+"""Features of a white cell: form, size, lobes, color and texture of its nucleus and cytoplasm.
 
-These are the features of the classifiers that came before deep learning (chapter 2 of the thesis). Lengths
-and areas are relative to the image, so that the same photograph gives about the same figures at every size.
+Classifiers before deep learning used such features (chapter 2 of the thesis). Lengths and areas are relative
+to the image, so that a photograph has about the same features at every size.
 """
 
 import math
 from collections.abc import Mapping
 
 import numpy as np
+from numpy.typing import NDArray
 from skimage.color import rgb2lab
 from skimage.feature import graycomatrix, graycoprops
 from skimage.measure import label, perimeter_crofton, regionprops
 from skimage.morphology import h_maxima
 from skimage.transform import resize
 
-from wbc.data.segmentation import segment
+from wbc.data.pipeline.segmentation import Mask, segment
 
 FEATURES: Mapping[str, str] = {
     "cell_area": "area of the cell; share of the image",
-    "cell_eccentricity": "of the ellipse with the cell's second moments; 0 for a circle, below 1",
+    "cell_eccentricity": "of the ellipse with the second moments of the cell; 0 for a circle, below 1",
     "cell_solidity": "area over the area of the convex hull; 0 to 1",
     "nucleus_ratio": "area of the nucleus over that of the cell; 0 to 1",
     "nucleus_perimeter": "Crofton's perimeter of the nucleus; sides of the image",
@@ -26,8 +27,8 @@ FEATURES: Mapping[str, str] = {
     "nucleus_eccentricity": "as of the cell",
     "nucleus_solidity": "as of the cell",
     "nucleus_thickness": "largest inscribed radius over the radius of the disc of equal area; 0 to 1",
-    "lobes": "maxima of the distance to the nucleus' edge, by a fifth of the largest apart; count",
-    "nucleus_lightness": "mean L* of the nucleus, CIELAB against the image's glass; 0 to 100",
+    "lobes": "maxima of the distance to the edge that rise by a fifth of the largest or more; count",
+    "nucleus_lightness": "mean L* of the nucleus, CIELAB relative to the image's glass; 0 to 100",
     "nucleus_red_green": "mean a* of the nucleus, CIELAB; about -100 to 100",
     "nucleus_yellow_blue": "mean b* of the nucleus, CIELAB; about -100 to 100",
     "nucleus_mottling": "standard deviation of L* in the nucleus",
@@ -36,69 +37,69 @@ FEATURES: Mapping[str, str] = {
     "plasma_yellow_blue": "mean b* of the cytoplasm",
     "plasma_mottling": "standard deviation of L* in the cytoplasm",
     "plasma_granules": "standard deviation of a* in the cytoplasm",
-    "nucleus_contrast": "contrast of grey-level co-occurrence in the nucleus (Haralick, IEEE Trans SMC 1973)",
+    "nucleus_contrast": "contrast of gray-level co-occurrence in the nucleus (Haralick, IEEE Trans SMC 1973)",
     "nucleus_homogeneity": "homogeneity of the same; 0 to 1",
-    "plasma_contrast": "contrast of grey-level co-occurrence in the cytoplasm",
+    "plasma_contrast": "contrast of gray-level co-occurrence in the cytoplasm",
     "plasma_homogeneity": "homogeneity of the same; 0 to 1",
 }
-"""Name of each feature -> what it is, with its unit."""
+"""Name of each feature -> its definition and unit."""
 
 WORKING_SIDE = 128
-"""Side in pixels to which images are brought, for texture depends on the size of a pixel."""
+"""Side in pixels to which images are resized, because texture depends on the size of a pixel."""
 
 LEVELS = 32
-"""Grey levels of co-occurrence, over L* from 0 to 100."""
+"""Gray levels of the co-occurrence, over L* from 0 to 100."""
 
 _DIRECTIONS = (0, math.pi / 4, math.pi / 2, 3 * math.pi / 4)
 _LOBE_DEPTH = 0.2
 _BRIGHTEST = 0.9
 
 
-def measure_all(images: np.ndarray) -> np.ndarray:
+def measure_all(images: NDArray[np.uint8]) -> NDArray[np.float64]:
     """The features of several images.
 
     Args:
         images: uint8 array of shape (n, height, width, 3).
 
     Returns:
-        float array of shape (n, len(FEATURES)).
+        Shape (n, len(FEATURES)).
     """
     return np.array([measure(pixels) for pixels in images])
 
 
-def measure(pixels: np.ndarray) -> np.ndarray:
+def measure(pixels: NDArray[np.uint8]) -> NDArray[np.float64]:
     """The features of one image.
 
-    Where no cell is found, they are those of the disc in the middle that `segment` falls back to: even then
-    colours tell something. Where all of the cell is nucleus, its cytoplasm has the nucleus' colours.
+    If no cell is found, the features are those of the fallback disc of `segment`, whose colors are still
+    informative. If the whole cell is nucleus, its cytoplasm gets the colors of the nucleus.
 
     Args:
         pixels: uint8 array of shape (height, width, 3).
 
     Returns:
-        float array of shape (len(FEATURES),), in the order of `FEATURES`; all finite.
+        Shape (len(FEATURES),), in the order of `FEATURES`; all finite.
     """
     if pixels.shape[:2] != (WORKING_SIDE, WORKING_SIDE):
         shape = (WORKING_SIDE, WORKING_SIDE)
         pixels = np.rint(resize(pixels, shape, order=1, preserve_range=True)).astype(np.uint8)
     found = segment(pixels)
     plasma = found.cell & ~found.nucleus
-    lab = _against_glass(pixels)
-    nucleus_colour = _colours(lab, found.nucleus)
-    plasma_colour = _colours(lab, plasma) if plasma.any() else nucleus_colour
-    grey = np.minimum(lab[..., 0] * (LEVELS / 100), LEVELS - 1).astype(np.uint8)
+    lab = _relative_to_glass(pixels)
+    nucleus_color = _colors(lab, found.nucleus)
+    plasma_color = _colors(lab, plasma) if plasma.any() else nucleus_color
+    gray = np.minimum(lab[..., 0] * (LEVELS / 100), LEVELS - 1).astype(np.uint8)
     values = {
         **_forms(found.cell, found.nucleus),
-        **{f"nucleus_{name}": value for name, value in nucleus_colour.items() if name != "granules"},
-        **{f"plasma_{name}": value for name, value in plasma_colour.items()},
-        **{f"nucleus_{name}": value for name, value in _texture(grey, found.nucleus).items()},
-        **{f"plasma_{name}": value for name, value in _texture(grey, plasma).items()},
+        **{f"nucleus_{name}": value for name, value in nucleus_color.items() if name != "granules"},
+        **{f"plasma_{name}": value for name, value in plasma_color.items()},
+        **{f"nucleus_{name}": value for name, value in _texture(gray, found.nucleus).items()},
+        **{f"plasma_{name}": value for name, value in _texture(gray, plasma).items()},
     }
     return np.array([values[name] for name in FEATURES])
 
 
-def count_lobes(nucleus: np.ndarray) -> int:
-    """The lobes of a nucleus: places that are thicker than every way out of them.
+def count_lobes(nucleus: Mask) -> int:
+    """The number of lobes of a nucleus: places that are thicker than their connections.
 
     Args:
         nucleus: Boolean, shape (height, width), not empty.
@@ -106,11 +107,11 @@ def count_lobes(nucleus: np.ndarray) -> int:
     return _count_maxima(_edge_distance(nucleus))
 
 
-def _count_maxima(distance: np.ndarray) -> int:
+def _count_maxima(distance: NDArray[np.float64]) -> int:
     return int(label(h_maxima(distance, _LOBE_DEPTH * distance.max())).max())
 
 
-def _forms(cell: np.ndarray, nucleus: np.ndarray) -> dict[str, float]:
+def _forms(cell: Mask, nucleus: Mask) -> dict[str, float]:
     (cell_region,), (region,) = (regionprops(mask.astype(np.uint8)) for mask in (cell, nucleus))
     perimeter, distance = perimeter_crofton(nucleus), _edge_distance(nucleus)
     return {
@@ -127,26 +128,28 @@ def _forms(cell: np.ndarray, nucleus: np.ndarray) -> dict[str, float]:
     }
 
 
-def _edge_distance(mask: np.ndarray) -> np.ndarray:
-    """Distance of the pixels of a mask's bounding box to the nearest outside the mask, in pixels.
+def _edge_distance(mask: Mask) -> NDArray[np.float64]:
+    """For the pixels of a mask's bounding box: the distance to the nearest pixel outside the mask, in pixels.
 
-    The edge of the image ends the mask too.
+    What is outside the image is outside the mask, too.
     """
     from scipy.ndimage import distance_transform_edt
 
     rows, columns = (np.flatnonzero(mask.any(axis=axis)) for axis in (1, 0))
     box = mask[rows[0] : rows[-1] + 1, columns[0] : columns[-1] + 1]
-    return distance_transform_edt(np.pad(box, 1))
+    distance: NDArray[np.float64] = distance_transform_edt(np.pad(box, 1))
+    return distance
 
 
-def _against_glass(pixels: np.ndarray) -> np.ndarray:
-    """CIELAB as under a lamp that makes the image's brightest tenth white; shape (height, width, 3)."""
+def _relative_to_glass(pixels: NDArray[np.uint8]) -> NDArray[np.float64]:
+    """CIELAB under a light that makes the brightest tenth of the image white; shape (height, width, 3)."""
     green = pixels[..., 1]
     glass = np.median(pixels[green >= np.quantile(green, _BRIGHTEST)], axis=0)
-    return rgb2lab(np.minimum(pixels / np.maximum(glass, 1), 1))
+    lab: NDArray[np.float64] = rgb2lab(np.minimum(pixels / np.maximum(glass, 1), 1))
+    return lab
 
 
-def _colours(lab: np.ndarray, mask: np.ndarray) -> dict[str, float]:
+def _colors(lab: NDArray[np.float64], mask: Mask) -> dict[str, float]:
     inside = lab[mask]
     mean, deviation = inside.mean(axis=0), inside.std(axis=0)
     return {
@@ -156,10 +159,10 @@ def _colours(lab: np.ndarray, mask: np.ndarray) -> dict[str, float]:
     }
 
 
-def _texture(grey: np.ndarray, mask: np.ndarray) -> dict[str, float]:
-    """Contrast and homogeneity of neighbours that both lie in a mask; of a flat area where there are none."""
-    # Level 0 is what lies outside; its row and column are left out of the matrix.
-    levels = np.where(mask, grey + 1, 0).astype(np.uint8)
+def _texture(gray: NDArray[np.uint8], mask: Mask) -> dict[str, float]:
+    """Contrast and homogeneity of neighbors that are both in a mask; of a flat area if there are none."""
+    # Level 0 is outside the mask; its row and column are left out of the matrix.
+    levels = np.where(mask, gray + 1, 0).astype(np.uint8)
     matrix = graycomatrix(levels, [1], _DIRECTIONS, LEVELS + 1, symmetric=True)[1:, 1:]
     pairs = matrix.sum(axis=(2, 3), keepdims=True)
     if not pairs.any():

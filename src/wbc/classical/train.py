@@ -1,48 +1,47 @@
-"""Mode `classical`: features measured on every image, and a method of scikit-learn fitted to them."""
+"""Mode `classical`: measure features on every image, and fit a method of scikit-learn to them."""
 
 import pickle
 from collections.abc import Callable
 from dataclasses import dataclass, field
 from pathlib import Path
+from typing import Any
 
 import numpy as np
+from numpy.typing import NDArray
 from sklearn.pipeline import Pipeline
 
 from wbc.classical.features import FEATURES, measure_all
 from wbc.classical.methods import fit_method, network_parameters
-from wbc.data.part import Part
+from wbc.data.loading import Split
 from wbc.errors import InputError
 from wbc.evaluation.cost import BatchTimer, Cost
 from wbc.observer import Observer, phase
 from wbc.specification import Specification
 
 BATCH = 16
-"""Images that are measured and classified between two heartbeats."""
+"""Images that are measured or classified between two heartbeats."""
 
 
 @dataclass(frozen=True)
 class ClassicalClassifier:
-    """A fitted method with the features of the parts; a `wbc.experiment.Trained`.
-
-    Attributes:
-        pipeline: From features to probabilities.
-        features: Name of the part -> float array of shape (n, features).
-        classes: Number of classes.
-        measuring: Times the features.
-        classifying: Times the predictions from them.
-    """
+    """A fitted method with the features of the splits; a `wbc.experiment.Trained`."""
 
     pipeline: Pipeline
-    features: dict[str, np.ndarray]
+    """From features to probabilities."""
+    features: dict[str, NDArray[np.float64]]
+    """Name of the split -> features; shape (n, features)."""
     classes: int
+    """Number of classes."""
     measuring: BatchTimer
+    """Times the measuring of features."""
     classifying: BatchTimer = field(default_factory=BatchTimer)
+    """Times the predictions."""
 
-    def predict(self, part: str, observer: Observer) -> np.ndarray:
+    def predict(self, split: str, observer: Observer) -> NDArray[np.float32]:
         """See `wbc.experiment.Trained`."""
-        probabilities = np.zeros((len(self.features[part]), self.classes), np.float32)
+        probabilities = np.zeros((len(self.features[split]), self.classes), np.float32)
         probabilities[:, self.pipeline.classes_] = _in_batches(
-            self.pipeline.predict_proba, self.features[part], self.classifying, observer
+            self.pipeline.predict_proba, self.features[split], self.classifying, observer
         )
         return probabilities
 
@@ -50,25 +49,25 @@ class ClassicalClassifier:
         """See `wbc.experiment.Trained`."""
         return self.measuring.cost(0) + self.classifying.cost(len(pickle.dumps(self.pipeline)))
 
-    def save(self, path: Path) -> dict:
+    def save(self, path: Path) -> dict[str, Any]:
         """See `wbc.experiment.Trained`."""
-        raise InputError("a method of scikit-learn has no .keras file, and a pickle is not safe to share")
+        raise InputError("a scikit-learn model has no .keras file, and a pickle is not safe to share")
 
-    def profile(self, specification: Specification) -> dict:
+    def profile(self, specification: Specification) -> dict[str, Any]:
         """See `wbc.experiment.Trained`."""
-        return {"unavailable": "a classical method is not trained in steps that could be traced"}
+        return {"unavailable": "a classical method has no training steps to trace"}
 
-    def memory(self) -> dict:
+    def memory(self) -> dict[str, Any]:
         """See `wbc.experiment.Trained`."""
         return {"unavailable": "a classical method has no training step"}
 
 
-def train(specification: Specification, parts: dict[str, Part], observer: Observer) -> ClassicalClassifier:
+def train(specification: Specification, splits: dict[str, Split], observer: Observer) -> ClassicalClassifier:
     """Measure features and fit the method; see `wbc.experiment.Train`.
 
-    Validation images have no use here: nothing is chosen by them.
+    Validation images are not used, because nothing is chosen by them.
     """
-    training, classes = parts["train"], len(parts["train"].classes)
+    training, classes = splits["train"], len(splits["train"].classes)
     with phase(observer, "build") as figures:
         figures["parameters"] = network_parameters(
             specification.network, specification.options, len(FEATURES), classes
@@ -76,7 +75,7 @@ def train(specification: Specification, parts: dict[str, Part], observer: Observ
     with phase(observer, "features") as figures:
         timer = BatchTimer()
         features = {
-            name: _in_batches(measure_all, parts[name].inputs, timer, observer) for name in ("train", "test")
+            name: _in_batches(measure_all, splits[name].inputs, timer, observer) for name in ("train", "test")
         }
         figures["images"] = sum(map(len, features.values()))
         figures["bytes"] = sum(table.nbytes for table in features.values())
@@ -93,9 +92,12 @@ def train(specification: Specification, parts: dict[str, Part], observer: Observ
 
 
 def _in_batches(
-    work: Callable[[np.ndarray], np.ndarray], inputs: np.ndarray, timer: BatchTimer, observer: Observer
-) -> np.ndarray:
-    """What `work` makes of all inputs, in order; where too few batches were timed, the first one again."""
+    work: Callable[[NDArray[Any]], NDArray[np.float64]],
+    inputs: NDArray[Any],
+    timer: BatchTimer,
+    observer: Observer,
+) -> NDArray[np.float64]:
+    """Apply `work` to all inputs in batches. If too few batches are timed, the first one is repeated."""
     outputs = []
     for start in range(0, len(inputs), BATCH):
         batch = inputs[start : start + BATCH]

@@ -1,143 +1,131 @@
-"""What is wrong with a split folder: unreadable images, classes out of balance, parts that leak."""
+"""What is wrong with a split folder: unreadable images, unbalanced classes, leaks between splits."""
 
 from collections import Counter
-from collections.abc import Callable
 from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
 
-import numpy as np
 from PIL import Image
 
-from wbc.data import PARTS
-from wbc.data.decoding import decoding_pool
-from wbc.data.duplicates import Duplicate, find_duplicates, searches_all_shifts
-from wbc.data.duplicates.frames import read_picture
+from wbc.data import SPLITS
 from wbc.data.folders import check_image, class_folders, list_images
-from wbc.data.manifest import MANIFEST_NAME, ImageEntry, Manifest, file_sha256
+from wbc.data.manifest import MANIFEST_NAME, ImageEntry, Manifest
+from wbc.data.pipeline.decoding import decoding_pool
+from wbc.data.pipeline.stages import Progress, no_progress
+from wbc.duplicates import find_near_duplicates, read_picture, searches_all_shifts
 from wbc.errors import InputError
-
-Progress = Callable[[str, int, int], None]
-"""(what is being done, done, total)."""
+from wbc.files import file_sha256
 
 
 @dataclass(frozen=True)
 class Leak:
-    """An image of one part that another part shows as well.
-
-    Attributes:
-        first, second: The files; the first is in the part that is named first: train, validation, test.
-        how: In words.
-    """
+    """An image of one split that another split shows as well."""
 
     first: str
+    """The file in the earlier of the two splits: train, validation, test."""
     second: str
+    """The file in the later split."""
     how: str
+    """How the two agree, in words."""
 
 
 @dataclass(frozen=True)
 class Report:
-    """What was found.
-
-    Attributes:
-        manifest: Every image that can be read.
-        sizes: (width, height) in pixels -> how many images.
-        augmented: Part -> (source cells, images), where the folder's manifest tells; else empty.
-        unreadable: (file, reason).
-        leaks: What stands in two parts.
-        all_shifts: Whether photographs of one field that share only a part of it were looked for, too; in
-            large sets they are not.
-    """
+    """What was found in a folder."""
 
     manifest: Manifest
-    sizes: Counter
-    augmented: dict[str, tuple[int, int]]
+    """Every image that can be read."""
+    sizes: Counter[tuple[int, int]]
+    """(width, height) in pixels -> number of images."""
+    sources: dict[str, tuple[int, int]]
+    """Split -> (sources, images), if the folder has a manifest; else empty."""
     unreadable: list[tuple[str, str]]
+    """(file, reason)."""
     leaks: list[Leak]
     all_shifts: bool = True
+    """Whether photographs were searched for that share only a part of a field; not in large sets."""
 
     @property
     def clean(self) -> bool:
-        """Whether nothing has to be put right before training."""
+        """Whether the folder can be used for training as it is."""
         return not self.unreadable and not self.leaks
 
     def sizes_in_words(self) -> str:
-        """The commonest sizes."""
+        """The most common sizes."""
         common = ", ".join(f"{w} x {h} ({n})" for (w, h), n in self.sizes.most_common(4))
         return common + f" and {len(self.sizes) - 4} others" * (len(self.sizes) > 4)
 
     def balance_in_words(self) -> str:
-        """How many times the smallest class fits into the largest, part by part."""
+        """Ratio of the largest class to the smallest, split by split."""
         counts = self.manifest.counts()
         ratios = []
-        for part in PARTS:
-            numbers = [counts[part][name] for name in self.manifest.classes]
-            least = min(numbers, default=0)
-            ratios.append(f"{part} " + (f"{max(numbers) / least:.1f} to 1" if least else "lacks a class"))
+        for split in SPLITS:
+            numbers = [counts[split][name] for name in self.manifest.classes]
+            fewest = min(numbers, default=0)
+            ratios.append(f"{split} " + (f"{max(numbers) / fewest:.1f} to 1" if fewest else "lacks a class"))
         return ", ".join(ratios)
 
-    def augmented_in_words(self) -> str:
-        """Source cells and images of each part; more images are second photographs or augmented copies."""
-        return ", ".join(f"{part} {cells} -> {images}" for part, (cells, images) in self.augmented.items())
+    def sources_in_words(self) -> str:
+        """Sources and images of each split; additional images are near-duplicates or augmented copies."""
+        return ", ".join(
+            f"{split} {sources} -> {images}" for split, (sources, images) in self.sources.items()
+        )
 
 
-def check_folder(root: Path, progress: Progress = lambda what, done, total: None) -> Report:
-    """Check a folder with `train/ validation/ test/`, in each a folder a class.
+def check_folder(root: Path, progress: Progress = no_progress) -> Report:
+    """Check a folder with `train/`, `validation/` and `test/`, each with one folder per class.
 
     Args:
-        root: The folder. A `manifest.json` in it tells which images are of one source cell; such cells must
-            not stand in two parts either.
-        progress: Told how far it is.
+        root: The folder. If it contains a `manifest.json`, images of one source in two splits are leaks, too.
+        progress: Called as the search goes on.
 
     Raises:
-        InputError: The folder has no such parts.
+        InputError: The folder has fewer than two splits.
     """
     files = _files(root)
     with decoding_pool() as pool:
-        looked = list(pool.map(lambda item: _look(root, *item), files))
-    unreadable = [
-        (file, found) for (_, _, file), found in zip(files, looked, strict=True) if isinstance(found, str)
-    ]
-    readable = [
-        (item, found) for item, found in zip(files, looked, strict=True) if not isinstance(found, str)
-    ]
-    sources = _sources(root)
-    images = tuple(
-        ImageEntry(file, part, name, sources.get(file, file), sha256)
-        for (part, name, file), (sha256, _) in readable
-    )
+        results = list(pool.map(lambda item: _read(root, *item), files))
+    unreadable, sizes, entries = [], Counter[tuple[int, int]](), []
+    known_sources = _sources(root)
+    for (split, name, file), result in zip(files, results, strict=True):
+        if isinstance(result, str):
+            unreadable.append((file, result))
+            continue
+        sha256, size = result
+        sizes[size] += 1
+        entries.append(ImageEntry(file, split, name, known_sources.get(file, file), sha256))
+    images = tuple(entries)
     classes = tuple(sorted({image.class_name for image in images}))
-    sizes = Counter(size for _, (_, size) in readable)
+    sources = {}
+    if known_sources:
+        for split in SPLITS:
+            here = [image for image in images if image.split == split]
+            sources[split] = (len({image.source for image in here}), len(here))
     leaks = _leaks(root, images, progress)
-    augmented = {}
-    if sources:
-        for part in PARTS:
-            here = [image for image in images if image.part == part]
-            augmented[part] = (len({image.source for image in here}), len(here))
-    all_shifts = searches_all_shifts([image.part for image in images])
-    return Report(Manifest(images, classes), sizes, augmented, unreadable, leaks, all_shifts)
+    all_shifts = searches_all_shifts([image.split for image in images])
+    return Report(Manifest(images, classes), sizes, sources, unreadable, leaks, all_shifts)
 
 
 def _files(root: Path) -> list[tuple[str, str, str]]:
-    """(part, class, file) of every image."""
+    """(split, class, file) of every image."""
     if not root.is_dir():
         raise InputError(f"there is no folder {root}", "Give a folder with train/, validation/ and test/.")
-    parts = [part for part in PARTS if (root / part).is_dir()]
-    if len(parts) < 2:
+    splits = [split for split in SPLITS if (root / split).is_dir()]
+    if len(splits) < 2:
         raise InputError(
-            f"{root} has fewer than two of train/, validation/ and test/: nothing could leak",
-            f"Split it with: python -m bench data prepare {root} TO",
+            f"{root} has fewer than two of train/, validation/ and test/, so there can be no leaks",
+            f"Split it with: leukobench data prepare {root} TO",
         )
     return [
-        (part, name, path.relative_to(root).as_posix())
-        for part in parts
-        for name in class_folders(root / part)
-        for path in list_images(root / part / name)
+        (split, name, path.relative_to(root).as_posix())
+        for split in splits
+        for name in class_folders(root / split)
+        for path in list_images(root / split / name)
     ]
 
 
-def _look(root: Path, part: str, name: str, file: str) -> tuple[str, tuple[int, int]] | str:
-    """Hash and size of an image, or why it cannot be read."""
+def _read(root: Path, split: str, name: str, file: str) -> tuple[str, tuple[int, int]] | str:
+    """Hash and size of an image, or the reason why it cannot be read."""
     try:
         check_image(root / file)
         with Image.open(root / file) as image:
@@ -149,7 +137,7 @@ def _look(root: Path, part: str, name: str, file: str) -> tuple[str, tuple[int, 
 
 
 def _sources(root: Path) -> dict[str, str]:
-    """File -> source cell, where the folder carries a manifest."""
+    """File -> source, if the folder has a manifest."""
     try:
         return {image.file: image.source for image in Manifest.read(root).images}
     except FileNotFoundError:
@@ -159,36 +147,21 @@ def _sources(root: Path) -> dict[str, str]:
 
 
 def _leaks(root: Path, images: tuple[ImageEntry, ...], progress: Progress) -> list[Leak]:
-    """What stands in two parts, each image once."""
+    """What is in two splits, each image once."""
     leaks: dict[str, Leak] = {}
     by_hash: dict[str, list[ImageEntry]] = {}
     by_source: dict[str, list[ImageEntry]] = {}
     for image in images:
-        for known, what, how in (
-            (by_hash.setdefault(image.sha256, []), image, "the same file"),
-            (by_source.setdefault(image.source, []), image, "the same source cell, says the manifest"),
+        for known, how in (
+            (by_hash.setdefault(image.sha256, []), "the same file"),
+            (by_source.setdefault(image.source, []), "the same source, according to the manifest"),
         ):
-            other = next((one for one in known if one.part != what.part), None)
+            other = next((one for one in known if one.split != image.split), None)
             if other is not None:
-                leaks.setdefault(what.file, Leak(other.file, what.file, how))
-            known.append(what)
+                leaks.setdefault(image.file, Leak(other.file, image.file, how))
+            known.append(image)
     pictures = [partial(read_picture, root / image.file) for image in images]
-    for found in find_duplicates(pictures, [image.part for image in images], progress):
+    for found in find_near_duplicates(pictures, [image.split for image in images], progress):
         first, second = images[found.first].file, images[found.second].file
-        leaks.setdefault(second, Leak(first, second, describe(found)))
+        leaks.setdefault(second, Leak(first, second, found.match.in_words()))
     return sorted(leaks.values(), key=lambda leak: leak.second)
-
-
-def describe(found: Duplicate) -> str:
-    """How two images agree, in words."""
-    match = found.match
-    angle = (match.angle + 180) % 360 - 180
-    words = ["mirrored"] if match.mirrored else []
-    if abs(angle) >= 2:
-        words.append(f"turned by {abs(angle):.0f} degrees")
-    if abs(match.scale - 1) >= 0.03:
-        words.append(f"scaled by {match.scale:.2f}")
-    moved = float(np.abs(match.shift).max())
-    if moved >= 0.03:
-        words.append(f"moved by {moved:.0%}")
-    return f"{', '.join(words) or 'the same image'} (correlation {match.correlation:.2f})"

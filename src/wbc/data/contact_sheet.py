@@ -2,22 +2,25 @@
 
 from collections.abc import Mapping, Sequence
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from wbc.data.manifest import Manifest
 from wbc.errors import InputError
 
 if TYPE_CHECKING:
     import numpy as np
+    from numpy.typing import NDArray
     from PIL import Image
+
+    from wbc.data.pipeline.stages import Original, Stages
 
 _GAP = 4
 _PAPER = (255, 255, 255)
 _INK = (40, 40, 40)
 
 
-def contact_sheet(rows: "Mapping[str, Sequence[np.ndarray]]", tile: int = 128) -> "Image.Image":
-    """Lay images out in labelled rows.
+def contact_sheet(rows: "Mapping[str, Sequence[NDArray[np.uint8]]]", tile: int = 128) -> "Image.Image":
+    """Arrange images in labeled rows.
 
     Args:
         rows: Label -> its images, uint8, shape (height, width, 3) or (height, width).
@@ -36,7 +39,8 @@ def contact_sheet(rows: "Mapping[str, Sequence[np.ndarray]]", tile: int = 128) -
         raise InputError("there is no image for the contact sheet", "Give at least one image.")
     if tile < 1:
         raise InputError(f"the tile of the contact sheet is {tile} pixels", "Give 1 or more.")
-    font = ImageFont.load_default(size=14)
+    # Pillow's own annotation names a second kind of font that is returned only without FreeType.
+    font: Any = ImageFont.load_default(size=14)
     line = sum(font.getmetrics()) + _GAP
     label_width = int(max(font.getlength(label) for label in rows)) + 2 * _GAP
     width = max(_GAP + columns * (tile + _GAP), label_width)
@@ -52,28 +56,28 @@ def contact_sheet(rows: "Mapping[str, Sequence[np.ndarray]]", tile: int = 128) -
 
 
 def sheet_of_manifest(
-    folder: Path, manifest: Manifest, per_class: int = 8, part: str = "train", tile: int = 128
+    folder: Path, manifest: Manifest, per_class: int = 8, split: str = "train", tile: int = 128
 ) -> "Image.Image":
-    """A contact sheet of the first images of every class in one part of a data set.
+    """A contact sheet of the first images of every class in one split of a data set.
 
     Args:
-        folder: The data set's folder.
+        folder: The folder of the data set.
         manifest: Its manifest.
         per_class: Images of each class at most.
-        part: `train`, `validation` or `test`.
+        split: `train`, `validation` or `test`.
         tile: Side in pixels of an image on the sheet.
 
     Returns:
-        An RGB image, a row a class in label order.
+        An RGB image with one row per class in label order.
 
     Raises:
-        InputError: The part is empty, or a file is missing or no image.
+        InputError: The split is empty, or a file is missing or not an image.
     """
     import numpy as np
     from PIL import Image, UnidentifiedImageError
 
-    rows: dict[str, list[np.ndarray]] = {name: [] for name in manifest.classes}
-    for entry in manifest.part(part):
+    rows: dict[str, list[NDArray[np.uint8]]] = {name: [] for name in manifest.classes}
+    for entry in manifest.split(split):
         images = rows[entry.class_name]
         if len(images) == per_class:
             continue
@@ -82,8 +86,41 @@ def sheet_of_manifest(
                 images.append(np.asarray(image.convert("RGB")))
         except (FileNotFoundError, UnidentifiedImageError) as error:
             raise InputError(
-                f"{folder / entry.file} cannot be shown: {error}", "Prepare the data anew."
+                f"{folder / entry.file} cannot be shown: {error}", "Prepare the data again."
             ) from error
     if not any(rows.values()):
-        raise InputError(f"the part {part!r} of {folder} has no image", "Choose another part.")
+        raise InputError(f"the split {split!r} of {folder} has no image", "Choose another split.")
+    return contact_sheet(rows, tile)
+
+
+def sheet_of_stages(
+    originals: "Sequence[Original]", stages: "Stages", seed: int, copies: int = 4, tile: int = 128
+) -> "Image.Image":
+    """A contact sheet of what each stage did, one row per original.
+
+    Args:
+        originals: The originals to show.
+        stages: The stages.
+        seed: Of the augmentation.
+        copies: Augmented copies to show of each.
+        tile: Side in pixels of an image on the sheet.
+
+    Returns:
+        An RGB image.
+    """
+    from wbc.data.pipeline.augmentation import augment
+    from wbc.data.pipeline.splitting import image_rng
+    from wbc.data.pipeline.stages import run_stages
+
+    rows = {}
+    for original in originals:
+        staged = run_stages(original, stages)
+        shown = [augment(staged.pixels, image_rng(seed, original.name, n)) for n in range(1, copies + 1)]
+        label = (
+            f"{original.class_name} {original.name}: {', '.join(staged.steps)}"
+            + f", {copies} augmented copies" * bool(copies)
+        )
+        if staged.guessed:
+            label += f" (background by guess: {staged.guessed})"
+        rows[label] = [*staged.steps.values(), *shown]
     return contact_sheet(rows, tile)

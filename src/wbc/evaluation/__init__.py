@@ -1,1 +1,1 @@
-"""What a trained network is worth: predictions per image and the figures made from them."""
+"""How good a trained classifier is: predictions per image, metrics with intervals, and its cost."""

@@ -1,26 +1,25 @@
-"""Judge a trained classifier the way its experiment asks for."""
+"""Judge a trained classifier as its specification says."""
 
 import numpy as np
 
-from wbc.evaluation.metrics import score
-from wbc.evaluation.predictions import Predictions
-from wbc.evaluation.shuffled import ShuffledComparison, generator_order
+from wbc.evaluation.metrics import Metrics, score
+from wbc.evaluation.predictions import Predictions, ShuffledComparison, generator_order
 from wbc.observer import Observer
 from wbc.specification import Specification
 
 
-def evaluate(predictions: Predictions, specification: Specification, observer: Observer) -> dict:
-    """Score predictions, and report them and their scores.
+def evaluate(predictions: Predictions, specification: Specification, observer: Observer) -> Metrics:
+    """Score predictions, and report predictions and metrics to the observer.
 
-    Where the evaluation is `shuffled`, the same predictions are scored aligned as well.
+    With the evaluation `shuffled`, the same predictions are also scored aligned with their images.
 
     Args:
-        predictions: Of the test part, aligned with their images.
+        predictions: Of the test split, aligned with their images.
         specification: Says which evaluation counts, and whether binary accuracy is among the metrics.
-        observer: Is told.
+        observer: Receives predictions and metrics.
 
     Returns:
-        The metrics of the evaluation that counts (`wbc.evaluation.metrics.score`, and `binary_accuracy`).
+        The metrics of the evaluation that counts.
     """
     observer.predicted(predictions)
     compared = {"aligned": predictions}
@@ -36,16 +35,16 @@ def evaluate(predictions: Predictions, specification: Specification, observer: O
 
 
 def binary_accuracy(predictions: Predictions) -> float:
-    """The share of all (image, class) pairs on whose side of 1/2 the probability lies.
+    """The share of all (image, class) pairs whose probability is on the right side of 1/2.
 
-    What the Keras of 2018 called accuracy under binary cross-entropy. A model that says 1/4 of each of four
-    classes scores 3/4, for it is right about the three classes that an image is not of.
+    The Keras of 2018 called this accuracy under binary cross-entropy. A model that predicts 1/4 for each of
+    four classes scores 3/4, because it is right about the three classes that an image does not have.
     """
     targets = np.eye(len(predictions.classes), dtype=bool)[predictions.labels]
     return float(((predictions.probabilities > 0.5) == targets).mean())
 
 
-def _score(predictions: Predictions, specification: Specification) -> dict:
+def _score(predictions: Predictions, specification: Specification) -> Metrics:
     metrics = score(predictions)
     if specification.binary_accuracy:
         metrics["binary_accuracy"] = binary_accuracy(predictions)

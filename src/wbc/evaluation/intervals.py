@@ -1,10 +1,12 @@
-"""95 % intervals of shares, among independent images or images that share a cell, and of means of repeats."""
+"""95 % intervals: of shares, among images with or without a common source, and of means of replicates."""
 
 import math
 from collections.abc import Sequence
 from dataclasses import dataclass
+from typing import Any
 
 import numpy as np
+from numpy.typing import ArrayLike, NDArray
 
 CONFIDENCE = 0.95
 RESAMPLES = 2000
@@ -12,85 +14,83 @@ RESAMPLES = 2000
 
 @dataclass(frozen=True)
 class Interval:
-    """An interval and how it was found.
-
-    Attributes:
-        low: Lower bound.
-        high: Upper bound.
-        method: `wilson`, `cluster-bootstrap` or `t`.
-    """
+    """An interval and how it was computed."""
 
     low: float
     high: float
     method: str
+    """`wilson`, `cluster-bootstrap` or `t`."""
 
 
-def wilson(right: float, total: int) -> Interval:
+def wilson(right: float, total: float) -> Interval:
     """Interval of a share of independent images (Wilson, J Am Stat Assoc 1927).
 
     Args:
-        right: How many are right.
-        total: Of how many; 1 or more.
+        right: Number of images that are right.
+        total: Number of all images, 1 or more.
     """
     from scipy.special import ndtri
 
     z2 = float(ndtri((1 + CONFIDENCE) / 2)) ** 2
     share = right / total
-    centre = (share + z2 / (2 * total)) / (1 + z2 / total)
+    center = (share + z2 / (2 * total)) / (1 + z2 / total)
     half = math.sqrt(z2 * (share * (1 - share) / total + z2 / (4 * total**2))) / (1 + z2 / total)
-    # Rounding must not leave the share itself outside.
-    return Interval(max(0.0, min(share, centre - half)), min(1.0, max(share, centre + half)), "wilson")
+    # Rounding must not exclude the share itself.
+    return Interval(max(0.0, min(share, center - half)), min(1.0, max(share, center + half)), "wilson")
 
 
-def cluster_bootstrap(right: np.ndarray, total: np.ndarray, seed: int = 0) -> Interval:
-    """Interval of a share among images of which several show one source cell.
+def cluster_bootstrap(right: ArrayLike, total: ArrayLike, seed: int = 0) -> Interval:
+    """Interval of a share among images of which several have the same source.
 
-    Whole cells are drawn with replacement. The quantiles are expanded for the number of cells (Hesterberg,
-    Am Stat 2015, section 3.2), because the plain ones are too narrow for few. Where all cells agree, no draw
-    differs and the bootstrap knows no doubt: then Wilson's interval with each cell counted once.
+    Whole sources are resampled with replacement. The quantiles are expanded for the number of sources
+    (Hesterberg, Am Stat 2015, section 3.2), because the plain ones are too narrow for few sources. If all
+    sources have the same share, no resample differs. Then the interval is Wilson's with each source counted
+    once.
 
-    In simulations with eleven images a cell it held the truth in 89 to 96 % of the cases for 10 to 40 cells
-    and shares of 0.5 and 0.8, and in about 85 % for shares of 0.95.
+    In simulations with eleven images per source the interval contained the truth in 89 to 96 % of the cases
+    for 10 to 40 sources and shares of 0.5 and 0.8, and in about 85 % for shares of 0.95.
 
     Args:
-        right: Images of each source cell that are right; shape (cells,).
-        total: Images of each; shape (cells,), 1 or more.
-        seed: Of the draws.
+        right: Images of each source that are right; shape (sources,).
+        total: Images of each source, 1 or more; shape (sources,).
+        seed: Of the resampling.
     """
     from scipy.special import ndtr, stdtrit
 
     right, total = np.asarray(right, np.float64), np.asarray(total, np.float64)
-    cells, share = len(total), right.sum() / total.sum()
+    sources, share = len(total), float(right.sum() / total.sum())
     if (right / total == share).all():
-        agreed = wilson(share * cells, cells)
+        agreed = wilson(share * sources, sources)
         return Interval(agreed.low, agreed.high, "cluster-bootstrap")
-    draws = np.random.default_rng(seed).integers(0, cells, (RESAMPLES, cells))
+    draws = np.random.default_rng(seed).integers(0, sources, (RESAMPLES, sources))
     shares = right[draws].sum(axis=1) / total[draws].sum(axis=1)
-    tail = ndtr(math.sqrt(cells / (cells - 1)) * stdtrit(cells - 1, (1 - CONFIDENCE) / 2))
+    tail = ndtr(math.sqrt(sources / (sources - 1)) * stdtrit(sources - 1, (1 - CONFIDENCE) / 2))
     low, high = np.quantile(shares, [tail, 1 - tail])
     return Interval(float(low), float(high), "cluster-bootstrap")
 
 
-def share_interval(right: np.ndarray, sources: Sequence[str], seed: int = 0) -> Interval:
-    """Interval of a share: by source cells where images share one, else Wilson's.
+def share_interval(
+    right: NDArray[np.bool_], sources: Sequence[str] | NDArray[Any], seed: int = 0
+) -> Interval:
+    """Interval of a share: by source if images have a common one, otherwise Wilson's.
 
     Args:
-        right: Whether each image is right; boolean array of shape (n,), n 1 or more.
-        sources: The source cell of each.
-        seed: Of the draws.
+        right: Whether each image is right; shape (n,), n 1 or more.
+        sources: The source of each image; shape (n,).
+        seed: Of the resampling.
     """
-    _, cell = np.unique(np.asarray(sources, dtype=object).astype(str), return_inverse=True)
-    total = np.bincount(cell)
+    _, source = np.unique(np.asarray(sources, dtype=object).astype(str), return_inverse=True)
+    total = np.bincount(source)
     if (total == 1).all():
         return wilson(int(right.sum()), len(right))
-    return cluster_bootstrap(np.bincount(cell, weights=right), total, seed)
+    return cluster_bootstrap(np.bincount(source, weights=right), total, seed)
 
 
 def t_interval(values: Sequence[float]) -> Interval | None:
-    """Interval of the mean of repeats, by Student's t; None for fewer than two.
+    """Interval of the mean of replicates, by Student's t; None for fewer than two.
 
-    It says where the mean over further seeds would lie. Repeats with other splits share images, so for them
-    it is somewhat too narrow.
+    It says where the mean over further seeds would be. Replicates with different splits share images, so for
+    them it is somewhat too narrow.
     """
     from scipy.special import stdtrit
 

@@ -1,10 +1,13 @@
-"""Figures of a set of predictions, by scikit-learn where it has them.
+"""Metrics of a set of predictions, computed by scikit-learn where it has them.
 
-What cannot be said is None, and `undefined` says why: a class of which the test part has no image has no
-accuracy, and one that is never predicted no precision.
+A metric that is undefined is None, and `undefined` says why. A class without a test image has no accuracy,
+and a class that is never predicted has no precision.
 """
 
+from typing import Any, NotRequired, TypedDict
+
 import numpy as np
+from numpy.typing import NDArray
 from sklearn.metrics import (
     accuracy_score,
     confusion_matrix,
@@ -14,34 +17,80 @@ from sklearn.metrics import (
     roc_auc_score,
 )
 
-from wbc.evaluation.intervals import share_interval
+from wbc.evaluation.intervals import Interval, share_interval
 from wbc.evaluation.predictions import Predictions
 
 CALIBRATION_BINS = 15
 """Bins of equal width over the probability of the predicted class, as in Guo et al., ICML 2017."""
 
 
-def score(predictions: Predictions) -> dict:
-    """Score predictions. Plain JSON values; shares lie between 0 and 1.
+class IntervalValues(TypedDict):
+    """An `Interval` in JSON values."""
 
-    Returns:
-        `images`, and the source cells among them, `sources`;
-        `accuracy`;
-        `balanced_accuracy`, the mean of the accuracies of the classes that the test part has;
-        `loss`, the mean cross-entropy in nats (log loss);
-        `macro_precision`, `macro_recall`, `macro_f1`, means over all classes;
-        `macro_auc`, the mean over classes of the area under the ROC curve, one class against the rest;
-        `calibration_error`, see `expected_calibration_error`;
-        `per_class_accuracy`, class -> share of its images that are predicted right (its recall);
-        `intervals`, the 95 % intervals of `accuracy` and of each class under `per_class_accuracy`, as `low`,
-        `high` and `method` (`wbc.evaluation.intervals.share_interval`);
-        `precision`, `f1`, `auc`, `support` (images), class -> its own;
-        `confusion_matrix`, rows the true and columns the predicted class, in the order of `classes`;
-        `undefined`, figure or `figure of CLASS` -> why it is None.
-    """
+    low: float
+    high: float
+    method: str
+
+
+class Intervals(TypedDict):
+    """95 % intervals, see `wbc.evaluation.intervals.share_interval`."""
+
+    accuracy: IntervalValues
+    per_class_accuracy: dict[str, IntervalValues | None]
+    """None for a class without a test image."""
+
+
+class Metrics(TypedDict):
+    """The metrics of a test split in JSON values. Shares are between 0 and 1."""
+
+    images: int
+    sources: int
+    """Number of different sources among the images."""
+    accuracy: float
+    balanced_accuracy: float
+    """Mean of the accuracies of the classes that the test split has."""
+    loss: float
+    """Mean cross-entropy in nats (log loss)."""
+    macro_precision: float | None
+    """Like the other three, a mean over all classes."""
+    macro_recall: float | None
+    macro_f1: float | None
+    macro_auc: float | None
+    """Area under the ROC curve, one class against the rest."""
+    calibration_error: float
+    """See `expected_calibration_error`."""
+    per_class_accuracy: dict[str, float | None]
+    """Class -> share of its images that are predicted right (its recall)."""
+    precision: dict[str, float | None]
+    f1: dict[str, float | None]
+    auc: dict[str, float | None]
+    support: dict[str, int]
+    """Class -> number of its images."""
+    intervals: Intervals
+    confusion_matrix: list[list[int]]
+    """Rows: true class; columns: predicted class; both in the order of `classes`."""
+    classes: list[str]
+    undefined: dict[str, str]
+    """Metric, or `metric of CLASS` -> why it is None."""
+    binary_accuracy: NotRequired[float]
+    """See `wbc.evaluation.evaluate.binary_accuracy`; only where the specification asks for it."""
+
+
+class _ByClass(TypedDict):
+    """The metrics of each class."""
+
+    per_class_accuracy: dict[str, float | None]
+    precision: dict[str, float | None]
+    f1: dict[str, float | None]
+    auc: dict[str, float | None]
+    support: dict[str, int]
+
+
+def score(predictions: Predictions) -> Metrics:
+    """Compute the metrics of predictions."""
     truth, predicted, classes = predictions.labels, predictions.predicted, predictions.classes
     numbers = np.arange(len(classes))
-    matrix = confusion_matrix(truth, predicted, labels=numbers)
+    matrix: NDArray[np.int64] = confusion_matrix(truth, predicted, labels=numbers)
     probabilities = np.asarray(predictions.probabilities, np.float64)
     probabilities = probabilities / probabilities.sum(axis=1, keepdims=True)
     undefined: dict[str, str] = {}
@@ -53,17 +102,16 @@ def score(predictions: Predictions) -> dict:
         "accuracy": float(accuracy_score(truth, predicted)),
         "balanced_accuracy": float(recall_score(truth, predicted, labels=present, average="macro")),
         "loss": float(log_loss(truth, probabilities, labels=numbers)),
-        **{
-            f"macro_{name}": _mean(f"macro_{name}", by_class[figure], undefined)
-            for name, figure in (
-                ("precision", "precision"),
-                ("recall", "per_class_accuracy"),
-                ("f1", "f1"),
-                ("auc", "auc"),
-            )
-        },
+        "macro_precision": _mean("macro_precision", by_class["precision"], undefined),
+        "macro_recall": _mean("macro_recall", by_class["per_class_accuracy"], undefined),
+        "macro_f1": _mean("macro_f1", by_class["f1"], undefined),
+        "macro_auc": _mean("macro_auc", by_class["auc"], undefined),
         "calibration_error": expected_calibration_error(truth, probabilities),
-        **by_class,
+        "per_class_accuracy": by_class["per_class_accuracy"],
+        "precision": by_class["precision"],
+        "f1": by_class["f1"],
+        "auc": by_class["auc"],
+        "support": by_class["support"],
         "intervals": _intervals(predictions),
         "confusion_matrix": matrix.tolist(),
         "classes": list(classes),
@@ -72,18 +120,18 @@ def score(predictions: Predictions) -> dict:
 
 
 def expected_calibration_error(
-    labels: np.ndarray, probabilities: np.ndarray, bins: int = CALIBRATION_BINS
+    labels: NDArray[np.int64], probabilities: NDArray[np.floating[Any]], bins: int = CALIBRATION_BINS
 ) -> float:
     """How far confidence is from accuracy (Naeini et al., AAAI 2015; Guo et al., ICML 2017).
 
-    Images are sorted into `bins` bins of equal width, open below and closed above, by the probability of the
-    class that is predicted. The differences between mean probability and accuracy are averaged over the
-    bins, weighted by their images.
+    Images are sorted by the probability of the predicted class into `bins` bins of equal width, open below
+    and closed above. The differences between mean probability and accuracy are averaged over the bins,
+    weighted by their images.
 
     Args:
         labels: Index of the true class; shape (n,).
         probabilities: Shape (n, classes); rows sum to 1.
-        bins: How many.
+        bins: Number of bins.
     """
     confidence = probabilities.max(axis=1)
     right = probabilities.argmax(axis=1) == labels
@@ -93,58 +141,57 @@ def expected_calibration_error(
     return float(np.abs(gaps).sum() / len(labels))
 
 
-def _by_class(predictions: Predictions, probabilities: np.ndarray, undefined: dict[str, str]) -> dict:
-    """Figures of each class; why some are None goes into `undefined`."""
+def _by_class(
+    predictions: Predictions, probabilities: NDArray[np.float64], undefined: dict[str, str]
+) -> _ByClass:
+    """The metrics of each class; the reasons for None are added to `undefined`."""
     truth, predicted, classes = predictions.labels, predictions.predicted, predictions.classes
     numbers = np.arange(len(classes))
     precision, recall, f1, support = precision_recall_fscore_support(
         truth, predicted, labels=numbers, zero_division=0
     )
     uses = np.bincount(predicted, minlength=len(classes))
-    figures: dict[str, dict] = {
-        name: {} for name in ("per_class_accuracy", "precision", "f1", "auc", "support")
-    }
+    metrics: _ByClass = {"per_class_accuracy": {}, "precision": {}, "f1": {}, "auc": {}, "support": {}}
     for number, name in enumerate(classes):
-        absent = "" if support[number] else "the test part has no image of it"
-        alone = "" if support[number] < len(truth) else "the test part has images of no other class"
-        reasons = {
-            "per_class_accuracy": absent,
-            "precision": "" if uses[number] else "it is never predicted",
-            "f1": absent,
-            "auc": absent or alone,
-        }
-        for figure, reason in reasons.items():
+
+        def defined(metric: str, value: float, reason: str, name: str = name) -> float | None:
             if reason:
-                undefined[f"{figure} of {name}"] = reason
-        own = {
-            "per_class_accuracy": float(recall[number]),
-            "precision": float(precision[number]),
-            "f1": float(f1[number]),
-            "auc": None
-            if reasons["auc"]
-            else float(roc_auc_score(truth == number, probabilities[:, number])),
-        }
-        for figure, value in own.items():
-            figures[figure][name] = None if reasons[figure] else value
-        figures["support"][name] = int(support[number])
-    return figures
+                undefined[f"{metric} of {name}"] = reason
+                return None
+            return float(value)
+
+        absent = "" if support[number] else "the test split has no image of it"
+        alone = absent or ("" if support[number] < len(truth) else "the test split has only images of it")
+        unused = "" if uses[number] else "it is never predicted"
+        area = 0.0 if alone else roc_auc_score(truth == number, probabilities[:, number])
+        metrics["per_class_accuracy"][name] = defined("per_class_accuracy", recall[number], absent)
+        metrics["precision"][name] = defined("precision", precision[number], unused)
+        metrics["f1"][name] = defined("f1", f1[number], absent)
+        metrics["auc"][name] = defined("auc", area, alone)
+        metrics["support"][name] = int(support[number])
+    return metrics
 
 
-def _mean(name: str, values: dict[str, float | None], undefined: dict[str, str]) -> float | None:
-    """The mean over classes; None, with the reason, where a class has no value."""
-    missing = [name for name, value in values.items() if value is None]
-    if missing:
-        undefined[name] = f"undefined for {', '.join(missing)}"
+def _mean(metric: str, values: dict[str, float | None], undefined: dict[str, str]) -> float | None:
+    """The mean over classes; None, with the reason, if a class has no value."""
+    defined = [value for value in values.values() if value is not None]
+    if len(defined) < len(values):
+        missing = [name for name, value in values.items() if value is None]
+        undefined[metric] = f"undefined for {', '.join(missing)}"
         return None
-    return float(np.mean(list(values.values())))
+    return float(np.mean(defined))
 
 
-def _intervals(predictions: Predictions) -> dict:
-    """95 % intervals of the accuracy of all images, and of each class that the test part has."""
+def _intervals(predictions: Predictions) -> Intervals:
+    """95 % intervals of the accuracy of all images, and of each class that the test split has."""
     right = predictions.predicted == predictions.labels
     sources = np.asarray(predictions.sources, dtype=object)
     by_class = {}
     for number, name in enumerate(predictions.classes):
-        mine = predictions.labels == number
-        by_class[name] = vars(share_interval(right[mine], sources[mine])) if mine.any() else None
-    return {"accuracy": vars(share_interval(right, sources)), "per_class_accuracy": by_class}
+        own = predictions.labels == number
+        by_class[name] = _values(share_interval(right[own], sources[own])) if own.any() else None
+    return {"accuracy": _values(share_interval(right, sources)), "per_class_accuracy": by_class}
+
+
+def _values(interval: Interval) -> IntervalValues:
+    return {"low": interval.low, "high": interval.high, "method": interval.method}

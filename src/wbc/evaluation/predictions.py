@@ -1,63 +1,66 @@
-"""What a network says of each test image."""
+"""What a classifier predicts for each test image."""
 
 import csv
-import os
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
+from typing import Any
 
 import numpy as np
+from numpy.typing import NDArray
 
 from wbc.data.manifest import ImageEntry
+from wbc.files import whole_file
 
 PROBABILITY_PREFIX = "p_"
+"""Of the columns with probabilities; the name of the class follows."""
 
 
 @dataclass(frozen=True)
 class Predictions:
-    """Probabilities aligned with their images.
-
-    Attributes:
-        files: Path of each image below the data folder.
-        sources: The source cell of each image.
-        labels: Index of the true class; shape (n,).
-        probabilities: float array of shape (n, classes); rows sum to 1.
-        classes: Class names in label order.
-    """
+    """Probabilities aligned with their images."""
 
     files: Sequence[str]
+    """Path of each image below the data folder."""
     sources: Sequence[str]
-    labels: np.ndarray
-    probabilities: np.ndarray
+    """The source of each image."""
+    labels: NDArray[np.int64]
+    """Index of the true class; shape (n,)."""
+    probabilities: NDArray[np.floating[Any]]
+    """Shape (n, classes); rows sum to 1."""
     classes: Sequence[str]
+    """Class names in label order."""
 
     @classmethod
     def of(
-        cls, images: Sequence[ImageEntry], probabilities: np.ndarray, classes: Sequence[str]
+        cls,
+        images: Sequence[ImageEntry],
+        probabilities: NDArray[np.floating[Any]],
+        classes: Sequence[str],
     ) -> "Predictions":
         """Join images with their probabilities; both in file order."""
         number = {name: index for index, name in enumerate(classes)}
         return cls(
             files=[image.file for image in images],
             sources=[image.source for image in images],
-            labels=np.array([number[image.class_name] for image in images]),
+            labels=np.array([number[image.class_name] for image in images], np.int64),
             probabilities=probabilities,
             classes=list(classes),
         )
 
     @property
-    def predicted(self) -> np.ndarray:
+    def predicted(self) -> NDArray[np.int64]:
         """Index of the most probable class; shape (n,)."""
-        return self.probabilities.argmax(axis=1)
+        predicted: NDArray[np.int64] = self.probabilities.argmax(axis=1)
+        return predicted
 
     def write_csv(self, path: Path) -> None:
-        """Write one row an image; the file appears whole.
+        """Write one row per image; the file appears whole or not at all.
 
-        Columns: file, source, true, predicted, then a probability a class. Nine significant digits bring
-        a float32 back to the bit.
+        Columns: file, source, true, predicted, then one probability per class. Nine significant digits
+        restore every bit of a float32.
         """
-        partial = path.with_name(path.name + ".partial")
-        with partial.open("w", newline="") as file:
+        with whole_file(path, newline="") as file:
             writer = csv.writer(file)
             columns = [PROBABILITY_PREFIX + name for name in self.classes]
             writer.writerow(["file", "source", "true", "predicted", *columns])
@@ -71,20 +74,56 @@ class Predictions:
                         *(f"{value:.9g}" for value in self.probabilities[index]),
                     ]
                 )
-            file.flush()
-            os.fsync(file.fileno())
-        partial.replace(path)
 
     @classmethod
     def read_csv(cls, path: Path) -> "Predictions":
-        """Read what `write_csv` wrote."""
-        with path.open(newline="") as file:
+        """Read a file that `write_csv` wrote."""
+        with path.open(newline="", encoding="utf-8") as file:
             header, *rows = csv.reader(file)
         classes = [name.removeprefix(PROBABILITY_PREFIX) for name in header[4:]]
         return cls(
             files=[row[0] for row in rows],
             sources=[row[1] for row in rows],
-            labels=np.array([classes.index(row[2]) for row in rows]),
+            labels=np.array([classes.index(row[2]) for row in rows], np.int64),
             probabilities=np.array([[float(value) for value in row[4:]] for row in rows], np.float32),
             classes=classes,
         )
+
+
+def generator_order(count: int, seed: int) -> NDArray[np.int64]:
+    """The order in which a shuffling generator shows `count` images: a permutation that `seed` determines."""
+    # Three numbers, so that it is never the order of a training epoch, which is seeded with two.
+    return np.random.default_rng([seed, 0, 1]).permutation(count)
+
+
+@dataclass(frozen=True)
+class ShuffledComparison:
+    """Predictions in the order of a shuffling generator, compared with files in the order of the folder.
+
+    Appendix G of the thesis judged its models from scratch in this way. Keras' test generator shuffles unless
+    it is told not to. The thesis did not, and compared its predictions with the files in folder order.
+    """
+
+    predictions: Predictions
+    """Row i has the file and label of image i, and the probabilities of image `order[i]`."""
+    shown: Sequence[str]
+    """Path of image `order[i]`."""
+
+    @classmethod
+    def of(cls, aligned: Predictions, order: NDArray[np.int64]) -> "ShuffledComparison":
+        """Misalign predictions: the prediction for image `order[i]` is compared with image i."""
+        return cls(
+            predictions=replace(aligned, probabilities=aligned.probabilities[order]),
+            shown=[aligned.files[index] for index in order],
+        )
+
+    def write_csv(self, path: Path) -> None:
+        """Write one row per image: `file`, whose class was compared, and `shown`, which was predicted.
+
+        Together with `predictions.csv`, every metric can be computed again. The file appears whole or not at
+        all.
+        """
+        with whole_file(path, newline="") as file:
+            writer = csv.writer(file)
+            writer.writerow(["file", "shown"])
+            writer.writerows(zip(self.predictions.files, self.shown, strict=True))

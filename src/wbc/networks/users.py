@@ -18,8 +18,8 @@ from importlib.machinery import PathFinder
 from pathlib import Path
 from typing import Any
 
-from wbc.data.manifest import file_sha256
 from wbc.errors import InputError, did_you_mean
+from wbc.files import file_sha256
 from wbc.networks.network import Network
 
 BUILD, PREPROCESS = "build", "preprocess"

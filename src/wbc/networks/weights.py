@@ -6,8 +6,8 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from wbc.data.manifest import file_sha256
 from wbc.errors import InputError
+from wbc.files import file_sha256
 from wbc.networks.catalog import find_network
 
 SUFFIX = ".weights.h5"

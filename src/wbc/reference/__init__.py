@@ -1,6 +1,6 @@
-"""The published figures of the thesis, to set ours beside. Free of Keras.
+"""The published results of the thesis, for comparison. Free of Keras.
 
-They are facts copied from Beato (2018); `notes` says where print and arithmetic disagree.
+They are facts copied from Beato (2018). `notes` in the file says where print and arithmetic disagree.
 """
 
 import json
@@ -9,6 +9,7 @@ from importlib import resources
 from typing import Any
 
 import numpy as np
+from numpy.typing import NDArray
 
 THESIS = "thesis-2018.json"
 
@@ -16,23 +17,24 @@ TABLES = {
     "scratch": "table_5_1_scratch_100_per_class_percent",
     "transfer": "table_5_2_transfer_100_per_class_percent",
 }
-"""Mode -> the table with its accuracy a class after 100 epochs."""
+"""Mode -> the table with its accuracy per class after 100 epochs."""
 
 
 @cache
 def thesis() -> dict[str, Any]:
-    """Everything that is kept of the thesis; do not change it, it is shared."""
-    return json.loads((resources.files(__name__) / THESIS).read_text(encoding="utf-8"))
+    """All published values, as in the JSON file. The result is shared, so do not change it."""
+    content: dict[str, Any] = json.loads((resources.files(__name__) / THESIS).read_text(encoding="utf-8"))
+    return content
 
 
 def test_accuracies(mode: str) -> dict[str, dict[str, float]]:
-    """What the thesis published of the test images, 110 a class, after 100 epochs.
+    """The published accuracies on the test images, 110 per class, after 100 epochs.
 
     Args:
         mode: `scratch` (its Table 5.1) or `transfer` (its Table 5.2).
 
     Returns:
-        network -> class -> share of the class' images that were predicted right, 0 to 1.
+        Network -> class -> share of the class' images that were predicted right, 0 to 1.
     """
     published = thesis()
     return {
@@ -41,20 +43,20 @@ def test_accuracies(mode: str) -> dict[str, dict[str, float]]:
     }
 
 
-def confusion_matrix(network: str, epochs: int) -> np.ndarray:
-    """A confusion matrix of its appendix D (transfer): rows the true, columns the predicted class.
+def confusion_matrix(network: str, epochs: int) -> NDArray[np.int64]:
+    """A confusion matrix of its appendix D (transfer). Rows: true class; columns: predicted class.
 
     Args:
         network: Name of the network.
         epochs: 100 or 5000.
 
     Returns:
-        Integer array of shape (4, 4), in the order of `thesis()["classes"]`.
+        Shape (4, 4), in the order of `thesis()["classes"]`.
 
     Raises:
         KeyError: The thesis did not print it.
     """
     for entry in thesis()["appendix_d_transfer"]:
         if (entry["backbone"], entry["epochs"]) == (network, epochs):
-            return np.array(entry["confusion_matrix"])
+            return np.array(entry["confusion_matrix"], np.int64)
     raise KeyError((network, epochs))

@@ -6,7 +6,7 @@ from pathlib import Path
 import keras
 import numpy as np
 
-from wbc.data.part import Part
+from wbc.data.loading import Split as Part
 from wbc.evaluation.cost import BatchTimer, Cost
 from wbc.observer import Observer
 from wbc.specification import Specification

@@ -5,7 +5,7 @@ from dataclasses import replace
 import keras
 import numpy as np
 
-from wbc.data.part import Part
+from wbc.data.loading import Split as Part
 from wbc.evaluation.cost import BatchTimer, Cost
 from wbc.networks.preprocessing import preprocessing_of
 from wbc.observer import Observer, phase

@@ -5,7 +5,7 @@ Section 3.11 of the thesis describes it as the way between transfer learning and
 
 import keras
 
-from wbc.data.part import Part
+from wbc.data.loading import Split as Part
 from wbc.errors import InputError
 from wbc.networks.build import build_backbone
 from wbc.networks.preprocessing import preprocessing_of

@@ -4,7 +4,7 @@ from dataclasses import dataclass
 
 import keras
 
-from wbc.data.part import Part
+from wbc.data.loading import Split as Part
 from wbc.observer import Observer
 from wbc.optimizer import OptimizerSpecification
 from wbc.regularization import EarlyStopping

@@ -1,6 +1,6 @@
 """Mode `scratch`: every weight of the network from random values."""
 
-from wbc.data.part import Part
+from wbc.data.loading import Split as Part
 from wbc.networks.build import build_classifier
 from wbc.networks.preprocessing import preprocessing_of
 from wbc.observer import Observer, phase

@@ -7,7 +7,7 @@ go through a loop of our own, over the same function that Keras trains with, and
 import keras
 import numpy as np
 
-from wbc.data.part import Part
+from wbc.data.loading import Split as Part
 from wbc.profiling.kinds import kind_of_layer
 from wbc.profiling.summary import STEP, summarise
 from wbc.profiling.xspace import read_trace

@@ -1,6 +1,6 @@
 """Mode `transfer`: the features of a frozen backbone, extracted once, and a head trained on them."""
 
-from wbc.data.part import Part
+from wbc.data.loading import Split as Part
 from wbc.errors import InputError
 from wbc.networks.build import build_backbone
 from wbc.observer import Observer, phase

@@ -1,33 +1,31 @@
-"""White blood cells: what a cell of each kind is made of, and how widely its kind varies.
+"""White blood cells: what a cell of each kind consists of, and how much its kind varies.
 
-The kinds overlap on purpose, as they do under the microscope: eosinophils whose granules are faint,
-neutrophils with two lobes or a band, monocytes with a nearly round nucleus, large reactive lymphocytes. No
-single cue (size, colour, number of lobes) tells them apart; the form of the nucleus, its chromatin and the
-cytoplasm together do.
+The kinds overlap on purpose, as they do under the microscope. There are eosinophils with faint granules,
+neutrophils with two lobes or a band, monocytes with a nearly round nucleus, and large reactive lymphocytes.
+No single cue (size, color, number of lobes) distinguishes them. The form of the nucleus, its chromatin and
+the cytoplasm together do.
 """
 
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 
 import numpy as np
 
 from wbc.data.synthetic import nucleus as nuclei
 from wbc.data.synthetic.nucleus import Nucleus
-from wbc.data.synthetic.shapes import Noise, Outline, Strand
+from wbc.data.synthetic.shapes import Complexes, Floats, Noise, Outline, Strand
 
 
 @dataclass(frozen=True)
 class Specks:
-    """Small round things in the cytoplasm: granules or vacuoles.
+    """Small round things in the cytoplasm: granules or vacuoles."""
 
-    Attributes:
-        positions: Complex, relative to the cell's centre, shape (count,).
-        radii: Shape (count,).
-        strengths: How strongly each is stained, or for vacuoles how empty it is (0 to 1).
-    """
-
-    positions: np.ndarray
-    radii: np.ndarray
-    strengths: np.ndarray
+    positions: Complexes
+    """x + iy relative to the center of the cell; shape (count,)."""
+    radii: Floats
+    """Shape (count,)."""
+    strengths: Floats
+    """How strongly each is stained, or for vacuoles how empty it is (0 to 1); shape (count,)."""
 
 
 NO_SPECKS = Specks(np.empty(0, complex), np.empty(0), np.empty(0))
@@ -35,31 +33,27 @@ NO_SPECKS = Specks(np.empty(0, complex), np.empty(0), np.empty(0))
 
 @dataclass(frozen=True)
 class WhiteCell:
-    """One white blood cell, centred on the origin.
-
-    Attributes:
-        outline: Edge of the cytoplasm; where the nucleus reaches further, the cytoplasm follows it.
-        nucleus: The nucleus.
-        eosin: Pink dye in the cytoplasm.
-        azure: Blue dye in the cytoplasm.
-        rim: How much bluer the cytoplasm is at its edge than inside, relative.
-        mottling: Contrast of the cytoplasm.
-        texture: Texture of the cytoplasm.
-        granules: Stained granules.
-        granule_violet: Share of violet beside eosin in the granules.
-        vacuoles: Empty spots.
-    """
+    """One white blood cell, centered on the origin."""
 
     outline: Outline
+    """Edge of the cytoplasm; where the nucleus extends further, the cytoplasm follows it."""
     nucleus: Nucleus
     eosin: float
+    """Pink dye in the cytoplasm."""
     azure: float
+    """Blue dye in the cytoplasm."""
     rim: float
+    """How much bluer the cytoplasm is at its edge than inside, relative."""
     mottling: float
+    """Contrast of the cytoplasm."""
     texture: Noise
+    """Texture of the cytoplasm."""
     granules: Specks
+    """Stained granules."""
     granule_violet: float
+    """Share of violet, compared to eosin, in the granules."""
     vacuoles: Specks
+    """Empty spots."""
 
 
 def _specks(
@@ -71,10 +65,10 @@ def _specks(
     body: Strand,
     over_nucleus: float,
 ) -> Specks:
-    """Specks inside the outline; of those that would lie over the nucleus only a share stays."""
+    """Specks inside the outline; of those above the nucleus only the share `over_nucleus` is kept."""
     if count == 0:
         return NO_SPECKS
-    # About half of the candidates fall upon the nucleus or outside.
+    # About half of the candidates are outside or above the nucleus.
     tries = 3 * count
     span = outline.radius * 1.15
     positions = rng.uniform(-span, span, tries) + 1j * rng.uniform(-span, span, tries)
@@ -88,15 +82,15 @@ def _specks(
 def _nucleus(
     rng: np.random.Generator, body: Strand, density: float, clumping: float, wobble: float
 ) -> Nucleus:
-    chromatin = (Noise.draw(rng, rng.uniform(0.6, 0.85)), Noise.draw(rng, 0.32))
-    wobbles = (Noise.draw(rng, 1.3), Noise.draw(rng, 1.3))
+    chromatin = (Noise.sample(rng, rng.uniform(0.6, 0.85)), Noise.sample(rng, 0.32))
+    wobbles = (Noise.sample(rng, 1.3), Noise.sample(rng, 1.3))
     return Nucleus(body, density, clumping, chromatin, wobbles, wobble)
 
 
 def neutrophil(rng: np.random.Generator) -> WhiteCell:
-    """A neutrophil: mostly three to five lobes, sometimes two or a band; pale pink, finely granulated."""
+    """A neutrophil: usually three to five lobes, sometimes two or a band; pale pink, fine granules."""
     radius = rng.uniform(5.0, 7.3)
-    outline = Outline.draw(rng, radius, rng.uniform(0, 0.07), 0.035)
+    outline = Outline.sample(rng, radius, rng.uniform(0, 0.07), 0.035)
     lobes = rng.choice([1, 2, 3, 4, 5], p=[0.12, 0.12, 0.34, 0.28, 0.14])
     if lobes == 1:
         body = nuclei.bent(rng, radius, rng.uniform(3.0, 4.6), rng.uniform(0.19, 0.26), rng.uniform(1.6, 2.1))
@@ -110,7 +104,7 @@ def neutrophil(rng: np.random.Generator) -> WhiteCell:
         azure=rng.uniform(0.02, 0.11),
         rim=rng.uniform(-0.1, 0.2),
         mottling=rng.uniform(0.05, 0.16),
-        texture=Noise.draw(rng, 0.7),
+        texture=Noise.sample(rng, 0.7),
         granules=granules,
         granule_violet=rng.uniform(0.05, 0.3),
         vacuoles=NO_SPECKS,
@@ -118,9 +112,9 @@ def neutrophil(rng: np.random.Generator) -> WhiteCell:
 
 
 def eosinophil(rng: np.random.Generator) -> WhiteCell:
-    """An eosinophil: mostly two thick lobes; coarse orange-red granules, in some cells faint."""
+    """An eosinophil: usually two thick lobes; coarse orange-red granules, faint in some cells."""
     radius = rng.uniform(5.2, 7.5)
-    outline = Outline.draw(rng, radius, rng.uniform(0, 0.08), 0.035)
+    outline = Outline.sample(rng, radius, rng.uniform(0, 0.08), 0.035)
     lobes = rng.choice([1, 2, 3], p=[0.12, 0.70, 0.18])
     if lobes == 1:
         body = nuclei.bent(rng, radius, rng.uniform(1.8, 3.4), rng.uniform(0.26, 0.34), rng.uniform(1.0, 1.4))
@@ -136,7 +130,7 @@ def eosinophil(rng: np.random.Generator) -> WhiteCell:
         azure=rng.uniform(0.02, 0.12),
         rim=rng.uniform(-0.1, 0.2),
         mottling=rng.uniform(0.04, 0.12),
-        texture=Noise.draw(rng, 0.7),
+        texture=Noise.sample(rng, 0.7),
         granules=_specks(rng, count, (0.34, 0.56), strengths, outline, body, 0.12),
         granule_violet=rng.uniform(0.0, 0.25),
         vacuoles=NO_SPECKS,
@@ -147,7 +141,7 @@ def lymphocyte(rng: np.random.Generator) -> WhiteCell:
     """A lymphocyte: small with a dense round nucleus and a thin blue rim; a third are large and reactive."""
     reactive = rng.random() < 0.33
     radius = rng.uniform(5.3, 7.6) if reactive else rng.uniform(3.7, 5.4)
-    outline = Outline.draw(rng, radius, rng.uniform(0, 0.12), 0.06 if reactive else 0.03)
+    outline = Outline.sample(rng, radius, rng.uniform(0, 0.12), 0.06 if reactive else 0.03)
     size = rng.uniform(0.62, 0.80) if reactive else rng.uniform(0.80, 0.95)
     body = nuclei.rounded(rng, radius, size, rng.uniform(0, 0.5) ** 2)
     granules = _specks(rng, int(rng.integers(0, 9)) * reactive, (0.18, 0.32), (0.3, 0.6), outline, body, 0.0)
@@ -159,7 +153,7 @@ def lymphocyte(rng: np.random.Generator) -> WhiteCell:
         azure=rng.uniform(0.26, 0.62) if reactive else rng.uniform(0.40, 0.95),
         rim=rng.uniform(0.1, 0.7),
         mottling=rng.uniform(0.03, 0.12),
-        texture=Noise.draw(rng, 0.9),
+        texture=Noise.sample(rng, 0.9),
         granules=granules,
         granule_violet=0.6,
         vacuoles=NO_SPECKS,
@@ -167,9 +161,9 @@ def lymphocyte(rng: np.random.Generator) -> WhiteCell:
 
 
 def monocyte(rng: np.random.Generator) -> WhiteCell:
-    """A monocyte: large, with a pale lacy kidney of a nucleus, grey-blue cytoplasm and fine vacuoles."""
+    """A monocyte: large, with a pale lacy kidney of a nucleus, gray-blue cytoplasm and fine vacuoles."""
     radius = rng.uniform(5.9, 9.0)
-    outline = Outline.draw(rng, radius, rng.uniform(0, 0.12), 0.08)
+    outline = Outline.sample(rng, radius, rng.uniform(0, 0.12), 0.08)
     form = rng.choice(["round", "kidney", "horseshoe"], p=[0.18, 0.52, 0.30])
     if form == "round":
         body = nuclei.rounded(rng, radius, rng.uniform(0.60, 0.74), rng.uniform(0.4, 1.0))
@@ -187,12 +181,17 @@ def monocyte(rng: np.random.Generator) -> WhiteCell:
         azure=rng.uniform(0.20, 0.46),
         rim=rng.uniform(-0.2, 0.35),
         mottling=rng.uniform(0.10, 0.24),
-        texture=Noise.draw(rng, 0.8),
+        texture=Noise.sample(rng, 0.8),
         granules=granules,
         granule_violet=0.4,
         vacuoles=_specks(rng, int(rng.integers(0, 16)), (0.2, 0.6), (0.4, 0.9), outline, body, 0.25),
     )
 
 
-KINDS = {"EOSINOPHIL": eosinophil, "LYMPHOCYTE": lymphocyte, "MONOCYTE": monocyte, "NEUTROPHIL": neutrophil}
-"""Class name -> the function that draws the plan of such a cell."""
+KINDS: Mapping[str, Callable[[np.random.Generator], WhiteCell]] = {
+    "EOSINOPHIL": eosinophil,
+    "LYMPHOCYTE": lymphocyte,
+    "MONOCYTE": monocyte,
+    "NEUTROPHIL": neutrophil,
+}
+"""Class name -> the function that samples such a cell."""

@@ -1,28 +1,34 @@
-"""The white cell of a stained smear: its nucleus and its whole, told from red cells and glass by colour.
+"""Find the white cell of a stained smear and its nucleus by color.
 
-Colours are compared as optical densities against the glass of the same image, so that lamp and exposure do
-not matter (Beer and Lambert; Ruifrok and Johnston, Anal Quant Cytol Histol 2001). What tells things apart:
+Colors are compared as optical densities relative to the glass in the same image, so that lamp and exposure do
+not matter (Beer and Lambert; Ruifrok and Johnston, Anal Quant Cytol Histol 2001). The cues are:
 
-- Chromatin takes up violet: it absorbs red and green, and little blue, as no red cell and no cytoplasm does.
-  Otsu's threshold (IEEE Trans SMC 1979) on the lesser of the two finds the nuclei.
-- Red cells absorb blue nearly as much as green and hardly any red; cytoplasm absorbs less blue. How much
-  "nearly" is depends on stain and camera: it is measured in every image, near and far from the nucleus.
-- What remains is decided by position: the cell is in one piece, without holes, and no more than about as wide
-  again around its nucleus as the nucleus is.
+- Chromatin takes up violet dye. Unlike red cells and cytoplasm it absorbs red and green but little blue.
+  Otsu's threshold (IEEE Trans SMC 1979) on the smaller of the two densities finds the nuclei.
+- Red cells absorb blue nearly as much as green and hardly any red. Cytoplasm absorbs less blue. The exact
+  ratio depends on stain and camera, so it is measured in every image, near the nucleus and far from it.
+- Position decides the rest. The cell is in one piece and has no holes. Its cytoplasm extends at most about
+  one radius of the nucleus beyond the nucleus.
 
-Burst cells whose granules lie about, and cytoplasm as pale as the glass, come out too small.
+Known limits: the result is too small for burst cells with scattered granules, and for cytoplasm as pale as
+the glass.
 """
 
 from dataclasses import dataclass
+from typing import Any
 
 import numpy as np
+from numpy.typing import NDArray
+
+Mask = NDArray[np.bool_]
+"""Boolean, shape (height, width)."""
 
 MIN_NUCLEUS, MAX_NUCLEUS = 0.01, 0.8
 """Plausible areas of a nucleus, as shares of the image."""
 MIN_CONTRAST = 0.12
-"""Least optical density of a nucleus above its surroundings."""
+"""Smallest difference in optical density between a nucleus and its surroundings."""
 SMALLEST_SIDE = 16
-"""Side in pixels below which nothing is looked for."""
+"""Side in pixels below which no cell is searched for."""
 
 _WORKING_SIDE = 224  # larger images are reduced to it: the outline gains nothing from more
 _FALLBACK_RADIUS = 0.35  # of the shorter side: the median white cell of a crop with a tenth of margin
@@ -33,18 +39,14 @@ _RED_CELL_RED = 0.25  # red density that no single red cell reaches
 
 @dataclass(frozen=True)
 class Segmentation:
-    """Where the white cell is.
+    """Where the white cell is."""
 
-    Attributes:
-        nucleus: Boolean, shape (height, width).
-        cell: Nucleus and cytoplasm, boolean, shape (height, width); holds the nucleus.
-        fallback: Empty for a cell that was found. Otherwise why not: then `cell` is a disc in the middle, for
-            which a crop was made round the cell, and `nucleus` the darkest third of the disc.
-    """
-
-    nucleus: np.ndarray
-    cell: np.ndarray
+    nucleus: Mask
+    """The nucleus; with a `fallback` the darkest third of the disc."""
+    cell: Mask
+    """Nucleus and cytoplasm; with a `fallback` a disc in the middle, where a crop shows its cell."""
     fallback: str = ""
+    """Why no cell was found; empty if one was found."""
 
     @property
     def found(self) -> bool:
@@ -52,17 +54,17 @@ class Segmentation:
         return not self.fallback
 
 
-def segment(pixels: np.ndarray) -> Segmentation:
-    """Find the nucleus and the whole of the white cell nearest to the middle of an image.
+def segment(pixels: NDArray[np.uint8]) -> Segmentation:
+    """Find the white cell nearest to the middle of an image, and its nucleus.
 
     Args:
-        pixels: uint8, shape (height, width, 3), with the white cell about in the middle.
+        pixels: uint8, shape (height, width, 3), with the white cell near the middle.
 
     Returns:
-        The masks, at the image's own size. They are never empty; `fallback` says when they are a guess.
+        The masks at the size of the image. They are never empty; `fallback` says when they are a guess.
 
     Raises:
-        ValueError: Other shapes or types.
+        ValueError: Another shape or type.
     """
     from skimage.transform import resize
 
@@ -84,31 +86,34 @@ def segment(pixels: np.ndarray) -> Segmentation:
     return Segmentation(nucleus, cell | nucleus)
 
 
-def remove_background(pixels: np.ndarray, fill: tuple[int, int, int] = (255, 255, 255)) -> np.ndarray:
-    """Paint everything but the white cell in one colour.
+def remove_background(
+    pixels: NDArray[np.uint8], fill: tuple[int, int, int] = (255, 255, 255)
+) -> NDArray[np.uint8]:
+    """Paint everything except the white cell in one color.
+
+    Where no cell is found, everything outside the disc of the fallback is painted; see `segment`.
 
     Args:
-        pixels: uint8, shape (height, width, 3).
+        pixels: uint8, shape (height, width, 3); not changed.
         fill: Red, green and blue.
 
     Returns:
-        uint8, the same shape; the argument is left as it is. Where no cell was found, what is outside of the
-        fallback's disc is painted: `segment` tells.
+        uint8, the same shape.
     """
     return paint_background(pixels, segment(pixels).cell, fill)
 
 
 def paint_background(
-    pixels: np.ndarray, cell: np.ndarray, fill: tuple[int, int, int] = (255, 255, 255)
-) -> np.ndarray:
-    """A copy of an image in which everything outside of a mask has one colour."""
+    pixels: NDArray[np.uint8], cell: Mask, fill: tuple[int, int, int] = (255, 255, 255)
+) -> NDArray[np.uint8]:
+    """A copy of an image in which everything outside a mask has one color."""
     return np.where(cell[..., None], pixels, np.array(fill, np.uint8))
 
 
-def _density(pixels: np.ndarray) -> np.ndarray:
-    """Optical density against the image's glass, smoothed a little; shape (height, width, 3).
+def _density(pixels: NDArray[Any]) -> NDArray[np.float64]:
+    """Optical density relative to the image's glass, slightly smoothed; shape (height, width, 3).
 
-    The glass is a plane over the image, fitted to what is bright: the lamp is seldom even.
+    The glass is a plane over the image, fitted to its bright areas, because the light is rarely even.
     """
     from scipy.ndimage import gaussian_filter
 
@@ -119,7 +124,7 @@ def _density(pixels: np.ndarray) -> np.ndarray:
     places = np.stack([np.ones_like(x), x, y], axis=2)
     green = light[..., 1]
     bright = green >= np.quantile(green, 0.9)
-    density = np.median(light[bright], axis=0) - light
+    density: NDArray[np.float64] = np.median(light[bright], axis=0) - light
     for tolerance in (0.2, 0.1, 0.06, 0.06):  # pale cytoplasm is hardly darker than glass in a corner
         glass = np.abs(density).sum(axis=2) < tolerance
         if glass.mean() < 0.1 or np.ptp(x[glass]) < 1 or np.ptp(y[glass]) < 1:
@@ -129,8 +134,8 @@ def _density(pixels: np.ndarray) -> np.ndarray:
     return density
 
 
-def _find_nucleus(density: np.ndarray) -> np.ndarray | str:
-    """The nucleus, or why there is none."""
+def _find_nucleus(density: NDArray[np.float64]) -> Mask | str:
+    """The nucleus, or the reason why there is none."""
     from skimage.filters import threshold_otsu
     from skimage.measure import label, regionprops
     from skimage.morphology import isotropic_closing, isotropic_opening
@@ -140,20 +145,20 @@ def _find_nucleus(density: np.ndarray) -> np.ndarray | str:
     threshold = threshold_otsu(violet)
     dark = violet > threshold
     if not dark.any() or violet[dark].mean() - violet[~dark].mean() < MIN_CONTRAST:
-        return "nothing is stained as a nucleus"
+        return "nothing is stained like a nucleus"
     shape = dark.shape
     unit = max(shape) / 224
     dark = isotropic_opening(dark, 2 * unit)
-    # Lobes that lie close are one nucleus, whatever the threshold did to the filament between them.
+    # Lobes that are close together are one nucleus, even if the threshold cut the filament between them.
     pieces = label(isotropic_closing(np.pad(dark, 16), 6 * unit)[16:-16, 16:-16])
     regions = regionprops(pieces)
     if not regions:
-        return "nothing is stained as a nucleus"
+        return "nothing is stained like a nucleus"
     middle = (np.array(shape) - 1) / 2
 
-    def prominence(region) -> float:
+    def prominence(region: Any) -> float:
         away = np.linalg.norm((np.array(region.centroid) - middle) / shape)
-        return region.area * np.exp(-((away / 0.3) ** 2))
+        return float(region.area * np.exp(-((away / 0.3) ** 2)))
 
     best = max(regions, key=prominence)
     radius = np.sqrt(best.area / np.pi)
@@ -166,18 +171,18 @@ def _find_nucleus(density: np.ndarray) -> np.ndarray | str:
     nucleus = _without_holes(dark & np.isin(pieces, chosen), 0.1)
     share = nucleus.mean()
     if not MIN_NUCLEUS <= share <= MAX_NUCLEUS:
-        return f"what is stained as a nucleus takes {share:.1%} of the image"
+        return f"the area stained like a nucleus is {share:.1%} of the image"
     return nucleus
 
 
-def _gap(one: np.ndarray, other: np.ndarray) -> float:
+def _gap(one: NDArray[Any], other: NDArray[Any]) -> float:
     """Distance between two sets of pixels, shape (n, 2)."""
     from scipy.spatial import cKDTree
 
     return float(cKDTree(other).query(one)[0].min())
 
 
-def _find_cell(density: np.ndarray, nucleus: np.ndarray) -> np.ndarray:
+def _find_cell(density: NDArray[np.float64], nucleus: Mask) -> Mask:
     """The nucleus with its cytoplasm."""
     from scipy.ndimage import distance_transform_edt
     from skimage.measure import label
@@ -206,8 +211,8 @@ def _find_cell(density: np.ndarray, nucleus: np.ndarray) -> np.ndarray:
     return _without_holes(cell, 1.0)
 
 
-def _without_holes(mask: np.ndarray, largest: float) -> np.ndarray:
-    """Fill holes of up to a share of the mask's own area."""
+def _without_holes(mask: Mask, largest: float) -> Mask:
+    """Fill the holes that are no larger than `largest` times the area of the mask."""
     from skimage.measure import label
 
     holes = label(~mask, connectivity=1)
@@ -216,14 +221,15 @@ def _without_holes(mask: np.ndarray, largest: float) -> np.ndarray:
     fills = areas <= largest * mask.sum()
     fills[edge] = False
     fills[0] = True
-    return fills[holes]
+    holes_to_fill: Mask = fills[holes]
+    return holes_to_fill
 
 
-def _guess(pixels: np.ndarray, reason: str) -> Segmentation:
-    """A disc in the middle."""
+def _guess(pixels: NDArray[np.uint8], reason: str) -> Segmentation:
+    """The fallback: a disc in the middle of the image."""
     height, width = pixels.shape[:2]
     y, x = np.ogrid[:height, :width]
     radius = max(0.5, _FALLBACK_RADIUS * min(height, width))
     cell = (y - (height - 1) / 2) ** 2 + (x - (width - 1) / 2) ** 2 <= radius**2
-    grey = pixels.mean(axis=2)
-    return Segmentation(cell & (grey <= np.quantile(grey[cell], 1 / 3)), cell, reason)
+    gray = pixels.mean(axis=2)
+    return Segmentation(cell & (gray <= np.quantile(gray[cell], 1 / 3)), cell, reason)

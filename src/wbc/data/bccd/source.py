@@ -1,96 +1,88 @@
-"""What the BCCD folder holds: photographs, boxes and the kinds of the white cells, read defensively.
+"""What the BCCD folder contains: photographs, boxes and the kinds of the white cells.
 
-A damaged `labels.csv` concerns every cell and stops the import. A damaged annotation or photograph
-concerns one cell: it is left out and counted.
+A damaged `labels.csv` concerns every cell and stops the import. A damaged annotation or photograph concerns
+one cell, which is left out and counted.
 """
 
 import csv
 import hashlib
 import io
 import re
-from collections import defaultdict
 from dataclasses import dataclass
 from pathlib import Path
 
 from wbc.data import CELL_CLASSES
-from wbc.data.cropping import Box, read_white_box
-from wbc.data.manifest import file_sha256
+from wbc.data.manifest import LeftOut
+from wbc.data.pipeline.cropping import Box, read_white_box
 from wbc.errors import InputError
+from wbc.files import file_sha256
 
 IMAGES, ANNOTATIONS, LABELS = "JPEGImages", "Annotations", "labels.csv"
 
 _WAY_OUT = f"""\
-A BCCD folder holds {IMAGES}/BloodImage_00000.jpg ..., {ANNOTATIONS}/BloodImage_00000.xml ... and {LABELS}.
+A BCCD folder contains {IMAGES}/BloodImage_00000.jpg ..., {ANNOTATIONS}/BloodImage_00000.xml ... and {LABELS}.
 Images and boxes come from github.com/Shenggan/BCCD_Dataset (its folder BCCD),
 {LABELS} from github.com/dhruvp/wbc-classification. Give the folder with --data DIR."""
 
 
 @dataclass(frozen=True)
 class WhiteCell:
-    """A photograph's one white cell.
-
-    Attributes:
-        name: Of the photograph, without suffix.
-        image: The photograph.
-        category: One of the four classes.
-        box: Left, top, right, bottom in pixels, as annotated.
-    """
+    """The only white cell of a photograph."""
 
     name: str
+    """Name of the photograph, without suffix."""
     image: Path
+    """The photograph."""
     category: str
+    """One of the four classes."""
     box: Box
+    """As annotated, in pixels."""
 
 
-class LeftOut(defaultdict[str, list[str]]):
-    """Reason -> the files that were left out for it."""
-
-    def __init__(self):
-        super().__init__(list)
-
-    def ordered(self) -> dict[str, list[str]]:
-        """The same as a plain dictionary, reasons and files in alphabetical order."""
-        return {reason: sorted(self[reason]) for reason in sorted(self) if self[reason]}
+def is_bccd_folder(folder: Path) -> bool:
+    """Whether a folder is BCCD rather than a folder of classes."""
+    return (folder / IMAGES).is_dir() and (folder / LABELS).is_file()
 
 
-def check_bccd_folder(source: Path) -> None:
+def check_bccd_folder(folder: Path) -> None:
     """Check that a folder looks like BCCD.
 
     Raises:
-        InputError: The folder, or one of its three parts, is missing; says where BCCD comes from.
+        InputError: The folder, or something in it, is missing. The message says where BCCD comes from.
     """
-    if not source.is_dir():
-        raise InputError(f"{source}: there is no such folder, BCCD is looked for there", _WAY_OUT)
-    missing = [f"{name}/" for name in (IMAGES, ANNOTATIONS) if not (source / name).is_dir()]
-    if not (source / LABELS).is_file():
+    if not folder.is_dir():
+        raise InputError(f"{folder}: there is no such folder, but BCCD is expected there", _WAY_OUT)
+    missing = [f"{name}/" for name in (IMAGES, ANNOTATIONS) if not (folder / name).is_dir()]
+    if not (folder / LABELS).is_file():
         missing.append(LABELS)
     if missing:
-        raise InputError(f"{source}: {' and '.join(missing)} missing, this is not BCCD", _WAY_OUT)
-    if not photographs(source):
-        raise InputError(f"{source / IMAGES}: there is no photograph in it", _WAY_OUT)
+        verb = "is" if len(missing) == 1 else "are"
+        raise InputError(f"{folder} is not BCCD: {' and '.join(missing)} {verb} missing", _WAY_OUT)
+    if not photographs(folder):
+        raise InputError(f"{folder / IMAGES}: there is no photograph in it", _WAY_OUT)
 
 
-def bccd_fingerprint(source: Path) -> str:
+def bccd_fingerprint(folder: Path) -> str:
     """SHA-256 over `labels.csv` and every annotation and photograph: name and hash of each.
 
     Raises:
         InputError: The folder is not BCCD.
     """
-    check_bccd_folder(source)
-    annotations = sorted((source / ANNOTATIONS).glob("*.xml"))
+    check_bccd_folder(folder)
+    annotations = sorted((folder / ANNOTATIONS).glob("*.xml"))
     digest = hashlib.sha256()
-    for path in [source / LABELS, *annotations, *photographs(source)]:
-        digest.update(f"{path.relative_to(source).as_posix()}\0{file_sha256(path)}\n".encode())
+    for path in [folder / LABELS, *annotations, *photographs(folder)]:
+        digest.update(f"{path.relative_to(folder).as_posix()}\0{file_sha256(path)}\n".encode())
     return digest.hexdigest()
 
 
-def photographs(source: Path) -> list[Path]:
+def photographs(folder: Path) -> list[Path]:
     """The photographs, ordered by name."""
     suffixes = (".jpg", ".jpeg", ".png")
-    return sorted(path for path in (source / IMAGES).iterdir() if path.suffix.lower() in suffixes)
+    return sorted(path for path in (folder / IMAGES).iterdir() if path.suffix.lower() in suffixes)
 
 
-def read_white_cells(source: Path) -> tuple[list[WhiteCell], LeftOut]:
+def read_white_cells(folder: Path) -> tuple[list[WhiteCell], LeftOut]:
     """The photographs with exactly one white cell, of one of the four classes.
 
     Returns:
@@ -99,16 +91,16 @@ def read_white_cells(source: Path) -> tuple[list[WhiteCell], LeftOut]:
     Raises:
         InputError: The folder is not BCCD, or `labels.csv` cannot be used.
     """
-    check_bccd_folder(source)
-    categories = _read_labels(source / LABELS)
+    check_bccd_folder(folder)
+    categories = _read_labels(folder / LABELS)
     left_out, cells = LeftOut(), []
-    by_number = _by_number(photographs(source))
+    by_number = _by_number(photographs(folder))
     for number, category in categories.items():
         if category and number not in by_number:
             left_out["category without a photograph"].append(f"BloodImage_{number:05d}.jpg")
     for number, image in by_number.items():
         category = categories.get(number, "")
-        found = _unusable(category) or read_white_box(source / ANNOTATIONS / f"{image.stem}.xml")
+        found = _unusable(category) or read_white_box(folder / ANNOTATIONS / f"{image.stem}.xml")
         if isinstance(found, str):
             left_out[found].append(image.name)
         else:
@@ -124,12 +116,12 @@ def _by_number(images: list[Path]) -> dict[int, Path]:
         if digits is None:
             raise InputError(
                 f"{image}: the name does not end with a number",
-                f"Name it as {LABELS} counts it: BloodImage_00012{image.suffix} for image 12.",
+                f"Use the number that {LABELS} uses: BloodImage_00012{image.suffix} for image 12.",
             )
         other = numbered.setdefault(int(digits[0]), image)
         if other != image:
             raise InputError(
-                f"{image.parent}: {other.name} and {image.name} have the same number", "Take one of them out."
+                f"{image.parent}: {other.name} and {image.name} have the same number", "Remove one of them."
             )
     return numbered
 
@@ -139,7 +131,7 @@ def _read_labels(path: Path) -> dict[int, str]:
     try:
         text = io.StringIO(path.read_text(encoding="utf-8-sig"), newline="")
     except UnicodeDecodeError:
-        raise InputError(f"{path} is no text in UTF-8", "Save it as CSV in UTF-8.") from None
+        raise InputError(f"{path} is not UTF-8 text", "Save it as CSV in UTF-8.") from None
     reader = csv.DictReader(text, skipinitialspace=True)
     for column in ("Image", "Category"):
         if column not in (reader.fieldnames or ()):
@@ -160,11 +152,11 @@ def _add_label(categories: dict[int, str], row: dict[str, str | None], where: st
     if not re.fullmatch(r"[0-9]{1,9}", number):
         raise InputError(f"{where}: {number!r} is not the number of an image", "Correct the line.")
     if categories.setdefault(int(number), category) != category:
-        raise InputError(f"{where}: image {number} has a second category, {category}", "Take one line out.")
+        raise InputError(f"{where}: image {number} has a second category, {category}", "Remove one line.")
 
 
 def _unusable(category: str) -> str | None:
-    """Why a category cannot be learned from; None if it can."""
+    """The reason why a category cannot be learned; None if it can."""
     if not category:
         return "no category"
     if "," in category:

@@ -1,10 +1,11 @@
-"""Boxes round white cells, and the square crops made of them."""
+"""Bounding boxes of white cells, and the square crops made from them."""
 
 import math
 from pathlib import Path
 from xml.etree import ElementTree
 
 import numpy as np
+from numpy.typing import NDArray
 
 WHITE_CELL = "WBC"
 """Name of a white cell in the annotations."""
@@ -14,12 +15,12 @@ Box = tuple[float, float, float, float]
 
 
 def read_white_box(annotation: Path) -> Box | str:
-    """The box of the one white cell in a VOC annotation, in pixels, or why there is none."""
+    """The box of the only white cell in a VOC annotation, in pixels, or the reason why there is none."""
     if not annotation.is_file():
         return "no annotation"
     try:
         boxes = [
-            tuple(float(found.findtext(f"bndbox/{side}", "")) for side in ("xmin", "ymin", "xmax", "ymax"))
+            [float(found.findtext(f"bndbox/{side}", "")) for side in ("xmin", "ymin", "xmax", "ymax")]
             for found in ElementTree.parse(annotation).getroot().iter("object")
             if found.findtext("name", "").strip() == WHITE_CELL
         ]
@@ -36,28 +37,31 @@ def read_white_box(annotation: Path) -> Box | str:
 
 
 def clip_box(box: Box, width: int, height: int) -> Box | None:
-    """The part of a box that lies within an image, or None."""
+    """The area of a box that is inside an image of `width` x `height` pixels, or None."""
     left, top, right, bottom = box
     inside = (max(left, 0), max(top, 0), min(right, width), min(bottom, height))
     return inside if inside[0] < inside[2] and inside[1] < inside[3] else None
 
 
-def square_crop(pixels: np.ndarray, box: Box, margin: float) -> np.ndarray:
-    """Cut a box with a margin out of an image, as a square.
+def square_crop(pixels: NDArray[np.uint8], box: Box, margin: float) -> NDArray[np.uint8]:
+    """Crop a box with a margin out of an image, as a square.
 
-    The square is moved into the image where it juts out, so that every pixel is a real one and a cell at the
-    edge stands out of the middle; a square larger than the image is filled up by mirroring at the edge.
+    A square that extends beyond the image is moved inside, so that every pixel is real. A cell at the edge is
+    then off-center. A square larger than the image is filled by mirroring at the edges.
 
     Args:
         pixels: Shape (height, width, channels).
         box: Left, top, right, bottom in pixels, inside the image.
         margin: Added on each side, as a fraction of the longer side of the box.
+
+    Returns:
+        Shape (side, side, channels).
     """
     left, top, right, bottom = box
     side = max(1, math.ceil(max(right - left, bottom - top) * (1 + 2 * margin)))
     spans, padding = [], []
-    for centre, size in (((top + bottom) / 2, pixels.shape[0]), ((left + right) / 2, pixels.shape[1])):
-        start = math.floor(centre - side / 2)
+    for center, size in (((top + bottom) / 2, pixels.shape[0]), ((left + right) / 2, pixels.shape[1])):
+        start = math.floor(center - side / 2)
         if side <= size:
             start = min(max(start, 0), size - side)
         spans.append(slice(max(start, 0), start + side))

@@ -1,13 +1,13 @@
-"""BCCD from where it is published: pinned, checked file by file, and picked up where it stopped.
+"""Download BCCD from where it is published: pinned, checked file by file, and resumable.
 
-Photographs and boxes come from one repository, the kinds of the cells from another, each at the commit that
-`bccd_files.json` names beside the hash and size of every file.
+Photographs and boxes come from one repository, the kinds of the cells from another. `files.json` names the
+commit of each, and the hash and size of every file.
 """
 
 import json
 import shutil
 import time
-from collections.abc import Callable, Mapping
+from collections.abc import Callable
 from dataclasses import dataclass
 from functools import cache
 from importlib.resources import files
@@ -15,42 +15,38 @@ from pathlib import Path
 from urllib.error import HTTPError
 from urllib.request import Request, urlopen
 
-from wbc.data.manifest import file_sha256
-from wbc.data.stages import Progress, no_progress
+from wbc.data.pipeline.stages import Progress, no_progress
 from wbc.errors import InputError
+from wbc.files import file_sha256
 
 BASE = "https://raw.githubusercontent.com"
-"""Where repositories are served from, as BASE/OWNER/NAME/COMMIT/PATH."""
+"""Address of the repositories: files are at BASE/OWNER/NAME/COMMIT/PATH."""
 
 TIMEOUT_S = 30.0
-"""Seconds without a byte after which a connection counts as lost."""
+"""Seconds without a byte until a connection counts as lost."""
 ATTEMPTS = 3
-"""Tries per file; each goes on where the one before stopped."""
+"""Attempts per file; each resumes where the previous one stopped."""
 
 _CHUNK = 1 << 16
 
 
 @dataclass(frozen=True)
 class RemoteFile:
-    """A file of BCCD.
-
-    Attributes:
-        name: Its place in the BCCD folder.
-        place: `OWNER/NAME/COMMIT/PATH`.
-        sha256: Its hash.
-        size: Bytes.
-    """
+    """A file of BCCD."""
 
     name: str
+    """Its path in the BCCD folder."""
     place: str
+    """`OWNER/NAME/COMMIT/PATH`."""
     sha256: str
     size: int
+    """Bytes."""
 
 
 @cache
 def bccd_files() -> tuple[RemoteFile, ...]:
-    """Every file of BCCD, in the order in which they are fetched: the labels first."""
-    content = json.loads(files("wbc.data").joinpath("bccd_files.json").read_text())
+    """Every file of BCCD, in the order in which they are downloaded: the labels first."""
+    content = json.loads(files("wbc.data.bccd").joinpath("files.json").read_text())
     return tuple(
         RemoteFile(name, f"{one['repository']}/{one['commit']}/{one['folder']}{name}", sha256, size)
         for one in content["repositories"]
@@ -59,18 +55,18 @@ def bccd_files() -> tuple[RemoteFile, ...]:
 
 
 def copy_bccd(source: Path, destination: Path, progress: Progress = no_progress) -> int:
-    """Copy BCCD from a folder, every file checked.
+    """Copy BCCD from a folder and check every file.
 
     Args:
-        source: A folder that holds the files, other files are passed over.
-        destination: Gets them; files that are there already and right stay as they are.
-        progress: Told how far it is.
+        source: A folder that contains the files; other files in it are ignored.
+        destination: Gets the files. Correct files that are there already are kept.
+        progress: Called after each file.
 
     Returns:
         Number of files that were copied.
 
     Raises:
-        InputError: A file is missing or not the published one; names it.
+        InputError: A file is missing or not the published one; the message names it.
     """
 
     def fetch(file: RemoteFile, partial: Path) -> None:
@@ -88,19 +84,20 @@ def download_bccd(
     progress: Progress = no_progress,
     sleep: Callable[[float], None] = time.sleep,
 ) -> int:
-    """Download BCCD. What is there and right is not fetched again; half a file is completed.
+    """Download BCCD. Correct files are not downloaded again; partial files are completed.
 
     Args:
         destination: Gets the files.
-        base: Address that serves the repositories.
-        progress: Told how far it is.
-        sleep: Waits between two tries of a file.
+        base: Address of the repositories, see `BASE`.
+        progress: Called after each file.
+        sleep: Waits, in seconds, between two attempts for a file.
 
     Returns:
-        Number of files that were fetched.
+        Number of files that were downloaded.
 
     Raises:
-        InputError: The server cannot be reached or lacks a file, or a file is not the pinned one; names it.
+        InputError: The server cannot be reached or lacks a file, or a file is not the pinned one. The message
+            names the file.
     """
 
     def fetch(file: RemoteFile, partial: Path) -> None:
@@ -112,14 +109,14 @@ def download_bccd(
             except HTTPError as error:
                 if error.code < 500 or attempt == ATTEMPTS - 1:
                     raise InputError(
-                        f"{file.name} cannot be downloaded: {address} answers {error.code} {error.reason}",
-                        "Get BCCD in another way, and give its folder with --from DIR.",
+                        f"{file.name} cannot be downloaded: {address} answered {error.code} {error.reason}",
+                        "Get BCCD in another way and give its folder with --from DIR.",
                     ) from None
-            except OSError as error:  # refused, timed out, reset: what urllib raises is one, too
+            except OSError as error:  # refused, timed out, reset: those of urllib are OSErrors, too
                 if attempt == ATTEMPTS - 1:
                     raise InputError(
                         f"{file.name} cannot be downloaded from {address}: {getattr(error, 'reason', error)}",
-                        "The same command goes on from here. Or give a folder with --from DIR.",
+                        "Repeat the command to resume, or give a folder with --from DIR.",
                     ) from None
             sleep(2.0**attempt)
         _check(file, partial, address)
@@ -145,12 +142,12 @@ def _collect(destination: Path, fetch: Callable[[RemoteFile, Path], None], progr
 
 
 def _fetch(address: str, file: RemoteFile, partial: Path) -> None:
-    """Complete a partial file."""
+    """Download what is missing of a partial file."""
     have = partial.stat().st_size if partial.is_file() else 0
-    if have >= file.size:  # whole, or nonsense: the hash will tell
+    if have >= file.size:  # complete or wrong: the hash decides
         return
-    headers: Mapping[str, str] = {"Range": f"bytes={have}-"} if have else {}
-    with urlopen(Request(address, headers=dict(headers)), timeout=TIMEOUT_S) as answer:
+    headers = {"Range": f"bytes={have}-"} if have else {}
+    with urlopen(Request(address, headers=headers), timeout=TIMEOUT_S) as answer:
         resumed = have > 0 and answer.status == 206
         with partial.open("ab" if resumed else "wb") as out:
             written = have if resumed else 0
@@ -168,5 +165,5 @@ def _check(file: RemoteFile, partial: Path, origin: str) -> None:
         raise InputError(
             f"{file.name} is not the pinned file: {origin} has SHA-256 {found[:16]}..., expected "
             f"{file.sha256[:16]}...",
-            "Nothing was made of it. Try again, or give another folder with --from DIR.",
+            "The file was discarded. Try again, or give another folder with --from DIR.",
         )

@@ -1,0 +1,149 @@
+"""Give originals whose images show the same thing one source, so that no split separates them.
+
+What counts as the same is what `wbc.data.check` would report: its search runs before and after the split.
+"""
+
+from collections import Counter
+from collections.abc import Iterable, Sequence
+from dataclasses import asdict, dataclass, replace
+from functools import lru_cache, partial
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from wbc.data import SPLITS
+from wbc.data.pipeline.build import split_originals
+from wbc.data.pipeline.stages import Original, Progress, Stages, no_progress, run_stages
+from wbc.duplicates import (
+    EXHAUSTIVE_IMAGES,
+    METHOD,
+    Gallery,
+    Picture,
+    read_picture,
+    reduce_picture,
+    remembered,
+)
+from wbc.errors import InputError
+from wbc.files import file_sha256
+
+_HELD = 1024  # staged pictures that are kept in memory, each 250 kB at most
+
+
+@dataclass(frozen=True)
+class Joined:
+    """Originals whose near-duplicates share a source."""
+
+    originals: list[Original]
+    """Ordered by class and name."""
+    together: dict[str, int]
+    """`images` that share their source with another, number of `groups`, images of the `largest`."""
+    all_shifts: bool
+    """Whether images that share only a part were searched for as thoroughly as copies; not in large sets."""
+
+
+def join_near_duplicates(
+    originals: Sequence[Original],
+    stages: Stages,
+    seed: int,
+    cache: Path | None = None,
+    progress: Progress = no_progress,
+) -> Joined:
+    """Join the sources of originals whose images show the same thing.
+
+    First all pairs are searched with their background, which tells more than the cell alone. Then the
+    originals are split, and the splits are searched as `data check` does. What is found is joined and split
+    again, until nothing is found. The result depends on the seed only if the second search finds more.
+
+    Args:
+        originals: The originals.
+        stages: What happens to each; the results are compared.
+        seed: Of the split.
+        cache: Folder that keeps the pairs that were found; None: no cache.
+        progress: Called as the search goes on.
+
+    Raises:
+        InputError: A class has too few sources for a split.
+    """
+    originals = sorted(originals, key=lambda original: (original.class_name, original.name))
+    galleries: dict[Stages, Gallery] = {}
+
+    def gallery(of: Stages) -> Gallery:
+        if of not in galleries:
+            galleries[of] = Gallery(_pictures(originals, of), progress)
+        return galleries[of]
+
+    with_background = replace(stages, background="keep")
+
+    def identity() -> list[object]:
+        files = [(one.class_name, one.name, one.box, file_sha256(one.image)) for one in originals]
+        return ["near-duplicates", METHOD, asdict(with_background), files]
+
+    def find() -> list[list[int]]:
+        return [[one.first, one.second] for one in gallery(with_background).within()]
+
+    def read(kept: Any) -> list[tuple[int, int]]:
+        return [(int(first), int(second)) for first, second in kept]
+
+    pairs = remembered(cache, identity, find, read)
+    originals = join_sources(originals, [*_same_files(originals), *pairs])
+    while True:
+        split_of = _split(originals, seed)
+        found = gallery(stages).across([split_of[original.source] for original in originals], SPLITS)
+        if not found:
+            break
+        originals = join_sources(originals, [(one.first, one.second) for one in found])
+    sizes = [size for size in Counter(original.source for original in originals).values() if size > 1]
+    together = {"images": sum(sizes), "groups": len(sizes), "largest": max(sizes, default=1)}
+    return Joined(originals, together, len(originals) <= EXHAUSTIVE_IMAGES)
+
+
+def _split(originals: Sequence[Original], seed: int) -> dict[str, str]:
+    """Source -> split. If that fails, the message says why there are so few sources."""
+    try:
+        return split_originals(originals, seed)
+    except InputError as error:
+        if len({original.source for original in originals}) == len(originals):
+            raise
+        why = "Near-duplicates count as one source; --no-near-duplicates does not search for them."
+        raise InputError(error.what, f"{error.way_out}\n{why}".strip()) from None
+
+
+def join_sources(originals: Sequence[Original], pairs: Iterable[tuple[int, int]]) -> list[Original]:
+    """Give originals that are paired, directly or through others, one source: their first one by name."""
+    leader = {original.source: original.source for original in originals}
+
+    def lead(source: str) -> str:
+        while leader[source] != source:
+            leader[source] = source = leader[leader[source]]
+        return source
+
+    for first, second in pairs:
+        one, other = sorted((lead(originals[first].source), lead(originals[second].source)))
+        leader[other] = one
+    return [replace(original, source=lead(original.source)) for original in originals]
+
+
+def _same_files(originals: Sequence[Original]) -> list[tuple[int, int]]:
+    """Pairs of equal bytes and boxes; a blank image cannot be found in another way."""
+    first_of: dict[tuple[object, ...], int] = {}
+    pairs = []
+    for index, original in enumerate(originals):
+        known = first_of.setdefault((file_sha256(original.image), original.box), index)
+        if known != index:
+            pairs.append((known, index))
+    return pairs
+
+
+def _pictures(originals: Sequence[Original], stages: Stages) -> list[Picture]:
+    """One function per original that makes what `data check` would read of its image."""
+
+    @lru_cache(maxsize=_HELD)
+    def staged(index: int) -> NDArray[np.uint8]:
+        return reduce_picture(run_stages(originals[index], stages).pixels)
+
+    return [
+        partial(staged, index) if stages.change(original) else partial(read_picture, original.image)
+        for index, original in enumerate(originals)
+    ]

@@ -1,0 +1,53 @@
+"""Files and folders that appear whole or not at all, and hashes of files."""
+
+import hashlib
+import os
+import shutil
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import TextIO
+
+
+def file_sha256(path: Path) -> str:
+    """SHA-256 of a file's bytes, as hexadecimal text."""
+    with path.open("rb") as file:
+        return hashlib.file_digest(file, "sha256").hexdigest()
+
+
+@contextmanager
+def whole_file(path: Path, newline: str | None = None) -> Iterator[TextIO]:
+    """Open a UTF-8 text file that takes its name only once it is complete and on the disk.
+
+    If the block raises, `path` stays as it was. Processes that write the same path do not disturb each other.
+
+    Args:
+        path: The file, in an existing folder.
+        newline: As in `open`; `""` for the `csv` module.
+    """
+    partial = path.with_name(f"{path.name}.{os.getpid()}.partial")
+    try:
+        with partial.open("w", encoding="utf-8", newline=newline) as file:
+            yield file
+            file.flush()
+            os.fsync(file.fileno())
+        partial.replace(path)
+    finally:
+        partial.unlink(missing_ok=True)
+
+
+@contextmanager
+def whole_folder(destination: Path) -> Iterator[Path]:
+    """Yield a new folder that is renamed to `destination` if the block succeeds, else removed.
+
+    Args:
+        destination: A path that does not exist yet.
+    """
+    partial = destination.with_name(destination.name + ".partial")
+    shutil.rmtree(partial, ignore_errors=True)
+    try:
+        partial.mkdir(parents=True)
+        yield partial
+        partial.rename(destination)
+    finally:
+        shutil.rmtree(partial, ignore_errors=True)
