@@ -7,7 +7,7 @@ from typing import Any
 from bench.journal.results import Attempt
 from bench.plan.decide import Prediction
 from bench.trials.trial import Trial
-from wbc.data import PARTS
+from wbc.data import SPLITS
 from wbc.data.manifest import Manifest
 from wbc.networks.facts import Facts, facts_of
 
@@ -58,7 +58,7 @@ class Predictor:
         if path not in self._manifests:
             try:
                 manifest = Manifest.read_file(Path(path))
-                self._manifests[path] = {part: len(manifest.part(part)) for part in PARTS}
+                self._manifests[path] = {part: len(manifest.split(part)) for part in SPLITS}
             except (OSError, ValueError, KeyError):
                 folder = Path(trial.specification.get("data_folder", ""))
                 self._manifests[path] = _asked_for(trial.settings["data"], folder)
@@ -107,7 +107,7 @@ def _scaled(record: dict[str, Any], trial: Trial, images: dict[str, int]) -> flo
     """Seconds of an earlier trial, its phases scaled to other numbers of images and epochs."""
     phases = record["phases"]
     before = phases.get("data", {})
-    total, total_before = sum(images.values()), sum(before.get(f"{part}_images", 0) for part in PARTS)
+    total, total_before = sum(images.values()), sum(before.get(f"{part}_images", 0) for part in SPLITS)
     ratio = total / total_before if total_before else 1.0
     scale = {"data": ratio, "features": ratio}
     train = phases.get("train", {})
@@ -123,9 +123,9 @@ def _scaled(record: dict[str, Any], trial: Trial, images: dict[str, int]) -> flo
 def _asked_for(data: dict[str, Any], folder: Path) -> dict[str, int]:
     """What a set that is not made yet will hold; of the user's own images, as many as there are files."""
     if data.get("source") == "folder":
-        return {part: sum(path.is_file() for path in (folder / part).glob("*/*")) for part in PARTS}
+        return {part: sum(path.is_file() for path in (folder / part).glob("*/*")) for part in SPLITS}
     classes = len(data.get("groups") or ()) or 4
     return {
         part: classes * data.get(f"{part}_images_per_class", 0) or _BCCD_HELD_OUT.get(part, 1000)
-        for part in PARTS
+        for part in SPLITS
     }

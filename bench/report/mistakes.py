@@ -98,7 +98,7 @@ class Pictures:
                 images = Manifest.read_file(Path(manifest)).images
             except (OSError, ValueError, KeyError, TypeError):
                 images = ()
-            self._hashes[manifest] = {image.file: image.sha256 for image in images if image.part == "test"}
+            self._hashes[manifest] = {image.file: image.sha256 for image in images if image.split == "test"}
         return self._hashes[manifest]
 
 

@@ -15,26 +15,20 @@ from typing import Any
 from bench.trials.trial import digest_of
 from bench.worker.files import whole_folder, write_text
 from wbc.data import CELL_CLASSES
-from wbc.data.folders import FileState, UnsplitFolderError, inspect_folder
+from wbc.data.folders import FileState, inspect_folder
 from wbc.data.manifest import MANIFEST_NAME, Manifest
-from wbc.errors import InputError
+from wbc.errors import InputError, UnsplitFolderError
 
 DEFAULT_BCCD = Path("data/bccd")
 
-BCCD_MODULES = (
-    "augmentation",
-    "bccd",
-    "bccd_source",
-    "cropping",
-    "fields",
-    "parts",
-    "quotas",
-    "repeats",
-    "segmentation",
-    "splitting",
-    "stages",
-)
-"""The modules of `wbc.data` on which the images made from BCCD depend."""
+MADE_BY = {
+    "synthetic": ("data/__init__.py", "data/manifest.py", "data/synthetic"),
+    "bccd": ("data/__init__.py", "data/manifest.py", "data/pipeline", "data/bccd", "duplicates"),
+}
+"""Source -> the files and whole folders of `wbc` that can change its pixels or its manifest.
+
+They are part of the digest: when their code changes, the images are made again.
+"""
 
 
 @dataclass(frozen=True)
@@ -119,7 +113,7 @@ class DataSets:
 
     def _grouped(self, base: DataSet) -> DataSet:
         """The same images under the names of groups of classes; only a manifest is made."""
-        from wbc.data.grouping import check_groups, group_classes
+        from wbc.data.manifest import check_groups, group_classes
 
         groups = self.groups or {}
         check_groups(groups, base.classes)
@@ -152,7 +146,7 @@ class DataSets:
         from wbc.data.synthetic import SyntheticSettings, generate
 
         settings = SyntheticSettings(image_size=image_size, **data)
-        code = source_digest("data/synthetic")
+        code = source_digest(*MADE_BY["synthetic"])
         return self._cached(
             "synthetic", asdict(settings), [asdict(settings), code], lambda folder: generate(folder, settings)
         )
@@ -163,12 +157,12 @@ class DataSets:
         folder = self.path or DEFAULT_BCCD
         check_bccd_folder(folder)
         settings = BccdSettings(image_size=image_size, **data)
-        code = source_digest(*(f"data/{name}.py" for name in BCCD_MODULES))
+        code = source_digest(*MADE_BY["bccd"])
         return self._cached(
             "bccd",
             asdict(settings),
             [asdict(settings), bccd_fingerprint(folder), code],
-            lambda destination: import_bccd(folder, destination, settings, self.cache / "repeats"),
+            lambda destination: import_bccd(folder, destination, settings, self.cache / "near-duplicates"),
         )
 
     def _find_folder(self, data: dict[str, Any], image_size: int) -> DataSet:
@@ -201,14 +195,14 @@ class DataSets:
 
 
 def _leak(manifest: Manifest, folder: Path) -> str:
-    """A sentence on files that stand in two parts, or nothing."""
-    shared = manifest.shared()
-    if not shared:
+    """A warning about files that are in two splits, or nothing."""
+    leaked = manifest.leaked_files()
+    if not leaked:
         return ""
-    count = "1 image stands" if len(shared) == 1 else f"{len(shared)} images stand"
+    count = "1 image is" if len(leaked) == 1 else f"{len(leaked)} images are"
     return (
-        f"{count} in more than one part, such as {' and '.join(shared[0][:2])}: the test asks for what "
-        f"training showed. `python -m bench data check {folder}` lists them, and what only looks alike."
+        f"{count} in more than one split, such as {' and '.join(leaked[0][:2])}, so the test contains what "
+        f"training has shown. `python -m bench data check {folder}` lists them, and near-duplicates."
     )
 
 

@@ -1,4 +1,4 @@
-"""The real BCCD: what comes of it, and that no field stands in two parts."""
+"""The real BCCD: what comes of it, and that no field is in two splits."""
 
 import hashlib
 from collections import Counter, defaultdict
@@ -12,7 +12,7 @@ from scipy import fft
 from scipy.ndimage import gaussian_filter
 from skimage.registration import phase_cross_correlation
 
-from wbc.data import CELL_CLASSES, PARTS
+from wbc.data import CELL_CLASSES, SPLITS
 from wbc.data.bccd import BccdSettings, bccd_fingerprint, import_bccd
 
 
@@ -52,11 +52,14 @@ def test_real_what_is_left_out(imported):
         "more than one white-cell box": 1,
         "no category": 1,
         "no white-cell box": 5,
-        "repeat with another category": 2,
+        "near-duplicate with another category": 2,
     }
     assert left_out["no category"] == ["BloodImage_00117.jpg"]
     assert left_out["more than one white-cell box"] == ["BloodImage_00113.jpg"]
-    assert left_out["repeat with another category"] == ["BloodImage_00206.jpg", "BloodImage_00278.jpg"]
+    assert left_out["near-duplicate with another category"] == [
+        "BloodImage_00206.jpg",
+        "BloodImage_00278.jpg",
+    ]
 
 
 def test_real_every_cell_is_there_once(imported):
@@ -70,23 +73,25 @@ def test_real_training_is_balanced_and_the_rest_unaugmented(imported, manifests)
     for manifest in (imported[1], *manifests):
         counts = manifest.counts()
         assert len(set(counts["train"].values())) == 1
-        for part in PARTS:
-            assert set(counts[part]) == set(CELL_CLASSES)
-        assert not any("-a" in image.file for image in (*manifest.part("validation"), *manifest.part("test")))
-        assert sum("-a" in image.file for image in manifest.part("train")) > 200
+        for split in SPLITS:
+            assert set(counts[split]) == set(CELL_CLASSES)
+        assert not any(
+            "-a" in image.file for image in (*manifest.split("validation"), *manifest.split("test"))
+        )
+        assert sum("-a" in image.file for image in manifest.split("train")) > 200
 
 
-def test_real_no_field_stands_in_two_parts(manifests, fields):
+def test_real_no_field_is_in_two_splits(manifests, fields):
     for manifest in manifests:
-        parts = defaultdict(set)
+        splits = defaultdict(set)
         for image in manifest.images:
             name = Path(image.file).stem.split("-")[0]
             assert image.source == fields[name][0]
-            parts[image.source].add(image.part)
-        assert all(len(found) == 1 for found in parts.values())
+            splits[image.source].add(image.split)
+        assert all(len(found) == 1 for found in splits.values())
         for category in CELL_CLASSES:
-            cells = {image.source: image.part for image in manifest.images if image.class_name == category}
-            assert set(cells.values()) == set(PARTS)
+            cells = {image.source: image.split for image in manifest.images if image.class_name == category}
+            assert set(cells.values()) == set(SPLITS)
     assert len({manifest.digest for manifest in manifests}) == 3
 
 
@@ -103,13 +108,13 @@ def test_real_fingerprint(real):
     assert digest == bccd_fingerprint(real)
 
 
-def grey(path: Path, width: int, height: int) -> np.ndarray:
+def gray(path: Path, width: int, height: int) -> np.ndarray:
     with Image.open(path) as image:
         return np.asarray(image.convert("L").resize((width, height), Image.Resampling.BOX), np.float32)
 
 
 def correlation_at(first: np.ndarray, second: np.ndarray, down: int, right: int) -> float:
-    """Correlation of the grey values that two photographs share, shifted by whole pixels."""
+    """Correlation of the gray values that two photographs share, shifted by whole pixels."""
     height, width = first.shape
     a = first[max(down, 0) : height + min(down, 0), max(right, 0) : width + min(right, 0)].ravel()
     b = second[max(-down, 0) : height + min(-down, 0), max(-right, 0) : width + min(-right, 0)].ravel()
@@ -117,8 +122,8 @@ def correlation_at(first: np.ndarray, second: np.ndarray, down: int, right: int)
     return float(a @ b / np.sqrt((a @ a) * (b @ b)))
 
 
-def test_real_repeats_are_confirmed_by_masked_registration(real, fields):
-    """Masked normalised cross-correlation (Padfield 2012) finds the same shift, the grey values agree."""
+def test_real_near_duplicates_are_confirmed_by_masked_registration(real, fields):
+    """Masked normalised cross-correlation (Padfield 2012) finds the same shift, the gray values agree."""
     groups = defaultdict(list)
     for name, (field, corner) in fields.items():
         groups[field].append((name, corner))
@@ -129,8 +134,8 @@ def test_real_repeats_are_confirmed_by_masked_registration(real, fields):
     confirmed = Counter()
     for field, group in repeated.items():
         joined = {group[0][0]}
-        small = {name: grey(real / "JPEGImages" / f"{name}.jpg", 80, 60) for name, _ in group}
-        large = {name: grey(real / "JPEGImages" / f"{name}.jpg", 320, 240) for name, _ in group}
+        small = {name: gray(real / "JPEGImages" / f"{name}.jpg", 80, 60) for name, _ in group}
+        large = {name: gray(real / "JPEGImages" / f"{name}.jpg", 320, 240) for name, _ in group}
         details = {name: image - gaussian_filter(image, 2) for name, image in small.items()}
         everywhere = np.ones((60, 80), bool)
         links = []
@@ -157,17 +162,17 @@ def test_real_repeats_are_confirmed_by_masked_registration(real, fields):
     assert confirmed == {True: 32}
 
 
-def test_real_no_pair_across_parts_is_a_repeat(real, manifests):
+def test_real_no_pair_across_splits_is_a_near_duplicate(real, manifests):
     """Phase correlation of windowed photographs, then the correlation of the overlap: another way to look."""
     names = sorted({Path(image.file).stem.split("-")[0] for image in manifests[0].images})
-    images = np.stack([grey(real / "JPEGImages" / f"{name}.jpg", 160, 120) for name in names])
+    images = np.stack([gray(real / "JPEGImages" / f"{name}.jpg", 160, 120) for name in names])
     window = np.outer(np.hanning(120), np.hanning(160)).astype(np.float32)
     spectra = fft.rfft2((images - images.mean(axis=(1, 2), keepdims=True)) * window, workers=2)
     spectra /= np.abs(spectra) + 1e-6
-    part_of = {Path(image.file).stem: image.part for image in manifests[0].images}
+    split_of = {Path(image.file).stem: image.split for image in manifests[0].images}
     highest, pairs = 0.0, 0
     for first, name in enumerate(names):
-        others = [k for k in range(first + 1, len(names)) if part_of[names[k]] != part_of[name]]
+        others = [k for k in range(first + 1, len(names)) if split_of[names[k]] != split_of[name]]
         if not others:
             continue
         peaks = fft.irfft2(spectra[first] * spectra[others].conj(), s=(120, 160), workers=2)

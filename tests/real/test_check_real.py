@@ -33,13 +33,13 @@ PLANTS = {
 
 @pytest.fixture(scope="module")
 def real(shared, fields_cache, tmp_path_factory) -> Path:
-    """Real cells, prepared; of the training part only those that are no copies."""
+    """Real cells, prepared; of the training split only those that are no copies."""
     root = tmp_path_factory.mktemp("check") / "cells"
     settings = BccdSettings(image_size=160, train_images_per_class=20)
     manifest = import_bccd(shared / "data" / "bccd", root, settings, fields_cache)
     for image in manifest.images:
-        keep = 5 if image.part == "validation" else 8
-        if image.part != "train" and int(image.sha256, 16) % 16 >= keep:
+        keep = 5 if image.split == "validation" else 8
+        if image.split != "train" and int(image.sha256, 16) % 16 >= keep:
             (root / image.file).unlink()
     return root
 
@@ -78,8 +78,8 @@ PAIRS = [(227, 260), (37, 38), (230, 257), (233, 254), (237, 252), (243, 250), (
 def test_a_split_by_photograph_leaks(shared, tmp_path):
     """Whole photographs, the second of a field in the test; and fields that were photographed once."""
     photograph = shared / "data" / "bccd" / "JPEGImages" / "BloodImage_{:05d}.jpg"
-    for part in ("train", "test"):
-        (tmp_path / part / "A").mkdir(parents=True)
+    for split in ("train", "test"):
+        (tmp_path / split / "A").mkdir(parents=True)
     for number in (*(first for first, _ in PAIRS), *range(3, 15)):
         shutil.copy(str(photograph).format(number), tmp_path / "train" / "A")
     for number in (*(second for _, second in PAIRS), *range(50, 60)):

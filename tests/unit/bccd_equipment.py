@@ -1,4 +1,4 @@
-"""A small drawn BCCD, for what is damaged in it."""
+"""A small synthetic BCCD whose files tests can damage."""
 
 from pathlib import Path
 
@@ -9,8 +9,8 @@ from scipy.ndimage import gaussian_filter
 
 from wbc.data import CELL_CLASSES
 from wbc.data.bccd import BccdSettings
-from wbc.data.fields import find_fields
-from wbc.data.manifest import file_sha256
+from wbc.duplicates import find_fields
+from wbc.files import file_sha256
 
 SMALL = BccdSettings(image_size=24)
 
@@ -26,8 +26,8 @@ def annotation(*boxes: tuple[str, tuple]) -> str:
     return f"<annotation>{''.join(objects)}</annotation>"
 
 
-class DrawnBccd:
-    """A small BCCD: noise for smears, every photograph with a dark disc for its white cell."""
+class SyntheticBccd:
+    """A small BCCD: noise as smears, and in every photograph a dark disc as the white cell."""
 
     def __init__(self, root: Path):
         self.root, self.labels = root, {}
@@ -61,9 +61,9 @@ class DrawnBccd:
 
 
 @pytest.fixture
-def drawn(tmp_path) -> DrawnBccd:
+def bccd(tmp_path) -> SyntheticBccd:
     """Five cells of each class, six of the first."""
-    source = DrawnBccd(tmp_path / "drawn")
+    source = SyntheticBccd(tmp_path / "bccd")
     for number, category in enumerate(CELL_CLASSES * 5 + CELL_CLASSES[:1]):
         source.add(number, category)
     source.write_labels()

@@ -3,7 +3,7 @@
 from pathlib import Path
 
 import pytest
-from bccd_equipment import drawn  # noqa: F401  a fixture
+from bccd_equipment import bccd  # noqa: F401  a fixture
 
 
 @pytest.fixture(scope="session")

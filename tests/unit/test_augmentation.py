@@ -3,8 +3,8 @@
 import numpy as np
 import pytest
 
-from wbc.data import augmentation
-from wbc.data.augmentation import augment
+from wbc.data.pipeline import augmentation
+from wbc.data.pipeline.augmentation import augment
 
 
 @pytest.fixture

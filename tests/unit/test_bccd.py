@@ -8,31 +8,31 @@ import pytest
 from bccd_equipment import SMALL, fields_by_name, folder_bytes
 from PIL import Image
 
-from wbc.data import fields
 from wbc.data.bccd import BccdSettings, bccd_fingerprint, import_bccd
-from wbc.data.cropping import square_crop
-from wbc.data.manifest import file_sha256
+from wbc.data.pipeline.cropping import square_crop
+from wbc.duplicates import fields
 from wbc.errors import InputError
+from wbc.files import file_sha256
 
 
-def test_repeats_stay_together_and_contradictions_are_left_out(drawn, tmp_path):
-    drawn.add(50, "NEUTROPHIL", field=50)
-    drawn.add(51, "NEUTROPHIL", field=50, corner=(8, 35))
-    drawn.add(52, "NEUTROPHIL", field=52)
-    drawn.add(53, "MONOCYTE", field=52, corner=(30, 40))
-    drawn.add(54, "EOSINOPHIL", field=54, corner=(0, 0))
-    drawn.add(55, "LYMPHOCYTE", field=54, corner=(50, 60))
-    drawn.annotate(55, ("WBC", (120, 80, 150, 110)))  # another cell of the field
-    drawn.write_labels()
-    manifest = import_bccd(drawn.root, tmp_path / "out", SMALL)
+def test_near_duplicates_stay_together_and_contradictions_are_left_out(bccd, tmp_path):
+    bccd.add(50, "NEUTROPHIL", field=50)
+    bccd.add(51, "NEUTROPHIL", field=50, corner=(8, 35))
+    bccd.add(52, "NEUTROPHIL", field=52)
+    bccd.add(53, "MONOCYTE", field=52, corner=(30, 40))
+    bccd.add(54, "EOSINOPHIL", field=54, corner=(0, 0))
+    bccd.add(55, "LYMPHOCYTE", field=54, corner=(50, 60))
+    bccd.annotate(55, ("WBC", (120, 80, 150, 110)))  # another cell of the field
+    bccd.write_labels()
+    manifest = import_bccd(bccd.root, tmp_path / "out", SMALL)
     assert manifest.left_out == {
-        "repeat with another category": ["BloodImage_00052.jpg", "BloodImage_00053.jpg"]
+        "near-duplicate with another category": ["BloodImage_00052.jpg", "BloodImage_00053.jpg"]
     }
     by_name = {Path(image.file).stem: image for image in manifest.images}
     for first, second in (("50", "51"), ("54", "55")):
         one, other = by_name[f"BloodImage_000{first}"], by_name[f"BloodImage_000{second}"]
         assert one.source == other.source == f"BloodImage_000{first}"
-        assert one.part == other.part
+        assert one.split == other.split
 
 
 def test_square_crop():
@@ -46,9 +46,9 @@ def test_square_crop():
     assert np.array_equal(large[:10], pixels[:10][::-1])
 
 
-def test_crops_show_the_cell_in_the_middle(drawn, tmp_path):
-    manifest = import_bccd(drawn.root, tmp_path / "out", BccdSettings(image_size=48, margin=0.25))
-    for image in manifest.part("test"):
+def test_crops_show_the_cell_in_the_middle(bccd, tmp_path):
+    manifest = import_bccd(bccd.root, tmp_path / "out", BccdSettings(image_size=48, margin=0.25))
+    for image in manifest.split("test"):
         with Image.open(tmp_path / "out" / image.file) as crop:
             assert crop.size == (48, 48)
             dark = np.argwhere(np.asarray(crop.convert("L")) < 100)
@@ -56,25 +56,23 @@ def test_crops_show_the_cell_in_the_middle(drawn, tmp_path):
         assert np.ptp(dark[:, 0]) == pytest.approx(32, abs=4)
 
 
-def test_the_same_bytes_whatever_the_order_of_the_file_system(drawn, tmp_path, monkeypatch):
-    first = import_bccd(drawn.root, tmp_path / "a", SMALL)
-    fingerprint = bccd_fingerprint(drawn.root)
+def test_the_same_bytes_whatever_the_order_of_the_file_system(bccd, tmp_path, monkeypatch):
+    first = import_bccd(bccd.root, tmp_path / "a", SMALL)
+    fingerprint = bccd_fingerprint(bccd.root)
     listed = Path.iterdir
     monkeypatch.setattr(Path, "iterdir", lambda folder: reversed(list(listed(folder))))
-    second = import_bccd(drawn.root, tmp_path / "b", SMALL)
+    second = import_bccd(bccd.root, tmp_path / "b", SMALL)
     assert first == second
     assert first.digest == second.digest
-    assert bccd_fingerprint(drawn.root) == fingerprint
+    assert bccd_fingerprint(bccd.root) == fingerprint
     assert folder_bytes(tmp_path / "a") == folder_bytes(tmp_path / "b")
     assert folder_bytes(tmp_path / "a") == {image.file: image.sha256 for image in first.images}
-    other = import_bccd(drawn.root, tmp_path / "c", BccdSettings(split_seed=1, image_size=24))
+    other = import_bccd(bccd.root, tmp_path / "c", BccdSettings(split_seed=1, image_size=24))
     assert other.digest != first.digest
 
 
-def test_a_fixed_number_of_training_images(drawn, tmp_path):
-    manifest = import_bccd(
-        drawn.root, tmp_path / "out", BccdSettings(image_size=24, train_images_per_class=2)
-    )
+def test_a_fixed_number_of_training_images(bccd, tmp_path):
+    manifest = import_bccd(bccd.root, tmp_path / "out", BccdSettings(image_size=24, train_images_per_class=2))
     counts = manifest.counts()
     assert set(counts["train"].values()) == {2}
     (reason, surplus) = next(iter(manifest.left_out.items()))
@@ -83,12 +81,10 @@ def test_a_fixed_number_of_training_images(drawn, tmp_path):
     assert not any("-a" in image.file for image in manifest.images)
 
 
-def test_copies_are_numbered_and_share_the_source(drawn, tmp_path):
-    manifest = import_bccd(
-        drawn.root, tmp_path / "out", BccdSettings(image_size=24, train_images_per_class=8)
-    )
+def test_copies_are_numbered_and_share_the_source(bccd, tmp_path):
+    manifest = import_bccd(bccd.root, tmp_path / "out", BccdSettings(image_size=24, train_images_per_class=8))
     names = defaultdict(list)
-    for image in manifest.part("train"):
+    for image in manifest.split("train"):
         stem = Path(image.file).stem
         assert image.source == stem.split("-")[0]
         names[image.source].append(stem)
@@ -100,21 +96,21 @@ def test_copies_are_numbered_and_share_the_source(drawn, tmp_path):
     assert {len(found) for found in names.values()} <= {2, 3}
 
 
-def test_a_destination_in_use_is_left_alone(drawn, tmp_path):
+def test_a_destination_in_use_is_left_alone(bccd, tmp_path):
     (tmp_path / "out").mkdir()
     (tmp_path / "out" / "mine.txt").write_text("x")
     with pytest.raises(InputError, match="not empty"):
-        import_bccd(drawn.root, tmp_path / "out", SMALL)
+        import_bccd(bccd.root, tmp_path / "out", SMALL)
     assert folder_bytes(tmp_path / "out").keys() == {"mine.txt"}
 
 
-def test_the_cache_is_used_renewed_and_repaired(drawn, tmp_path, monkeypatch):
-    drawn.add(50, "NEUTROPHIL", field=50)
-    drawn.add(51, "NEUTROPHIL", field=50, corner=(8, 35))
-    images, cache = [drawn.image(number) for number in (0, 50, 51)], tmp_path / "cache"
+def test_the_cache_is_used_renewed_and_repaired(bccd, tmp_path, monkeypatch):
+    bccd.add(50, "NEUTROPHIL", field=50)
+    bccd.add(51, "NEUTROPHIL", field=50, corner=(8, 35))
+    images, cache = [bccd.image(number) for number in (0, 50, 51)], tmp_path / "cache"
     calls = []
-    find = fields.find_repeats
-    monkeypatch.setattr(fields, "find_repeats", lambda grey: calls.append(len(grey)) or find(grey))
+    find = fields.find_shifted_pairs
+    monkeypatch.setattr(fields, "find_shifted_pairs", lambda gray: calls.append(len(gray)) or find(gray))
     fresh = fields_by_name(images, cache)
     assert fresh == fields_by_name(images[::-1], cache) == fields_by_name(images)
     assert fresh["BloodImage_00051"][0] == "BloodImage_00050"
@@ -124,23 +120,23 @@ def test_the_cache_is_used_renewed_and_repaired(drawn, tmp_path, monkeypatch):
     assert fields_by_name(images, cache) == fresh
     assert len(calls) == 3
     assert list(cache.iterdir()) == [kept]
-    drawn.add(51, "NEUTROPHIL", field=51)
+    bccd.add(51, "NEUTROPHIL", field=51)
     assert fields_by_name(images, cache)["BloodImage_00051"][0] == "BloodImage_00051"
     assert len(list(cache.iterdir())) == 2
 
 
-def test_the_thesis_tests_every_cell_eleven_times(drawn, tmp_path):
+def test_the_thesis_tests_every_cell_eleven_times(bccd, tmp_path):
     settings = BccdSettings(image_size=24, test_cells_per_class=1, test_copies=11)
-    manifest = import_bccd(drawn.root, tmp_path / "out", settings)
-    for part in ("validation", "test"):
-        assert set(manifest.counts()[part].values()) == {11}
-        assert len({image.source for image in manifest.part(part)}) == 4
-        assert len({image.sha256 for image in manifest.part(part)}) == 44
+    manifest = import_bccd(bccd.root, tmp_path / "out", settings)
+    for split in ("validation", "test"):
+        assert set(manifest.counts()[split].values()) == {11}
+        assert len({image.source for image in manifest.split(split)}) == 4
+        assert len({image.sha256 for image in manifest.split(split)}) == 44
 
 
-def test_the_background_is_removed(drawn, tmp_path):
-    manifest = import_bccd(drawn.root, tmp_path / "out", BccdSettings(image_size=48, background="remove"))
-    image = next(image for image in manifest.part("test"))
+def test_the_background_is_removed(bccd, tmp_path):
+    manifest = import_bccd(bccd.root, tmp_path / "out", BccdSettings(image_size=48, background="remove"))
+    image = next(image for image in manifest.split("test"))
     pixels = np.asarray(Image.open(tmp_path / "out" / image.file))
     assert (pixels[0, 0] == 255).all() and (pixels[24, 24] < 255).all()
     assert "background_guessed" not in manifest.settings

@@ -8,8 +8,7 @@ from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 
 import pytest
 
-from wbc.data import bccd_download
-from wbc.data.bccd_download import RemoteFile, bccd_files, copy_bccd, download_bccd
+from wbc.data.bccd.download import RemoteFile, bccd_files, copy_bccd, download_bccd
 from wbc.errors import InputError
 
 CONTENT = {
@@ -26,7 +25,7 @@ def pinned(monkeypatch):
         RemoteFile(name, f"who/what/c0ffee/{name}", hashlib.sha256(content).hexdigest(), len(content))
         for name, content in CONTENT.items()
     )
-    monkeypatch.setattr(bccd_download, "bccd_files", lambda: files)
+    monkeypatch.setattr("wbc.data.bccd.download.bccd_files", lambda: files)
     return files
 
 
@@ -91,7 +90,7 @@ def test_every_file_arrives_and_none_is_fetched_twice(pinned, tmp_path):
 
 
 @pytest.mark.parametrize("ranges", [True, False])
-def test_a_lost_connection_goes_on_where_it_stopped(pinned, tmp_path, ranges):
+def test_a_lost_connection_resumes_where_it_stopped(pinned, tmp_path, ranges):
     with serving() as (state, base):
         state.ranges = ranges
         state.cut_after["a.jpg"] = [100_000]
@@ -105,7 +104,7 @@ def test_an_interrupted_download_is_resumed_by_the_next(pinned, tmp_path):
         state.cut_after["a.jpg"] = [70_000, 70_000, 70_000]
         with pytest.raises(InputError, match=r"JPEGImages/a\.jpg cannot be downloaded") as caught:
             download(tmp_path, base)
-        assert "goes on from here" in caught.value.way_out
+        assert "to resume" in caught.value.way_out
         assert (tmp_path / "JPEGImages" / "a.jpg.partial").stat().st_size == 210_000
         assert not (tmp_path / "JPEGImages" / "a.jpg").exists()
         state.asked.clear()
@@ -126,7 +125,7 @@ def test_a_wrong_hash_names_the_file_and_leaves_nothing(pinned, tmp_path):
 def test_a_missing_file_is_named_and_not_asked_for_again(pinned, tmp_path):
     with serving() as (state, base):
         del state.content["/who/what/c0ffee/JPEGImages/a.jpg"]
-        with pytest.raises(InputError, match=r"a\.jpg cannot be downloaded: .* answers 404"):
+        with pytest.raises(InputError, match=r"a\.jpg cannot be downloaded: .* answered 404"):
             download(tmp_path, base)
         assert [name for name, _ in state.asked].count("a.jpg") == 1
 

@@ -11,25 +11,25 @@ from wbc.errors import InputError
 
 
 @pytest.mark.parametrize("missing", ["JPEGImages", "Annotations", "labels.csv"])
-def test_what_is_missing_is_named(drawn, missing):
-    check_bccd_folder(drawn.root)
-    path = drawn.root / missing
+def test_what_is_missing_is_named(bccd, missing):
+    check_bccd_folder(bccd.root)
+    path = bccd.root / missing
     shutil.rmtree(path) if path.is_dir() else path.unlink()
     for use in (check_bccd_folder, bccd_fingerprint):
         with pytest.raises(InputError, match=missing) as caught:
-            use(drawn.root)
-        assert str(drawn.root) in caught.value.what
+            use(bccd.root)
+        assert str(bccd.root) in caught.value.what
         assert "github.com/Shenggan/BCCD_Dataset" in caught.value.way_out
         assert "github.com/dhruvp/wbc-classification" in caught.value.way_out
 
 
-def test_no_folder_and_no_photograph(drawn, tmp_path):
+def test_no_folder_and_no_photograph(bccd, tmp_path):
     with pytest.raises(InputError, match="no such folder"):
         check_bccd_folder(tmp_path / "nowhere")
-    shutil.rmtree(drawn.root / "JPEGImages")
-    (drawn.root / "JPEGImages").mkdir()
+    shutil.rmtree(bccd.root / "JPEGImages")
+    (bccd.root / "JPEGImages").mkdir()
     with pytest.raises(InputError, match="no photograph"):
-        check_bccd_folder(drawn.root)
+        check_bccd_folder(bccd.root)
 
 
 @pytest.mark.parametrize(
@@ -40,24 +40,24 @@ def test_no_folder_and_no_photograph(drawn, tmp_path):
         (b",Image,Category\n,0,NEUTROPHIL\n,x1,MONOCYTE\n", "line 3: 'x1' is not the number"),
         (b",Image,Category\n,0,NEUTROPHIL\n,,MONOCYTE\n", "line 3: '' is not the number"),
         (b",Image,Category\n,0,NEUTROPHIL\n,0,MONOCYTE\n", "line 3: image 0 has a second category, MONOCYTE"),
-        (b"\xff\xfe\x00\x01", "no text in UTF-8"),
+        (b"\xff\xfe\x00\x01", "is not UTF-8 text"),
     ],
 )
-def test_a_damaged_labels_file_stops_the_import(drawn, tmp_path, content, message):
-    (drawn.root / "labels.csv").write_bytes(content)
+def test_a_damaged_labels_file_stops_the_import(bccd, tmp_path, content, message):
+    (bccd.root / "labels.csv").write_bytes(content)
     with pytest.raises(InputError, match=message) as caught:
-        import_bccd(drawn.root, tmp_path / "out", SMALL)
-    assert str(drawn.root / "labels.csv") in caught.value.what
+        import_bccd(bccd.root, tmp_path / "out", SMALL)
+    assert str(bccd.root / "labels.csv") in caught.value.what
     assert not (tmp_path / "out").exists()
 
 
-def test_names_without_or_with_the_same_number(drawn, tmp_path):
-    shutil.copy(drawn.image(3), drawn.root / "JPEGImages" / "BloodImage_3.jpg")
+def test_names_without_or_with_the_same_number(bccd, tmp_path):
+    shutil.copy(bccd.image(3), bccd.root / "JPEGImages" / "BloodImage_3.jpg")
     with pytest.raises(InputError, match="same number"):
-        import_bccd(drawn.root, tmp_path / "out", SMALL)
-    (drawn.root / "JPEGImages" / "BloodImage_3.jpg").rename(drawn.root / "JPEGImages" / "cell.jpg")
+        import_bccd(bccd.root, tmp_path / "out", SMALL)
+    (bccd.root / "JPEGImages" / "BloodImage_3.jpg").rename(bccd.root / "JPEGImages" / "cell.jpg")
     with pytest.raises(InputError, match="does not end with a number"):
-        import_bccd(drawn.root, tmp_path / "out", SMALL)
+        import_bccd(bccd.root, tmp_path / "out", SMALL)
 
 
 def test_settings_are_checked():
@@ -66,23 +66,23 @@ def test_settings_are_checked():
             BccdSettings(**wrong)
 
 
-def test_every_reason_is_counted(drawn, tmp_path):
+def test_every_reason_is_counted(bccd, tmp_path):
     for number in range(30, 42):
-        drawn.add(number, "NEUTROPHIL")
-    del drawn.labels[30]
-    drawn.labels.update(
+        bccd.add(number, "NEUTROPHIL")
+    del bccd.labels[30]
+    bccd.labels.update(
         {31: "", 32: "NEUTROPHIL, EOSINOPHIL", 33: "basophil", 34: "BLAST", 99: "MONOCYTE", 98: ""}
     )
     box = ("WBC", (30, 30, 60, 60))
-    (drawn.root / "Annotations" / "BloodImage_00035.xml").unlink()
-    (drawn.root / "Annotations" / "BloodImage_00036.xml").write_text("<annotation><object>")
-    drawn.annotate(37, ("RBC", (1, 1, 9, 9)))
-    drawn.annotate(38, box, box)
-    drawn.annotate(39, ("WBC", (161, 30, 190, 60)))
-    drawn.annotate(40, ("WBC", (60, 30, 60, 60)))
-    drawn.image(41).write_bytes(drawn.image(41).read_bytes()[:900])
-    drawn.write_labels()
-    manifest = import_bccd(drawn.root, tmp_path / "out", SMALL)
+    (bccd.root / "Annotations" / "BloodImage_00035.xml").unlink()
+    (bccd.root / "Annotations" / "BloodImage_00036.xml").write_text("<annotation><object>")
+    bccd.annotate(37, ("RBC", (1, 1, 9, 9)))
+    bccd.annotate(38, box, box)
+    bccd.annotate(39, ("WBC", (161, 30, 190, 60)))
+    bccd.annotate(40, ("WBC", (60, 30, 60, 60)))
+    bccd.image(41).write_bytes(bccd.image(41).read_bytes()[:900])
+    bccd.write_labels()
+    manifest = import_bccd(bccd.root, tmp_path / "out", SMALL)
 
     def names(*numbers):
         return [f"BloodImage_{number:05d}.jpg" for number in numbers]
@@ -106,34 +106,34 @@ def test_every_reason_is_counted(drawn, tmp_path):
 
 
 @pytest.mark.parametrize("value", ["", "wide", "nan", "inf"])
-def test_numbers_of_a_box_that_are_none(drawn, tmp_path, value):
-    drawn.annotate(20, ("WBC", (value, 30, 60, 60)))
-    assert import_bccd(drawn.root, tmp_path / "out", SMALL).left_out == {
+def test_numbers_of_a_box_that_are_none(bccd, tmp_path, value):
+    bccd.annotate(20, ("WBC", (value, 30, 60, 60)))
+    assert import_bccd(bccd.root, tmp_path / "out", SMALL).left_out == {
         "annotation unreadable": ["BloodImage_00020.jpg"]
     }
 
 
-def test_a_class_with_too_few_cells_or_none(drawn, tmp_path):
+def test_a_class_with_too_few_cells_or_none(bccd, tmp_path):
     for number in (2, 6, 10):
-        drawn.labels[number] = ""
-    drawn.write_labels()
-    with pytest.raises(InputError, match=r"drawn: class MONOCYTE has too few source cells: 2"):
-        import_bccd(drawn.root, tmp_path / "out", SMALL)
-    drawn.labels.update({14: "", 18: ""})
-    drawn.write_labels()
-    with pytest.raises(InputError, match="no usable cell of class MONOCYTE"):
-        import_bccd(drawn.root, tmp_path / "out", SMALL)
+        bccd.labels[number] = ""
+    bccd.write_labels()
+    with pytest.raises(InputError, match=r"bccd: class MONOCYTE has too few sources: 2"):
+        import_bccd(bccd.root, tmp_path / "out", SMALL)
+    bccd.labels.update({14: "", 18: ""})
+    bccd.write_labels()
+    with pytest.raises(InputError, match="no usable image of class MONOCYTE"):
+        import_bccd(bccd.root, tmp_path / "out", SMALL)
 
 
-def test_the_fingerprint_changes_with_every_file(drawn):
-    seen = [bccd_fingerprint(drawn.root)]
-    drawn.labels[0] = "MONOCYTE"
-    drawn.write_labels()
-    seen.append(bccd_fingerprint(drawn.root))
-    drawn.annotate(0, ("WBC", (1, 1, 9, 9)))
-    seen.append(bccd_fingerprint(drawn.root))
-    drawn.image(1).rename(drawn.image(77))
-    seen.append(bccd_fingerprint(drawn.root))
+def test_the_fingerprint_changes_with_every_file(bccd):
+    seen = [bccd_fingerprint(bccd.root)]
+    bccd.labels[0] = "MONOCYTE"
+    bccd.write_labels()
+    seen.append(bccd_fingerprint(bccd.root))
+    bccd.annotate(0, ("WBC", (1, 1, 9, 9)))
+    seen.append(bccd_fingerprint(bccd.root))
+    bccd.image(1).rename(bccd.image(77))
+    seen.append(bccd_fingerprint(bccd.root))
     assert len(set(seen)) == 4
-    (drawn.root / "README.md").write_text("not part of it")
-    assert bccd_fingerprint(drawn.root) == seen[-1]
+    (bccd.root / "README.md").write_text("not part of it")
+    assert bccd_fingerprint(bccd.root) == seen[-1]

@@ -1,4 +1,4 @@
-"""`data check` of drawn images: what it says and what it ends with; real cells are in `make real`."""
+"""`data check` of synthetic images: its output and exit code; real cells are in `make real`."""
 
 import shutil
 from pathlib import Path
@@ -9,51 +9,51 @@ from PIL import Image, ImageOps
 
 from bench.commands.main import main
 from wbc.data.check import check_folder
-from wbc.data.duplicates import searches_all_shifts
 from wbc.data.synthetic import SyntheticSettings, draw_cell, generate
+from wbc.duplicates import searches_all_shifts
 
 
 @pytest.fixture
-def drawn_set(tmp_path) -> Path:
+def data_set(tmp_path) -> Path:
     root = tmp_path / "set"
     manifest = generate(root, SyntheticSettings(3, 2, 2, image_size=64))
     manifest.write(root)
     return root
 
 
-def test_exit_code_and_words(drawn_set, capsys):
-    assert main(["data", "check", str(drawn_set)]) == 0
+def test_exit_code_and_words(data_set, capsys):
+    assert main(["data", "check", str(data_set)]) == 0
     out = capsys.readouterr().out
-    assert "No image of one part was found in another." in out
+    assert "No image of one split was found in another." in out
     assert "64 x 64 (28)" in out
-    shutil.copy(drawn_set / "train" / "MONOCYTE" / "00000.png", drawn_set / "test" / "MONOCYTE" / "new.png")
-    assert main(["data", "check", str(drawn_set)]) == 2
+    shutil.copy(data_set / "train" / "MONOCYTE" / "00000.png", data_set / "test" / "MONOCYTE" / "new.png")
+    assert main(["data", "check", str(data_set)]) == 2
     out = capsys.readouterr().out
-    assert "1 image stands in two parts" in out and "the same file" in out
+    assert "1 image is in two splits" in out and "the same file" in out
 
 
-def test_an_unreadable_image_is_named(drawn_set, capsys):
-    (drawn_set / "validation" / "MONOCYTE" / "bad.png").write_bytes(b"no image")
-    assert main(["data", "check", str(drawn_set)]) == 2
-    assert "unreadable: validation/MONOCYTE/bad.png: is no image" in capsys.readouterr().out
+def test_an_unreadable_image_is_named(data_set, capsys):
+    (data_set / "validation" / "MONOCYTE" / "bad.png").write_bytes(b"no image")
+    assert main(["data", "check", str(data_set)]) == 2
+    assert "unreadable: validation/MONOCYTE/bad.png: is not an image" in capsys.readouterr().out
 
 
-def test_a_source_cell_in_two_parts_is_a_leak(drawn_set):
-    text = (drawn_set / "manifest.json").read_text()
-    (drawn_set / "manifest.json").write_text(text.replace("test-MONOCYTE-00001", "train-MONOCYTE-00001"))
-    (leak,) = check_folder(drawn_set).leaks
-    assert leak.how == "the same source cell, says the manifest"
+def test_a_source_in_two_splits_is_a_leak(data_set):
+    text = (data_set / "manifest.json").read_text()
+    (data_set / "manifest.json").write_text(text.replace("test-MONOCYTE-00001", "train-MONOCYTE-00001"))
+    (leak,) = check_folder(data_set).leaks
+    assert leak.how == "the same source, according to the manifest"
 
 
 def test_cells_on_white_are_told_apart(tmp_path):
     """Cells cut out alike on a white ground agree in their ground and outline only."""
     y, x = np.mgrid[:120, :120]
-    for part, seeds in (("train", range(6)), ("test", range(6, 12))):
-        (tmp_path / part / "A").mkdir(parents=True)
+    for split, seeds in (("train", range(6)), ("test", range(6, 12))):
+        (tmp_path / split / "A").mkdir(parents=True)
         for seed in seeds:
             cell = draw_cell("LYMPHOCYTE", 120, np.random.default_rng(seed)).copy()
             cell[(y - 60) ** 2 + (x - 60) ** 2 > 44**2] = 255
-            Image.fromarray(cell).save(tmp_path / part / "A" / f"{seed}.png")
+            Image.fromarray(cell).save(tmp_path / split / "A" / f"{seed}.png")
     assert check_folder(tmp_path).leaks == []
     shutil.copy(tmp_path / "train" / "A" / "2.png", tmp_path / "test" / "A" / "again.png")
     with Image.open(tmp_path / "train" / "A" / "3.png") as image:

@@ -14,7 +14,7 @@ from wbc import experiment
 from wbc.backbones import find_backbone
 from wbc.classical.catalog import METHODS
 from wbc.classical.features import measure_all
-from wbc.classical.methods import calibration_splits, fit_method, network_parameters
+from wbc.classical.methods import calibration_folds, fit_method, network_parameters
 from wbc.data.synthetic import SyntheticSettings, generate
 from wbc.errors import InputError
 from wbc.specification import Specification
@@ -46,8 +46,8 @@ def trials(folder: Path, text: str, runtime: Runtime = RUNTIME):
 
 
 @pytest.fixture(scope="module")
-def drawn(tmp_path_factory) -> Specification:
-    folder = tmp_path_factory.mktemp("drawn")
+def specification(tmp_path_factory) -> Specification:
+    folder = tmp_path_factory.mktemp("synthetic")
     generate(folder, SyntheticSettings(20, 1, 10, image_size=48)).write(folder)
     return Specification(folder, folder / "manifest.json", 48, "SVM", "classical")
 
@@ -67,7 +67,7 @@ def measure():
 
 
 def blobs(counts, seed=0, distance=3.0):
-    """Gaussian classes of two features; features, labels, and a source cell for every row."""
+    """Gaussian classes of two features; features, labels, and a source for every row."""
     draw = np.random.default_rng(seed)
     labels = np.repeat(np.arange(len(counts)), counts)
     features = draw.normal(size=(len(labels), 2)) + distance * np.array([labels, labels % 2]).T
@@ -130,8 +130,8 @@ def test_another_keras_changes_nothing_and_another_scikit_learn_does(tmp_path):
 def test_what_makes_no_sense_is_refused(tmp_path, text, said):
     with pytest.raises(InputError) as caught:
         trials(tmp_path, text)
-    for part in said:
-        assert part in str(caught.value)
+    for text in said:
+        assert text in str(caught.value)
 
 
 def test_shared_settings_hold_for_the_networks_beside(tmp_path):
@@ -190,19 +190,19 @@ def test_the_smaller_class_counts_as_much(name):
 def test_calibration_keeps_copies_of_a_trial_together():
     labels = np.repeat([0, 1], 20)
     sources = [f"trial {row // 4}" for row in range(40)]
-    splits = calibration_splits(labels, sources, seed=0)
+    splits = calibration_folds(labels, sources, seed=0)
     assert len(splits) == 5
     assert sorted(np.concatenate([held for _, held in splits])) == list(range(40))
     for fitted, held in splits:
         assert not {sources[row] for row in fitted} & {sources[row] for row in held}
         assert set(labels[fitted]) == {0, 1}
     with pytest.raises(InputError, match="too few"):
-        calibration_splits(np.array([0, 0, 1, 1]), ["a", "b", "c", "c"], seed=0)
+        calibration_folds(np.array([0, 0, 1, 1]), ["a", "b", "c", "c"], seed=0)
 
 
-def test_too_many_neighbours():
+def test_too_many_neighbors():
     features, labels, sources = blobs([2, 2])
-    with pytest.raises(InputError, match="KNN asks 5 neighbours, but there are 4"):
+    with pytest.raises(InputError, match="KNN needs 5 neighbors, but there are 4"):
         fit_method("KNN", {}, features, labels, sources, seed=0)
 
 
@@ -216,10 +216,10 @@ def test_the_parameters_of_the_mlp_are_those_that_it_has(counts):
 
 
 @pytest.mark.parametrize("name", METHODS)
-def test_an_experiment_from_images_to_metrics(drawn, measure, name, monkeypatch):
+def test_an_experiment_from_images_to_metrics(specification, measure, name, monkeypatch):
     monkeypatch.setattr("wbc.classical.train.measure_all", measure)
     notes = Notes()
-    metrics = experiment.run(replace(drawn, network=name), notes)
+    metrics = experiment.run(replace(specification, network=name), notes)
     assert notes.begun == ["data", "build", "features", "train", "evaluate"] == list(notes.phases)
     assert notes.phases["features"]["images"] == 120, "validation images are not measured"
     assert (notes.phases["build"]["parameters"] is None) == (name != "MLP")

@@ -1,4 +1,4 @@
-"""Features of forms that are drawn for the purpose, and of drawn cells."""
+"""Features of simple shapes, and of synthetic cells."""
 
 import numpy as np
 import pytest
@@ -117,7 +117,7 @@ def test_every_image_has_finite_features(pixels: np.ndarray):
 
 
 def test_kinds_differ_as_books_say():
-    """Means of drawn cells, fifteen a kind."""
+    """Means of synthetic cells, fifteen per kind."""
     tables = {}
     for number, kind in enumerate(CELL_CLASSES):
         cells = [draw_cell(kind, 96, np.random.default_rng([number, index])) for index in range(15)]

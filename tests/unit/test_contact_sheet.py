@@ -85,7 +85,7 @@ def test_a_data_set_is_shown_a_row_a_class(data_set):
 
 def test_a_part_without_images_is_named(data_set):
     with pytest.raises(InputError, match="'test'"):
-        sheet_of_manifest(*data_set, part="test")
+        sheet_of_manifest(*data_set, split="test")
 
 
 def test_a_broken_or_missing_file_is_named(data_set):

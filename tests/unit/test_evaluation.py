@@ -132,7 +132,8 @@ def test_what_is_undefined_is_none_and_says_why():
     assert found["undefined"] == {
         "precision of B": "it is never predicted",
         **{
-            f"{name} of C": "the test part has no image of it" for name in ("per_class_accuracy", "f1", "auc")
+            f"{name} of C": "the test split has no image of it"
+            for name in ("per_class_accuracy", "f1", "auc")
         },
         "macro_precision": "undefined for B",
         **{f"macro_{name}": "undefined for C" for name in ("recall", "f1", "auc")},
@@ -143,7 +144,7 @@ def test_what_is_undefined_is_none_and_says_why():
 def test_a_single_class_has_no_curve():
     found = score(predictions([0, 0], [[0.8, 0.2]] * 2, ("A", "B")))
     assert found["auc"] == {"A": None, "B": None}
-    assert found["undefined"]["auc of A"] == "the test part has images of no other class"
+    assert found["undefined"]["auc of A"] == "the test split has only images of it"
 
 
 def test_intervals_go_by_source_trials_where_images_share_one():

@@ -10,11 +10,12 @@ import pytest
 from PIL import Image
 
 from bench.commands.main import main
-from wbc.data import PARTS
-from wbc.data.folders import FileState, UnsplitFolderError, inspect_folder
+from wbc.data import SPLITS
+from wbc.data.folders import FileState, inspect_folder
 from wbc.data.loading import labels_of, load_pixels, read_image
-from wbc.data.manifest import Manifest, file_sha256
-from wbc.errors import InputError
+from wbc.data.manifest import Manifest
+from wbc.errors import InputError, UnsplitFolderError
+from wbc.files import file_sha256
 
 
 def noise(seed: int, shape: tuple = (10, 12, 3)) -> Image.Image:
@@ -23,14 +24,14 @@ def noise(seed: int, shape: tuple = (10, 12, 3)) -> Image.Image:
 
 @pytest.fixture
 def root(tmp_path: Path) -> Path:
-    """A folder that is right: two classes, two images a class and part, no two alike."""
+    """A folder that is right: two classes, two images a class and split, no two alike."""
     root = tmp_path / "cells"
     seed = 0
-    for part in PARTS:
+    for split in SPLITS:
         for name in ("EOSINOPHIL", "MONOCYTE"):
-            (root / part / name).mkdir(parents=True)
+            (root / split / name).mkdir(parents=True)
             for number in (1, 2):
-                noise(seed).save(root / part / name / f"{number}.png")
+                noise(seed).save(root / split / name / f"{number}.png")
                 seed += 1
     return root
 
@@ -51,7 +52,7 @@ def rename_tree(root: Path, **names: str) -> None:
 def test_a_good_folder(root: Path):
     manifest = inspect_folder(root)
     assert manifest.classes == ("EOSINOPHIL", "MONOCYTE")
-    assert [image.file for image in manifest.part("test")] == [
+    assert [image.file for image in manifest.split("test")] == [
         "test/EOSINOPHIL/1.png",
         "test/EOSINOPHIL/2.png",
         "test/MONOCYTE/1.png",
@@ -95,16 +96,18 @@ def test_a_class_missing_from_test(root: Path):
 def test_an_empty_class_folder(root: Path):
     for path in (root / "validation" / "MONOCYTE").iterdir():
         path.unlink()
-    problem(root, str(root / "validation" / "MONOCYTE"), "holds no image", "class MONOCYTE into validation/")
+    problem(
+        root, str(root / "validation" / "MONOCYTE"), "contains no image", "class MONOCYTE into validation/"
+    )
 
 
-def test_a_missing_part(root: Path):
+def test_a_missing_split(root: Path):
     (root / "test").rename(root.parent / "elsewhere")
     assert "validation/ and" not in problem(root, "has no test/").what
 
 
 @pytest.mark.parametrize(
-    ("name", "part"),
+    ("name", "split"),
     [
         ("val", "validation"),
         ("valid", "validation"),
@@ -113,9 +116,9 @@ def test_a_missing_part(root: Path):
         ("testing", "test"),
     ],
 )
-def test_parts_by_another_name(root: Path, name: str, part: str):
-    rename_tree(root, **{part: name})
-    problem(root, f"has no {part}/", f"{name}/: did you mean {part}?")
+def test_parts_by_another_name(root: Path, name: str, split: str):
+    rename_tree(root, **{split: name})
+    problem(root, f"has no {split}/", f"{name}/: did you mean {split}?")
 
 
 def test_all_parts_by_other_names(root: Path):
@@ -127,13 +130,13 @@ def test_all_parts_by_other_names(root: Path):
 def test_an_image_that_is_no_image(root: Path):
     path = root / "train" / "MONOCYTE" / "1.png"
     path.write_text("not an image")
-    assert problem(root, f"{path} is no image").way_out
+    assert problem(root, f"{path} is not an image").way_out
 
 
 def test_an_empty_file(root: Path):
     path = root / "train" / "MONOCYTE" / "1.png"
     path.write_bytes(b"")
-    problem(root, f"{path} is no image")
+    problem(root, f"{path} is not an image")
 
 
 @pytest.mark.parametrize("kind", ["JPEG", "PNG"])
@@ -168,12 +171,12 @@ def test_a_name_that_is_no_text(root: Path):
 
 
 def test_fewer_than_two_classes(root: Path):
-    for part in PARTS:
-        (root / part / "MONOCYTE").rename(root / part / ".MONOCYTE")
-    problem(root, "has 1 class;", "at least two")
-    for part in PARTS:
-        (root / part / "EOSINOPHIL").rename(root / part / ".EOSINOPHIL")
-    problem(root, "has 0 classes;")
+    for split in SPLITS:
+        (root / split / "MONOCYTE").rename(root / split / ".MONOCYTE")
+    problem(root, "has 1 class,", "at least two")
+    for split in SPLITS:
+        (root / split / "EOSINOPHIL").rename(root / split / ".EOSINOPHIL")
+    problem(root, "has 0 classes,")
 
 
 def test_what_file_managers_leave_behind_is_passed_over(root: Path):
@@ -232,7 +235,7 @@ def test_what_the_digest_depends_on(root: Path):
     assert replace(manifest, settings={"seed": 1}).digest == manifest.digest
     changed = [
         replace(manifest, images=(replace(first, **{name: "x"}), *others))
-        for name in ("file", "part", "class_name", "source", "sha256")
+        for name in ("file", "split", "class_name", "source", "sha256")
     ]
     changed += [replace(manifest, images=tuple(others)), replace(manifest, classes=manifest.classes[::-1])]
     assert len({one.digest for one in (manifest, *changed)}) == len(changed) + 1
@@ -276,7 +279,7 @@ def test_exif_rotation(tmp_path: Path):
 
 def test_pixels_and_labels_in_the_order_given(root: Path):
     manifest = inspect_folder(root)
-    images = manifest.part("train")[::-1]
+    images = manifest.split("train")[::-1]
     pixels = load_pixels(root, images, 16)
     assert pixels.shape == (4, 16, 16, 3)
     for row, image in zip(pixels, images, strict=True):
@@ -285,7 +288,7 @@ def test_pixels_and_labels_in_the_order_given(root: Path):
 
 
 def test_an_image_that_changed_since_is_named(root: Path):
-    images = inspect_folder(root).part("train")
+    images = inspect_folder(root).split("train")
     (root / images[0].file).write_bytes(b"no image any more")
     with pytest.raises(InputError, match="cannot be read any more"):
         load_pixels(root, images, 16)

@@ -77,7 +77,7 @@ def said(kept) -> dict[str, np.ndarray]:
 
 def prepared(specification: Specification) -> np.ndarray:
     manifest = Manifest.read_file(specification.manifest)
-    pixels = load_pixels(specification.data_folder, manifest.part("test"), specification.image_size)
+    pixels = load_pixels(specification.data_folder, manifest.split("test"), specification.image_size)
     return preprocess(pixels, specification.network, specification.preprocessing)
 
 

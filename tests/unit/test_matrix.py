@@ -15,7 +15,7 @@ from bench.suite.matrix import DEFAULTS, Combination, expand
 from bench.suite.resolve import ResolvedSuite, resolve_suite
 from bench.trials.runtime import Runtime
 from bench.trials.trial import digest_of
-from wbc.data import PARTS
+from wbc.data import SPLITS
 
 RUNTIME = Runtime(wbc="0123", tensorflow="2.16.1", keras="3.3.3", device="one processor")
 SMALL = '[training]\nmode = "scratch"\nepochs = 1\n[data]\nimage_size = 32\n'
@@ -46,13 +46,13 @@ def only_trial(text: str, runtime: Runtime = RUNTIME, **options):
 
 
 def image_folder(root: Path) -> Path:
-    """Two classes of noise, one image a part and class."""
+    """Two classes of noise, one image per split and class."""
     noise = np.random.default_rng(0)
-    for part in PARTS:
+    for split in SPLITS:
         for name in ("A", "B"):
-            (root / part / name).mkdir(parents=True)
+            (root / split / name).mkdir(parents=True)
             pixels = noise.integers(0, 256, (12, 12, 3), np.uint8)
-            Image.fromarray(pixels).save(root / part / name / "1.png")
+            Image.fromarray(pixels).save(root / split / name / "1.png")
     return root
 
 

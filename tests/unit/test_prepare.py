@@ -8,8 +8,8 @@ from PIL import Image
 
 from wbc.data.folders import inspect_folder
 from wbc.data.manifest import Manifest
+from wbc.data.pipeline.stages import Stages
 from wbc.data.prepare import PrepareSettings, prepare
-from wbc.data.stages import Stages
 from wbc.errors import InputError
 
 
@@ -29,11 +29,11 @@ def folder(tmp_path):
     return source
 
 
-def test_splits_into_parts_that_a_suite_can_use(folder, tmp_path):
+def test_makes_splits_that_a_suite_can_use(folder, tmp_path):
     manifest = prepare(folder, tmp_path / "split", PrepareSettings())
     assert Manifest.read(tmp_path / "split").digest == manifest.digest
     assert inspect_folder(tmp_path / "split").digest == manifest.digest
-    assert all(manifest.counts()[part][name] for part in manifest.counts() for name in ("A", "B"))
+    assert all(manifest.counts()[split][name] for split in manifest.counts() for name in ("A", "B"))
     assert len(manifest.images) == 16
 
 
@@ -44,7 +44,7 @@ def test_a_shifted_photograph_stays_with_the_first(folder, tmp_path):
     for seed in range(3):
         manifest = prepare(folder, tmp_path / f"split{seed}", PrepareSettings(seed))
         images = {image.file.rpartition("/")[2]: image for image in manifest.images if "/A/" in image.file}
-        assert images["first.png"].part == images["second.png"].part
+        assert images["first.png"].split == images["second.png"].split
         assert images["first.png"].source == images["second.png"].source
 
 
@@ -58,12 +58,12 @@ def test_the_seed_decides(folder, tmp_path):
 
 def test_refuses_what_it_cannot_split(folder, tmp_path):
     prepare(folder, tmp_path / "split", PrepareSettings())
-    with pytest.raises(InputError, match="is there already"):
+    with pytest.raises(InputError, match="exists already"):
         prepare(folder, tmp_path / "split", PrepareSettings())
     with pytest.raises(InputError, match="is split already"):
         prepare(tmp_path / "split", tmp_path / "again", PrepareSettings())
     (folder / "A" / "broken.png").write_text("no image")
-    with pytest.raises(InputError, match=r"broken\.png is no image"):
+    with pytest.raises(InputError, match=r"broken\.png is not an image"):
         prepare(folder, tmp_path / "other", PrepareSettings())
     assert not list(tmp_path.glob("other*"))
 
@@ -86,58 +86,64 @@ def test_an_untouched_photograph_keeps_its_bytes(folder, tmp_path):
 def test_boxes_are_found_and_cut_out(folder, tmp_path, beside):
     place = folder / "A" / "3.xml" if beside else folder / "Annotations" / "3.xml"
     box(place, 30, 40, 50, 60)
-    manifest = prepare(folder, tmp_path / "split", PrepareSettings(stages=Stages(margin=0), repeats=False))
+    manifest = prepare(
+        folder, tmp_path / "split", PrepareSettings(stages=Stages(margin=0), near_duplicates=False)
+    )
     image = next(image for image in manifest.images if image.file.endswith("A/3.png"))
     cut = np.asarray(Image.open(tmp_path / "split" / image.file))
     assert np.array_equal(cut, np.asarray(Image.open(folder / "A" / "3.png"))[40:60, 30:50])
-    whole = prepare(folder, tmp_path / "whole", PrepareSettings(stages=Stages(crop=False), repeats=False))
+    whole = prepare(
+        folder, tmp_path / "whole", PrepareSettings(stages=Stages(crop=False), near_duplicates=False)
+    )
     assert Image.open(tmp_path / "whole" / image.file).size == (96, 96)
     assert whole.digest != manifest.digest
 
 
 def test_training_is_augmented_to_the_count_and_the_test_is_not(folder, tmp_path):
-    manifest = prepare(folder, tmp_path / "split", PrepareSettings(train=33, repeats=False))
+    manifest = prepare(folder, tmp_path / "split", PrepareSettings(train=33, near_duplicates=False))
     assert manifest.counts()["train"] == {"A": 17, "B": 16}
-    assert len({image.sha256 for image in manifest.part("train")}) == 33
-    for part in ("validation", "test"):
-        assert not any("-a" in image.file for image in manifest.part(part))
-    copies = [image for image in manifest.part("train") if "-a" in image.file]
-    originals = {image.source for image in manifest.part("train") if "-a" not in image.file}
+    assert len({image.sha256 for image in manifest.split("train")}) == 33
+    for split in ("validation", "test"):
+        assert not any("-a" in image.file for image in manifest.split(split))
+    copies = [image for image in manifest.split("train") if "-a" in image.file]
+    originals = {image.source for image in manifest.split("train") if "-a" not in image.file}
     assert copies and {image.source for image in copies} <= originals
-    again = prepare(folder, tmp_path / "again", PrepareSettings(train=33, repeats=False))
+    again = prepare(folder, tmp_path / "again", PrepareSettings(train=33, near_duplicates=False))
     assert again.digest == manifest.digest
-    each = prepare(folder, tmp_path / "each", PrepareSettings(train=12, per_class=True, repeats=False))
+    each = prepare(
+        folder, tmp_path / "each", PrepareSettings(train=12, per_class=True, near_duplicates=False)
+    )
     assert each.counts()["train"] == {"A": 12, "B": 12}
 
 
 def test_more_test_images_than_cells_take_the_protocol_of_the_thesis(folder, tmp_path):
     with pytest.raises(InputError, match="asked for in test") as caught:
-        prepare(folder, tmp_path / "split", PrepareSettings(test=40, repeats=False))
+        prepare(folder, tmp_path / "split", PrepareSettings(test=40, near_duplicates=False))
     assert "thesis-2018" in caught.value.way_out
     assert not list(tmp_path.glob("split*"))
     manifest = prepare(
         folder,
         tmp_path / "split",
-        PrepareSettings(test=44, train=20, validation=4, protocol="thesis-2018", repeats=False),
+        PrepareSettings(test=44, train=20, validation=4, protocol="thesis-2018", near_duplicates=False),
     )
     assert sum(manifest.counts()["test"].values()) == 44
-    assert set(Counter(image.source for image in manifest.part("test")).values()) == {11}
+    assert set(Counter(image.source for image in manifest.split("test")).values()) == {11}
 
 
 def test_the_counts_of_the_thesis():
     quotas = PrepareSettings(protocol="thesis-2018").quotas(("E", "L", "M", "N"))
     assert sum(quotas["train"].images_per_class.values()) == 4394
     assert quotas["test"].images_per_class == dict.fromkeys("ELMN", 110)
-    assert quotas["test"].cells == 10
+    assert quotas["test"].originals == 10
     with pytest.raises(InputError, match="the protocol is 'thesis'"):
         PrepareSettings(protocol="thesis")
 
 
 def test_a_background_that_was_removed_by_guess_is_told(folder, tmp_path):
     Image.new("RGB", (96, 96), (200, 200, 200)).save(folder / "B" / "blank.png")
-    settings = PrepareSettings(stages=Stages(background="remove", image_size=48), repeats=False)
+    settings = PrepareSettings(stages=Stages(background="remove", image_size=48), near_duplicates=False)
     manifest = prepare(folder, tmp_path / "split", settings)
     (blank,) = [image.file for image in manifest.images if "blank" in image.file]
-    assert blank in manifest.settings["background_guessed"]["nothing is stained as a nucleus"]
+    assert blank in manifest.settings["background_guessed"]["nothing is stained like a nucleus"]
     pixels = np.asarray(Image.open(tmp_path / "split" / blank))
     assert (pixels[0, 0] == 255).all() and (pixels[24, 24] == 200).all()

@@ -20,8 +20,7 @@ from bench.worker.files import write_json
 from bench.worker.jsonl import EventWriter
 from bench.worker.recorder import Recorder
 from wbc.evaluation.evaluate import binary_accuracy, evaluate
-from wbc.evaluation.predictions import Predictions
-from wbc.evaluation.shuffled import generator_order
+from wbc.evaluation.predictions import Predictions, generator_order
 from wbc.protocols import PROTOCOLS, settings_of
 from wbc.specification import Specification
 

@@ -1,10 +1,10 @@
-"""The white cell of an image: against the truth of drawn cells, and where there is none."""
+"""The white cell of an image: against the truth of synthetic cells, and where there is none."""
 
 import numpy as np
 import pytest
 
 from wbc.data import CELL_CLASSES
-from wbc.data.segmentation import remove_background, segment
+from wbc.data.pipeline.segmentation import remove_background, segment
 from wbc.data.synthetic import draw_cell
 from wbc.data.synthetic.microscope import Microscope
 from wbc.data.synthetic.shapes import union
@@ -16,11 +16,11 @@ def truth(class_name: str, size: int, seed: int) -> tuple[np.ndarray, np.ndarray
     """Nucleus and cell of `draw_cell(class_name, size, default_rng(seed))`: drawn in the same order."""
     rng = np.random.default_rng(seed)
     width = 24.0 * rng.uniform(0.88, 1.14)
-    centre = complex(*rng.normal(0.0, 0.055 * width, 2))
-    Microscope.draw(rng)
+    center = complex(*rng.normal(0.0, 0.055 * width, 2))
+    Microscope.sample(rng)
     cell = KINDS[class_name](rng)
     axis = Field(size, width).axis
-    x, y = axis - centre.real, axis - centre.imag
+    x, y = axis - center.real, axis - center.imag
     nucleus = cell.nucleus.distance(x, y)
     return nucleus < 0, union(cell.outline.distance(x[None, :], y[:, None]), nucleus - 0.3, 0.5) < 0
 
@@ -30,7 +30,7 @@ def overlap(one: np.ndarray, other: np.ndarray) -> float:
 
 
 @pytest.mark.parametrize("class_name", CELL_CLASSES)
-def test_drawn_cells_are_found_where_they_are(class_name):
+def test_synthetic_cells_are_found_where_they_are(class_name):
     nuclei, cells = [], []
     for seed in range(16):
         found = segment(draw_cell(class_name, 160, np.random.default_rng(seed)))
@@ -58,9 +58,9 @@ def test_size_and_shape_of_the_image_do_not_matter():
 @pytest.mark.parametrize(
     ("pixels", "reason"),
     [
-        (np.full((64, 64, 3), 200, np.uint8), "nothing is stained as a nucleus"),
+        (np.full((64, 64, 3), 200, np.uint8), "nothing is stained like a nucleus"),
         (np.full((5, 9, 3), 200, np.uint8), "smaller than 16 pixels"),
-        (np.tile(np.array([190, 150, 145], np.uint8), (64, 64, 1)), "nothing is stained as a nucleus"),
+        (np.tile(np.array([190, 150, 145], np.uint8), (64, 64, 1)), "nothing is stained like a nucleus"),
     ],
 )
 def test_what_is_not_found_is_said_and_guessed(pixels, reason):
@@ -74,9 +74,9 @@ def test_what_is_not_found_is_said_and_guessed(pixels, reason):
 def test_red_cells_alone_have_no_nucleus():
     y, x = np.mgrid[:96, :96]
     pixels = np.tile(np.array([205, 210, 205], np.uint8), (96, 96, 1))
-    for centre in ((20, 20), (70, 30), (40, 75)):
-        pixels[(y - centre[0]) ** 2 + (x - centre[1]) ** 2 < 18**2] = (185, 160, 173)
-    assert segment(pixels).fallback == "nothing is stained as a nucleus"
+    for center in ((20, 20), (70, 30), (40, 75)):
+        pixels[(y - center[0]) ** 2 + (x - center[1]) ** 2 < 18**2] = (185, 160, 173)
+    assert segment(pixels).fallback == "nothing is stained like a nucleus"
 
 
 def test_the_background_is_painted_and_the_cell_is_not():

@@ -1,77 +1,77 @@
-"""The split of groups into parts."""
+"""The split of sources into training, validation and test."""
 
 from collections import Counter
 
 import pytest
 
-from wbc.data.splitting import split_groups
+from wbc.data.pipeline.splitting import split_sources
 from wbc.errors import InputError
 
 
-def drawn(**counts: int) -> dict[str, list[str]]:
+def sources_of(**counts: int) -> dict[str, list[str]]:
     return {f"{label}-{number:03d}": [label] for label, count in counts.items() for number in range(count)}
 
 
-def shares(groups, parts) -> dict[str, Counter]:
+def shares(groups, splits) -> dict[str, Counter]:
     counts: dict[str, Counter] = {}
     for name, labels in groups.items():
         for label in set(labels):
-            counts.setdefault(label, Counter())[parts[name]] += 1
+            counts.setdefault(label, Counter())[splits[name]] += 1
     return counts
 
 
 def test_shares_of_every_class():
-    groups = drawn(a=100, b=20, c=40)
-    counts = shares(groups, split_groups(groups, seed=3))
+    groups = sources_of(a=100, b=20, c=40)
+    counts = shares(groups, split_sources(groups, seed=3))
     assert counts["a"] == {"train": 60, "validation": 15, "test": 25}
     assert counts["b"] == {"train": 12, "validation": 3, "test": 5}
     assert counts["c"] == {"train": 24, "validation": 6, "test": 10}
 
 
 @pytest.mark.parametrize("count", [3, 4, 5, 6, 7, 11])
-def test_small_classes_stand_in_every_part(count):
-    groups = drawn(rare=count, other=30)
-    counts = shares(groups, split_groups(groups))
+def test_small_classes_are_in_every_split(count):
+    groups = sources_of(rare=count, other=30)
+    counts = shares(groups, split_sources(groups))
     assert set(counts["rare"]) == {"train", "validation", "test"}
     assert sum(counts["rare"].values()) == count
 
 
 @pytest.mark.parametrize("seed", range(8))
-def test_groups_of_several_classes(seed):
-    groups = drawn(a=60, b=8, c=5)
+def test_sources_of_several_classes(seed):
+    groups = sources_of(a=60, b=8, c=5)
     groups.update({f"ab-{k}": ["a", "b", "a"] for k in range(3)}, **{f"bc-{k}": ["c", "b"] for k in range(3)})
-    counts = shares(groups, split_groups(groups, seed=seed))
-    assert all(len(part) == 3 for part in counts.values())
+    counts = shares(groups, split_sources(groups, seed=seed))
+    assert all(len(share) == 3 for share in counts.values())
     assert abs(counts["a"]["train"] - 0.6 * 63) <= 2
     assert abs(counts["b"]["train"] - 0.6 * 14) <= 1
     assert abs(counts["c"]["train"] - 0.6 * 8) <= 1
 
 
 def test_the_seed_decides_and_the_order_does_not():
-    groups = drawn(a=30, b=9)
+    groups = sources_of(a=30, b=9)
     backwards = dict(reversed(groups.items()))
-    assert split_groups(groups, seed=5) == split_groups(backwards, seed=5)
-    assert list(split_groups(backwards)) == sorted(groups)
-    assert len({tuple(split_groups(groups, seed=seed).values()) for seed in range(5)}) == 5
+    assert split_sources(groups, seed=5) == split_sources(backwards, seed=5)
+    assert list(split_sources(backwards)) == sorted(groups)
+    assert len({tuple(split_sources(groups, seed=seed).values()) for seed in range(5)}) == 5
 
 
-def test_too_few_groups_of_a_class_are_named():
-    with pytest.raises(InputError, match="class rare has too few source cells: 2 source cells") as caught:
-        split_groups(drawn(common=10, rare=2))
+def test_too_few_sources_of_a_class_are_named():
+    with pytest.raises(InputError, match="class rare has too few sources: 2,") as caught:
+        split_sources(sources_of(common=10, rare=2))
     assert "at least 3" in caught.value.way_out
-    with pytest.raises(InputError, match="1 source cell,"):
-        split_groups(drawn(common=10, rare=1))
+    with pytest.raises(InputError, match="too few sources: 1,"):
+        split_sources(sources_of(common=10, rare=1))
 
 
 def test_other_fractions():
-    groups = drawn(a=10, b=10)
-    counts = shares(groups, split_groups(groups, {"train": 0.7, "test": 0.3}))
+    groups = sources_of(a=10, b=10)
+    counts = shares(groups, split_sources(groups, {"train": 0.7, "test": 0.3}))
     assert counts["a"] == counts["b"] == {"train": 7, "test": 3}
     with pytest.raises(ValueError, match="sum to 1"):
-        split_groups(groups, {"train": 0.7, "test": 0.2})
+        split_sources(groups, {"train": 0.7, "test": 0.2})
     with pytest.raises(ValueError, match="positive"):
-        split_groups(groups, {"train": 1.0, "test": 0.0})
+        split_sources(groups, {"train": 1.0, "test": 0.0})
 
 
-def test_no_groups():
-    assert split_groups({}) == {}
+def test_no_sources():
+    assert split_sources({}) == {}

@@ -46,7 +46,7 @@ def test_a_file_that_is_no_image(trials: Path, capsys: pytest.CaptureFixture):
     broken = trials / "test" / "b" / "2.png"
     broken.write_text("no image")
     assert bench("run", trials) == 2
-    assert f"{broken} is no image" in capsys.readouterr().err
+    assert f"{broken} is not an image" in capsys.readouterr().err
     assert not (trials.parent / "results").exists()
 
 
@@ -72,8 +72,8 @@ def test_the_same_image_in_two_parts_is_said_before_anything_runs(
     for number, path in enumerate(sorted(trials.rglob("*.png"))):
         Image.new("RGB", (40, 40), (number, 0, 0)).save(path)
     assert bench("plan", trials) == 0
-    assert "more than one part" not in capsys.readouterr().out
+    assert "more than one split" not in capsys.readouterr().out
     (trials / "test" / "b" / "2.png").write_bytes((trials / "train" / "a" / "1.png").read_bytes())
     assert bench("plan", trials) == 0
     said = " ".join(capsys.readouterr().out.split())
-    assert "1 image stands in more than one part, such as train/a/1.png and test/b/2.png" in said
+    assert "1 image is in more than one split, such as train/a/1.png and test/b/2.png" in said

@@ -1,4 +1,4 @@
-"""The drawn cells: reproducible, of any size, and neither trivial nor hopeless to tell apart."""
+"""Synthetic cells: reproducible, of any size, and neither trivial nor hopeless to tell apart."""
 
 import hashlib
 import os
@@ -14,11 +14,11 @@ from sklearn.model_selection import cross_val_predict
 from sklearn.pipeline import make_pipeline
 from sklearn.preprocessing import StandardScaler
 
-from wbc.data import CELL_CLASSES, PARTS
-from wbc.data.manifest import file_sha256
+from wbc.data import CELL_CLASSES, SPLITS
 from wbc.data.synthetic import SyntheticSettings, draw_cell, generate
 from wbc.data.synthetic.shapes import Noise, Outline, Strand, coverage, union
 from wbc.errors import InputError
+from wbc.files import file_sha256
 
 SMALL = SyntheticSettings(
     train_images_per_class=3, validation_images_per_class=1, test_images_per_class=2, image_size=32
@@ -54,14 +54,14 @@ def test_the_manifest_names_every_file_with_its_hash(small):
     assert {image.file: image.sha256 for image in manifest.images} == files(folder)
     assert manifest.classes == CELL_CLASSES
     expected = {"train": 3, "validation": 1, "test": 2}
-    assert manifest.counts() == {part: dict.fromkeys(CELL_CLASSES, expected[part]) for part in PARTS}
-    assert all(image.file.startswith(f"{image.part}/{image.class_name}/") for image in manifest.images)
+    assert manifest.counts() == {split: dict.fromkeys(CELL_CLASSES, expected[split]) for split in SPLITS}
+    assert all(image.file.startswith(f"{image.split}/{image.class_name}/") for image in manifest.images)
     assert manifest.settings == {"source": "synthetic", **asdict(SMALL)}
 
 
 def test_the_images_are_listed_in_the_order_of_their_names_part_by_part(small):
     _, manifest = small
-    order = [(PARTS.index(image.part), image.file) for image in manifest.images]
+    order = [(SPLITS.index(image.split), image.file) for image in manifest.images]
     assert order == sorted(order)
 
 
@@ -114,11 +114,11 @@ def test_a_seed_shows_the_same_cell_at_every_size(class_name):
 
 def test_the_written_image_is_the_drawn_one(small):
     folder, manifest = small
-    image = manifest.part("test")[-1]
+    image = manifest.split("test")[-1]
     assert image.file == "test/NEUTROPHIL/00001.png"
-    seed = np.random.SeedSequence([0, PARTS.index("test"), CELL_CLASSES.index("NEUTROPHIL"), 1])
-    drawn = draw_cell("NEUTROPHIL", 32, np.random.default_rng(seed))
-    assert np.array_equal(np.asarray(Image.open(folder / image.file)), drawn)
+    seed = np.random.SeedSequence([0, SPLITS.index("test"), CELL_CLASSES.index("NEUTROPHIL"), 1])
+    pixels = draw_cell("NEUTROPHIL", 32, np.random.default_rng(seed))
+    assert np.array_equal(np.asarray(Image.open(folder / image.file)), pixels)
 
 
 def simple_features(pixels: np.ndarray) -> list[float]:
@@ -207,7 +207,7 @@ def test_the_distance_to_a_tapered_bar_follows_its_width():
 
 
 def test_noise_has_unit_deviation_and_the_same_values_at_every_resolution():
-    noise = Noise.draw(np.random.default_rng(1), grain=0.5)
+    noise = Noise.sample(np.random.default_rng(1), grain=0.5)
     fine, coarse = np.arange(0, 20, 0.125), np.arange(0, 20, 0.5)
     values = noise.on(fine, fine)
     assert abs(values.mean()) < 0.1

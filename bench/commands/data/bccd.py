@@ -16,7 +16,7 @@ def bccd(
     ] = None,
 ) -> None:
     """Get BCCD: photographs, boxes and labels, each checked by SHA-256. Goes on where it stopped."""
-    from wbc.data.bccd_download import BASE, copy_bccd, download_bccd
+    from wbc.data.bccd.download import BASE, copy_bccd, download_bccd
 
     with progress_on_terminal() as progress:
         if source is not None:

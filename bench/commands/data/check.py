@@ -1,4 +1,4 @@
-"""`data check FOLDER`: what is wrong with a data set, above all whether its parts leak into each other."""
+"""`data check FOLDER`: what is wrong with a data set, above all whether its splits leak into each other."""
 
 from pathlib import Path
 from typing import Annotated
@@ -18,7 +18,7 @@ def check(
         typer.Argument(metavar="FOLDER", help="train/, validation/ and test/, in each a folder a class."),
     ],
 ) -> int:
-    """Look for unreadable images, and for images in two parts.
+    """Search for unreadable images, and for images in two splits.
 
     Exit code 2 if there are any, 0 otherwise.
     """
@@ -32,18 +32,18 @@ def check(
     print_counts(folder, report.manifest)
     print(f"sizes in pixels: {report.sizes_in_words()}")
     print(f"balance: {report.balance_in_words()}")
-    if report.augmented:
-        print(f"source cells -> images: {report.augmented_in_words()}")
+    if report.sources:
+        print(f"sources -> images: {report.sources_in_words()}")
     if not report.all_shifts:
         print(
-            "so many images: copies and small shifts were looked for, but not photographs that share only a "
-            "part of their field; check the source images for those, before they are augmented"
+            "In so large a set, only copies and small shifts are searched for, not photographs that share a part "
+            "of their field. Check the original images for those before they are augmented."
         )
     for file, reason in report.unreadable:
         print(f"unreadable: {file}: {reason}")
     if report.leaks:
-        count = "1 image stands" if len(report.leaks) == 1 else f"{len(report.leaks)} images stand"
-        table = Table(title=f"{count} in two parts", title_justify="left")
+        count = "1 image is" if len(report.leaks) == 1 else f"{len(report.leaks)} images are"
+        table = Table(title=f"{count} in two splits", title_justify="left")
         for heading in ("image", "shows the same as", "how"):
             table.add_column(heading, overflow="fold")
         for leak in report.leaks[:SHOWN]:
@@ -52,5 +52,5 @@ def check(
         if len(report.leaks) > SHOWN:
             print(f"and {len(report.leaks) - SHOWN} more")
     elif not report.unreadable:
-        print("No image of one part was found in another.")
+        print("No image of one split was found in another.")
     return ExitCode.OK if report.clean else ExitCode.WRONG_INPUT

@@ -7,7 +7,7 @@ import typer
 
 from bench.commands.data.output import CACHE, print_counts, print_kept_together, progress_on_terminal
 
-Count = typer.Option(min=1, metavar="N", help="Images of this part altogether.", show_default=False)
+Count = typer.Option(min=1, metavar="N", help="Images of this split in total.", show_default=False)
 
 
 def prepare(
@@ -18,8 +18,8 @@ def prepare(
     split_seed: Annotated[
         int, typer.Option("--split-seed", min=0, help="Another seed splits, and augments, otherwise.")
     ] = 0,
-    repeats: Annotated[
-        bool, typer.Option(help="Keep images that show the same together; compares every pair.")
+    near_duplicates: Annotated[
+        bool, typer.Option(help="Keep near-duplicates in one split; compares every pair.")
     ] = True,
     crop: Annotated[
         bool, typer.Option(help="Cut white cells out, where there are VOC boxes of them.")
@@ -48,23 +48,27 @@ def prepare(
         Path | None, typer.Option(metavar="PNG", help="Draw what each stage did to two cells of each class.")
     ] = None,
 ) -> None:
-    """Split by source cell, crop, remove the background, augment.
+    """Split by source, crop, remove the background, augment.
 
     Each stage can be left out.
     """
-    from wbc.data.prepare import PrepareSettings, prepare, read_source
-    from wbc.data.stages import Stages, stages_sheet
+    from wbc.data.contact_sheet import sheet_of_stages
+    from wbc.data.pipeline.stages import Stages
+    from wbc.data.prepare import PrepareSettings, prepare, read_folder
 
     stages = Stages(crop, margin, image_size, background)
-    settings = PrepareSettings(split_seed, repeats, stages, train, validation, test, per_class, protocol)
+    settings = PrepareSettings(
+        split_seed, near_duplicates, stages, train, validation, test, per_class, protocol
+    )
     cache = CACHE if CACHE.parent.is_dir() else None
     with progress_on_terminal() as progress:
         manifest = prepare(source, destination, settings, cache, progress)
     print_counts(destination, manifest)
     print_kept_together(manifest)
     if sheet is not None:
-        cells = read_source(source, repeats=False).cells
-        shown = [cell for name in manifest.classes for cell in [c for c in cells if c.class_name == name][:2]]
+        originals = read_folder(source, near_duplicates=False).originals
+        by_class = {name: [one for one in originals if one.class_name == name] for name in manifest.classes}
+        shown = [original for own in by_class.values() for original in own[:2]]
         sheet.parent.mkdir(parents=True, exist_ok=True)
-        stages_sheet(shown, stages, split_seed).save(sheet)
+        sheet_of_stages(shown, stages, split_seed).save(sheet)
         print(f"wrote {sheet}")

@@ -1,4 +1,4 @@
-"""`data synth TO`: a folder of drawn cells."""
+"""`data synth TO`: a folder of synthetic cells."""
 
 from pathlib import Path
 from typing import Annotated
@@ -16,10 +16,10 @@ def synth(
     image_size: Annotated[int, typer.Option(min=32, metavar="PIXELS", help="Height and width.")] = 224,
     seed: Annotated[int, typer.Option(min=0, help="Another seed draws other cells.")] = 0,
 ) -> None:
-    """Draw white blood cells of the four kinds, split into parts."""
-    from wbc.data.prepare import whole_folder
+    """Draw synthetic white blood cells of the four kinds, already split."""
     from wbc.data.synthetic import SyntheticSettings, generate
     from wbc.errors import InputError
+    from wbc.files import whole_folder
 
     if destination.exists():
         raise InputError(f"{destination} is there already", "Give the name of a new folder.")

@@ -41,12 +41,12 @@ def _slower(trainer) -> None:
     trainer.TensorFlowTrainer.make_train_function = make_slower
 
 
-def _wrong_labels(part) -> None:
+def _wrong_labels(loading) -> None:
     share = float(os.environ["PLANTED_WRONG_LABELS"])
-    load = part.load_part
+    load = loading.load_split
 
-    def load_wrong(manifest, name, specification):
-        loaded = load(manifest, name, specification)
+    def load_wrong(manifest, name, *where):
+        loaded = load(manifest, name, *where)
         if name != "train":
             return loaded
         from dataclasses import replace
@@ -60,7 +60,7 @@ def _wrong_labels(part) -> None:
         labels[wrong] = (labels[wrong] + generator.integers(1, classes, len(wrong))) % classes
         return replace(loaded, labels=labels)
 
-    part.load_part = load_wrong
+    loading.load_split = load_wrong
 
 
 def _crash(specification) -> None:
@@ -76,7 +76,7 @@ def _crash(specification) -> None:
 
 _PLANTS = {
     "PLANTED_SLOWER": ("keras.src.backend.tensorflow.trainer", _slower),
-    "PLANTED_WRONG_LABELS": ("wbc.data.part", _wrong_labels),
+    "PLANTED_WRONG_LABELS": ("wbc.data.loading", _wrong_labels),
     "PLANTED_CRASH": ("wbc.specification", _crash),
 }
 

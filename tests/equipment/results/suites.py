@@ -9,9 +9,10 @@ import numpy as np
 from equipment.results.journals import Course, trial_of, write_attempt
 
 from bench.journal.results import SuiteResults
-from wbc.data.manifest import ImageEntry, Manifest, file_sha256
+from wbc.data.manifest import ImageEntry, Manifest
 from wbc.evaluation.metrics import score
 from wbc.evaluation.predictions import Predictions
+from wbc.files import file_sha256
 
 NETWORKS = {
     "VGG16": (0.855, 0.88, 1.0),

@@ -1,4 +1,4 @@
-"""What `data prepare` splits is clean by `data check`: images that show the same stay in one part."""
+"""What `data prepare` splits is clean by `data check`: near-duplicates stay in one split."""
 
 from collections import defaultdict
 from pathlib import Path
@@ -8,14 +8,14 @@ import pytest
 from PIL import Image, ImageOps
 
 from bench.commands.main import main
-from wbc.data import lookalikes
+from wbc.data import near_duplicates
 from wbc.data.check import check_folder
-from wbc.data.duplicates import Gallery, peaks
-from wbc.data.lookalikes import join_cells, keep_together
 from wbc.data.manifest import Manifest
+from wbc.data.near_duplicates import join_near_duplicates, join_sources
+from wbc.data.pipeline.stages import Original, Stages
 from wbc.data.prepare import PrepareSettings, prepare
-from wbc.data.stages import SourceCell, Stages
 from wbc.data.synthetic import draw_cell
+from wbc.duplicates import Gallery, candidates
 
 CHANGES = {
     "mirrored": ImageOps.mirror,
@@ -25,8 +25,8 @@ CHANGES = {
 
 
 @pytest.fixture
-def drawn(tmp_path) -> Path:
-    """Drawn cells of two classes, three of each also mirrored, turned or photographed from nearer."""
+def folder(tmp_path) -> Path:
+    """Synthetic cells of two classes, three of each also mirrored, rotated or photographed from nearer."""
     folder = tmp_path / "cells"
     for number, name in enumerate(("LYMPHOCYTE", "EOSINOPHIL")):
         (folder / name).mkdir(parents=True)
@@ -38,35 +38,36 @@ def drawn(tmp_path) -> Path:
     return folder
 
 
-def test_changed_copies_stay_with_their_cell(drawn, tmp_path, capsys):
+def test_changed_copies_stay_with_their_cell(folder, tmp_path, capsys):
     for seed in (0, 1, 2):
         target = tmp_path / str(seed)
-        prepare(drawn, target, PrepareSettings(split_seed=seed), tmp_path / "cache")
-        parts = defaultdict(set)
+        prepare(folder, target, PrepareSettings(split_seed=seed), tmp_path / "cache")
+        splits = defaultdict(set)
         for image in Manifest.read(target).images:
-            parts[image.class_name, Path(image.file).stem[0]].add(image.part)
-        assert all(len(found) == 1 for found in parts.values())
-        assert len(parts) == 12
+            splits[image.class_name, Path(image.file).stem[0]].add(image.split)
+        assert all(len(found) == 1 for found in splits.values())
+        assert len(splits) == 12
     assert Manifest.read(target).settings["kept_together"] == {"images": 12, "groups": 6, "largest": 2}
     assert main(["data", "check", str(target)]) == 0, capsys.readouterr().out
     apart = {
-        image.source for image in prepare(drawn, tmp_path / "apart", PrepareSettings(repeats=False)).images
+        image.source
+        for image in prepare(folder, tmp_path / "apart", PrepareSettings(near_duplicates=False)).images
     }
     assert len(apart) == 18
 
 
-def test_prepare_says_what_it_kept_together(drawn, tmp_path, capsys, monkeypatch):
-    monkeypatch.setattr(lookalikes, "EXHAUSTIVE_IMAGES", 17)  # of 18
-    assert main(["data", "prepare", str(drawn), str(tmp_path / "split")]) == 0
+def test_prepare_says_what_it_kept_together(folder, tmp_path, capsys, monkeypatch):
+    monkeypatch.setattr(near_duplicates, "EXHAUSTIVE_IMAGES", 17)  # of 18
+    assert main(["data", "prepare", str(folder), str(tmp_path / "split")]) == 0
     out = capsys.readouterr().out
-    assert "12 images in 6 groups show the same and stay together, 2 in the largest." in out
-    assert "images that share only a part of what they show less so" in out
+    assert "12 images in 6 groups are near-duplicates and stay together, 2 in the largest." in out
+    assert "images that share only a part of what they show are not" in " ".join(out.split())
 
 
-def test_what_only_a_search_across_parts_finds_is_joined(drawn, tmp_path, monkeypatch):
+def test_what_only_a_search_across_splits_finds_is_joined(folder, tmp_path, monkeypatch):
     """The first search may miss a pair that `data check` finds among fewer images."""
     monkeypatch.setattr(Gallery, "within", lambda self: [])
-    manifest = prepare(drawn, tmp_path / "split", PrepareSettings())
+    manifest = prepare(folder, tmp_path / "split", PrepareSettings())
     assert 0 < manifest.settings["kept_together"]["groups"] <= 6
     assert check_folder(tmp_path / "split").leaks == []
 
@@ -77,35 +78,35 @@ def test_too_few_cells_after_joining_tells_why(tmp_path):
         image = Image.fromarray(draw_cell(name, 96, np.random.default_rng(3)))
         for index in range(4):
             image.rotate(90 * index).save(tmp_path / "cells" / name / f"{index}.png")
-    with pytest.raises(ValueError, match="too few source cells: 1 source cell") as caught:
+    with pytest.raises(ValueError, match="too few sources: 1,") as caught:
         prepare(tmp_path / "cells", tmp_path / "split", PrepareSettings())
-    assert "show the same" in str(caught.value) and "--no-repeats" in str(caught.value)
+    assert "Near-duplicates count as one" in str(caught.value) and "--no-near-duplicates" in str(caught.value)
 
 
 def test_blank_images_of_equal_bytes_are_one(tmp_path):
-    cells = []
+    originals = []
     for name in ("A", "B"):
         for index in range(5):
             path = tmp_path / f"{name}{index}.png"
             pixels = np.random.default_rng([ord(name), index]).integers(0, 255, (40, 40, 3), np.uint8)
             Image.fromarray(pixels if index < 3 else np.full_like(pixels, 9)).save(path)
-            cells.append(SourceCell(f"{index}", path, name, path.name))
-    kept = keep_together(cells, Stages(), 0)
-    assert {cell.source for cell in kept.cells if cell.name in "34"} == {"A3.png"}
-    assert kept.together == {"images": 4, "groups": 1, "largest": 4}
+            originals.append(Original(f"{index}", path, name, path.name))
+    joined = join_near_duplicates(originals, Stages(), 0)
+    assert {one.source for one in joined.originals if one.name in "34"} == {"A3.png"}
+    assert joined.together == {"images": 4, "groups": 1, "largest": 4}
 
 
-def test_cells_are_joined_through_others():
-    cells = [SourceCell(f"{i}", Path(f"{i}"), "A", source) for i, source in enumerate("edcbae")]
-    joined = join_cells(cells, [(0, 1), (3, 4), (1, 2)])
-    assert [cell.source for cell in joined] == list("cccaac")
+def test_sources_are_joined_through_others():
+    originals = [Original(f"{i}", Path(f"{i}"), "A", source) for i, source in enumerate("edcbae")]
+    joined = join_sources(originals, [(0, 1), (3, 4), (1, 2)])
+    assert [one.source for one in joined] == list("cccaac")
 
 
 def test_all_shifts_among_themselves_are_those_of_two_sets(monkeypatch):
-    monkeypatch.setattr(peaks, "_BLOCK", 4)
-    monkeypatch.setattr(peaks, "_BATCH", 2)
+    monkeypatch.setattr(candidates, "_BLOCK", 4)
+    monkeypatch.setattr(candidates, "_BATCH", 2)
     rng = np.random.default_rng(5)
     textures = [rng.standard_normal((12, 9 + index % 3)).astype(np.float32) for index in range(11)]
-    whole = peaks.moved_peaks(textures, list(textures))
+    whole = candidates.shift_peaks(textures, list(textures))
     np.fill_diagonal(whole, 0)
-    assert peaks.moved_peaks(textures, None) == pytest.approx(whole, rel=1e-3)
+    assert candidates.shift_peaks(textures, None) == pytest.approx(whole, rel=1e-3)

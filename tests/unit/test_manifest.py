@@ -3,8 +3,7 @@
 import pytest
 
 from wbc.data import CELL_CLASSES
-from wbc.data.grouping import group_classes
-from wbc.data.manifest import ImageEntry, Manifest
+from wbc.data.manifest import ImageEntry, Manifest, group_classes
 from wbc.errors import InputError
 
 GROUPS = {"mononuclear": ["LYMPHOCYTE", "MONOCYTE"], "polynuclear": ["NEUTROPHIL"]}

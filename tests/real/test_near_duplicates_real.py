@@ -7,8 +7,8 @@ import pytest
 from PIL import Image
 
 from bench.commands.main import main
-from wbc.data.cropping import clip_box, read_white_box, square_crop
 from wbc.data.manifest import Manifest
+from wbc.data.pipeline.cropping import clip_box, read_white_box, square_crop
 from wbc.data.prepare import PrepareSettings, prepare
 
 NEUTROPHILS = [237, 252, 243, 250, 382, 395, 1, 2]
@@ -16,9 +16,9 @@ NEUTROPHILS = [237, 252, 243, 250, 382, 395, 1, 2]
 LYMPHOCYTES = [37, 38, 233, 254, 20, 47]
 
 
-def parts_of(folder: Path) -> dict[str, str]:
-    """Name of each cell -> its part."""
-    return {Path(image.file).stem: image.part for image in Manifest.read(folder).images}
+def splits_of(folder: Path) -> dict[str, str]:
+    """Name of each cell -> its split."""
+    return {Path(image.file).stem: image.split for image in Manifest.read(folder).images}
 
 
 @pytest.fixture(scope="module")
@@ -41,8 +41,8 @@ def test_real_crops_are_split_cleanly(crops, tmp_path, capsys):
         target = tmp_path / str(seed)
         prepare(crops, target, PrepareSettings(split_seed=seed), tmp_path / "cache")
         assert main(["data", "check", str(target)]) == 0, capsys.readouterr().out
-        parts = parts_of(target)
+        splits = splits_of(target)
         for first, second in (("37", "38"), ("233", "254"), ("237", "252"), ("243", "250"), ("382", "395")):
-            assert parts[first] == parts[second]
+            assert splits[first] == splits[second]
     kept = Manifest.read(target).settings["kept_together"]
     assert kept["largest"] == 2
