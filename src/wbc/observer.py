@@ -54,7 +54,7 @@ class Observer(Protocol):
         """The test images are predicted (`wbc.evaluation.predictions.Predictions`)."""
 
     def shuffled(self, comparison) -> None:
-        """The predictions in a generator's order (`wbc.evaluation.shuffled.ShuffledComparison`)."""
+        """The predictions in a generator's order (`wbc.evaluation.predictions.ShuffledComparison`)."""
 
     def evaluated(self, metrics: dict, evaluations: dict[str, dict]) -> None:
         """The metrics of the test part (`wbc.evaluation.metrics.score`), and of every evaluation."""
