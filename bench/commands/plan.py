@@ -81,7 +81,7 @@ def _print_trials(console, name: str, planned, model: str) -> None:
         lacks = "; its weights are not here" if one.runs and _lacks_weights(one.trial) else ""
         table.add_row(one.trial.id, one.status, takes, one.why + lacks)
     console.print(table)
-    weights = Counter(one.trial.settings["weights"]["name"] for one in planned)
+    weights = Counter(one.trial.settings.weights.name for one in planned)
     said = ", ".join(f"{name} {count}" for name, count in weights.items())
     console.print(f"Weights that trials start from: {said}.", markup=False)
 
@@ -146,7 +146,7 @@ def _explain(console, one, results) -> None:
             f"takes about {duration(one.seconds)}, which rests on {one.prediction.basis}", markup=False
         )
     for attempt in results.attempts(one.trial.id):
-        record = attempt.record()
+        record = attempt.record_json()
         said = "no result" if record is None else record["status"]
         if record and record["failure"]:
             failure = record["failure"]

@@ -15,6 +15,7 @@ from rich.text import Text
 from bench.devices.device import Slot
 from bench.plan.decide import PlannedTrial
 from bench.plan.schedule import makespan
+from bench.trials.record import Record
 
 
 @dataclass
@@ -41,7 +42,7 @@ class _Line:
         elif event["event"] == "heartbeat":
             if self.step is not None and event["done"] > self.step[1] and now > self.step[0]:
                 steps_per_s = (event["done"] - self.step[1]) / (now - self.step[0])
-                self.images_per_s = steps_per_s * settings.get("batch_size", 1)
+                self.images_per_s = steps_per_s * (settings.batch_size or 1)
                 self.remaining_s = (event["total"] - event["done"]) / steps_per_s
             self.step = (now, event["done"])
 
@@ -114,22 +115,22 @@ class Progress:
         """See `bench.runner.scheduler.Watcher`."""
         self._lines[slot.name].take(event, self.clock())
 
-    def trial_ended(self, planned: PlannedTrial, slot: Slot, record: dict[str, Any], again: bool) -> None:
+    def trial_ended(self, planned: PlannedTrial, slot: Slot, record: Record, again: bool) -> None:
         """See `bench.runner.scheduler.Watcher`."""
         line = self._lines.pop(slot.name)
-        if record["status"] == "done":
-            outcome = f"test accuracy {record['test']['accuracy']:.1%}"
-            if not record["resumed"]:
+        if record.failure is None:
+            outcome = f"test accuracy {record.test.accuracy:.1%}" if record.test else "done"
+            if not record.resumed:
                 took = self.clock() - line.began
                 self._took_s, self._done = self._took_s + took, self._done + 1
                 if planned.prediction:
                     self._paced_s += took
                     self._predicted_s += planned.seconds
         else:
-            kind, message = record["failure"]["kind"], record["failure"]["message"]
+            kind, message = record.failure.kind, record.failure.message
             outcome = f"{message}" if kind == "interrupted" else f"failed, {kind}: {message}"
-        if record["resumed"]:
-            outcome += f", went on from epoch {record['resumed']['from_epoch']}"
+        if record.resumed:
+            outcome += f", went on from epoch {record.resumed.from_epoch}"
         if again:
             self._waiting.append(planned)
             outcome += "; will be tried again"
@@ -137,7 +138,7 @@ class Progress:
             self._bar.advance(self._task)
         done = self._bar.tasks[0]
         place = f"{done.completed:.0f}/{done.total:.0f}"
-        interrupted = record["status"] == "interrupted"
+        interrupted = record.status == "interrupted"
         eta = "" if self.console.is_terminal or interrupted else self._eta()
         self.say(
             f"{place} {planned.trial.id} on {slot.name}: {outcome}, {duration(self.clock() - line.began)}"

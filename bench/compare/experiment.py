@@ -76,7 +76,7 @@ def _fetch(client, run, cache: Path) -> Attempt | None:
     # One experiment may hold the runs of several results folders.
     folder = cache / _safe(run.data.tags.get(RESULTS_TAG, "one")) / _safe(trial_id) / f"attempt-{number}"
     attempt = Attempt(folder)
-    if attempt.record() is not None:
+    if attempt.record_json() is not None:
         return attempt
     there = {file.path for file in client.list_artifacts(run.info.run_id)}
     if not there.issuperset(NEEDED):

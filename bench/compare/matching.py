@@ -5,9 +5,9 @@ from collections.abc import Iterable, Sequence
 from typing import Any
 
 from bench.compare.fingerprint import difference, difference_of
-from bench.compare.measurement import REPEATS, Measurement, Pair, TrialPairs
+from bench.compare.measurement import Measurement, Pair, TrialPairs
 from bench.compare.reading import Side
-from bench.trials.trial import digest_of, flatten
+from bench.trials.settings import REPLICATE_SETTINGS, digest_of, flatten
 
 FILES = ("data.digest", "weights.sha256")
 """Settings that say with which files a trial ran."""
@@ -78,7 +78,9 @@ def group(
 
 def configuration_of(measurement: Measurement) -> str:
     """Hash of a trial's settings without those that only repeat it."""
-    return digest_of({name: value for name, value in _flat(measurement).items() if name not in REPEATS})
+    return digest_of(
+        {name: value for name, value in _flat(measurement).items() if name not in REPLICATE_SETTINGS}
+    )
 
 
 def _flat(measurement: Measurement) -> dict[str, Any]:
@@ -116,7 +118,7 @@ def _explained(trials: Sequence[TrialPairs]) -> list[TrialPairs]:
                 and one.candidate_only
                 and not one.baseline_only
                 and one.key not in joined
-                and set(_differing(trial, one)) <= set(FILES) | set(REPEATS)
+                and set(_differing(trial, one)) <= set(FILES) | set(REPLICATE_SETTINGS)
             ),
             None,
         )
@@ -140,7 +142,9 @@ def _other_files(old: Sequence[Measurement], new: Sequence[Measurement]) -> str:
         for name, words in said.items()
         if before.get(name) != after.get(name)
     ]
-    others = [name for name in REPEATS if name not in FILES and before.get(name) != after.get(name)]
+    others = [
+        name for name in REPLICATE_SETTINGS if name not in FILES and before.get(name) != after.get(name)
+    ]
     if others:
         found = [f"no {name.rpartition('.')[2]} is on both sides" for name in others]
     return "; ".join(found)
@@ -173,7 +177,7 @@ def _differing(one: TrialPairs, other: TrialPairs) -> list[str]:
     return [
         name
         for name in dict.fromkeys((*mine, *its))
-        if mine.get(name) != its.get(name) and name not in REPEATS
+        if mine.get(name) != its.get(name) and name not in REPLICATE_SETTINGS
     ]
 
 

@@ -11,10 +11,6 @@ import numpy as np
 
 from bench.errors import InputError
 
-REPEATS = ("seed", "data.split_seed", "data.data_seed", "data.digest")
-"""Settings that only repeat a configuration. The digest follows from the others and the images."""
-
-
 COLUMNS = ["file", "source", "true", "predicted"]
 """First columns of `predictions.csv` (`wbc.evaluation.predictions`); the others are probabilities."""
 

@@ -98,7 +98,7 @@ def measurement_of(attempt: Attempt) -> Measurement | None:
     Raises:
         InputError: Its record is not one of leukobench's.
     """
-    record = attempt.record()
+    record = attempt.record_json()
     if record is None:
         return None
     try:

@@ -1,18 +1,18 @@
 """The results folder: where everything of a suite lies, and who may write there."""
 
 import fcntl
-import json
 import os
 import shutil
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from bench.errors import ResultsError
-from bench.journal.shape import is_sound
-from bench.trials.trial import Trial
+from bench.errors import DamagedAttempt, ResultsError
+from bench.journal.plain import plain
+from bench.trials.record import Record, decode_record
+from bench.trials.trial import Trial, decode_trial
 from bench.worker.files import write_json
 from bench.worker.jsonl import read_events
 
@@ -63,25 +63,51 @@ class Attempt:
         """The record, once the attempt is over."""
         return self.folder / "result.json"
 
-    def trial(self) -> dict:
-        """The trial as it was started."""
-        return json.loads((self.folder / "trial.json").read_text())
+    def trial(self) -> Trial:
+        """The trial as it was started.
+
+        Raises:
+            DamagedAttempt: It cannot be read.
+        """
+        path = self.folder / "trial.json"
+        try:
+            return decode_trial(path.read_bytes(), path)
+        except OSError as error:
+            raise DamagedAttempt(f"{path} cannot be read: {error.strerror}") from None
 
     def is_over(self) -> bool:
         """Whether there is a record; whether it can be read is not asked."""
         return self.result.exists()
 
-    def record(self) -> dict | None:
-        """The record, or None while the attempt is not over."""
+    def record(self) -> Record | None:
+        """The record; None while the attempt is not over, and where it is damaged: then `bench run` makes it
+        again from the journals.
+
+        Raises:
+            InputError: It has another format.
+        """
         try:
-            record = json.loads(self.result.read_text())
-        except (
-            FileNotFoundError,
-            ValueError,
-            RecursionError,
-        ):  # a damaged one is made again from the journals
+            return self.read_record()
+        except DamagedAttempt:
             return None
-        return record if is_sound(record) else None
+
+    def read_record(self) -> Record | None:
+        """The record, or None while the attempt is not over.
+
+        Raises:
+            DamagedAttempt: It is damaged; the message names file and field.
+            InputError: It has another format.
+        """
+        try:
+            content = self.result.read_bytes()
+        except FileNotFoundError:
+            return None
+        return decode_record(content, self.result)
+
+    def record_json(self) -> dict[str, Any] | None:
+        """The record as the plain table of before, for rooms that do not read `record` yet."""
+        record = self.record()
+        return None if record is None else plain(record)
 
     def worker_events(self) -> list[dict]:
         """The events of the worker."""
@@ -131,6 +157,10 @@ class SuiteResults:
         write_json(attempt.folder / "trial.json", content)
         return attempt
 
+    def latest(self, trial_id: str) -> tuple[Attempt, Record] | None:
+        """The attempt that stands for a trial, with its record; see `latest_of`."""
+        return latest_of(self.attempts(trial_id))
+
     def checkpoint(self, trial_id: str) -> Path:
         """Where a trial's attempts leave off and go on."""
         return self.trials / trial_id / "checkpoint"
@@ -173,3 +203,22 @@ class SuiteResults:
             yield
         finally:
             os.close(file)
+
+
+def latest_of(attempts: Sequence[Attempt]) -> tuple[Attempt, Record] | None:
+    """The attempt that stands for a trial, with its record.
+
+    The last one that is done; where none is, the last one that is over; None where none is over. So a failed
+    attempt to run a trial again does not hide its result.
+
+    Args:
+        attempts: At one trial, oldest first.
+    """
+    over = None
+    for attempt in reversed(attempts):
+        record = attempt.record()
+        if record is not None and record.done:
+            return attempt, record
+        if record is not None and over is None:
+            over = attempt, record
+    return over

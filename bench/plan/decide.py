@@ -1,13 +1,13 @@
 """What a run would do with every trial, and why."""
 
 import fnmatch
-import json
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass, field
 from typing import Any
 
+from bench.errors import DamagedAttempt
 from bench.journal.results import SuiteResults
-from bench.trials.trial import Trial, flatten
+from bench.trials.trial import Trial
 from wbc.errors import InputError
 
 MOST_CHANGES = 3
@@ -104,10 +104,9 @@ def choose(trials: list[Trial], pattern: str | None, option: str) -> list[Trial]
     return chosen
 
 
-def differences(new: Trial, old: dict[str, Any]) -> list[str]:
-    """How a trial differs from an earlier one (its `trial.json`): `optimizer.name Adam, was SGD`."""
-    ours = new.flat()
-    theirs = flatten({**old["settings"], **old["runtime"]})
+def differences(new: Trial, old: Trial) -> list[str]:
+    """How a trial differs from an earlier one: `optimizer.name Adam, was SGD`."""
+    ours, theirs = new.flat(), old.flat()
     return [
         f"{key} {_short(ours.get(key, 'not set'))}, was {_short(theirs.get(key, 'not set'))}"
         for key in dict.fromkeys((*ours, *theirs))
@@ -122,19 +121,20 @@ def _matches(trial_id: str, pattern: str) -> bool:
 def _decide(trial: Trial, results: SuiteResults, earlier: "_Earlier") -> tuple[str, str]:
     attempts = results.attempts(trial.id)
     records = [record for attempt in attempts if (record := attempt.record())]
-    done = [record for record in records if record["status"] == "done"]
+    done = [record for record in records if record.done]
     if done:
-        return "done", f"attempt {done[-1]['attempt']}"
+        return "done", f"attempt {done[-1].attempt}"
     if not attempts:
         changes = earlier.nearest(trial)
         return ("changed", "; ".join(changes)) if changes else ("new", "never run")
     goes_on = "; goes on from its checkpoint" if results.checkpoint(trial.id).exists() else ""
     if not records or attempts[-1].record() is None:
         return "unfinished", f"an attempt has no result: running, or its harness was killed{goes_on}"
-    failure = records[-1]["failure"]
-    if failure["kind"] == "interrupted":
-        return "unfinished", f"{failure['message']}{goes_on}"
-    return "failed", f"{failure['kind']}: {failure['message']}{goes_on}"
+    failure = records[-1].failure
+    assert failure is not None, "a record that is not done has a failure"
+    if failure.kind == "interrupted":
+        return "unfinished", f"{failure.message}{goes_on}"
+    return "failed", f"{failure.kind}: {failure.message}{goes_on}"
 
 
 class _Earlier:
@@ -142,21 +142,21 @@ class _Earlier:
 
     def __init__(self, results: SuiteResults, wanted: Iterable[str]):
         self._results, self._wanted = results, set(wanted)
-        self._known: list[dict[str, Any]] | None = None
+        self._known: list[Trial] | None = None
 
     def nearest(self, trial: Trial) -> list[str]:
         """How a trial differs from the most similar earlier one; nothing if there is no similar one."""
         near = [
             changes
             for old in self._trials()
-            if old["network"] == trial.network and old["settings"].get("mode") == trial.settings.get("mode")
+            if old.network == trial.network and old.settings.mode == trial.settings.mode
             if len(changes := differences(trial, old)) <= MOST_CHANGES
             # Another seed is another repeat, not a changed trial.
             if not any(change.split()[0].endswith("seed") for change in changes)
         ]
         return min(near, key=len, default=[])
 
-    def _trials(self) -> list[dict[str, Any]]:
+    def _trials(self) -> list[Trial]:
         if self._known is None:
             folders = self._results.trials.iterdir() if self._results.trials.is_dir() else ()
             orphans = [folder.name for folder in folders if folder.name not in self._wanted]
@@ -167,7 +167,7 @@ class _Earlier:
             for attempt in attempts:
                 try:
                     self._known.append(attempt.trial())
-                except (OSError, json.JSONDecodeError):
+                except DamagedAttempt:
                     continue
         return self._known
 

@@ -52,15 +52,15 @@ def needs_of(trial: Trial, images: dict[str, int], kind: str = "cpu", replicas: 
     """
     settings = trial.settings
     total = sum(images.values())
-    pixels = total * settings["image_size"] ** 2 * 3
-    facts = facts_of(settings["network"], settings["options"], settings["image_size"])
-    features = total * facts.features * _FLOAT if facts and settings["mode"] == "transfer" else 0.0
-    trained, held = _parameters(facts, settings["mode"])
-    copies = _COPIES.get(settings.get("optimizer", {}).get("name"), _MOST_COPIES)
+    pixels = total * settings.image_size**2 * 3
+    facts = facts_of(settings.network, settings.options, settings.image_size)
+    features = total * facts.features * _FLOAT if facts and settings.mode == "transfer" else 0.0
+    trained, held = _parameters(facts, settings.mode)
+    copies = _COPIES.get(settings.optimizer.name if settings.optimizer else "", _MOST_COPIES)
     # One copy more: what the optimiser makes of gradients before it changes the weights.
     # No batch is larger than the largest part.
-    batch = min(settings.get("batch_size", 0), max(images.values(), default=0))
-    maps = _maps(facts, settings["mode"], batch)
+    batch = min(settings.batch_size or 0, max(images.values(), default=0))
+    maps = _maps(facts, settings.mode, batch)
     if maps and kind == "gpu":
         maps /= replicas
     device = (held + trained * (copies + 1) + (maps or 0.0)) * _FLOAT
@@ -84,18 +84,18 @@ def too_large(trials: Iterable[tuple[Trial, Needs]], slot: Slot) -> list[str]:
     if memory is None:
         return []
     where = f"a {device.model}" if gpu and slot.replicas > 1 else device.model if gpu else "this machine"
-    said: dict[tuple, str] = {}
+    said: dict[tuple[object, ...], str] = {}
     unknown: list[str] = []
     for trial, needs in trials:
         if not needs.maps_known:
             unknown.append(trial.network)
         needed = needs.device if gpu else needs.device + _RUNTIME_BYTES
         settings = trial.settings
-        about = (trial.network, settings["mode"], settings.get("batch_size"), settings["image_size"])
+        about = (trial.network, settings.mode, settings.batch_size, settings.image_size)
         if needed > memory and about not in said:
             said[about] = (
-                f"{trial.network} ({settings['mode']}) at {settings['image_size']} pixels in batches of "
-                f"{settings.get('batch_size')} needs about {needed / 1e9:.1f} GB, and {where} has "
+                f"{trial.network} ({settings.mode}) at {settings.image_size} pixels in batches of "
+                f"{settings.batch_size} needs about {needed / 1e9:.1f} GB, and {where} has "
                 f"{memory / 1e9:.1f} GB: try a smaller batch_size or image_size."
             )
     if unknown:

@@ -2,10 +2,11 @@
 
 import statistics
 from pathlib import Path
-from typing import Any
 
 from bench.journal.results import Attempt
 from bench.plan.decide import Prediction
+from bench.trials.record import Record
+from bench.trials.settings import DataSettings
 from bench.trials.trial import Trial
 from wbc.data import SPLITS
 from wbc.data.manifest import Manifest
@@ -47,8 +48,8 @@ class Predictor:
             seconds = statistics.median(_scaled(record, trial, images) for record in like)
             count = f"{len(like)} earlier trial{'s' if len(like) > 1 else ''} like it"
             return Prediction(seconds, count)
-        facts = facts_of(trial.settings["network"], trial.settings["options"], trial.settings["image_size"])
-        if facts is None and trial.settings["mode"] != "classical":
+        facts = facts_of(trial.settings.network, trial.settings.options, trial.settings.image_size)
+        if facts is None and trial.settings.mode != "classical":
             return Prediction(_STARTUP_S + 60, "nothing: an unknown network")
         return Prediction(self._modelled(trial, facts, images), "the network's size, roughly")
 
@@ -61,18 +62,18 @@ class Predictor:
                 self._manifests[path] = {part: len(manifest.split(part)) for part in SPLITS}
             except (OSError, ValueError, KeyError):
                 folder = Path(trial.specification.get("data_folder", ""))
-                self._manifests[path] = _asked_for(trial.settings["data"], folder)
+                self._manifests[path] = _asked_for(trial.settings.data, folder)
         return self._manifests[path]
 
-    def _records_like(self, trial: Trial) -> list[dict[str, Any]]:
+    def _records_like(self, trial: Trial) -> list[Record]:
         """Records of finished trials with the same network, mode, size and kind of device, the latest last."""
-        prefix = f"{trial.network}-{trial.settings['mode']}-".lower()
+        prefix = f"{trial.network}-{trial.settings.mode}-".lower()
         alike = []
         for path in self.results.glob(f"*/trials/{prefix}*/attempt-*/result.json"):
             record = Attempt(path.parent).record()
-            if record and record["status"] == "done" and _is_like(record["trial"], trial):
+            if record is not None and record.done and _is_like(record.trial, trial):
                 alike.append(record)
-        return sorted(alike, key=lambda record: record["started_at"] or "")[-LAST:]
+        return sorted(alike, key=lambda record: record.started_at or "")[-LAST:]
 
     def _modelled(self, trial: Trial, facts: Facts | None, images: dict[str, int]) -> float:
         settings = trial.settings
@@ -81,51 +82,58 @@ class Predictor:
         if facts is None:  # a classical method
             return seconds + total / _CLASSICAL_IMAGES_A_SECOND
         macs, moved = _MACS_A_SECOND[self.kind], _BYTES_A_SECOND[self.kind]
-        seconds += _TRACING_S_A_LAYER.get(settings["mode"], 0.1) * facts.layers
-        steps_an_epoch = max(1, images["train"] // settings["batch_size"])
-        steps = settings["epochs"] * steps_an_epoch
-        if settings["mode"] == "transfer":
+        seconds += _TRACING_S_A_LAYER.get(settings.mode, 0.1) * facts.layers
+        steps_an_epoch = max(1, images["train"] // (settings.batch_size or 1))
+        steps = settings.epochs * steps_an_epoch
+        if settings.mode == "transfer":
             head = facts.features * _HEAD_UNITS
             seconds += total * facts.multiply_accumulates / macs
             return seconds + steps * (_STEP_S + head * _UPDATE_BYTES_A_PARAMETER / moved)
-        if head_epochs := settings.get("head_epochs"):
+        if head_epochs := settings.head_epochs:
             seconds += total * facts.multiply_accumulates / macs + head_epochs * steps_an_epoch * _STEP_S
         work = 3 * images["train"] + images["validation"]
-        seconds += settings["epochs"] * work * facts.multiply_accumulates / macs
+        seconds += settings.epochs * work * facts.multiply_accumulates / macs
         return seconds + steps * (_STEP_S + facts.parameters * _UPDATE_BYTES_A_PARAMETER / moved)
 
 
-def _is_like(old: dict[str, Any], trial: Trial) -> bool:
+def _is_like(old: Trial, trial: Trial) -> bool:
     return (
-        old["network"] == trial.network
-        and all(old["settings"].get(key) == trial.settings[key] for key in ("mode", "image_size"))
-        and old["runtime"].get("device") == trial.runtime["device"]
+        old.network == trial.network
+        and old.settings.mode == trial.settings.mode
+        and old.settings.image_size == trial.settings.image_size
+        and old.runtime.device == trial.runtime.device
     )
 
 
-def _scaled(record: dict[str, Any], trial: Trial, images: dict[str, int]) -> float:
+def _scaled(record: Record, trial: Trial, images: dict[str, int]) -> float:
     """Seconds of an earlier trial, its phases scaled to other numbers of images and epochs."""
-    phases = record["phases"]
-    before = phases.get("data", {})
-    total, total_before = sum(images.values()), sum(before.get(f"{part}_images", 0) for part in SPLITS)
+    phases = record.phases
+    data = phases.data
+    before = {
+        "train": (data and data.train_images) or 0,
+        "validation": (data and data.validation_images) or 0,
+        "test": (data and data.test_images) or 0,
+    }
+    total, total_before = sum(images.values()), sum(before.values())
     ratio = total / total_before if total_before else 1.0
     scale = {"data": ratio, "features": ratio}
-    train = phases.get("train", {})
-    if before.get("train_images"):
-        scale["train"] = images["train"] * trial.epochs / (before["train_images"] * max(1, record["epochs"]))
-    if phases.get("evaluate", {}).get("images"):
-        scale["evaluate"] = images["test"] / phases["evaluate"]["images"]
-    if not train.get("images") and "train" in phases:  # a single step: the first one was all
+    if before["train"]:
+        scale["train"] = images["train"] * trial.epochs / (before["train"] * max(1, record.epochs))
+    if phases.evaluate and phases.evaluate.images:
+        scale["evaluate"] = images["test"] / phases.evaluate.images
+    if phases.train and not phases.train.images:  # a single step: the first one was all
         scale["train"] = 1.0
-    return sum(phase["wall_s"] * scale.get(name, 1.0) for name, phase in phases.items())
+    return sum(phase.wall_s * scale.get(name, 1.0) for name, phase in phases.items())
 
 
-def _asked_for(data: dict[str, Any], folder: Path) -> dict[str, int]:
+def _asked_for(data: DataSettings, folder: Path) -> dict[str, int]:
     """What a set that is not made yet will hold; of the user's own images, as many as there are files."""
-    if data.get("source") == "folder":
+    if data.source == "folder":
         return {part: sum(path.is_file() for path in (folder / part).glob("*/*")) for part in SPLITS}
-    classes = len(data.get("groups") or ()) or 4
-    return {
-        part: classes * data.get(f"{part}_images_per_class", 0) or _BCCD_HELD_OUT.get(part, 1000)
-        for part in SPLITS
+    classes = len(data.groups or ()) or 4
+    wanted = {
+        "train": data.train_images_per_class,
+        "validation": data.validation_images_per_class,
+        "test": data.test_images_per_class,
     }
+    return {part: classes * (wanted[part] or 0) or _BCCD_HELD_OUT.get(part, 1000) for part in SPLITS}

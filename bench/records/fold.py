@@ -5,12 +5,18 @@ Nothing in a record comes from anywhere else, so it can be made again at any tim
 
 from typing import Any
 
+import msgspec
+
+from bench.errors import DamagedAttempt
 from bench.journal.history import Stretch, history, last_of_each, open_phase, summed
+from bench.journal.plain import typed
 from bench.journal.results import Attempt
 from bench.records.flops import with_reference, work_and_limit_of
 from bench.records.measured import figures_of
 from bench.records.provenance import provenance_of
 from bench.records.telemetry import telemetry_of
+from bench.trials.decode import field_of
+from bench.trials.record import FORMAT, Record, record_to_json
 from bench.worker.files import write_json
 from bench.worker.jsonl import read_events
 from wbc.observer import APART
@@ -27,14 +33,27 @@ _OUT_OF_MEMORY = (
 """Words with which a library that runs out of memory takes the process down."""
 
 
-def finish(attempt: Attempt) -> dict[str, Any]:
+def finish(attempt: Attempt) -> Record:
     """Fold the journals of an attempt that is over and write its `result.json`."""
     record = fold(attempt)
-    write_json(attempt.result, record)
+    write_json(attempt.result, record_to_json(record))
     return record
 
 
-def fold(attempt: Attempt) -> dict[str, Any]:
+def fold(attempt: Attempt) -> Record:
+    """The record of an attempt, see `bench.trials.record.Record`.
+
+    Raises:
+        DamagedAttempt: Its journals hold what no record can be made of.
+    """
+    content = typed({"format": FORMAT, **_fold(attempt)})
+    try:
+        return msgspec.convert(content, Record)
+    except msgspec.ValidationError as error:
+        raise DamagedAttempt(f"the journals of {attempt.folder} are damaged: {field_of(error)}") from None
+
+
+def _fold(attempt: Attempt) -> dict[str, Any]:
     """The record of an attempt.
 
     Times are in seconds. `fit_time` is what the thesis timed: first step and training with its
@@ -67,7 +86,7 @@ def fold(attempt: Attempt) -> dict[str, Any]:
     status = "done" if failure is None else "interrupted" if failure["kind"] == "interrupted" else "failed"
     done = status == "done"
     record = {
-        "trial": attempt.trial(),
+        "trial": attempt.trial().without_specification().to_json(),
         "attempt": attempt.number,
         "status": status,
         "failure": failure,

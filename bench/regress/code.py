@@ -12,7 +12,7 @@ import bench
 import wbc
 from bench.errors import InputError
 from bench.trials.datasets import source_digest
-from bench.trials.trial import digest_of
+from bench.trials.settings import digest_of
 from bench.worker.files import whole_folder
 
 WORKER = "worker"

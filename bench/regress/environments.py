@@ -11,7 +11,7 @@ from contextlib import contextmanager
 from pathlib import Path
 
 from bench.errors import InputError, ResultsError
-from bench.trials.trial import digest_of
+from bench.trials.settings import digest_of
 from bench.worker.files import write_json
 
 READY = "ready.json"

@@ -6,12 +6,12 @@ from pathlib import Path
 from typing import Any
 
 from bench.compare.matching import group
-from bench.compare.measurement import REPEATS, Measurement, Pair, TrialPairs
+from bench.compare.measurement import Measurement, Pair, TrialPairs
 from bench.compare.reading import measurement_of
 from bench.journal.results import SuiteResults
 from bench.regress.pairs import ANYWHERE, Kind, PairedRuns, PairJournal
 from bench.regress.sides import NAMES, SideName
-from bench.trials.trial import Trial, digest_of, flatten
+from bench.trials.trial import Trial
 
 Results = Mapping[SideName, SuiteResults]
 
@@ -93,8 +93,7 @@ def configurations(trials: Iterable[Trial]) -> dict[str, list[str]]:
     """Key of each configuration -> keys of its trials, which differ in seed or split only."""
     found: dict[str, list[str]] = defaultdict(list)
     for trial in trials:
-        said = {name: value for name, value in flatten(trial.settings).items() if name not in REPEATS}
-        found[digest_of(said)].append(trial.key)
+        found[trial.settings.configuration_key].append(trial.key)
     return dict(found)
 
 

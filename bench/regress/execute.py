@@ -133,7 +133,7 @@ class PairRunner:
     def keep(self, kind: Kind, trial: Trial, first: SideName, baseline: Run, candidate: Run) -> PairedRuns:
         """Put two runs of a trial, one right after the other, into the journal as a pair; see `PairedRuns`."""
         runs: dict[SideName, Run] = {"baseline": baseline, "candidate": candidate}
-        records = {name: run.of(self.results).record() or {} for name, run in runs.items()}
+        records = {name: run.of(self.results).record_json() or {} for name, run in runs.items()}
         pair = PairedRuns(
             kind,
             trial.key,

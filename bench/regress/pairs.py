@@ -171,7 +171,7 @@ def first_side(number: int) -> SideName:
 
 def _there(run: Run, results: Mapping[SideName, SuiteResults], place: Mapping[str, Any]) -> bool:
     """Whether a run has a record, and ran in such a place as far as that says."""
-    record = run.of(results).record()
+    record = run.of(results).record_json()
     return bool(record) and not difference(place, of_record(record))
 
 

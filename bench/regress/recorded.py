@@ -7,7 +7,7 @@ from dataclasses import replace
 from bench.compare.baseline import machine_of
 from bench.compare.judge import judge
 from bench.compare.matching import match
-from bench.compare.reading import Side, in_order, label_of, measured
+from bench.compare.reading import Side, in_order, measured
 from bench.compare.thresholds import Thresholds
 from bench.compare.verdict import Verdict
 from bench.errors import InputError
@@ -99,7 +99,7 @@ def too_few(trials: Sequence[Trial], known: Mapping[str, int], name: str, minimu
         name: Of the baseline.
         minimum: Pairs without which no change of a time is claimed.
     """
-    labels = {trial.key: label_of(trial.to_json()) for trial in trials}
+    labels = {trial.key: trial.label for trial in trials}
     runs = {keys[0]: sum(known[key] for key in keys) for keys in configurations(trials).values()}
     few = [
         f"{number} run{'' if number == 1 else 's'} of {labels[key]}"
@@ -126,7 +126,7 @@ def _run_missing(session: Session, wanted: dict[str, int]) -> bool:
     budget, runner, key = session.course.budget, session.runner, session.comparison.keys[1]
     took, done, cut_short = {}, {}, False
     for trial_key, attempts in _attempts(session).items():
-        records = [record for one in attempts if (record := one.record() or {}).get("status") == "done"]
+        records = [record for one in attempts if (record := one.record_json() or {}).get("status") == "done"]
         done[trial_key] = len(records)
         took[trial_key] = seconds_of(records[-1]) if records else 0.0
     while todo := [trial for trial in session.comparison.trials if done[trial.key] < wanted[trial.key]]:
@@ -139,7 +139,7 @@ def _run_missing(session: Session, wanted: dict[str, int]) -> bool:
                 continue
             ran = runner.run_one("candidate", trial, plan[trial.key].prediction)
             session.comparison.journal.append_run(key, ran)
-            record = ran.of(session.comparison.results).record() or {}
+            record = ran.of(session.comparison.results).record_json() or {}
             took[trial.key] = seconds_of(record)
             done[trial.key] = done[trial.key] + 1 if record.get("status") == "done" else _LEFT
     return cut_short

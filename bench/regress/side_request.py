@@ -131,7 +131,7 @@ class SideMaker:
 
     @property
     def _backends(self) -> list[str]:
-        return sorted({trial.settings["backend"] for trial in self.trials if "backend" in trial.settings})
+        return sorted({trial.settings.backend for trial in self.trials if trial.settings.backend})
 
     def _code(self, ask: Ask) -> Code:
         return revision(ask.revision, self.cache) if ask.revision else working_tree(self.cache)

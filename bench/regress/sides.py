@@ -4,7 +4,7 @@ import json
 import os
 import subprocess
 from collections.abc import Collection, Mapping, Sequence
-from dataclasses import dataclass, field, fields, replace
+from dataclasses import dataclass, field, fields
 from pathlib import Path
 from typing import Any, Literal
 
@@ -16,9 +16,9 @@ from bench.regress.code import Code
 from bench.regress.packages import TENSORFLOWS
 from bench.runner.local import LocalEngine
 from bench.trials.backends import BACKENDS
-from bench.trials.runtime import Runtime
 from bench.trials.sampling import TelemetrySettings
-from bench.trials.trial import Trial, digest_of
+from bench.trials.settings import Runtime, digest_of
+from bench.trials.trial import Trial
 from wbc.specification import Specification
 
 SideName = Literal["baseline", "candidate"]
@@ -90,14 +90,14 @@ class Side:
 
         Settings that its `wbc` does not know are left out where they say nothing.
         """
-        runtime = self.runtime(device).of(trial.settings["mode"], trial.settings.get("backend"))
+        runtime = self.runtime(device).of(trial.settings.mode, trial.settings.backend)
         unknown = self._unknown(trial)
         specification = {
             name: value
             for name, value in trial.specification.items()
             if name not in unknown or not _says_nothing(name, value)
         }
-        return replace(trial, runtime=runtime, specification=specification)
+        return Trial.of(trial.network, trial.settings, runtime, specification)
 
     def lacks(self, trials: Sequence[Trial]) -> list[str]:
         """What trials ask for and this side has not: sentences, to be said before anything runs."""
@@ -160,7 +160,7 @@ def look(name: SideName, label: str, interpreter: Path, code: Code, modules: Seq
 
 def modules_of(trials: Collection[Trial]) -> list[str]:
     """What a side must be able to import for these trials."""
-    backends = sorted({trial.settings["backend"] for trial in trials if "backend" in trial.settings})
+    backends = sorted({trial.settings.backend for trial in trials if trial.settings.backend})
     modules = [{"torch": "torch", "jax": "jax", "tensorflow": "tensorflow"}[name] for name in backends]
     # Keras itself comes with the first backend alone: it takes one for the whole process.
     return [*modules, "h5py", "PIL", "skimage", "sklearn", *(["keras"] if backends[:1] else [])]

@@ -6,7 +6,8 @@ from typing import Any
 import numpy as np
 import pandas as pd
 
-from bench.journal.results import Attempt, SuiteResults
+from bench.journal.plain import plain
+from bench.journal.results import Attempt, SuiteResults, latest_of
 from bench.report.rows import CLASS, HIGH, LOW, row_of, unfinished_row
 from bench.report.variants import flat, names_of
 from wbc.evaluation.intervals import CONFIDENCE
@@ -27,18 +28,13 @@ T_LOW, T_HIGH = "t95 low of ", "t95 high of "
 
 
 def latest_record(results: SuiteResults, trial_id: str) -> dict[str, Any] | None:
-    """The last attempt that is done; where none is, the last that is over; else None."""
+    """The record that stands for a trial, see `bench.journal.results.latest_of`; None where none is over."""
     return _latest(results.attempts(trial_id))
 
 
 def _latest(attempts: list[Attempt]) -> dict[str, Any] | None:
-    over = None
-    for attempt in reversed(attempts):
-        record = attempt.record()
-        if record and record["status"] == "done":
-            return record
-        over = over or record
-    return over
+    found = latest_of(attempts)
+    return None if found is None else plain(found[1])
 
 
 def trials_frame(results: SuiteResults, trial_ids: Iterable[str]) -> pd.DataFrame:

@@ -167,7 +167,7 @@ def _look_closer(results: SuiteResults, contents: Contents) -> None:
     colours = Colours(trials["network"].dropna())
     for number, row in enumerate(rows):
         attempt = attempt_of(results, row)
-        record = attempt.record() or {}
+        record = attempt.record_json() or {}
         name, colour = f"{row['label']}, {group_name(row['mode'], row['epochs'])}", colours[row["network"]]
         if (record.get("test") or {}).get("confusion_matrix"):
             figure = outcomes.confusion(f"confusion-{number}", name, record["test"], colour)
@@ -207,7 +207,7 @@ def _failures(results: SuiteResults, contents: Contents, most: int = 20) -> None
     trials = contents.trials
     failed = trials[trials["status"].isin(("failed", "interrupted"))].head(most)
     for row in failed.to_dict("records"):
-        failure = (attempt_of(results, row).record() or {}).get("failure") or {}
+        failure = (attempt_of(results, row).record_json() or {}).get("failure") or {}
         if failure.get("log"):
             contents.logs[row["trial"]] = failure["log"]
 

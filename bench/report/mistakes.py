@@ -8,6 +8,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 
+from bench.errors import DamagedAttempt
 from bench.journal.results import Attempt
 from wbc.data.manifest import Manifest
 from wbc.evaluation.predictions import Predictions
@@ -69,8 +70,8 @@ class Pictures:
     def of(self, attempt: Attempt, file: str) -> str | None:
         """The picture of a test image of an attempt, as a data URI."""
         try:
-            specification = attempt.trial().get("specification") or {}
-        except (OSError, ValueError, AttributeError):  # it says where the images were, and nothing else here
+            specification = attempt.trial().specification
+        except DamagedAttempt:  # it says where the images were, and nothing else here
             specification = {}
         folder, manifest = specification.get("data_folder"), specification.get("manifest")
         key = (str(folder), file)

@@ -4,6 +4,7 @@ import json
 from sys import intern
 from typing import Any
 
+from bench.errors import DamagedAttempt
 from bench.journal.results import Attempt
 from bench.report.costs import cost_of
 from wbc.evaluation.intervals import mean_interval
@@ -57,8 +58,8 @@ def unfinished_row(attempt: Attempt) -> dict[str, Any]:
     """The row of an attempt that has no record: it is under way, or its harness was killed."""
     row = {"trial": attempt.trial_id, "status": "unfinished", "attempt": attempt.number}
     try:
-        trial = attempt.trial()
-    except (OSError, ValueError):
+        trial = attempt.trial().to_json()
+    except DamagedAttempt:
         return row
     reached = _last_epoch(attempt)
     said = f"attempt {attempt.number} is under way or was cut off"

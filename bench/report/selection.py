@@ -4,7 +4,7 @@ import json
 from dataclasses import dataclass
 from pathlib import Path
 
-from bench.errors import InputError
+from bench.errors import DamagedAttempt, InputError
 from bench.journal.results import Attempt, SuiteResults
 from wbc.errors import nearest
 
@@ -81,8 +81,8 @@ def _looked_up(trial_id: str, attempts: list[Attempt]) -> tuple[str, tuple[bool,
     """The key of a trial; whether it is done, and when it last began; when it first began."""
     first, last = attempts[0], attempts[-1]
     try:
-        key = last.trial()["key"]
-    except (OSError, ValueError, KeyError):
+        key = last.trial().key
+    except DamagedAttempt:
         key = trial_id
     done = any('"status": "done"' in _head(attempt.result) for attempt in attempts)
     return key, (done, _began(last.runner_events)), _began(first.runner_events)

@@ -2,6 +2,7 @@
 
 import shutil
 
+from bench.errors import DamagedAttempt
 from bench.journal.results import Attempt, SuiteResults
 from bench.records.fold import finish
 
@@ -22,11 +23,12 @@ def tidy_up(results: SuiteResults) -> list[Attempt]:
         try:
             attempt.trial()
             finish(attempt)
-        except _DAMAGED:  # kept for people to look at, and no attempt any more
+        except (DamagedAttempt, *_DAMAGED):  # kept for people to look at, and no attempt any more
             attempt.folder.replace(attempt.folder.with_name(f"damaged-{attempt.folder.name}"))
     for partial in results.partial_files():
         shutil.rmtree(partial) if partial.is_dir() else partial.unlink()
     for trial_id in results.checkpointed():
-        if any((attempt.record() or {}).get("status") == "done" for attempt in results.attempts(trial_id)):
+        latest = results.latest(trial_id)
+        if latest is not None and latest[1].done:
             results.discard_checkpoint(trial_id)
     return abandoned

@@ -237,11 +237,11 @@ class Scheduler:
         record = finish(work.attempt)
         self._active.remove(work)
         self._free.append(work.slot)
-        if record["status"] == "done":
+        if record.done:
             self.results.discard_checkpoint(work.attempt.trial_id)
-        failure = record["failure"]
+        failure = record.failure
         tried = self._tries[work.attempt.trial_id]
-        again = bool(failure) and failure["kind"] in RETRIED and tried <= self.limits.retries
+        again = failure is not None and failure.kind in RETRIED and tried <= self.limits.retries
         again = again and not self.interruption.count
         if again:
             self._waiting.append(work.planned)

@@ -14,7 +14,6 @@ from bench.machine.notes import notes_of
 from bench.machine.origin import origin
 from bench.plan.decide import PlannedTrial, make_plan
 from bench.plan.predict import Predictor
-from bench.report.frame import latest_record
 from bench.runner.local import LocalEngine
 from bench.runner.other_users import local_surroundings
 from bench.runner.recovery import tidy_up
@@ -143,9 +142,8 @@ def run_suite(
                 interruption,
                 suite.exclusive,
             ).run(plan)
-            failed = [
-                trial_id for trial_id in trial_ids if latest_record(results, trial_id)["status"] != "done"
-            ]
+            latest = {trial_id: results.latest(trial_id) for trial_id in trial_ids}
+            failed = [trial_id for trial_id, found in latest.items() if found is None or not found[1].done]
             note.failed = bool(failed)
     return Outcome(results, [trial.id for trial in resolved.trials], trial_ids, failed)
 
@@ -164,7 +162,7 @@ def _where(slots: Sequence[Slot]) -> str:
 
 def prepare_data(resolved: ResolvedSuite, trials: Iterable[Trial], say: Callable[[str], None]) -> None:
     """Make the data sets of the trials that will run, each once."""
-    needed = {trial.settings["data"]["digest"] for trial in trials}
+    needed = {trial.settings.data.digest for trial in trials}
     missing = [one for one in resolved.datasets if one.digest in needed and not one.ready]
     for number, dataset in enumerate(missing, start=1):
         say(f"Preparing images: {dataset.source}, set {number} of {len(missing)}")

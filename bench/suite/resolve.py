@@ -5,6 +5,8 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
+import msgspec
+
 from bench.suite.consistency import check_combination, warn_of
 from bench.suite.load import Source, load_suite
 from bench.suite.matrix import Combination, expand
@@ -12,7 +14,7 @@ from bench.suite.modes import check_backend, check_blocks, meaningful
 from bench.suite.schema import SuiteFile
 from bench.trials.datasets import DataSet, DataSets
 from bench.trials.pretrained import Download
-from bench.trials.runtime import Runtime
+from bench.trials.settings import Runtime, Settings
 from bench.trials.trial import Trial
 from wbc.backbones import find_backbone
 from wbc.classical.catalog import Method
@@ -219,7 +221,7 @@ def _trial(
         **{key: value for key, value in training.items() if key not in HARNESS_KEYS},
     }
     runs_on = runtime.of(training["mode"], training.get("backend"))
-    return Trial(network.label(options), settings, runs_on, specification)
+    return Trial.of(network.label(options), msgspec.convert(settings, Settings), runs_on, specification)
 
 
 def name_of_suite(path: Path) -> str:

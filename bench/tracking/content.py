@@ -8,7 +8,7 @@ from hashlib import sha256
 from typing import Any
 
 from bench.journal.history import Stretch
-from bench.trials.trial import flatten
+from bench.trials.settings import flatten
 
 ATTEMPT_TAG = "leukobench.attempt"
 """`<trial id>/<attempt>`: by it and by `RESULTS_TAG` a run is found again."""

@@ -94,7 +94,7 @@ class Projection:
         Raises:
             DamagedAttempt: Its record or its journals are damaged; other attempts can still be sent.
         """
-        record = attempt.record()
+        record = attempt.record_json()
         if record is None:
             raise DamagedAttempt(
                 f"{attempt.folder} has no record, or a damaged one; `bench run` makes it again"

@@ -113,7 +113,7 @@ def latest_statuses(results: SuiteResults) -> Counter[str]:
     """Status -> number of trials whose last finished attempt has it."""
     statuses: dict[str, str] = {}
     for attempt in results.all_attempts():
-        if record := attempt.record():
+        if record := attempt.record_json():
             statuses[attempt.trial_id] = record["status"]
     return Counter(statuses.values())
 

@@ -68,12 +68,12 @@ def backend_problems(trials: Sequence[Trial], replicas: int = 1) -> list[InputEr
     """
     wanted: dict[str, list[Trial]] = {}
     for trial in trials:
-        if "backend" in trial.settings:  # classical methods need none
-            wanted.setdefault(trial.settings["backend"], []).append(trial)
+        if trial.settings.backend is not None:  # classical methods need none
+            wanted.setdefault(trial.settings.backend, []).append(trial)
     problems = []
     one, reason = ONLY_TENSORFLOW["replicas"]
     for name, its_trials in wanted.items():
-        if not its_trials[0].runtime[name]:
+        if not getattr(its_trials[0].runtime, name):
             others = ", ".join(installed_backends())
             problems.append(
                 InputError(

@@ -12,7 +12,7 @@ from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 from typing import Any
 
-from bench.trials.trial import digest_of
+from bench.trials.settings import digest_of
 from bench.worker.files import whole_folder, write_text
 from wbc.data import CELL_CLASSES
 from wbc.data.folders import FileState, inspect_folder

@@ -32,6 +32,8 @@ class Metrics(Struct, frozen=True, kw_only=True):
     """Patients, slides or photographs among the images."""
     accuracy: float
     balanced_accuracy: float | None = None
+    binary_accuracy: float | None = None
+    """Share of all (image, class) pairs on the right side of 1/2, where the protocol asks for it."""
     loss: float | None = None
     """Mean cross-entropy, in nats."""
     macro_precision: float | None = None

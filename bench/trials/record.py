@@ -10,8 +10,6 @@ A later version may add fields that have a default without a new number: unknown
 change of a field makes a new format, and other formats are refused.
 """
 
-import json
-import re
 from pathlib import Path
 from typing import Any, Final, Literal
 
@@ -19,6 +17,7 @@ import msgspec
 from msgspec import Struct
 
 from bench.errors import DamagedAttempt, InputError
+from bench.trials.decode import decode_file
 from bench.trials.measured import (
     Energy,
     Memory,
@@ -32,7 +31,7 @@ from bench.trials.measured import (
 from bench.trials.metrics import Metrics
 from bench.trials.origin import Environment, Neighbors, Provenance, Quiet, SlotDescription
 from bench.trials.phases import Phases, Times
-from bench.trials.settings import Trial
+from bench.trials.trial import Trial
 
 FORMAT: Final = 1
 
@@ -149,8 +148,10 @@ class Record(Struct, frozen=True, kw_only=True):
 
 
 _DECODER = msgspec.json.Decoder(Record)
-_CONSTANTS = re.compile(rb"\b(NaN|Infinity)\b")
-"""What Python writes for numbers that JSON does not have."""
+
+
+class _Format(Struct):
+    format: Any = None
 
 
 def decode_record(content: bytes, path: Path) -> Record:
@@ -166,20 +167,10 @@ def decode_record(content: bytes, path: Path) -> Record:
         InputError: It has another format.
     """
     try:
-        try:
-            return _DECODER.decode(content)
-        except msgspec.ValidationError:
-            raise
-        except msgspec.DecodeError:
-            # A diverged loss is NaN, which Python writes and reads, and nobody else does.
-            if _CONSTANTS.search(content) is None:
-                raise
-            return msgspec.convert(json.loads(content), Record)
-    except msgspec.ValidationError as error:
+        return decode_file(_DECODER, content, path)
+    except DamagedAttempt:
         _refuse_other_format(content, path)
-        raise DamagedAttempt(f"{path} is damaged: {_field(str(error))}") from None
-    except (ValueError, RecursionError):
-        raise DamagedAttempt(f"{path} is damaged: it is not whole JSON") from None
+        raise
 
 
 def record_to_json(record: Record) -> dict[str, Any]:
@@ -190,21 +181,11 @@ def record_to_json(record: Record) -> dict[str, Any]:
 
 def _refuse_other_format(content: bytes, path: Path) -> None:
     try:
-        found = json.loads(content)["format"]
-    except (ValueError, KeyError, TypeError, RecursionError):
+        found = msgspec.json.decode(content, type=_Format).format
+    except (ValueError, RecursionError):
         return
     if type(found) is int and found != FORMAT:
         raise InputError(
             f"{path} has format {found}; this version of leukobench reads format {FORMAT} only",
             "Read it with the version that wrote it, or run the trial again into another --results folder.",
         )
-
-
-def _field(message: str) -> str:
-    """msgspec's message, with the field first: `test.accuracy: expected float, got str`."""
-    what, _, place = message.partition(" - at `")
-    field = place.rstrip("`").removeprefix("$").removeprefix(".")
-    if missing := re.search(r"missing required field `(\w+)`", what):
-        return f"{'.'.join(filter(None, (field, missing[1])))} is missing"
-    what = what.replace("`", "").replace("Expected", "expected", 1).replace(" | null", " or null")
-    return f"{field}: {what}" if field else what

@@ -4,10 +4,7 @@ from collections import Counter
 from collections.abc import Iterable
 from dataclasses import dataclass
 
-from bench.trials.trial import Trial, digest_of
-
-REPEATS = ("seed", "split_seed", "data_seed")
-"""Settings that only repeat a configuration."""
+from bench.trials.trial import Trial
 
 
 @dataclass(frozen=True)
@@ -41,16 +38,7 @@ def trials_without(trials: Iterable[Trial], off_every: int | None) -> frozenset[
     """
     chosen, seen = set[str](), Counter[str]()
     for trial in trials if off_every else ():
-        configuration = _configuration(trial)
-        seen[configuration] += 1
-        if seen[configuration] % off_every == 0:
+        seen[trial.configuration_key] += 1
+        if seen[trial.configuration_key] % off_every == 0:
             chosen.add(trial.id)
     return frozenset(chosen)
-
-
-def _configuration(trial: Trial) -> str:
-    settings = {name: value for name, value in trial.settings.items() if name not in REPEATS}
-    # The digest follows from the seeds of the data.
-    data = settings.get("data", {})
-    settings["data"] = {name: value for name, value in data.items() if name not in (*REPEATS, "digest")}
-    return digest_of([settings, trial.runtime])

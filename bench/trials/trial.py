@@ -1,75 +1,100 @@
-"""One combination of a suite, and its two names."""
+"""A trial: one combination of a suite's settings, and its two names.
 
-import hashlib
-import json
-from dataclasses import dataclass, field
-from functools import cached_property
-from typing import Any
+The key hashes what the user asked for; `compare` and `regress` match trials by it. The id ends in a hash of
+the key and of what runs the trial; resume and skip go by it.
+"""
+
+from pathlib import Path
+from typing import Any, Self
+
+import msgspec
+from msgspec import Struct
+
+from bench.trials.decode import decode_file
+from bench.trials.settings import Runtime, Settings, digest_of
 
 
-@dataclass(frozen=True)
-class Trial:
-    """What one worker process does.
+class Trial(Struct, frozen=True, kw_only=True, omit_defaults=True, eq=False):
+    """What one worker process does; make it with `Trial.of`. Trials are equal if their ids are."""
 
-    Attributes:
-        network: Readable name of the network with its options, such as `MobileNet-alpha0.5`.
-        settings: Everything the user asked for, resolved: data and its digest, network, mode, epochs,
-            weights and their hash, batch size, optimiser, seed. Plain JSON values.
-        runtime: What runs it: hash of `wbc`'s source, versions of TensorFlow and Keras, kind of device.
-        specification: The plain JSON of a `wbc.specification.Specification`; places of files belong here
-            and not into the settings, for moving a folder changes nothing.
+    id: str
+    """Readable name that ends in a hash of key and runtime: `vgg16-transfer-100e-s0-1a2b3c4d`."""
+    key: str
+    """Hash of the settings."""
+    network: str
+    """Readable name of the network with its options, such as `MobileNet-alpha0.5`."""
+    settings: Settings
+    runtime: Runtime
+    specification: dict[str, Any] = {}
+    """What the worker reads: the JSON of a `wbc.specification.Specification`.
+
+    Places of files are here and not in the settings, because moving a folder changes nothing. Records are
+    without it.
     """
 
-    network: str
-    settings: dict[str, Any]
-    runtime: dict[str, Any]
-    specification: dict[str, Any] = field(compare=False)
+    @classmethod
+    def of(cls, network: str, settings: Settings, runtime: Runtime, specification: dict[str, Any]) -> Self:
+        """A trial with its names."""
+        key = settings.key
+        short = digest_of([key, msgspec.to_builtins(runtime)])[:8]
+        epochs = f"-{settings.epochs}e" if settings.epochs else ""
+        split = f"-split{settings.data.split_seed}" if settings.data.split_seed else ""
+        readable = f"{network}-{settings.mode}{epochs}-s{settings.seed}{split}"
+        return cls(
+            id=f"{readable.lower()}-{short}",
+            key=key,
+            network=network,
+            settings=settings,
+            runtime=runtime,
+            specification=specification,
+        )
 
-    @cached_property
-    def key(self) -> str:
-        """Hash of what the user asked for; `compare` matches trials by it."""
-        return digest_of(self.settings)
+    def __eq__(self, other: object) -> bool:
+        return isinstance(other, Trial) and self.id == other.id
+
+    def __hash__(self) -> int:
+        return hash(self.id)
 
     @property
     def epochs(self) -> int:
         """Epochs of all stages together."""
-        return self.settings["epochs"] + self.settings.get("head_epochs", 0)
+        return self.settings.all_epochs
 
-    @cached_property
-    def id(self) -> str:
-        """Readable name that ends in a hash of key and runtime; resume and skip go by it."""
-        settings = self.settings
-        short = digest_of([self.key, self.runtime])[:8]
-        epochs = f"-{settings['epochs']}e" if settings["epochs"] else ""
-        split = settings.get("data", {}).get("split_seed")
-        repeat = f"s{settings['seed']}" + (f"-split{split}" if split else "")
-        readable = f"{self.network}-{settings['mode']}{epochs}-{repeat}"
-        return f"{readable.lower()}-{short}"
+    @property
+    def configuration_key(self) -> str:
+        """Hash of what replicates have in common, what runs them included."""
+        return digest_of([self.settings.configuration_key, msgspec.to_builtins(self.runtime)])
+
+    @property
+    def label(self) -> str:
+        """Readable name of its configuration: network, mode, epochs, without seed and hash."""
+        epochs = f"-{self.settings.epochs}e" if self.settings.epochs else ""
+        return f"{self.network}-{self.settings.mode}{epochs}".lower()
 
     def flat(self) -> dict[str, Any]:
-        """Settings and runtime, `optimizer.name` and the like."""
-        return flatten({**self.settings, **self.runtime})
+        """Settings and runtime as one table of plain values."""
+        return {**self.settings.flat(), **self.runtime.versions()}
+
+    def without_specification(self) -> "Trial":
+        """As a record holds it."""
+        return msgspec.structs.replace(self, specification={})
 
     def to_json(self) -> dict[str, Any]:
-        """What is kept beside the trial's results."""
-        return {
-            "id": self.id,
-            "key": self.key,
-            "network": self.network,
-            "settings": self.settings,
-            "runtime": self.runtime,
-            "specification": dict(self.specification),
-        }
+        """As plain JSON values: `trial.json`."""
+        return {**msgspec.to_builtins(self), "specification": self.specification}
 
 
-def flatten(content: dict[str, Any], prefix: str = "") -> dict[str, Any]:
-    """Nested tables as one, their keys joined by dots."""
-    flat: dict[str, Any] = {}
-    for key, value in content.items():
-        flat |= flatten(value, f"{prefix}{key}.") if isinstance(value, dict) else {f"{prefix}{key}": value}
-    return flat
+_DECODER = msgspec.json.Decoder(Trial)
 
 
-def digest_of(content: Any) -> str:
-    """SHA-256 of JSON values, whatever the order of their keys."""
-    return hashlib.sha256(json.dumps(content, sort_keys=True, separators=(",", ":")).encode()).hexdigest()
+def decode_trial(content: bytes, path: Path) -> Trial:
+    """The trial in the content of a file.
+
+    Args:
+        content: The bytes of `trial.json`.
+        path: The file, for messages.
+
+    Raises:
+        DamagedAttempt: It is truncated, or a field is missing or of another type.
+    """
+    return decode_file(_DECODER, content, path)

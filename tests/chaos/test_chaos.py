@@ -83,7 +83,7 @@ def chaos(tmp_path_factory) -> Chaos:
     attack = Attack(chaos.command(chaos.killed), chaos.environment, REPOSITORY, chaos.killed, seed=SEED)
     attack.strike(KILLS, in_train=KILLS * 2 // 5)
     runs = attack.finish()
-    done = {a.trial_id for a in chaos.killed.all_attempts() if a.record()["status"] == "done"}
+    done = {a.trial_id for a in chaos.killed.all_attempts() if a.record().status == "done"}
     kills = sum(attack.kills.values())
     print(f"\n{kills} kills, {attack.in_train} of them inside train, in {attack.starts} runs:")
     for (target, number, phase), count in sorted(attack.kills.items()):
@@ -99,7 +99,7 @@ def trials(results: SuiteResults) -> list[str]:
 def test_every_trial_is_done_exactly_once(chaos: Chaos):
     assert len(trials(chaos.killed)) == TRIALS
     for trial in trials(chaos.killed):
-        states = [attempt.record()["status"] for attempt in chaos.killed.attempts(trial)]
+        states = [attempt.record().status for attempt in chaos.killed.attempts(trial)]
         assert states.count("done") == 1, (trial, states)
 
 
@@ -118,7 +118,7 @@ def test_a_trial_that_was_killed_learnt_what_it_would_have_learnt(chaos: Chaos):
     assert trials(chaos.peaceful) == trials(chaos.killed)
     resumed = 0
     for trial in trials(chaos.killed):
-        (killed,) = (a for a in chaos.killed.attempts(trial) if a.record()["status"] == "done")
+        (killed,) = (a for a in chaos.killed.attempts(trial) if a.record().status == "done")
         (peaceful,) = chaos.peaceful.attempts(trial)
         epochs = [
             [event for stretch in history(attempt) for event in stretch.events if event["event"] == "epoch"]
@@ -129,7 +129,7 @@ def test_a_trial_that_was_killed_learnt_what_it_would_have_learnt(chaos: Chaos):
         np.testing.assert_allclose(losses[0], losses[1], atol=1e-5)
         one, other = (Predictions.read_csv(a.predictions).probabilities for a in (killed, peaceful))
         np.testing.assert_allclose(one, other, atol=1e-5)
-        resumed += killed.record()["resumed"] is not None
+        resumed += killed.record().resumed is not None
     print(f"\n{resumed} of {len(trials(chaos.killed))} trials went on from a checkpoint")
 
 
@@ -148,11 +148,11 @@ def test_mlflow_is_equal_to_the_journals(chaos: Chaos):
     states = {"done": "FINISHED", "failed": "FAILED", "interrupted": "KILLED"}
     for attempt in attempts:
         run, record = runs[f"{attempt.trial_id}/{attempt.number}"], attempt.record()
-        assert run.info.status == states[record["status"]]
-        if record["status"] == "done":
-            assert run.data.metrics["final/accuracy"] == record["test"]["accuracy"]
-            if record["epochs"]:
-                assert len(client.get_metric_history(run.info.run_id, "train/loss")) == record["epochs"]
+        assert run.info.status == states[record.status]
+        if record.done:
+            assert run.data.metrics["final/accuracy"] == record.test.accuracy
+            if record.epochs:
+                assert len(client.get_metric_history(run.info.run_id, "train/loss")) == record.epochs
 
 
 def test_nothing_is_left(chaos: Chaos):

@@ -82,12 +82,12 @@ def test_trials_are_placed_on_both_gpus_and_never_two_at_once_on_one(
         assert record["slot"]["name"] == gpu
         assert record["environment"]["visible_gpus"] == record["slot"]["uuids"], "its own GPU alone"
         if gpu == "gpu:0":
-            (others,) = record["neighbours"]
+            (others,) = record["neighbors"]
             assert others["alone"] is not True
             # In a container the driver's process ids are the host's: then it is someone, not nobody.
             assert others["unknown"] == {"gpu:0": 1} or others["foreign"][0]["pid"] == 1
         else:
-            assert record["neighbours"] == []
+            assert record["neighbors"] == []
         assert seen["phases"]["features"]["gpu_utilisation"]["mean"] == busy / 100
         assert record["energy"]["trial_j"] > 0
         wall = record["phases"]["features"]["wall_s"]

@@ -8,6 +8,7 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
+from equipment.results.records import a_runtime, a_trial
 
 from bench.journal.results import Attempt, SuiteResults
 from bench.records.fold import finish
@@ -107,9 +108,8 @@ def write_attempt(
 def _trial(number: int, epochs: int) -> Trial:
     data = {"source": "synthetic", "digest": "0123456789abcdef" * 4}
     optimizer = {"name": "Adam", "learning_rate": 1e-3 / (number + 1)}
-    settings = {"network": "LeNet5", "mode": "scratch", "epochs": epochs, "seed": number, "data": data}
-    runtime = {"tensorflow": "2.21.0", "keras": "3.15.1", "wbc": "abc", "device": "Stand-in GPU"}
-    return Trial("LeNet5", {**settings, "optimizer": optimizer}, runtime, {})
+    settings = {"mode": "scratch", "epochs": epochs, "seed": number, "data": data, "optimizer": optimizer}
+    return a_trial("LeNet5", a_runtime(wbc="abc", device="Stand-in GPU"), **settings)
 
 
 def _telemetry(t: int, samples: int, noise: random.Random) -> list[dict[str, Any]]:

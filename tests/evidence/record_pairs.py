@@ -102,7 +102,7 @@ def export(recording: Session, path: Path) -> None:
                 | {"first": pair.first, "disturbed": list(pair.disturbed)}
                 for pair in done(recording, kind, trial.key)
             ]
-            label = f"{trial.network}-{trial.settings['mode']}"
+            label = f"{trial.network}-{trial.settings.mode}"
             content.append({"label": label, "kind": title, "pairs": pairs})
     path.parent.mkdir(exist_ok=True)
     write_json(path, content)

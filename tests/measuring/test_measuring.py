@@ -152,7 +152,7 @@ def test_the_parts_of_a_trial_and_of_its_training_sum_to_the_whole(ran):
         whole = (end - worker[0]["t"]) / 1e9
         phases = record["phases"]
         assert sum(phase["wall_s"] for phase in phases.values()) == pytest.approx(whole, rel=0.01)
-        apart = sum(phases[name]["wall_s"] for name in ("canary", "profile", "teardown"))
+        apart = sum(phases[name]["wall_s"] for name in ("reference_work", "profile", "teardown"))
         assert record["time_to_result"]["wall_s"] == pytest.approx(whole - apart, rel=0.01)
         if (train := phases["train"]).get("steps"):
             parts = ["steps_s", "data_wait_s", "validation_s", "checkpoint_s"]
@@ -187,7 +187,7 @@ def test_the_trace_is_kept_and_read(ran):
 
 def test_the_canary_sings_twice_and_methods_have_no_trace(ran):
     for record in ran.values():
-        before, after = (record["canary"][f"{when}_gflops"] for when in ("before", "after"))
+        before, after = (record["reference_work"][f"{when}_gflops"] for when in ("before", "after"))
         assert before > 0 and after > 0
     assert ran["KNN"]["steady"] is None
     assert set(ran["KNN"]["unavailable"]) >= {"steady", "profile"}

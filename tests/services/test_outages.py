@@ -72,7 +72,8 @@ def points(cluster: Postgres, suite: str) -> int:
 def check_equal_to_journals(cluster: Postgres, results: SuiteResults, status: str = "FINISHED") -> None:
     attempts = results.all_attempts()
     expected = sum(
-        len(points_of(one.record(), history(one), series_of(read_lines(one.telemetry)))) for one in attempts
+        len(points_of(one.record_json(), history(one), series_of(read_lines(one.telemetry))))
+        for one in attempts
     )
     assert points(cluster, results.suite) == expected
     runs = cluster.ask(

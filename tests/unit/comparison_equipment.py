@@ -5,12 +5,15 @@ import json
 from collections.abc import Sequence
 from pathlib import Path
 
+import msgspec
 import numpy as np
+from equipment.results.records import a_failure, a_record, a_runtime, a_trial, write_record
 
 from bench.compare.measurement import Measurement, Pair, TrialPairs
+from bench.journal.plain import typed
 from bench.journal.results import Attempt, SuiteResults
+from bench.trials.record import Record, record_to_json
 from bench.trials.trial import Trial
-from bench.worker.files import write_json
 
 CLASSES = ("EOSINOPHIL", "LYMPHOCYTE")
 SLOT = {"name": "cpu:0", "kind": "cpu", "model": "A processor", "uuids": [], "replicas": 1, "cores": [0, 1]}
@@ -19,14 +22,11 @@ SLOT = {"name": "cpu:0", "kind": "cpu", "model": "A processor", "uuids": [], "re
 def trial(network: str = "VGG16", *, seed: int = 0, digest: str = "d0", **settings) -> Trial:
     content = {
         "data": {"source": "synthetic", "digest": digest},
-        "network": network,
-        "weights": {"name": "none", "sha256": None},
-        "mode": "scratch",
         "epochs": 3,
         "seed": seed,
         **settings,
     }
-    return Trial(network, content, {"tensorflow": "2.20.0", "device": SLOT["model"]}, {})
+    return a_trial(network, a_runtime(tensorflow="2.20.0", device=SLOT["model"]), **content)
 
 
 def record(of: Trial, seconds: float = 10.0, failure: tuple[str, str] | None = None, **more) -> dict:
@@ -76,10 +76,21 @@ def add(
 ) -> Attempt:
     """An attempt that is over."""
     attempt = results.new_attempt(of)
-    write_json(attempt.result, {**content, "attempt": attempt.number})
+    write_record(attempt, whole(of, content))
     if right is not None:
         write_predictions(attempt.predictions, right, **predictions)
     return attempt
+
+
+def whole(of: Trial, content: dict) -> Record:
+    """A whole record, with what a table of `record` says."""
+    usual = record_to_json(a_record(of))
+    given = {**content, "throughput": {**usual["throughput"], **content["throughput"]}}
+    if given["failure"]:
+        given["failure"] = {**msgspec.to_builtins(a_failure()), **given["failure"]}
+    if given["test"]:
+        given["test"] = {"images": 10, **given["test"]}
+    return msgspec.convert({**usual, **typed(given)}, Record)
 
 
 def suite(folder: Path, times: list[tuple[Trial, Sequence[float]]], right=None, **more) -> Path:
@@ -110,7 +121,7 @@ def trial_pairs(of: Trial, baseline: Sequence[float], candidate: Sequence[float]
         Pair(measurement(of, record(of, old)), measurement(of, record(of, new, **more)))
         for old, new in zip(baseline, candidate, strict=True)
     ]
-    return TrialPairs(of.key, "a trial", of.settings, tuple(pairs))
+    return TrialPairs(of.key, "a trial", msgspec.to_builtins(of.settings), tuple(pairs))
 
 
 def noisy(seconds: float, pairs: int, seed: int, share: float = 0.01) -> list[float]:

@@ -3,6 +3,8 @@
 from collections.abc import Callable
 from dataclasses import dataclass, field
 
+from equipment.results import records
+
 from bench.plan.decide import PlannedTrial
 from bench.regress.pairs import PairedRuns, Run, first_side
 from bench.trials.trial import Trial
@@ -11,8 +13,7 @@ SIDES = ("old", "new")
 
 
 def a_trial(seed: int = 0) -> Trial:
-    settings = {"network": "LeNet5", "mode": "scratch", "epochs": 1, "seed": seed}
-    return Trial("LeNet5", settings, {"wbc": "1"}, {})
+    return records.a_trial("LeNet5", epochs=1, seed=seed)
 
 
 def a_pair(
@@ -34,7 +35,7 @@ class Runner:
     places: list = field(default_factory=list)
 
     def run_pair(self, kind, trial, number, expected=None) -> PairedRuns:
-        self.ran.append((kind, trial.settings["seed"], number))
+        self.ran.append((kind, trial.settings.seed, number))
         self.now += 20.0
         return a_pair(kind, trial.key, number, **self.outcome(trial, number))
 

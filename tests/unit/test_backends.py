@@ -7,7 +7,7 @@ import pytest
 from bench.commands.main import main
 from bench.suite.resolve import resolve_suite
 from bench.trials import backends
-from bench.trials.runtime import Runtime
+from bench.trials.settings import Runtime
 from bench.worker.backends.tensorflow import tensorfloat32
 from wbc.errors import InputError
 from wbc.specification import BACKENDS, Specification
@@ -34,15 +34,20 @@ def trials_of(folder: Path, text: str, runtime: Runtime = RUNTIME):
 def test_both_packages_know_the_same_backends_and_tensorflow_is_the_default(tmp_path):
     assert tuple(backends.BACKENDS) == BACKENDS
     (trial,) = trials_of(tmp_path, SUITE.replace("backend = {backend}\n", ""))
-    assert trial.settings["backend"] == trial.specification["backend"] == "tensorflow"
-    assert trial.runtime == {"wbc": "w", "tensorflow": "2.21.0", "keras": "3.15.1", "device": "cpu"}
+    assert trial.settings.backend == trial.specification["backend"] == "tensorflow"
+    assert trial.runtime.versions() == {
+        "wbc": "w",
+        "tensorflow": "2.21.0",
+        "keras": "3.15.1",
+        "device": "cpu",
+    }
 
 
 def test_a_trials_id_depends_on_its_own_backend_alone(tmp_path):
     text = SUITE.format(backend='["tensorflow", "jax"]')
     tensorflow, jax = trials_of(tmp_path, text)
     assert tensorflow.key != jax.key
-    assert jax.runtime == {"wbc": "w", "jax": "0.10.2", "keras": "3.15.1", "device": "cpu"}
+    assert jax.runtime.versions() == {"wbc": "w", "jax": "0.10.2", "keras": "3.15.1", "device": "cpu"}
     newer = Runtime(wbc="w", tensorflow="2.21.0", keras="3.15.1", device="cpu", jax="0.11.0")
     tensorflow_later, jax_later = trials_of(tmp_path, text, newer)
     assert tensorflow_later.id == tensorflow.id
@@ -53,8 +58,8 @@ def test_methods_without_keras_have_no_backend(tmp_path):
     shared = '[data]\nimage_size = 32\n[training]\nbackend = "torch"\n'
     text = shared + '[[matrix]]\nmode = "classical"\nbackbone = "SVM"\n'
     (trial,) = trials_of(tmp_path, text)
-    assert "backend" not in trial.settings
-    assert not set(trial.runtime) & set(BACKENDS)
+    assert trial.settings.backend is None
+    assert not set(trial.runtime.versions()) & set(BACKENDS)
     assert backends.backend_problems([trial]) == []
 
 

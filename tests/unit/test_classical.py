@@ -5,11 +5,12 @@ import sys
 from dataclasses import replace
 from pathlib import Path
 
+import msgspec
 import numpy as np
 import pytest
 
 from bench.suite.resolve import resolve_suite
-from bench.trials.runtime import Runtime
+from bench.trials.settings import Runtime, WeightsSettings
 from wbc import experiment
 from wbc.backbones import find_backbone
 from wbc.classical.catalog import METHODS
@@ -79,9 +80,9 @@ def test_trials_know_no_epochs_optimizer_or_weights(tmp_path):
     shared += '[data]\npreprocessing = ["rescale", "network"]\n'
     found = trials(tmp_path, shared + ALL)
     assert [trial.network for trial in found] == list(METHODS), "what means nothing makes no further trials"
-    assert {trial.settings["epochs"] for trial in found} == {0}
-    assert not {"optimizer", "batch_size", "preprocessing", "deterministic"} & found[0].settings.keys()
-    assert found[0].settings["weights"] == {"name": "none", "sha256": None}
+    assert {trial.settings.epochs for trial in found} == {0}
+    assert not {"optimizer", "batch_size", "preprocessing", "deterministic"} & found[0].settings.flat().keys()
+    assert found[0].settings.weights == WeightsSettings(name="none", sha256=None)
     assert found[0].id.startswith("svm-classical-s0-")
     assert [trial.key for trial in trials(tmp_path, ALL)] == [trial.key for trial in found]
 
@@ -97,11 +98,13 @@ def test_another_keras_changes_nothing_and_another_scikit_learn_does(tmp_path):
     def first(runtime: Runtime):
         return trials(tmp_path, ALL, runtime)[0]
 
-    assert first(RUNTIME).id == first(replace(RUNTIME, tensorflow="2.22.0", keras="3.16.0")).id
-    assert first(RUNTIME).id != first(replace(RUNTIME, scikit_learn="1.10.0")).id
+    assert (
+        first(RUNTIME).id == first(msgspec.structs.replace(RUNTIME, tensorflow="2.22.0", keras="3.16.0")).id
+    )
+    assert first(RUNTIME).id != first(msgspec.structs.replace(RUNTIME, scikit_learn="1.10.0")).id
     network = '[[matrix]]\nmode = "scratch"\nbackbone = "LeNet5"\n'
     (one,) = trials(tmp_path, network)
-    assert one.id == trials(tmp_path, network, replace(RUNTIME, scikit_learn="1.10.0"))[0].id
+    assert one.id == trials(tmp_path, network, msgspec.structs.replace(RUNTIME, scikit_learn="1.10.0"))[0].id
 
 
 @pytest.mark.parametrize(
@@ -138,7 +141,7 @@ def test_shared_settings_hold_for_the_networks_beside(tmp_path):
     text = (
         '[data]\nimage_size = 32\n[training]\nepochs = 7\n[[matrix]]\nmode = "scratch"\nbackbone = "LeNet5"\n'
     )
-    assert [trial.settings["epochs"] for trial in trials(tmp_path, text + ALL)] == [7, 0, 0, 0, 0, 0]
+    assert [trial.settings.epochs for trial in trials(tmp_path, text + ALL)] == [7, 0, 0, 0, 0, 0]
 
 
 def test_names_of_both_kinds():

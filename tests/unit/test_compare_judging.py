@@ -330,8 +330,8 @@ def test_where_nothing_at_all_is_compared_there_is_no_evidence():
 
 def test_seeds_are_paired_and_joined():
     trials = [trial(seed=seed) for seed in (0, 1)]
-    old = [measurement(of, record(of, 10 + of.settings["seed"])) for of in trials for _ in range(2)]
-    new = [measurement(of, record(of, 10 + of.settings["seed"])) for of in reversed(trials) for _ in range(3)]
+    old = [measurement(of, record(of, 10 + of.settings.seed)) for of in trials for _ in range(2)]
+    new = [measurement(of, record(of, 10 + of.settings.seed)) for of in reversed(trials) for _ in range(3)]
     (found,) = match(Side("old", tuple(old)), Side("new", tuple(new)))
     assert len(found.pairs) == 4 and len(found.candidate_only) == 2
     assert all(pair.baseline.key == pair.candidate.key for pair in found.pairs)

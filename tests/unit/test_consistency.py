@@ -3,7 +3,7 @@ from pathlib import Path
 import pytest
 
 from bench.suite.resolve import resolve_suite
-from bench.trials.runtime import Runtime
+from bench.trials.settings import Runtime
 from wbc.errors import InputError
 from wbc.regularization import USUAL_AUGMENTATION, EarlyStopping
 from wbc.specification import Specification
@@ -80,17 +80,17 @@ def test_settings_reach_the_trials_that_they_mean_something_to(resolve):
     )
     trials = resolve(text).trials
     by_mode = {
-        mode: [trial for trial in trials if trial.settings["mode"] == mode]
+        mode: [trial for trial in trials if trial.settings.mode == mode]
         for mode in ("transfer", "scratch", "finetune")
     }
     counts = {mode: len(of_mode) for mode, of_mode in by_mode.items()}
     assert counts == {"transfer": 4, "scratch": 2, "finetune": 4}, "a scratch trial knows no dropout"
-    assert "dropout" not in by_mode["scratch"][0].settings
-    assert "unfreeze" not in by_mode["transfer"][0].settings
+    assert by_mode["scratch"][0].settings.dropout is None
+    assert by_mode["transfer"][0].settings.unfreeze is None
     last = by_mode["finetune"][-1]
-    assert last.settings["finetune_optimizer"]["learning_rate"] == pytest.approx(1e-4)
+    assert last.settings.finetune_optimizer.learning_rate == pytest.approx(1e-4)
     assert (last.epochs, by_mode["scratch"][0].epochs) == (4 + 3, 3), "of both stages"
-    assert last.settings["weights"]["name"] == "lenet.weights.h5"
+    assert last.settings.weights.name == "lenet.weights.h5"
     specification = Specification.from_json(last.specification)
     assert specification.augmentation == USUAL_AUGMENTATION
     assert specification.early_stopping == EarlyStopping()

@@ -4,17 +4,17 @@ import json
 from pathlib import Path
 
 import pytest
+from equipment.results.records import a_record, a_trial, write_record
 
 from bench.journal.results import SuiteResults
 from bench.plan.decide import make_plan
 from bench.report.figures.machine import read_samples
 from bench.report.frame import trials_frame
 from bench.runner.recovery import tidy_up
-from bench.trials.trial import Trial
 from bench.worker.files import write_json
 from bench.worker.jsonl import read_events
 
-TRIAL = Trial("LeNet5", {"mode": "scratch", "epochs": 1, "seed": 0}, {}, {})
+TRIAL = a_trial("LeNet5", epochs=1)
 
 
 CHANGED = [
@@ -34,7 +34,7 @@ CHANGED = [
 def results(tmp_path: Path) -> SuiteResults:
     results = SuiteResults(tmp_path, "suite")
     attempt = results.new_attempt(TRIAL)
-    worker = {"t": 1, "cpu": 1, "event": "evaluated", "metrics": {"accuracy": 1.0}}
+    worker = {"t": 1, "cpu": 1, "event": "evaluated", "metrics": {"accuracy": 1.0, "images": 1}}
     attempt.events.write_text(json.dumps(worker) + "\n")
     ended = {"t": 2, "cpu": 2, "event": "ended", "exit_code": 0, "cpu_s": 1.0, "stopped": {}}
     attempt.runner_events.write_text(json.dumps(ended) + "\n")
@@ -49,7 +49,7 @@ def test_a_damaged_record_is_made_again_from_the_journals(results: SuiteResults,
     (planned,) = make_plan([TRIAL], results)
     assert planned.status == "unfinished"
     tidy_up(results)
-    assert attempt.record()["status"] == "done"
+    assert attempt.record().done
 
 
 @pytest.mark.parametrize(
@@ -115,6 +115,6 @@ def test_lines_that_are_no_events_are_passed_over(tmp_path: Path):
 
 def test_a_record_stays_as_it_is(results: SuiteResults):
     (attempt,) = results.all_attempts()
-    write_json(attempt.result, {"status": "done", "of": "before"})
+    before = write_record(attempt, a_record(disturbed=("Somebody was here before.",)))
     tidy_up(results)
-    assert attempt.record()["of"] == "before"
+    assert attempt.record() == before

@@ -3,8 +3,11 @@
 import csv
 import math
 
+import msgspec
 import numpy as np
 import pytest
+from equipment.results.records import write_record
+from msgspec.structs import replace
 from scipy.stats import t
 from test_tables import record, trial
 
@@ -14,7 +17,8 @@ from bench.report.frame import repeats_frame, trials_frame
 from bench.report.tables.summary import make_tables
 from bench.report.tables.table import Table, write_tables
 from bench.tracking.points import points_of
-from bench.worker.files import write_json
+from bench.trials.metrics import Metrics
+from bench.trials.phases import EvaluatePhase
 from wbc.evaluation.metrics import score
 from wbc.evaluation.predictions import Predictions
 
@@ -36,10 +40,16 @@ def evaluated(results: SuiteResults, of, test: dict) -> str:
     """An attempt that is done, with the figures of an evaluation."""
     trial_id = record(results, of)
     attempt = results.attempts(trial_id)[-1]
-    content = attempt.record() | {"test": test, "started_at": None}
     use = {"model_bytes": 12_340_000, "inference_s": 0.0125, "inference_batch_size": 16}
-    content["phases"]["evaluate"] = {"wall_s": 1.0, "cpu_s": 1.0, **use}
-    write_json(attempt.result, content)
+    evaluate = EvaluatePhase(wall_s=1.0, cpu_s=1.0, **use)
+    before = attempt.record()
+    content = replace(
+        before,
+        test=msgspec.convert(test, Metrics),
+        started_at=None,
+        phases=replace(before.phases, evaluate=evaluate),
+    )
+    write_record(attempt, content)
     return trial_id
 
 
@@ -129,7 +139,9 @@ def test_bounds_of_single_test_parts_are_not_averaged(results):
 def test_figures_in_mlflow(results):
     test = scored(("EOSINOPHIL", "MONOCYTE", "NEUTROPHIL"))
     attempt = results.attempts(evaluated(results, trial(), test))[-1]
-    points = {name: value for name, value, *_ in points_of(attempt.record(), [Stretch(attempt, None, [])])}
+    points = {
+        name: value for name, value, *_ in points_of(attempt.record_json(), [Stretch(attempt, None, [])])
+    }
     assert points["final/calibration_error"] == test["calibration_error"]
     assert points["final/f1_MONOCYTE"] == test["f1"]["MONOCYTE"]
     assert points["final/accuracy_MONOCYTE"] == test["per_class_accuracy"]["MONOCYTE"]

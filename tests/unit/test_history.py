@@ -4,14 +4,17 @@ import json
 from pathlib import Path
 
 import pytest
+from equipment.results.records import a_trial
 
 from bench.journal.history import history
 from bench.journal.results import Attempt, SuiteResults
 from bench.records.fold import fold
-from bench.trials.trial import Trial
+from bench.trials.record import Resumed
 
 SECOND = 10**9
-TRIAL = Trial("LeNet5", {"mode": "scratch", "epochs": 4, "seed": 0}, {}, {})
+TRACED = {"steps": 3, "wall_s": 2.0, "input_stall": None, "kinds": {}, "top": [], "trace": "trace/x.pb"}
+TRACED |= {"kernel_busy": None, "copies_s": None}
+TRIAL = a_trial("LeNet5", epochs=4)
 
 
 def write(path: Path, events: list[dict]) -> None:
@@ -80,10 +83,10 @@ def resumed(tmp_path: Path) -> Attempt:
             },
         ),
         *phase("evaluate", 127, 128, images=8),
-        (128.0, "evaluated", {"metrics": {"accuracy": 1.0}}),
+        (128.0, "evaluated", {"metrics": {"accuracy": 1.0, "images": 8}}),
         *phase("canary", 128, 129, gflops=190.0),
         *phase("canary", 129, 130.5, gflops=195.0),
-        *phase("profile", 131, 136, wall_s=2.0),
+        *phase("profile", 131, 136, **TRACED),
     ]
     journals(second, after, exit_code=0)
     second.predictions.write_text("")
@@ -92,21 +95,21 @@ def resumed(tmp_path: Path) -> Attempt:
 
 def test_times_are_sums_over_the_attempts_and_flagged(resumed: Attempt):
     record = fold(resumed)
-    assert record["status"] == "done"
-    assert record["resumed"] == {"from_epoch": 2, "attempts": [1, 2], "lost_s": 6.0}
-    assert record["phases"]["train"]["wall_s"] == 22 + 20
-    assert record["phases"]["startup"]["wall_s"] == 7
-    assert record["phases"]["canary"]["wall_s"] == 1 + 1 + 1.5, "a phase that comes twice"
-    assert record["phases"]["profile"]["wall_s"] == 5, "not that of the trace"
-    assert record["profile"]["wall_s"] == 2
-    assert record["fit_time"]["wall_s"] == (3 + 22) + (2 + 20) - 2, "the checkpoint is no part of it"
-    assert record["time_to_result"]["wall_s"] == 29 + 28 + 6, "but what was done twice was waited for"
-    train = record["phases"]["train"]
-    assert (train["steps_s"], train["data_wait_s"]) == (2 * 4.0 + 8.0, 2 * 3.0 + 5.0)
+    assert record.status == "done"
+    assert record.resumed == Resumed(from_epoch=2, attempts=(1, 2), lost_s=6.0)
+    assert record.phases.train.wall_s == 22 + 20
+    assert record.phases.startup.wall_s == 7
+    assert record.phases.reference_work.wall_s == 1 + 1 + 1.5, "a phase that comes twice"
+    assert record.phases.profile.wall_s == 5, "not that of the trace"
+    assert record.profile.wall_s == 2
+    assert record.fit_time.wall_s == (3 + 22) + (2 + 20) - 2, "the checkpoint is no part of it"
+    assert record.time_to_result.wall_s == 29 + 28 + 6, "but what was done twice was waited for"
+    train = record.phases.train
+    assert (train.steps_s, train.data_wait_s) == (2 * 4.0 + 8.0, 2 * 3.0 + 5.0)
     cut = history(resumed)[0].phases["train"]
     assert (cut["steps"], sum(cut[part] for part in PARTS)) == (4, pytest.approx(cut["wall_s"]))
     images, seconds = 2 * 100 + 184, 42 - 4 - 2
-    assert record["throughput"]["train_images_per_s"] == pytest.approx(images / seconds)
+    assert record.throughput.train_images_per_s == pytest.approx(images / seconds)
 
 
 def test_what_a_later_stage_takes_to_begin_is_no_training(tmp_path: Path):
@@ -135,15 +138,15 @@ def test_every_epoch_is_there_once(resumed: Attempt):
         if event["event"] == "epoch"
     ]
     assert epochs == [1, 2, 3, 4]
-    assert fold(resumed)["epochs"] == 4
+    assert fold(resumed).epochs == 4
 
 
 def test_the_attempt_that_was_killed_keeps_its_own_record(resumed: Attempt):
     first = Attempt(resumed.folder.with_name("attempt-1"))
     record = fold(first)
-    assert (record["status"], record["failure"]["kind"]) == ("failed", "crashed")
-    assert (record["failure"]["phase"], record["failure"]["epoch"]) == ("train", 3)
-    assert record["resumed"] is None
+    assert (record.status, record.failure.kind) == ("failed", "crashed")
+    assert (record.failure.phase, record.failure.epoch) == ("train", 3)
+    assert record.resumed is None
 
 
 def test_a_third_attempt_goes_on_from_the_second(resumed: Attempt, tmp_path: Path):
@@ -160,11 +163,11 @@ def test_a_third_attempt_goes_on_from_the_second(resumed: Attempt, tmp_path: Pat
             (204.0, "resumed", {"epoch": 3, "tag": "2"}),
             *phase("compile", 204, 205),
             *phase("train", 205, 215, images=84, validation_s=1.0, checkpoint_s=0.0),
-            (215.0, "evaluated", {"metrics": {"accuracy": 1.0}}),
+            (215.0, "evaluated", {"metrics": {"accuracy": 1.0, "images": 8}}),
         ],
         exit_code=0,
     )
     third.predictions.write_text("")
     record = fold(third)
-    assert record["resumed"] == {"from_epoch": 3, "attempts": [1, 2, 3], "lost_s": 6.0}
-    assert record["phases"]["train"]["wall_s"] == 22 + 11 + 10
+    assert record.resumed == Resumed(from_epoch=3, attempts=(1, 2, 3), lost_s=6.0)
+    assert record.phases.train.wall_s == 22 + 11 + 10

@@ -4,17 +4,19 @@ import subprocess
 import sys
 
 import pytest
+from equipment.results.records import a_trial, times
 
 from bench.errors import ResultsError
 from bench.journal.history import history
+from bench.journal.plain import plain
 from bench.journal.results import Attempt, SuiteResults
 from bench.records.fold import fold
 from bench.tracking.content import tags_of
 from bench.tracking.points import points_of
-from bench.trials.trial import Trial
+from bench.trials.record import Throughput
 from bench.worker.jsonl import EventWriter, read_events
 
-TRIAL = Trial("LeNet5", {"mode": "scratch", "epochs": 2, "seed": 0}, {"keras": "3"}, {})
+TRIAL = a_trial("LeNet5", epochs=2)
 SECOND = 10**9
 
 
@@ -80,11 +82,11 @@ def test_times_are_folded_from_the_phases(results):
     attempt = results.new_attempt(TRIAL)
     worked(attempt)
     record = fold(attempt)
-    assert record["status"] == "done"
-    assert record["fit_time"] == {"wall_s": 13.0, "cpu_s": 26.0}
-    assert record["time_to_result"]["wall_s"] == 19.0
-    assert record["throughput"] == {"train_images_per_s": 40 / 8, "feature_images_per_s": None}
-    assert record["epochs"] == 2
+    assert record.status == "done"
+    assert record.fit_time == times(13.0, 26.0)
+    assert record.time_to_result.wall_s == 19.0
+    assert record.throughput == Throughput(train_images_per_s=40 / 8, feature_images_per_s=None)
+    assert record.epochs == 2
 
 
 @pytest.mark.parametrize(
@@ -102,23 +104,23 @@ def test_an_attempt_that_is_cut_off_says_how_far_it_came(results, exit_code, sto
     worked(attempt, until="train", exit_code=exit_code, stopped=stopped)
     attempt.log.write_text("\n".join(f"line {number}" for number in range(50)))
     record = fold(attempt)
-    failure = record["failure"]
-    assert (record["status"], failure["kind"], failure["phase"], failure["epoch"]) == (
+    failure = record.failure
+    assert (record.status, failure.kind, failure.phase, failure.epoch) == (
         status,
         kind,
         "train",
         2,
     )
-    assert message in failure["message"]
-    assert failure["log"][-1] == "line 49"
-    assert record["fit_time"] is None
+    assert message in failure.message
+    assert failure.log[-1] == "line 49"
+    assert record.fit_time is None
 
 
 def test_a_harness_that_was_killed_leaves_an_interrupted_attempt(results):
     attempt = results.new_attempt(TRIAL)
     worked(attempt, until="train")
     write_lines(attempt.runner_events, read_events(attempt.runner_events)[:1])
-    assert fold(attempt)["status"] == "interrupted"
+    assert fold(attempt).status == "interrupted"
 
 
 def test_two_runs_cannot_hold_the_same_folder(results):
@@ -140,7 +142,7 @@ def test_two_runs_cannot_hold_the_same_folder(results):
 def test_points_for_mlflow_repeat_to_the_bit_and_are_finite(results):
     attempt = results.new_attempt(TRIAL)
     worked(attempt)
-    record, stretches = fold(attempt), history(attempt)
+    record, stretches = plain(fold(attempt)), history(attempt)
     points = points_of(record, stretches)
     assert points == points_of(record, stretches)
     named = {(key, step): value for key, value, _, step in points}

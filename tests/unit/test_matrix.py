@@ -2,10 +2,10 @@
 
 import json
 import shutil
-from dataclasses import replace
 from pathlib import Path
 
 import h5py
+import msgspec
 import numpy as np
 import pytest
 from PIL import Image
@@ -13,8 +13,7 @@ from PIL import Image
 from bench.suite.load import load_suite
 from bench.suite.matrix import DEFAULTS, Combination, expand
 from bench.suite.resolve import ResolvedSuite, resolve_suite
-from bench.trials.runtime import Runtime
-from bench.trials.trial import digest_of
+from bench.trials.settings import Runtime, digest_of
 from wbc.data import SPLITS
 
 RUNTIME = Runtime(wbc="0123", tensorflow="2.16.1", keras="3.3.3", device="one processor")
@@ -128,7 +127,7 @@ def test_the_same_trial_named_twice_is_one_trial():
         + '[[matrix]]\nbackbone = ["LeNet5", { name = "LeNet5" }]\nepochs = [1, 2]\nmode = "scratch"\n'
     )
     assert len(combinations(text)) == 5
-    assert [trial.settings["epochs"] for trial in resolve(text).trials] == [1, 2]
+    assert [trial.settings.epochs for trial in resolve(text).trials] == [1, 2]
     assert len(resolve(SMALL + BLOCK + BLOCK).trials) == 1
 
 
@@ -151,7 +150,7 @@ def test_the_name_of_a_suite_is_its_file_name():
 @pytest.mark.parametrize("part", ["wbc", "tensorflow", "keras", "device"])
 def test_the_key_does_not_change_with_the_runtime_but_the_id_does(part: str):
     one = only_trial(SMALL + BLOCK)
-    other = only_trial(SMALL + BLOCK, replace(RUNTIME, **{part: "another"}))
+    other = only_trial(SMALL + BLOCK, msgspec.structs.replace(RUNTIME, **{part: "another"}))
     assert one.key == other.key
     assert one.id != other.id
 
@@ -198,7 +197,7 @@ def test_moving_a_folder_changes_nothing(folder: Path):
     after = only_trial(text, data=new)
     assert (before.key, before.id) == (after.key, after.id)
     assert before.specification["data_folder"] != after.specification["data_folder"]
-    assert str(folder) not in json.dumps(after.settings)
+    assert str(folder) not in json.dumps(after.settings.flat())
 
 
 def test_another_image_makes_other_trials(folder: Path):

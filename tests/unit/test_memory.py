@@ -4,13 +4,13 @@ import json
 from pathlib import Path
 
 import pytest
+from equipment.results.records import a_trial
 
 from bench.devices.cgroup import killed_for_memory
 from bench.journal.results import SuiteResults
 from bench.records.fold import fold
-from bench.trials.trial import Trial
 
-TRIAL = Trial("LeNet5", {"mode": "scratch", "epochs": 1, "seed": 0}, {}, {})
+TRIAL = a_trial("LeNet5", epochs=1)
 
 
 @pytest.fixture
@@ -50,4 +50,4 @@ def test_a_worker_that_went_for_memory_is_told_from_a_crash(tmp_path, exit_code,
     end = {"t": 1, "cpu": 1, "event": "ended", "exit_code": exit_code, "cpu_s": 1.0, "stopped": {}}
     attempt.runner_events.write_text(json.dumps({**end, "memory_kills": memory_kills}) + "\n")
     attempt.log.write_text(log)
-    assert fold(attempt)["failure"]["kind"] == kind
+    assert fold(attempt).failure.kind == kind

@@ -3,11 +3,12 @@
 from pathlib import Path
 
 import keras
+import msgspec
 import numpy as np
 import pytest
 
 from bench.suite.resolve import resolve_suite
-from bench.trials.runtime import Runtime
+from bench.trials.settings import Runtime
 from wbc.errors import InputError
 from wbc.networks.catalog import NETWORKS
 from wbc.optimizer import ARGUMENTS, OPTIMIZERS, OptimizerSpecification
@@ -25,8 +26,8 @@ def optimizer_of(folder: Path, optimizer: str, backbone: str = "VGG16") -> dict:
         f'backbone = "{backbone}"\noptimizer = {optimizer}\n'
     )
     (trial,) = resolve_suite(path, RUNTIME, folder / "cache").trials
-    assert trial.specification["optimizer"] == trial.settings["optimizer"]
-    return trial.settings["optimizer"]
+    assert trial.specification["optimizer"] == msgspec.to_builtins(trial.settings.optimizer)
+    return msgspec.to_builtins(trial.settings.optimizer)
 
 
 @pytest.mark.parametrize("name", OPTIMIZERS)

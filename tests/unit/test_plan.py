@@ -3,20 +3,21 @@
 from pathlib import Path
 
 import pytest
+from equipment.results.records import a_failure, a_record, a_runtime, a_trial, phases, write_record
 
 from bench.devices.device import Device, Slot
 from bench.journal.results import SuiteResults
 from bench.plan.decide import make_plan
 from bench.plan.needs import needs_of, too_large
 from bench.plan.predict import Predictor
+from bench.trials.phases import DataPhase, EvaluatePhase, TrainPhase
+from bench.trials.settings import Runtime
 from bench.trials.trial import Trial
-from bench.worker.files import write_json
 from wbc.errors import InputError
 
 
-def trial(network: str = "VGG16", runtime: dict | None = None, **settings) -> Trial:
-    settings = {"mode": "scratch", "epochs": 1, "seed": 0, **settings}
-    return Trial(network, settings, runtime or {"wbc": "0"}, {"data_folder": "x"})
+def trial(network: str = "VGG16", runtime: Runtime | None = None, **settings) -> Trial:
+    return a_trial(network, runtime, {"data_folder": "x"}, **{"epochs": 1, **settings})
 
 
 @pytest.fixture
@@ -28,8 +29,7 @@ def attempt(results: SuiteResults, of: Trial, status: str | None = "done", kind:
     """A new attempt that ended with a status; None: without a record."""
     made = results.new_attempt(of)
     if status is not None:
-        failure = None if status == "done" else {"kind": kind, "message": "too large"}
-        write_json(made.result, {"attempt": made.number, "status": status, "failure": failure})
+        write_record(made, a_record(failure=None if status == "done" else a_failure(kind, "too large")))
     return made
 
 
@@ -120,8 +120,8 @@ def test_only_that_matches_nothing_names_an_id(results: SuiteResults):
 def test_a_trial_that_differs_from_an_earlier_one_says_in_what(results: SuiteResults):
     attempt(results, trial(optimizer={"name": "SGD"}))
     assert decision(results, trial(optimizer={"name": "Adam"})) == ("changed", "optimizer.name Adam, was SGD")
-    newer = trial(optimizer={"name": "SGD"}, runtime={"wbc": "0", "keras": "3.15.1"})
-    assert decision(results, newer) == ("changed", "keras 3.15.1, was not set")
+    newer = trial(optimizer={"name": "SGD"}, runtime=a_runtime(torch="2.5.1"))
+    assert decision(results, newer) == ("changed", "torch 2.5.1, was not set")
 
 
 def test_a_trial_that_the_suite_still_asks_for_is_no_earlier_version_of_another(results: SuiteResults):
@@ -153,26 +153,18 @@ KNOWN = {
 
 
 def real(**changes) -> Trial:
-    settings = {**KNOWN, "seed": 0, **changes}
-    return Trial(settings["network"], settings, {"device": "A"}, {"manifest": "nowhere"})
+    return a_trial(specification={"manifest": "nowhere"}, **{**KNOWN, **changes})
 
 
 def finished(results: SuiteResults, of: Trial, train_s: float, epochs: int, images: int):
     made = results.new_attempt(of)
-    phases = {
-        "startup": {"wall_s": 5.0},
-        "data": {"wall_s": 1.0, "train_images": images, "validation_images": 0, "test_images": 440},
-        "train": {"wall_s": train_s, "images": images * epochs - 16},
-        "evaluate": {"wall_s": 2.0, "images": 440},
-    }
-    record = {
-        "status": "done",
-        "trial": of.to_json(),
-        "started_at": "2026",
-        "phases": phases,
-        "epochs": epochs,
-    }
-    write_json(made.result, record)
+    took = phases(
+        startup=5.0,
+        data=DataPhase(wall_s=1.0, cpu_s=1.0, train_images=images, validation_images=0, test_images=440),
+        train=TrainPhase(wall_s=train_s, cpu_s=train_s, images=images * epochs - 16),
+        evaluate=EvaluatePhase(wall_s=2.0, cpu_s=2.0, images=440),
+    )
+    write_record(made, a_record(phases=took, epochs=epochs))
 
 
 def test_time_comes_from_earlier_trials_like_it_scaled_to_epochs_and_images(results: SuiteResults):
@@ -187,8 +179,10 @@ def test_the_users_own_images_are_counted_before_they_are_prepared(results: Suit
         (tmp_path / "own" / part / "a").mkdir(parents=True)
         for index in range(number):
             (tmp_path / "own" / part / "a" / f"{index}.png").touch()
-    own = Trial("ResNet50", {**KNOWN, "data": {"source": "folder"}}, {}, {"manifest": "nowhere"})
-    own.specification["data_folder"] = str(tmp_path / "own")
+    own = a_trial(
+        specification={"manifest": "nowhere", "data_folder": str(tmp_path / "own")},
+        **{**KNOWN, "data": {"source": "folder"}},
+    )
     assert Predictor(results.results, "cpu").images(own) == {"train": 5, "validation": 2, "test": 3}
 
 

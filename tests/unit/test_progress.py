@@ -4,26 +4,26 @@ import io
 from dataclasses import replace
 
 import pytest
+from equipment.results.records import a_failure, a_record, a_trial, some_metrics
 from rich.console import Console
 
 from bench.commands.progress import Progress, duration
 from bench.devices.device import Device, Slot
 from bench.plan.decide import PlannedTrial, Prediction
-from bench.trials.trial import Trial
+from bench.trials.record import Record, Resumed
 
+RESUMED = Resumed(from_epoch=4000, attempts=(1, 2), lost_s=0.0)
 SLOTS = [Slot(f"cpu:{number}", (Device("cpu", "Stand-in"),), (number,)) for number in (0, 1)]
 
 
 def planned(network: str, seconds: float) -> PlannedTrial:
-    settings = {"mode": "scratch", "epochs": 10, "seed": 0, "batch_size": 16}
-    return PlannedTrial(
-        Trial(network, settings, {}, {}), "new", "", prediction=Prediction(seconds, "the test")
-    )
+    trial = a_trial(network, epochs=10, batch_size=16)
+    return PlannedTrial(trial, "new", "", prediction=Prediction(seconds, "the test"))
 
 
-def record(status: str = "done", kind: str = "crashed", **more) -> dict:
-    failure = None if status == "done" else {"kind": kind, "message": "killed by signal 9"}
-    return {"status": status, "failure": failure, "test": {"accuracy": 0.875}, "resumed": None, **more}
+def record(status: str = "done", kind: str = "crashed", **more) -> Record:
+    failure = None if status == "done" else a_failure(kind, "killed by signal 9")
+    return a_record(failure=failure, **{"test": some_metrics(0.875), **more})
 
 
 class Watched:
@@ -109,7 +109,7 @@ def test_a_trial_that_went_on_says_from_where():
     watched = Watched(terminal=False)
     vgg = watched.trials[0]
     watched.progress.trial_started(vgg, SLOTS[0])
-    watched.progress.trial_ended(vgg, SLOTS[0], record(resumed={"from_epoch": 4000}), again=False)
+    watched.progress.trial_ended(vgg, SLOTS[0], record(resumed=RESUMED), again=False)
     assert "went on from epoch 4000" in watched.written.getvalue()
 
 

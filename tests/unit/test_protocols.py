@@ -4,10 +4,13 @@ import csv
 import json
 from pathlib import Path
 
+import msgspec
 import numpy as np
 import pytest
+from equipment.results.records import a_record, write_record
 
 from bench.journal.history import history
+from bench.journal.plain import plain
 from bench.journal.results import SuiteResults
 from bench.records.fold import fold
 from bench.report.frame import trials_frame
@@ -15,8 +18,8 @@ from bench.suite.load import load_suite
 from bench.suite.matrix import expand
 from bench.suite.resolve import resolve_suite
 from bench.tracking.points import points_of
-from bench.trials.runtime import Runtime
-from bench.worker.files import write_json
+from bench.trials.metrics import Metrics
+from bench.trials.settings import Runtime
 from bench.worker.jsonl import EventWriter
 from bench.worker.recorder import Recorder
 from wbc.evaluation.evaluate import binary_accuracy, evaluate
@@ -127,7 +130,7 @@ def test_a_departure_makes_another_trial_and_reaches_the_experiment(tmp_path):
     block = '[[matrix]]\nbackbone = "LeNet5"\nmode = "scratch"\nprotocol = "thesis-2018"\n'
     whole, aligned = trials_of(tmp_path, SUITE + block + block + 'evaluation = "aligned"\n')
     assert whole.key != aligned.key
-    assert whole.settings["evaluation"] == whole.specification["evaluation"] == "shuffled"
+    assert whole.settings.evaluation == whole.specification["evaluation"] == "shuffled"
     assert aligned.specification["loss"] == "binary_crossentropy"
     content = json.loads(json.dumps(whole.specification))
     assert Specification.from_json(content).binary_accuracy is True
@@ -138,11 +141,8 @@ def test_a_protocols_name_stands_for_what_it_sets_and_departures_are_named(tmp_p
     text = SUITE + block + 'protocol = ["corrected", "thesis-2018"]\n' + block
     trials = trials_of(tmp_path, text + 'protocol = "thesis-2018"\nevaluation = "aligned"\n')
     results = SuiteResults(tmp_path / "results", "suite")
-    nothing = dict.fromkeys(("failure", "fit_time", "time_to_result", "test", "last_epoch", "evaluations"))
     for trial in trials:
-        attempt = results.new_attempt(trial)
-        record = {"trial": trial.to_json(), "attempt": 1, "status": "done", **nothing}
-        write_json(attempt.result, {**record, "phases": {}, "throughput": {}})
+        write_record(results.new_attempt(trial), a_record())
     frame = trials_frame(results, [trial.id for trial in trials])
     assert frame["variant"].tolist() == [
         "protocol corrected",
@@ -232,11 +232,11 @@ def test_a_record_keeps_both_evaluations_and_mlflow_gets_them(tmp_path):
     runner.close()
 
     record = fold(attempt)
-    assert record["test"] == record["evaluations"]["shuffled"] == json.loads(json.dumps(metrics))
-    assert record["evaluations"]["aligned"]["accuracy"] > 0.95
-    sent = {name: value for name, value, *_ in points_of(record, history(attempt))}
+    assert record.test == record.evaluations["shuffled"] == msgspec.convert(metrics, Metrics)
+    assert record.evaluations["aligned"].accuracy > 0.95
+    sent = {name: value for name, value, *_ in points_of(plain(record), history(attempt))}
     assert sent["final/accuracy"] == sent["final/shuffled_accuracy"] == metrics["accuracy"]
-    assert sent["final/aligned_accuracy"] == record["evaluations"]["aligned"]["accuracy"]
+    assert sent["final/aligned_accuracy"] == record.evaluations["aligned"].accuracy
 
     evaluate(predictions(), specification(), Recorder(EventWriter(attempt.events), attempt.folder))
-    assert fold(attempt)["evaluations"] is None, "one evaluation is the test itself"
+    assert fold(attempt).evaluations is None, "one evaluation is the test itself"

@@ -2,13 +2,15 @@
 
 from pathlib import Path
 
+import msgspec
 import pytest
 from comparison_equipment import SLOT
+from equipment.results.records import a_failure, a_record, write_record
 from regress_equipment import SIDES, a_pair
 
 from bench.journal.results import SuiteResults
 from bench.regress.pairs import PairJournal, Run, first_side
-from bench.worker.files import write_json
+from bench.trials.origin import MachineFacts, Provenance, SlotDescription
 
 
 @pytest.fixture
@@ -21,7 +23,7 @@ def recorded(pair, results):
     for run in pair.runs():
         attempt = run.of(results)
         attempt.folder.mkdir(parents=True, exist_ok=True)
-        write_json(attempt.result, {"status": pair.status})
+        write_record(attempt, a_record(failure=None if pair.status == "done" else a_failure()))
     return pair
 
 
@@ -99,8 +101,9 @@ def test_either_side_goes_first_equally_often():
 def test_pairs_of_another_device_do_not_count(tmp_path: Path, results, place, there):
     journal, pair = PairJournal(tmp_path), recorded(a_pair(), results)
     for run in pair.runs():
-        provenance = {"machine": {"fingerprint": "here"}}
-        write_json(run.of(results).result, {"status": "done", "slot": SLOT, "provenance": provenance})
+        provenance = Provenance(machine=MachineFacts(fingerprint="here"))
+        slot = msgspec.convert(SLOT, SlotDescription)
+        write_record(run.of(results), a_record(slot=slot, provenance=provenance))
     journal.append(pair)
     journal.append_run("new", pair.candidate)
     assert len(journal.read(SIDES, results, place)) == there

@@ -39,7 +39,7 @@ class Candidate:
         return PlannedTrial(trial, "again", "", True, expected)
 
     def run_one(self, name, trial, expected=None) -> Run:
-        self.ran.append(trial.settings["seed"])
+        self.ran.append(trial.settings.seed)
         self.now += 20.0
         content = record(trial, slot={**SLOT, "cores": list(range(self.cores))})
         return Run("candidate", trial.id, add(self.results, trial, content).number)

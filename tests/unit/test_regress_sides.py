@@ -6,7 +6,8 @@ from dataclasses import replace
 from pathlib import Path
 
 import pytest
-from regress_equipment import Listener, a_trial
+from equipment.results import records
+from regress_equipment import Listener
 
 from bench.compare.thresholds import Thresholds
 from bench.devices.device import Device, Slot
@@ -60,12 +61,8 @@ def test_the_same_interpreter_makes_the_same_trials_as_run_does(side):
 
 def test_settings_that_say_nothing_are_kept_from_code_that_does_not_know_them(side):
     older = replace(side, settings=frozenset({"mode", "epochs"}))
-    trial = a_trial()
-    trial = replace(
-        trial,
-        settings={**trial.settings, "backend": "tensorflow"},
-        specification={"mode": "scratch", "epochs": 3, "jit_compile": "auto", "l2": 0.1},
-    )
+    specification = {"mode": "scratch", "epochs": 3, "jit_compile": "auto", "l2": 0.1}
+    trial = records.a_trial(specification=specification, backend="tensorflow")
     ran = older.trial(trial, "a processor")
     assert set(ran.specification) == {"mode", "epochs", "l2"}
     assert ran.key == trial.key

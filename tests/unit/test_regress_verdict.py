@@ -3,14 +3,14 @@
 from pathlib import Path
 from types import SimpleNamespace
 
-from regress_equipment import SIDES, Listener, Runner, a_trial
+from equipment.results import records
+from regress_equipment import SIDES, Listener, Runner
 
 from bench.compare.thresholds import Thresholds
 from bench.regress.pair_schedule import Budget, Course
 from bench.regress.verdict import Judging
-from bench.trials.trial import Trial
 
-TRIALS = [Trial("LeNet5", {**a_trial().settings, "epochs": epochs}, {}, {}) for epochs in (1, 2, 3)]
+TRIALS = [records.a_trial("LeNet5", epochs=epochs) for epochs in (1, 2, 3)]
 
 
 class Unjudged(Judging):

@@ -147,7 +147,7 @@ def test_a_group_of_too_many_says_so(tmp_path):
     seconds = {"startup": 1.0, "compile": 1.0, "train": 3.0, "evaluate": 1.0, "teardown": 0.1}
     for number in range(MOST_A_GROUP + 6):
         shares = {"balanced_accuracy": number / 100, "per_class_accuracy": {"a": 0.5}}
-        test = {"accuracy": 0.5, "loss": 1.0, **shares}
+        test = {"images": 2, "accuracy": 0.5, "loss": 1.0, **shares}
         trial = trial_of(NETWORKS[number % 3], "scratch", 3, batch_size=number + 1)
         write_attempt(results, trial, Course(seconds, 0.5, 3.0, test, predictions="file\n"))
         ids.append(trial.id)

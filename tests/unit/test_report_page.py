@@ -6,7 +6,9 @@ from pathlib import Path
 
 import pytest
 from equipment.results.journals import Course, trial_of, write_attempt
+from equipment.results.records import write_record
 from equipment.results.suites import thesis_suite
+from msgspec.structs import replace
 
 from bench.errors import InputError
 from bench.journal.results import SuiteResults
@@ -14,7 +16,6 @@ from bench.pages.render import macros
 from bench.report.page import Grid, plotly_js, shown_table
 from bench.report.report import make_report
 from bench.report.tables.table import Table
-from bench.worker.files import write_json
 
 CLASSES = ("<img src=x onerror=alert(1)>", "plain")
 NETWORKS = ("VGG16", "ResNet50")
@@ -191,7 +192,7 @@ def test_disturbed_times_are_not_given_as_an_answer_without_a_word(tmp_path):
     )
     attempt = results.attempts(ids[1])[0]
     why = "Other processes used 1.5 of its 2 cores during train."
-    write_json(attempt.result, attempt.record() | {"disturbed": [why]})
+    write_record(attempt, replace(attempt.record(), disturbed=(why,)))
     make_report(results, ids)
     said = Elements((results.report / "report.html").read_text()).text
     assert "1 trial was disturbed while timed" in said

@@ -7,6 +7,7 @@ import numpy as np
 import pandas as pd
 import pytest
 from equipment.results.journals import Course, trial_of, write_attempt
+from equipment.results.records import a_runtime, a_trial
 from equipment.results.suites import CLASSES, thesis_suite
 
 from bench.errors import InputError
@@ -162,7 +163,13 @@ def test_older_records_have_no_cost_and_no_zero(tmp_path):
     results = SuiteResults(tmp_path, "old")
     trial = trial_of("VGG16", "scratch", 3)
     seconds = {"startup": 1.0, "compile": 1.0, "train": 3.0, "evaluate": 1.0, "teardown": 0.1}
-    test = {"accuracy": 0.5, "balanced_accuracy": 0.5, "loss": 1.0, "per_class_accuracy": {"a": 0.5}}
+    test = {
+        "images": 2,
+        "accuracy": 0.5,
+        "balanced_accuracy": 0.5,
+        "loss": 1.0,
+        "per_class_accuracy": {"a": 0.5},
+    }
     write_attempt(results, trial, Course(seconds, 0.5, 3.0, test, predictions="file\n"))
     trials = trials_frame(results, [trial.id])
     assert trials["status"].tolist() == ["done"]
@@ -262,15 +269,20 @@ def test_of_trials_asked_for_alike_the_latest_counts(tmp_path):
     """Runs by two versions of TensorFlow are no repeats of one another."""
     results = SuiteResults(tmp_path, "s")
     seconds = {"startup": 1.0, "compile": 1.0, "train": 3.0, "evaluate": 1.0, "teardown": 0.1}
-    test = {"accuracy": 0.5, "balanced_accuracy": 0.5, "loss": 1.0, "per_class_accuracy": {"a": 0.5}}
+    test = {
+        "images": 2,
+        "accuracy": 0.5,
+        "balanced_accuracy": 0.5,
+        "loss": 1.0,
+        "per_class_accuracy": {"a": 0.5},
+    }
     course = Course(seconds, 0.5, 3.0, test, predictions="file\n")
-    older, newer = trial_of("VGG16", "scratch", 3), trial_of("VGG16", "scratch", 3)
-    object.__setattr__(newer, "runtime", {**older.runtime, "tensorflow": "2.22.0"})
+    older, newer, failed = (
+        a_trial("VGG16", a_runtime(tensorflow=version)) for version in ("2.21.0", "2.22.0", "2.23.0")
+    )
     assert older.key == newer.key and older.id != newer.id
     write_attempt(results, older, course, seed=1)
     write_attempt(results, newer, course, seed=2)
-    failed = trial_of("VGG16", "scratch", 3)
-    object.__setattr__(failed, "runtime", {**older.runtime, "tensorflow": "2.23.0"})
     broken = Course(seconds, 0.5, 3.0, None, failure=("crashed", "killed"), stopped_at=1)
     write_attempt(results, failed, broken, seed=3)
     selected = select_folder(results.folder)

@@ -4,6 +4,7 @@ import os
 from pathlib import Path
 
 import pytest
+from equipment.results.records import a_trial
 
 from bench.errors import ResultsError
 from bench.journal.results import SuiteResults
@@ -11,9 +12,7 @@ from bench.trials.trial import Trial
 
 
 def trial(network: str = "VGG16", **settings) -> Trial:
-    return Trial(
-        network, {"mode": "scratch", "epochs": 1, "seed": 0, **settings}, {"wbc": "0"}, {"data_folder": "x"}
-    )
+    return a_trial(network, specification={"data_folder": "x"}, **settings)
 
 
 @pytest.fixture
@@ -72,7 +71,7 @@ def test_attempts_are_numbered_from_one(results: SuiteResults):
     made = [results.new_attempt(trial()) for _ in range(11)]
     assert [one.number for one in made] == list(range(1, 12))
     assert [one.number for one in results.attempts(trial().id)] == list(range(1, 12)), "10 comes after 9"
-    assert made[0].trial() == trial().to_json()
+    assert made[0].trial().to_json() == trial().to_json()
     assert made[0].trial_id == trial().id
     assert made[0].record() is None
 

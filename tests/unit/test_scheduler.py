@@ -8,6 +8,7 @@ from contextlib import contextmanager
 from pathlib import Path
 
 import pytest
+from equipment.results.records import a_trial
 
 from bench.devices.device import Device, Slot
 from bench.errors import InterruptedRun
@@ -17,7 +18,7 @@ from bench.plan.schedule import lower_bound, makespan
 from bench.runner.scheduler import Scheduler
 from bench.runner.signals import interruptible
 from bench.trials.limits import Limits
-from bench.trials.trial import Trial
+from bench.trials.origin import Neighbors, Quiet
 from bench.worker.jsonl import EventWriter, read_events
 
 SLOTS = [
@@ -28,8 +29,8 @@ NO_LIMITS = Limits(stall_s=1e12)
 
 
 def planned(name: str, seconds: float = 1.0, **script) -> PlannedTrial:
-    settings = {"mode": "scratch", "epochs": 1, "seed": 0, "batch_size": 1, **script}
-    return PlannedTrial(Trial(name, settings, {}, {}), "new", "", prediction=Prediction(seconds, "the test"))
+    trial = a_trial(name, specification=script, epochs=1)
+    return PlannedTrial(trial, "new", "", prediction=Prediction(seconds, "the test"))
 
 
 class Clock:
@@ -58,7 +59,7 @@ class ScriptedEngine:
     def start(self, attempt, slot):
         running = ScriptedRunning(self, attempt, slot)
         self.running.append(running)
-        self.placed.append((attempt.trial()["network"], slot.name))
+        self.placed.append((attempt.trial().network, slot.name))
         at_once = sum(other.slot is slot for other in self.running)
         self.most[slot.name] = max(at_once, self.most.get(slot.name, 0))
         return running
@@ -67,7 +68,7 @@ class ScriptedEngine:
 class ScriptedRunning:
     def __init__(self, engine, attempt, slot):
         self.engine, self.attempt, self.slot = engine, attempt, slot
-        settings = attempt.trial()["settings"]
+        settings = attempt.trial().specification
         ends = settings.get("ends", ["done"])
         self.outcome = ends[min(attempt.number, len(ends)) - 1]
         self.ends_at = engine.clock.now + settings.get("takes", 1.0)
@@ -107,7 +108,7 @@ class ScriptedRunning:
         worker = EventWriter(self.attempt.events)
         code = -9 if self.killed else -15 if asked else self.outcome if isinstance(self.outcome, int) else 0
         if not asked and self.outcome == "done":
-            worker.write("evaluated", metrics={"accuracy": 1.0})
+            worker.write("evaluated", metrics={"accuracy": 1.0, "images": 1})
             self.attempt.predictions.write_text("")
         elif not asked and isinstance(self.outcome, str):
             worker.write("failed", kind=self.outcome, message="as scripted")
@@ -133,7 +134,7 @@ class Notes:
     def event(self, planned, slot, event): ...
 
     def trial_ended(self, planned, slot, record, again):
-        outcome = record["failure"]["kind"] if record["failure"] else "done"
+        outcome = record.failure.kind if record.failure else "done"
         self.ended.append((planned.trial.network, outcome, again))
 
     def filenos(self):
@@ -143,7 +144,7 @@ class Notes:
         return []
 
     def send(self, attempt):
-        self.sent.append(f"{attempt.trial()['network']}/{attempt.number}")
+        self.sent.append(f"{attempt.trial().network}/{attempt.number}")
 
     def settle(self, interrupted): ...
 
@@ -152,7 +153,7 @@ class Notes:
 
     def wait_until_quiet(self, slot, sleep):
         self.quiet_asked += 1
-        return {"quiet": True, "waited_s": 0.0}
+        return {"noise": ["a neighbor"], "waited_s": 0.0}
 
 
 class Bed:
@@ -243,9 +244,9 @@ def test_retries_are_counted(bed: Bed):
 def test_an_exit_code_without_a_word_is_a_crash(bed: Bed):
     bed.run([planned("a", ends=[-11])], limits=Limits(retries=0))
     (attempt,) = bed.results.all_attempts()
-    failure = attempt.record()["failure"]
-    assert (failure["kind"], failure["message"]) == ("crashed", "killed by signal 11")
-    assert failure["folder"] == str(attempt.folder)
+    failure = attempt.record().failure
+    assert (failure.kind, failure.message) == ("crashed", "killed by signal 11")
+    assert failure.folder == str(attempt.folder)
 
 
 def test_a_trial_over_its_limit_is_stopped_and_says_so(bed: Bed):
@@ -295,19 +296,19 @@ def test_exclusive_runs_one_at_a_time_and_asks_for_quiet_before_each(bed: Bed):
     assert bed.clock.now == pytest.approx(30.0)
     assert {slot for _, slot in bed.engine.placed} == {"gpu:0"}
     assert bed.notes.quiet_asked == 3
-    assert bed.results.all_attempts()[0].record()["quiet"] == {"quiet": True, "waited_s": 0.0}
+    assert bed.results.all_attempts()[0].record().quiet == Quiet(noise=("a neighbor",), waited_s=0.0)
 
 
 def test_other_users_of_the_device_are_recorded_when_they_change(bed: Bed):
     def come_and_go():
-        bed.notes.users = {"foreign": [{"pid": 7}]} if bed.clock.now > 25 else None
+        bed.notes.users = {"unknown": {"gpu:0": 7}} if bed.clock.now > 25 else None
 
     bed.on_wait = come_and_go
     bed.run([planned("a", takes=60.0)])
     (attempt,) = bed.results.all_attempts()
     notes = [event for event in read_events(attempt.runner_events) if event["event"] == "neighbours"]
     assert len(notes) == 1
-    assert attempt.record()["neighbours"] == [{"foreign": [{"pid": 7}]}]
+    assert attempt.record().neighbors == (Neighbors(unknown={"gpu:0": 7}),)
 
 
 def test_a_record_that_cannot_be_written_stops_the_others(bed: Bed, monkeypatch):
@@ -329,7 +330,7 @@ def test_a_trial_that_is_done_leaves_no_checkpoint(bed: Bed):
     bed.run([trial])
     assert seen and all(seen)
     assert not folder.exists()
-    specification = bed.results.attempts(trial.trial.id)[1].trial()["specification"]
+    specification = bed.results.attempts(trial.trial.id)[1].trial().specification
     assert specification["checkpoint"]["tag"] == "2"
 
 

@@ -4,15 +4,18 @@ import csv
 import math
 from pathlib import Path
 
+import msgspec
 import pandas as pd
 import pytest
+from equipment.results.records import a_failure, a_record, a_trial, some_metrics, times, write_record
 
 from bench.journal.results import SuiteResults
 from bench.report.frame import latest_record, repeats_frame, trials_frame
 from bench.report.tables.summary import make_tables
 from bench.report.tables.table import Table, write_tables
+from bench.trials.phases import BuildPhase, Phases
+from bench.trials.record import Throughput
 from bench.trials.trial import Trial
-from bench.worker.files import write_json
 
 TIMES = ("fit_s", "fit_cpu_s", "result_s", "train_images_per_s", "feature_images_per_s", "parameters")
 
@@ -25,8 +28,6 @@ def results(tmp_path: Path) -> SuiteResults:
 def trial(network: str = "VGG16", *, seed: int = 0, split: int = 0, **settings) -> Trial:
     content = {
         "data": {"source": "bccd", "split_seed": split, "digest": f"{split}"},
-        "network": network,
-        "options": {},
         "weights": {"name": "imagenet", "sha256": network},
         "mode": "transfer",
         "epochs": 3,
@@ -34,35 +35,23 @@ def trial(network: str = "VGG16", *, seed: int = 0, split: int = 0, **settings) 
         "seed": seed,
         **settings,
     }
-    return Trial(network, content, {"wbc": "0"}, {})
+    return a_trial(network, **content)
 
 
 def record(results: SuiteResults, of: Trial, accuracy: float | None = 0.5, failure: tuple = ()) -> str:
     """An attempt at a trial that is over: done with an accuracy, or failed with (kind, message)."""
     attempt = results.new_attempt(of)
     done = not failure
-    clock = {"wall_s": 10.0, "cpu_s": 20.0}
-    write_json(
-        attempt.result,
-        {
-            "trial": of.to_json(),
-            "attempt": attempt.number,
-            "status": "done" if done else "failed",
-            "failure": dict(zip(("kind", "message"), failure, strict=True)) if failure else None,
-            "phases": {"build": {**clock, "parameters": 1_250_000}} if done else {},
-            "fit_time": clock if done else None,
-            "time_to_result": clock if done else None,
-            "throughput": {"train_images_per_s": 40.0 if done else None, "feature_images_per_s": None},
-            "test": {
-                "accuracy": accuracy,
-                "balanced_accuracy": accuracy,
-                "loss": 1.0,
-                "per_class_accuracy": {"EOSINOPHIL": accuracy, "MONOCYTE": 1.0},
-            }
-            if done
-            else None,
-        },
+    per_class = {"EOSINOPHIL": accuracy, "MONOCYTE": 1.0}
+    content = a_record(
+        failure=a_failure(*failure) if failure else None,
+        phases=Phases(build=BuildPhase(wall_s=10.0, cpu_s=20.0, parameters=1_250_000)) if done else Phases(),
+        fit_time=times(10.0, 20.0) if done else None,
+        time_to_result=times(10.0, 20.0) if done else None,
+        throughput=Throughput(train_images_per_s=40.0 if done else None, feature_images_per_s=None),
+        test=some_metrics(accuracy, loss=1.0, per_class_accuracy=per_class) if done else None,
     )
+    write_record(attempt, content)
     return of.id
 
 
@@ -217,8 +206,6 @@ def test_written_files(results: SuiteResults):
 
 
 def test_both_evaluations_of_a_trial_stand_side_by_side_and_only_where_there_are_two(results: SuiteResults):
-    import json
-
     plain = record(results, trial(), 0.9)
     (table,) = make_tables(results, [plain])
     headings, _ = table.written()
@@ -226,10 +213,9 @@ def test_both_evaluations_of_a_trial_stand_side_by_side_and_only_where_there_are
 
     thesis = record(results, trial("VGG19", clock="process"), 0.25)
     (attempt,) = results.attempts(thesis)
-    content = json.loads(attempt.result.read_text())
-    content["evaluations"] = {"aligned": {"balanced_accuracy": 0.93}, "shuffled": {"balanced_accuracy": 0.25}}
-    content["last_epoch"] = {"validation_accuracy": 0.92, "validation_binary_accuracy": 0.96}
-    write_json(attempt.result, content)
+    evaluations = {"aligned": some_metrics(0.93), "shuffled": some_metrics(0.25)}
+    last = {"validation_accuracy": 0.92, "validation_binary_accuracy": 0.96}
+    write_record(attempt, msgspec.structs.replace(attempt.record(), evaluations=evaluations, last_epoch=last))
     (table,) = make_tables(results, [plain, thesis])
     headings, rows = table.written()
     first, second = (dict(zip(headings, row, strict=True)) for row in rows)

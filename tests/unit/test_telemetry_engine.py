@@ -3,20 +3,22 @@
 import selectors
 from pathlib import Path
 
+from equipment.results.records import a_trial
 from telemetry_equipment import CPU
 
 from bench.journal.results import Attempt
 from bench.records.fold import fold
 from bench.runner import local
+from bench.trials.record import Record
 from bench.trials.sampling import TelemetrySettings
 from bench.worker.files import write_json
 
 
-def run(folder: Path, **options) -> dict:
+def run(folder: Path, **options) -> Record:
     """The record of a trial whose specification is wrong: its worker starts and fails by itself."""
     attempt = Attempt(folder / "trials" / "a-trial" / "attempt-1")
     attempt.folder.mkdir(parents=True)
-    write_json(attempt.folder / "trial.json", {"specification": {}, "settings": {}})
+    write_json(attempt.folder / "trial.json", {**a_trial().to_json(), "specification": {}})
     running = local.LocalEngine(**options).start(attempt, CPU)
     while not running.is_over():
         with selectors.DefaultSelector() as selector:
@@ -29,17 +31,17 @@ def run(folder: Path, **options) -> dict:
 
 def test_beside_a_worker_there_is_a_sampler(tmp_path):
     record = run(tmp_path)
-    assert record["failure"]["kind"] == "crashed" and record["failure"]["phase"] == "startup"
-    assert record["telemetry"]["sampler"]["complete"]
-    used = record["telemetry"]["counters"]["startup"]["cpu_s"]
+    assert record.failure.kind == "crashed" and record.failure.phase == "startup"
+    assert record.telemetry.sampler.complete
+    used = record.telemetry.counters["startup"]["cpu_s"]
     assert 0 < used < 60
 
 
 def test_without_a_sampler_the_record_says_why(tmp_path):
     settings = TelemetrySettings(off_every=2)
     record = run(tmp_path, telemetry=settings, without=frozenset({"a-trial"}))
-    assert record["telemetry"] is None and record["disturbed"] == []
-    assert "off_every = 2" in record["unavailable"]["telemetry"]
+    assert record.telemetry is None and record.disturbed == ()
+    assert "off_every = 2" in record.unavailable["telemetry"]
     assert not list(tmp_path.rglob("telemetry.jsonl"))
 
 
@@ -49,8 +51,8 @@ def test_a_sampler_that_cannot_start_is_a_reason_and_no_failure(tmp_path, monkey
 
     monkeypatch.setattr(local, "SamplerProcess", full)
     record = run(tmp_path)
-    assert record["failure"]["kind"] == "crashed", "the trial went its own way"
-    assert "Resource temporarily unavailable" in record["unavailable"]["telemetry"]
+    assert record.failure.kind == "crashed", "the trial went its own way"
+    assert "Resource temporarily unavailable" in record.unavailable["telemetry"]
 
 
 def test_a_sampler_that_crashes_says_so(tmp_path, monkeypatch):
@@ -62,5 +64,5 @@ def test_a_sampler_that_crashes_says_so(tmp_path, monkeypatch):
         return Job(job[0], 2**22 + 1, *job[2:])  # a process that is not there
 
     record = run(tmp_path)
-    assert record["failure"]["phase"] == "startup"
-    assert "ProcessLookupError" in record["unavailable"]["telemetry"]
+    assert record.failure.phase == "startup"
+    assert "ProcessLookupError" in record.unavailable["telemetry"]

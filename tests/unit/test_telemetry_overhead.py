@@ -3,6 +3,7 @@
 import numpy as np
 import pandas as pd
 import pytest
+from equipment.results.records import a_trial
 from scipy.stats import ttest_ind
 
 from bench.records.overhead import Group, overhead
@@ -12,14 +13,13 @@ from bench.trials.trial import Trial
 
 
 def trial(network: str, seed: int, **data) -> Trial:
-    settings = {"seed": seed, "mode": "scratch", "epochs": 1, "data": {"digest": f"{seed}{data}", **data}}
-    return Trial(network, {**settings, "network": network}, {"keras": "3"}, {})
+    return a_trial(network, seed=seed, epochs=1, data={"digest": f"{seed}{data}", **data})
 
 
 def test_every_nth_repeat_of_each_configuration_runs_without():
     trials = [trial(name, seed, split_seed=seed) for seed in range(6) for name in ("a", "b")]
     chosen = trials_without(trials, 3)
-    assert chosen == {one.id for one in trials if one.settings["seed"] in (2, 5)}
+    assert chosen == {one.id for one in trials if one.settings.seed in (2, 5)}
     assert trials_without(trials, None) == frozenset()
     assert trials_without(reversed(trials), 7) == frozenset()
 

@@ -4,7 +4,9 @@ from io import StringIO
 
 import pytest
 from equipment.results.journals import Course, trial_of, write_attempt
+from equipment.results.records import write_record
 from equipment.results.suites import thesis_suite
+from msgspec.structs import replace
 
 from bench.commands.main import main
 from bench.commands.report import print_brief
@@ -13,7 +15,6 @@ from bench.commands.terminal import WIDTH, Terminal
 from bench.journal.results import SuiteResults
 from bench.records.fold import finish
 from bench.report.tables.summary import make_tables
-from bench.worker.files import write_json
 
 NETWORKS = ("VGG16", "ResNet50")
 PLAN = (("transfer", 20), ("scratch", 20))
@@ -28,7 +29,7 @@ def suite(tmp_path_factory) -> tuple[SuiteResults, list[str]]:
         tmp_path_factory.mktemp("results"), networks=NETWORKS, plan=PLAN, cells_a_class=2, telemetry=False
     )
     attempt = results.attempts(ids[1])[0]
-    write_json(attempt.result, attempt.record() | {"disturbed": [WHY]})
+    write_record(attempt, replace(attempt.record(), disturbed=(WHY,)))
     failed = trial_of("VGG19", "transfer", 20)
     course = Course({"startup": 1.0, "train": 3.0}, 0.5, 9.0, None, failure=WRONG, stopped_at=3)
     finish(write_attempt(results, failed, course))

@@ -30,7 +30,7 @@ def test_a_thinned_curve_keeps_its_extremes_and_its_order():
 
 
 def test_figures_need_no_script_and_no_network(attempt: Attempt):
-    record = attempt.record()
+    record = attempt.record_json()
     epochs = [event for event in attempt.worker_events() if event["event"] == "epoch"]
     page = figures_html(record, epochs)
     assert page.count("<polyline") == 4
@@ -43,7 +43,7 @@ def test_figures_need_no_script_and_no_network(attempt: Attempt):
 
 
 def test_names_of_classes_are_text(attempt: Attempt):
-    record = attempt.record()
+    record = attempt.record_json()
     record["test"]["classes"][0] = EVIL
     page = figures_html(record, [])
     assert "<img" not in page and "&lt;img" in page
@@ -55,13 +55,13 @@ def test_what_is_no_number_is_not_drawn(attempt: Attempt):
         {"epoch": 2, "metrics": {"loss": float("nan"), "validation_loss": float("inf")}},
         {"epoch": 3, "metrics": {"loss": 1.0}},
     ]
-    page = figures_html(attempt.record(), epochs)
+    page = figures_html(attempt.record_json(), epochs)
     assert "nan" not in page and "inf" not in page.replace("info", "")
     assert page.count("<polyline") == 1
 
 
 def test_tables(attempt: Attempt):
-    test = attempt.record()["test"]
+    test = attempt.record_json()["test"]
     rows = confusion_rows(test)
     assert rows[0][1:] == test["classes"]
     assert [row[1:] for row in rows[1:]] == test["confusion_matrix"]
@@ -77,7 +77,7 @@ def test_a_folder_of_everything_is_laid_out_and_goes_again(attempt: Attempt):
     (attempt.folder / "trace" / "deep").mkdir(parents=True)
     (attempt.folder / "trace" / "deep" / "steps.json").write_text("{}")
     (attempt.folder / "half.partial").write_text("half")
-    with staged(attempt, attempt.record()) as folder:
+    with staged(attempt, attempt.record_json()) as folder:
         names = {str(path.relative_to(folder)) for path in folder.rglob("*") if path.is_file()}
         with (folder / "confusion_matrix.csv").open() as file:
             assert len(list(csv.reader(file))) == 5

@@ -62,7 +62,7 @@ def test_everything_of_an_attempt_is_there(results):
     assert "1 failed" in parent.data.tags["mlflow.note.content"]
     client = client_of(results)
     for attempt in results.all_attempts():
-        run, record = found[f"{attempt.trial_id}/{attempt.number}"], attempt.record()
+        run, record = found[f"{attempt.trial_id}/{attempt.number}"], attempt.record_json()
         expected = points_of(record, history(attempt), series_of(read_lines(attempt.telemetry)))
         stored = [
             (metric.key, metric.value, metric.timestamp, metric.step)

@@ -3,13 +3,12 @@
 from pathlib import Path
 
 import pytest
+from equipment.results.records import a_record, a_trial, write_record
 
 from bench.errors import DamagedAttempt
 from bench.journal.results import SuiteResults
 from bench.tracking.markers import mark_sent
 from bench.tracking.queue import EVERYTHING, Recorder
-from bench.trials.trial import Trial
-from bench.worker.files import write_json
 
 
 class Server:
@@ -47,8 +46,8 @@ def results(tmp_path: Path) -> SuiteResults:
 
 
 def new(results: SuiteResults, seed: int) -> str:
-    attempt = results.new_attempt(Trial("LeNet5", {"mode": "scratch", "epochs": 1, "seed": seed}, {}, {}))
-    write_json(attempt.result, {"status": "done"})
+    attempt = results.new_attempt(a_trial("LeNet5", seed=seed))
+    write_record(attempt, a_record())
     return f"{attempt.trial_id}/{attempt.number}"
 
 

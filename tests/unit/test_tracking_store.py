@@ -5,16 +5,16 @@ from contextlib import closing
 from pathlib import Path
 
 import pytest
+from equipment.results.records import a_trial
 
 from bench.errors import InputError
 from bench.journal.results import SuiteResults
 from bench.tracking import store
 from bench.tracking.markers import mark_sent, unsent
 from bench.tracking.server import served
-from bench.trials.trial import Trial
 from bench.worker.files import write_json
 
-TRIAL = Trial("LeNet5", {"mode": "scratch", "epochs": 1, "seed": 0}, {}, {})
+TRIAL = a_trial("LeNet5", epochs=1)
 
 
 @pytest.fixture

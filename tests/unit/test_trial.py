@@ -4,7 +4,8 @@ import msgspec
 import pytest
 from equipment.results.records import a_runtime, a_trial, some_settings
 
-from bench.trials.settings import Runtime, Settings, Trial
+from bench.trials.settings import Runtime, Settings
+from bench.trials.trial import Trial
 
 
 def test_the_id_is_readable_and_ends_in_a_hash():

@@ -10,7 +10,7 @@ import numpy as np
 import pytest
 
 from bench.suite.resolve import resolve_suite
-from bench.trials.runtime import Runtime
+from bench.trials.settings import Runtime
 from wbc.backbones import find_backbone
 from wbc.errors import InputError
 from wbc.networks.build import build_backbone, build_classifier
@@ -229,7 +229,7 @@ class TestSuite:
 
     def test_is_called_as_its_function(self, module, tmp_path):
         (trial,) = self.trials(tmp_path, f'{{ build = "{module}:small" }}')
-        assert trial.network == trial.settings["network"] == "small"
+        assert trial.network == trial.settings.network == "small"
 
     @pytest.mark.parametrize(
         ("backbone", "said"),
@@ -267,9 +267,9 @@ class TestSuite:
         code = f"""
 import sys
 from pathlib import Path
-from bench.trials.runtime import Runtime
+from bench.trials.settings import Runtime
 from bench.suite.resolve import resolve_suite
-resolve_suite(Path("suite.toml"), Runtime("w", "2", "3", "cpu"), Path("cache"))
+resolve_suite(Path("suite.toml"), Runtime(wbc="w", tensorflow="2", keras="3", device="cpu"), Path("cache"))
 print(*{{"keras", "tensorflow", {module!r}}} & set(sys.modules))
 """
         done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)

@@ -7,10 +7,14 @@ from datetime import datetime, timedelta
 from pathlib import Path
 from typing import Any
 
+import msgspec
 import numpy as np
+from equipment.results.records import a_runtime
 
 from bench.journal.results import Attempt, SuiteResults
 from bench.records.fold import fold
+from bench.trials.record import record_to_json
+from bench.trials.settings import Settings
 from bench.trials.trial import Trial
 
 START = datetime.fromisoformat("2026-03-01T08:00:00+00:00")
@@ -82,7 +86,7 @@ def trial_of(
         "replicas": 1,
         **settings,
     }
-    return Trial(network, content, RUNTIME, {})
+    return Trial.of(network, msgspec.convert(content, Settings), a_runtime(), {})
 
 
 def write_attempt(
@@ -121,8 +125,8 @@ def write_attempt(
     if telemetry:
         _write_telemetry(attempt, course, edges, seed)
     if over:
-        record = {**fold(attempt), **course.more}
-        attempt.result.write_text(json.dumps(record, indent=1))
+        record = msgspec.structs.replace(fold(attempt), **course.more)
+        attempt.result.write_text(json.dumps(record_to_json(record), indent=1))
     return attempt
 
 
@@ -148,7 +152,7 @@ def curves(course: Course, epochs: int, seed: int) -> dict[str, np.ndarray]:
 def _write_events(attempt: Attempt, trial: Trial, course: Course, seed: int) -> dict[str, tuple[int, int]]:
     """The worker's journal; phase -> its begin and end, in nanoseconds."""
     clock, lines, edges = _Clock(1000.0 + seed % 1000), [], {}
-    epochs = trial.settings["epochs"]
+    epochs = trial.settings.epochs
 
     def say(event: str, **content) -> None:
         lines.append(json.dumps({"t": clock.t, "cpu": clock.cpu, "event": event, **content}))

@@ -4,12 +4,15 @@ from typing import Any
 
 import msgspec
 
-from bench.trials.measured import Energy, Utilization
+from bench.journal.results import Attempt
+from bench.trials.measured import DeviceTelemetry, Energy, Sampler, Summary, Telemetry, Utilization
 from bench.trials.metrics import Metrics
 from bench.trials.origin import Environment, Provenance, SlotDescription
 from bench.trials.phases import Phase, Phases, Times
-from bench.trials.record import FORMAT, Failure, Record, Throughput
-from bench.trials.settings import Runtime, Settings, Trial
+from bench.trials.record import FORMAT, Failure, Record, Throughput, record_to_json
+from bench.trials.settings import Runtime, Settings
+from bench.trials.trial import Trial
+from bench.worker.files import write_json
 
 NO_ENERGY = Energy(trial_j=None, train_j=None, image_j=None, correct_test_image_j=None, method=None)
 NO_UTILIZATION = Utilization(
@@ -61,9 +64,15 @@ def some_settings(**changes: Any) -> Settings:
     return msgspec.convert(msgspec.to_builtins(content), Settings)
 
 
-def a_trial(network: str = "VGG16", runtime: Runtime | None = None, **settings: Any) -> Trial:
+def a_trial(
+    network: str = "VGG16",
+    runtime: Runtime | None = None,
+    specification: dict[str, Any] | None = None,
+    **settings: Any,
+) -> Trial:
     """A trial of a network with `some_settings`."""
-    return Trial.of(network, some_settings(network=network, **settings), runtime or a_runtime(), {})
+    content = some_settings(network=network, **settings)
+    return Trial.of(network, content, runtime or a_runtime(), specification or {})
 
 
 def some_metrics(accuracy: float = 0.9, images: int = 100, **changes: Any) -> Metrics:
@@ -84,6 +93,29 @@ def phases(**seconds: float | Phase) -> Phases:
         (kind,) = (one for one in kinds[name].__args__ if one is not type(None))
         content[name] = value if isinstance(value, Phase) else kind(wall_s=value, cpu_s=value)
     return Phases(**content)
+
+
+def some_telemetry(
+    phases: dict[str, dict[str, Summary]] | None = None,
+    devices: dict[str, dict[str, dict[str, Summary]]] | None = None,
+    **changes: Any,
+) -> Telemetry:
+    """Telemetry: phase -> metric -> summary, of the host and of each GPU."""
+    usual = {
+        "interval_s": 0.1,
+        "cores": 2,
+        "longest_line_s": 0.1,
+        "phases": phases or {},
+        "counters": {},
+        "unavailable": {},
+        "devices": {
+            name: DeviceTelemetry(phases=own, counters={}, unavailable={}, methods={})
+            for name, own in (devices or {}).items()
+        },
+        "sampler": Sampler(cpu_s=0.2, samples=9, complete=True),
+        "contention": {},
+    }
+    return Telemetry(**{**usual, **changes})
 
 
 def a_failure(kind: str = "crashed", message: str = "it broke", **changes: Any) -> Failure:
@@ -132,3 +164,12 @@ def a_record(trial: Trial | None = None, **changes: Any) -> Record:
         "utilization": NO_UTILIZATION,
     }
     return Record(**{**usual, **changes})
+
+
+def write_record(attempt: Attempt, record: Record) -> Record:
+    """Give an attempt a record, with the attempt's number and trial."""
+    own = msgspec.structs.replace(record, attempt=attempt.number)
+    if (attempt.folder / "trial.json").exists():
+        own = msgspec.structs.replace(own, trial=attempt.trial().without_specification())
+    write_json(attempt.result, record_to_json(own))
+    return own

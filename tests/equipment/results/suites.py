@@ -7,8 +7,11 @@ from pathlib import Path
 
 import numpy as np
 from equipment.results.journals import Course, trial_of, write_attempt
+from equipment.results.records import NO_ENERGY, NO_UTILIZATION, some_telemetry
+from msgspec.structs import replace
 
 from bench.journal.results import SuiteResults
+from bench.trials.measured import Memory, Steady, Summary
 from wbc.data.manifest import ImageEntry, Manifest
 from wbc.evaluation.metrics import score
 from wbc.evaluation.predictions import Predictions
@@ -147,21 +150,34 @@ def _course(network, mode, epochs, files, classes, seed, energy, predictions=Tru
         text = _csv(made)
     train = seconds["train"]
     rate = 4394 * epochs / (0.9 * train)
-    more = {
-        "steady": {"images_per_s": rate * 1.02, "low": rate, "high": rate * 1.04, "data_wait_share": 0.03},
-        "memory": {"process_peak": 3.4e9, "device_peak": 9.9e9, "allocator_peak": 9.1e9},
-        "unavailable": {},
-    }
+    pace = {"step_s": 16 / rate, "steps": 90, "settled_s": 0.1, "settled_step": 9, "blocks": 30}
+    steady = Steady(
+        images_per_s=rate * 1.02,
+        low=rate,
+        high=rate * 1.04,
+        data_wait_s=0.03 * train,
+        data_wait_share=0.03,
+        **pace,
+    )
+    memory = Memory(
+        analytic=None,
+        allocator_peak=9_100_000_000,
+        process_peak=3_400_000_000,
+        device_peak=9.9e9,
+        residual=None,
+    )
+    more = {"steady": steady, "memory": memory, "unavailable": {}}
     if energy:
         joules = 230.0 * train + 70 * (sum(seconds.values()) - train)
-        more["energy"] = {
-            "trial_j": joules,
-            "train_j": 230.0 * train,
-            "image_j": 230.0 * train / (4394 * epochs),
-        }
-        device = {"phases": {"train": {"gpu_utilisation": {"mean": 0.78, "p95": 0.97, "max": 1.0}}}}
-        more["telemetry"] = {"devices": {"gpu:0": device}, "phases": {}, "unavailable": {}}
-        more["utilisation"] = {"of_measured_peak": 0.31}
+        more["energy"] = replace(
+            NO_ENERGY,
+            trial_j=joules,
+            train_j=230.0 * train,
+            image_j=230.0 * train / (4394 * epochs),
+        )
+        busy = {"train": {"gpu_utilisation": Summary(mean=0.78, p95=0.97, max=1.0, samples=9)}}
+        more["telemetry"] = some_telemetry(devices={"gpu:0": busy})
+        more["utilization"] = replace(NO_UTILIZATION, of_measured_peak=0.31)
     else:
         more["unavailable"] = {"energy": "the processor has no energy counter that may be read"}
     return Course(seconds, min(final, 0.995), 25 * slow, score(made), text, more=more)
