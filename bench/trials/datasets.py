@@ -1,7 +1,7 @@
-"""Where a suite's images come from, and the cache in which they are prepared once.
+"""Where the images of a suite come from, and the cache in which they are prepared once.
 
-A data set has a digest before it is made: a hash of what it is made from. Sources are `wbc`'s; the cache
-lies in the results folder and is keyed by the digest.
+A data set has a digest before it is made: a hash of what it is made from. `wbc` makes the images. The cache
+is in the results folder, and the digest is its key.
 """
 
 import hashlib
@@ -19,6 +19,9 @@ from wbc.data.folders import FileState, inspect_folder
 from wbc.data.manifest import MANIFEST_NAME, Manifest
 from wbc.errors import InputError, UnsplitFolderError
 
+Settings = dict[str, Any]
+"""Settings of a data set, as in `[data]` of a suite."""
+
 DEFAULT_BCCD = Path("data/bccd")
 
 MADE_BY = {
@@ -33,31 +36,28 @@ They are part of the digest: when their code changes, the images are made again.
 
 @dataclass(frozen=True)
 class DataSet:
-    """A data set that may not be made yet.
-
-    Attributes:
-        source: `synthetic`, `bccd` or `folder`.
-        settings: What it is made with; part of a trial's settings.
-        digest: Identity of what it is made from.
-        images: Folder below which the files of the manifest lie.
-        manifest: Where its manifest is, once it is made.
-        make: Writes it into an empty folder and returns its manifest.
-        classes: Class names in label order.
-        warning: What makes it a poor choice, in a sentence; mostly empty.
-    """
+    """A data set that may not be made yet."""
 
     source: str
-    settings: dict[str, Any]
+    """`synthetic`, `bccd` or `folder`."""
+    settings: Settings
+    """What it is made with; part of a trial's settings."""
     digest: str
+    """Identity of what it is made from."""
     images: Path
+    """Folder below which the files of the manifest are."""
     manifest: Path
+    """Path of its manifest, once it is made."""
     make: Callable[[Path], Manifest]
+    """Writes it into an empty folder and returns its manifest."""
     classes: tuple[str, ...] = CELL_CLASSES
+    """Class names in label order."""
     warning: str = ""
+    """Why it is a poor choice, in a sentence; usually empty."""
 
     @property
     def ready(self) -> bool:
-        """Whether it is in the cache already, with every file that is kept there."""
+        """Whether it is in the cache, with every file that is kept there."""
         try:
             manifest = Manifest.read_file(self.manifest)
         except (OSError, ValueError, TypeError, KeyError):
@@ -66,15 +66,15 @@ class DataSet:
         return not kept or all((self.images / image.file).is_file() for image in manifest.images)
 
     def prepare(self) -> Manifest:
-        """Make the data set unless it is there; it appears whole or not at all.
+        """Make the data set unless it is in the cache; it appears whole or not at all.
 
         Raises:
-            InputError: The source cannot be turned into a data set.
+            InputError: The source cannot be made into a data set.
         """
         if self.ready:
             return Manifest.read_file(self.manifest)
         folder = self.manifest.parent
-        shutil.rmtree(folder, ignore_errors=True)  # damaged since
+        shutil.rmtree(folder, ignore_errors=True)  # damaged
         with whole_folder(folder) as partial:
             manifest = self.make(partial)
             manifest.write(partial)
@@ -82,24 +82,25 @@ class DataSet:
 
 
 class DataSets:
-    """Looks data sets up, each once.
-
-    Args:
-        cache: The cache in the results folder.
-        path: Folder with the user's images, or with BCCD; None for the default.
-        groups: New class -> the classes that it joins; None leaves the classes as they are.
-    """
+    """Looks data sets up, each once."""
 
     def __init__(self, cache: Path, path: Path | None, groups: dict[str, list[str]] | None = None):
+        """Look them up for one suite.
+
+        Args:
+            cache: The cache in the results folder.
+            path: Folder with the user's images, or with BCCD; None: the default.
+            groups: New class -> the classes that it merges; None: the classes as they are.
+        """
         self.cache, self.path, self.groups = cache, path, groups
         self._known: dict[str, DataSet] = {}
 
-    def find(self, source: str, data: dict[str, Any], image_size: int) -> DataSet:
+    def find(self, source: str, data: Settings, image_size: int) -> DataSet:
         """The data set of a combination.
 
         Args:
             source: `synthetic`, `bccd` or `folder`.
-            data: The settings that belong to the source.
+            data: The settings of the source.
             image_size: Height and width in pixels.
 
         Raises:
@@ -107,12 +108,13 @@ class DataSets:
         """
         wanted = json.dumps([source, data, image_size], sort_keys=True)
         if wanted not in self._known:
-            found = getattr(self, f"_find_{source}")(data, image_size)
+            find = {"synthetic": self._synthetic, "bccd": self._bccd, "folder": self._folder}[source]
+            found = find(data, image_size)
             self._known[wanted] = self._grouped(found) if self.groups else found
         return self._known[wanted]
 
     def _grouped(self, base: DataSet) -> DataSet:
-        """The same images under the names of groups of classes; only a manifest is made."""
+        """The same images with groups in place of classes; only a manifest is made."""
         from wbc.data.manifest import check_groups, group_classes
 
         groups = self.groups or {}
@@ -132,9 +134,9 @@ class DataSets:
     def _cached(
         self,
         source: str,
-        settings: dict,
-        identity: list,
-        make,
+        settings: Settings,
+        identity: list[object],
+        make: Callable[[Path], Manifest],
         images: Path | None = None,
         classes: tuple[str, ...] = CELL_CLASSES,
     ) -> DataSet:
@@ -142,7 +144,7 @@ class DataSets:
         folder = self.cache / "data" / digest[:16]
         return DataSet(source, settings, digest, images or folder, folder / MANIFEST_NAME, make, classes)
 
-    def _find_synthetic(self, data: dict[str, Any], image_size: int) -> DataSet:
+    def _synthetic(self, data: Settings, image_size: int) -> DataSet:
         from wbc.data.synthetic import SyntheticSettings, generate
 
         settings = SyntheticSettings(image_size=image_size, **data)
@@ -151,7 +153,7 @@ class DataSets:
             "synthetic", asdict(settings), [asdict(settings), code], lambda folder: generate(folder, settings)
         )
 
-    def _find_bccd(self, data: dict[str, Any], image_size: int) -> DataSet:
+    def _bccd(self, data: Settings, image_size: int) -> DataSet:
         from wbc.data.bccd import BccdSettings, bccd_fingerprint, check_bccd_folder, import_bccd
 
         folder = self.path or DEFAULT_BCCD
@@ -165,7 +167,7 @@ class DataSets:
             lambda destination: import_bccd(folder, destination, settings, self.cache / "near-duplicates"),
         )
 
-    def _find_folder(self, data: dict[str, Any], image_size: int) -> DataSet:
+    def _folder(self, data: Settings, image_size: int) -> DataSet:
         if self.path is None:
             raise InputError(
                 'source = "folder" needs a path', 'Add path = "FOLDER" to [data], or give --data FOLDER.'
@@ -182,7 +184,7 @@ class DataSets:
         return replace(found, warning=_leak(manifest, self.path))
 
     def _inspect(self, folder: Path) -> Manifest:
-        """Read a user's folder; files that were decoded before and did not change are not decoded again."""
+        """Read a user's folder; files that have not changed since they were decoded are not decoded again."""
         index = FolderIndex(self.cache / "index" / f"{digest_of(str(folder))[:16]}.json", folder)
         try:
             manifest = inspect_folder(folder, index.hash_of)
@@ -207,9 +209,9 @@ def _leak(manifest: Manifest, folder: Path) -> str:
 
 
 class FolderIndex:
-    """Hashes of a folder's files with the size and time that they had.
+    """Hashes of the files of a folder, with the size and time that each file had.
 
-    Written only into a cache that is there already: looking at a suite must leave nothing behind.
+    It is written only into an existing cache: `plan` must not create files.
     """
 
     def __init__(self, path: Path, folder: Path):
@@ -225,7 +227,7 @@ class FolderIndex:
         return sha256 if FileState(size, mtime_ns) == state else None
 
     def remember(self, manifest: Manifest) -> None:
-        """Keep the hashes of a manifest."""
+        """Keep the hashes of a manifest for the next time."""
         if not self.path.parent.parent.is_dir():
             return
         known = {}
@@ -242,7 +244,7 @@ def source_digest(*places: str, root: Path | None = None) -> str:
 
     Args:
         places: Files and folders in it; none: all of it.
-        root: Where the package lies; None: the one that is running.
+        root: Folder of the package; None: the one that is running.
     """
     if root is None:
         import wbc

@@ -38,7 +38,7 @@ def binary_accuracy(predictions: Predictions) -> float:
     """The share of all (image, class) pairs whose probability is on the right side of 1/2.
 
     The Keras of 2018 called this accuracy under binary cross-entropy. A model that predicts 1/4 for each of
-    four classes scores 3/4, because it is right about the three classes that an image does not have.
+    four classes scores 3/4: it is right about the three classes that an image does not have.
     """
     targets = np.eye(len(predictions.classes), dtype=bool)[predictions.labels]
     return float(((predictions.probabilities > 0.5) == targets).mean())

@@ -47,8 +47,8 @@ def cluster_bootstrap(right: ArrayLike, total: ArrayLike, seed: int = 0) -> Inte
     sources have the same share, no resample differs. Then the interval is Wilson's with each source counted
     once.
 
-    In simulations with eleven images per source the interval contained the truth in 89 to 96 % of the cases
-    for 10 to 40 sources and shares of 0.5 and 0.8, and in about 85 % for shares of 0.95.
+    In simulations with eleven images per source and 10 to 40 sources, the interval contained the truth in 89
+    to 96 % of the cases for shares of 0.5 and 0.8. For shares of 0.95 it was about 85 %.
 
     Args:
         right: Images of each source that are right; shape (sources,).

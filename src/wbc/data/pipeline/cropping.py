@@ -15,7 +15,7 @@ Box = tuple[float, float, float, float]
 
 
 def read_white_box(annotation: Path) -> Box | str:
-    """The box of the only white cell in a VOC annotation, in pixels, or the reason why there is none."""
+    """The box of the only white cell in a VOC annotation, in pixels; without such a box, the reason."""
     if not annotation.is_file():
         return "no annotation"
     try:
