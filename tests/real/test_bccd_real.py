@@ -1,4 +1,4 @@
-"""The real BCCD: what comes of it, and that no field is in two splits."""
+"""The real BCCD: the data sets made from it, and that no field is in two splits."""
 
 import hashlib
 from collections import Counter, defaultdict
@@ -123,7 +123,7 @@ def correlation_at(first: np.ndarray, second: np.ndarray, down: int, right: int)
 
 
 def test_real_near_duplicates_are_confirmed_by_masked_registration(real, fields):
-    """Masked normalised cross-correlation (Padfield 2012) finds the same shift, the gray values agree."""
+    """Masked normalized cross-correlation (Padfield 2012) finds the same shift, and the gray values agree."""
     groups = defaultdict(list)
     for name, (field, corner) in fields.items():
         groups[field].append((name, corner))

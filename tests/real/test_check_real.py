@@ -1,4 +1,4 @@
-"""`data check`: planted copies of every kind are found among real cells, and nothing where nothing is."""
+"""`data check`: planted copies of every kind are found among real cells, and nothing else."""
 
 import io
 import re
@@ -25,9 +25,9 @@ PLANTS = {
     "compressed": compressed,
     "mirrored": ImageOps.mirror,
     "upside down": ImageOps.flip,
-    "turned by 90": lambda image: image.transpose(Image.Transpose.ROTATE_90),
-    "turned by 15": lambda image: image.rotate(15, Image.Resampling.BICUBIC),
-    "turned by 15 on a larger canvas": lambda image: image.rotate(15, Image.Resampling.BICUBIC, expand=True),
+    "rotated by 90": lambda image: image.transpose(Image.Transpose.ROTATE_90),
+    "rotated by 15": lambda image: image.rotate(15, Image.Resampling.BICUBIC),
+    "rotated by 15 on a larger canvas": lambda image: image.rotate(15, Image.Resampling.BICUBIC, expand=True),
 }
 
 
@@ -66,10 +66,10 @@ def test_planted_images_are_found(real, tmp_path):
     for name, (kind, original) in planted.items():
         source = Path(original).stem.split("-")[0]
         assert source in found[name].first, kind
-        if kind.startswith("turned by 90") and found[name].first == original:
-            assert "turned by 90 degrees" in found[name].how
-        if kind.startswith("turned by 15") and found[name].first == original:  # and not a turned copy of it
-            assert re.search("turned by 1[456] degrees", found[name].how)
+        if kind.startswith("rotated by 90") and found[name].first == original:
+            assert "rotated by 90 degrees" in found[name].how
+        if kind.startswith("rotated by 15") and found[name].first == original:  # not a rotated copy of it
+            assert re.search("rotated by 1[456] degrees", found[name].how)
 
 
 PAIRS = [(227, 260), (37, 38), (230, 257), (233, 254), (237, 252), (243, 250), (382, 395), (384, 393)]

@@ -23,7 +23,7 @@ def splits_of(folder: Path) -> dict[str, str]:
 
 @pytest.fixture(scope="module")
 def crops(shared, tmp_path_factory) -> Path:
-    """Crops of real cells, two classes, as a user brings them."""
+    """Crops of real cells, two classes, as a user might have them."""
     source, folder = shared / "data" / "bccd", tmp_path_factory.mktemp("crops")
     for name, numbers in (("lymphocyte", LYMPHOCYTES), ("neutrophil", NEUTROPHILS)):
         (folder / name).mkdir()

@@ -43,7 +43,7 @@ class SyntheticBccd:
     def add(
         self, number: int, category: str, field: int | None = None, corner=(20, 20), cell=(70, 90)
     ) -> None:
-        """A photograph of 120 x 160 pixels; `corner` and `cell` (down, right) lie in the field."""
+        """A photograph of 120 x 160 pixels; `corner` and `cell` (down, right) are in coordinates of the field."""
         rng = np.random.default_rng(1000 + (number if field is None else field))
         smear = 180 + sum(gaussian_filter(rng.standard_normal((180, 240)), s) * s * 15 for s in (1.5, 4))
         y, x = np.mgrid[:180, :240]

@@ -56,7 +56,7 @@ def test_crops_show_the_cell_in_the_middle(bccd, tmp_path):
         assert np.ptp(dark[:, 0]) == pytest.approx(32, abs=4)
 
 
-def test_the_same_bytes_whatever_the_order_of_the_file_system(bccd, tmp_path, monkeypatch):
+def test_the_same_bytes_in_any_order_of_the_file_system(bccd, tmp_path, monkeypatch):
     first = import_bccd(bccd.root, tmp_path / "a", SMALL)
     fingerprint = bccd_fingerprint(bccd.root)
     listed = Path.iterdir

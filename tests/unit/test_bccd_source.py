@@ -1,4 +1,4 @@
-"""What the BCCD folder holds, and what of it is left out."""
+"""What the BCCD folder contains, and what is left out."""
 
 import shutil
 from pathlib import Path
@@ -106,7 +106,7 @@ def test_every_reason_is_counted(bccd, tmp_path):
 
 
 @pytest.mark.parametrize("value", ["", "wide", "nan", "inf"])
-def test_numbers_of_a_box_that_are_none(bccd, tmp_path, value):
+def test_box_values_that_are_not_numbers(bccd, tmp_path, value):
     bccd.annotate(20, ("WBC", (value, 30, 60, 60)))
     assert import_bccd(bccd.root, tmp_path / "out", SMALL).left_out == {
         "annotation unreadable": ["BloodImage_00020.jpg"]

@@ -21,7 +21,7 @@ def data_set(tmp_path) -> Path:
     return root
 
 
-def test_exit_code_and_words(data_set, capsys):
+def test_exit_code_and_output(data_set, capsys):
     assert main(["data", "check", str(data_set)]) == 0
     out = capsys.readouterr().out
     assert "No image of one split was found in another." in out
@@ -46,7 +46,7 @@ def test_a_source_in_two_splits_is_a_leak(data_set):
 
 
 def test_cells_on_white_are_told_apart(tmp_path):
-    """Cells cut out alike on a white ground agree in their ground and outline only."""
+    """Cells cropped on a white background agree only in background and outline."""
     y, x = np.mgrid[:120, :120]
     for split, seeds in (("train", range(6)), ("test", range(6, 12))):
         (tmp_path / split / "A").mkdir(parents=True)

@@ -55,7 +55,7 @@ def specification(tmp_path_factory) -> Specification:
 
 @pytest.fixture(scope="module")
 def measure():
-    """Features of images, which are measured once, for they are the same for every method."""
+    """Measures the features of images once, because they are the same for every method."""
     known = {}
 
     def measure(images: np.ndarray) -> np.ndarray:
@@ -180,7 +180,7 @@ def test_units_of_features_do_not_matter(name):
 
 @pytest.mark.parametrize("name", ["SVM", "RandomForest", "DecisionTree", "KNN", "MLP"])
 def test_the_smaller_class_counts_as_much(name):
-    """Overlapping classes, ten to one: without weights hardly anything would be called the smaller one."""
+    """Overlapping classes, ten to one: without weights hardly anything would be predicted as the smaller one."""
     options = {"RandomForest": {"min_leaf": 20}, "DecisionTree": {"min_leaf": 40}, "KNN": {"neighbors": 41}}
     features, labels, sources = blobs([500, 50], distance=1.0)
     pipeline = fit_method(name, options.get(name, {}), features, labels, sources, seed=0)
@@ -190,9 +190,9 @@ def test_the_smaller_class_counts_as_much(name):
     assert (pipeline.predict(unseen) == pipeline.classes_[predicted]).all() or name == "SVM"
 
 
-def test_calibration_keeps_copies_of_a_trial_together():
+def test_calibration_keeps_copies_of_an_image_together():
     labels = np.repeat([0, 1], 20)
-    sources = [f"trial {row // 4}" for row in range(40)]
+    sources = [f"photograph {row // 4}" for row in range(40)]
     splits = calibration_folds(labels, sources, seed=0)
     assert len(splits) == 5
     assert sorted(np.concatenate([held for _, held in splits])) == list(range(40))

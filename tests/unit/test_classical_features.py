@@ -16,7 +16,7 @@ def disc(y: float, x: float, radius: float) -> np.ndarray:
 
 
 def photograph(cell: np.ndarray, nucleus: np.ndarray, plasma=PLASMA) -> np.ndarray:
-    """A cell in flat colours on glass."""
+    """A cell in uniform colors on glass."""
     image = np.where(cell[..., None], np.array(plasma), np.array(GLASS))
     return np.where(nucleus[..., None], np.array(NUCLEUS), image).astype(np.uint8)
 
@@ -41,7 +41,7 @@ def test_a_round_cell_by_hand():
     assert found["plasma_lightness"] > found["nucleus_lightness"] + 20
 
 
-def test_texture_is_that_of_the_part_it_is_measured_in():
+def test_texture_is_that_of_the_area_it_is_measured_in():
     draw = np.random.default_rng(0)
     noise = draw.normal(0, 12, (128, 128, 1))
     nucleus = disc(64, 64, 30)[..., None]
@@ -70,12 +70,12 @@ def test_lobes_are_counted(lobes: int):
     assert count_lobes(touching) == count_lobes(apart) == lobes
 
 
-def test_a_bump_is_no_lobe():
+def test_a_bump_is_not_a_lobe():
     assert count_lobes(disc(64, 64, 30) | disc(64, 92, 8)) == 1
     assert count_lobes(np.ones((40, 40), bool)) == 1
 
 
-def test_turning_and_mirroring_change_nothing_much():
+def test_rotation_and_mirroring_change_little():
     pixels = draw_cell("NEUTROPHIL", 128, np.random.default_rng(3))
     plain = measure(pixels)
     for turned in (np.rot90(pixels), pixels[:, ::-1], np.rot90(pixels, 2)):

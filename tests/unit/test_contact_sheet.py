@@ -1,4 +1,4 @@
-"""Contact sheets: every image at its place, every row with its label."""
+"""Contact sheets: every image in its place, every row with its label."""
 
 import numpy as np
 import pytest
@@ -16,12 +16,12 @@ def plain(colour, size=10):
 
 
 def boxes(sheet, colour):
-    """Left, top, right and bottom of the pixels of a colour."""
+    """Left, top, right and bottom of the pixels of a color."""
     rows, columns = np.nonzero((np.asarray(sheet) == colour).all(axis=-1))
     return columns.min(), rows.min(), columns.max() + 1, rows.max() + 1
 
 
-def test_images_stand_in_their_row_and_column():
+def test_images_are_in_their_row_and_column():
     sheet = contact_sheet({"A": [plain(RED), plain(GREEN)], "B": [plain(BLUE)]}, tile=20)
     red, green, blue = (boxes(sheet, colour) for colour in (RED, GREEN, BLUE))
     for left, top, right, bottom in (red, green, blue):
@@ -43,7 +43,7 @@ def test_a_long_label_is_not_cut():
     assert contact_sheet({"A very long name of a class": [plain(RED)]}, tile=8).width > short.width
 
 
-def test_images_of_any_form_are_fitted_without_distortion():
+def test_images_of_any_shape_are_fitted_without_distortion():
     wide = np.full((10, 40, 3), RED, np.uint8)
     left, top, right, bottom = boxes(contact_sheet({"A": [wide]}, tile=40), RED)
     assert (right - left, bottom - top) == (40, 10)
@@ -57,7 +57,7 @@ def test_a_class_without_images_keeps_its_row():
     assert both.height > contact_sheet({"A": [plain(RED)]}, tile=20).height
 
 
-def test_nothing_to_show_is_said():
+def test_nothing_to_show_is_an_error():
     for rows in ({}, {"A": []}):
         with pytest.raises(InputError, match="no image"):
             contact_sheet(rows, tile=20)
@@ -77,13 +77,13 @@ def data_set(tmp_path):
     return tmp_path, Manifest(tuple(images), ("A", "B"))
 
 
-def test_a_data_set_is_shown_a_row_a_class(data_set):
+def test_a_data_set_has_one_row_per_class(data_set):
     sheet = sheet_of_manifest(*data_set, per_class=2, tile=20)
     pair = contact_sheet({"A": [plain(RED)] * 2, "B": [plain(BLUE)] * 2}, tile=20)
     assert np.array_equal(np.asarray(sheet), np.asarray(pair))
 
 
-def test_a_part_without_images_is_named(data_set):
+def test_a_split_without_images_is_named(data_set):
     with pytest.raises(InputError, match="'test'"):
         sheet_of_manifest(*data_set, split="test")
 

@@ -1,10 +1,10 @@
-"""Time an image and bytes of a classifier, with a clock of the test's own."""
+"""Time per image and bytes of a classifier, with a clock that the test controls."""
 
 from wbc.evaluation.cost import BatchTimer, Cost
 
 
 def timed(*batches: tuple[int, float]) -> BatchTimer:
-    """A timer to which batches of (images, seconds) came."""
+    """A timer that has timed batches of (images, seconds)."""
     times = iter([time for _, seconds in batches for time in (0.0, seconds)])
     timer = BatchTimer(lambda: next(times))
     for images, _ in batches:
@@ -19,11 +19,11 @@ def test_the_median_of_full_batches_after_the_first():
     assert not timer.wants_more
 
 
-def test_a_later_prediction_goes_on():
+def test_a_later_prediction_adds_batches():
     assert timed((16, 9.0), (3, 5.0), (16, 2.0), (3, 0.1), (16, 2.0)).cost(0) == Cost(0, 0.125, 16, 2)
 
 
-def test_too_few_batches_are_wanted_more_of_unless_they_are_slow():
+def test_more_batches_are_wanted_unless_they_are_slow():
     assert BatchTimer().wants_more
     assert timed((4, 9.0)).wants_more, "the first one only warms up"
     assert timed((4, 9.0), (4, 0.1), (4, 0.1)).wants_more

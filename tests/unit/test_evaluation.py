@@ -1,4 +1,4 @@
-"""Figures of predictions, and the file that keeps them."""
+"""Metrics of predictions, and the file that stores them."""
 
 import json
 import math
@@ -15,7 +15,7 @@ from wbc.evaluation.intervals import wilson
 from wbc.evaluation.metrics import expected_calibration_error, score
 from wbc.evaluation.predictions import Predictions
 
-ODD = ["a, b", 'say "trial"', "two\nlines", "back\r\nand forth", "Zellkern äöü", " spaced ", "p_a", ""]
+ODD = ["a, b", 'say "cell"', "two\nlines", "back\r\nand forth", "Zellkern äöü", " spaced ", "p_a", ""]
 
 
 def predictions(labels, probabilities, classes=("A", "B", "C")) -> Predictions:
@@ -54,7 +54,7 @@ def test_score_by_hand():
     assert found["loss"] == pytest.approx((4 * math.log(2) + 2 * math.log(4)) / 6)
 
 
-def test_figures_of_a_class_by_hand():
+def test_metrics_of_a_class_by_hand():
     found = score(
         predictions([0, 0, 0, 1, 1, 2], [[0.7, 0.2, 0.1]] * 2 + [[0.1, 0.8, 0.1]] * 3 + [[0.2, 0.1, 0.7]])
     )
@@ -84,7 +84,7 @@ def test_calibration_error_by_hand():
 
 
 def test_a_bin_is_closed_above():
-    """0.6 ends the third of five bins, and what lies above begins the fourth: their gaps don't cancel."""
+    """0.6 ends the third of five bins, and what is above it starts the fourth: their gaps do not cancel."""
     probabilities = np.array([[0.6, 0.4], [0.61, 0.39]])
     assert expected_calibration_error(np.array([0, 1]), probabilities, bins=5) == pytest.approx(1.01 / 2)
     assert expected_calibration_error(np.array([0, 1]), probabilities, bins=2) == pytest.approx(0.21 / 2)
@@ -147,9 +147,9 @@ def test_a_single_class_has_no_curve():
     assert found["undefined"]["auc of A"] == "the test split has only images of it"
 
 
-def test_intervals_go_by_source_trials_where_images_share_one():
+def test_intervals_are_by_source_where_images_share_one():
     given = random_predictions(120, 3)
-    shared = replace(given, sources=[f"trial {number // 4}" for number in range(120)])
+    shared = replace(given, sources=[f"photograph {number // 4}" for number in range(120)])
     alone, together = score(given)["intervals"], score(shared)["intervals"]
     assert alone["accuracy"]["method"] == "wilson"
     assert together["accuracy"]["method"] == "cluster-bootstrap"
@@ -170,7 +170,7 @@ def test_a_certain_mistake_has_a_finite_loss():
     assert math.isfinite(score(predictions([0, 1], [[0.0, 1.0], [0.0, 1.0]], ("A", "B")))["loss"])
 
 
-def test_figures_are_plain_values():
+def test_metrics_are_plain_values():
     found = score(random_predictions(20, 3))
     assert {type(found[name]) for name in ("accuracy", "balanced_accuracy", "loss")} == {float}
     assert type(found["confusion_matrix"][0][0]) is int
@@ -216,10 +216,10 @@ def test_odd_names(tmp_path: Path):
 
 def test_images_keep_their_order():
     images = [
-        ImageEntry(f"test/{name}/{number}.png", "test", name, f"trial {number}", "")
+        ImageEntry(f"test/{name}/{number}.png", "test", name, f"photograph {number}", "")
         for number, name in enumerate("BAB")
     ]
     joined = Predictions.of(images, np.eye(3, 2, dtype=np.float32), ("A", "B"))
     assert joined.labels.tolist() == [1, 0, 1]
     assert joined.files == ["test/B/0.png", "test/A/1.png", "test/B/2.png"]
-    assert joined.sources == ["trial 0", "trial 1", "trial 2"]
+    assert joined.sources == ["photograph 0", "photograph 1", "photograph 2"]

@@ -1,4 +1,4 @@
-"""Image folders as users bring them, and the manifest made of them."""
+"""Image folders as users have them, and the manifest made from them."""
 
 import io
 import os
@@ -24,7 +24,7 @@ def noise(seed: int, shape: tuple = (10, 12, 3)) -> Image.Image:
 
 @pytest.fixture
 def root(tmp_path: Path) -> Path:
-    """A folder that is right: two classes, two images a class and split, no two alike."""
+    """A correct folder: two classes, two images per class and split, all different."""
     root = tmp_path / "cells"
     seed = 0
     for split in SPLITS:
@@ -73,7 +73,7 @@ def test_a_file_for_a_folder(tmp_path: Path):
     problem(tmp_path / "cells.zip", "there is no folder")
 
 
-def test_an_unsplit_folder_is_told_how(root: Path, tmp_path: Path, capsys, monkeypatch: pytest.MonkeyPatch):
+def test_an_unsplit_folder_gets_a_hint(root: Path, tmp_path: Path, capsys, monkeypatch: pytest.MonkeyPatch):
     (tmp_path / "mine.toml").write_text(
         '[training]\nmode = "scratch"\n[[matrix]]\nbackbone = "LeNet5"\n[data]\nsource = "folder"\n'
     )
@@ -116,18 +116,18 @@ def test_a_missing_split(root: Path):
         ("testing", "test"),
     ],
 )
-def test_parts_by_another_name(root: Path, name: str, split: str):
+def test_a_split_with_another_name(root: Path, name: str, split: str):
     rename_tree(root, **{split: name})
     problem(root, f"has no {split}/", f"{name}/: did you mean {split}?")
 
 
-def test_all_parts_by_other_names(root: Path):
+def test_splits_with_other_names(root: Path):
     rename_tree(root, train="training", validation="val", test="testing")
     error = problem(root, "has no train/ and no validation/ and no test/", "did you mean")
     assert not isinstance(error, UnsplitFolderError)
 
 
-def test_an_image_that_is_no_image(root: Path):
+def test_a_file_that_is_not_an_image(root: Path):
     path = root / "train" / "MONOCYTE" / "1.png"
     path.write_text("not an image")
     assert problem(root, f"{path} is not an image").way_out
@@ -160,7 +160,7 @@ def test_a_link_that_leads_nowhere(root: Path):
     assert problem(root, str(path)).way_out
 
 
-def test_a_name_that_is_no_text(root: Path):
+def test_a_name_that_is_not_text(root: Path):
     name = os.fsdecode(b"\xff.png")
     try:
         noise(1).save(root / "train" / "MONOCYTE" / "1.png")
@@ -179,7 +179,7 @@ def test_fewer_than_two_classes(root: Path):
     problem(root, "has 0 classes,")
 
 
-def test_what_file_managers_leave_behind_is_passed_over(root: Path):
+def test_what_file_managers_leave_behind_is_ignored(root: Path):
     before = inspect_folder(root)
     for name in (".DS_Store", "._1.png", "Thumbs.db", "desktop.ini"):
         (root / "train" / "MONOCYTE" / name).write_text("junk")
@@ -188,7 +188,7 @@ def test_what_file_managers_leave_behind_is_passed_over(root: Path):
     assert inspect_folder(root) == before
 
 
-def test_files_that_were_decoded_earlier_are_vouched_for(root: Path):
+def test_files_that_were_decoded_earlier_are_not_decoded_again(root: Path):
     path = root / "train" / "MONOCYTE" / "1.png"
     state = FileState.of(path)
     asked = []
@@ -202,21 +202,21 @@ def test_files_that_were_decoded_earlier_are_vouched_for(root: Path):
     assert [file for file, sha256 in hashes.items() if sha256 == "f" * 64] == ["train/MONOCYTE/1.png"]
 
 
-def test_a_manifest_beside_the_parts_tells_the_source_cells(root: Path):
+def test_a_manifest_in_the_folder_names_the_sources(root: Path):
     plain = inspect_folder(root)
     images = tuple(
-        replace(image, source="cell 1" if "1.png" in image.file else image.source) for image in plain.images
+        replace(image, source="source 1" if "1.png" in image.file else image.source) for image in plain.images
     )
     replace(plain, images=images).write(root)
     assert inspect_folder(root).images == images
     noise(99).save(root / "train" / "MONOCYTE" / "1.png")
     changed = {image.file: image.source for image in inspect_folder(root).images}
-    assert changed["train/MONOCYTE/1.png"] == "train/MONOCYTE/1.png", "another image is another cell"
-    assert changed["train/EOSINOPHIL/1.png"] == "cell 1"
+    assert changed["train/MONOCYTE/1.png"] == "train/MONOCYTE/1.png", "another image is another source"
+    assert changed["train/EOSINOPHIL/1.png"] == "source 1"
 
 
 @pytest.mark.parametrize("text", ["{", "[]", '{"images": [{"file": 1}]}', '{"images": 3}'])
-def test_a_manifest_that_is_none(root: Path, text: str):
+def test_a_broken_manifest(root: Path, text: str):
     (root / "manifest.json").write_text(text)
     assert problem(root, f"{root / 'manifest.json'} is not a manifest").way_out
 
@@ -231,7 +231,7 @@ def test_manifest_round_trip(root: Path, tmp_path: Path):
 def test_what_the_digest_depends_on(root: Path):
     manifest = inspect_folder(root)
     first, *others = manifest.images
-    assert replace(manifest, images=(*others, first)).digest == manifest.digest, "order is no content"
+    assert replace(manifest, images=(*others, first)).digest == manifest.digest, "the order does not matter"
     assert replace(manifest, settings={"seed": 1}).digest == manifest.digest
     changed = [
         replace(manifest, images=(replace(first, **{name: "x"}), *others))
@@ -258,7 +258,7 @@ def test_modes(tmp_path: Path, mode: str, colour):
 
 
 @pytest.mark.parametrize("suffix", ["png", "tif"])
-def test_sixteen_bit_grey_keeps_its_range(tmp_path: Path, suffix: str):
+def test_sixteen_bit_gray_keeps_its_range(tmp_path: Path, suffix: str):
     grey = np.array([[0, 255, 256, 0x7FFF], [0x8000, 0xABCD, 0xFF00, 0xFFFF]] * 2, np.uint16)
     Image.fromarray(grey).save(tmp_path / f"grey.{suffix}")
     pixels = read_image(tmp_path / f"grey.{suffix}", 4)

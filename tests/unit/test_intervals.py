@@ -1,4 +1,4 @@
-"""Intervals by hand, against SciPy, and how often they hold the truth."""
+"""Intervals by hand, against SciPy, and how often they contain the truth."""
 
 import math
 
@@ -19,15 +19,15 @@ def test_wilson_is_that_of_scipy(right, total):
 
 
 def test_wilson_by_hand():
-    """Half of four: centre 1/2, half width z * sqrt(1/16 + z^2/64) / (1 + z^2/4)."""
+    """Half of four: center 1/2, half width z * sqrt(1/16 + z^2/64) / (1 + z^2/4)."""
     z = 1.959964
     half = z * math.sqrt(1 / 16 + z**2 / 64) / (1 + z**2 / 4)
     assert wilson(2, 4).low == pytest.approx(0.5 - half, abs=1e-6)
     assert wilson(2, 4).high == pytest.approx(0.5 + half, abs=1e-6)
 
 
-def test_images_of_a_cell_count_together():
-    """Ten cells, eleven images each, of which a cell's are all right or all wrong: ten facts, not 110."""
+def test_images_of_a_source_count_together():
+    """Ten sources of eleven images each, all right or all wrong together: ten facts, not 110."""
     right = np.repeat([True] * 8 + [False] * 2, 11)
     sources = np.repeat([f"cell {number}" for number in range(10)], 11)
     shared, alone = share_interval(right, sources), share_interval(right, [str(n) for n in range(110)])
@@ -36,7 +36,7 @@ def test_images_of_a_cell_count_together():
     assert shared.low < 0.8 < shared.high
 
 
-def test_the_order_of_images_and_names_of_cells_do_not_matter():
+def test_the_order_of_images_and_names_of_sources_do_not_matter():
     draw = np.random.default_rng(0)
     sources = np.repeat(np.arange(20), 3)
     right = draw.random(60) < 0.7
@@ -51,7 +51,7 @@ def test_the_bootstrap_is_seeded():
     assert cluster_bootstrap(right, total, seed=1) != cluster_bootstrap(right, total, seed=2)
 
 
-def test_cells_that_agree_leave_as_much_doubt_as_their_number():
+def test_sources_that_agree_leave_as_much_uncertainty_as_their_number():
     found = cluster_bootstrap(np.array([11] * 10), np.array([11] * 10))
     assert (found.low, found.high) == (wilson(10, 10).low, 1.0)
     assert found.method == "cluster-bootstrap"
@@ -70,8 +70,8 @@ def test_t_interval_is_that_of_scipy():
 
 
 @pytest.mark.parametrize(("cells", "least"), [(10, 0.86), (40, 0.9)])
-def test_intervals_of_shared_cells_hold_the_truth(cells, least):
-    """Cells differ in how hard they are, and every cell stands there eleven times."""
+def test_intervals_of_shared_sources_contain_the_truth(cells, least):
+    """Sources differ in difficulty, and each has eleven images."""
     draw = np.random.default_rng(7)
     held = naive = 0
     for _ in range(400):
@@ -84,7 +84,7 @@ def test_intervals_of_shared_cells_hold_the_truth(cells, least):
     assert naive / 400 < 0.75, "images taken for independent claim too much"
 
 
-def test_intervals_of_independent_images_hold_the_truth():
+def test_intervals_of_independent_images_contain_the_truth():
     draw = np.random.default_rng(8)
     held = 0
     for right in draw.binomial(30, 0.85, 1000):
@@ -93,7 +93,7 @@ def test_intervals_of_independent_images_hold_the_truth():
     assert 0.92 < held / 1000 < 0.98
 
 
-def test_intervals_of_repeats_hold_the_mean():
+def test_intervals_of_replicates_contain_the_mean():
     draw = np.random.default_rng(9)
     held = 0
     for repeats in draw.normal(0.7, 0.05, (1000, 3)):

@@ -1,4 +1,4 @@
-"""Classes joined into groups."""
+"""Classes merged into groups."""
 
 import pytest
 
@@ -39,6 +39,6 @@ def test_images_take_the_name_of_their_group_and_the_rest_is_left_out(manifest):
         ({"a": ["MONOCYTE"], "b": ["MONOCYTE"]}, "MONOCYTE is in groups twice"),
     ],
 )
-def test_groups_that_cannot_be_are_refused(manifest, groups, what):
+def test_impossible_groups_are_refused(manifest, groups, what):
     with pytest.raises(InputError, match=what):
         group_classes(manifest, groups)

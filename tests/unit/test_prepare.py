@@ -139,7 +139,7 @@ def test_the_counts_of_the_thesis():
         PrepareSettings(protocol="thesis")
 
 
-def test_a_background_that_was_removed_by_guess_is_told(folder, tmp_path):
+def test_a_guessed_background_is_in_the_manifest(folder, tmp_path):
     Image.new("RGB", (96, 96), (200, 200, 200)).save(folder / "B" / "blank.png")
     settings = PrepareSettings(stages=Stages(background="remove", image_size=48), near_duplicates=False)
     manifest = prepare(folder, tmp_path / "split", settings)

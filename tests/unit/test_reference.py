@@ -1,4 +1,4 @@
-"""The published figures agree with themselves where their notes say so, and disagree where those say that."""
+"""The published values agree with each other, except where their notes say that they do not."""
 
 import re
 import zipfile
@@ -65,7 +65,7 @@ def test_table_5_1_cannot_be_told_from_chance():
         assert abs(100 * np.mean(list(row.values())) - 25) < 2 * deviation
 
 
-def test_the_figures_are_in_the_wheel(tmp_path):
+def test_the_values_are_in_the_wheel(tmp_path):
     from pathlib import Path
 
     from hatchling.builders.wheel import WheelBuilder

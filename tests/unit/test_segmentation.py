@@ -1,4 +1,4 @@
-"""The white cell of an image: against the truth of synthetic cells, and where there is none."""
+"""The white cell of an image: against the truth of synthetic cells, and without one."""
 
 import numpy as np
 import pytest
@@ -63,7 +63,7 @@ def test_size_and_shape_of_the_image_do_not_matter():
         (np.tile(np.array([190, 150, 145], np.uint8), (64, 64, 1)), "nothing is stained like a nucleus"),
     ],
 )
-def test_what_is_not_found_is_said_and_guessed(pixels, reason):
+def test_what_is_not_found_is_guessed_with_a_reason(pixels, reason):
     found = segment(pixels)
     assert found.fallback == reason
     assert not found.found

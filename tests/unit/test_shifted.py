@@ -84,7 +84,7 @@ def test_any_size_and_shape(shape):
     assert pairs(find_shifted_pairs(images)) == {(0, 1)}
 
 
-def test_the_order_of_uint8_and_float_and_of_blocks_is_of_no_account(monkeypatch):
+def test_the_order_of_uint8_and_float_and_of_blocks_does_not_matter(monkeypatch):
     field = smear(9, 600, 800)
     images = [window(field, 10 * k, 20 * k) for k in range(3)] + [smear(s, 240, 320) for s in range(30, 36)]
     expected = find_shifted_pairs(images)

@@ -1,4 +1,4 @@
-"""Synthetic cells: reproducible, of any size, and neither trivial nor hopeless to tell apart."""
+"""Synthetic cells: reproducible, of any size, and neither trivial nor hopeless to classify."""
 
 import hashlib
 import os
@@ -59,7 +59,7 @@ def test_the_manifest_names_every_file_with_its_hash(small):
     assert manifest.settings == {"source": "synthetic", **asdict(SMALL)}
 
 
-def test_the_images_are_listed_in_the_order_of_their_names_part_by_part(small):
+def test_the_images_are_listed_in_the_order_of_their_names_split_by_split(small):
     _, manifest = small
     order = [(SPLITS.index(image.split), image.file) for image in manifest.images]
     assert order == sorted(order)
@@ -85,7 +85,7 @@ def test_another_seed_gives_other_bytes(small, tmp_path):
     assert not {image.sha256 for image in manifest.images} & {image.sha256 for image in other.images}
 
 
-def test_more_images_leave_the_earlier_ones_and_the_other_parts_as_they_are(small, tmp_path):
+def test_more_images_leave_the_earlier_ones_and_the_other_splits_as_they_are(small, tmp_path):
     folder, _ = small
     generate(tmp_path, changed(train_images_per_class=5, validation_images_per_class=2))
     before, after = files(folder), files(tmp_path)
@@ -122,7 +122,7 @@ def test_the_written_image_is_the_drawn_one(small):
 
 
 def simple_features(pixels: np.ndarray) -> list[float]:
-    """Means, deviations and the share of dark pixels: what can be told without seeing forms."""
+    """Means, deviations and the share of dark pixels: what shows without forms."""
     red = pixels[..., 0]
     return [*pixels.mean((0, 1)), *pixels.std((0, 1)), (red < 0.5 * np.median(red)).mean()]
 
@@ -139,12 +139,12 @@ def measured():
 
 
 def accuracy(features: np.ndarray, labels: np.ndarray) -> float:
-    """Accuracy of a linear classifier, trained on 60 cells a class, on the 60 others."""
+    """Accuracy of a linear classifier, trained on 60 cells per class, on 60 others."""
     classifier = make_pipeline(StandardScaler(), LogisticRegression(max_iter=2000))
     return (cross_val_predict(classifier, features, labels, cv=2) == labels).mean()
 
 
-def test_colours_and_sizes_help_and_do_not_suffice(measured):
+def test_colors_and_sizes_help_and_do_not_suffice(measured):
     features, labels = measured
     assert 0.5 < accuracy(features, labels) < 0.85
 
@@ -167,7 +167,7 @@ def test_no_single_cue_tells_the_classes_apart(measured):
         ({"train_images_per_class": True}, "train_images_per_class of the synthetic data is True"),
     ],
 )
-def test_settings_that_cannot_be_are_named(values, named):
+def test_impossible_settings_are_named(values, named):
     with pytest.raises(InputError, match=named) as caught:
         SyntheticSettings(**values)
     assert "or more" in caught.value.way_out
@@ -215,7 +215,7 @@ def test_noise_has_unit_deviation_and_the_same_values_at_every_resolution():
     assert noise.on(coarse, coarse) == pytest.approx(values[::4, ::4])
 
 
-def test_bytes_are_the_same_whatever_the_hash_seed_and_the_threads():
+def test_bytes_are_the_same_for_every_hash_seed_and_number_of_threads():
     script = (
         "import sys, numpy as np; from wbc.data.synthetic import draw_cell;"
         "sys.stdout.buffer.write(draw_cell('MONOCYTE', 64, np.random.default_rng(8)).tobytes())"
