@@ -11,6 +11,8 @@ import pytest
 import bench
 
 REPOSITORY = Path(__file__).resolve().parents[2]
+PYTHON = os.environ.get("LEUKOBENCH_PYTHON", sys.executable)
+"""Of the environment: a path or a version, as uv takes it."""
 UV = shutil.which("uv", path=f"{Path(sys.executable).parent}:{os.environ['PATH']}")
 
 
@@ -38,7 +40,7 @@ def environment(tmp_path_factory) -> Path:
         REPOSITORY,
     )
     [wheel] = folder.glob("*.whl")
-    uv("venv", "--python", sys.executable, folder / "env")
+    uv("venv", "--python", PYTHON, folder / "env")
     constraints = REPOSITORY / "locks" / "cpu.txt"
     python = folder / "env" / "bin" / "python"
     uv(
