@@ -2,21 +2,24 @@
 
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, field
-from typing import Any
 
 import pandas as pd
 
 from bench.journal.results import Attempt, SuiteResults
-from bench.report.every_table import every_table
 from bench.report.figures import learning, machine, outcomes, tradeoff
-from bench.report.figures.figure import Colours, Figure
-from bench.report.figures.learning import attempt_of, read_groups
-from bench.report.figures.machine import read_samples
-from bench.report.frame import CONFIGURATION, repeats_frame, trials_frame
-from bench.report.mistakes import Hard, Mistake, Pictures, hardest, mistakes_of, predictions_of
+from bench.report.figures.figure import Colors, Figure
+from bench.report.frame import attempt_of, configurations_frame, trials_frame
+from bench.report.mistakes import HardImage, Mistake, Pictures, hardest, mistakes_of, predictions_of
 from bench.report.names import group_name, labels
 from bench.report.pareto import Candidate, candidates
+from bench.report.tables.accuracy import accuracy_tables, classification_table
+from bench.report.tables.contrasts import contrast_tables
+from bench.report.tables.costs import cost_table, memory_table, overhead_table, time_tables
+from bench.report.tables.reference import reference_tables
+from bench.report.tables.summary import trial_tables
 from bench.report.tables.table import Table
+from bench.trials.record import Record
+from wbc.evaluation.predictions import Predictions
 
 MOST_DETAILS = 24
 """Configurations with a confusion matrix, and with telemetry over time."""
@@ -29,58 +32,47 @@ MOST_NETWORKS, MISTAKES_EACH, HARDEST = 12, 8, 12
 
 @dataclass(frozen=True)
 class NetworkMistakes:
-    """The mistakes of the most accurate configuration of a network.
-
-    Attributes:
-        name: Of the configuration.
-        mistakes: Those that it was surest of.
-        count: How many it made.
-        images: Of so many.
-    """
+    """The mistakes of the most accurate configuration of a network."""
 
     name: str
+    """Of the configuration."""
     mistakes: list[Mistake]
+    """Those with the highest predicted probability."""
     count: int
+    """How many it made."""
     images: int
+    """Test images in all."""
 
 
 @dataclass
 class Contents:
-    """A report before it is set.
-
-    Attributes:
-        suite: Its name.
-        description: What it is for; may be empty.
-        trials: See `bench.report.frame.trials_frame`.
-        configurations: See `bench.report.frame.repeats_frame`.
-        tables: By the names of their files.
-        found: Candidates for the answer.
-        figures: Kind -> figures.
-        mistakes: Of each network.
-        hard: Images that several configurations got wrong.
-        pictures_missing: How many images of those are not in their data sets any more.
-        environment: Of a trial that is done, or of any.
-        logs: Trial -> the end of its log, for those that failed.
-        notes: Sentences about what is left out.
-        command: That made it.
-    """
+    """What a report holds, before it is written."""
 
     suite: str
     description: str
+    """What the suite is for; may be empty."""
     trials: pd.DataFrame
+    """See `bench.report.frame.trials_frame`."""
     configurations: pd.DataFrame
+    """See `bench.report.frame.configurations_frame`."""
     tables: dict[str, Table]
+    """By the names of their files."""
     found: list[Candidate]
+    """Candidates for the answer."""
     figures: dict[str, list[Figure]] = field(default_factory=dict)
+    """By their kinds."""
     mistakes: list[NetworkMistakes] = field(default_factory=list)
-    hard: list[Hard] = field(default_factory=list)
+    hard: list[HardImage] = field(default_factory=list)
     pictures_missing: int = 0
-    environment: dict[str, Any] = field(default_factory=dict)
-    slot: dict[str, Any] = field(default_factory=dict)
-    data: dict[str, Any] = field(default_factory=dict)
-    logs: dict[str, list[str]] = field(default_factory=dict)
+    """Images among them that are gone, or not the same any more."""
+    origin: Record | None = None
+    """Of one trial that is done: where it ran, and on which images."""
+    logs: dict[str, Sequence[str]] = field(default_factory=dict)
+    """Trial that failed -> the end of its log."""
     notes: list[str] = field(default_factory=list)
+    """Sentences about what is left out."""
     command: str = ""
+    """The command that made the report."""
 
 
 def gather(
@@ -97,15 +89,15 @@ def gather(
     Args:
         results: Of the suite.
         trial_ids: Its trials, in the order of tables.
-        reference: Published figures to set ours beside.
+        reference: Published results to compare with.
         description: Of the suite.
         notes: Sentences for the page.
-        command: That asked for it.
-        pictures: Gather what only the page shows; False: tables alone.
+        command: The command that asked for it.
+        pictures: Gather what only the page shows. False: tables only.
     """
     trials = trials_frame(results, trial_ids)
-    configurations = repeats_frame(trials)
-    tables = every_table(results.suite, trials, configurations, reference)
+    configurations = configurations_frame(trials)
+    tables = all_tables(results.suite, trials, configurations, reference)
     contents = Contents(
         results.suite,
         description,
@@ -122,25 +114,55 @@ def gather(
     return contents
 
 
+def all_tables(
+    suite: str, trials: pd.DataFrame, configurations: pd.DataFrame, reference: str | None = None
+) -> list[Table]:
+    """The tables of a suite, those that a run prints first.
+
+    Args:
+        suite: Its name.
+        trials: See `bench.report.frame.trials_frame`.
+        configurations: See `bench.report.frame.configurations_frame`.
+        reference: Published results to compare with, one of `bench.report.tables.reference.REFERENCES`.
+    """
+    tables = trial_tables(suite, trials, configurations)
+    if not len(configurations):
+        return tables
+    tables += accuracy_tables(suite, configurations)
+    classification = classification_table(suite, configurations)
+    tables += [classification] if classification else []
+    tables += time_tables(suite, trials, configurations)
+    others = (
+        cost_table(suite, trials, configurations),
+        memory_table(suite, configurations),
+        overhead_table(suite, trials),
+    )
+    tables += [table for table in others if table is not None]
+    tables += contrast_tables(suite, configurations)
+    if reference:
+        tables += reference_tables(suite, trials, configurations)
+    return tables
+
+
 def _draw(results: SuiteResults, contents: Contents) -> None:
     configurations, found = contents.configurations, contents.found
     networks = contents.trials["network"].dropna() if "network" in contents.trials else []
-    colours = Colours(networks)
-    groups, left_out = read_groups(results, contents.trials)
+    colors = Colors(networks)
+    groups, left_out = learning.read_groups(results, contents.trials)
     if left_out:
         contents.notes.append(f"Curves of {left_out} more modes and epoch counts are left out.")
     shown = contents.figures
     shown["price"] = [
-        one for cost in ("seconds", "joules") if (one := tradeoff.against_cost(found, cost, colours))
+        one for cost in ("seconds", "joules") if (one := tradeoff.against_cost(found, cost, colors))
     ]
     if len(configurations):
         shown["phases"] = tradeoff.phases(configurations)
-        shown["classes"] = outcomes.classes(configurations, colours)
-        shown["side by side"] = outcomes.side_by_side(configurations, colours)
+        shown["classes"] = outcomes.classes(configurations, colors)
+        shown["side by side"] = outcomes.side_by_side(configurations, colors)
     shown["means"] = learning.means(groups)
-    shown["all networks"] = learning.all_networks(groups, colours)
-    shown["modes"] = learning.modes_against_each_other(groups, colours)
-    each = learning.each_network(groups, colours)
+    shown["all networks"] = learning.all_networks(groups, colors)
+    shown["modes"] = learning.modes_against_each_other(groups, colors)
+    each = learning.each_network(groups, colors)
     shown["each network"] = each[: 2 * MOST_DETAILS]
     if len(each) > 2 * MOST_DETAILS:
         contents.notes.append(
@@ -156,36 +178,32 @@ def _look_closer(results: SuiteResults, contents: Contents) -> None:
         return
     done = trials[trials["status"] == "done"].copy()
     done["label"] = labels(done)
-    firsts = done.drop_duplicates(CONFIGURATION)
+    firsts = done.drop_duplicates("configuration")
     rows = _best_first(firsts, MOST_DETAILS).to_dict("records")
     if len(rows) < len(firsts):
         contents.notes.append(
             f"Confusion matrices and the machine over time are drawn for {len(rows)} of {len(firsts)} "
-            "configurations: "
-            "each network's most accurate ones."
+            "configurations: each network's most accurate ones."
         )
-    colours = Colours(trials["network"].dropna())
+    colors = Colors(trials["network"].dropna())
     for number, row in enumerate(rows):
         attempt = attempt_of(results, row)
-        record = attempt.record_json() or {}
-        name, colour = f"{row['label']}, {group_name(row['mode'], row['epochs'])}", colours[row["network"]]
-        if (record.get("test") or {}).get("confusion_matrix"):
-            figure = outcomes.confusion(f"confusion-{number}", name, record["test"], colour)
+        record = attempt.record()
+        name, color = f"{row['label']}, {group_name(row['mode'], row['epochs'])}", colors[row["network"]]
+        if record is not None and record.test is not None and record.test.confusion_matrix:
+            figure = outcomes.confusion(f"confusion-{number}", name, record.test, color)
             contents.figures.setdefault("confusion", []).append(figure)
-        samples = read_samples(attempt)
-        drawn = samples and machine.over_time(f"machine-{number}", name, samples, colour)
+        samples = machine.read_samples(attempt)
+        drawn = samples and machine.over_time(f"machine-{number}", name, samples, color)
         if drawn:
             contents.figures.setdefault("machine", []).append(drawn)
-        if not contents.environment:
-            contents.environment = record.get("environment") or {}
-            contents.slot = record.get("slot") or {}
-            contents.data = record.get("trial", {}).get("settings", {}).get("data") or {}
+        contents.origin = contents.origin or record
     _mistakes(results, contents, firsts)
 
 
 def _mistakes(results: SuiteResults, contents: Contents, firsts: pd.DataFrame) -> None:
     pictures = Pictures()
-    judged: list[tuple[Attempt, Any]] = []
+    judged: list[tuple[Attempt, Predictions]] = []
     seen: set[str] = set()
     for row in _best_first(firsts, MOST_JUDGED, keep_order=False).to_dict("records"):
         attempt = attempt_of(results, row)
@@ -207,9 +225,9 @@ def _failures(results: SuiteResults, contents: Contents, most: int = 20) -> None
     trials = contents.trials
     failed = trials[trials["status"].isin(("failed", "interrupted"))].head(most)
     for row in failed.to_dict("records"):
-        failure = (attempt_of(results, row).record_json() or {}).get("failure") or {}
-        if failure.get("log"):
-            contents.logs[row["trial"]] = failure["log"]
+        record = attempt_of(results, row).record()
+        if record is not None and record.failure is not None and record.failure.log:
+            contents.logs[row["trial"]] = record.failure.log
 
 
 def _best_first(rows: pd.DataFrame, most: int, keep_order: bool = True) -> pd.DataFrame:

@@ -1,4 +1,4 @@
-"""Test images that were taken for another class, with pictures where the data set still has them."""
+"""Misclassified test images, with pictures where the data set still has them."""
 
 import base64
 import hashlib
@@ -19,51 +19,42 @@ SIDE = 84
 
 @dataclass(frozen=True)
 class Mistake:
-    """One image that a network took for another class.
-
-    Attributes:
-        file: Its path in the data set.
-        true: Its class.
-        shares: Classes with their probabilities, the largest first.
-        picture: A small JPEG as a data URI; None where the image is not there any more, or is another one.
-    """
+    """One image that a configuration misclassified."""
 
     file: str
+    """Its path in the data set."""
     true: str
+    """Its class."""
     shares: list[tuple[str, float]]
+    """Classes with their probabilities, the largest first."""
     picture: str | None
+    """A small JPEG as a data URI; None where the image is gone, or is not the same any more."""
 
 
 @dataclass(frozen=True)
-class Hard:
-    """One image that several configurations got wrong.
-
-    Attributes:
-        file: Its path in the data set.
-        true: Its class.
-        wrong: How many got it wrong.
-        of: How many judged it.
-        taken_for: What for, the most frequent class first.
-        picture: As in `Mistake`.
-    """
+class HardImage:
+    """One image that several configurations misclassified."""
 
     file: str
+    """Its path in the data set."""
     true: str
+    """Its class."""
     wrong: int
+    """Configurations that misclassified it."""
     of: int
+    """Configurations that classified it."""
     taken_for: list[tuple[str, int]]
+    """Predicted classes with their counts, the most frequent first."""
     picture: str | None
+    """As in `Mistake`."""
 
 
 @dataclass
 class Pictures:
-    """Small pictures of test images, each read once.
-
-    Attributes:
-        missing: Files that are not in their data set any more, or not as they were.
-    """
+    """Small pictures of test images, each read once."""
 
     missing: set[str] = field(default_factory=set)
+    """Images that are gone, or not the same any more."""
     _known: dict[tuple[str, str], str | None] = field(default_factory=dict)
     _hashes: dict[str, dict[str, str]] = field(default_factory=dict)
 
@@ -115,7 +106,7 @@ def predictions_of(attempt: Attempt) -> Predictions | None:
 def mistakes_of(
     attempt: Attempt, predictions: Predictions, pictures: Pictures, most: int
 ) -> tuple[list[Mistake], int]:
-    """The mistakes that a network was surest of, and how many there are in all."""
+    """The mistakes with the highest predicted probability, and how many there are in all."""
     wrong = (predictions.predicted != predictions.labels).nonzero()[0]
     sure = predictions.probabilities.max(axis=1)
     surest = sorted(wrong, key=lambda index: -sure[index])[:most]
@@ -130,8 +121,8 @@ def mistakes_of(
     return found, len(wrong)
 
 
-def hardest(judged: Sequence[tuple[Attempt, Predictions]], pictures: Pictures, most: int) -> list[Hard]:
-    """The images that most configurations got wrong; one that a single one missed is not hard.
+def hardest(judged: Sequence[tuple[Attempt, Predictions]], pictures: Pictures, most: int) -> list[HardImage]:
+    """The images that most configurations misclassified, at least two.
 
     Args:
         judged: Attempts with their predictions.
@@ -155,7 +146,9 @@ def hardest(judged: Sequence[tuple[Attempt, Predictions]], pictures: Pictures, m
         attempt, true = known[file]
         counts = wrong[file]
         found.append(
-            Hard(file, true, counts.total(), seen[file], counts.most_common(), pictures.of(attempt, file))
+            HardImage(
+                file, true, counts.total(), seen[file], counts.most_common(), pictures.of(attempt, file)
+            )
         )
     return found
 

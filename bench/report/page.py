@@ -9,11 +9,13 @@ from importlib import resources
 from itertools import pairwise
 from typing import Any
 
+import msgspec
+
 from bench.pages.render import Markup, asset, render
-from bench.report.costs import reasons_of
-from bench.report.figures.figure import PHASE_COLOURS, Figure
+from bench.report.figures.figure import PHASE_COLORS, Figure
 from bench.report.gather import Contents
 from bench.report.pareto import Candidate, best_of, front, worth_its_time
+from bench.report.rows import reasons_of
 from bench.report.tables.formats import amount, bounds, duration, durations, numeric
 from bench.report.tables.table import Table
 
@@ -111,12 +113,12 @@ def page(contents: Contents, made_at: str) -> str:
         more_accuracy_tables=max(0, len(accuracy) - MOST_GROUPS),
         other_tables=tables(*(name for name in contents.tables if _of_no_section(name))),
         against_scratch=[name for name in contents.tables if name.endswith("-against-scratch")],
-        phase_colors=PHASE_COLOURS,
+        phase_colors=PHASE_COLORS,
         troubled=troubled,
         more_troubled=more_troubled,
         trial_tables=tables("trials", closed=not few)
         + tables("evaluation", closed=True)
-        + tables("repeats", closed=not few),
+        + tables("replicates", closed=not few),
         facts=_facts(contents, made_at),
     )
 
@@ -239,7 +241,14 @@ def _no_energy(contents: Contents) -> str:
 
 
 _PLACED = {
-    *("trials", "evaluation", "repeats", "classification-report", "training-time", "training-time-by-mode"),
+    *(
+        "trials",
+        "evaluation",
+        "replicates",
+        "classification-report",
+        "training-time",
+        "training-time-by-mode",
+    ),
     *("time-by-phase", "cost", "epochs-compared", "reference", "reference-classes", "reference-time"),
 }
 
@@ -263,25 +272,28 @@ def _troubled(contents: Contents) -> tuple[Grid, str]:
 
 
 def _facts(contents: Contents, made_at: str) -> list[tuple[str, str]]:
-    environment, trials = contents.environment, contents.trials
+    origin, trials = contents.origin, contents.trials
     runtimes = list(dict.fromkeys(trials["runtime"].dropna())) if "runtime" in trials else []
-    versions = {name: value for name, value in environment.items() if isinstance(value, str | int)}
     started = trials["started_at"].dropna() if "started_at" in trials else []
-    data = ", ".join(
-        f"{name} {str(value)[:16] if name == 'digest' else value}"
-        for name, value in contents.data.items()
-        if isinstance(value, str | int)
-    )
+    data = origin.trial.settings.data if origin is not None else None
+    if data is not None:
+        data = msgspec.structs.replace(data, digest=data.digest[:16])
     return [
         ("Made", made_at),
         ("By", contents.command),
         ("Trials ran", f"{min(started)[:16]} to {max(started)[:16]} UTC" if len(started) else ""),
         ("With", "; ".join(runtimes[:6]) + (f"; {len(runtimes) - 6} more" if len(runtimes) > 6 else "")),
-        ("On", contents.slot.get("model", "")),
-        ("Environment", ", ".join(f"{name} {value}" for name, value in versions.items())),
-        ("Data", data),
+        ("On", origin.slot.model if origin is not None and origin.slot is not None else ""),
+        ("Environment", _plain_values(origin.environment) if origin is not None else ""),
+        ("Data", _plain_values(data)),
         ("Drawn by", "Plotly, inside this file"),
     ]
+
+
+def _plain_values(struct: msgspec.Struct | None) -> str:
+    """The fields that hold a text or a number: `python 3.12.3, cores 16`."""
+    content = {} if struct is None else msgspec.to_builtins(struct)
+    return ", ".join(f"{name} {value}" for name, value in content.items() if isinstance(value, str | int))
 
 
 def _policy(*scripts: str) -> str:

@@ -1,42 +1,34 @@
-"""Which configurations are worth what they cost: the Pareto front, and the fastest as good as the best."""
+"""Which configurations are worth their cost: the Pareto front, and the fastest that is as good as the best."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass
 
 import pandas as pd
 
+from bench.report.frame import share_of
 from bench.report.names import group_name, labels
-from bench.report.tables.contrasts import share_of
 from bench.report.tables.formats import missing
 
 
 @dataclass(frozen=True)
 class Candidate:
-    """A configuration, what it is good for and what it costs.
-
-    Attributes:
-        label: What it is called.
-        network: Its network.
-        mode: How it was trained.
-        group: Mode and epochs, in words.
-        accuracy: Balanced, 0 to 1; the mean over repeats.
-        low: Lower bound of the 95 % interval, or None.
-        high: Upper bound, or None.
-        seconds: Time to result.
-        joules: Energy, or None.
-        repeats: How many.
-    """
+    """A configuration with its accuracy and its costs."""
 
     label: str
+    """What it is called."""
     network: str
     mode: str
     group: str
+    """Mode and epochs, in words."""
     accuracy: float
+    """Balanced, 0 to 1; the mean over replicates."""
     low: float | None
+    """Bounds of its 95 % interval: `low` and `high`."""
     high: float | None
     seconds: float
+    """Time to result."""
     joules: float | None
-    repeats: int
+    replicates: int
 
     @property
     def name(self) -> str:
@@ -46,7 +38,7 @@ class Candidate:
 
 def candidates(configurations: pd.DataFrame) -> list[Candidate]:
     """Every configuration with an accuracy and a time, in the suite's order."""
-    done = configurations[configurations["repeats"] > 0]
+    done = configurations[configurations["replicates"] > 0]
     if done.empty:
         return []
     found = []
@@ -65,7 +57,7 @@ def candidates(configurations: pd.DataFrame) -> list[Candidate]:
                 share[2] if share else None,
                 row["result_s"],
                 None if missing(joules) else joules,
-                int(row["repeats"]),
+                int(row["replicates"]),
             )
         )
     return found

@@ -1,86 +1,242 @@
-"""One record as a row: what tables and figures read of it."""
+"""One record as a row: the columns that tables and figures read."""
 
 import json
+from collections.abc import Iterable
 from sys import intern
 from typing import Any
 
 from bench.errors import DamagedAttempt
 from bench.journal.results import Attempt
-from bench.report.costs import cost_of
+from bench.trials.measured import Summary
+from bench.trials.metrics import Metrics
+from bench.trials.phases import EvaluatePhase
+from bench.trials.record import Record
+from bench.trials.settings import Settings
 from wbc.evaluation.intervals import mean_interval
 
+Row = dict[str, Any]
+"""Column -> value of one trial or configuration."""
+
 CLASS, LOW, HIGH = "accuracy of ", "low of ", "high of "
-"""Columns of a class begin so: its accuracy, and the bounds of the 95 % interval of that."""
+"""Prefixes of the columns of a class: its accuracy, and the bounds of its 95 % interval."""
 
 PHASE = "seconds of "
-"""Columns of a phase begin so: its wall time."""
+"""Prefix of the columns of a phase: its wall time."""
+
+MEMORY = "memory_"
+"""Prefix of the columns of a kind of memory, computed from the network, in bytes."""
+
+MEMORY_KINDS = ("weights", "gradients", "optimizer", "feature_maps", "workspace", "total", "allocated")
+
+MEASURED_PHASE = "train"
+"""The phase whose utilization is shown."""
+
+CPU_UTILIZATION, GPU_UTILIZATION = "cpu_utilisation", "gpu_utilisation"
+"""Metrics of telemetry."""
 
 TAIL_BYTES = 1 << 16
 
 
-def row_of(trial_id: str, record: dict[str, Any]) -> dict[str, Any]:
-    """The row of a trial that is over; its columns are described at `bench.report.frame.trials_frame`."""
-    trial, test, nan = record["trial"], record["test"] or {}, float("nan")
-    failure = record["failure"]
-    fit, result = record["fit_time"] or {}, record["time_to_result"] or {}
-    row = {
+def row_of(trial_id: str, record: Record) -> Row:
+    """The row of a trial that is over; `bench.report.frame.trials_frame` describes its columns."""
+    trial, fit, result = record.trial, record.fit_time, record.time_to_result
+    clock = trial.settings.clock or "wall"
+    row: Row = {
         "trial": trial_id,
-        "network": trial["network"],
-        **_of_settings(trial["settings"]),
-        "status": record["status"],
-        "reason": f"{failure['kind']}: {failure['message']}" if failure else "",
-        "test_accuracy": test.get("accuracy", nan),
-        "balanced_accuracy": test.get("balanced_accuracy", nan),
-        "test_loss": test.get("loss", nan),
-        **_part_interval(test),
-        **_evaluations(record),
+        "network": trial.network,
+        **_of_settings(trial.settings),
+        "status": record.status,
+        "reason": f"{record.failure.kind}: {record.failure.message}" if record.failure else "",
+        **_of_accuracy(record),
+        "fit_s": fit and fit.wall_s,
+        "fit_cpu_s": fit and fit.cpu_s,
+        "result_s": result and result.wall_s,
+        "result_cpu_s": result and result.cpu_s,
+        "clock": clock,
+        "clocked_fit_s": fit and (fit.cpu_s if clock == "process" else fit.wall_s),
+        "train_images_per_s": record.throughput.train_images_per_s,
+        "feature_images_per_s": record.throughput.feature_images_per_s,
+        "parameters": record.phases.build and record.phases.build.parameters,
     }
-    row |= {f"{CLASS}{name}": value for name, value in test.get("per_class_accuracy", {}).items()}
-    row |= {
-        "fit_s": fit.get("wall_s", nan),
-        "fit_cpu_s": fit.get("cpu_s", nan),
-        "result_s": result.get("wall_s", nan),
-        "result_cpu_s": result.get("cpu_s", nan),
-        "clock": (clock := trial["settings"].get("clock", "wall")),
-        "clocked_fit_s": fit.get("cpu_s" if clock == "process" else "wall_s", nan),
-    }
-    row |= {name: nan if rate is None else rate for name, rate in record["throughput"].items()}
-    parameters = record["phases"].get("build", {}).get("parameters")
-    row["parameters"] = parameters
-    row |= _evaluation(test) | _use(record["phases"].get("evaluate", {})) | cost_of(record)
-    row |= {f"{PHASE}{name}": phase.get("wall_s") for name, phase in record["phases"].items()}
-    row |= {"attempt": record["attempt"], "key": trial.get("key"), "started_at": record.get("started_at")}
-    row["runtime"] = intern(", ".join(f"{name} {version}" for name, version in trial["runtime"].items()))
-    return {name: nan if value is None else value for name, value in row.items()}
+    if record.test is not None:
+        row |= _of_evaluation(record.test)
+    if record.phases.evaluate is not None:
+        row |= _of_use(record.phases.evaluate)
+    row |= cost_of(record)
+    row |= {intern(f"{PHASE}{name}"): phase.wall_s for name, phase in record.phases.items()}
+    row |= {"attempt": record.attempt, "key": trial.key, "started_at": record.started_at}
+    versions = trial.runtime.versions()
+    row["runtime"] = intern(", ".join(f"{name} {version}" for name, version in versions.items()))
+    return {name: float("nan") if value is None else value for name, value in row.items()}
 
 
-def unfinished_row(attempt: Attempt) -> dict[str, Any]:
-    """The row of an attempt that has no record: it is under way, or its harness was killed."""
-    row = {"trial": attempt.trial_id, "status": "unfinished", "attempt": attempt.number}
+def unfinished_row(attempt: Attempt) -> Row:
+    """The row of an attempt without a record: it is under way, or its harness was killed."""
+    row: Row = {"trial": attempt.trial_id, "status": "unfinished", "attempt": attempt.number}
     try:
-        trial = attempt.trial().to_json()
+        trial = attempt.trial()
     except DamagedAttempt:
         return row
-    reached = _last_epoch(attempt)
-    said = f"attempt {attempt.number} is under way or was cut off"
     if attempt.is_over():
         said = f"the record of attempt {attempt.number} is damaged; `bench run` makes it again"
-    return row | {
-        "network": trial["network"],
-        **_of_settings(trial["settings"]),
-        "reason": f"{said}, at epoch {reached}" if reached and not attempt.is_over() else said,
-        "key": trial.get("key"),
+    else:
+        said = f"attempt {attempt.number} is under way or was cut off"
+        if reached := _last_epoch(attempt):
+            said += f", at epoch {reached}"
+    return {**row, "network": trial.network, **_of_settings(trial.settings), "reason": said, "key": trial.key}
+
+
+def cost_of(record: Record) -> Row:
+    """What a trial cost; what was not measured is left out.
+
+    `cpu_utilization` and `gpu_utilization` are means over training, between 0 and 1. `unavailable` says, one
+    line per metric, what could not be measured and why; `disturbed` why the times may not be the trial's own.
+    `watched` is whether it ran with telemetry. `disturbed_share` is 1 where it was disturbed, else 0, and
+    missing where nobody watched.
+    """
+    steady, energy, memory, used = record.steady, record.energy, record.memory, record.utilization
+    row: Row = {
+        "steady_images_per_s": steady and steady.images_per_s,
+        "steady_low": steady and steady.low,
+        "steady_high": steady and steady.high,
+        "data_wait_share": steady and steady.data_wait_share,
+        "energy_j": energy.trial_j,
+        "train_energy_j": energy.train_j,
+        "image_j": energy.image_j,
+        "correct_test_image_j": energy.correct_test_image_j,
+        "process_peak_bytes": memory and memory.process_peak,
+        "allocator_peak_bytes": memory and memory.allocator_peak,
+        "residual_bytes": memory and memory.residual,
+        "device_peak_bytes": memory and memory.device_peak,
+        "forward_flops": record.work and record.work.forward_flops,
+        "model_flops_per_s": used.model_flops_per_s,
+        "of_measured_peak": used.of_measured_peak,
+        "of_datasheet_peak_busy": used.of_datasheet_peak_busy,
+        "gpm_fp32": used.gpm_fp32,
+        "gpm_tensor": used.gpm_tensor,
+    }
+    if memory is not None and memory.analytic is not None:
+        row |= {f"{MEMORY}{kind}": getattr(memory.analytic, kind) for kind in MEMORY_KINDS}
+    reasons, telemetry = record.unavailable, record.telemetry
+    row["watched"] = telemetry is not None
+    if telemetry is not None:
+        reasons = reasons | telemetry.unavailable
+        row["cpu_utilization"] = _mean(telemetry.phases, CPU_UTILIZATION)
+        means = [_mean(device.phases, GPU_UTILIZATION) for device in telemetry.devices.values()]
+        busy = [mean for mean in means if mean is not None]
+        row["gpu_utilization"] = sum(busy) / len(busy) if busy else None
+    if telemetry is not None or record.disturbed:
+        row["disturbed_share"] = float(bool(record.disturbed))
+    if reasons:
+        row["unavailable"] = "\n".join(f"{name}: {reason}" for name, reason in sorted(reasons.items()))
+    if record.disturbed:
+        row["disturbed"] = " ".join(record.disturbed)
+    return {name: value for name, value in row.items() if value is not None}
+
+
+def reasons_of(unavailable: Iterable[object], metric: str) -> list[str]:
+    """Why a metric is missing, each reason once; of GPUs too (`gpu:0 power_w`).
+
+    Args:
+        unavailable: The values of the column of that name.
+        metric: Its name in records.
+    """
+    said: dict[str, None] = {}
+    for text in unavailable:
+        for line in text.split("\n") if isinstance(text, str) else ():
+            name, _, reason = line.partition(": " if not line.startswith("gpu:") else f" {metric}: ")
+            if name == metric or (line.startswith("gpu:") and reason):
+                said[reason] = None
+    return list(said)
+
+
+def _of_settings(settings: Settings) -> Row:
+    """What names a configuration, and what identifies it."""
+    return {
+        "weights": settings.weights.name,
+        "mode": settings.mode,
+        "epochs": settings.epochs,
+        "configuration": settings.configuration_key,
     }
 
 
-def _of_settings(settings: dict[str, Any]) -> dict[str, Any]:
-    """Settings that name what is compared."""
-    weights = (settings.get("weights") or {}).get("name")
-    return {"weights": weights, "mode": settings.get("mode"), "epochs": settings.get("epochs")}
+def _of_accuracy(record: Record) -> Row:
+    """How accurate the trial is, and how good the same predictions look aligned and shuffled.
+
+    `split_low` and `split_high` bound the 95 % interval of the balanced accuracy that one test split
+    supports, from the intervals of its classes.
+    """
+    test, last = record.test, record.last_epoch or {}
+    evaluations = record.evaluations or {"aligned": test}
+    aligned, shuffled = evaluations.get("aligned"), evaluations.get("shuffled")
+    row: Row = {
+        "test_accuracy": test and test.accuracy,
+        "balanced_accuracy": test and test.balanced_accuracy,
+        "test_loss": test and test.loss,
+        "aligned_accuracy": aligned and aligned.balanced_accuracy,
+        "shuffled_accuracy": shuffled and shuffled.balanced_accuracy,
+        "validation_accuracy": last.get("validation_accuracy"),
+        "validation_binary_accuracy": last.get("validation_binary_accuracy"),
+    }
+    if test is None:
+        return row
+    row |= {intern(f"{CLASS}{name}"): share for name, share in test.per_class_accuracy.items()}
+    intervals = test.intervals.per_class_accuracy if test.intervals is not None else {}
+    shares = [
+        (share, interval.low, interval.high)
+        for name, interval in intervals.items()
+        if interval is not None and (share := test.per_class_accuracy.get(name)) is not None
+    ]
+    if shares:
+        interval = mean_interval(shares)
+        row |= {"split_low": interval.low, "split_high": interval.high}
+    return row
+
+
+def _of_evaluation(test: Metrics) -> Row:
+    """Further metrics of a test split; none where it has no intervals: an older `wbc` ran then."""
+    if test.intervals is None:
+        return {}
+    row: Row = {
+        "images": test.images,
+        "sources": test.sources,
+        "calibration_error": test.calibration_error,
+        "macro_precision": test.macro_precision,
+        "macro_recall": test.macro_recall,
+        "macro_f1": test.macro_f1,
+        "macro_auc": test.macro_auc,
+    }
+    intervals = test.intervals.per_class_accuracy
+    methods = {interval.method for interval in intervals.values() if interval is not None}
+    row["interval_method"] = ", ".join(sorted(methods))
+    for name, interval in intervals.items():
+        row[intern(f"{LOW}{name}")] = interval and interval.low
+        row[intern(f"{HIGH}{name}")] = interval and interval.high
+        row[intern(f"precision of {name}")] = test.precision.get(name)
+        row[intern(f"f1 of {name}")] = test.f1.get(name)
+        row[intern(f"auc of {name}")] = test.auc.get(name)
+        row[intern(f"images of {name}")] = test.support.get(name)
+    return row
+
+
+def _of_use(phase: EvaluatePhase) -> Row:
+    """Size and speed of what was trained."""
+    if phase.model_bytes is None:
+        return {}
+    return {
+        "model_mb": phase.model_bytes / 1e6,
+        "inference_ms": None if phase.inference_s is None else phase.inference_s * 1e3,
+        "inference_batch_size": phase.inference_batch_size,
+    }
+
+
+def _mean(phases: dict[str, dict[str, Summary]], metric: str) -> float | None:
+    summary = phases.get(MEASURED_PHASE, {}).get(metric)
+    return None if summary is None else summary.mean
 
 
 def _last_epoch(attempt: Attempt) -> int:
-    """The last epoch that the end of a journal tells of; 0 where it tells of none."""
+    """The last epoch in the end of a journal; 0 where there is none."""
     try:
         with attempt.events.open("rb") as file:
             file.seek(0, 2)
@@ -92,57 +248,6 @@ def _last_epoch(attempt: Attempt) -> int:
         if b'"event": "epoch"' in line:
             try:
                 return int(json.loads(line)["epoch"])
-            except (ValueError, KeyError):  # the tail begins within a line
+            except (ValueError, KeyError, TypeError):  # the tail begins within a line
                 continue
     return 0
-
-
-def _part_interval(test: dict[str, Any]) -> dict[str, float]:
-    """The 95 % interval of the balanced accuracy that one test part supports, from those of its classes."""
-    shares, bounds = test.get("per_class_accuracy", {}), test.get("intervals", {})
-    classes = {name: one for name, one in bounds.get("per_class_accuracy", {}).items() if one}
-    if not classes:
-        return {}
-    interval = mean_interval([(shares[name], one["low"], one["high"]) for name, one in classes.items()])
-    return {"part_low": interval.low, "part_high": interval.high}
-
-
-def _evaluation(test: dict[str, Any]) -> dict[str, Any]:
-    """The further figures of a test part; none for records that were made before there were any."""
-    if "intervals" not in test:
-        return {}
-    names = ("precision", "recall", "f1", "auc")
-    row = {name: test[name] for name in ("images", "sources", "calibration_error")}
-    row |= {f"macro_{name}": test[f"macro_{name}"] for name in names}
-    intervals = test["intervals"]["per_class_accuracy"]
-    methods = {interval["method"] for interval in intervals.values() if interval}
-    row["interval_method"] = ", ".join(sorted(methods))
-    for name, interval in intervals.items():
-        interval = interval or {"low": None, "high": None}
-        row |= {f"{LOW}{name}": interval["low"], f"{HIGH}{name}": interval["high"]}
-        row |= {f"{figure} of {name}": test[figure][name] for figure in ("precision", "f1", "auc")}
-        row[f"images of {name}"] = (test.get("support") or {}).get(name)
-    return row
-
-
-def _use(figures: dict[str, Any]) -> dict[str, Any]:
-    """Size and speed of what was trained."""
-    if "model_bytes" not in figures:
-        return {}
-    return {
-        "model_mb": figures["model_bytes"] / 1e6,
-        "inference_ms": figures["inference_s"] * 1e3,
-        "inference_batch_size": figures["inference_batch_size"],
-    }
-
-
-def _evaluations(record: dict[str, Any]) -> dict[str, float]:
-    """How good the same predictions look aligned and shuffled, and Keras' own metrics beside them."""
-    nan, last = float("nan"), record.get("last_epoch") or {}
-    evaluations = record.get("evaluations") or {"aligned": record["test"] or {}}
-    return {
-        "aligned_accuracy": evaluations.get("aligned", {}).get("balanced_accuracy", nan),
-        "shuffled_accuracy": evaluations.get("shuffled", {}).get("balanced_accuracy", nan),
-        "validation_accuracy": last.get("validation_accuracy", nan),
-        "validation_binary_accuracy": last.get("validation_binary_accuracy", nan),
-    }

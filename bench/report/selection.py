@@ -11,26 +11,22 @@ from wbc.errors import nearest
 
 @dataclass(frozen=True)
 class Selection:
-    """Trials to report on.
-
-    Attributes:
-        results: Of their suite.
-        trial_ids: In the order of tables.
-        description: Of the suite; may be empty.
-        notes: Sentences about what is left out.
-    """
+    """Trials to report on."""
 
     results: SuiteResults
     trial_ids: list[str]
+    """In the order of tables."""
     description: str = ""
+    """Of the suite."""
     notes: tuple[str, ...] = ()
+    """Sentences about what is left out."""
 
 
 def select_folder(folder: Path) -> Selection:
     """Every trial of a results folder such as `results/demo`, without its suite file.
 
-    Of trials that were asked for alike, and differ only in what ran them, the one that is done counts, and
-    among several the one that began last: they are not repeats of one another.
+    Trials with the same key differ only in what ran them, so they are no replicates. Of these the one that is
+    done counts, and among several the one that started last.
 
     Raises:
         InputError: It is no results folder of a suite.
@@ -66,7 +62,7 @@ def select_folder(folder: Path) -> Selection:
 
 
 def no_folder(folder: Path) -> InputError:
-    """What to say of a name that is neither a results folder nor a suite."""
+    """The error for a name that is neither a results folder nor a suite."""
     known = {other.stem: other for other in sorted(folder.parent.glob("*.toml"))}
     known |= {other.parent.name: other.parent for other in sorted(folder.parent.glob("*/trials"))}
     near = nearest(folder.name, list(known))
@@ -78,26 +74,26 @@ def no_folder(folder: Path) -> InputError:
 
 
 def _looked_up(trial_id: str, attempts: list[Attempt]) -> tuple[str, tuple[bool, str], str]:
-    """The key of a trial; whether it is done, and when it last began; when it first began."""
+    """The key of a trial; whether it is done, and when it last started; when it first started."""
     first, last = attempts[0], attempts[-1]
     try:
         key = last.trial().key
     except DamagedAttempt:
         key = trial_id
-    done = any('"status": "done"' in _head(attempt.result) for attempt in attempts)
+    done = any(b'"status": "done"' in _content(attempt.result) for attempt in attempts)
     return key, (done, _began(last.runner_events)), _began(first.runner_events)
 
 
-def _head(path: Path) -> str:
-    """The file as text; nothing where it is not there."""
+def _content(path: Path) -> bytes:
+    """The file; nothing where it is not there. It is not decoded: the records are read later, each once."""
     try:
-        return path.read_text(errors="replace")
+        return path.read_bytes()
     except OSError:
-        return ""
+        return b""
 
 
 def _began(path: Path) -> str:
-    """When an attempt began, UTC; empty where its journal does not say."""
+    """When an attempt started, UTC; empty where its journal does not say."""
     try:
         with path.open() as file:
             return str(json.loads(file.readline()).get("at") or "")

@@ -127,7 +127,7 @@ def test_the_toolbar_stands_above_the_plot(thesis, open_page):
 
 
 @pytest.mark.parametrize("scheme", ["light", "dark"])
-def test_figures_take_the_colours_of_the_page(thesis, open_page, scheme):
+def test_figures_take_the_colors_of_the_page(thesis, open_page, scheme):
     opened = open_page(thesis, color_scheme=scheme)
     opened.page.locator("#figure-accuracy-time").scroll_into_view_if_needed()
     opened.page.wait_for_selector("#figure-accuracy-time .xtick text", state="attached")

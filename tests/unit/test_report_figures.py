@@ -9,7 +9,7 @@ from equipment.results.journals import Course, trial_of, write_attempt
 from equipment.results.suites import thesis_suite
 
 from bench.journal.results import SuiteResults
-from bench.report.figures.figure import PALETTE, Colours, thin
+from bench.report.figures.figure import PALETTE, Colors, thin
 from bench.report.figures.learning import MOST_A_GROUP, all_networks, attempt_of, mean_course, read_groups
 from bench.report.figures.machine import read_samples
 from bench.report.frame import trials_frame
@@ -84,16 +84,16 @@ def test_names_cannot_be_markup_of_plotly(contents):
                 assert "img" not in trace.get(key, "") and "%{x}" not in trace.get(key, "")
 
 
-def test_one_colour_for_one_network(contents):
+def test_one_color_for_one_network(contents):
     seen: dict[str, set] = {}
     for kind in ("all networks", "classes", "price"):
         for figure in contents.figures[kind]:
             for trace in figure.data:
                 if trace["name"] in NETWORKS:
-                    colour = (trace.get("marker") or trace.get("line"))["color"]
-                    seen.setdefault(trace["name"], set()).add(colour)
-    assert {name: len(colours) for name, colours in seen.items()} == dict.fromkeys(NETWORKS, 1)
-    many = Colours(map(str, range(40)))
+                    color = (trace.get("marker") or trace.get("line"))["color"]
+                    seen.setdefault(trace["name"], set()).add(color)
+    assert {name: len(colors) for name, colors in seen.items()} == dict.fromkeys(NETWORKS, 1)
+    many = Colors(map(str, range(40)))
     assert len({many[str(number)] for number in range(40)}) == 40
     assert many["0"] == PALETTE[0]
 
@@ -131,7 +131,7 @@ def test_curves_are_those_of_the_journals(suite):
         event for event in read_events(attempt_of(results, course.row).events) if event["event"] == "epoch"
     ]
     assert course.metrics["validation_loss"].tolist() == [one["metrics"]["validation_loss"] for one in epochs]
-    figure = all_networks(groups, Colours(NETWORKS))[-2]
+    figure = all_networks(groups, Colors(NETWORKS))[-2]
     assert figure.name == "validation-loss-transfer-2000"
     drawn = figure.data[1]
     assert max(drawn["y"]) == float(f"{course.metrics['validation_loss'].max():.5g}")
@@ -155,7 +155,7 @@ def test_a_group_of_too_many_says_so(tmp_path):
     assert (len(group.courses), group.left_out) == (MOST_A_GROUP, 6)
     drawn = {course.row["balanced_accuracy"] for course in group.courses}
     assert min(drawn) == 0.06, "the least accurate are left out"
-    figure = all_networks([group], Colours(NETWORKS))[0]
+    figure = all_networks([group], Colors(NETWORKS))[0]
     assert "24 of 30 configurations" in figure.caption
     contents = gather(results, ids)
     assert any("24 of 30" in one.caption for one in every_figure(contents))

@@ -1,4 +1,4 @@
-// Draws the page's figures when they come into view, all of them for print, in the colours of the page.
+// Draws the page's figures when they come into view, all of them for print, in the colors of the page.
 (function () {
   "use strict";
   var LIGHT = { text: "#2b3038", faint: "#6b7380", grid: "#e6e8ec", line: "#c9ced6", hover: "#ffffff" };
@@ -10,7 +10,7 @@
   var errors = [];
   var printing = false;
 
-  function colours() {
+  function colors() {
     return dark.matches && !printing ? DARK : LIGHT;
   }
 
@@ -18,9 +18,9 @@
     return Object.keys(layout).filter(function (key) { return /^[xy]axis\d*$/.test(key); });
   }
 
-  // What the colour scheme decides, as the paths that Plotly.relayout takes.
+  // What the color scheme decides, as the paths that Plotly.relayout takes.
   function themed(layout) {
-    var c = colours();
+    var c = colors();
     var paths = {
       "font.color": c.text, "legend.font.color": c.text,
       "modebar.bgcolor": "rgba(0,0,0,0)", "modebar.color": c.faint, "modebar.activecolor": c.text,
@@ -41,7 +41,7 @@
 
   // Numbers inside heatmaps.
   function labelled(data) {
-    return data.map(function (trace) { return trace.type === "heatmap" ? colours().text : null; });
+    return data.map(function (trace) { return trace.type === "heatmap" ? colors().text : null; });
   }
 
   function put(layout, path, value) {
@@ -83,8 +83,8 @@
         responsive: true, displaylogo: false, modeBarButtonsToRemove: ["lasso2d", "select2d"],
         displayModeBar: barred() ? "hover" : false
       };
-      labelled(content.data).forEach(function (colour, number) {
-        if (colour) { content.data[number].textfont = { color: colour }; }
+      labelled(content.data).forEach(function (color, number) {
+        if (color) { content.data[number].textfont = { color: color }; }
       });
       Plotly.newPlot(canvas, content.data, finished(content.layout, small), options).then(
         function () { drawn.set(canvas, true); tell(); },
@@ -106,18 +106,18 @@
 
   function drawAll() { canvases.forEach(draw); }
 
-  function recolour(more) {
+  function recolor(more) {
     drawn.forEach(function (whole, canvas) {
       if (canvas.layout) {
         Plotly.relayout(canvas, Object.assign(themed(canvas.layout), more ? more(canvas) : {}));
-        labelled(canvas.data).forEach(function (colour, number) {
-          if (colour) { Plotly.restyle(canvas, { "textfont.color": colour }, [number]); }
+        labelled(canvas.data).forEach(function (color, number) {
+          if (color) { Plotly.restyle(canvas, { "textfont.color": color }, [number]); }
         });
       }
     });
   }
 
-  dark.addEventListener("change", function () { recolour(); });
+  dark.addEventListener("change", function () { recolor(); });
 
   // Tables that are wider than paper shrink until they fit; PRINT is how much smaller their letters are there.
   var PAPER = 680, PRINT = 0.8;
@@ -135,7 +135,7 @@
     folded.forEach(function (one) { one.open = true; });
     tables.map(fitted).forEach(function (factor, number) { tables[number].style.zoom = factor; });
     drawAll();
-    recolour(function (canvas) {
+    recolor(function (canvas) {
       var small = canvas.parentNode.parentNode.classList.contains("small");
       return { width: small ? 320 : 660, autosize: false };
     });
@@ -144,7 +144,7 @@
     printing = false;
     folded.forEach(function (one) { one.open = false; });
     tables.forEach(function (table) { table.style.zoom = ""; });
-    recolour(function () { return { width: null, autosize: true }; });
+    recolor(function () { return { width: null, autosize: true }; });
   });
 
   if ("IntersectionObserver" in window) {

@@ -1,4 +1,4 @@
-"""What all figures share: their shape, colours, and text that stays text."""
+"""What all figures share: their shape, colors, and text that stays text."""
 
 import colorsys
 import html
@@ -9,8 +9,12 @@ from itertools import pairwise
 from typing import Any
 
 import numpy as np
+from numpy.typing import ArrayLike, NDArray
 
-Trace = dict[str, Any]
+Json = dict[str, Any]
+"""A piece of Plotly's JSON, of which there are no types."""
+
+Trace = Layout = Json
 
 PALETTE = (
     "#3b82c4",
@@ -26,11 +30,11 @@ PALETTE = (
     "#b5562b",
     "#5564d8",
 )
-"""Colours that can be told apart on white and on black, for networks."""
+"""Colors that can be told apart on white and on black, for networks."""
 
-PHASE_COLOURS = {
+PHASE_COLORS = {
     "startup": "#8c95a1",
-    "canary": "#c9b458",
+    "reference_work": "#c9b458",
     "data": "#5aa9a0",
     "build": "#b08bd0",
     "features": "#e0a24a",
@@ -48,30 +52,25 @@ SYMBOLS = {"transfer": "circle", "scratch": "square", "finetune": "diamond", "cl
 
 @dataclass(frozen=True)
 class Figure:
-    """A figure.
-
-    Attributes:
-        name: Unique in a report; letters, digits and hyphens.
-        title: Plain text.
-        data: Traces, as Plotly's JSON.
-        layout: As Plotly's JSON, without colours of paper, text and grid: the page has a light and a dark
-            set.
-        caption: Plain text below it.
-        small: One of several alike, set beside one another.
-        height: In CSS pixels.
-    """
+    """A figure as Plotly's JSON."""
 
     name: str
+    """Unique in a report; letters, digits and hyphens."""
     title: str
+    """Plain text."""
     data: list[Trace]
-    layout: dict[str, Any] = field(default_factory=dict)
+    layout: Layout = field(default_factory=dict)
+    """Without colors of paper, text and grid: the page has a light and a dark set."""
     caption: str = ""
+    """Plain text below it."""
     small: bool = False
+    """One of several alike, set beside one another."""
     height: int = 380
+    """In CSS pixels."""
 
 
-class Colours:
-    """One colour for one network, in the order in which a suite names them."""
+class Colors:
+    """One color for one network, in the order in which a suite names them."""
 
     def __init__(self, networks: Iterable[str]):
         self._number = {name: number for number, name in enumerate(dict.fromkeys(networks))}
@@ -99,21 +98,21 @@ def percent(values: Iterable[float]) -> list[float | None]:
     return numbers(100 * value for value in values)
 
 
-def axis(title: str, **more: Any) -> dict[str, Any]:
+def axis(title: str, **more: Any) -> Json:
     """An axis with a title."""
     return {"title": {"text": title}, "automargin": True, **more}
 
 
-def error_bars(values: Sequence[float], low: Sequence[float], high: Sequence[float]) -> dict[str, Any] | None:
+def error_bars(values: Sequence[float], low: Sequence[float], high: Sequence[float]) -> Json | None:
     """Error bars of shares, in percent; None where no value has an interval."""
-    values, low, high = (np.asarray(one, float) for one in (values, low, high))
-    if not np.isfinite(low).any():
+    middle, lower, upper = (np.asarray(one, float) for one in (values, low, high))
+    if not np.isfinite(lower).any():
         return None
     return {
         "type": "data",
         "symmetric": False,
-        "array": percent(high - values),
-        "arrayminus": percent(values - low),
+        "array": percent(upper - middle),
+        "arrayminus": percent(middle - lower),
         "thickness": 1,
         "color": "#8c95a1",
         "width": 2,
@@ -121,8 +120,8 @@ def error_bars(values: Sequence[float], low: Sequence[float], high: Sequence[flo
 
 
 def thin(
-    x: Sequence[float], y: Sequence[float], most: int, logarithmic: bool = False
-) -> tuple[np.ndarray, np.ndarray]:
+    x: ArrayLike, y: ArrayLike, most: int, logarithmic: bool = False
+) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
     """A long curve with fewer points that keeps its ends and, of every stretch, the lowest and highest point.
 
     Args:
@@ -131,18 +130,18 @@ def thin(
         most: About how many points remain; shorter curves stay whole.
         logarithmic: The stretches are alike on a logarithmic axis of `x`.
     """
-    x, y = np.asarray(x, float), np.asarray(y, float)
-    finite = np.isfinite(y)
-    x, y = x[finite], y[finite]
-    if len(x) <= most:
-        return x, y
+    across, up = np.asarray(x, float), np.asarray(y, float)
+    finite = np.isfinite(up)
+    across, up = across[finite], up[finite]
+    if len(across) <= most:
+        return across, up
     count = max(1, (most - 2) // 2) + 1
     if logarithmic:
-        edges = np.unique(np.geomspace(1, len(x) + 1, count).astype(int) - 1)
+        edges = np.unique(np.geomspace(1, len(across) + 1, count).astype(int) - 1)
     else:
-        edges = np.linspace(0, len(x), count).astype(int)
-    kept = {0, len(x) - 1}
+        edges = np.linspace(0, len(across), count).astype(int)
+    kept = {0, len(across) - 1}
     for begin, end in pairwise(edges):
-        kept |= {begin + int(y[begin:end].argmin()), begin + int(y[begin:end].argmax())}
+        kept |= {begin + int(up[begin:end].argmin()), begin + int(up[begin:end].argmax())}
     order = np.array(sorted(kept))
-    return x[order], y[order]
+    return across[order], up[order]

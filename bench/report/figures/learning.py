@@ -1,21 +1,34 @@
 """Loss and accuracy over epochs, from journals: of all networks, their means, and of each network by itself."""
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
 
 import numpy as np
 import pandas as pd
+from numpy.typing import ArrayLike, NDArray
 
 from bench.journal.history import history
-from bench.journal.results import Attempt, SuiteResults
-from bench.report.figures.figure import DASHES, Colours, Figure, Trace, axis, numbers, percent, plain, thin
-from bench.report.frame import CONFIGURATION
+from bench.journal.results import SuiteResults
+from bench.report.figures.figure import (
+    DASHES,
+    Colors,
+    Figure,
+    Layout,
+    Trace,
+    axis,
+    numbers,
+    percent,
+    plain,
+    thin,
+)
+from bench.report.frame import attempt_of
 from bench.report.names import group_file, group_name, labels
+from bench.report.rows import Row
 
 METRICS = ("loss", "accuracy", "validation_loss", "validation_accuracy")
 
 MOST_A_GROUP = 24
-"""Curves in one figure; more cannot be told apart."""
+"""Curves in one figure; more cannot be distinguished."""
 
 MOST_GROUPS = 8
 """Modes and epoch counts with curves; more make the page too heavy."""
@@ -23,19 +36,16 @@ MOST_GROUPS = 8
 
 @dataclass(frozen=True)
 class Course:
-    """How one trial learnt.
-
-    Attributes:
-        label: What its configuration is called.
-        row: Its row of the frame of trials.
-        epoch: Counted from 1; shape (n,).
-        metrics: One of `METRICS` -> its values; shape (n,), NaN where there is none.
-    """
+    """The metrics of one trial over its epochs."""
 
     label: str
-    row: dict
-    epoch: np.ndarray
-    metrics: dict[str, np.ndarray]
+    """What its configuration is called."""
+    row: Row
+    """Its row of the frame of trials."""
+    epoch: NDArray[np.int64]
+    """Counted from 1; shape (n,)."""
+    metrics: dict[str, NDArray[np.float64]]
+    """One of `METRICS` -> its values; shape (n,), NaN where there is none."""
 
     def has(self, metric: str) -> bool:
         """Whether there is any value of it."""
@@ -44,26 +54,22 @@ class Course:
 
 @dataclass(frozen=True)
 class Group:
-    """The courses of a mode and epoch count, one a configuration.
-
-    Attributes:
-        mode: Of training.
-        epochs: Asked for.
-        courses: In the suite's order.
-        left_out: How many configurations are not among them.
-    """
+    """The courses of a mode and epoch count, one per configuration."""
 
     mode: str
     epochs: int
+    """Asked for."""
     courses: list[Course]
+    """In the suite's order."""
     left_out: int = 0
+    """Configurations that are not among them."""
 
 
 def read_groups(results: SuiteResults, trials: pd.DataFrame) -> tuple[list[Group], int]:
     """The courses to draw, and how many groups are left out.
 
-    Of repeats the first that is done is drawn, else the first that began. Where a group has too many
-    configurations, each network's most accurate ones go first.
+    Of replicates the first that is done is drawn, else the first that started. Where a group has too many
+    configurations, each network's most accurate ones take precedence.
     """
     if "network" not in trials:
         return [], 0
@@ -76,7 +82,7 @@ def read_groups(results: SuiteResults, trials: pd.DataFrame) -> tuple[list[Group
     known["label"] = labels(known)
     known["order"] = np.arange(len(known))
     known["later"] = known["status"] != "done"
-    firsts = known.sort_values(["later", "order"]).drop_duplicates(CONFIGURATION).sort_values("order")
+    firsts = known.sort_values(["later", "order"]).drop_duplicates("configuration").sort_values("order")
     groups = list(firsts.groupby(["mode", "epochs"], sort=False))
     drawn = []
     for (mode, epochs), group in groups[:MOST_GROUPS]:
@@ -96,13 +102,8 @@ def _choose(group: pd.DataFrame) -> pd.DataFrame:
     return ranked.loc[turn.sort_values(kind="stable").index[:MOST_A_GROUP]].sort_values("order")
 
 
-def attempt_of(results: SuiteResults, row: dict) -> Attempt:
-    """The attempt that a row of the frame of trials tells of."""
-    return Attempt(results.trials / row["trial"] / f"attempt-{int(row['attempt'])}")
-
-
-def _read(results: SuiteResults, row: dict) -> Course:
-    epochs: Sequence[dict] = [
+def _read(results: SuiteResults, row: Row) -> Course:
+    epochs = [
         event
         for stretch in history(attempt_of(results, row))
         for event in stretch.events
@@ -126,10 +127,10 @@ TITLES = {
     "validation_accuracy": "Validation accuracy",
 }
 
-_MODE_COLOURS = ("#3b82c4", "#e08a1e", "#2f9e6e", "#d1495b", "#8a63c7", "#6f8796", "#22a5b8", "#b5562b")
+_MODE_COLORS = ("#3b82c4", "#e08a1e", "#2f9e6e", "#d1495b", "#8a63c7", "#6f8796", "#22a5b8", "#b5562b")
 
 
-def all_networks(groups: Sequence[Group], colours: Colours) -> list[Figure]:
+def all_networks(groups: Sequence[Group], colors: Colors) -> list[Figure]:
     """A figure a mode, epoch count and metric, with a curve a network (thesis: 5.10 to 5.13, B.1)."""
     figures = []
     for group in groups:
@@ -140,7 +141,7 @@ def all_networks(groups: Sequence[Group], colours: Colours) -> list[Figure]:
                 continue
             styles = _styles(courses)
             data = [
-                _curve(course, metric, colours[course.row["network"]], dash, POINTS)
+                _curve(course, metric, colors[course.row["network"]], dash, POINTS)
                 for course, dash in zip(courses, styles, strict=True)
             ]
             figures.append(
@@ -148,7 +149,7 @@ def all_networks(groups: Sequence[Group], colours: Colours) -> list[Figure]:
                     f"{metric.replace('_', '-')}-{group_file(group.mode, group.epochs)}",
                     f"{TITLES[metric]}: {name}",
                     data,
-                    _axes(metric, group.epochs),
+                    _axes(metric),
                     _left_out(group),
                 )
             )
@@ -170,10 +171,10 @@ def means(groups: Sequence[Group]) -> list[Figure]:
                 epoch, mean = mean_course(courses, name)
                 what = "validation" if name != metric else "training"
                 label = f"{group_name(group.mode, group.epochs)}: {what}"
-                colour = _MODE_COLOURS[number % len(_MODE_COLOURS)]
-                data.append(_line(epoch, mean, label, colour, dash, metric, POINTS, wide))
+                color = _MODE_COLORS[number % len(_MODE_COLORS)]
+                data.append(_line(epoch, mean, label, color, dash, metric, POINTS, wide))
         if data:
-            layout = _axes(metric, longest)
+            layout = _axes(metric)
             if wide:
                 layout["xaxis"] |= {"type": "log"}
             figures.append(
@@ -188,9 +189,8 @@ def means(groups: Sequence[Group]) -> list[Figure]:
     return figures
 
 
-def mean_course(courses: Iterable[Course], metric: str) -> tuple[np.ndarray, np.ndarray]:
+def mean_course(courses: Sequence[Course], metric: str) -> tuple[NDArray[np.int64], NDArray[np.float64]]:
     """Epochs, and the mean of a metric over the courses that have a value there."""
-    courses = list(courses)
     last = max(int(course.epoch[-1]) for course in courses)
     total, count = np.zeros(last), np.zeros(last)
     for course in courses:
@@ -203,19 +203,19 @@ def mean_course(courses: Iterable[Course], metric: str) -> tuple[np.ndarray, np.
     return np.arange(1, last + 1)[reached], total[reached] / count[reached]
 
 
-def each_network(groups: Sequence[Group], colours: Colours) -> list[Figure]:
+def each_network(groups: Sequence[Group], colors: Colors) -> list[Figure]:
     """Training against validation, a small figure a trial: loss above accuracy (thesis: A.1 to A.3)."""
     figures = []
     for group in groups:
         for number, course in enumerate(group.courses):
-            colour = colours[course.row["network"]]
+            color = colors[course.row["network"]]
             data = []
             for row, metric in ((1, "accuracy"), (2, "loss")):
                 for dash, name in (("solid", metric), ("dot", f"validation_{metric}")):
                     if course.has(name):
                         label = "validation" if name != metric else "training"
                         one = _line(
-                            course.epoch, course.metrics[name], label, colour, dash, metric, FEW_POINTS
+                            course.epoch, course.metrics[name], label, color, dash, metric, FEW_POINTS
                         )
                         one |= {"yaxis": "y" if row == 1 else "y2", "showlegend": row == 1}
                         data.append(one)
@@ -232,7 +232,7 @@ def each_network(groups: Sequence[Group], colours: Colours) -> list[Figure]:
     return figures
 
 
-def modes_against_each_other(groups: Sequence[Group], colours: Colours) -> list[Figure]:
+def modes_against_each_other(groups: Sequence[Group], colors: Colors) -> list[Figure]:
     """Validation accuracy of each network in every mode, for one epoch count (thesis: E.1)."""
     figures = []
     for epochs in dict.fromkeys(group.epochs for group in groups):
@@ -250,7 +250,7 @@ def modes_against_each_other(groups: Sequence[Group], colours: Colours) -> list[
                         values = course.metrics["validation_accuracy"]
                         label = f"{group.mode}{extra}"
                         data.append(
-                            _line(course.epoch, values, label, colours[network], dash, "accuracy", FEW_POINTS)
+                            _line(course.epoch, values, label, colors[network], dash, "accuracy", FEW_POINTS)
                         )
             if len(data) > 1:
                 figures.append(
@@ -258,7 +258,7 @@ def modes_against_each_other(groups: Sequence[Group], colours: Colours) -> list[
                         f"modes-{epochs}-{number}",
                         f"{network}: validation accuracy, {epochs} epochs",
                         data,
-                        _axes("accuracy", epochs),
+                        _axes("accuracy"),
                         small=True,
                         height=260,
                     )
@@ -267,7 +267,7 @@ def modes_against_each_other(groups: Sequence[Group], colours: Colours) -> list[
 
 
 def _styles(courses: Sequence[Course]) -> list[str]:
-    """Variants of one network share its colour and differ in their dashes."""
+    """Variants of one network share its color and differ in their dashes."""
     seen: dict[str, int] = {}
     dashes = []
     for course in courses:
@@ -276,13 +276,20 @@ def _styles(courses: Sequence[Course]) -> list[str]:
     return dashes
 
 
-def _curve(course: Course, metric: str, colour: str, dash: str, points: int) -> Trace:
+def _curve(course: Course, metric: str, color: str, dash: str, points: int) -> Trace:
     label = course.label if course.row["status"] == "done" else f"{course.label} ({course.row['status']})"
-    return _line(course.epoch, course.metrics[metric], label, colour, dash, metric, points)
+    return _line(course.epoch, course.metrics[metric], label, color, dash, metric, points)
 
 
 def _line(
-    epoch, values, label: str, colour: str, dash: str, metric: str, points: int, logarithmic: bool = False
+    epoch: ArrayLike,
+    values: ArrayLike,
+    label: str,
+    color: str,
+    dash: str,
+    metric: str,
+    points: int,
+    logarithmic: bool = False,
 ) -> Trace:
     x, y = thin(epoch, values, points, logarithmic)
     return {
@@ -291,11 +298,11 @@ def _line(
         "name": plain(label),
         "x": [int(one) for one in x],
         "y": percent(y) if "accuracy" in metric else numbers(y),
-        "line": {"color": colour, "dash": dash, "width": 1.4},
+        "line": {"color": color, "dash": dash, "width": 1.4},
     }
 
 
-def _axes(metric: str, epochs: int) -> dict:
+def _axes(metric: str) -> Layout:
     y = axis("accuracy %") if "accuracy" in metric else axis("loss (nats)", rangemode="tozero")
     return {"xaxis": axis("epoch"), "yaxis": y}
 
@@ -303,7 +310,7 @@ def _axes(metric: str, epochs: int) -> dict:
 def _left_out(group: Group) -> str:
     parts = []
     if any(course.row.get("seeds") for course in group.courses):
-        parts.append("Of repeats the first is drawn.")
+        parts.append("Of replicates the first is drawn.")
     if group.left_out:
         drawn = len(group.courses)
         parts.append(

@@ -2,46 +2,49 @@
 
 import json
 from dataclasses import dataclass
+from typing import Any
 
 import numpy as np
+from numpy.typing import NDArray
 
 from bench.journal.results import Attempt
-from bench.report.figures.figure import PHASE_COLOURS, Figure, Trace, axis, numbers, plain, thin
+from bench.report.figures.figure import PHASE_COLORS, Figure, Trace, axis, numbers, plain, thin
+from bench.report.rows import GPU_UTILIZATION
 
-FILE = "telemetry.jsonl"
+Series = NDArray[np.float64]
+Line = dict[str, Any]
+Values = list[float | None]
 
 _PEAKS = ("rss_bytes", "memory_bytes")
-"""Gauges of which a line of several samples tells its maximum: peaks of memory must not be averaged away."""
+"""Gauges whose maximum counts where a line has several samples: peaks of memory must not be averaged."""
 
 
 @dataclass(frozen=True)
 class Samples:
-    """Series of one attempt.
+    """Series of one attempt."""
 
-    Attributes:
-        seconds: Since the trial began; shape (n,).
-        values: Gauge -> its means, of memory maxima; shape (n,), NaN where there is none. Gauges of GPUs are
-            `gpu:0/power_w` and the like.
-        phases: (name, begin, end) in seconds since the trial began.
-        slot_cores: How many cores the trial had, or None.
-        unavailable: Gauge -> why it is missing.
-    """
-
-    seconds: np.ndarray
-    values: dict[str, np.ndarray]
+    seconds: Series
+    """Since the trial started; shape (n,)."""
+    values: dict[str, Series]
+    """Gauge -> its means, of memory its maxima; shape (n,), NaN where there is none. Gauges of GPUs are
+    `gpu:0/power_w` and the like."""
     phases: list[tuple[str, float, float]]
+    """(name, begin, end) in seconds since the trial started."""
     slot_cores: int | None
+    """How many cores the trial had."""
     unavailable: dict[str, str]
+    """Gauge -> why it is missing."""
 
 
 def read_samples(attempt: Attempt) -> Samples | None:
-    """The telemetry of an attempt; None where there is none. Lines that are torn or unknown are left out."""
+    """The telemetry of an attempt; None where there is none. Lines that are torn or unknown are ignored."""
     try:
-        text = (attempt.folder / FILE).read_text(errors="replace")
+        text = attempt.telemetry.read_text(errors="replace")
     except OSError:
         return None
-    header: dict = {}
-    times, rows = [], []
+    header: Line = {}
+    times: list[int] = []
+    rows: list[tuple[Values, Values]] = []
     for line in text.split("\n"):
         try:
             content = json.loads(line)
@@ -72,8 +75,8 @@ def read_samples(attempt: Attempt) -> Samples | None:
     )
 
 
-def _is_sample(content: dict) -> bool:
-    """Whether a line holds what a sample holds; a disk, or somebody with an editor, may have changed it."""
+def _is_sample(content: Line) -> bool:
+    """Whether a line is a sample. A failing disk or an editor may have changed it."""
     lists = (content.get("g"), content.get("m") or content.get("g"))
     return isinstance(content.get("t"), int) and all(
         isinstance(values, list) and all(one is None or isinstance(one, int | float) for one in values)
@@ -81,8 +84,8 @@ def _is_sample(content: dict) -> bool:
     )
 
 
-def _row(known: list[float | None], length: int) -> np.ndarray:
-    """Values of one line; those that it leaves out at its end are missing."""
+def _row(known: Values, length: int) -> Series:
+    """The values of one line; those that it lacks at its end are missing."""
     row = np.full(length, np.nan)
     filled = [np.nan if one is None else one for one in known[:length]]
     row[: len(filled)] = filled
@@ -92,9 +95,10 @@ def _row(known: list[float | None], length: int) -> np.ndarray:
 def _phases(attempt: Attempt) -> list[tuple[str, int, int]]:
     """Phases with begin and end, in nanoseconds of the clock; one that has no end lasts to the last event."""
     events = [event for event in attempt.worker_events() if isinstance(event.get("t"), int)]
-    begun, spans = {}, []
+    begun: dict[str, int] = {}
+    spans: list[tuple[str, int, int]] = []
     for event in events:
-        kind, phase = event.get("event"), event.get("phase")
+        kind, phase = event.get("event"), str(event.get("phase"))
         if kind == "phase_started":
             begun[phase] = event["t"]
         elif kind == "phase_ended" and phase in begun:
@@ -108,20 +112,20 @@ POINTS = 400
 _DASHES = ("solid", "dot", "dash", "dashdot")
 
 
-def over_time(name: str, title: str, samples: Samples, colour: str) -> Figure | None:
-    """Utilisation above memory: of the GPUs where the trial had some, else of its cores."""
+def over_time(name: str, title: str, samples: Samples, color: str) -> Figure | None:
+    """Utilization above memory: of the GPUs where the trial had some, else of its cores."""
     busy, held = _series(samples)
     data: list[Trace] = []
     for number, (label, values) in enumerate(busy.items()):
-        data.append(_line(samples, values, label, colour, number, "y", "%{y:.0f} %"))
+        data.append(_line(samples, values, label, color, number, "y", "%{y:.0f} %"))
     for number, (label, values) in enumerate(held.items()):
-        data.append(_line(samples, values, label, colour, number, "y2", "%{y:.2f} GiB"))
+        data.append(_line(samples, values, label, color, number, "y2", "%{y:.2f} GiB"))
     if not data:
         return None
     end = float(samples.seconds[-1])
     shapes, marks = [], []
     for phase, begin, until in samples.phases:
-        shade = PHASE_COLOURS.get(phase, "#999999")
+        shade = PHASE_COLORS.get(phase, "#999999")
         shapes.append(
             {
                 "type": "rect",
@@ -161,14 +165,15 @@ def over_time(name: str, title: str, samples: Samples, colour: str) -> Figure | 
     return Figure(name, title, data, layout, small=True, height=340)
 
 
-def _series(samples: Samples) -> tuple[dict[str, np.ndarray], dict[str, np.ndarray]]:
+def _series(samples: Samples) -> tuple[dict[str, Series], dict[str, Series]]:
     """Label -> percent, and label -> GiB."""
-    busy, held = {}, {}
+    busy: dict[str, Series] = {}
+    held: dict[str, Series] = {}
     for gauge, values in samples.values.items():
         device, _, metric = gauge.rpartition("/")
         if not np.isfinite(values).any():
             continue
-        if metric == "gpu_utilisation":
+        if metric == GPU_UTILIZATION:
             busy[f"{device} busy"] = 100 * values
         elif metric == "gpu_memory_bytes":
             held[f"{device} memory"] = values / 2**30
@@ -179,7 +184,9 @@ def _series(samples: Samples) -> tuple[dict[str, np.ndarray], dict[str, np.ndarr
     return busy, held
 
 
-def _line(samples: Samples, values, label: str, colour: str, number: int, yaxis: str, hover: str) -> Trace:
+def _line(
+    samples: Samples, values: Series, label: str, color: str, number: int, yaxis: str, hover: str
+) -> Trace:
     x, y = thin(samples.seconds, values, POINTS)
     return {
         "type": "scatter",
@@ -188,6 +195,6 @@ def _line(samples: Samples, values, label: str, colour: str, number: int, yaxis:
         "x": numbers(x),
         "y": numbers(y),
         "yaxis": yaxis,
-        "line": {"color": colour, "width": 1.2, "dash": _DASHES[number % len(_DASHES)]},
+        "line": {"color": color, "width": 1.2, "dash": _DASHES[number % len(_DASHES)]},
         "hovertemplate": hover,
     }

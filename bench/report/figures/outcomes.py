@@ -1,15 +1,13 @@
-"""What came out: accuracy of every class, modes and epoch counts side by side, confusion matrices."""
-
-from typing import Any
+"""Accuracy: of every class, of modes and epoch counts side by side, and confusion matrices."""
 
 import numpy as np
 import pandas as pd
 
-from bench.report.figures.figure import Colours, Figure, axis, error_bars, percent, plain
-from bench.report.frame import T_HIGH, T_LOW
+from bench.report.figures.figure import Colors, Figure, axis, error_bars, percent, plain
+from bench.report.frame import T_HIGH, T_LOW, share_of
 from bench.report.names import group_file, group_name, groups_of, labels
 from bench.report.rows import CLASS
-from bench.report.tables.contrasts import share_of
+from bench.trials.metrics import Metrics
 
 MOST_BARS = 24
 """Configurations in one figure of bars."""
@@ -17,11 +15,11 @@ MOST_BARS = 24
 _PATTERNS = ("", "/", "x", ".", "\\", "+")
 
 
-def classes(configurations: pd.DataFrame, colours: Colours) -> list[Figure]:
-    """Test accuracy of every class, a bar a network; a figure a mode and epoch count (thesis: C.1 to C.3)."""
+def classes(configurations: pd.DataFrame, colors: Colors) -> list[Figure]:
+    """Test accuracy of every class, one bar per network; one figure per mode and epoch count (thesis: C.1 to C.3)."""
     names = [name.removeprefix(CLASS) for name in configurations if name.startswith(CLASS)]
     figures = []
-    for (mode, epochs), group in groups_of(configurations[configurations["repeats"] > 0]):
+    for (mode, epochs), group in groups_of(configurations[configurations["replicates"] > 0]):
         shown, caption = _most_accurate(group)
         data = []
         own = [name for name in names if shown[f"{CLASS}{name}"].notna().any()]
@@ -36,7 +34,7 @@ def classes(configurations: pd.DataFrame, colours: Colours) -> list[Figure]:
                     "name": plain(label),
                     "x": [plain(name) for name in own],
                     "y": percent(values),
-                    "marker": {"color": colours[row["network"]]},
+                    "marker": {"color": colors[row["network"]]},
                     **({"error_y": bars} if bars else {}),
                 }
             )
@@ -56,24 +54,24 @@ def classes(configurations: pd.DataFrame, colours: Colours) -> list[Figure]:
     return figures
 
 
-def side_by_side(configurations: pd.DataFrame, colours: Colours) -> list[Figure]:
+def side_by_side(configurations: pd.DataFrame, colors: Colors) -> list[Figure]:
     """Modes beside one another for an epoch count (thesis: 5.14), epoch counts for a mode (thesis: 5.15)."""
-    done = configurations[(configurations["repeats"] > 0) & (configurations["epochs"] > 0)]
+    done = configurations[(configurations["replicates"] > 0) & (configurations["epochs"] > 0)]
     figures = []
     for epochs, group in done.groupby("epochs", sort=False):
         if group["mode"].nunique() > 1:
             title = f"Balanced accuracy by mode: {int(epochs)} epochs"
-            figures.append(_grouped(f"modes-{int(epochs)}", title, group, "mode", "{}", colours))
+            figures.append(_grouped(f"modes-{int(epochs)}", title, group, "mode", "{}", colors))
     for mode, group in done.groupby("mode", sort=False):
         if group["epochs"].nunique() > 1:
             title = f"Balanced accuracy by epochs: {mode}"
             figures.append(
-                _grouped(f"epochs-{mode}", title, group.sort_values("epochs"), "epochs", "{} epochs", colours)
+                _grouped(f"epochs-{mode}", title, group.sort_values("epochs"), "epochs", "{} epochs", colors)
             )
     return figures
 
 
-def _grouped(name: str, title: str, group: pd.DataFrame, by: str, pattern: str, colours: Colours) -> Figure:
+def _grouped(name: str, title: str, group: pd.DataFrame, by: str, pattern: str, colors: Colors) -> Figure:
     chosen = list(dict.fromkeys(group["network"]))[:MOST_BARS]
     data = []
     for number, (value, part) in enumerate(list(group.groupby(by, sort=False))[: len(_PATTERNS)]):
@@ -90,7 +88,7 @@ def _grouped(name: str, title: str, group: pd.DataFrame, by: str, pattern: str, 
                 "x": [plain(network) for network in own],
                 "y": percent(values),
                 "marker": {
-                    "color": [colours[network] for network in own],
+                    "color": [colors[network] for network in own],
                     "opacity": 1 if number == 0 else 0.62,
                     "pattern": {"shape": _PATTERNS[number], "size": 6},
                 },
@@ -108,14 +106,13 @@ def _grouped(name: str, title: str, group: pd.DataFrame, by: str, pattern: str, 
     return Figure(name, title, data, layout, caption)
 
 
-def confusion(name: str, title: str, test: dict[str, Any], colour: str) -> Figure:
+def confusion(name: str, title: str, test: Metrics, color: str) -> Figure:
     """A confusion matrix (thesis: D.1): rows the true, columns the predicted class, shaded by row."""
-    matrix = np.array(test["confusion_matrix"], float)
+    matrix = np.array(test.confusion_matrix, float)
     shares = matrix / np.maximum(matrix.sum(axis=1, keepdims=True), 1)
-    names = [plain(one) for one in test["classes"]]
+    names = [plain(one) for one in test.classes]
     short = [
-        one if len(one) <= 14 else f"{plain(raw[:12])}…"
-        for one, raw in zip(names, test["classes"], strict=True)
+        one if len(one) <= 14 else f"{plain(raw[:12])}…" for one, raw in zip(names, test.classes, strict=True)
     ]
     ticks = {"tickvals": list(range(len(names))), "ticktext": short, "ticklabeloverflow": "allow"}
     data = [
@@ -125,7 +122,7 @@ def confusion(name: str, title: str, test: dict[str, Any], colour: str) -> Figur
             "text": [[str(int(count)) for count in row] for row in matrix],
             "texttemplate": "%{text}" if len(names) <= 12 else "",
             "hovertemplate": "%{text} images, %{z:.1f} % of the row<extra></extra>",
-            "colorscale": [[0, "rgba(127,127,127,0.06)"], [1, colour]],
+            "colorscale": [[0, "rgba(127,127,127,0.06)"], [1, color]],
             "zmin": 0,
             "zmax": 100,
             "showscale": False,

@@ -6,9 +6,9 @@ import numpy as np
 import pandas as pd
 
 from bench.report.figures.figure import (
-    PHASE_COLOURS,
+    PHASE_COLORS,
     SYMBOLS,
-    Colours,
+    Colors,
     Figure,
     axis,
     error_bars,
@@ -20,7 +20,7 @@ from bench.report.names import group_file, group_name, groups_of, labels
 from bench.report.pareto import Candidate, front
 from bench.report.rows import PHASE
 from bench.report.tables.formats import duration
-from wbc.observer import PHASES
+from bench.trials.phases import Phases
 
 MOST_POINTS = 400
 """In a scatter; the front is always among them."""
@@ -33,13 +33,13 @@ _COSTS = {
 }
 
 
-def against_cost(found: Sequence[Candidate], cost: str, colours: Colours) -> Figure | None:
+def against_cost(found: Sequence[Candidate], cost: str, colors: Colors) -> Figure | None:
     """Accuracy against a cost, with the Pareto front; None where nothing has that cost.
 
     Args:
         found: See `bench.report.pareto.candidates`.
         cost: `seconds` or `joules`.
-        colours: Of networks.
+        colors: Of networks.
     """
     file, title, heading, scale = _COSTS[cost]
     priced = [one for one in found if getattr(one, cost) is not None]
@@ -83,12 +83,12 @@ def against_cost(found: Sequence[Candidate], cost: str, colours: Colours) -> Fig
                 "text": [plain(one.name) + "<br>" + duration(one.seconds) for one in own],
                 "hovertemplate": "%{text}<br>%{y:.1f} %<extra></extra>",
                 "marker": {
-                    "color": colours[network],
+                    "color": colors[network],
                     "size": [13 if one in best else 9 for one in own],
                     "symbol": [SYMBOLS.get(one.mode, "circle") for one in own],
                     "line": {"width": 1, "color": "rgba(127,127,127,0.6)"},
                 },
-                **({"error_y": {**bars, "color": colours[network]}} if bars else {}),
+                **({"error_y": {**bars, "color": colors[network]}} if bars else {}),
             }
         )
     layout = {"xaxis": axis(heading, type="log"), "yaxis": axis("balanced accuracy %")}
@@ -102,14 +102,14 @@ def against_cost(found: Sequence[Candidate], cost: str, colours: Colours) -> Fig
 
 
 def phases(configurations: pd.DataFrame) -> list[Figure]:
-    """Wall time by phase, stacked, a bar a network; a figure a mode and epoch count."""
-    done = configurations[configurations["repeats"] > 0]
+    """Wall time by phase, stacked, one bar per network; one figure per mode and epoch count."""
+    done = configurations[configurations["replicates"] > 0]
     figures = []
     for (mode, epochs), group in groups_of(done):
         shown = group.sort_values("result_s").head(MOST_BARS)
         names = [plain(name) for name in labels(shown)]
         data = []
-        for phase in PHASES:
+        for phase in Phases.__struct_fields__:
             column = f"{PHASE}{phase}"
             if column in shown and shown[column].notna().any():
                 data.append(
@@ -119,7 +119,7 @@ def phases(configurations: pd.DataFrame) -> list[Figure]:
                         "name": phase,
                         "y": names,
                         "x": numbers(shown[column]),
-                        "marker": {"color": PHASE_COLOURS.get(phase, "#999999")},
+                        "marker": {"color": PHASE_COLORS.get(phase, "#999999")},
                         "text": [duration(value) for value in shown[column]],
                         "textposition": "none",
                         "hovertemplate": f"{phase}: %{{text}}<extra></extra>",

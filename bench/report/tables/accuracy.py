@@ -1,4 +1,4 @@
-"""Test accuracy a class by network, a table a mode and epoch count, as Tables 5.1 and 5.2 of the thesis."""
+"""Test accuracy of every class by network, as in Tables 5.1 and 5.2 of the thesis."""
 
 import pandas as pd
 
@@ -10,30 +10,30 @@ from bench.report.tables.table import NAMES, Column, Table
 
 
 def accuracy_tables(suite: str, configurations: pd.DataFrame) -> list[Table]:
-    """A table a mode and epoch count: networks by classes, and the mean over networks.
+    """One table per mode and epoch count: networks by classes, and the mean over networks.
 
     Args:
         suite: Its name.
-        configurations: See `bench.report.frame.repeats_frame`.
+        configurations: See `bench.report.frame.configurations_frame`.
     """
     classes = [name.removeprefix(CLASS) for name in configurations if name.startswith(CLASS)]
     tables = []
     for (mode, epochs), group in groups_of(configurations):
-        if not group["repeats"].sum():
+        if not group["replicates"].sum():
             continue
         own = [name for name in classes if group[f"{CLASS}{name}"].notna().any()]
-        names = ["network", "weights", "variant", "repeats", "failed"]
+        names = ["network", "weights", "variant", "replicates", "failed"]
         values = [f"{CLASS}{name}" for name in own]
         bounds = [f"{bound}{name}" for name in own for bound in (T_LOW, T_HIGH)]
         shown = [*names, *values, "balanced_accuracy"]
         frame = group[[*shown, *bounds, "balanced_accuracy_t95_low", "balanced_accuracy_t95_high"]].copy()
         if len(frame) > 1:
             means = frame[[*values, "balanced_accuracy"]].mean()
-            done = int((frame["repeats"] > 0).sum())
+            done = int((frame["replicates"] > 0).sum())
             last = pd.DataFrame([{"network": f"mean of {done}", **means}]).dropna(axis=1, how="all")
             frame = pd.concat([frame, last], ignore_index=True)
-        repeated = (group["repeats"] > 1).any()
-        note = "In brackets the 95 % interval of the mean over repeats (Student's t)." if repeated else ""
+        repeated = (group["replicates"] > 1).any()
+        note = "In brackets the 95 % interval of the mean over replicates (Student's t)." if repeated else ""
         tables.append(
             Table(
                 f"{suite}: test accuracy % of the classes, {group_name(mode, epochs)}",
@@ -47,12 +47,12 @@ def accuracy_tables(suite: str, configurations: pd.DataFrame) -> list[Table]:
 
 
 def classification_table(suite: str, configurations: pd.DataFrame) -> Table | None:
-    """Precision, recall, F1 and AUC, a row a configuration and class; None where there are none."""
+    """Precision, recall, F1 and AUC, one row per configuration and class; None where there are none."""
     classes = [name.removeprefix("f1 of ") for name in configurations if name.startswith("f1 of ")]
-    done = configurations[configurations["repeats"] > 0]
+    done = configurations[configurations["replicates"] > 0]
     parts = []
     for position, name in enumerate(classes):
-        figures = {
+        metrics = {
             what: done[f"{column} of {name}"]
             for what, column in (
                 ("precision", "precision"),
@@ -63,7 +63,7 @@ def classification_table(suite: str, configurations: pd.DataFrame) -> Table | No
             )
             if f"{column} of {name}" in done
         }
-        head = done[CONFIGURATION].assign(**{"class": name}, **figures)
+        head = done[CONFIGURATION].assign(**{"class": name}, **metrics)
         parts.append(head.assign(_row=range(len(head)), _class=position))
     if not parts:
         return None
@@ -78,7 +78,7 @@ def classification_table(suite: str, configurations: pd.DataFrame) -> Table | No
 
 
 def _columns(classes: list[str]) -> dict[str, Column]:
-    columns = {name: NAMES[name] for name in ("network", "weights", "variant", "repeats")}
+    columns = {name: NAMES[name] for name in ("network", "weights", "variant", "replicates")}
     columns["failed"] = Column("failed", number("{:.0f}"))
     for name in classes:
         sources = (f"{CLASS}{name}", f"{T_LOW}{name}", f"{T_HIGH}{name}")

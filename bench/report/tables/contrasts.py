@@ -1,32 +1,23 @@
-"""One choice against another: transfer learning against training from scratch, few epochs against many."""
-
-from typing import Any
+"""Contrasts: pretrained networks against training from scratch, few epochs against many."""
 
 import pandas as pd
 
-from bench.report.tables.formats import durations, missing, number, points, share_or_bounds, text
+from bench.report.frame import share_of
+from bench.report.rows import Row
+from bench.report.tables.formats import durations, number, points, share_or_bounds, text
 from bench.report.tables.table import NAMES, Column, Table
-from wbc.evaluation.intervals import Share, difference_interval
+from wbc.evaluation.intervals import difference_interval
 
 _NOTE = (
-    "In brackets 95 % intervals: over repeats where there are any, else of the one test part. Differences "
-    "are taken as "
-    "if the two had been judged on different images; with the same images their intervals are rather too "
-    "wide."
+    "In brackets: 95 % intervals, over replicates where there are any, else of the one test split. "
+    "Differences are computed as if the two had different test images; with the same images their intervals "
+    "are somewhat too wide."
 )
 
 
-def share_of(row: dict[str, Any]) -> Share | None:
-    """The balanced accuracy of a configuration with its interval: of repeats, else of one test part."""
-    for low, high in (("balanced_accuracy_t95_low", "balanced_accuracy_t95_high"), ("part_low", "part_high")):
-        if not missing(row.get(low)):
-            return row["balanced_accuracy"], row[low], row[high]
-    return None
-
-
 def contrast_tables(suite: str, configurations: pd.DataFrame) -> list[Table]:
-    """Each mode that starts from something against scratch; the fewest epochs against more."""
-    done = configurations[configurations["repeats"] > 0]
+    """Each pretrained mode against scratch; the fewest epochs against more."""
+    done = configurations[configurations["replicates"] > 0]
     rows = done.to_dict("records")
     tables = []
     for mode in [name for name in done["mode"].unique() if name not in ("scratch", "classical")]:
@@ -44,7 +35,7 @@ def contrast_tables(suite: str, configurations: pd.DataFrame) -> list[Table]:
     return tables
 
 
-def _against_scratch(rows: list[dict], mode: str) -> pd.DataFrame:
+def _against_scratch(rows: list[Row], mode: str) -> pd.DataFrame:
     scratch = {
         (row["network"], row["epochs"], row["variant"]): row for row in rows if row["mode"] == "scratch"
     }
@@ -57,8 +48,8 @@ def _against_scratch(rows: list[dict], mode: str) -> pd.DataFrame:
     return pd.DataFrame(pairs)
 
 
-def _by_epochs(rows: list[dict]) -> pd.DataFrame:
-    alike: dict[tuple, list[dict]] = {}
+def _by_epochs(rows: list[Row]) -> pd.DataFrame:
+    alike: dict[tuple[object, ...], list[Row]] = {}
     for row in rows:
         names = ("mode", "network", "weights", "variant")
         alike.setdefault(tuple(row[name] for name in names), []).append(row)
@@ -83,15 +74,15 @@ _OTHER_WAY = {
 }
 
 
-def _pair(first: dict, second: dict) -> dict[str, Any]:
-    """`first - second`; the time as how many times longer the first took."""
-    pair: dict[str, Any] = {}
-    shares = share_of(first), share_of(second)
-    for which, row, share in (("first", first, shares[0]), ("second", second, shares[1])):
+def _pair(first: Row, second: Row) -> Row:
+    """`first - second`; the times as a ratio."""
+    pair: Row = {}
+    first_share, second_share = share_of(first), share_of(second)
+    for which, row, share in (("first", first, first_share), ("second", second, second_share)):
         low, high = share[1:] if share else (float("nan"), float("nan"))
         pair |= {f"{which}_accuracy": row["balanced_accuracy"], f"{which}_low": low, f"{which}_high": high}
     pair["difference"] = first["balanced_accuracy"] - second["balanced_accuracy"]
-    interval = difference_interval(*shares) if all(shares) else None
+    interval = difference_interval(first_share, second_share) if first_share and second_share else None
     pair["difference_low"] = interval.low if interval else float("nan")
     pair["difference_high"] = interval.high if interval else float("nan")
     pair["told_apart"] = "" if not interval else "yes" if interval.low > 0 or interval.high < 0 else "no"

@@ -1,17 +1,23 @@
-"""What training costs: its times by network, mode and phase, rate, memory and energy; what telemetry costs."""
+"""What training costs: times by network, mode and phase, rate, memory and energy; what telemetry costs."""
 
 from collections.abc import Callable, Iterable
 
 import pandas as pd
 
 from bench.records.overhead import Group, overhead
-from bench.report.costs import MEMORY_KINDS, reasons_of
 from bench.report.frame import CONFIGURATION
 from bench.report.names import groups_of, labels
-from bench.report.rows import PHASE
+from bench.report.rows import (
+    CPU_UTILIZATION,
+    GPU_UTILIZATION,
+    MEMORY,
+    MEMORY_KINDS,
+    PHASE,
+    reasons_of,
+)
 from bench.report.tables.formats import amount, durations, missing, number, text
 from bench.report.tables.table import NAMES, Column, Table
-from wbc.observer import PHASES
+from bench.trials.phases import Phases
 
 CLOCKS = {
     "fit_s": "fit, wall",
@@ -22,19 +28,18 @@ CLOCKS = {
 """Times of a configuration, and what they are called."""
 
 _EXPLAINED = (
-    "Fit: first step and training with its validation, as the thesis timed it (in CPU seconds). Result: "
-    "what a "
-    "person waits, from the start of the process to the test metrics."
+    "Fit: first step and training with its validation, as the thesis timed it (in CPU seconds). Result: what "
+    "a person waits, from the start of the process to the test metrics."
 )
 
 
 def time_tables(suite: str, trials: pd.DataFrame, configurations: pd.DataFrame) -> list[Table]:
-    """Times of every configuration, their summary by mode and epoch count, and seconds a phase."""
-    done = configurations[configurations["repeats"] > 0]
+    """Times of every configuration, their summary by mode and epoch count, and seconds of every phase."""
+    done = configurations[configurations["replicates"] > 0]
     if done.empty:
         return []
-    each = done[[*CONFIGURATION, "repeats", *CLOCKS]]
-    phases = [name for name in dict.fromkeys((*PHASES, *_phases(done))) if f"{PHASE}{name}" in done]
+    each = done[[*CONFIGURATION, "replicates", *CLOCKS]]
+    phases = [name for name in Phases.__struct_fields__ if f"{PHASE}{name}" in done]
     by_phase = done[[*CONFIGURATION, *(f"{PHASE}{name}" for name in phases), "result_s"]]
     summary = summary_frame(done)
     tables = [
@@ -58,7 +63,7 @@ def time_tables(suite: str, trials: pd.DataFrame, configurations: pd.DataFrame) 
                 "slowest": Column("slowest", sources=("slowest_s", "slowest"), writer_for=_named),
                 "total_s": Column("total", writer_for=durations),
             },
-            notes=("One pass over the networks; where there are repeats, of their means.",),
+            notes=("One pass over the networks; where there are replicates, of their means.",),
         ),
         Table(
             f"{suite}: wall time by phase",
@@ -73,7 +78,7 @@ def time_tables(suite: str, trials: pd.DataFrame, configurations: pd.DataFrame) 
 
 
 def summary_frame(done: pd.DataFrame) -> pd.DataFrame:
-    """A row a mode, epoch count and clock.
+    """A row per mode, epoch count and clock.
 
     Columns: mode, epochs, clock (a key of `CLOCKS`, in words), networks (how many configurations), mean_s,
     fastest and fastest_s, slowest and slowest_s, total_s.
@@ -107,16 +112,12 @@ def _disturbed(trials: pd.DataFrame) -> list[str]:
     if not disturbed:
         return []
     count = "1 trial was" if disturbed == 1 else f"{disturbed} trials were"
-    return [f"{count} disturbed: their times may not be their own. Why stands with every trial."]
+    return [f"{count} disturbed: their times may not be their own. The table of trials says why."]
 
 
 def _named(seconds: Iterable[float]) -> Callable[[float, str], str]:
     write = durations(seconds)
     return lambda value, name: f"{name}, {write(value)}"
-
-
-def _phases(frame: pd.DataFrame) -> list[str]:
-    return [name.removeprefix(PHASE) for name in frame if name.startswith(PHASE)]
 
 
 _COST = {
@@ -127,8 +128,8 @@ _COST = {
     ),
     "train_images_per_s": Column("images/s", number("{:.0f}")),
     "data_wait_share": Column("waits for data %", number("{:.1f}", 100)),
-    "cpu_utilisation": Column("processor %", number("{:.0f}", 100)),
-    "gpu_utilisation": Column("GPU %", number("{:.0f}", 100)),
+    "cpu_utilization": Column("processor %", number("{:.0f}", 100)),
+    "gpu_utilization": Column("GPU %", number("{:.0f}", 100)),
     "of_datasheet_peak_busy": Column("FP32 % of datasheet while busy", number("{:.1f}", 100)),
     "of_measured_peak": Column("FP32 % of measured peak", number("{:.1f}", 100)),
     "gpm_fp32": Column("FP32 units %", number("{:.1f}", 100)),
@@ -143,21 +144,21 @@ _COST = {
 
 _REASONS = {
     "steady_images_per_s": ("steady", "images_per_s"),
-    "cpu_utilisation": ("cpu_utilisation", "telemetry"),
-    "gpu_utilisation": ("gpu_utilisation", "telemetry"),
-    "of_datasheet_peak_busy": ("of_datasheet_peak_busy", "utilisation"),
-    "of_measured_peak": ("of_measured_peak", "utilisation"),
+    "cpu_utilization": (CPU_UTILIZATION, "telemetry"),
+    "gpu_utilization": (GPU_UTILIZATION, "telemetry"),
+    "of_datasheet_peak_busy": ("of_datasheet_peak_busy", "utilization"),
+    "of_measured_peak": ("of_measured_peak", "utilization"),
     "gpm_fp32": ("gpm_fp32", "fp32_activity", "telemetry"),
     "process_peak_bytes": ("process_peak", "memory"),
-    "device_peak_bytes": ("device_peak", "gpu_memory_bytes", "gpu_utilisation"),
+    "device_peak_bytes": ("device_peak", "gpu_memory_bytes", GPU_UTILIZATION),
     "energy_j": ("energy",),
 }
 """Column -> the metrics under one of which a record says why it is missing."""
 
 
 def cost_table(suite: str, trials: pd.DataFrame, configurations: pd.DataFrame) -> Table | None:
-    """A row a configuration, of what was measured; None where nothing is done."""
-    done = configurations[configurations["repeats"] > 0]
+    """A row per configuration with what was measured; None where nothing is done."""
+    done = configurations[configurations["replicates"] > 0]
     known = [name for column in _COST.values() for name in column.sources]
     known = [name for name in dict.fromkeys((*_COST, *known)) if name in done]
     if done.empty or not known:
@@ -170,7 +171,7 @@ def cost_table(suite: str, trials: pd.DataFrame, configurations: pd.DataFrame) -
             lacking = "" if column in done and done[column].notna().any() else "not measured"
             if said := "; ".join(reasons[:3]) or lacking:
                 notes.append(f"{_COST[column].heading}: {said}.")
-    frame = done[[*CONFIGURATION, "repeats", *known]]
+    frame = done[[*CONFIGURATION, "replicates", *known]]
     return Table(f"{suite}: cost", "cost", frame, {**NAMES, **_COST}, notes=tuple(notes))
 
 
@@ -181,14 +182,13 @@ def _rate(rate: float, low: float, high: float) -> str:
 
 
 _HEADINGS = {
-    "optimizer": "optimiser",
     "feature_maps": "feature maps",
     "total": "together",
     "allocated": "as allocated",
 }
 _BYTES = amount("B", 1024)
 _MEMORY = {
-    **{f"memory_{kind}": Column(_HEADINGS.get(kind, kind), _BYTES) for kind in MEMORY_KINDS},
+    **{f"{MEMORY}{kind}": Column(_HEADINGS.get(kind, kind), _BYTES) for kind in MEMORY_KINDS},
     "allocator_peak_bytes": Column("allocator's peak", _BYTES),
     "residual_bytes": Column("residual", _BYTES),
     "process_peak_bytes": Column("process's peak", _BYTES),
@@ -197,20 +197,20 @@ _MEMORY = {
 
 
 def memory_table(suite: str, configurations: pd.DataFrame) -> Table | None:
-    """A row a configuration; None where the memory of none is known by kind."""
+    """A row per configuration; None where the memory of none is known by kind."""
     known = [name for name in _MEMORY if name in configurations]
     if "memory_total" not in known:
         return None
-    frame = configurations.loc[configurations["memory_total"].notna(), [*CONFIGURATION, "repeats", *known]]
+    frame = configurations.loc[configurations["memory_total"].notna(), [*CONFIGURATION, "replicates", *known]]
     note = "Kinds are computed from the step and its batch. Residual: the peak less what it should be."
     return Table(f"{suite}: memory by kind", "memory", frame, {**NAMES, **_MEMORY}, notes=(note,))
 
 
-FIGURES = {"throughput": ("steady_images_per_s", "train_images_per_s"), "fit time": ("fit_s",)}
-"""Figure -> the columns that may hold it, the best first."""
+METRICS = {"throughput": ("steady_images_per_s", "train_images_per_s"), "fit time": ("fit_s",)}
+"""Metric -> the columns that may hold it, the best first."""
 
 _OVERHEAD = {
-    "figure": Column("figure", str),
+    "metric": Column("metric", str),
     "configurations": Column("configurations", str),
     "watched": Column("with", str),
     "unwatched": Column("without", str),
@@ -220,7 +220,7 @@ _OVERHEAD = {
 
 
 def overhead_table(suite: str, trials: pd.DataFrame) -> Table | None:
-    """A row a figure: its difference with telemetry; None where no configuration has repeats of both kinds.
+    """A row per metric: its difference with telemetry; None where no configuration has replicates of both kinds.
 
     Args:
         suite: Its name.
@@ -230,20 +230,20 @@ def overhead_table(suite: str, trials: pd.DataFrame) -> Table | None:
         return None
     done = trials[trials["status"] == "done"]
     rows = []
-    for figure, columns in FIGURES.items():
+    for metric, columns in METRICS.items():
         column = next((name for name in columns if name in done and done[name].notna().any()), None)
         groups = _groups(done, column) if column else []
-        if (told := overhead(groups)) is not None:
+        if (found := overhead(groups)) is not None:
             both = sum(bool(len(group.watched) and len(group.unwatched)) for group in groups)
             rows.append(
                 {
-                    "figure": figure,
+                    "metric": metric,
                     "configurations": both,
-                    "watched": told.watched,
-                    "unwatched": told.unwatched,
-                    "difference": told.difference,
-                    "low": told.low,
-                    "high": told.high,
+                    "watched": found.watched,
+                    "unwatched": found.unwatched,
+                    "difference": found.difference,
+                    "low": found.low,
+                    "high": found.high,
                 }
             )
     title = f"{suite}: with telemetry against without"
@@ -257,7 +257,7 @@ def _groups(done: pd.DataFrame, column: str) -> list[Group]:
             group.loc[group["watched"].eq(True), column].tolist(),
             group.loc[group["watched"].eq(False), column].tolist(),
         )
-        for _, group in known.groupby(CONFIGURATION, sort=False, dropna=False)
+        for _, group in known.groupby("configuration", sort=False)
     ]
 
 

@@ -1,4 +1,4 @@
-"""Our figures beside the published ones, and what so few test cells can show at all.
+"""Our results beside the published ones, and what so few test cells can show at all.
 
 The thesis tested on 440 images, but they are augmented from 40 cells, eleven images each. Images of one cell
 do not fail independently of one another: at worst they count as one. So a difference is judged twice, as if
@@ -6,16 +6,17 @@ every image counted and as if every cell counted once, and only what exceeds the
 """
 
 from collections.abc import Callable, Iterable
-from typing import Any
 
 import pandas as pd
 
 from bench.errors import InputError
-from bench.report.rows import CLASS, HIGH, LOW
+from bench.report.frame import CONFIGURATION
+from bench.report.rows import CLASS, HIGH, LOW, Row
+from bench.report.tables.costs import CLOCKS, summary_frame
 from bench.report.tables.formats import durations, missing, number, points, share_or_bounds, text
 from bench.report.tables.table import NAMES, Column, Table
 from wbc.errors import did_you_mean
-from wbc.evaluation.intervals import Share, difference_interval, mean_interval, wilson
+from wbc.evaluation.intervals import Interval, Share, difference_interval, mean_interval, wilson
 from wbc.reference import confusion_matrix, test_accuracies, thesis
 
 REFERENCES = ("thesis-2018",)
@@ -26,34 +27,35 @@ _MEAN = "mean of classes"
 
 
 def require_reference(name: str | None) -> None:
-    """Raise InputError where a reference has a name that nobody knows."""
+    """Raise InputError where a reference is unknown."""
     if name is not None and name not in REFERENCES:
         hint = did_you_mean(name, list(REFERENCES)) or f"Known: {', '.join(REFERENCES)}."
-        raise InputError(f"there are no published figures {name!r}", hint)
+        raise InputError(f"there are no published results {name!r}", hint)
 
 
-def reference_tables(suite: str, cells: pd.DataFrame, configurations: pd.DataFrame) -> list[Table]:
+def reference_tables(suite: str, trials: pd.DataFrame, configurations: pd.DataFrame) -> list[Table]:
     """Accuracy and training time beside those of the thesis (2018).
 
     Args:
         suite: Its name.
-        cells: See `bench.report.frame.cells_frame`.
-        configurations: See `bench.report.frame.repeats_frame`.
+        trials: See `bench.report.frame.trials_frame`.
+        configurations: See `bench.report.frame.configurations_frame`.
     """
-    frame = accuracies_beside(cells)
+    frame = accuracies_beside(trials)
     note = (
         "Theirs: Tables 5.1 and 5.2 and appendix D of the thesis, 440 test images augmented from 40 cells, "
-        "eleven images each, ten cells a class. Exceeds: the 95 % interval of the difference leaves out 0 "
+        "eleven images each, ten cells per class. Exceeds: the 95 % interval of the difference excludes 0 "
         "even if each of their cells counts once; 'only if images counted': it does if the eleven images of "
-        "a cell were independent of one another. Our own interval is that of our test part, by its source "
-        "cells."
+        "a cell were independent of one another. Our own interval is that of our test split, by its sources."
     )
     scratch = (
         "The published accuracies from scratch compare shuffled predictions with files in directory order "
-        "(appendix G): they stand at chance whatever the networks learnt, so a difference from them says "
-        "nothing of the networks."
+        "(appendix G). They are at chance level whatever the networks learned, so a difference from them says "
+        "nothing about the networks."
     )
-    columns = {name: NAMES[name] for name in ("network", "weights", "mode", "epochs", "variant", "repeats")}
+    columns = {
+        name: NAMES[name] for name in ("network", "weights", "mode", "epochs", "variant", "replicates")
+    }
     columns |= {
         "class": Column("class", text),
         "ours": Column("ours %", share_or_bounds, ("ours", "ours_low", "ours_high")),
@@ -84,7 +86,7 @@ def reference_tables(suite: str, cells: pd.DataFrame, configurations: pd.DataFra
                 times,
                 {
                     **{name: NAMES[name] for name in ("mode", "epochs")},
-                    "figure": Column("figure", text),
+                    "metric": Column("metric", text),
                     "ours_s": Column("ours", sources=("ours_s", "ours_network"), writer_for=_of_network),
                     "theirs_s": Column(
                         "theirs", sources=("theirs_s", "theirs_network"), writer_for=_of_network
@@ -97,36 +99,35 @@ def reference_tables(suite: str, cells: pd.DataFrame, configurations: pd.DataFra
     return tables
 
 
-def accuracies_beside(cells: pd.DataFrame) -> pd.DataFrame:
-    """A row a configuration and class, and one for the mean of the classes, where the thesis has them.
+def accuracies_beside(trials: pd.DataFrame) -> pd.DataFrame:
+    """A row per configuration and class, and one for the mean of the classes, where the thesis has them.
 
-    Columns: network, weights, mode, epochs, variant, repeats, class; ours and theirs, each with `_low` and
+    Columns: network, weights, mode, epochs, variant, replicates, class; ours and theirs, each with `_low` and
     `_high`; difference with `_low` and `_high` (each of their cells counted once), difference_images_low and
     difference_images_high (every image counted); exceeds (`yes`, `no`, `only if images counted`).
     """
-    if "variant" not in cells:
+    if "variant" not in trials:
         return pd.DataFrame()
     names = {name.upper(): name for name in thesis()["classes"]}
     own = {
         names[name.removeprefix(CLASS).upper()]: name.removeprefix(CLASS)
-        for name in cells
+        for name in trials
         if name.startswith(CLASS) and name.removeprefix(CLASS).upper() in names
     }
-    classes = [name.removeprefix(CLASS) for name in cells if name.startswith(CLASS)]
+    classes = [name.removeprefix(CLASS) for name in trials if name.startswith(CLASS)]
     if len(own) < len(names) or len(classes) != len(names):
         return pd.DataFrame()
-    rows: list[dict[str, Any]] = []
-    configuration = ["network", "weights", "mode", "epochs", "variant"]
-    done = cells[cells["status"] == "done"]
-    published = {}
-    for values, group in done.groupby(configuration, sort=False, dropna=False):
-        network, _, mode, epochs, _ = values
+    rows: list[Row] = []
+    done = trials[trials["status"] == "done"]
+    published: dict[tuple[str, str, float], dict[str, float] | None] = {}
+    for _, group in done.groupby("configuration", sort=False):
+        head: Row = group.iloc[0][CONFIGURATION].to_dict() | {"replicates": len(group)}
+        network, mode, epochs = head["network"], head["mode"], head["epochs"]
         if (network, mode, epochs) not in published:
             published[network, mode, epochs] = _published(network, mode, epochs)
         theirs = published[network, mode, epochs]
         if theirs is None:
             continue
-        head = dict(zip(configuration, values, strict=True)) | {"repeats": len(group)}
         ours = {name: _ours(group, own[name]) for name in theirs}
         by_cell = {name: _theirs(share, _CELLS_A_CLASS) for name, share in theirs.items()}
         by_image = {name: _theirs(share, _images_a_class()) for name, share in theirs.items()}
@@ -145,9 +146,7 @@ def accuracies_beside(cells: pd.DataFrame) -> pd.DataFrame:
 
 def times_beside(configurations: pd.DataFrame) -> pd.DataFrame:
     """Mean, fastest, slowest and total CPU seconds by mode and epochs, where the thesis has them."""
-    from bench.report.tables.costs import CLOCKS, summary_frame
-
-    done = configurations[configurations["repeats"] > 0]
+    done = configurations[configurations["replicates"] > 0]
     networks = set(test_accuracies("transfer"))
     summary = summary_frame(done[done["network"].isin(networks)])
     rows = []
@@ -156,14 +155,14 @@ def times_beside(configurations: pd.DataFrame) -> pd.DataFrame:
         theirs = thesis()["training_time_s"].get(f"{one['mode']}_{epochs}")
         if theirs is None or one["clock"] != CLOCKS["fit_cpu_s"]:
             continue
-        for figure in ("mean", "fastest", "slowest", "total"):
-            if figure in theirs:
-                value = theirs[figure]
+        for metric in ("mean", "fastest", "slowest", "total"):
+            if metric in theirs:
+                value = theirs[metric]
                 network, seconds = value if isinstance(value, list) else ("", value)
-                ours = one[f"{figure}_s"]
+                ours = one[f"{metric}_s"]
                 rows.append(
-                    {"mode": one["mode"], "epochs": epochs, "figure": figure}
-                    | {"ours_s": ours, "ours_network": one.get(figure, ""), "networks": one["networks"]}
+                    {"mode": one["mode"], "epochs": epochs, "metric": metric}
+                    | {"ours_s": ours, "ours_network": one.get(metric, ""), "networks": one["networks"]}
                     | {
                         "theirs_s": seconds,
                         "theirs_network": network,
@@ -186,9 +185,9 @@ def _times_note() -> str:
 
 
 def _with_means(frame: pd.DataFrame) -> pd.DataFrame:
-    """A row more for each mode and epoch count with several networks: their mean. It has no interval.
+    """One more row for each mode and epoch count with several networks: their mean. It has no interval.
 
-    The networks were judged on the same few cells, so that their mean is hardly surer than one of them.
+    The networks were tested on the same few cells, so their mean is hardly more certain than one of them.
     """
     rows = [frame]
     for (mode, epochs), group in frame.groupby(["mode", "epochs"], sort=False):
@@ -218,7 +217,7 @@ def _published(network: str, mode: str, epochs: float) -> dict[str, float] | Non
 
 
 def _ours(group: pd.DataFrame, name: str) -> Share | None:
-    """The mean over repeats of a class' accuracy, and of the bounds that each test part gives it."""
+    """The mean over replicates of the accuracy of a class, and of its bounds from each test split."""
     if f"{LOW}{name}" not in group:
         return None
     share, low, high = (float(group[f"{prefix}{name}"].mean()) for prefix in (CLASS, LOW, HIGH))
@@ -230,9 +229,9 @@ def _theirs(share: float, count: int) -> Share:
     return share, interval.low, interval.high
 
 
-def _judged(ours: Share, by_cell: Share, by_image: Share) -> dict[str, Any]:
+def _judged(ours: Share, by_cell: Share, by_image: Share) -> Row:
     strict, generous = difference_interval(ours, by_cell), difference_interval(ours, by_image)
-    exceeds = YES if _leaves_out_0(strict) else PERHAPS if _leaves_out_0(generous) else NO
+    exceeds = YES if _excludes_0(strict) else PERHAPS if _excludes_0(generous) else NO
     return {
         **dict(zip(("ours", "ours_low", "ours_high"), ours, strict=True)),
         **dict(zip(("theirs", "theirs_low", "theirs_high"), by_cell, strict=True)),
@@ -245,7 +244,7 @@ def _judged(ours: Share, by_cell: Share, by_image: Share) -> dict[str, Any]:
     }
 
 
-def _leaves_out_0(interval) -> bool:
+def _excludes_0(interval: Interval) -> bool:
     return interval.low > 0 or interval.high < 0
 
 

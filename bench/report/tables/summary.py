@@ -1,4 +1,4 @@
-"""The tables that a run prints: every trial, the evaluation, means over repeats, and all in one short table."""
+"""The tables that a run prints: every trial, the evaluation, means over replicates, and a short summary of all."""
 
 from collections.abc import Iterable
 from typing import Any
@@ -6,7 +6,7 @@ from typing import Any
 import pandas as pd
 
 from bench.journal.results import SuiteResults
-from bench.report.frame import repeats_frame, trials_frame
+from bench.report.frame import configurations_frame, trials_frame
 from bench.report.rows import CLASS, HIGH, LOW
 from bench.report.tables.formats import (
     number,
@@ -38,16 +38,16 @@ LONGEST_REASON = 300
 def make_tables(results: SuiteResults, trial_ids: Iterable[str]) -> list[Table]:
     """The tables that a run prints, from its records alone, see `trial_tables`."""
     trials = trials_frame(results, trial_ids)
-    return trial_tables(results.suite, trials, repeats_frame(trials))
+    return trial_tables(results.suite, trials, configurations_frame(trials))
 
 
-def trial_tables(suite: str, trials: pd.DataFrame, repeats: pd.DataFrame) -> list[Table]:
-    """A row a trial with accuracy and times; one with its evaluation; means, where there are repeats.
+def trial_tables(suite: str, trials: pd.DataFrame, configurations: pd.DataFrame) -> list[Table]:
+    """A row per trial with accuracy and times; one with its evaluation; means, where there are replicates.
 
     Args:
         suite: Its name.
         trials: See `bench.report.frame.trials_frame`.
-        repeats: See `bench.report.frame.repeats_frame`.
+        configurations: See `bench.report.frame.configurations_frame`.
     """
     tables = [Table(f"{suite}: every trial", "trials", trials)]
     columns = evaluation_columns(trials)
@@ -58,18 +58,18 @@ def trial_tables(suite: str, trials: pd.DataFrame, repeats: pd.DataFrame) -> lis
         evaluated = trials.loc[trials["status"] == "done", ["trial", *dict.fromkeys(shown)]]
         title = f"{suite}: evaluation, with 95 % intervals of the classes"
         tables.append(Table(title, "evaluation", evaluated, columns))
-    if len(repeats) and repeats["repeats"].max() > 1:
-        tables.append(Table(f"{suite}: means over repeats", "repeats", repeats))
+    if len(configurations) and configurations["replicates"].max() > 1:
+        tables.append(Table(f"{suite}: means over replicates", "replicates", configurations))
     return tables
 
 
-def brief_table(suite: str, trials: pd.DataFrame, repeats: pd.DataFrame) -> Table:
-    """A row a trial, or a configuration where trials are repeated: accuracy, loss, times, rate, status.
+def summary_table(suite: str, trials: pd.DataFrame, configurations: pd.DataFrame) -> Table:
+    """A row per trial, or per configuration where there are replicates: accuracy, loss, times, rate, status.
 
     Args:
         suite: Its name.
         trials: See `bench.report.frame.trials_frame`.
-        repeats: See `bench.report.frame.repeats_frame`.
+        configurations: See `bench.report.frame.configurations_frame`.
     """
     columns = {name: column for name, column in NAMES.items() if name != "seeds"} | {
         "failed": Column("failed", number("{:.0f}")),
@@ -80,8 +80,8 @@ def brief_table(suite: str, trials: pd.DataFrame, repeats: pd.DataFrame) -> Tabl
         "train_images_per_s": Column("images/s", number("{:.0f}")),
         "status": Column("status", _status, ("status", "reason")),
     }
-    if len(repeats) and repeats["repeats"].max() > 1:
-        return Table(f"{suite}: means over repeats", "repeats", repeats, columns)
+    if len(configurations) and configurations["replicates"].max() > 1:
+        return Table(f"{suite}: means over replicates", "replicates", configurations, columns)
     frame = trials if "reason" in trials else trials.assign(reason="")
     if "network" not in frame:
         columns = {"trial": Column("trial", text), **columns}
@@ -89,7 +89,7 @@ def brief_table(suite: str, trials: pd.DataFrame, repeats: pd.DataFrame) -> Tabl
 
 
 def troubles(trials: pd.DataFrame) -> list[str]:
-    """A line for each trial that is not done and says why."""
+    """A line for each trial that is not done and has a reason."""
     if "reason" not in trials:
         return []
     told = trials[(trials["status"] != "done") & (trials["reason"].fillna("") != "")]
@@ -114,13 +114,13 @@ def disturbed_line(trials: pd.DataFrame) -> str:
 
 
 def _status(status: Any, reason: Any) -> str:
-    """`failed: gpu-oom`; the sentence itself stands below the table."""
+    """`failed: gpu-oom`; the whole sentence is below the table."""
     kind = text(reason).partition(":")[0]
     return f"{status}: {kind}" if status == "failed" and kind else text(status)
 
 
 def evaluation_columns(frame: pd.DataFrame) -> dict[str, Column]:
-    """What a table of the evaluation shows."""
+    """The columns of a table of the evaluation."""
     classes = {
         f"{CLASS}{name}": Column(
             f"{name} %", share_with_bounds, (f"{CLASS}{name}", f"{LOW}{name}", f"{HIGH}{name}")

@@ -14,19 +14,15 @@ from bench.worker.files import write_text
 
 @dataclass(frozen=True)
 class Column:
-    """A column of a printed table.
-
-    Attributes:
-        heading: What stands above it.
-        write: From values of a row to text.
-        sources: The columns of the frame that `write` takes; without any, the one of the column's own name.
-        writer_for: From the whole first source to `write`, where values of a column share something: a unit.
-    """
+    """A column of a printed table."""
 
     heading: str
     write: Callable[..., str] = text
+    """From the values of a row to text."""
     sources: tuple[str, ...] = ()
+    """The columns of the frame that `write` takes. Without any, the one with the column's own name."""
     writer_for: Callable[[Iterable[Any]], Callable[..., str]] | None = None
+    """From the whole first source to `write`, where the values of a column share something, such as a unit."""
 
     def texts(self, frame: pd.DataFrame, name: str) -> list[str]:
         """The text of every row."""
@@ -42,9 +38,9 @@ NAMES = {
     "epochs": Column("epochs", epochs),
     "variant": Column("variant", text),
     "seeds": Column("seeds", text),
-    "repeats": Column("repeats", number("{:.0f}")),
+    "replicates": Column("replicates", number("{:.0f}")),
 }
-"""Columns that say which row it is."""
+"""Columns that identify a row."""
 
 _BEFORE_CLASSES = {
     "failed": Column("failed", number("{:.0f}")),
@@ -77,7 +73,7 @@ _AFTER_CLASSES = {
 
 
 def overview_columns(frame: pd.DataFrame) -> dict[str, Column]:
-    """What a table of accuracy and times shows; classes too, where no table of the evaluation has them."""
+    """The columns of a table of accuracy and times; classes too, where no table of the evaluation has them."""
     classes = {
         f"{CLASS}{name}": Column(f"{name} %", number("{:.1f}", 100))
         for name in classes_of(frame)
@@ -93,24 +89,19 @@ def classes_of(frame: pd.DataFrame) -> list[str]:
 
 @dataclass(frozen=True)
 class Table:
-    """A table with a title; `frame` has full precision, `written` is what people read.
-
-    Attributes:
-        title: What it shows.
-        file: Name of its files, without suffix.
-        frame: The values.
-        columns: What of the frame is written; else what an overview shows.
-        notes: Sentences below it.
-    """
+    """A table with a title: `frame` has full precision, `written` is for people."""
 
     title: str
     file: str
+    """Name of its files, without suffix."""
     frame: pd.DataFrame
     columns: dict[str, Column] = field(default_factory=dict)
+    """The columns of the frame that are written; without any, those of an overview."""
     notes: tuple[str, ...] = ()
+    """Sentences below it."""
 
     def written(self) -> tuple[list[str], list[list[str]]]:
-        """Headings and rows as text; columns that say nothing are left out."""
+        """Headings and rows as text, without columns that say nothing."""
         columns = dict(self.columns or overview_columns(self.frame))
         for name in self._redundant():
             columns.pop(name, None)
@@ -125,12 +116,12 @@ class Table:
         return list(written), [list(row) for row in zip(*written.values(), strict=True)]
 
     def _redundant(self) -> list[str]:
-        """Columns that only matter beside others which are not here."""
+        """Columns that only matter beside others, which are not here."""
         frame, redundant = self.frame, []
         if "status" in frame and set(frame["status"]) == {"done"}:
             redundant.append("status")
-        if "repeats" in frame and not (frame["repeats"] > 1).any():
-            redundant.append("repeats")
+        if "replicates" in frame and not (frame["replicates"] > 1).any():
+            redundant.append("replicates")
         if "shuffled_accuracy" in frame and frame["shuffled_accuracy"].isna().all():
             redundant.append("aligned_accuracy")
         if "validation_binary_accuracy" in frame and frame["validation_binary_accuracy"].isna().all():
@@ -151,7 +142,7 @@ class Table:
 def write_tables(tables: Iterable[Table], report: Path) -> list[str]:
     """Write each table as CSV, Markdown and LaTeX into the folder of a report; the paths that were written.
 
-    Tables of an earlier report that this one lacks are removed: they would tell of another state.
+    Tables of an earlier report that this one lacks are removed: they would describe another state.
     """
     folder = report / "tables"
     folder.mkdir(parents=True, exist_ok=True)
