@@ -81,15 +81,15 @@ def report(
 def print_brief(console, results, trial_ids: Sequence[str], shown: Sequence[str]) -> None:
     """Write the tables of a suite beside its records, and print some of its trials in one short table."""
     from bench.commands.tables import print_table, print_troubles
-    from bench.report.frame import repeats_frame, trials_frame
-    from bench.report.tables.summary import brief_table, trial_tables
+    from bench.report.frame import configurations_frame, trials_frame
+    from bench.report.tables.summary import summary_table, trial_tables
     from bench.report.tables.table import write_tables
 
     trials = trials_frame(results, trial_ids)
-    write_tables(trial_tables(results.suite, trials, repeats_frame(trials)), results.report)
+    write_tables(trial_tables(results.suite, trials, configurations_frame(trials)), results.report)
     if len(shown) < len(trial_ids):
         trials = trials_frame(results, shown)
-    print_table(console, brief_table(results.suite, trials, repeats_frame(trials)), pieces=1)
+    print_table(console, summary_table(results.suite, trials, configurations_frame(trials)), pieces=1)
     print_troubles(console, trials)
 
 

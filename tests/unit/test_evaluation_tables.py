@@ -13,7 +13,7 @@ from test_tables import record, trial
 
 from bench.journal.history import Stretch
 from bench.journal.results import SuiteResults
-from bench.report.frame import repeats_frame, trials_frame
+from bench.report.frame import configurations_frame, trials_frame
 from bench.report.tables.summary import make_tables
 from bench.report.tables.table import Table, write_tables
 from bench.tracking.points import points_of
@@ -110,7 +110,7 @@ def test_tables_need_no_predictions(results):
 def test_means_have_an_interval_by_students_t(results):
     values = (0.5, 0.75, 0.7)
     ids = [record(results, trial(seed=seed), value) for seed, value in enumerate(values)]
-    (row,) = repeats_frame(trials_frame(results, ids)).to_dict("records")
+    (row,) = configurations_frame(trials_frame(results, ids)).to_dict("records")
     low, high = t.interval(0.95, 2, np.mean(values), np.std(values, ddof=1) / math.sqrt(3))
     assert row["balanced_accuracy"] == pytest.approx(0.65)
     assert row["balanced_accuracy_t95_low"] == pytest.approx(low)
@@ -121,19 +121,19 @@ def test_means_have_an_interval_by_students_t(results):
 
 
 def test_a_single_run_has_no_interval_and_shares_stay_below_one(results):
-    single = repeats_frame(trials_frame(results, [record(results, trial(), 0.9)])).iloc[0]
+    single = configurations_frame(trials_frame(results, [record(results, trial(), 0.9)])).iloc[0]
     assert math.isnan(single["balanced_accuracy_t95_low"])
     ids = [record(results, trial("VGG19", seed=seed), value) for seed, value in enumerate((0.1, 1.0))]
-    two = repeats_frame(trials_frame(results, ids)).iloc[0]
+    two = configurations_frame(trials_frame(results, ids)).iloc[0]
     assert (two["balanced_accuracy_t95_low"], two["balanced_accuracy_t95_high"]) == (0, 1)
 
 
 def test_bounds_of_single_test_parts_are_not_averaged(results):
     ids = [evaluated(results, trial(seed=seed), scored(seed=seed)) for seed in range(2)]
-    means = repeats_frame(trials_frame(results, ids))
+    means = configurations_frame(trials_frame(results, ids))
     assert not [name for name in means if name.startswith(("low of", "high of"))]
     tables = {table.file: table for table in make_tables(results, ids)}
-    assert "MONOCYTE %" in tables["repeats"].written()[0]
+    assert "MONOCYTE %" in tables["replicates"].written()[0]
 
 
 def test_figures_in_mlflow(results):

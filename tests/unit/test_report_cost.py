@@ -1,61 +1,75 @@
 """The tables of cost: the five metrics of TBD (Zhu et al. 2018), energy, memory by kind, and reasons."""
 
+from typing import Any
+
+import msgspec
 import pandas as pd
 import pytest
+from equipment.results.records import NO_ENERGY, NO_UTILIZATION, a_record, a_trial, some_telemetry
 
-from bench.report.costs import cost_of
-from bench.report.frame import CONFIGURATION, repeats_frame
+from bench.report.frame import configurations_frame
+from bench.report.rows import CPU_UTILIZATION, GPU_UTILIZATION, cost_of, row_of
 from bench.report.tables.costs import cost_table, memory_table
+from bench.trials.measured import Memory, Steady, StepMemory, Summary, Telemetry
+from bench.trials.record import Record
 
 GIB = 2**30
 
 
-def measured(**more) -> dict:
+def watched(cpu: float | None, *gpus: float) -> Telemetry:
+    """Telemetry with the mean utilization of the cores and of GPUs over training."""
+
+    def train(metric: str, mean: float) -> dict[str, dict[str, Summary]]:
+        return {"train": {metric: Summary(mean=mean, p95=None, max=None, samples=9)}}
+
+    phases = {"train": {}} if cpu is None else train(CPU_UTILIZATION, cpu)
+    devices = {f"gpu:{number}": train(GPU_UTILIZATION, mean) for number, mean in enumerate(gpus)}
+    return some_telemetry(phases, devices)
+
+
+def measured(**changes: Any) -> Record:
     """What was measured of a trial on a GPU."""
-    train = {"cpu_utilisation": {"mean": 0.25}}
-    device = {"phases": {"train": {"gpu_utilisation": {"mean": 0.8}}}, "unavailable": {}}
     kinds = {
         "weights": 1,
         "gradients": 1,
         "optimizer": 2,
         "feature_maps": 5,
+        "kept_feature_maps": 5,
         "workspace": 1,
         "total": 10,
         "allocated": 11,
     }
-    return {
-        "steady": {"images_per_s": 400.0, "low": 390.0, "high": 410.0},
-        "telemetry": {"phases": {"train": train}, "devices": {"gpu:0": device}, "unavailable": {}},
-        "utilisation": {"of_measured_peak": 0.42, "of_datasheet_peak_busy": 0.51, "gpm_fp32": None},
-        "memory": {
-            "process_peak": 2 * GIB,
-            "device_peak": 12 * GIB,
-            "allocator_peak": 11 * GIB,
-            "residual": GIB,
-            "analytic": {kind: size * GIB for kind, size in kinds.items()},
-        },
-        "energy": {"trial_j": 5e4, "image_j": 1.25, "correct_test_image_j": 140.0},
-        "disturbed": [],
-        "unavailable": {"gpm_fp32": "this GPU has no such counters"},
-        **more,
+    steady = {
+        "step_s": 0.1,
+        "steps": 90,
+        "settled_s": 1.0,
+        "settled_step": 9,
+        "blocks": 9,
+        "data_wait_s": 0.1,
     }
+    usual = {
+        "steady": Steady(images_per_s=400.0, low=390.0, high=410.0, data_wait_share=0.01, **steady),
+        "telemetry": watched(0.25, 0.8),
+        "utilization": msgspec.structs.replace(
+            NO_UTILIZATION, of_measured_peak=0.42, of_datasheet_peak_busy=0.51
+        ),
+        "memory": Memory(
+            process_peak=2 * GIB,
+            device_peak=12.0 * GIB,
+            allocator_peak=11 * GIB,
+            residual=GIB,
+            analytic=StepMemory(**{kind: size * GIB for kind, size in kinds.items()}),
+        ),
+        "energy": msgspec.structs.replace(NO_ENERGY, trial_j=5e4, image_j=1.25, correct_test_image_j=140.0),
+        "unavailable": {"gpm_fp32": "this GPU has no such counters"},
+    }
+    return a_record(a_trial(), **{**usual, **changes})
 
 
-def frames(*records: dict) -> tuple[pd.DataFrame, pd.DataFrame]:
-    names = {**dict.fromkeys(CONFIGURATION, "a"), "epochs": 2}
-    rows = [
-        {
-            "trial": str(number),
-            **names,
-            "status": "done",
-            "balanced_accuracy": 0.5,
-            "fit_s": 1.0,
-            **cost_of(record),
-        }
-        for number, record in enumerate(records)
-    ]
+def frames(*records: Record) -> tuple[pd.DataFrame, pd.DataFrame]:
+    rows = [{**row_of(str(number), record), "variant": ""} for number, record in enumerate(records)]
     trials = pd.DataFrame(rows)
-    return trials, repeats_frame(trials)
+    return trials, configurations_frame(trials)
 
 
 def written(table) -> dict[str, str]:
@@ -81,22 +95,27 @@ def test_all_five_metrics_and_energy():
     }
     assert {name: row[name] for name in expected} == expected
     kinds = written(memory_table("mine", frames(measured())[1]))
-    assert kinds["feature maps"] == "5.00 GiB" and kinds["optimiser"] == "2.00 GiB"
+    assert kinds["feature maps"] == "5.00 GiB" and kinds["optimizer"] == "2.00 GiB"
     assert kinds["together"] == "10.0 GiB" and kinds["as allocated"] == "11.0 GiB"
     assert kinds["residual"] == "1.00 GiB"
 
 
 def test_each_that_is_missing_has_its_reason_below_the_table():
     reasons = {
-        "gpu_utilisation": "the trial ran on the processor",
+        GPU_UTILIZATION: "the trial ran on the processor",
         "of_datasheet_peak_busy": "no datasheet gives a peak of processors",
         "energy": "a trial on the processor",
     }
-    bare = {"phases": {"train": {}}, "devices": {}, "unavailable": {}}
     record = measured(
-        steady=None, telemetry=bare, utilisation=None, memory=None, energy=None, unavailable=reasons
+        steady=None,
+        telemetry=watched(None),
+        utilization=NO_UTILIZATION,
+        memory=None,
+        energy=NO_ENERGY,
+        unavailable=reasons,
     )
-    table = cost_table("mine", *frames({**record, "disturbed": ["Other processes used 1 of 2 cores."]}))
+    disturbed = msgspec.structs.replace(record, disturbed=("Other processes used 1 of 2 cores.",))
+    table = cost_table("mine", *frames(disturbed))
     assert written(table)["disturbed %"] == "100"
     assert not {"GPU %", "energy"} & set(written(table))
     notes = "\n".join(table.notes)
@@ -113,13 +132,14 @@ def test_each_that_is_missing_has_its_reason_below_the_table():
 
 
 def test_a_trial_that_was_not_watched_is_not_called_undisturbed():
-    watched, unwatched = cost_of(measured()), cost_of(measured(telemetry=None))
-    assert (watched["watched"], watched["disturbed_share"]) == (True, 0.0)
-    assert unwatched["watched"] is False and "disturbed_share" not in unwatched
-    assert cost_of({}) == {}, "older records have none of it"
+    with_telemetry, without = cost_of(measured()), cost_of(measured(telemetry=None))
+    assert (with_telemetry["watched"], with_telemetry["disturbed_share"]) == (True, 0.0)
+    assert without["watched"] is False and "disturbed_share" not in without
+
+
+def test_what_nobody_measured_is_no_column():
+    assert cost_of(a_record(a_trial())) == {"watched": False}
 
 
 def test_of_several_gpus_the_mean():
-    record = measured()
-    record["telemetry"]["devices"]["gpu:1"] = {"phases": {"train": {"gpu_utilisation": {"mean": 0.4}}}}
-    assert cost_of(record)["gpu_utilisation"] == pytest.approx(0.6)
+    assert cost_of(measured(telemetry=watched(0.25, 0.8, 0.4)))["gpu_utilization"] == pytest.approx(0.6)

@@ -12,8 +12,8 @@ from equipment.results.suites import CLASSES, thesis_suite
 
 from bench.errors import InputError
 from bench.journal.results import SuiteResults
-from bench.report.every_table import every_table
-from bench.report.frame import repeats_frame, trials_frame
+from bench.report.frame import configurations_frame, trials_frame
+from bench.report.gather import all_tables
 from bench.report.selection import select_folder
 from bench.report.tables.formats import amount, as_latex, as_markdown, duration, durations, points
 from bench.report.tables.reference import accuracies_beside, require_reference
@@ -26,7 +26,7 @@ NETWORKS = ("VGG16", "ResNet50", "DenseNet121")
 
 @pytest.fixture(scope="module")
 def suite(tmp_path_factory) -> tuple[SuiteResults, list[str]]:
-    """Three networks as in the thesis, two repeats."""
+    """Three networks as in the thesis, two replicates."""
     root = tmp_path_factory.mktemp("thesis")
     return thesis_suite(root, networks=NETWORKS, seeds=2, telemetry=False)
 
@@ -38,7 +38,7 @@ def trials(suite) -> pd.DataFrame:
 
 @pytest.fixture(scope="module")
 def tables(trials) -> dict[str, Table]:
-    made = every_table("thesis", trials, repeats_frame(trials), "thesis-2018")
+    made = all_tables("thesis", trials, configurations_frame(trials), "thesis-2018")
     return {table.file: table for table in made}
 
 
@@ -101,20 +101,21 @@ def test_beside_the_published_figures(tables):
     assert rows["DenseNet121", "transfer", "100"]["exceeds"] == "no"
     assert any("shuffled" in note for note in tables["reference"].notes)
     times = written(tables["reference-time"])
-    assert {row["figure"] for row in times} == {"mean", "fastest", "slowest", "total"}
-    total = next(row for row in times if row["mode"] == "scratch" and row["figure"] == "total")
+    assert {row["metric"] for row in times} == {"mean", "fastest", "slowest", "total"}
+    total = next(row for row in times if row["mode"] == "scratch" and row["metric"] == "total")
     assert total["theirs"] == f"{thesis()['training_time_s']['scratch_100']['total'] / 60:.0f} min"
     assert {row["theirs"].split()[-1] for row in times} == {"min"}, "one unit a column"
 
 
-def test_what_forty_trials_cannot_show_does_not_exceed():
-    """A difference that 110 images a class would show, and ten trials do not, is called by its name."""
+def test_what_forty_cells_cannot_show_does_not_exceed():
+    """A difference that 110 images per class would show, and ten cells do not, is called by its name."""
     test = {
         f"{prefix}{name}": value
         for name in CLASSES
         for prefix, value in (("accuracy of ", 0.64), ("low of ", 0.57), ("high of ", 0.70))
     }
     head = {"network": "VGG16", "weights": "imagenet", "mode": "transfer", "epochs": 100, "variant": ""}
+    head["configuration"] = "its key"
     frame = accuracies_beside(pd.DataFrame([{**head, "status": "done", **test}]))
     row = frame[frame["class"] == "EOSINOPHIL"].iloc[0]
     theirs = thesis()["table_5_2_transfer_100_per_class_percent"]["VGG16"][0] / 100
@@ -133,7 +134,7 @@ def test_other_classes_have_nothing_beside_them(tmp_path):
     trials = trials_frame(results, ids)
     (table,) = [
         one
-        for one in every_table("s", trials, repeats_frame(trials), "thesis-2018")
+        for one in all_tables("s", trials, configurations_frame(trials), "thesis-2018")
         if one.file == "reference"
     ]
     assert table.frame.empty and "no counterpart" not in table.title
@@ -152,7 +153,7 @@ def test_what_was_not_measured_has_a_reason(tmp_path):
         tmp_path, networks=("VGG16",), plan=(("transfer", 3),), energy=False, telemetry=False
     )
     trials = trials_frame(results, ids)
-    (cost,) = [one for one in every_table("s", trials, repeats_frame(trials)) if one.file == "cost"]
+    (cost,) = [one for one in all_tables("s", trials, configurations_frame(trials)) if one.file == "cost"]
     headings, (row,) = cost.written()
     assert "energy" not in headings
     assert any("no energy counter" in note for note in cost.notes)
@@ -173,8 +174,8 @@ def test_older_records_have_no_cost_and_no_zero(tmp_path):
     write_attempt(results, trial, Course(seconds, 0.5, 3.0, test, predictions="file\n"))
     trials = trials_frame(results, [trial.id])
     assert trials["status"].tolist() == ["done"]
-    assert not {"energy_j", "steady_images_per_s", "cpu_utilisation"} & set(trials)
-    assert every_table("old", trials, repeats_frame(trials))
+    assert not {"energy_j", "steady_images_per_s", "cpu_utilization"} & set(trials)
+    assert all_tables("old", trials, configurations_frame(trials))
 
 
 def test_intervals_of_sums():
@@ -251,7 +252,7 @@ def test_tables_of_an_earlier_report_go(suite, tables, tmp_path):
     folder = results.report / "tables"
     assert {path.suffix for path in folder.iterdir()} == {".csv", ".md", ".tex"}
     with (folder / "reference-classes.csv").open(newline="") as file:
-        assert len(list(csv.DictReader(file))) == 4 * len(tables["reference"].frame.query("repeats > 0"))
+        assert len(list(csv.DictReader(file))) == 4 * len(tables["reference"].frame.query("replicates > 0"))
     write_tables([tables["trials"]], results.report)
     assert sorted(path.name for path in folder.iterdir()) == ["trials.csv", "trials.md", "trials.tex"]
 
@@ -266,7 +267,7 @@ def test_a_folder_is_a_suite_without_its_file(suite):
 
 
 def test_of_trials_asked_for_alike_the_latest_counts(tmp_path):
-    """Runs by two versions of TensorFlow are no repeats of one another."""
+    """Runs by two versions of TensorFlow are no replicates of one another."""
     results = SuiteResults(tmp_path, "s")
     seconds = {"startup": 1.0, "compile": 1.0, "train": 3.0, "evaluate": 1.0, "teardown": 0.1}
     test = {

@@ -9,8 +9,8 @@ import pandas as pd
 import pytest
 from equipment.results.records import a_failure, a_record, a_trial, some_metrics, times, write_record
 
-from bench.journal.results import SuiteResults
-from bench.report.frame import latest_record, repeats_frame, trials_frame
+from bench.journal.results import SuiteResults, latest_of
+from bench.report.frame import configurations_frame, trials_frame
 from bench.report.tables.summary import make_tables
 from bench.report.tables.table import Table, write_tables
 from bench.trials.phases import BuildPhase, Phases
@@ -103,23 +103,23 @@ def test_everything_failed(results: SuiteResults):
     ids = [record(results, trial(seed=seed), failure=("memory", "too large")) for seed in range(2)]
     (table,) = make_tables(results, ids)
     assert table.markdown().count("memory: too large") == 2
-    repeats = repeats_frame(table.frame)
-    assert repeats[["repeats", "failed"]].values.tolist() == [[0, 2]]
-    assert repeats["balanced_accuracy"].isna().all()
+    replicates = configurations_frame(table.frame)
+    assert replicates[["replicates", "failed"]].values.tolist() == [[0, 2]]
+    assert replicates["balanced_accuracy"].isna().all()
 
 
 def test_the_done_attempt_counts_before_later_failures(results: SuiteResults):
     record(results, trial(), failure=("memory", "first"))
-    assert latest_record(results, trial().id)["attempt"] == 1
+    assert latest_of(results.attempts(trial().id))[1].attempt == 1
     record(results, trial(), 0.5)
     record(results, trial(), 0.75)
     record(results, trial(), failure=("memory", "last"))
     results.new_attempt(trial())
-    assert latest_record(results, trial().id)["attempt"] == 3
-    assert latest_record(results, "another") is None
+    assert latest_of(results.attempts(trial().id))[1].attempt == 3
+    assert latest_of(results.attempts("another")) is None
 
 
-def test_means_over_repeats(results: SuiteResults):
+def test_means_over_replicates(results: SuiteResults):
     ids = [record(results, trial(split=split), accuracy) for split, accuracy in enumerate((0.5, 0.75, 1.0))]
     ids.append(record(results, trial(split=3), failure=("memory", "too large")))
     ids.append(record(results, trial("VGG19"), 0.25))
@@ -127,12 +127,12 @@ def test_means_over_repeats(results: SuiteResults):
     trials, means = make_tables(results, ids)
     assert trials.frame["seeds"].tolist()[:5] == ["split 0", "split 1", "split 2", "split 3", "split 0"]
     first, second = means.frame.to_dict("records")
-    assert (first["network"], first["repeats"], first["failed"]) == ("VGG16", 3, 1)
+    assert (first["network"], first["replicates"], first["failed"]) == ("VGG16", 3, 1)
     assert first["balanced_accuracy"] == 0.75
     assert (first["accuracy_low"], first["accuracy_high"]) == (0.5, 1.0)
     assert first["accuracy of EOSINOPHIL"] == 0.75
     assert (first["fit_s"], first["epochs"]) == (10, 3)
-    assert (second["network"], second["repeats"], second["failed"]) == ("VGG19", 1, 0)
+    assert (second["network"], second["replicates"], second["failed"]) == ("VGG19", 1, 0)
 
 
 def test_settings_that_differ_keep_configurations_apart(results: SuiteResults):
@@ -147,11 +147,11 @@ def test_settings_that_differ_keep_configurations_apart(results: SuiteResults):
         "batch_size 16",
     ]
     assert trials.frame["seeds"].tolist() == ["seed 0", "seed 1"] * 2
-    assert means.frame["repeats"].tolist() == [2, 2]
+    assert means.frame["replicates"].tolist() == [2, 2]
     assert means.frame["balanced_accuracy"].tolist() == [0.08, 0.16]
 
 
-def test_no_means_without_repeats(results: SuiteResults):
+def test_no_means_without_replicates(results: SuiteResults):
     tables = make_tables(results, [record(results, trial()), record(results, trial("VGG19"))])
     assert [table.file for table in tables] == ["trials"]
 

@@ -1,4 +1,4 @@
-"""Which repeats run without telemetry, and what the comparison says."""
+"""Which replicates run without telemetry, and what the comparison says."""
 
 import numpy as np
 import pandas as pd
@@ -46,9 +46,9 @@ def test_the_interval_holds_the_truth_as_often_as_it_says():
     held = 0
     for _ in range(600):
         groups = []
-        for centre, repeats in ((1.0, (2, 1)), (5.0, (4, 2)), (3.0, (3, 2))):
-            values = np.exp(generator.normal(centre, 0.03, sum(repeats)))
-            groups.append(Group(values[: repeats[0]] * 1.02, values[repeats[0] :]))
+        for center, counts in ((1.0, (2, 1)), (5.0, (4, 2)), (3.0, (3, 2))):
+            values = np.exp(generator.normal(center, 0.03, sum(counts)))
+            groups.append(Group(values[: counts[0]] * 1.02, values[counts[0] :]))
         told = overhead(groups)
         held += told.low <= 0.02 <= told.high
     assert 0.92 < held / 600 < 0.98
@@ -60,15 +60,15 @@ def test_what_cannot_be_compared():
     assert (told.difference, told.low, told.high) == (pytest.approx(1.0), None, None)
 
 
-def test_the_table_has_a_row_a_figure():
+def test_the_table_has_a_row_per_metric():
     rows = [
         {"network": "a", "weights": "none", "mode": "scratch", "epochs": 2, "variant": "", "status": "done",
-         "watched": seed != 2, "train_images_per_s": 100.0 + seed if seed != 2 else 104.0, "fit_s": 10.0}
+         "configuration": "k", "watched": seed != 2, "train_images_per_s": 100.0 + seed if seed != 2 else 104.0, "fit_s": 10.0}
         for seed in range(4)
     ]  # fmt: skip
     table = overhead_table("mine", pd.DataFrame(rows))
     headings, (throughput, fit) = table.written()
-    assert headings == ["figure", "configurations", "with", "without", "difference %", "95 % (t)"]
+    assert headings == ["metric", "configurations", "with", "without", "difference %", "95 % (t)"]
     assert throughput[:5] == ["throughput", "1", "3", "1", "-2.57"]
     assert fit[4:] == ["+0.00", "+0.00 – +0.00"]
     assert overhead_table("mine", pd.DataFrame([{**row, "watched": True} for row in rows])) is None

@@ -68,7 +68,7 @@ def test_repeated_trials_are_one_row_of_means(tmp_path):
         tmp_path, networks=NETWORKS, plan=PLAN, cells_a_class=2, seeds=3, telemetry=False
     )
     lines = brief((results, ids), 100)
-    assert "means over repeats" in lines[0]
+    assert "means over replicates" in lines[0]
     assert sum("VGG16" in line for line in lines) == 2
 
 

@@ -116,7 +116,7 @@ def phases(configurations: pd.DataFrame) -> list[Figure]:
                     {
                         "type": "bar",
                         "orientation": "h",
-                        "name": phase,
+                        "name": phase.replace("_", " "),
                         "y": names,
                         "x": numbers(shown[column]),
                         "marker": {"color": PHASE_COLORS.get(phase, "#999999")},

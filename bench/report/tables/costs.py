@@ -70,7 +70,7 @@ def time_tables(suite: str, trials: pd.DataFrame, configurations: pd.DataFrame) 
             "time-by-phase",
             by_phase,
             NAMES
-            | {f"{PHASE}{name}": Column(name, writer_for=durations) for name in phases}
+            | {f"{PHASE}{name}": Column(name.replace("_", " "), writer_for=durations) for name in phases}
             | {"result_s": Column("to result", writer_for=durations)},
         ),
     ]
