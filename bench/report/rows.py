@@ -1,7 +1,7 @@
 """One record as a row: the columns that tables and figures read."""
 
 import json
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from sys import intern
 from typing import Any
 
@@ -167,7 +167,7 @@ def _of_accuracy(record: Record) -> Row:
     supports, from the intervals of its classes.
     """
     test, last = record.test, record.last_epoch or {}
-    evaluations = record.evaluations or {"aligned": test}
+    evaluations: Mapping[str, Metrics | None] = record.evaluations or {"aligned": test}
     aligned, shuffled = evaluations.get("aligned"), evaluations.get("shuffled")
     row: Row = {
         "test_accuracy": test and test.accuracy,

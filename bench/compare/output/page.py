@@ -159,7 +159,8 @@ def dots(
         return None
 
     def x(value: float) -> float:
-        return round(WIDTH / 2 + value / reach * (WIDTH / 2 - PAD), 1)
+        place: float = round(WIDTH / 2 + value / reach * (WIDTH / 2 - PAD), 1)
+        return place
 
     places = ((-reach, PAD, "start"), (0.0, WIDTH / 2, "middle"), (reach, WIDTH - PAD, "end"))
     return Dots(

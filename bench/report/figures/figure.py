@@ -12,9 +12,10 @@ import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
 Json = dict[str, Any]
-"""A piece of Plotly's JSON, of which there are no types."""
+"""A piece of Plotly's JSON, which has no types."""
 
-Trace = Layout = Json
+Trace = Json
+Layout = Json
 
 PALETTE = (
     "#3b82c4",

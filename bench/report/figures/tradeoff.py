@@ -10,6 +10,7 @@ from bench.report.figures.figure import (
     SYMBOLS,
     Colors,
     Figure,
+    Trace,
     axis,
     error_bars,
     numbers,
@@ -51,7 +52,7 @@ def against_cost(found: Sequence[Candidate], cost: str, colors: Colors) -> Figur
         others = sorted((one for one in priced if one not in best), key=lambda one: -one.accuracy)
         shown = best + others[: max(0, MOST_POINTS - len(best))]
         caption = f"The {len(shown)} most accurate of {len(priced)} configurations."
-    data = []
+    data: list[Trace] = []
     if len(best) > 1:
         data.append(
             {
@@ -88,9 +89,10 @@ def against_cost(found: Sequence[Candidate], cost: str, colors: Colors) -> Figur
                     "symbol": [SYMBOLS.get(one.mode, "circle") for one in own],
                     "line": {"width": 1, "color": "rgba(127,127,127,0.6)"},
                 },
-                **({"error_y": {**bars, "color": colors[network]}} if bars else {}),
             }
         )
+        if bars:
+            data[-1]["error_y"] = {**bars, "color": colors[network]}
     layout = {"xaxis": axis(heading, type="log"), "yaxis": axis("balanced accuracy %")}
     shapes = [mode for mode in dict.fromkeys(one.mode for one in shown) if mode in SYMBOLS]
     words = [f"{SYMBOLS[mode].replace('-up', '')} {mode}" for mode in shapes]

@@ -57,13 +57,13 @@ def _by_epochs(rows: list[Row]) -> pd.DataFrame:
     for (mode, network, weights, variant), group in alike.items():
         fewest, *more = sorted(group, key=lambda row: row["epochs"])
         for row in more:
-            names = {"network": network, "weights": weights, "mode": mode, "variant": variant}
+            head: Row = {"network": network, "weights": weights, "mode": mode, "variant": variant}
             pair = _pair(row, fewest)
             pair = {_OTHER_WAY.get(name, name): value for name, value in pair.items()}
             extra = (row["fit_s"] - fewest["fit_s"]) / 3600
             per_hour = pair["difference"] / extra if extra > 1 / 60 else float("nan")
             epochs = {"from": fewest["epochs"], "to": row["epochs"]}
-            pairs.append(names | epochs | pair | {"points_per_hour": per_hour})
+            pairs.append(head | epochs | pair | {"points_per_hour": per_hour})
     return pd.DataFrame(pairs)
 
 

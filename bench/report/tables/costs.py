@@ -261,5 +261,5 @@ def _groups(done: pd.DataFrame, column: str) -> list[Group]:
     ]
 
 
-def _range(low: float | None, high: float | None) -> str:
-    return "" if pd.isna(low) else f"{low * 100:+.2f} – {high * 100:+.2f}"
+def _range(low: float, high: float) -> str:
+    return "" if missing(low) else f"{low * 100:+.2f} – {high * 100:+.2f}"

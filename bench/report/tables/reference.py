@@ -128,19 +128,16 @@ def accuracies_beside(trials: pd.DataFrame) -> pd.DataFrame:
         theirs = published[network, mode, epochs]
         if theirs is None:
             continue
-        ours = {name: _ours(group, own[name]) for name in theirs}
-        by_cell = {name: _theirs(share, _CELLS_A_CLASS) for name, share in theirs.items()}
-        by_image = {name: _theirs(share, _images_a_class()) for name, share in theirs.items()}
-        if all(ours.values()):
+        ours = {name: share for name in theirs if (share := _ours(group, own[name])) is not None}
+        by_cell = {name: _theirs(share, _CELLS_PER_CLASS) for name, share in theirs.items()}
+        by_image = {name: _theirs(share, _images_per_class()) for name, share in theirs.items()}
+        if len(ours) == len(theirs):
             for one in (ours, by_cell, by_image):
-                shares = [one[name] for name in theirs]
-                interval = mean_interval(shares)
-                one[_MEAN] = (sum(share for share, *_ in shares) / len(shares), interval.low, interval.high)
+                one[_MEAN] = _mean_of([one[name] for name in theirs])
         for name in (_MEAN, *theirs):
-            if ours.get(name):
-                rows.append(
-                    head | {"class": own.get(name, name)} | _judged(ours[name], by_cell[name], by_image[name])
-                )
+            if name in ours:
+                judged = _judged(ours[name], by_cell[name], by_image[name])
+                rows.append(head | {"class": own.get(name, name)} | judged)
     return pd.DataFrame(rows)
 
 
@@ -172,7 +169,7 @@ def times_beside(configurations: pd.DataFrame) -> pd.DataFrame:
     return pd.DataFrame(rows)
 
 
-_CELLS_A_CLASS = 10
+_CELLS_PER_CLASS = 10
 
 
 def _times_note() -> str:
@@ -198,8 +195,15 @@ def _with_means(frame: pd.DataFrame) -> pd.DataFrame:
     return pd.concat(rows, ignore_index=True)
 
 
-def _images_a_class() -> int:
-    return thesis()["dataset"]["per_class_test_images"]
+def _mean_of(shares: list[Share]) -> Share:
+    """The mean of the classes, with its interval."""
+    interval = mean_interval(shares)
+    return sum(share for share, *_ in shares) / len(shares), interval.low, interval.high
+
+
+def _images_per_class() -> int:
+    images: int = thesis()["dataset"]["per_class_test_images"]
+    return images
 
 
 def _published(network: str, mode: str, epochs: float) -> dict[str, float] | None:
