@@ -24,6 +24,8 @@ from bench.suite.schema import (
     WeightsTable,
 )
 from bench.suite.shipped import shipped_suites
+from bench.trials.measured import Memory, Profile, StepMemory, Utilization, Work
+from bench.trials.phases import Phases, TrainPhase
 
 REPOSITORY = Path(__file__).resolve().parents[2]
 DOCS = REPOSITORY / "docs"
@@ -85,6 +87,24 @@ def test_an_example_of_the_command_line_is_understood(text: str):
             command = command.commands[words.pop(0)]
         if words != ["--version"]:
             command.make_context("leukobench", words)
+
+
+@pytest.mark.parametrize(
+    ("page", "title", "types"),
+    [
+        ("work.md", "## Work", [Work]),
+        ("work.md", "## Memory", [Memory, StepMemory]),
+        ("work.md", "## Utilization", [Utilization]),
+        ("measuring.md", "## Phases", [Phases, TrainPhase]),
+        ("measuring.md", "## Profile", [Profile]),
+    ],
+)
+def test_fields_of_records_in_the_first_column_of_a_table_exist(page: str, title: str, types: list[type]):
+    text = (DOCS / page).read_text().split(f"\n{title}\n")[1].split("\n## ")[0]
+    rows = [line.split(" | ")[0] for line in text.splitlines() if line.startswith("| `")]
+    said = {name.removeprefix("analytic.") for name in re.findall(r"`([\w.]+)`", " ".join(rows))}
+    assert said, title
+    assert said <= {field for one in types for field in one.__struct_fields__}
 
 
 def test_commands_within_text_exist():
