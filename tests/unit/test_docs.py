@@ -107,6 +107,23 @@ def test_fields_of_records_in_the_first_column_of_a_table_exist(page: str, title
     assert said <= {field for one in types for field in one.__struct_fields__}
 
 
+def test_links_between_files_lead_somewhere():
+    """Sphinx checks those within `docs/` as well, but not those of the other pages."""
+    others = [REPOSITORY / "CHANGELOG.md", *(REPOSITORY / "results").glob("**/README.md")]
+    for page in [*PAGES, *others]:
+        text = re.sub(r"^```.*?^```", "", page.read_text(), flags=re.M | re.S)
+        for link in re.findall(r"\]\(([^)\s]+)\)", text):
+            if "://" in link:
+                continue
+            path, _, anchor = link.partition("#")
+            target = page.parent / path if path else page
+            assert target.exists(), f"{page.name}: {link}"
+            if anchor and target.name != "command-line.md":
+                headings = re.findall(r"^#+ (.*)$", target.read_text(), re.M)
+                slugs = {re.sub(r"[^\w -]", "", heading.lower()).replace(" ", "-") for heading in headings}
+                assert anchor in slugs, f"{page.name}: {link}"
+
+
 def test_commands_within_text_exist():
     known = set(get_command(app).commands)
     for page in PAGES:
