@@ -19,8 +19,8 @@ from wbc.data.folders import FileState, inspect_folder
 from wbc.data.manifest import MANIFEST_NAME, Manifest
 from wbc.errors import InputError, UnsplitFolderError
 
-Settings = dict[str, Any]
-"""Settings of a data set, as in `[data]` of a suite."""
+SourceSettings = dict[str, Any]
+"""SourceSettings of a data set, as in `[data]` of a suite."""
 
 DEFAULT_BCCD = Path("data/bccd")
 
@@ -40,7 +40,7 @@ class DataSet:
 
     source: str
     """`synthetic`, `bccd` or `folder`."""
-    settings: Settings
+    settings: SourceSettings
     """What it is made with; part of a trial's settings."""
     digest: str
     """Identity of what it is made from."""
@@ -95,7 +95,7 @@ class DataSets:
         self.cache, self.path, self.groups = cache, path, groups
         self._known: dict[str, DataSet] = {}
 
-    def find(self, source: str, data: Settings, image_size: int) -> DataSet:
+    def find(self, source: str, data: SourceSettings, image_size: int) -> DataSet:
         """The data set of a combination.
 
         Args:
@@ -134,7 +134,7 @@ class DataSets:
     def _cached(
         self,
         source: str,
-        settings: Settings,
+        settings: SourceSettings,
         identity: list[object],
         make: Callable[[Path], Manifest],
         images: Path | None = None,
@@ -144,7 +144,7 @@ class DataSets:
         folder = self.cache / "data" / digest[:16]
         return DataSet(source, settings, digest, images or folder, folder / MANIFEST_NAME, make, classes)
 
-    def _synthetic(self, data: Settings, image_size: int) -> DataSet:
+    def _synthetic(self, data: SourceSettings, image_size: int) -> DataSet:
         from wbc.data.synthetic import SyntheticSettings, generate
 
         settings = SyntheticSettings(image_size=image_size, **data)
@@ -153,7 +153,7 @@ class DataSets:
             "synthetic", asdict(settings), [asdict(settings), code], lambda folder: generate(folder, settings)
         )
 
-    def _bccd(self, data: Settings, image_size: int) -> DataSet:
+    def _bccd(self, data: SourceSettings, image_size: int) -> DataSet:
         from wbc.data.bccd import BccdSettings, bccd_fingerprint, check_bccd_folder, import_bccd
 
         folder = self.path or DEFAULT_BCCD
@@ -167,7 +167,7 @@ class DataSets:
             lambda destination: import_bccd(folder, destination, settings, self.cache / "near-duplicates"),
         )
 
-    def _folder(self, data: Settings, image_size: int) -> DataSet:
+    def _folder(self, data: SourceSettings, image_size: int) -> DataSet:
         if self.path is None:
             raise InputError(
                 'source = "folder" needs a path', 'Add path = "FOLDER" to [data], or give --data FOLDER.'
