@@ -20,7 +20,7 @@ from wbc.data.manifest import MANIFEST_NAME, Manifest
 from wbc.errors import InputError, UnsplitFolderError
 
 SourceSettings = dict[str, Any]
-"""SourceSettings of a data set, as in `[data]` of a suite."""
+"""Settings of the images, as in `[data]` of a suite."""
 
 DEFAULT_BCCD = Path("data/bccd")
 

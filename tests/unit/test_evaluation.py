@@ -10,9 +10,10 @@ import numpy as np
 import pytest
 from sklearn.metrics import accuracy_score, balanced_accuracy_score, f1_score, log_loss, roc_auc_score
 
+from bench.trials import metrics as recorded
 from wbc.data.manifest import ImageEntry
 from wbc.evaluation.intervals import wilson
-from wbc.evaluation.metrics import expected_calibration_error, score
+from wbc.evaluation.metrics import Intervals, IntervalValues, Metrics, expected_calibration_error, score
 from wbc.evaluation.predictions import Predictions
 
 ODD = ["a, b", 'say "cell"', "two\nlines", "back\r\nand forth", "Zellkern äöü", " spaced ", "p_a", ""]
@@ -168,6 +169,18 @@ def test_a_class_that_is_never_predicted_counts():
 
 def test_a_certain_mistake_has_a_finite_loss():
     assert math.isfinite(score(predictions([0, 1], [[0.0, 1.0], [0.0, 1.0]], ("A", "B")))["loss"])
+
+
+@pytest.mark.parametrize(
+    ("made", "kept"),
+    [
+        (Metrics, recorded.Metrics),
+        (Intervals, recorded.Intervals),
+        (IntervalValues, recorded.Interval),
+    ],
+)
+def test_a_record_has_a_field_for_every_metric(made, kept):
+    assert set(made.__annotations__) == set(kept.__struct_fields__)
 
 
 def test_metrics_are_plain_values():
