@@ -8,8 +8,7 @@ from bench.compare.reading import MLFLOW, Side, in_order, measured
 from bench.errors import InputError, ResultsError
 from bench.journal.results import Attempt
 from bench.tracking.content import ATTEMPT_TAG
-from bench.tracking.settings import apply_settings
-from bench.tracking.store import own_store, without_password
+from bench.tracking.store import apply_settings, own_store, without_password
 from wbc.errors import did_you_mean
 
 NEEDED = ("result.json",)

@@ -5,21 +5,25 @@ import json
 import os
 import sys
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 from bench.journal.results import SuiteResults
-from bench.tracking.queue import Recorder
+from bench.tracking.process import Recorder
 from bench.tracking.store import answers
 from bench.worker.die_with_parent import die_with
+
+if TYPE_CHECKING:
+    from bench.tracking.projection import Projection
 
 _POLITENESS = 10
 
 
 def main(results: SuiteResults, parent: int) -> None:
-    """Read `<trial id>/<attempt>` lines, or `*` for all; say when each begins and ends, as JSON lines."""
+    """Read lines `<trial id>/<attempt>`, or `*` for all; tell the begin and end of each as JSON lines."""
     die_with(parent)
-    os.nice(_POLITENESS)  # beside it, trials are being measured
+    os.nice(_POLITENESS)  # trials are being measured beside it
 
-    def projection(results: SuiteResults):
+    def projection(results: SuiteResults) -> "Projection":
         from bench.tracking.projection import Projection
 
         return Projection(results)
@@ -34,7 +38,7 @@ def main(results: SuiteResults, parent: int) -> None:
         recorder.end()
 
 
-def _say(event: str, **content) -> None:
+def _say(event: str, **content: str | bool | None) -> None:
     print(json.dumps({"event": event, **content}), flush=True)
 
 

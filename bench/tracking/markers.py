@@ -4,8 +4,7 @@ from pathlib import Path
 
 from bench.journal.results import Attempt, SuiteResults
 from bench.journal.runs import state_of_runs
-from bench.tracking.settings import apply_settings
-from bench.tracking.store import identity
+from bench.tracking.store import apply_settings, identity
 
 
 def unsent(results: SuiteResults, store: str | None) -> list[Attempt]:

@@ -1,17 +1,24 @@
-"""The figures of an attempt as MLflow takes them: pure functions, no MLflow."""
+"""The metrics of an attempt as MLflow stores them. Pure functions, without MLflow.
+
+A chart of MLflow shows 320 points of a series, the first of each bucket, so that peaks vanish. Telemetry is
+therefore sent as the mean and the maximum of few windows; every sample is among the artifacts.
+"""
 
 import math
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from dataclasses import dataclass, field
 from typing import Any
+
+import msgspec
 
 from bench.journal.history import Event, Stretch
 from bench.tracking.content import moment, plain_keys, span_of
-from bench.tracking.thinning import Series, windows_of
+from bench.trials.record import Record
 
 Point = tuple[str, float, int, int]
 """(key, value, timestamp in ms, step)"""
 
-FIGURES = (
+METRICS = (
     "accuracy",
     "balanced_accuracy",
     "loss",
@@ -21,10 +28,10 @@ FIGURES = (
     "macro_auc",
     "calibration_error",
 )
-"""Figures of a test part, see `wbc.evaluation.metrics.score`."""
+"""Metrics of a test split, see `bench.trials.metrics.Metrics`."""
 
-FIGURES_OF_CLASSES = {"accuracy": "per_class_accuracy", "precision": "precision", "f1": "f1", "auc": "auc"}
-"""What a figure of each class is called in MLflow -> and in a record."""
+METRICS_OF_CLASSES = {"accuracy": "per_class_accuracy", "precision": "precision", "f1": "f1", "auc": "auc"}
+"""Metric of each class in MLflow -> its name in a record."""
 
 STEADY = {
     "images_per_s": "throughput/steady_images_per_s",
@@ -36,21 +43,46 @@ STEADY = {
     "data_wait_share": "throughput/data_wait_share",
     "compile_s": "time/first_step_s",
 }
-"""Figure of the steady state -> metric."""
+"""Field of `bench.trials.measured.Steady` -> metric in MLflow."""
+
+WINDOWS = 300
+"""Windows of an attempt's telemetry, at most."""
+
+SHORTEST_WINDOW_S = 1.0
+
+
+@dataclass
+class Series:
+    """The samples of one metric of telemetry."""
+
+    samples: list[tuple[int, float, float, int]] = field(default_factory=list)
+    """Time (ns, monotonic), mean, maximum, number of readings; in order of time."""
+
+
+@dataclass
+class _Window:
+    weight: float = 0.0
+    total: float = 0.0
+    most: float = -math.inf
+
+    def add(self, mean: float, most: float, readings: int) -> None:
+        self.weight += readings
+        self.total += mean * readings
+        self.most = max(self.most, most)
 
 
 def points_of(
-    record: dict[str, Any], stretches: Sequence[Stretch], telemetry: Mapping[str, Series] = {}
+    record: Record, stretches: Sequence[Stretch], telemetry: Mapping[str, Series] = {}
 ) -> list[Point]:
-    """Every figure of an attempt; epochs count from 1 and are stamped with their end.
+    """Every metric of an attempt; epochs count from 1 and carry the time of their end.
 
-    The same journals give the same points to the bit, so that sending them twice changes nothing. What
-    is no finite number is left out: MLflow would store another value in its place.
+    The same journals give the same points to the bit, so that sending them twice changes nothing. Values
+    that are not finite are left out: MLflow would store another value in their place.
 
     Args:
         record: The attempt's record.
-        stretches: Its history: a resumed attempt shows the epochs that it goes on from, too.
-        telemetry: What its sampler wrote, see `bench.tracking.thinning.series_of`.
+        stretches: Its history; a resumed attempt shows the epochs that it continues from, too.
+        telemetry: See `series_of`.
     """
     points: list[Point] = []
     end = span_of(stretches)[1]
@@ -58,7 +90,7 @@ def points_of(
         for event in stretch.events:
             if event["event"] == "epoch":
                 points += _points_of_epoch(event, moment(stretch, event["t"]))
-    points += [(name, value, end, 0) for name, value in _final(record).items() if _is_number(value)]
+    points += [(name, float(value), end, 0) for name, value in _final(record) if _is_number(value)]
     own = stretches[-1]
     if own.events:
         for name, windows in windows_of(telemetry).items():
@@ -70,50 +102,110 @@ def points_of(
     return [(keys[name], value, time, step) for name, value, time, step in points if math.isfinite(value)]
 
 
+def series_of(lines: Iterable[Mapping[str, Any]]) -> dict[str, Series]:
+    """The gauges in the lines of `telemetry.jsonl`.
+
+    Args:
+        lines: As written; lines that are torn or no samples are ignored.
+
+    Returns:
+        Metric -> series; metrics of a GPU are named like `gpu:0/power_w`.
+    """
+    gauges: list[str] = []
+    series: dict[str, Series] = {}
+    for line in lines:
+        if line.get("event") == "header":
+            gauges = list(line.get("gauges", ()))
+        if "g" not in line or "t" not in line:
+            continue
+        most = line.get("m", ())
+        for number, (name, value) in enumerate(zip(gauges, line["g"], strict=False)):
+            if value is not None:
+                peak = most[number] if number < len(most) and most[number] is not None else value
+                sample = (line["t"], value, peak, line.get("n", 1))
+                series.setdefault(name, Series()).samples.append(sample)
+    return series
+
+
+def windows_of(series: Mapping[str, Series]) -> dict[str, list[tuple[int, float]]]:
+    """Means and maxima of at most `WINDOWS` windows of equal length.
+
+    Returns:
+        `system/NAME` and `system/NAME_max` -> end of the window in ns and value. Windows without a sample are
+        left out, so that nothing is shown where nothing was read.
+    """
+    times = [sample[0] for one in series.values() for sample in (one.samples[:1] + one.samples[-1:])]
+    if not times:
+        return {}
+    first, last = min(times), max(times)
+    width = max(int(SHORTEST_WINDOW_S * 1e9), (last - first) // WINDOWS + 1)
+    found: dict[str, list[tuple[int, float]]] = {}
+    for name, one in sorted(series.items()):
+        windows: dict[int, _Window] = {}
+        for t, mean, most, readings in one.samples:
+            windows.setdefault((t - first) // width, _Window()).add(mean, most, readings)
+        ends = {number: min(first + (number + 1) * width, last) for number in sorted(windows)}
+        key = f"system/{name.replace(':', '_').replace('/', '_')}"
+        found[key] = [(ends[number], windows[number].total / windows[number].weight) for number in ends]
+        found[f"{key}_max"] = [(ends[number], windows[number].most) for number in ends]
+    return found
+
+
 def _points_of_epoch(event: Event, time: int) -> list[Point]:
     points = []
     for name, value in event["metrics"].items():
-        key = f"validation/{name[11:]}" if name.startswith("validation_") else f"train/{name}"
+        validation = name.startswith("validation_")
+        key = f"validation/{name.removeprefix('validation_')}" if validation else f"train/{name}"
         points.append((key, value, time, event["epoch"]))
     return points
 
 
-def _final(record: dict[str, Any]) -> dict[str, Any]:
-    """The figures that an attempt has once."""
-    final: dict[str, Any] = {}
-    if test := record["test"]:
-        final |= {f"final/{name}": test.get(name) for name in FIGURES}
-        for prefix, figure in FIGURES_OF_CLASSES.items():
-            final |= {f"final/{prefix}_{name}": value for name, value in test.get(figure, {}).items()}
-    for evaluation, metrics in (record.get("evaluations") or {}).items():
-        final[f"final/{evaluation}_accuracy"] = metrics["accuracy"]
-    for name in ("fit_time", "time_to_result"):
-        if record[name]:
-            final |= {f"time/{name}_{clock}": value for clock, value in record[name].items()}
-    for name, phase in record["phases"].items():
-        final |= {f"time/{name}_{clock}": phase[clock] for clock in ("wall_s", "cpu_s")}
-    use = record["phases"].get("evaluate", {})
-    final |= {f"final/{name}": use.get(name) for name in ("model_bytes", "inference_s")}
-    final |= {f"throughput/{name}": value for name, value in record["throughput"].items()}
-    return final | _measured(record)
+def _final(record: Record) -> Iterator[tuple[str, Any]]:
+    """The metrics that an attempt has once."""
+    if test := record.test:
+        for name in METRICS:
+            yield f"final/{name}", getattr(test, name)
+        for prefix, field_name in METRICS_OF_CLASSES.items():
+            for class_name, value in getattr(test, field_name).items():
+                yield f"final/{prefix}_{class_name}", value
+    for evaluation, metrics in (record.evaluations or {}).items():
+        yield f"final/{evaluation}_accuracy", metrics.accuracy
+    yield from _fields("time/fit_time_", record.fit_time)
+    yield from _fields("time/time_to_result_", record.time_to_result)
+    for name, phase in record.phases.items():
+        yield f"time/{name}_wall_s", phase.wall_s
+        yield f"time/{name}_cpu_s", phase.cpu_s
+    if use := record.phases.evaluate:
+        yield "final/model_bytes", use.model_bytes
+        yield "final/inference_s", use.inference_s
+    yield from _fields("throughput/", record.throughput)
+    yield from _measured(record)
 
 
-def _measured(record: dict[str, Any]) -> dict[str, Any]:
-    """What it took: steady throughput, utilisation, memory, energy, work. Older records lack it."""
-    steady, memory = record.get("steady") or {}, record.get("memory") or {}
-    profile = record.get("profile") or {}
-    return {
-        **{metric: steady.get(name) for name, metric in STEADY.items()},
-        **{f"throughput/{name}": value for name, value in (record.get("utilisation") or {}).items()},
-        **{f"memory/{name}": value for name, value in memory.items() if name != "analytic"},
-        **{f"memory/analytic_{name}": value for name, value in (memory.get("analytic") or {}).items()},
-        **{f"energy/{name}": value for name, value in (record.get("energy") or {}).items()},
-        **{f"work/{name}": value for name, value in (record.get("work") or {}).items()},
-        **{f"profile/{name}": profile.get(name) for name in ("input_stall", "kernel_busy", "copies_s")},
-        **{f"profile/share_of_{name}": value for name, value in (profile.get("kinds") or {}).items()},
-        **{f"canary/{name}": value for name, value in (record.get("canary") or {}).items()},
-    }
+def _measured(record: Record) -> Iterator[tuple[str, Any]]:
+    """What it took: steady throughput, utilization, memory, energy, work."""
+    for name, value in _fields("", record.steady):
+        if name in STEADY:
+            yield STEADY[name], value
+    yield from _fields("throughput/", record.utilization)
+    yield from _fields("memory/", record.memory)
+    yield from _fields("memory/analytic_", record.memory.analytic if record.memory else None)
+    yield from _fields("energy/", record.energy)
+    yield from _fields("work/", record.work)
+    if profile := record.profile:
+        for name in ("input_stall", "kernel_busy", "copies_s"):
+            yield f"profile/{name}", getattr(profile, name)
+        for kind, share in profile.kinds.items():
+            yield f"profile/share_of_{kind}", share
+    yield from _fields("reference_work/", record.reference_work)
 
 
-def _is_number(value: Any) -> bool:
+def _fields(prefix: str, struct: msgspec.Struct | None) -> Iterator[tuple[str, Any]]:
+    """Prefixed names and values of a part of a record; nothing where it is missing."""
+    if struct is not None:
+        for name in struct.__struct_fields__:
+            yield f"{prefix}{name}", getattr(struct, name)
+
+
+def _is_number(value: object) -> bool:
     return isinstance(value, int | float) and not isinstance(value, bool)

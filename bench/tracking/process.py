@@ -1,4 +1,7 @@
-"""MLflow, kept up to date by a process of its own: it never fails or delays what runs."""
+"""MLflow is kept up to date by a process of its own, which never fails or delays a run.
+
+`RecordingProcess` is the parent's end, `Recorder` what the process (`bench.tracking.__main__`) does.
+"""
 
 import contextlib
 import json
@@ -9,16 +12,28 @@ import sys
 import time
 from collections import deque
 from collections.abc import Callable
-from typing import Any
+from types import TracebackType
+from typing import IO, TYPE_CHECKING, Any, Self
 
+from bench.errors import DamagedAttempt
 from bench.journal.results import Attempt, SuiteResults
-from bench.tracking.queue import EVERYTHING
+from bench.tracking.markers import unsent
+from bench.tracking.store import without_password
+
+if TYPE_CHECKING:
+    from bench.tracking.projection import Projection
+
+EVERYTHING = "*"
+"""Instead of the name of an attempt: everything that the store lacks."""
 
 AT_ONCE = 32
-"""So many attempts are handed over ahead."""
+"""Attempts that are handed over ahead."""
 
 PATIENCE_S = 60.0
-"""How long the end of an interrupted run waits for MLflow; what is not sent then, the next run sends."""
+"""How long the end of an interrupted run waits for MLflow; the next run sends the rest."""
+
+_CHANCES = 3
+"""Failures of a server that answers; after that, sending is left to the next run."""
 
 
 class RecordingProcess:
@@ -31,17 +46,19 @@ class RecordingProcess:
 
     def __init__(self, results: SuiteResults, say: Callable[[str], None]):
         self.results, self.say = results, say
-        self._process: subprocess.Popen | None = None
+        self._process: subprocess.Popen[bytes] | None = None
         self._queue: deque[str] = deque()
         self._outstanding = 0
         self._rest = b""
         self._warned = False
 
-    def __enter__(self) -> "RecordingProcess":
+    def __enter__(self) -> Self:
         return self
 
-    def __exit__(self, kind, *error) -> None:
-        """Wait for what was given to it; after an error, not for ever."""
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        """Wait until everything is sent; after an error, not forever."""
         if self._process is None:
             return
         try:
@@ -54,11 +71,11 @@ class RecordingProcess:
         except subprocess.TimeoutExpired:
             pass
         finally:
-            # Where it still runs it hangs, or a further signal came. Nothing is lost: it only copies.
+            # It hangs, or another signal came. Nothing is lost: it only copies.
             if self._process.poll() is None:
                 self._process.kill()
             self._process.wait()
-            self._process.stdout.close()
+            self._pipe(self._process.stdout).close()
 
     def filenos(self) -> list[int]:
         """See `bench.runner.scheduler.Recording`."""
@@ -119,29 +136,37 @@ class RecordingProcess:
                 left = None if deadline is None else deadline - time.monotonic()
                 if left is not None and left <= 0:
                     return
-                if interrupted in (key.fd for key, _ in selector.select(left)):
+                if any(key.fd == interrupted for key, _ in selector.select(left)):
                     return
                 self.pump()
 
     def _feed(self) -> None:
-        """Hand attempts over, but no more than its pipe holds: a full one would stop the run."""
+        """Hand attempts over, but no more than the pipe holds: a full pipe would stop the run."""
         assert self._process is not None
         try:
             while self._queue and self._outstanding < AT_ONCE:
-                self._process.stdin.write(f"{self._queue.popleft()}\n".encode())
-                self._process.stdin.flush()
+                pipe = self._pipe(self._process.stdin)
+                pipe.write(f"{self._queue.popleft()}\n".encode())
+                pipe.flush()
                 self._outstanding += 1
         except OSError as error:  # it died; the journals have everything
             self._warn(str(error))
             self._queue.clear()
 
     def _close_input(self) -> None:
+        assert self._process is not None
         with contextlib.suppress(OSError):
-            self._process.stdin.close()
+            self._pipe(self._process.stdin).close()
 
     @property
     def _output(self) -> int:
-        return self._process.stdout.fileno()
+        assert self._process is not None
+        return self._pipe(self._process.stdout).fileno()
+
+    @staticmethod
+    def _pipe(pipe: IO[bytes] | None) -> IO[bytes]:
+        assert pipe is not None, "both are pipes, see `_start`"
+        return pipe
 
     def _warn(self, reason: str) -> None:
         if not self._warned:
@@ -152,7 +177,7 @@ class RecordingProcess:
             )
 
 
-def _start(results: SuiteResults) -> subprocess.Popen:
+def _start(results: SuiteResults) -> subprocess.Popen[bytes]:
     """In a session of its own, so that Ctrl-C does not cut a record short."""
     return subprocess.Popen(
         [
@@ -168,6 +193,69 @@ def _start(results: SuiteResults) -> subprocess.Popen:
         stdout=subprocess.PIPE,
         stderr=subprocess.DEVNULL,
         start_new_session=True,
-        # MLflow must not be slowed by trials' threads nor slow them: one thread is enough for copying.
+        # One thread is enough for copying, and more would slow the trials.
         env={**os.environ, "OMP_NUM_THREADS": "1"},
     )
+
+
+class Recorder:
+    """Sends the attempts that it is told to; a dead server must not cost a timeout for each of them.
+
+    Args:
+        results: The suite's results.
+        make: Opens the projection; called when there is something to send, because it loads MLflow.
+        is_back: Whether a server that failed answers again; asked quickly.
+    """
+
+    def __init__(
+        self, results: SuiteResults, make: Callable[[SuiteResults], "Projection"], is_back: Callable[[], bool]
+    ):
+        self.results, self._make, self._is_back = results, make, is_back
+        self._projection: Projection | None = None
+        self._failures = 0
+
+    def record(self, name: str) -> str | None:
+        """Send an attempt, or everything.
+
+        Returns:
+            None if it is sent; else why it is not, empty if that was said before.
+        """
+        again = self._failures > 0
+        if again and (self._failures >= _CHANCES or not self._is_back()):
+            return ""
+        try:
+            projection = self._projection = self._projection or self._make(self.results)
+            names = EVERYTHING if again else name
+            damaged = [
+                why
+                for attempt in self._attempts(names, projection)
+                if (why := self._send(attempt, projection))
+            ]
+        except Exception as error:
+            self._projection = None
+            self._failures += 1
+            if again:
+                return ""
+            return without_password(" ".join(str(error).split()))[:200] or type(error).__name__
+        if again:
+            self._failures = 0
+        return damaged[0] if damaged else None
+
+    def end(self) -> None:
+        """The suite is over: set the state of its own run."""
+        if self._projection is not None:
+            self._projection.settle()
+
+    def _send(self, attempt: Attempt, projection: "Projection") -> str:
+        """Send one; returns what is wrong with its files, or nothing: other attempts are sent anyway."""
+        try:
+            projection.send(attempt)
+        except DamagedAttempt as error:
+            return str(error)
+        return ""
+
+    def _attempts(self, name: str, projection: "Projection") -> list[Attempt]:
+        if name == EVERYTHING:
+            return unsent(self.results, projection.store)
+        trial_id, _, number = name.rpartition("/")
+        return [Attempt(self.results.trials / trial_id / f"attempt-{number}")]

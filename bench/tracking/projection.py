@@ -2,10 +2,10 @@
 
 import logging
 import uuid
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, TypeVar
 
 from bench.errors import DamagedAttempt
 from bench.journal.history import history
@@ -13,28 +13,34 @@ from bench.journal.results import Attempt, SuiteResults
 from bench.tracking import store
 from bench.tracking.artifacts import staged
 from bench.tracking.content import ATTEMPT_TAG, RESULTS_TAG, STATES, dataset_of, params_of, span_of, tags_of
-from bench.tracking.lock import SyncLock
 from bench.tracking.markers import is_sent, mark_sent
-from bench.tracking.points import Point, points_of
-from bench.tracking.settings import apply_settings
-from bench.tracking.suite_run import ParentRun
-from bench.tracking.thinning import series_of
+from bench.tracking.points import Point, points_of, series_of
+from bench.tracking.store import SyncLock, apply_settings
+from bench.tracking.suite_run import SuiteRun
+from bench.trials.record import Record
 from bench.worker.jsonl import read_lines
 
+if TYPE_CHECKING:
+    from mlflow import MlflowClient
+    from mlflow.entities import Run
+
+Item = TypeVar("Item")
+
 ITEMS_A_CALL = 1000
-"""What MLflow takes in one call, of metrics, params and tags together."""
+"""What MLflow accepts in one call, of metrics, params and tags together."""
 
 PARAMS_A_CALL = 100
 
 COMPLETE_TAG = "leukobench.complete"
+"""Tag of a run to which everything has been sent."""
 
 FEW = 20
-"""So many runs are searched for one by one; for more, all are listed once."""
+"""Runs that are searched for one by one; for more, all are listed once."""
 
 
 @dataclass(frozen=True)
 class _Content:
-    """What an attempt's run holds beside its artifacts; made before anything is sent."""
+    """What the run of an attempt holds besides its artifacts; made before anything is sent."""
 
     span: tuple[int, int]
     tags: dict[str, str]
@@ -46,19 +52,21 @@ class _Content:
 class Projection:
     """One suite's experiment in MLflow.
 
-    Loads MLflow, which takes seconds: make one when the first record is there, not before.
-
-    Attributes:
-        store: What tells this experiment from others, see `bench.tracking.store.identity`.
+    It loads MLflow, which takes seconds: make one when the first record exists, not before.
 
     Raises:
-        Exception: Whatever MLflow raises when its store cannot be reached; the journal has everything, so
-            the caller says so once and goes on.
+        Exception: Whatever MLflow raises when its store cannot be reached. The journal has everything, so
+            the caller says so once and continues.
     """
+
+    store: str
+    """What tells this experiment from others, see `bench.tracking.store.identity`."""
+    experiment_id: str
+    client: "MlflowClient"
 
     def __init__(self, results: SuiteResults):
         uri = apply_settings(results.results)
-        # Its migrations of a fresh store are not what the person at the terminal wants to read.
+        # The migrations of a fresh store are not for the person at the terminal.
         for name in ("mlflow", "alembic"):
             logging.getLogger(name).setLevel(logging.ERROR)
         from mlflow import MlflowClient
@@ -77,15 +85,15 @@ class Projection:
                 if own is None or not store.set_aside(own, error):
                     raise
                 self._open(MlflowClient, results, uri, own)
-            self._parent = ParentRun(self.client, self.experiment_id, results, self._results_id)
-            self._parent.open()
+            self._suite_run = SuiteRun(self.client, self.experiment_id, results, self._results_id)
+            self._suite_run.open()
             self._reconcile(results)
 
     def send(self, attempt: Attempt, again: bool = False) -> bool:
         """Make the run of an attempt complete, if it isn't.
 
         Args:
-            attempt: It is over.
+            attempt: An attempt that is over.
             again: Ask the store, even where the attempt is marked as sent to it.
 
         Returns:
@@ -94,7 +102,7 @@ class Projection:
         Raises:
             DamagedAttempt: Its record or its journals are damaged; other attempts can still be sent.
         """
-        record = attempt.record_json()
+        record = attempt.record()
         if record is None:
             raise DamagedAttempt(
                 f"{attempt.folder} has no record, or a damaged one; `bench run` makes it again"
@@ -106,7 +114,7 @@ class Projection:
                 f"{attempt.folder} has a damaged record or journal ({type(error).__name__}: {error}); "
                 "remove its result.json, and `bench run` makes it again"
             ) from None
-        # A turn each: what runs beside, or another `sync`, need not wait for the whole of a long list.
+        # One attempt at a time: a run, or another `sync`, need not wait for the whole of a long list.
         with self._lock.held() as foreign:
             if foreign:
                 self._known = None
@@ -119,19 +127,19 @@ class Projection:
     def settle(self) -> None:
         """Bring the suite's own run up to date: its state, its summary, its report."""
         with self._lock.held():
-            self._parent.update()
+            self._suite_run.update()
 
-    def _content(self, attempt: Attempt, record: dict[str, Any]) -> "_Content":
+    def _content(self, attempt: Attempt, record: Record) -> "_Content":
         stretches = history(attempt)
         return _Content(
             span=span_of(stretches),
-            tags=tags_of(record, self.suite) | self._parent.tags_of_children(),
+            tags=tags_of(record, self.suite) | self._suite_run.tags_of_children(),
             params=params_of(record),
             points=points_of(record, stretches, series_of(read_lines(attempt.telemetry))),
             dataset=dataset_of(record),
         )
 
-    def _send(self, attempt: Attempt, record: dict[str, Any], content: "_Content") -> bool:
+    def _send(self, attempt: Attempt, record: Record, content: "_Content") -> bool:
         from mlflow.entities import Metric, Param, RunTag
 
         name = f"{attempt.trial_id}/{attempt.number}"
@@ -154,7 +162,7 @@ class Projection:
         with staged(attempt, record) as folder:
             self.client.log_artifacts(run_id, str(folder))
         self.client.log_batch(run_id, tags=[RunTag(COMPLETE_TAG, "true")])
-        self.client.set_terminated(run_id, STATES[record["status"]], end_time=content.span[1])
+        self.client.set_terminated(run_id, STATES[record.status], end_time=content.span[1])
         if self._known is not None:
             self._known[name] = (run_id, True)
         return True
@@ -165,15 +173,15 @@ class Projection:
         context = InputTag("mlflow.data.context", "training and evaluation")
         self.client.log_inputs(run_id, [DatasetInput(Dataset(**dataset), [context])])
 
-    def _open(self, client, results: SuiteResults, uri: str, own: Path | None) -> None:
+    def _open(self, client: type["MlflowClient"], results: SuiteResults, uri: str, own: Path | None) -> None:
         if own is not None:
             store.ensure(own)
         self.client = client(tracking_uri=uri)
         experiment = self.client.get_experiment_by_name(self.suite)
         if experiment is None:
             self.store = uuid.uuid4().hex
-            local = uri.startswith("sqlite:")
-            location = (results.results / "mlartifacts" / self.suite).resolve().as_uri() if local else None
+            folder = results.results / "mlartifacts" / self.suite
+            location = folder.resolve().as_uri() if store.is_local(uri) else None
             self.experiment_id = self.client.create_experiment(
                 self.suite,
                 artifact_location=location,
@@ -182,7 +190,7 @@ class Projection:
             self._known = {}
             return
         self.experiment_id = experiment.experiment_id
-        if experiment.lifecycle_stage == "deleted":  # whoever records into it wants to see it again
+        if experiment.lifecycle_stage == "deleted":  # its user wants to see it again
             self.client.restore_experiment(self.experiment_id)
         self.store = experiment.tags.get(store.STORE_TAG, "")
         if not self.store:
@@ -190,12 +198,12 @@ class Projection:
             self.client.set_experiment_tag(self.experiment_id, store.STORE_TAG, self.store)
 
     def _reconcile(self, results: SuiteResults) -> None:
-        """End runs that somebody who was killed left running; what has a record will be completed."""
+        """End runs that a killed process left running; those with a record will be completed."""
         mine = f"tags.`{RESULTS_TAG}` = '{self._results_id}' and attributes.status = 'RUNNING'"
         for run in self._search(mine):
             name = run.data.tags.get(ATTEMPT_TAG)
             if name is None:
-                continue  # the suite's own
+                continue  # the suite's own run
             trial_id, _, number = name.rpartition("/")
             attempt = Attempt(results.trials / trial_id / f"attempt-{number}")
             if not attempt.result.exists():
@@ -229,7 +237,7 @@ class Projection:
                 found[name] = (run.info.run_id, complete)
         return found
 
-    def _search(self, condition: str, deleted: bool = False) -> Iterator:
+    def _search(self, condition: str, deleted: bool = False) -> Iterator["Run"]:
         from mlflow.entities import ViewType
 
         view, token = ViewType.ALL if deleted else ViewType.ACTIVE_ONLY, None
@@ -248,6 +256,6 @@ class Projection:
                 return
 
 
-def _chunks(items: list, size: int) -> Iterator[list]:
+def _chunks(items: Sequence[Item], size: int) -> Iterator[Sequence[Item]]:
     for start in range(0, len(items), size):
         yield items[start : start + size]

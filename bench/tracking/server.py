@@ -11,13 +11,12 @@ import time
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
+from typing import Self
 from urllib.error import URLError
 from urllib.request import ProxyHandler, build_opener
 
 from bench.errors import InputError, ResultsError
-from bench.tracking.lock import SyncLock
-from bench.tracking.settings import apply_settings
-from bench.tracking.store import is_cut_off, own_store, without_password
+from bench.tracking.store import SyncLock, apply_settings, is_cut_off, own_store, without_password
 
 HOST = "127.0.0.1"
 """MLflow's server asks for no password and lets a client name any folder: nobody outside may see it."""
@@ -87,11 +86,12 @@ class Server:
         self._reader = threading.Thread(target=self._read, daemon=True)
         self._reader.start()
 
-    def __enter__(self) -> "Server":
+    def __enter__(self) -> Self:
         return self
 
-    def __exit__(self, *error) -> None:
-        """Ask it to end, and see to it that it does."""
+    def __exit__(self, *error: object) -> None:
+        """Ask it to end, and make sure that it does."""
+        assert self._process.stdin is not None
         with contextlib.suppress(OSError):
             self._process.stdin.close()
         try:
@@ -126,6 +126,7 @@ class Server:
         self._process.wait()
 
     def _read(self) -> None:
+        assert self._process.stdout is not None
         for line in self._process.stdout:
             self._said.append(line.decode(errors="replace").rstrip())
             del self._said[:-50]
@@ -138,7 +139,8 @@ def _free_port(port: int | None) -> int:
             probe.bind((HOST, port or 0))
         except (OSError, OverflowError):
             raise InputError(f"port {port} is taken", "Name another one, or leave --port out.") from None
-        return probe.getsockname()[1]
+        free: int = probe.getsockname()[1]
+        return free
 
 
 def main(uri: str, port: str) -> None:

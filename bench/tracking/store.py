@@ -1,26 +1,79 @@
-"""The embedded store: one SQLite file, which appears whole or not at all, and has an identity."""
+"""Where records go: the address, the embedded store, who it is, and who may write to it.
 
+The embedded store is one SQLite file in the results folder. It appears whole or not at all.
+"""
+
+import fcntl
+import os
 import re
 import socket
 import sqlite3
 import uuid
-from contextlib import closing
+from collections.abc import Iterator
+from contextlib import closing, contextmanager
 from pathlib import Path
 from urllib.parse import urlsplit
 
-from bench.worker.files import write_text
+from dotenv import dotenv_values
+
+from bench.errors import ResultsError
+from bench.worker.files import PARTIAL, write_text
+
+ENV_FILE = Path("mlflow.env")
+
+STORE_TAG = "leukobench.store"
+"""Tag of an experiment: a name of its own, given when it is made. It tells apart experiments of one suite."""
+
+_SHIPPED = Path(__file__).with_name("mlflow.env")
+"""For folders without a file of their own: by default MLflow waits minutes for dead servers and phones home."""
 
 _SQLITE = "sqlite:///"
 _PORTS = {"http": 80, "https": 443}
-STORE_TAG = "leukobench.store"
-"""Of an experiment: a name of its own, made with it, by which it is told from others of the suite's name."""
 
 _IDENTITY = (
     "select tag.value from experiment_tags as tag join experiments using (experiment_id) "
     "where experiments.name = ? and tag.key = ?"
 )
+
 _BROKEN = ("already exists", "duplicate column name", "file is not a database", "malformed")
-"""What SQLite says of a store whose making was cut off, or that was damaged."""
+"""What SQLite says of a store that was cut off while it was made, or that was damaged."""
+
+_own_stores: set[str] = set()
+"""Addresses that this process has put into its environment itself; another results folder has another."""
+
+
+def apply_settings(results: Path, env_file: Path = ENV_FILE) -> str:
+    """Put the settings of `mlflow.env` into the environment; what is set there already overrides them.
+
+    The SQLite store of the file is in `results/`; with another results folder it is in that one.
+
+    Args:
+        results: The results folder.
+        env_file: The file; where it is missing, the shipped one is used.
+
+    Returns:
+        The tracking URI, absolute.
+
+    Raises:
+        ResultsError: The address is none that MLflow knows.
+    """
+    file = env_file if env_file.exists() else _SHIPPED
+    settings = {key: value for key, value in dotenv_values(file).items() if value is not None}
+    for key, value in settings.items():
+        os.environ.setdefault(key, value)
+    given = os.environ.get("MLFLOW_TRACKING_URI", "")
+    from_file = given.startswith(_SQLITE) and given == settings.get("MLFLOW_TRACKING_URI")
+    if not given or from_file or given in _own_stores:
+        given = f"{_SQLITE}{(results / 'mlflow.db').resolve()}"
+        _own_stores.add(given)
+    elif given.startswith(_SQLITE):
+        given = f"{_SQLITE}{Path(given.removeprefix(_SQLITE)).resolve()}"
+    elif "://" not in given:
+        raise ResultsError(
+            f"MLFLOW_TRACKING_URI is {given!r}; give an address such as http://HOST:5000 or sqlite:///FILE"
+        )
+    os.environ["MLFLOW_TRACKING_URI"] = given
+    return given
 
 
 def own_store(results: Path, uri: str) -> Path | None:
@@ -29,11 +82,16 @@ def own_store(results: Path, uri: str) -> Path | None:
     return path if uri == f"{_SQLITE}{path}" else None
 
 
+def is_local(uri: str) -> bool:
+    """Whether an address is a SQLite file, so that artifacts are files beside it."""
+    return uri.startswith(_SQLITE)
+
+
 def identity(results: Path, uri: str, suite: str) -> str | None:
     """What tells a suite's experiment in this store from any other; found without loading MLflow.
 
     Returns:
-        Empty where the store, or the experiment in it, is not there; None where only the server could tell.
+        Empty where the store, or the experiment in it, does not exist; None where only a server could tell.
     """
     path = own_store(results, uri)
     if path is None:
@@ -41,13 +99,13 @@ def identity(results: Path, uri: str, suite: str) -> str | None:
     try:
         with closing(sqlite3.connect(f"{path.as_uri()}?mode=ro", uri=True)) as connection:
             found = connection.execute(_IDENTITY, (suite, STORE_TAG)).fetchone()
-    except sqlite3.Error:  # not there, or damaged: then it has nothing
+    except sqlite3.Error:  # missing or damaged: then it has nothing
         return ""
-    return found[0] if found else ""
+    return str(found[0]) if found else ""
 
 
 def results_identity(results: Path) -> str:
-    """What tells a results folder from any other one, on whatever machine; the caller holds a lock."""
+    """What tells a results folder from any other one, on any machine; the caller holds a lock."""
     path = results / ".results.id"
     if not path.exists():
         write_text(path, uuid.uuid4().hex)
@@ -55,21 +113,21 @@ def results_identity(results: Path) -> str:
 
 
 def ensure(path: Path) -> None:
-    """Make the store's file unless it is there; the caller sees to it that nobody else does so meanwhile.
+    """Make the file of the embedded store unless it exists; the caller holds the lock.
 
-    MLflow changes a fresh file in many steps: cut off between them, it would be of no use to anybody.
+    MLflow changes a fresh file in many steps. A file that is cut off between them is useless.
     """
     if path.exists() and is_cut_off(path):
-        # Before MLflow opens it: it would keep the connection, and write to what was put aside.
-        _put_aside(path)
+        # Before MLflow opens it: MLflow would keep the connection, and write to what was set aside.
+        _set_aside(path)
     if path.exists():
         return
     from mlflow import MlflowClient
 
-    for left in path.parent.glob(f"{path.name}.partial*"):
+    for left in path.parent.glob(f"{path.name}{PARTIAL}*"):
         left.unlink()
     # A name of its own: MLflow keeps connections by the file's name, and would write to one that is gone.
-    partial = path.with_name(f"{path.name}.partial-{uuid.uuid4().hex[:8]}")
+    partial = path.with_name(f"{path.name}{PARTIAL}-{uuid.uuid4().hex[:8]}")
     MlflowClient(tracking_uri=f"{_SQLITE}{partial}").search_experiments(max_results=1)
     with closing(sqlite3.connect(partial)) as connection:
         connection.execute("PRAGMA wal_checkpoint(TRUNCATE)")
@@ -77,21 +135,11 @@ def ensure(path: Path) -> None:
 
 
 def set_aside(path: Path, error: Exception) -> bool:
-    """Whether an error says that the store is damaged; if so it is put aside, so that it can be made anew."""
+    """Whether an error says that the store is damaged; if so, it is set aside, so that it can be made anew."""
     if not path.exists() or not any(word in str(error) for word in _BROKEN):
         return False
-    _put_aside(path)
+    _set_aside(path)
     return True
-
-
-def _put_aside(path: Path) -> None:
-    """Under a name of its own: an earlier one may still be wanted."""
-    aside = path.with_name(f"{path.name}.broken")
-    number = 1
-    while aside.exists():
-        number += 1
-        aside = path.with_name(f"{path.name}.broken-{number}")
-    path.replace(aside)
 
 
 def is_cut_off(path: Path) -> bool:
@@ -104,12 +152,12 @@ def is_cut_off(path: Path) -> bool:
             )
     except sqlite3.DatabaseError as error:
         return any(word in str(error) for word in _BROKEN)
-    log = path.with_name(f"{path.name}-wal")  # what it still has to take in
-    return not pages or (not log.exists() and path.stat().st_size < pages * size)
+    log = path.with_name(f"{path.name}-wal")  # what the file still has to absorb
+    return not pages or (not log.exists() and path.stat().st_size < int(pages * size))
 
 
 def answers(uri: str) -> bool:
-    """Whether somebody listens at a server's address; a second at most. A file always does."""
+    """Whether somebody listens at a server's address, found within a second. A file always answers."""
     address = urlsplit(uri)
     if address.scheme not in _PORTS:
         return True
@@ -123,3 +171,45 @@ def answers(uri: str) -> bool:
 def without_password(text: str) -> str:
     """A text in which no address tells who logs in with what."""
     return re.sub(r"://[^/@\s]+@", "://***@", text)
+
+
+class SyncLock:
+    """The lock of the processes that write from a results folder to MLflow; held for one attempt at a time.
+
+    It also keeps two processes from opening a fresh SQLite store at once, which destroys it.
+
+    Args:
+        results: The results folder.
+    """
+
+    def __init__(self, results: Path):
+        self._path = results / ".mlflow.lock"
+        self._token = uuid.uuid4().hex
+
+    @contextmanager
+    def held(self) -> Iterator[bool]:
+        """Wait for the lock.
+
+        Yields:
+            Whether another process held it since this one did: what was known of the store may be outdated.
+        """
+        file = os.open(self._path, os.O_RDWR | os.O_CREAT, 0o644)
+        try:
+            fcntl.flock(file, fcntl.LOCK_EX)
+            token = self._token.encode()
+            foreign = os.pread(file, len(token), 0) != token
+            if foreign:
+                os.pwrite(file, token, 0)
+            yield foreign
+        finally:
+            os.close(file)
+
+
+def _set_aside(path: Path) -> None:
+    """Under a name of its own: an earlier one may still be wanted."""
+    aside = path.with_name(f"{path.name}.broken")
+    number = 1
+    while aside.exists():
+        number += 1
+        aside = path.with_name(f"{path.name}.broken-{number}")
+    path.replace(aside)

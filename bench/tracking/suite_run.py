@@ -1,23 +1,27 @@
-"""The run of a suite in MLflow: the parent of its attempts' runs, one a results folder."""
+"""The run of a suite in MLflow: the parent of the runs of its attempts, one for each results folder."""
 
 from collections import Counter
 from datetime import datetime
-from typing import Any
+from typing import TYPE_CHECKING
 
+from bench.journal.history import Event
 from bench.journal.results import SuiteResults
 from bench.journal.runs import runs_file, state_of_runs
 from bench.tracking.content import LONGEST_TAG, RESULTS_TAG, STATES, milliseconds
 from bench.worker.jsonl import read_events
 
+if TYPE_CHECKING:
+    from mlflow import MlflowClient
+
 SUITE_RUN_TAG = "leukobench.suite_run"
-"""The results folder once more, on the suite's own run only: by it that is found again."""
+"""The results folder, on the suite's own run only: this tag finds the run again."""
 
 REPORT_TAG = "leukobench.report"
-"""When the report that was uploaded last had been written."""
+"""When the report that was last uploaded was written."""
 
 
-class ParentRun:
-    """The run of a suite and a results folder, taken up again whenever the suite goes on.
+class SuiteRun:
+    """The run of a suite and a results folder, used again whenever the suite is resumed.
 
     Args:
         client: MLflow's client.
@@ -26,7 +30,7 @@ class ParentRun:
         results_id: See `bench.tracking.store.results_identity`.
     """
 
-    def __init__(self, client, experiment_id: str, results: SuiteResults, results_id: str):
+    def __init__(self, client: "MlflowClient", experiment_id: str, results: SuiteResults, results_id: str):
         self.client, self.experiment_id = client, experiment_id
         self.results, self.results_id = results, results_id
         self.run_id = ""
@@ -34,7 +38,7 @@ class ParentRun:
         self._state: tuple[str, int | None] = ("", None)
 
     def open(self) -> None:
-        """Find the run or make it, and give it the suite's state: a harness that died left it running."""
+        """Find the run or make it, and set its state: a harness that was killed left it running."""
         found = self.client.search_runs(
             [self.experiment_id],
             f"tags.`{SUITE_RUN_TAG}` = '{self.results_id}'",
@@ -54,11 +58,11 @@ class ParentRun:
         self._set_state(events, None)
 
     def tags_of_children(self) -> dict[str, str]:
-        """What makes a run a child of this one."""
+        """Tags that make a run a child of this one."""
         return {"mlflow.parentRunId": self.run_id, RESULTS_TAG: self.results_id}
 
     def update(self) -> None:
-        """Set its state and its summary, and send the report where there is a new one."""
+        """Set its state and its summary, and send a new report."""
         from mlflow.entities import RunTag
 
         events = read_events(runs_file(self.results))
@@ -74,7 +78,7 @@ class ParentRun:
             self._tags |= changed
         self._set_state(events, counts)
 
-    def _set_state(self, events: list[dict[str, Any]], counts: Counter[str] | None) -> None:
+    def _set_state(self, events: list[Event], counts: Counter[str] | None) -> None:
         state = state_of_runs(self.results) or state_of_trials(counts or latest_statuses(self.results))
         status, ended = STATES[state], _ended(events)
         if status == self._state[0] and ended in (None, self._state[1]):
@@ -87,9 +91,9 @@ class ParentRun:
         self._state = (status, ended)
 
 
-def tags_of_suite(suite: str, events: list[dict[str, Any]]) -> dict[str, str]:
+def tags_of_suite(suite: str, events: list[Event]) -> dict[str, str]:
     """Tags of a suite's own run, from the journal of its runs."""
-    last = next((event for event in reversed(events) if event["event"] == "run_started"), {})
+    last = _last_start(events)
     tags = {
         "mlflow.runName": suite,
         "mlflow.source.name": "leukobench",
@@ -101,9 +105,9 @@ def tags_of_suite(suite: str, events: list[dict[str, Any]]) -> dict[str, str]:
     return {name: value for name, value in tags.items() if value}
 
 
-def note_of_suite(events: list[dict[str, Any]], counts: Counter[str]) -> str:
-    """What the suite is, and how its trials stand."""
-    last = next((event for event in reversed(events) if event["event"] == "run_started"), {})
+def note_of_suite(events: list[Event], counts: Counter[str]) -> str:
+    """What the suite is, and the status of its trials."""
+    last = _last_start(events)
     described = last.get("description") or ""
     trials = ", ".join(f"{count} {status}" for status, count in sorted(counts.items())) or "none yet"
     return "\n\n".join(filter(None, [described, f"Trials: {trials}"]))[:LONGEST_TAG]
@@ -113,20 +117,25 @@ def latest_statuses(results: SuiteResults) -> Counter[str]:
     """Status -> number of trials whose last finished attempt has it."""
     statuses: dict[str, str] = {}
     for attempt in results.all_attempts():
-        if record := attempt.record_json():
-            statuses[attempt.trial_id] = record["status"]
+        if record := attempt.record():
+            statuses[attempt.trial_id] = record.status
     return Counter(statuses.values())
 
 
 def state_of_trials(counts: Counter[str]) -> str:
-    """How a suite stands whose runs were not noted."""
+    """The state of a suite whose runs were not noted."""
     return next((status for status in ("interrupted", "failed") if counts[status]), "done")
 
 
-def _began(events: list[dict[str, Any]]) -> int | None:
+def _last_start(events: list[Event]) -> Event:
+    """The last `run_started`; empty where no run was noted."""
+    return next((event for event in reversed(events) if event["event"] == "run_started"), {})
+
+
+def _began(events: list[Event]) -> int | None:
     return next((milliseconds(event["at"]) for event in events if event["event"] == "run_started"), None)
 
 
-def _ended(events: list[dict[str, Any]]) -> int | None:
-    """The end of the last run; None while it goes on, and where it was killed."""
+def _ended(events: list[Event]) -> int | None:
+    """The end of the last run; None while it runs, and where it was killed."""
     return milliseconds(events[-1]["at"]) if events and events[-1]["event"] == "run_ended" else None

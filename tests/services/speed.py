@@ -33,7 +33,7 @@ WANTED = 20
 
 
 def points(attempt: Attempt) -> list:
-    return points_of(attempt.record_json(), history(attempt))
+    return points_of(attempt.record(), history(attempt))
 
 
 def by_sync(results: SuiteResults) -> float:
@@ -58,7 +58,7 @@ def by_log_metric(results: SuiteResults) -> float:
     began = time.perf_counter()
     for attempt, its in zip(attempts, made, strict=True):
         with mlflow.start_run():
-            mlflow.log_params(params_of(attempt.record_json()))
+            mlflow.log_params(params_of(attempt.record()))
             for key, value, _time, step in its:
                 mlflow.log_metric(key, value, step=step)
             mlflow.log_artifacts(str(attempt.folder))

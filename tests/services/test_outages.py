@@ -13,8 +13,7 @@ from team import login
 
 from bench.journal.history import history
 from bench.journal.results import SuiteResults
-from bench.tracking.points import points_of
-from bench.tracking.thinning import series_of
+from bench.tracking.points import points_of, series_of
 from bench.worker.jsonl import read_lines
 
 TRIALS, EPOCHS, SAMPLES = 4, 500, 1500
@@ -72,8 +71,7 @@ def points(cluster: Postgres, suite: str) -> int:
 def check_equal_to_journals(cluster: Postgres, results: SuiteResults, status: str = "FINISHED") -> None:
     attempts = results.all_attempts()
     expected = sum(
-        len(points_of(one.record_json(), history(one), series_of(read_lines(one.telemetry))))
-        for one in attempts
+        len(points_of(one.record(), history(one), series_of(read_lines(one.telemetry)))) for one in attempts
     )
     assert points(cluster, results.suite) == expected
     runs = cluster.ask(

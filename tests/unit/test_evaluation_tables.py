@@ -139,9 +139,7 @@ def test_bounds_of_single_test_parts_are_not_averaged(results):
 def test_figures_in_mlflow(results):
     test = scored(("EOSINOPHIL", "MONOCYTE", "NEUTROPHIL"))
     attempt = results.attempts(evaluated(results, trial(), test))[-1]
-    points = {
-        name: value for name, value, *_ in points_of(attempt.record_json(), [Stretch(attempt, None, [])])
-    }
+    points = {name: value for name, value, *_ in points_of(attempt.record(), [Stretch(attempt, None, [])])}
     assert points["final/calibration_error"] == test["calibration_error"]
     assert points["final/f1_MONOCYTE"] == test["f1"]["MONOCYTE"]
     assert points["final/accuracy_MONOCYTE"] == test["per_class_accuracy"]["MONOCYTE"]

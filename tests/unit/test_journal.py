@@ -8,7 +8,6 @@ from equipment.results.records import a_trial, times
 
 from bench.errors import ResultsError
 from bench.journal.history import history
-from bench.journal.plain import plain
 from bench.journal.results import Attempt, SuiteResults
 from bench.records.fold import fold
 from bench.tracking.content import tags_of
@@ -142,7 +141,7 @@ def test_two_runs_cannot_hold_the_same_folder(results):
 def test_points_for_mlflow_repeat_to_the_bit_and_are_finite(results):
     attempt = results.new_attempt(TRIAL)
     worked(attempt)
-    record, stretches = plain(fold(attempt)), history(attempt)
+    record, stretches = fold(attempt), history(attempt)
     points = points_of(record, stretches)
     assert points == points_of(record, stretches)
     named = {(key, step): value for key, value, _, step in points}

@@ -10,7 +10,7 @@ import pytest
 from training_equipment import Notes
 
 from bench.journal.results import Attempt
-from bench.tracking.model import write_flavour
+from bench.tracking.artifacts import write_flavor
 from bench.worker.artifacts import write_packages
 from bench.worker.jsonl import EventWriter, read_events
 from bench.worker.recorder import Recorder
@@ -104,7 +104,7 @@ def test_mlflow_loads_it_by_its_own_flavour(kept, tmp_path, mode):
     from mlflow.models import Model
 
     attempt, specification = kept[mode]
-    write_flavour(attempt, tmp_path / "model")
+    write_flavor(attempt, tmp_path / "model")
     about = Model.load(str(tmp_path / "model" / "MLmodel"))
     (tensor,) = about.signature.inputs.inputs
     assert (tensor.type, tensor.shape) == (np.dtype("float32"), (-1, 32, 32, 3))

@@ -10,7 +10,6 @@ import pytest
 from equipment.results.records import a_record, write_record
 
 from bench.journal.history import history
-from bench.journal.plain import plain
 from bench.journal.results import SuiteResults
 from bench.records.fold import fold
 from bench.report.frame import trials_frame
@@ -234,7 +233,7 @@ def test_a_record_keeps_both_evaluations_and_mlflow_gets_them(tmp_path):
     record = fold(attempt)
     assert record.test == record.evaluations["shuffled"] == msgspec.convert(metrics, Metrics)
     assert record.evaluations["aligned"].accuracy > 0.95
-    sent = {name: value for name, value, *_ in points_of(plain(record), history(attempt))}
+    sent = {name: value for name, value, *_ in points_of(record, history(attempt))}
     assert sent["final/accuracy"] == sent["final/shuffled_accuracy"] == metrics["accuracy"]
     assert sent["final/aligned_accuracy"] == record.evaluations["aligned"].accuracy
 

@@ -5,6 +5,7 @@ from pathlib import Path
 
 import pytest
 from equipment.attempts import write_suite
+from msgspec import structs
 
 from bench.journal.results import Attempt, SuiteResults
 from bench.tracking.artifacts import confusion_rows, report_rows, staged
@@ -30,7 +31,7 @@ def test_a_thinned_curve_keeps_its_extremes_and_its_order():
 
 
 def test_figures_need_no_script_and_no_network(attempt: Attempt):
-    record = attempt.record_json()
+    record = attempt.record()
     epochs = [event for event in attempt.worker_events() if event["event"] == "epoch"]
     page = figures_html(record, epochs)
     assert page.count("<polyline") == 4
@@ -38,14 +39,15 @@ def test_figures_need_no_script_and_no_network(attempt: Attempt):
     assert len(page) < 20_000
     one = figures_html(record, epochs[:1])
     assert one.count("<circle") == 4, "a single epoch is a dot"
-    nothing = figures_html({**record, "test": None}, [])
+    nothing = figures_html(structs.replace(record, test=None), [])
     assert "<svg" not in nothing and "<table" not in nothing
 
 
 def test_names_of_classes_are_text(attempt: Attempt):
-    record = attempt.record_json()
-    record["test"]["classes"][0] = EVIL
-    page = figures_html(record, [])
+    record = attempt.record()
+    classes = (EVIL, *record.test.classes[1:])
+    test = structs.replace(record.test, classes=classes)
+    page = figures_html(structs.replace(record, test=test), [])
     assert "<img" not in page and "&lt;img" in page
 
 
@@ -55,29 +57,29 @@ def test_what_is_no_number_is_not_drawn(attempt: Attempt):
         {"epoch": 2, "metrics": {"loss": float("nan"), "validation_loss": float("inf")}},
         {"epoch": 3, "metrics": {"loss": 1.0}},
     ]
-    page = figures_html(attempt.record_json(), epochs)
+    page = figures_html(attempt.record(), epochs)
     assert "nan" not in page and "inf" not in page.replace("info", "")
     assert page.count("<polyline") == 1
 
 
 def test_tables(attempt: Attempt):
-    test = attempt.record_json()["test"]
+    test = attempt.record().test
     rows = confusion_rows(test)
-    assert rows[0][1:] == test["classes"]
-    assert [row[1:] for row in rows[1:]] == test["confusion_matrix"]
-    test["precision"]["MONOCYTE"] = None
+    assert tuple(rows[0][1:]) == test.classes
+    assert tuple(tuple(row[1:]) for row in rows[1:]) == test.confusion_matrix
+    test = structs.replace(test, precision={**test.precision, "MONOCYTE": None})
     report = {row[0]: row[1:] for row in report_rows(test)}
     assert report["MONOCYTE"][0] == "", "undefined, not 0"
-    assert report["EOSINOPHIL"][1] == test["per_class_accuracy"]["EOSINOPHIL"]
-    assert report["macro mean"][2] == test["macro_f1"]
-    assert report["accuracy"] == ["", test["accuracy"], "", "", 80]
+    assert report["EOSINOPHIL"][1] == test.per_class_accuracy["EOSINOPHIL"]
+    assert report["macro mean"][2] == test.macro_f1
+    assert report["accuracy"] == ["", test.accuracy, "", "", 80]
 
 
 def test_a_folder_of_everything_is_laid_out_and_goes_again(attempt: Attempt):
     (attempt.folder / "trace" / "deep").mkdir(parents=True)
     (attempt.folder / "trace" / "deep" / "steps.json").write_text("{}")
     (attempt.folder / "half.partial").write_text("half")
-    with staged(attempt, attempt.record_json()) as folder:
+    with staged(attempt, attempt.record()) as folder:
         names = {str(path.relative_to(folder)) for path in folder.rglob("*") if path.is_file()}
         with (folder / "confusion_matrix.csv").open() as file:
             assert len(list(csv.reader(file))) == 5

@@ -9,13 +9,19 @@ from typing import Any
 
 import pytest
 from dotenv import dotenv_values
+from equipment.results.records import NO_UTILIZATION, a_failure, a_record, a_runtime, a_trial
+from msgspec import structs
 
 from bench.errors import ResultsError
 from bench.journal.history import Stretch
 from bench.journal.results import Attempt
 from bench.tracking.content import ATTEMPT_TAG, params_of, span_of, tags_of
 from bench.tracking.points import points_of
-from bench.tracking.settings import apply_settings
+from bench.tracking.store import apply_settings
+from bench.trials.measured import Memory, Profile, ReferenceWork, Steady, StepMemory, Work
+from bench.trials.metrics import Metrics
+from bench.trials.phases import Phases, Times, TrainPhase
+from bench.trials.record import Record, Throughput, decode_record, record_to_json
 
 MLFLOW_NAMES = re.compile(r"[/\w.\- ]*")
 """Names that every MLflow takes for a metric."""
@@ -25,37 +31,30 @@ BEGAN = 1_767_323_045_000
 """2026-01-02T03:04:05 UTC, in ms."""
 
 
-def record(**changes: Any) -> dict[str, Any]:
-    clock = {"wall_s": 0.1 + 0.2, "cpu_s": 1 / 3}
-    return {
-        "trial": {
-            "id": "vgg16-1",
-            "key": "k",
-            "network": "VGG16",
-            "settings": {
-                "mode": "scratch",
-                "epochs": 2,
-                "optimizer": {"name": "Adam", "learning_rate": 1e-5},
-            },
-            "runtime": {"keras": "3.3.3"},
-        },
-        "attempt": 1,
-        "status": "done",
-        "failure": None,
-        "started_at": "2026-01-02T03:04:05+00:00",
-        "phases": {"train": {**clock, "images": 5}},
+TRIAL = structs.replace(
+    a_trial(
+        "VGG16",
+        a_runtime(tensorflow=None, keras="3.3.3"),
+        epochs=2,
+        optimizer={"name": "Adam", "learning_rate": 1e-5, "decay": 0.0},
+    ),
+    id="vgg16-1",
+)
+
+
+def record(per_class: dict[str, float] | None = None, loss: float = 1 / 9, **changes: Any) -> Record:
+    clock = Times(wall_s=0.1 + 0.2, cpu_s=1 / 3)
+    accuracies = {"EOSINOPHIL": 1.0, "MONOCYTE": 0.75} if per_class is None else per_class
+    test = Metrics(images=8, accuracy=0.875, balanced_accuracy=0.0, loss=loss, per_class_accuracy=accuracies)
+    usual = {
+        "phases": Phases(train=TrainPhase(wall_s=0.1 + 0.2, cpu_s=1 / 3, images=5)),
         "fit_time": clock,
         "time_to_result": clock,
-        "throughput": {"train_images_per_s": 1 / 7, "feature_images_per_s": None},
-        "test": {
-            "images": 8,
-            "accuracy": 0.875,
-            "balanced_accuracy": 0.0,
-            "loss": 1 / 9,
-            "per_class_accuracy": {"EOSINOPHIL": 1.0, "MONOCYTE": 0.75},
-        },
-        **changes,
+        "throughput": Throughput(train_images_per_s=1 / 7, feature_images_per_s=None),
+        "test": test,
+        "environment": None,
     }
+    return a_record(TRIAL, **{**usual, **changes})
 
 
 def events() -> list[dict[str, Any]]:
@@ -106,7 +105,8 @@ def test_points():
 
 def test_points_made_twice_are_the_same_to_the_bit():
     once = record(), events()
-    through_files = json.loads(json.dumps(once))
+    written = json.dumps(record_to_json(once[0])).encode()
+    through_files = decode_record(written, Path("result.json")), json.loads(json.dumps(once[1]))
     before = copy.deepcopy(once)
     first, second = (points_of(one, stretches(happened)) for one, happened in (once, through_files))
     assert [(key, value.hex(), time, step) for key, value, time, step in first] == [
@@ -118,9 +118,7 @@ def test_points_made_twice_are_the_same_to_the_bit():
 def test_what_is_not_finite_is_left_out():
     odd = events()
     odd[1]["metrics"] = {"loss": float("nan"), "validation_loss": float("inf"), "accuracy": 0.0}
-    broken = record()
-    broken["test"]["loss"] = float("nan")
-    broken["test"]["per_class_accuracy"]["MONOCYTE"] = float("-inf")
+    broken = record({"EOSINOPHIL": 1.0, "MONOCYTE": float("-inf")}, loss=float("nan"))
     points = points_of(broken, stretches(odd))
     assert [point[0] for point in points if point[3] == 1] == ["train/accuracy"]
     keys = {point[0] for point in points}
@@ -130,8 +128,7 @@ def test_what_is_not_finite_is_left_out():
 
 def test_odd_class_names():
     names = ["a, b", 'say "trial"', "two\nlines", "100 %", "a/b", "Zelle äöü", "x" * 300, "白血球", "a:b*?"]
-    odd = record()
-    odd["test"]["per_class_accuracy"] = {name: 0.5 for name in names}
+    odd = record({name: 0.5 for name in names})
     keys = [point[0] for point in points_of(odd, stretches()) if point[0].startswith("final/accuracy_")]
     assert len(keys) == len(names)
     for key in keys:
@@ -140,8 +137,7 @@ def test_odd_class_names():
 
 
 def test_classes_whose_names_differ_in_odd_characters_only_stay_apart():
-    odd = record()
-    odd["test"]["per_class_accuracy"] = {"a+": 0.1, "a*": 0.2, "a_": 0.3, "x" * 300: 0.4, "x" * 301: 0.5}
+    odd = record({"a+": 0.1, "a*": 0.2, "a_": 0.3, "x" * 300: 0.4, "x" * 301: 0.5})
     points = [point for point in points_of(odd, stretches()) if point[0].startswith("final/accuracy_")]
     assert len({key for key, *_ in points}) == 5
     assert ("final/accuracy_a_", 0.3) in [point[:2] for point in points], "a plain name stays as it is"
@@ -150,13 +146,12 @@ def test_classes_whose_names_differ_in_odd_characters_only_stay_apart():
 
 def test_a_failure_has_the_points_that_there_are():
     failed = record(
-        status="failed",
-        failure={"kind": "memory", "message": "m" * 9000},
+        failure=a_failure("memory", "m" * 9000),
         test=None,
         fit_time=None,
         time_to_result=None,
-        phases={},
-        throughput={"train_images_per_s": None, "feature_images_per_s": None},
+        phases=Phases(),
+        throughput=Throughput(train_images_per_s=None, feature_images_per_s=None),
     )
     assert {point[0] for point in points_of(failed, stretches())} == {"train/loss", "validation/loss"}
     assert points_of(failed, stretches([], None)) == []
@@ -191,11 +186,26 @@ def test_tags():
 
 
 def test_params_are_flat():
-    assert params_of(record()) == {
+    params = params_of(record())
+    assert params == {
+        "data.source": "bccd",
+        "data.digest": "d" * 64,
+        "network": "VGG16",
+        "weights.name": "none",
+        "weights.sha256": "None",
+        "seed": "0",
+        "image_size": "224",
         "mode": "scratch",
         "epochs": "2",
+        "batch_size": "16",
         "optimizer.name": "Adam",
         "optimizer.learning_rate": "1e-05",
+        "optimizer.decay": "0.0",
+        "protocol": "corrected",
+        "preprocessing": "network",
+        "loss": "categorical_crossentropy",
+        "clock": "wall",
+        "replicas": "1",
     }
 
 
@@ -269,13 +279,54 @@ def test_a_second_results_folder_in_one_process_has_a_store_of_its_own(env_file:
 
 def test_what_it_took_is_there_and_what_is_missing_is_not_zero():
     measured = record(
-        steady={"images_per_s": 250.0, "low": 240.0, "high": 260.0, "steps": 80, "data_wait_share": 0.02},
-        memory={"analytic": {"weights": 400, "total": 900}, "allocator_peak": None, "process_peak": 10**9},
-        energy={"trial_j": None, "train_j": None, "method": None},
-        work={"parameters": 100, "forward_macs": 1000, "training_flops": None},
-        utilisation={"model_flops_per_s": 3e9, "of_measured_peak": 0.4, "gpm_fp32": None},
-        profile={"input_stall": 0.1, "kinds": {"convolution": 0.7}, "top": [], "trace": "trace/x"},
-        canary={"before_gflops": 50.0, "after_gflops": 49.0, "reference_gflops": None},
+        steady=Steady(
+            images_per_s=250.0,
+            low=240.0,
+            high=260.0,
+            step_s=0.06,
+            steps=80,
+            settled_s=1.0,
+            settled_step=3,
+            blocks=8,
+            data_wait_s=0.1,
+            data_wait_share=0.02,
+        ),
+        memory=Memory(
+            analytic=StepMemory(
+                weights=400,
+                gradients=0,
+                optimizer=0,
+                feature_maps=0,
+                workspace=0,
+                allocated=0,
+                kept_feature_maps=0,
+                total=900,
+            ),
+            allocator_peak=None,
+            process_peak=10**9,
+            device_peak=None,
+            residual=None,
+        ),
+        work=Work(
+            parameters=100,
+            trainable_parameters=None,
+            layers=None,
+            forward_macs=1000,
+            forward_flops=None,
+            training_flops=None,
+        ),
+        utilization=structs.replace(NO_UTILIZATION, model_flops_per_s=3e9, of_measured_peak=0.4),
+        profile=Profile(
+            steps=5,
+            wall_s=1.0,
+            input_stall=0.1,
+            kinds={"convolution": 0.7},
+            top=(),
+            kernel_busy=None,
+            copies_s=None,
+            trace="trace/x",
+        ),
+        reference_work=ReferenceWork(before_gflops=50.0, after_gflops=49.0, reference_gflops=None),
         unavailable={"energy": "there is no GPU", "gpm fp32": "needs a Hopper GPU"},
     )
     values = {key: value for key, value, *_ in points_of(measured, stretches())}
@@ -283,7 +334,7 @@ def test_what_it_took_is_there_and_what_is_missing_is_not_zero():
     assert values["throughput/of_measured_peak"] == 0.4
     assert (values["memory/analytic_total"], values["memory/process_peak"]) == (900, 10**9)
     assert (values["work/parameters"], values["profile/share_of_convolution"]) == (100, 0.7)
-    assert values["canary/after_gflops"] == 49.0
+    assert values["reference_work/after_gflops"] == 49.0
     missing = (
         "memory/allocator_peak",
         "energy/trial_j",

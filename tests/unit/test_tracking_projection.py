@@ -9,10 +9,9 @@ from equipment.attempts import write_suite
 from bench.journal.history import history
 from bench.journal.results import SuiteResults
 from bench.tracking.markers import unsent
-from bench.tracking.points import points_of
+from bench.tracking.points import points_of, series_of
 from bench.tracking.projection import Projection
 from bench.tracking.sync import sync
-from bench.tracking.thinning import series_of
 from bench.worker.jsonl import read_lines
 
 
@@ -62,7 +61,7 @@ def test_everything_of_an_attempt_is_there(results):
     assert "1 failed" in parent.data.tags["mlflow.note.content"]
     client = client_of(results)
     for attempt in results.all_attempts():
-        run, record = found[f"{attempt.trial_id}/{attempt.number}"], attempt.record_json()
+        run, record = found[f"{attempt.trial_id}/{attempt.number}"], attempt.record()
         expected = points_of(record, history(attempt), series_of(read_lines(attempt.telemetry)))
         stored = [
             (metric.key, metric.value, metric.timestamp, metric.step)
@@ -82,7 +81,7 @@ def test_everything_of_an_attempt_is_there(results):
         assert run.data.params["optimizer.learning_rate"].startswith(("0.00", "0.000"))
         names = {artifact.path for artifact in client.list_artifacts(run.info.run_id)}
         assert {"events.jsonl", "runner.jsonl", "telemetry.jsonl", "worker.log", "figures.html"} <= names
-        if record["status"] == "done":
+        if record.done:
             assert {"predictions.csv", "confusion_matrix.csv", "classification_report.csv"} <= names
         else:
             assert (run.info.status, tags["failure.kind"]) == ("FAILED", "crashed")

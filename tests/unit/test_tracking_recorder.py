@@ -8,7 +8,7 @@ from equipment.results.records import a_record, a_trial, write_record
 from bench.errors import DamagedAttempt
 from bench.journal.results import SuiteResults
 from bench.tracking.markers import mark_sent
-from bench.tracking.queue import EVERYTHING, Recorder
+from bench.tracking.process import EVERYTHING, Recorder
 
 
 class Server:

@@ -2,7 +2,7 @@
 
 import pytest
 
-from bench.tracking.thinning import WINDOWS, series_of, windows_of
+from bench.tracking.points import WINDOWS, series_of, windows_of
 
 SECOND = 1_000_000_000
 
