@@ -1,17 +1,34 @@
-"""Exit codes, and the errors that lead to them."""
+"""Every kind of error that leukobench raises for a person to read, and the exit code of each.
 
+`InputError` comes from `wbc.errors`, for the system under test raises it too. Anything that is not listed here
+is a bug of leukobench.
+"""
+
+import errno
 from enum import IntEnum
 
-from wbc.errors import InputError
+from wbc.errors import InputError, command
 
-__all__ = ["DamagedAttempt", "ExitCode", "InputError", "InterruptedRun", "ResultsError"]
+__all__ = [
+    "DamagedAttempt",
+    "DiskError",
+    "ExitCode",
+    "InUse",
+    "InputError",
+    "InterruptedRun",
+    "ResultsError",
+    "command",
+    "exit_code_of",
+]
 
 
 class ExitCode(IntEnum):
-    """What the process ends with."""
+    """Exit codes of the process."""
 
     OK = 0
-    REGRESSION = 1
+    FINDINGS = 1
+    """A regression, or a data set with leaks or unreadable images."""
+    REGRESSION = FINDINGS
     WRONG_INPUT = 2
     TRIALS_FAILED = 3
     NOT_ENOUGH_EVIDENCE = 4
@@ -21,19 +38,81 @@ class ExitCode(IntEnum):
 
 
 class ResultsError(Exception):
-    """The results folder cannot be used: in use by another run, not writable, disk full."""
+    """The results, or a service that keeps them, cannot be used: not writable, disk full, no answer.
+
+    Args:
+        what: One sentence that says what is wrong and where.
+        way_out: What to do about it; empty when the sentence already says it.
+    """
+
+    exit_code = ExitCode.OUR_FAILURE
+
+    def __init__(self, what: str, way_out: str = ""):
+        super().__init__(what)
+        self.what = what
+        self.way_out = way_out
+
+    def __str__(self) -> str:
+        return f"{self.what}\n{self.way_out}" if self.way_out else self.what
+
+
+class InUse(ResultsError):
+    """Another run uses the results folder or a device: choose another one, or wait."""
+
+    exit_code = ExitCode.WRONG_INPUT
 
 
 class DamagedAttempt(ResultsError):
-    """The files of one attempt cannot be made sense of; others are not touched by that."""
+    """The files of one attempt cannot be read. Other attempts are not affected."""
+
+
+class DiskError(ResultsError):
+    """The operating system refuses to read or write a file, for a reason that a person can remove."""
+
+    FULL = (errno.ENOSPC, errno.EDQUOT)
+    UNUSABLE = (
+        errno.EROFS,
+        errno.EACCES,
+        errno.EPERM,
+        errno.ENOENT,
+        errno.ENOTDIR,
+        errno.EEXIST,  # a file where a folder is to be made
+        errno.EISDIR,
+        errno.ENAMETOOLONG,
+        errno.EIO,
+        errno.ESTALE,
+    )
+
+    @classmethod
+    def of(cls, error: OSError) -> "DiskError | None":
+        """The same error in words; None where only a traceback can explain it."""
+        if error.errno in cls.FULL:
+            where = f" ({error.filename})" if error.filename else ""
+            return cls(
+                f"cannot write{where}: {error.strerror}",
+                "Free some space, then repeat the command without --fresh: it resumes.",
+            )
+        if error.errno in cls.UNUSABLE:
+            where = f"{error.filename}: " if error.filename else ""
+            return cls(f"a file or folder cannot be used: {where}{error.strerror}")
+        return None
 
 
 class InterruptedRun(BaseException):
-    """A signal asked the harness to stop.
+    """A signal asked the harness to stop; its exit code is 128 and the number of the signal.
 
-    A BaseException, as KeyboardInterrupt is: no handler of errors may swallow it.
+    A BaseException, as KeyboardInterrupt is: a handler of errors must not swallow it.
     """
 
     def __init__(self, signal_number: int):
         super().__init__(signal_number)
         self.exit_code = ExitCode(128 + signal_number)
+
+
+def exit_code_of(error: BaseException) -> ExitCode:
+    """The exit code that an error leads to."""
+    if isinstance(error, InputError):
+        return ExitCode.WRONG_INPUT
+    if isinstance(error, ResultsError | InterruptedRun):
+        return error.exit_code
+    return ExitCode.SIGINT if isinstance(error, KeyboardInterrupt) else ExitCode.OUR_FAILURE

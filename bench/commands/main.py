@@ -1,6 +1,5 @@
 """Dispatch a verb; turn every way to end into an exit code and one message."""
 
-import errno
 import io
 import sys
 import traceback
@@ -8,42 +7,25 @@ import traceback
 import typer
 
 from bench import __version__
-from bench.commands import baseline, compare, data, doctor, plan, regress, report, run, sync, ui
-from bench.errors import ExitCode, InputError, InterruptedRun, ResultsError
+from bench.commands import baseline, compare, data, doctor, plan, regress, report, run, sync, terminal, ui
+from bench.commands.options import add_verb
+from bench.errors import DiskError, ExitCode, InputError, InterruptedRun, ResultsError, command, exit_code_of
+
+HELP = "Benchmark image classifiers trained with Keras and TensorFlow."
 
 app = typer.Typer(
     no_args_is_help=True,
-    add_completion=False,
     pretty_exceptions_enable=False,
     rich_markup_mode=None,  # [data] is a table of a suite here, no markup
-    help="Benchmark image classifiers trained with Keras and TensorFlow.",
+    context_settings={"help_option_names": ["-h", "--help"]},
+    help=HELP,
 )
-app.command()(run.run)
-app.command()(plan.plan)
-app.command()(report.report)
-app.command()(compare.compare)
-app.command()(doctor.doctor)
+for verb in (run.run, plan.plan, report.report, compare.compare, regress.regress):
+    add_verb(app, verb)
 app.add_typer(baseline.app, name="baseline")
-app.command()(regress.regress)
-app.command()(sync.sync)
-app.command()(ui.ui)
 app.add_typer(data.app, name="data")
-
-
-_FULL = (errno.ENOSPC, errno.EDQUOT)
-_UNUSABLE = (
-    errno.EROFS,
-    errno.EACCES,
-    errno.EPERM,
-    errno.ENOENT,
-    errno.ENOTDIR,
-    errno.EEXIST,  # a file where a folder is to be made
-    errno.EISDIR,
-    errno.ENAMETOOLONG,
-    errno.EIO,
-    errno.ESTALE,
-)
-"""Troubles of a disk or of whoever cleared it up, which no traceback explains."""
+for verb in (doctor.doctor, sync.sync, ui.ui):
+    add_verb(app, verb)
 
 
 def _version(wanted: bool) -> None:
@@ -52,13 +34,13 @@ def _version(wanted: bool) -> None:
         raise typer.Exit
 
 
-@app.callback()
+@app.callback(help=HELP)
 def options(
     version: bool = typer.Option(
         False, "--version", callback=_version, is_eager=True, help="Print the version."
     ),
 ) -> None:
-    """Benchmark image classifiers trained with Keras and TensorFlow."""
+    """Handle the options of the whole program."""
 
 
 def main(arguments: list[str] | None = None) -> int:
@@ -68,51 +50,39 @@ def main(arguments: list[str] | None = None) -> int:
         The exit code, see `bench.errors.ExitCode`.
     """
     if sys.platform != "linux":
-        print("leukobench measures through Linux' own interfaces: it runs on Linux only (WSL 2 too). Sorry!")
+        terminal.print_error("leukobench runs on Linux only: it measures through Linux interfaces", "Use WSL 2.")
         return ExitCode.WRONG_INPUT
     for stream in (sys.stdout, sys.stderr):
         if isinstance(stream, io.TextIOWrapper):
             stream.reconfigure(errors="replace")  # a narrow encoding is no reason to stop
+    terminal.set_level()
     try:
-        code = app(args=arguments, prog_name="python -m bench", standalone_mode=False)
-        return ExitCode.OK if code is None else code
-    except InputError as error:
-        return _say(str(error), ExitCode.WRONG_INPUT)
-    except ResultsError as error:
-        return _say(str(error), ExitCode.OUR_FAILURE)
-    except InterruptedRun as interruption:
-        return _say(
-            "Interrupted; what ran is recorded. The same command, without --fresh, goes on from here.",
-            interruption.exit_code,
-        )
+        code = app(args=arguments, prog_name=command(), standalone_mode=False)
+        return ExitCode.OK if code is None else int(code)
     except (KeyboardInterrupt, typer.Abort):
         return ExitCode.SIGINT
-    except OSError as error:
-        if error.errno in _FULL:
-            where = f" ({error.filename})" if error.filename else ""
-            return _say(
-                f"cannot write{where}: {error.strerror}\n"
-                "Make room; the same command, without --fresh, goes on from here.",
-                ExitCode.OUR_FAILURE,
-            )
-        if error.errno in _UNUSABLE:
-            where = f"{error.filename}: " if error.filename else ""
-            return _say(f"a file or folder cannot be used: {where}{error.strerror}", ExitCode.OUR_FAILURE)
-        return _unexpected()
+    except InterruptedRun as interruption:
+        terminal.print_error(
+            "interrupted; finished work is recorded", "Repeat the command without --fresh to resume."
+        )
+        return exit_code_of(interruption)
     except Exception as error:
-        # Typer's own errors (a wrong option) know how to show themselves; their class moved between versions.
-        if hasattr(error, "format_message"):
-            return _say(error.format_message(), ExitCode.WRONG_INPUT)
-        return _unexpected()
+        return _explain(error)
 
 
-def _say(message: str, code: ExitCode) -> int:
-    print(message, file=sys.stderr)
-    return code
-
-
-def _unexpected() -> int:
+def _explain(error: Exception) -> int:
+    """Print what a person needs to know of an error; its exit code."""
+    told = DiskError.of(error) if isinstance(error, OSError) else error
+    if isinstance(told, InputError | ResultsError):
+        if terminal.is_verbose():
+            traceback.print_exc()
+        terminal.print_error(told.what, told.way_out)
+        return exit_code_of(told)
+    # Typer's own errors (a wrong option) describe themselves; their class moved between versions.
+    if hasattr(error, "format_message"):
+        context = getattr(error, "ctx", None)
+        terminal.print_error(error.format_message(), f"See {context.command_path} --help." if context else "")
+        return ExitCode.WRONG_INPUT
     traceback.print_exc()
-    return _say(
-        "This is a mistake of leukobench, not yours; please report the lines above.", ExitCode.OUR_FAILURE
-    )
+    terminal.print_error("this is a bug of leukobench", "Please report the lines above.")
+    return ExitCode.OUR_FAILURE

@@ -1,15 +1,24 @@
-"""Arguments and options that several verbs share."""
+"""Arguments and options that several verbs share, so that each has one meaning everywhere."""
 
+import inspect
+from collections.abc import Callable
+from functools import wraps
 from pathlib import Path
-from typing import Annotated
+from typing import Annotated, Any
 
 import typer
 
+from bench.commands.terminal import set_level
+
 SuiteArgument = Annotated[
-    Path, typer.Argument(metavar="SUITE", help="A suite file, such as suites/demo.toml.")
+    str,
+    typer.Argument(
+        metavar="SUITE", help="A suite file, the name of a suite such as demo, or its results folder."
+    ),
 ]
 DataOption = Annotated[
-    Path | None, typer.Option("--data", metavar="DIR", help="Folder of images; overrides path of [data].")
+    Path | None,
+    typer.Option("--data", metavar="DIR", help="Folder of images; overrides path of [data]."),
 ]
 WeightsOption = Annotated[
     Path | None,
@@ -20,12 +29,62 @@ WeightsOption = Annotated[
 DevicesOption = Annotated[
     str | None,
     typer.Option(
-        "--devices", metavar="DEVICES", help="all, gpu:0,gpu:1, cpu, or cpu:2 for two trials at a time."
+        "--devices",
+        metavar="DEVICES",
+        help="Devices to run on: all, gpu:0,gpu:1, cpu, or cpu:2 for two trials at a time; overrides "
+        "use of [devices].",
     ),
 ]
-ResultsOption = Annotated[Path, typer.Option("--results", metavar="DIR", help="Where results are kept.")]
+ResultsOption = Annotated[
+    Path, typer.Option("--results", metavar="DIR", help="Folder where results are kept.")
+]
 OnlyOption = Annotated[
     str | None,
-    typer.Option("--only", metavar="PATTERN", help="Only trials whose id matches, such as 'vgg*'."),
+    typer.Option("--only", metavar="PATTERN", help="Use only trials whose id matches, such as 'vgg*'."),
+]
+OutputFolderOption = Annotated[
+    Path | None,
+    typer.Option(
+        "-o",
+        "--output",
+        metavar="PATH",
+        help="Where to write the files; by default a folder below the results folder.",
+    ),
+]
+ChangeOption = Annotated[
+    float,
+    typer.Option("--change", metavar="PERCENT", help="Smallest effect on a time that counts."),
+]
+MarginOption = Annotated[
+    float,
+    typer.Option(
+        "--margin", metavar="POINTS", help="Margin of equivalence: accuracies this close count as equal."
+    ),
+]
+JsonOption = Annotated[bool, typer.Option("--json", help="Print one JSON document instead of text.")]
+QuietOption = Annotated[
+    bool, typer.Option("-q", "--quiet", help="Print results and errors only, no progress or notes.")
+]
+VerboseOption = Annotated[
+    bool, typer.Option("-v", "--verbose", help="Print more: phases of trials, and where an error was raised.")
 ]
 DEFAULT_RESULTS = Path("results")
+DEFAULT_CHANGE, DEFAULT_MARGIN = 5.0, 2.0
+
+
+def add_verb(app: typer.Typer, verb: Callable[..., int | None], name: str | None = None) -> None:
+    """Add a verb to the command line, with the options `--quiet` and `--verbose` that every verb has."""
+
+    @wraps(verb)
+    def run(*, quiet: bool, verbose: bool, **options: Any) -> int | None:
+        set_level(quiet, verbose)
+        return verb(**options)
+
+    signature = inspect.signature(verb, eval_str=True)
+    kind = inspect.Parameter.KEYWORD_ONLY
+    common = [
+        inspect.Parameter("quiet", kind, default=False, annotation=QuietOption),
+        inspect.Parameter("verbose", kind, default=False, annotation=VerboseOption),
+    ]
+    run.__signature__ = signature.replace(parameters=[*signature.parameters.values(), *common])  # type: ignore[attr-defined]
+    app.command(name)(run)

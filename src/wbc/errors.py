@@ -1,7 +1,9 @@
 """Errors whose text is written for the person at the terminal."""
 
+import sys
 from collections.abc import Sequence
 from difflib import get_close_matches
+from pathlib import Path
 
 
 class InputError(ValueError):
@@ -36,3 +38,9 @@ def nearest(word: str, known: Sequence[str]) -> str | None:
     lowered = {name.lower(): name for name in known}
     near = get_close_matches(str(word).lower(), lowered, n=1, cutoff=0.6)
     return lowered[near[0]] if near else None
+
+
+def command() -> str:
+    """How the reader of a message starts leukobench: `python -m bench` where this process was, else `leukobench`."""
+    started = Path(sys.argv[0]) if sys.argv else Path()
+    return "python -m bench" if started.parts[-2:] == ("bench", "__main__.py") else "leukobench"
