@@ -1,112 +1,172 @@
 """`baseline save|list|show`: results kept to compare with later."""
 
+from dataclasses import dataclass
 from pathlib import Path
-from typing import Annotated
+from typing import Annotated, Any
 
 import typer
 
-from bench.commands.options import DEFAULT_RESULTS, ResultsOption
+from bench.commands.options import (
+    DEFAULT_RESULTS,
+    JsonOption,
+    OnlyOption,
+    ResultsOption,
+    SuiteArgument,
+    add_verb,
+)
 
-app = typer.Typer(no_args_is_help=True, rich_markup_mode=None, help="Results kept to compare with later.")
+app = typer.Typer(no_args_is_help=True, rich_markup_mode=None, help="Save results to compare with later.")
 
 NameArgument = Annotated[str, typer.Argument(metavar="NAME", help="Name of the baseline.")]
 
 
-@app.command()
+@dataclass(frozen=True)
+class BaselineDocument:
+    """A saved baseline; `baseline list --json` prints a list of these."""
+
+    name: str
+    suite: str
+    folder: Path
+    attempts: int
+    saved_at: str
+    """UTC, ISO 8601."""
+    refusal: str | None
+    """Why times measured on this machine are not compared with its times; None where they are."""
+
+
+@dataclass(frozen=True)
+class ConfigurationDocument:
+    """A configuration of a baseline."""
+
+    label: str
+    done: int
+    """Attempts that have a result."""
+    attempts: int
+    fit_s: list[float]
+    """Of each attempt that is done, in seconds."""
+    accuracy: list[float]
+    """Shares of the test images."""
+
+
+@dataclass(frozen=True)
+class ShownDocument:
+    """What `baseline show --json` prints."""
+
+    baseline: BaselineDocument
+    machine: dict[str, Any]
+    """Fingerprint; empty where another machine measured it."""
+    configurations: list[ConfigurationDocument]
+
+
 def save(
     name: NameArgument,
-    source: Annotated[
-        Path, typer.Argument(metavar="RESULTS", help="Results of a suite, such as results/demo.")
-    ],
-    replace: Annotated[bool, typer.Option("--replace", help="Overwrite a baseline of this name.")] = False,
+    suite: SuiteArgument,
+    replace: Annotated[
+        bool, typer.Option("--replace", help="Replace the baseline that has this name.")
+    ] = False,
     results: ResultsOption = DEFAULT_RESULTS,
+    only: OnlyOption = None,
+    as_json: JsonOption = False,
 ) -> None:
-    """Keep the records and predictions of a suite.
+    """Save the records and predictions of a suite, without images.
 
-    This machine's fingerprint is kept with them; images are not.
+    The fingerprint of this machine is saved too.
     """
-    from bench.commands.terminal import Terminal
+    from bench.commands.output import print_document
+    from bench.commands.target import find_target
+    from bench.commands.terminal import Terminal, messages
     from bench.compare import baseline
 
-    saved = baseline.save(results, name, source, replace)
-    console = Terminal()
-    console.print(
-        f"Kept {saved.attempts} attempts of {saved.suite} as {saved.name} in {saved.folder}. "
-        f"Compare with it as baseline:{saved.name}.",
-        markup=False,
-        highlight=False,
-        soft_wrap=True,
-    )
+    saved = baseline.save(results, name, find_target(suite, results).folder, replace, only)
+    if as_json:
+        print_document(_document(saved))
+    else:
+        Terminal().say(
+            f"Saved {saved.attempts} attempts of {saved.suite} as {saved.name} in {saved.folder}. "
+            f"Compare with it as baseline:{saved.name}."
+        )
     if not saved.machine:
-        console.print(
-            "Its records are of another machine than this one: only learning will be compared with runs of "
-            "this machine.",
+        messages().say(
+            "warning: another machine made these records, so runs of this machine are compared with them in "
+            "learning only",
             style="yellow",
         )
 
 
-@app.command("list")
-def list_baselines(results: ResultsOption = DEFAULT_RESULTS) -> None:
-    """List what is kept.
+def list_baselines(results: ResultsOption = DEFAULT_RESULTS, as_json: JsonOption = False) -> None:
+    """List the saved baselines.
 
-    Says also whether times measured here may be compared with it.
+    Say also whether times measured on this machine may be compared with them.
     """
-    from rich.box import SIMPLE_HEAD
-    from rich.table import Table
-    from rich.text import Text
+    from bench.commands.output import print_document
+    from bench.commands.terminal import Terminal, messages, simple_table
+    from bench.compare.baseline import saved
+    from bench.errors import command
 
-    from bench.commands.terminal import Terminal
-    from bench.compare.baseline import refusal, saved
-
-    console = Terminal()
-    found = saved(results)
-    if not found:
-        console.print(
-            f"{results} has no baselines; `bench baseline save NAME RESULTS` keeps one.", markup=False
-        )
-        return
-    table = Table(box=SIMPLE_HEAD, padding=(0, 1, 0, 0))
-    for heading in ("baseline", "suite", "attempts", "saved", "times"):
-        table.add_column(heading, overflow="fold")
-    for one in found:
-        times = refusal(one) if one.machine else "measured on another machine"
-        texts = (one.name, one.suite, str(one.attempts), one.saved_at, times or "comparable here")
-        table.add_row(*map(Text, texts))
-    console.print(table)
+    found = [_document(one) for one in saved(results)]
+    if as_json:
+        print_document(found)
+    elif not found:
+        messages().say(f"{results} has no baselines; `{command()} baseline save NAME SUITE` saves one.")
+    else:
+        rows = [
+            (one.name, one.suite, str(one.attempts), one.saved_at, one.refusal or "comparable here")
+            for one in found
+        ]
+        Terminal().print(simple_table(("baseline", "suite", "attempts", "saved", "times"), rows))
 
 
-@app.command()
-def show(name: NameArgument, results: ResultsOption = DEFAULT_RESULTS) -> None:
-    """Show a baseline: its machine, and a row a configuration."""
-    from rich.box import SIMPLE_HEAD
-    from rich.table import Table
-    from rich.text import Text
-
-    from bench.commands.terminal import Terminal
+def show(name: NameArgument, results: ResultsOption = DEFAULT_RESULTS, as_json: JsonOption = False) -> None:
+    """Show a baseline: its machine and its configurations."""
+    from bench.commands.output import print_document
+    from bench.commands.terminal import Terminal, simple_table
     from bench.compare.baseline import find, refusal
     from bench.compare.matching import configuration_of
     from bench.compare.reading import read_folder
 
     baseline = find(results, name)
+    grouped: dict[str, list[Any]] = {}
+    for one in read_folder(baseline.folder):
+        grouped.setdefault(configuration_of(one), []).append(one)
+    configurations = []
+    for group in grouped.values():
+        done = [one.record for one in group if one.done]
+        fit = [record["fit_time"]["wall_s"] for record in done]
+        right = [record["test"]["accuracy"] for record in done if record.get("test")]
+        configurations.append(ConfigurationDocument(group[0].label, len(done), len(group), fit, right))
+    if as_json:
+        print_document(ShownDocument(_document(baseline), baseline.machine, configurations))
+        return
     console = Terminal()
     machine = ", ".join(f"{key} {_plain(value)}" for key, value in baseline.machine.items()) or "another one"
     console.print(f"{baseline.name}: {baseline.suite}, saved {baseline.saved_at}", markup=False)
     console.print(f"Machine: {machine}", markup=False, highlight=False)
     if why := refusal(baseline):
         console.print(f"Times are not compared with this machine's: {why}", style="yellow", markup=False)
-    configurations: dict[str, list] = {}
-    for one in read_folder(baseline.folder):
-        configurations.setdefault(configuration_of(one), []).append(one)
-    table = Table(box=SIMPLE_HEAD, padding=(0, 1, 0, 0))
-    for heading in ("trial", "done", "of", "fit s", "accuracy %"):
-        table.add_column(heading, overflow="fold")
-    for group in configurations.values():
-        done = [one.record for one in group if one.done]
-        fit = [record["fit_time"]["wall_s"] for record in done]
-        right = [100 * record["test"]["accuracy"] for record in done if record.get("test")]
-        texts = (group[0].label, str(len(done)), str(len(group)), _range(fit, 1), _range(right, 1))
-        table.add_row(*map(Text, texts))
-    console.print(table)
+    rows = [
+        (
+            one.label,
+            str(one.done),
+            str(one.attempts),
+            _range(one.fit_s, 1),
+            _range([100 * value for value in one.accuracy], 1),
+        )
+        for one in configurations
+    ]
+    console.print(simple_table(("trial", "done", "of", "fit s", "accuracy %"), rows))
+
+
+for verb, name in ((save, "save"), (list_baselines, "list"), (show, "show")):
+    add_verb(app, verb, name)
+
+
+def _document(baseline: Any) -> BaselineDocument:
+    from bench.compare.baseline import refusal
+
+    why = refusal(baseline) if baseline.machine else "measured on another machine"
+    return BaselineDocument(
+        baseline.name, baseline.suite, baseline.folder, baseline.attempts, baseline.saved_at, why or None
+    )
 
 
 def _range(values: list[float], digits: int) -> str:

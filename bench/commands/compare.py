@@ -1,46 +1,101 @@
 """`compare A B`: is B worse than A, in speed or in learning?"""
 
-import re
 from pathlib import Path
 from typing import Annotated
 
 import typer
 
-from bench.commands.options import DEFAULT_RESULTS, ResultsOption
+from bench.commands.options import (
+    DEFAULT_CHANGE,
+    DEFAULT_MARGIN,
+    DEFAULT_RESULTS,
+    ChangeOption,
+    JsonOption,
+    MarginOption,
+    OnlyOption,
+    OutputOption,
+    ResultsOption,
+)
+from bench.compare.thresholds import Thresholds
+from bench.compare.verdict import Verdict
+from bench.errors import ExitCode, InputError
 
-_WHAT = "Results of a suite (results/demo), baseline:NAME, or mlflow:EXPERIMENT."
+_SIDE = "Results of a suite, its file or name, baseline:NAME, or mlflow:EXPERIMENT."
 
 
 def compare(
-    a: Annotated[str, typer.Argument(metavar="A", help=_WHAT)],
-    b: Annotated[str, typer.Argument(metavar="B", help="Likewise: what may be worse.")],
+    a: Annotated[str, typer.Argument(metavar="A", help=_SIDE)],
+    b: Annotated[str, typer.Argument(metavar="B", help="The same; what may be worse.")],
     results: ResultsOption = DEFAULT_RESULTS,
-    change: Annotated[
-        float, typer.Option("--change", metavar="PERCENT", help="Smallest change of a time that counts.")
-    ] = 5.0,
-    margin: Annotated[
-        float, typer.Option("--margin", metavar="POINTS", help="Accuracies this close are the same.")
-    ] = 2.0,
-    to: Annotated[
-        Path | None,
-        typer.Option(
-            "--to", metavar="DIR", help="Where files go; else compare/A-vs-B in the results folder."
-        ),
-    ] = None,
+    only: OnlyOption = None,
+    change: ChangeOption = DEFAULT_CHANGE,
+    margin: MarginOption = DEFAULT_MARGIN,
+    output: OutputOption = None,
+    as_json: JsonOption = False,
 ) -> int:
-    """Judge B against A: trials are matched by what was asked for.
+    """Judge B against A. Trials match if they were asked for alike.
 
-    Exit codes: 0, 1 a regression, 3 trials failed that had not been done before, 4 not enough evidence.
+    By default, files go to compare/A-vs-B in the results folder. Exit codes: 0, 1 a regression, 3 trials
+    failed that had not failed before, 4 not enough evidence.
     """
-    from bench.commands.terminal import Terminal
-    from bench.commands.verdicts import show, thresholds_of
+    from bench.commands.target import short_name
     from bench.compare.compare import compare_sides
 
-    verdict = compare_sides(a, b, results, thresholds_of(change, margin))
-    return show(Terminal(), verdict, to or results / "compare" / f"{_short(a)}-vs-{_short(b)}")
+    thresholds = thresholds_of(change, margin)
+    sides = [side_of(text, results) for text in (a, b)]
+    verdict = compare_sides(*sides, results, thresholds, only)
+    folder = output or results / "compare" / f"{short_name(a)}-vs-{short_name(b)}"
+    return show(verdict, folder, as_json)
 
 
-def _short(side: str) -> str:
-    """A side's name in the name of a folder."""
-    parts = [part for part in re.split(r"[^A-Za-z0-9.+]+", side) if part.strip(".")]
-    return "-".join(parts[-3:])[-60:] or "side"
+def side_of(text: str, results: Path) -> str:
+    """One side as `bench.compare.compare.read_side` takes it; a suite's file or name become its results.
+
+    Raises:
+        InputError: There is nothing of that name.
+    """
+    from bench.commands.target import find_target
+    from bench.compare.reading import BASELINE, MLFLOW
+
+    if text.startswith((BASELINE, MLFLOW)) or Path(text).is_dir():
+        return text
+    return str(find_target(text, results).folder)
+
+
+def thresholds_of(change: float, margin: float) -> Thresholds:
+    """The thresholds of a verdict.
+
+    Args:
+        change: `--change`, percent.
+        margin: `--margin`, percentage points.
+
+    Raises:
+        InputError: One of them is out of range.
+    """
+    for value, option in ((change, "--change"), (margin, "--margin")):
+        if not 0 < value < 100:
+            raise InputError(f"{option} is {value:g}", "Give a number between 0 and 100.")
+    return Thresholds(change=change / 100, margin=margin / 100)
+
+
+def show(verdict: Verdict, folder: Path, as_json: bool) -> ExitCode:
+    """Print a verdict and write its files; its exit code.
+
+    Args:
+        verdict: Of `compare` or `regress`.
+        folder: Where its files go.
+        as_json: Print the document that `regression.json` holds as well, see `bench.compare.output.document`.
+    """
+    from bench.commands.output import print_document
+    from bench.commands.terminal import Terminal, messages
+    from bench.compare.output.document import document
+    from bench.compare.output.files import write_verdict
+    from bench.compare.output.table import print_verdict
+
+    # Printed first: it must be seen even where nothing can be written.
+    if as_json:
+        print_document(document(verdict))
+    else:
+        print_verdict(Terminal(), verdict)
+    messages().say(f"Written: {', '.join(map(str, write_verdict(verdict, folder)))}")
+    return verdict.exit_code

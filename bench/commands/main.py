@@ -7,8 +7,9 @@ import traceback
 import typer
 
 from bench import __version__
-from bench.commands import baseline, compare, data, doctor, plan, regress, report, run, sync, terminal, ui
+from bench.commands import baseline, compare, data, doctor, plan, regress, report, run, sync, ui
 from bench.commands.options import add_verb
+from bench.commands.output import is_verbose, print_error, set_level
 from bench.errors import DiskError, ExitCode, InputError, InterruptedRun, ResultsError, command, exit_code_of
 
 HELP = "Benchmark image classifiers trained with Keras and TensorFlow."
@@ -50,21 +51,19 @@ def main(arguments: list[str] | None = None) -> int:
         The exit code, see `bench.errors.ExitCode`.
     """
     if sys.platform != "linux":
-        terminal.print_error("leukobench runs on Linux only: it measures through Linux interfaces", "Use WSL 2.")
+        print_error("leukobench runs on Linux only: it measures through Linux interfaces", "Use WSL 2.")
         return ExitCode.WRONG_INPUT
     for stream in (sys.stdout, sys.stderr):
         if isinstance(stream, io.TextIOWrapper):
             stream.reconfigure(errors="replace")  # a narrow encoding is no reason to stop
-    terminal.set_level()
+    set_level()
     try:
         code = app(args=arguments, prog_name=command(), standalone_mode=False)
         return ExitCode.OK if code is None else int(code)
     except (KeyboardInterrupt, typer.Abort):
         return ExitCode.SIGINT
     except InterruptedRun as interruption:
-        terminal.print_error(
-            "interrupted; finished work is recorded", "Repeat the command without --fresh to resume."
-        )
+        print_error("interrupted; finished work is recorded", "Repeat the command without --fresh to resume.")
         return exit_code_of(interruption)
     except Exception as error:
         return _explain(error)
@@ -74,15 +73,15 @@ def _explain(error: Exception) -> int:
     """Print what a person needs to know of an error; its exit code."""
     told = DiskError.of(error) if isinstance(error, OSError) else error
     if isinstance(told, InputError | ResultsError):
-        if terminal.is_verbose():
+        if is_verbose():
             traceback.print_exc()
-        terminal.print_error(told.what, told.way_out)
+        print_error(told.what, told.way_out)
         return exit_code_of(told)
     # Typer's own errors (a wrong option) describe themselves; their class moved between versions.
     if hasattr(error, "format_message"):
         context = getattr(error, "ctx", None)
-        terminal.print_error(error.format_message(), f"See {context.command_path} --help." if context else "")
+        print_error(error.format_message(), f"See {context.command_path} --help." if context else "")
         return ExitCode.WRONG_INPUT
     traceback.print_exc()
-    terminal.print_error("this is a bug of leukobench", "Please report the lines above.")
+    print_error("this is a bug of leukobench", "Please report the lines above.")
     return ExitCode.OUR_FAILURE

@@ -8,7 +8,7 @@ from typing import Annotated, Any
 
 import typer
 
-from bench.commands.terminal import set_level
+from bench.commands.output import set_level
 
 SuiteArgument = Annotated[
     str,
@@ -18,21 +18,19 @@ SuiteArgument = Annotated[
 ]
 DataOption = Annotated[
     Path | None,
-    typer.Option("--data", metavar="DIR", help="Folder of images; overrides path of [data]."),
+    typer.Option("--data", metavar="DIR", help="Folder of images; overrides the suite's."),
 ]
 WeightsOption = Annotated[
     Path | None,
-    typer.Option(
-        "--weights", metavar="DIR", help="Folder of pretrained weights; overrides path of [weights]."
-    ),
+    typer.Option("--weights", metavar="DIR", help="Folder of pretrained weights; overrides the suite's."),
 ]
 DevicesOption = Annotated[
     str | None,
     typer.Option(
         "--devices",
         metavar="DEVICES",
-        help="Devices to run on: all, gpu:0,gpu:1, cpu, or cpu:2 for two trials at a time; overrides "
-        "use of [devices].",
+        help="Devices to use: all, gpu:0,gpu:1, cpu, or cpu:2 for two trials at a time; overrides the "
+        "suite's.",
     ),
 ]
 ResultsOption = Annotated[
@@ -42,14 +40,13 @@ OnlyOption = Annotated[
     str | None,
     typer.Option("--only", metavar="PATTERN", help="Use only trials whose id matches, such as 'vgg*'."),
 ]
-OutputFolderOption = Annotated[
+OutputOption = Annotated[
     Path | None,
-    typer.Option(
-        "-o",
-        "--output",
-        metavar="PATH",
-        help="Where to write the files; by default a folder below the results folder.",
-    ),
+    typer.Option("-o", "--output", metavar="PATH", help="Write to this folder or picture."),
+]
+FreshOption = Annotated[
+    bool,
+    typer.Option("--fresh", help="Ignore what is recorded: run everything again, as new attempts."),
 ]
 ChangeOption = Annotated[
     float,

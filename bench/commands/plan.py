@@ -2,7 +2,10 @@
 
 import time
 from collections import Counter
-from typing import Annotated
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated
 
 import typer
 
@@ -10,11 +13,66 @@ from bench.commands.options import (
     DEFAULT_RESULTS,
     DataOption,
     DevicesOption,
+    JsonOption,
     OnlyOption,
     ResultsOption,
     SuiteArgument,
     WeightsOption,
 )
+
+if TYPE_CHECKING:
+    from bench.commands.terminal import Terminal
+    from bench.devices.device import Slot
+    from bench.journal.results import SuiteResults
+    from bench.plan.decide import PlannedTrial
+    from bench.plan.predict import Predictor
+    from bench.trials.trial import Trial
+
+
+@dataclass(frozen=True)
+class PlannedDocument:
+    """What a run would do with one trial."""
+
+    id: str
+    status: str
+    """See `bench.plan.decide.PlannedTrial`."""
+    why: str
+    predicted_s: float | None
+    """None where it will not run, or where nothing is known."""
+    basis: str | None
+    """What the prediction rests on."""
+
+
+@dataclass(frozen=True)
+class PlanDocument:
+    """What `plan --json` prints."""
+
+    suite: str
+    device: str
+    slots: list[str]
+    trials: list[PlannedDocument]
+    total_s: float
+    """Predicted time until all trials are done, on all slots."""
+    work_s: float
+    """Sum over trials."""
+    memory_bytes: float
+    disk_bytes: float
+    warnings: list[str]
+
+
+@dataclass(frozen=True)
+class Needs:
+    """What the trials that will run take."""
+
+    waiting: list["PlannedTrial"]
+    total_s: float
+    work_s: float
+    memory: float
+    """Bytes of the trials that run at the same time."""
+    features: float
+    """Bytes of the largest features among them."""
+    disk: float
+    problems: list[str]
 
 
 def plan(
@@ -25,10 +83,17 @@ def plan(
     results: ResultsOption = DEFAULT_RESULTS,
     only: OnlyOption = None,
     why: Annotated[
-        str | None, typer.Option("--why", metavar="TRIAL", help="Explain one trial, by a part of its id.")
+        str | None,
+        typer.Option("--why", metavar="TRIAL", help="Explain the trials whose id has this part."),
     ] = None,
+    as_json: JsonOption = False,
 ) -> None:
-    """Show what run would do with every trial, and why. Starts nothing, records nothing."""
+    """Show what run would do with every trial, and why.
+
+    It starts nothing and records nothing.
+    """
+    from bench.commands.output import print_document
+    from bench.commands.target import find_target
     from bench.commands.terminal import Terminal
     from bench.journal.results import SuiteResults
     from bench.plan.decide import choose, make_plan
@@ -37,19 +102,53 @@ def plan(
     from bench.trials.backends import backend_problems
     from bench.trials.pretrained import explain_missing
 
-    opened = open_suite(suite, results / "cache", devices, data, weights)
+    target = find_target(suite, results)
+    results = target.results
+    opened = open_suite(target.require_suite(), results / "cache", devices, data, weights)
     resolved, slots = opened.resolved, opened.devices.slots
     predictor = Predictor(results, slots[0].kind)
     suite_results = SuiteResults(results, resolved.name)
     planned = make_plan(resolved.trials, suite_results, only=only, predict=predictor)
-    console = Terminal()
     if why is not None:
         wanted = {trial.id for trial in choose([one.trial for one in planned], why, "--why")}
+        planned = [one for one in planned if one.trial.id in wanted]
+    console = Terminal()
+    if why is not None and not as_json:
         for one in planned:
-            if one.trial.id in wanted:
-                _explain(console, one, suite_results)
+            _explain(console, one, suite_results)
         return
 
+    problems = [
+        *map(str, backend_problems([one.trial for one in planned], slots[0].replicas)),
+        *resolved.warnings,
+        *explain_missing(resolved.downloads),
+    ]
+    needs = _needs(planned, slots, predictor)
+    if as_json:
+        found = [
+            PlannedDocument(
+                one.trial.id,
+                one.status,
+                one.why,
+                one.seconds if one.prediction else None,
+                one.prediction.basis if one.prediction else None,
+            )
+            for one in planned
+        ]
+        print_document(
+            PlanDocument(
+                resolved.name,
+                slots[0].model,
+                [slot.name for slot in slots],
+                found,
+                needs.total_s,
+                needs.work_s,
+                needs.memory,
+                needs.disk,
+                [*problems, *needs.problems],
+            )
+        )
+        return
     _print_trials(console, resolved.name, planned, slots[0].model)
     if opened.devices.note:
         console.print(opened.devices.note, markup=False)
@@ -57,14 +156,33 @@ def plan(
         sets = [dataset for dataset in resolved.datasets if dataset.source == source]
         ready = sum(dataset.ready for dataset in sets)
         console.print(f"Images: {source}, {len(sets)} set{'s' if len(sets) > 1 else ''}, {ready} prepared.")
-    for error in backend_problems([one.trial for one in planned], slots[0].replicas):
-        console.print(str(error), style="yellow", markup=False)
-    for problem in (*resolved.warnings, *explain_missing(resolved.downloads)):
+    for problem in problems:
         console.print(problem, style="yellow", markup=False)
-    _print_totals(console, planned, slots, predictor, results)
+    _print_totals(console, planned, slots, needs, results)
 
 
-def _print_trials(console, name: str, planned, model: str) -> None:
+def _needs(planned: Sequence["PlannedTrial"], slots: Sequence["Slot"], predictor: "Predictor") -> Needs:
+    """What the trials that will run take, and which of them are too large."""
+    from bench.plan.needs import most_at_once, needs_of, too_large
+    from bench.plan.schedule import makespan
+
+    waiting = [one for one in planned if one.runs]
+    needs = [
+        needs_of(one.trial, predictor.images(one.trial), slots[0].kind, slots[0].replicas) for one in waiting
+    ]
+    trials = [one.trial for one in waiting]
+    return Needs(
+        waiting,
+        makespan([one.seconds for one in waiting], len(slots)) if waiting else 0.0,
+        sum(one.seconds for one in waiting),
+        most_at_once(needs, len(slots)) if waiting else 0.0,
+        max((one.features for one in needs), default=0.0),
+        sum(one.disk for one in needs),
+        list(too_large(zip(trials, needs, strict=True), slots[0])) if waiting else [],
+    )
+
+
+def _print_trials(console: "Terminal", name: str, planned: Sequence["PlannedTrial"], model: str) -> None:
     from rich.box import SIMPLE_HEAD
     from rich.table import Table
 
@@ -86,55 +204,52 @@ def _print_trials(console, name: str, planned, model: str) -> None:
     console.print(f"Weights that trials start from: {said}.", markup=False)
 
 
-def _lacks_weights(trial) -> bool:
+def _lacks_weights(trial: "Trial") -> bool:
     return (trial.specification.get("weights") or {}).get("kind") == "download"
 
 
-def _print_totals(console, planned, slots, predictor, results) -> None:
+def _print_totals(
+    console: "Terminal",
+    planned: Sequence["PlannedTrial"],
+    slots: Sequence["Slot"],
+    needs: Needs,
+    results: Path,
+) -> None:
     """How long all of it takes, until when, and what it needs."""
     from bench.commands.progress import duration
-    from bench.plan.needs import free_disk, free_memory, most_at_once, needs_of, too_large
-    from bench.plan.schedule import makespan
+    from bench.plan.needs import free_disk, free_memory
 
-    waiting = [one for one in planned if one.runs]
+    waiting = needs.waiting
     console.print(f"{len(waiting)} to run, {len(planned) - len(waiting)} done.")
     if not waiting:
         return
-    whole = makespan([one.seconds for one in waiting], len(slots))
-    day = "%A" if whole < 6 * 86400 else "%A %-d %B %Y"
-    until = time.strftime(f"{day} %H:%M", time.localtime(time.time() + whole))
-    work = sum(one.seconds for one in waiting)
+    day = "%A" if needs.total_s < 6 * 86400 else "%A %-d %B %Y"
+    until = time.strftime(f"{day} %H:%M", time.localtime(time.time() + needs.total_s))
     console.print(
-        f"About {duration(whole)} on {', '.join(slot.name for slot in slots)}, until {until}; "
-        f"{duration(work)} of work. Rests on: {_bases(waiting)}.",
+        f"About {duration(needs.total_s)} on {', '.join(slot.name for slot in slots)}, until {until}; "
+        f"{duration(needs.work_s)} of work. Predicted from: {_bases(waiting)}.",
         markup=False,
     )
-    needs = [
-        needs_of(one.trial, predictor.images(one.trial), slots[0].kind, slots[0].replicas) for one in waiting
-    ]
-    memory, disk = most_at_once(needs, len(slots)), sum(one.disk for one in needs)
-    largest = max(one.features for one in needs)
-    features = f" ({largest / 1e9:.1f} GB of it features)" if largest > 1e8 else ""
+    features = f" ({needs.features / 1e9:.1f} GB of it features)" if needs.features > 1e8 else ""
     console.print(
-        f"Memory: {memory / 1e9:.1f} GB{features}, {free_memory() / 1e9:.1f} GB are free. "
-        f"Disk: {disk / 1e9:.1f} GB, {free_disk(results) / 1e9:.1f} GB are free.",
+        f"Memory: {needs.memory / 1e9:.1f} GB{features}, {free_memory() / 1e9:.1f} GB are free. "
+        f"Disk: {needs.disk / 1e9:.1f} GB, {free_disk(results) / 1e9:.1f} GB are free.",
         markup=False,
     )
-    trials = [one.trial for one in waiting]
-    for sentence in too_large(zip(trials, needs, strict=True), slots[0]):
+    for sentence in needs.problems:
         console.print(sentence, style="yellow", markup=False)
-    if memory > free_memory():
-        console.print("That is more memory than there is free: fewer slots, or fewer images.", style="yellow")
-    if disk > free_disk(results):
-        console.print("That is more disk than there is free.", style="yellow")
+    if needs.memory > free_memory():
+        console.print("There is less memory free than that: use fewer slots or images.", style="yellow")
+    if needs.disk > free_disk(results):
+        console.print("There is less disk space free than that.", style="yellow")
 
 
-def _bases(waiting) -> str:
-    bases = list(dict.fromkeys(one.prediction.basis for one in waiting))
+def _bases(waiting: Sequence["PlannedTrial"]) -> str:
+    bases = list(dict.fromkeys(one.prediction.basis for one in waiting if one.prediction))
     return "; ".join(bases)
 
 
-def _explain(console, one, results) -> None:
+def _explain(console: "Terminal", one: "PlannedTrial", results: "SuiteResults") -> None:
     """Everything that decides on one trial."""
     from rich.table import Table
 
@@ -142,15 +257,12 @@ def _explain(console, one, results) -> None:
 
     console.print(f"{one.trial.id}: {one.status}, {one.why}", markup=False)
     if one.prediction:
-        console.print(
-            f"takes about {duration(one.seconds)}, which rests on {one.prediction.basis}", markup=False
-        )
+        console.print(f"predicted to take {duration(one.seconds)}, from {one.prediction.basis}", markup=False)
     for attempt in results.attempts(one.trial.id):
         record = attempt.record_json()
-        said = "no result" if record is None else record["status"]
-        if record and record["failure"]:
-            failure = record["failure"]
-            said += f", {failure['kind']} in {failure['phase']}: {failure['message']}"
+        said = "no result" if record is None else record.status
+        if record and record.failure:
+            said += f", {record.failure.kind} in {record.failure.phase}: {record.failure.message}"
         console.print(f"attempt {attempt.number}: {said} ({attempt.folder})", markup=False)
     table = Table("what it depends on", "value", title_justify="left")
     for key, value in {"key": one.trial.key, **one.trial.flat()}.items():

@@ -1,4 +1,4 @@
-"""Progress on the terminal: a line a device and a bar where there is a terminal, plain lines elsewhere."""
+"""Progress: live lines for each device and a bar on a terminal, plain lines elsewhere."""
 
 import time
 from collections.abc import Callable
@@ -12,6 +12,7 @@ from rich.progress import Progress as Bar
 from rich.table import Table
 from rich.text import Text
 
+from bench.commands.output import is_verbose
 from bench.devices.device import Slot
 from bench.plan.decide import PlannedTrial
 from bench.plan.schedule import makespan
@@ -20,7 +21,7 @@ from bench.trials.record import Record
 
 @dataclass
 class _Line:
-    """What a slot is at."""
+    """What a slot is doing."""
 
     planned: PlannedTrial
     began: float
@@ -31,7 +32,7 @@ class _Line:
     remaining_s: float | None = None
 
     def take(self, event: dict[str, Any], now: float) -> None:
-        """Learn from an event of the worker."""
+        """Update from an event of the worker."""
         settings = self.planned.trial.settings
         if event["event"] == "phase_started":
             self.phase, self.step, self.images_per_s = event["phase"], None, None
@@ -114,6 +115,8 @@ class Progress:
     def event(self, planned: PlannedTrial, slot: Slot, event: dict[str, Any]) -> None:
         """See `bench.runner.scheduler.Watcher`."""
         self._lines[slot.name].take(event, self.clock())
+        if is_verbose() and event["event"] == "phase_started":
+            self.say(f"{slot.name}: {planned.trial.id}: {event['phase']}")
 
     def trial_ended(self, planned: PlannedTrial, slot: Slot, record: Record, again: bool) -> None:
         """See `bench.runner.scheduler.Watcher`."""
@@ -130,7 +133,7 @@ class Progress:
             kind, message = record.failure.kind, record.failure.message
             outcome = f"{message}" if kind == "interrupted" else f"failed, {kind}: {message}"
         if record.resumed:
-            outcome += f", went on from epoch {record.resumed.from_epoch}"
+            outcome += f", resumed from epoch {record.resumed.from_epoch}"
         if again:
             self._waiting.append(planned)
             outcome += "; will be tried again"

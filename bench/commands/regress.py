@@ -7,117 +7,172 @@ from typing import Annotated
 import typer
 
 from bench.commands.options import (
+    DEFAULT_CHANGE,
+    DEFAULT_MARGIN,
     DEFAULT_RESULTS,
+    ChangeOption,
     DataOption,
     DevicesOption,
+    FreshOption,
+    JsonOption,
+    MarginOption,
     OnlyOption,
+    OutputOption,
     ResultsOption,
     SuiteArgument,
     WeightsOption,
 )
 
 
-def _asked(side: str, meaning: str):
-    return Annotated[str | None, typer.Option(f"--{side}", metavar="REQUIREMENT", help=meaning)]
-
-
-BaselineOption = _asked(
-    "baseline", "The old side, such as tensorflow==2.20.0; or baseline:NAME, a result that was kept."
-)
-CandidateOption = _asked("candidate", "The new side, such as tensorflow==2.21.0.")
-
-
 def regress(
     suite: SuiteArgument,
-    baseline: BaselineOption = None,
-    candidate: CandidateOption = None,
+    baseline: Annotated[
+        str | None,
+        typer.Option(
+            "--baseline",
+            metavar="REQUIREMENT",
+            help="The old side, such as tensorflow==2.20.0; or baseline:NAME, which was saved before.",
+        ),
+    ] = None,
+    candidate: Annotated[
+        str | None,
+        typer.Option("--candidate", metavar="REQUIREMENT", help="The new side, such as tensorflow==2.21.0."),
+    ] = None,
     baseline_with: Annotated[
         list[str] | None,
-        typer.Option("--baseline-with", metavar="REQUIREMENT", help="Beside it: keras==3.3.3. Repeatable."),
+        typer.Option(
+            "--baseline-with",
+            metavar="REQUIREMENT",
+            help="Also install this package for the baseline, such as keras==3.3.3; can be given several "
+            "times.",
+        ),
     ] = None,
     candidate_with: Annotated[
         list[str] | None,
-        typer.Option("--candidate-with", metavar="REQUIREMENT", help="As --baseline-with."),
+        typer.Option(
+            "--candidate-with",
+            metavar="REQUIREMENT",
+            help="Also install this package for the candidate; can be given several times.",
+        ),
     ] = None,
     baseline_python: Annotated[
         Path | None,
-        typer.Option("--baseline-python", metavar="PATH", help="An existing interpreter instead."),
+        typer.Option(
+            "--baseline-python",
+            metavar="PATH",
+            help="Run the baseline with this interpreter, in whose environment nothing is installed.",
+        ),
     ] = None,
     candidate_python: Annotated[
         Path | None,
-        typer.Option("--candidate-python", metavar="PATH", help="An existing interpreter instead."),
+        typer.Option(
+            "--candidate-python",
+            metavar="PATH",
+            help="Run the candidate with this interpreter, in whose environment nothing is installed.",
+        ),
     ] = None,
     baseline_revision: Annotated[
         str | None,
-        typer.Option("--baseline-revision", metavar="REV", help="Leukobench's code at a git revision."),
+        typer.Option(
+            "--baseline-revision",
+            metavar="REV",
+            help="Run the baseline with leukobench's code at this git revision.",
+        ),
     ] = None,
     candidate_revision: Annotated[
         str | None,
-        typer.Option("--candidate-revision", metavar="REV", help="Leukobench's code at a git revision."),
+        typer.Option(
+            "--candidate-revision",
+            metavar="REV",
+            help="Run the candidate with leukobench's code at this git revision.",
+        ),
     ] = None,
     baseline_results: Annotated[
-        Path | None,
-        typer.Option("--baseline-results", metavar="DIR", help="Results that are there already."),
+        str | None,
+        typer.Option(
+            "--baseline-results", metavar="DIR", help="Compare with these results; only the candidate runs."
+        ),
     ] = None,
-    repeats: Annotated[
+    pairs: Annotated[
         str,
         typer.Option(
-            "--repeats", metavar="N|auto", help="Pairs of a trial, seeds together; auto: until clear."
+            "--pairs",
+            metavar="N|auto",
+            help="Pairs of each trial, all seeds together; auto runs pairs until the verdict is clear.",
         ),
     ] = "auto",
     budget: Annotated[
         str | None,
-        typer.Option("--budget", metavar="TIME", help="The longest that runs may take; 30m with auto."),
+        typer.Option(
+            "--budget", metavar="TIME", help="Longest time that runs may take; 30m by default with auto."
+        ),
     ] = None,
-    change: Annotated[
-        float, typer.Option("--change", metavar="PERCENT", help="Smallest change of a time that counts.")
-    ] = 5.0,
-    margin: Annotated[
-        float, typer.Option("--margin", metavar="POINTS", help="Accuracies that close are the same.")
-    ] = 2.0,
-    envs: Annotated[
+    change: ChangeOption = DEFAULT_CHANGE,
+    margin: MarginOption = DEFAULT_MARGIN,
+    environments: Annotated[
         Path | None,
-        typer.Option("--envs", metavar="DIR", help="Where environments are kept; RESULTS/environments."),
+        typer.Option(
+            "--environments",
+            metavar="DIR",
+            help="Folder of environments, kept for later comparisons; environments in the results folder "
+            "by default.",
+        ),
     ] = None,
-    python: Annotated[
+    python_version: Annotated[
         str | None,
-        typer.Option("--python", metavar="VERSION", help="Python of the environments; the one that runs."),
+        typer.Option(
+            "--python-version",
+            metavar="VERSION",
+            help="Python of the environments that are made; by default that of leukobench.",
+        ),
     ] = None,
     name: Annotated[
-        str | None, typer.Option("--name", metavar="NAME", help="Of the comparison: RESULTS/regress/NAME.")
+        str | None,
+        typer.Option(
+            "--name",
+            metavar="NAME",
+            help="Name of the comparison, a folder below regress in the results folder.",
+        ),
     ] = None,
-    fresh: Annotated[bool, typer.Option("--fresh", help="Pairs that ran before do not count.")] = False,
+    fresh: FreshOption = False,
     data: DataOption = None,
     weights: WeightsOption = None,
     devices: DevicesOption = None,
     results: ResultsOption = DEFAULT_RESULTS,
     only: OnlyOption = None,
+    output: OutputOption = None,
+    as_json: JsonOption = False,
 ) -> int:
     """Run a suite in two environments and judge what changed.
 
-    Speed and learning of every trial are judged. Exit codes: 0, 1 a regression, 3 trials failed that had not
-    been done before, 4 not enough evidence.
+    Speed and learning of every trial are judged. By default, files go to regress/NAME in the results folder.
+    Exit codes: 0, 1 a regression, 3 trials failed that had not failed before, 4 not enough evidence.
     """
+    from bench.commands.compare import show, side_of, thresholds_of
     from bench.commands.progress import Progress
-    from bench.commands.terminal import Terminal
-    from bench.commands.verdicts import show, thresholds_of
+    from bench.commands.target import find_target
+    from bench.commands.terminal import messages
     from bench.regress.comparison import RegressOptions
     from bench.regress.run import run_regress
     from bench.regress.side_request import Ask
 
-    count = _count(repeats)
+    count = _count(pairs)
     seconds = (1800.0 if count is None else None) if budget is None else _seconds(budget)
     asks = {
         "baseline": Ask(baseline, tuple(baseline_with or ()), baseline_python, baseline_revision),
         "candidate": Ask(candidate, tuple(candidate_with or ()), candidate_python, candidate_revision),
     }
-    options = RegressOptions(envs, python, name, count, seconds, fresh, devices, data, weights, only)
+    options = RegressOptions(
+        environments, python_version, name, count, seconds, fresh, devices, data, weights, only
+    )
     thresholds = thresholds_of(change, margin)
-    recorded = None if baseline_results is None else str(baseline_results)
-    console = Terminal()
-    with Progress(console) as progress:
-        outcome = run_regress(suite, asks, results, progress, options, thresholds, recorded)
-    return show(console, outcome.verdict, outcome.folder)
+    recorded = None if baseline_results is None else side_of(baseline_results, results)
+    target = find_target(suite, results)
+    with Progress(messages()) as progress:
+        outcome = run_regress(
+            target.require_suite(), asks, target.results, progress, options, thresholds, recorded
+        )
+    return show(outcome.verdict, output or outcome.folder, as_json)
 
 
 def _count(text: str) -> int | None:
@@ -127,7 +182,7 @@ def _count(text: str) -> int | None:
     if text == "auto":
         return None
     if not text.isdecimal() or not 0 < int(text) <= 10_000:
-        raise InputError(f"--repeats {text} is no number of pairs", "Give 1 or more, or auto.")
+        raise InputError(f"--pairs {text} is not a number of pairs", "Give 1 or more, or auto.")
     return int(text)
 
 
@@ -136,5 +191,5 @@ def _seconds(text: str) -> float:
 
     match = re.fullmatch(r"(\d+(?:\.\d+)?)\s*([smhd])", text.strip())
     if match is None or not float(match[1]):
-        raise InputError(f"--budget {text} is no time to run in", "Write 30m, 2h or 90s.")
+        raise InputError(f"--budget {text} is not a time", "Write 30m, 2h or 90s.")
     return float(match[1]) * {"s": 1, "m": 60, "h": 3600, "d": 86400}[match[2]]

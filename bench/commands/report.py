@@ -1,8 +1,9 @@
-"""`report SUITE|DIR`: tables, figures and one page to look at, from what is recorded."""
+"""`report SUITE`: tables, figures and one page, from what is recorded."""
 
 from collections.abc import Sequence
+from dataclasses import dataclass, replace
 from pathlib import Path
-from typing import Annotated
+from typing import TYPE_CHECKING, Annotated
 
 import typer
 
@@ -10,77 +11,134 @@ from bench.commands.options import (
     DEFAULT_RESULTS,
     DataOption,
     DevicesOption,
+    JsonOption,
+    OnlyOption,
+    OutputOption,
     ResultsOption,
+    SuiteArgument,
     WeightsOption,
 )
 
+if TYPE_CHECKING:
+    import pandas as pd
+
+    from bench.commands.target import Target
+    from bench.commands.terminal import Terminal
+    from bench.journal.results import SuiteResults
+    from bench.report.selection import Selection
+    from bench.report.tables.table import Table
+
 QUICK_TRIALS = 200
-"""So many trials make a page in seconds; a run of more leaves it to `report`."""
+"""A page of so many trials takes seconds; after a run of more, only `report` makes it."""
+
+
+@dataclass(frozen=True)
+class TableDocument:
+    """A table as people read it; its CSV file has full precision."""
+
+    title: str
+    file: str
+    """Name of its files, without suffix."""
+    columns: list[str]
+    rows: list[list[str]]
+    notes: list[str]
+
+
+@dataclass(frozen=True)
+class ReportDocument:
+    """What `report --json` prints."""
+
+    suite: str
+    page: Path
+    folder: Path
+    """Has `tables/` and `figures/`."""
+    tables: list[TableDocument]
+    notes: list[str]
 
 
 def report(
-    suite: Annotated[
-        Path,
-        typer.Argument(
-            metavar="SUITE|DIR", help="A suite file, or the results of one, such as results/demo."
-        ),
-    ],
+    suite: SuiteArgument,
     data: DataOption = None,
     weights: WeightsOption = None,
     devices: DevicesOption = None,
     results: ResultsOption = DEFAULT_RESULTS,
+    only: OnlyOption = None,
     reference: Annotated[
         str | None,
-        typer.Option("--reference", metavar="NAME", help="Set published figures beside ours: thesis-2018."),
+        typer.Option(
+            "--reference", metavar="NAME", help="Add published results to compare with: thesis-2018."
+        ),
     ] = None,
-    to: Annotated[
-        Path | None,
-        typer.Option("--to", metavar="DIR", help="Where files go; else report in the suite's results."),
-    ] = None,
+    output: OutputOption = None,
+    as_json: JsonOption = False,
 ) -> None:
     """Make tables, figures and report.html from what is recorded.
 
-    The tables are printed too. Trials that did not run, or failed, are rows as well.
+    Print the tables too. Trials that did not run, or failed, are rows as well. By default, files go to the
+    folder report in the results of the suite.
     """
-    from bench.commands.tables import print_table, print_troubles
-    from bench.commands.terminal import Terminal
-    from bench.journal.results import SuiteResults
+    from bench.commands.output import print_document
+    from bench.commands.target import find_target
+    from bench.commands.terminal import Terminal, messages, print_table, print_troubles
+    from bench.errors import command
     from bench.report.report import FILE, make_report
-    from bench.report.selection import Selection, no_folder, select_folder
     from bench.report.tables.reference import require_reference
-    from bench.suite.open import open_suite
 
     require_reference(reference)
-    if suite.is_dir():
-        selected = select_folder(suite)
-    elif not suite.exists() and suite.suffix != ".toml":
-        raise no_folder(suite)
-    else:
-        resolved = open_suite(suite, results / "cache", devices, data, weights).resolved
-        ids = [trial.id for trial in resolved.trials]
-        selected = Selection(SuiteResults(results, resolved.name), ids, resolved.description)
-    console = Terminal()
-    said = f"python -m bench report {suite}" + (f" --reference {reference}" if reference else "")
+    selected = _selected(find_target(suite, results), only, devices, data, weights)
+    said = f"{command()} report {suite}" + (f" --reference {reference}" if reference else "")
     contents = make_report(
-        selected.results, selected.trial_ids, reference, selected.description, selected.notes, said, to=to
+        selected.results, selected.trial_ids, reference, selected.description, selected.notes, said, to=output
     )
-    folder = to or selected.results.report
-    for table in contents.tables.values():
+    folder = output or selected.results.report
+    tables = list(contents.tables.values())
+    if as_json:
+        found = [_document(table) for table in tables]
+        print_document(ReportDocument(contents.suite, folder / FILE, folder, found, list(contents.notes)))
+        return
+    console = Terminal()
+    for table in tables:
         print_table(console, table)
     print_troubles(console, contents.trials)
     for note in contents.notes:
         console.print(note, markup=False)
-    console.print(
-        f"Tables (CSV, Markdown, LaTeX) are in {folder / 'tables'}\nEverything: {folder / FILE}",
-        markup=False,
-        highlight=False,
-        soft_wrap=True,
-    )
+    messages().say(f"Tables (CSV, Markdown, LaTeX): {folder / 'tables'}\nReport: {folder / FILE}")
 
 
-def print_brief(console, results, trial_ids: Sequence[str], shown: Sequence[str]) -> None:
-    """Write the tables of a suite beside its records, and print some of its trials in one short table."""
-    from bench.commands.tables import print_table, print_troubles
+def _selected(
+    target: "Target", only: str | None, devices: str | None, data: Path | None, weights: Path | None
+) -> "Selection":
+    """The trials of a suite file, also those that did not run; or those that a results folder has."""
+    from bench.commands.target import choose_ids
+    from bench.journal.results import SuiteResults
+    from bench.report.selection import Selection, select_folder
+    from bench.suite.open import open_suite
+
+    if target.suite is None:
+        selected = select_folder(target.folder)
+    else:
+        resolved = open_suite(target.suite, target.results / "cache", devices, data, weights).resolved
+        ids = [trial.id for trial in resolved.trials]
+        selected = Selection(SuiteResults(target.results, resolved.name), ids, resolved.description)
+    return replace(selected, trial_ids=choose_ids(selected.trial_ids, only))
+
+
+def _document(table: "Table") -> TableDocument:
+    columns, rows = table.written()
+    return TableDocument(table.title, table.file, columns, rows, list(table.notes))
+
+
+@dataclass(frozen=True)
+class Brief:
+    """What a run ends with."""
+
+    trials: "pd.DataFrame"
+    """Those that were asked for, see `bench.report.frame.trials_frame`."""
+    table: "Table"
+
+
+def write_brief(results: "SuiteResults", trial_ids: Sequence[str], shown: Sequence[str]) -> Brief:
+    """Write the tables of a suite beside its records; gives the short table of the trials `shown`."""
     from bench.report.frame import configurations_frame, trials_frame
     from bench.report.tables.summary import summary_table, trial_tables
     from bench.report.tables.table import write_tables
@@ -89,25 +147,36 @@ def print_brief(console, results, trial_ids: Sequence[str], shown: Sequence[str]
     write_tables(trial_tables(results.suite, trials, configurations_frame(trials)), results.report)
     if len(shown) < len(trial_ids):
         trials = trials_frame(results, shown)
-    print_table(console, summary_table(results.suite, trials, configurations_frame(trials)), pieces=1)
-    print_troubles(console, trials)
+    return Brief(trials, summary_table(results.suite, trials, configurations_frame(trials)))
 
 
-def write_page(console, results, trial_ids: Sequence[str], suite: Path) -> Path | None:
+def print_brief(console: "Terminal", brief: Brief) -> None:
+    """Print the short table, and what became of trials that are not done."""
+    from bench.commands.terminal import print_table, print_troubles
+
+    print_table(console, brief.table, pieces=1)
+    print_troubles(console, brief.trials)
+
+
+def write_page(
+    console: "Terminal", results: "SuiteResults", trial_ids: Sequence[str], suite: Path
+) -> Path | None:
     """Write the page at the end of a run, where that is quick; None where it was not written.
 
-    What goes wrong here is said and never fails a run: everything is recorded, and the page can be made
-    again.
+    A failure is printed and does not fail the run: everything is recorded, and `report` makes the page again.
     """
     if len(trial_ids) > QUICK_TRIALS:
         return None
+    from bench.errors import command
     from bench.report.report import FILE, make_report
     from bench.suite.load import load_suite
 
     try:
         description = load_suite(suite)[0].suite.description
-        make_report(results, trial_ids, description=description, command=f"python -m bench run {suite}")
+        make_report(results, trial_ids, description=description, command=f"{command()} run {suite}")
     except Exception as error:
-        console.print(f"The page could not be written: {type(error).__name__}: {error}", markup=False)
+        console.say(
+            f"warning: the report could not be written: {type(error).__name__}: {error}", style="yellow"
+        )
         return None
     return results.report / FILE

@@ -1,18 +1,53 @@
-"""`run SUITE`: run every trial that is not done, record it, and say in short what came of it."""
+"""`run SUITE`: run every trial that is not done, record it, and print a short table."""
 
-from typing import Annotated
-
-import typer
+from dataclasses import dataclass
+from pathlib import Path
 
 from bench.commands.options import (
     DEFAULT_RESULTS,
     DataOption,
     DevicesOption,
+    FreshOption,
+    JsonOption,
     OnlyOption,
     ResultsOption,
     SuiteArgument,
     WeightsOption,
 )
+
+
+@dataclass(frozen=True)
+class TrialDocument:
+    """One trial of the suite."""
+
+    id: str
+    status: str
+    """`done`, or why there is no result."""
+    reason: str | None
+    """Why it failed."""
+    accuracy: float | None
+    """Share of the test images that are classified correctly."""
+    loss: float | None
+    """Mean cross-entropy of the test images, nats."""
+    fit_s: float | None
+    """Compile and train, with validation."""
+    time_to_result_s: float | None
+    """From the start of the process to its end."""
+
+
+@dataclass(frozen=True)
+class RunDocument:
+    """What `run --json` prints."""
+
+    suite: str
+    folder: Path
+    """Results of the suite."""
+    page: Path | None
+    """The report; None where it was not written."""
+    trials: list[TrialDocument]
+    """Those that were asked for."""
+    failed: list[str]
+    """Ids of those that are not done."""
 
 
 def run(
@@ -22,30 +57,54 @@ def run(
     devices: DevicesOption = None,
     results: ResultsOption = DEFAULT_RESULTS,
     only: OnlyOption = None,
-    fresh: Annotated[
-        bool,
-        typer.Option("--fresh", help="Run trials from their beginning, finished ones too, as new attempts."),
-    ] = False,
+    fresh: FreshOption = False,
+    as_json: JsonOption = False,
 ) -> int:
     """Run every trial of a suite that is not done yet.
 
-    It ends with a short table, and writes tables and a page.
+    Print a short table, and write tables and a report.
     """
+    from bench.commands.output import print_document
     from bench.commands.progress import Progress
-    from bench.commands.report import print_brief, write_page
-    from bench.commands.terminal import Terminal
-    from bench.errors import ExitCode
+    from bench.commands.report import print_brief, write_brief, write_page
+    from bench.commands.target import find_target
+    from bench.commands.terminal import Terminal, messages
+    from bench.errors import ExitCode, command
     from bench.runner.suite import RunOptions, run_suite
 
-    console = Terminal()
-    with Progress(console) as progress:
-        outcome = run_suite(suite, results, progress, RunOptions(devices, data, weights, only, fresh))
-    print_brief(console, outcome.results, outcome.suite_ids, outcome.trial_ids)
-    page = write_page(console, outcome.results, outcome.suite_ids, suite)
+    target = find_target(suite, results)
+    file = target.require_suite()
+    notes = messages()
+    with Progress(notes) as progress:
+        outcome = run_suite(file, target.results, progress, RunOptions(devices, data, weights, only, fresh))
+    brief = write_brief(outcome.results, outcome.suite_ids, outcome.trial_ids)
+    page = write_page(notes, outcome.results, outcome.suite_ids, file)
+    if as_json:
+        found = [_trial(row) for row in brief.trials.to_dict("records")]
+        print_document(
+            RunDocument(outcome.results.suite, outcome.results.folder, page, found, outcome.failed)
+        )
+    else:
+        print_brief(Terminal(), brief)
     if outcome.failed:
         count = f"{len(outcome.failed)} trial{'' if len(outcome.failed) == 1 else 's'}"
-        console.print(f"{count} failed; the same command tries again.", style="red", highlight=False)
+        notes.say(f"{count} failed; repeat the command to try again.", style="red")
     tables = outcome.results.report / "tables"
-    said = f"Everything: {page}" if page else f"Tables: {tables}; a page: python -m bench report {suite}"
-    console.print(said, markup=False, highlight=False, soft_wrap=True)
+    notes.say(f"Report: {page}" if page else f"Tables: {tables}; for a report: {command()} report {suite}")
     return ExitCode.TRIALS_FAILED if outcome.failed else ExitCode.OK
+
+
+def _trial(row: dict[str, object]) -> TrialDocument:
+    """From a row of `bench.report.frame.trials_frame`."""
+
+    def number(name: str) -> float | None:
+        value = row.get(name)
+        return value if isinstance(value, float) and value == value else None
+
+    reason = row.get("reason")
+    return TrialDocument(
+        str(row["trial"]),
+        str(row["status"]),
+        reason if isinstance(reason, str) and reason else None,
+        *map(number, ("test_accuracy", "test_loss", "fit_s", "result_s")),
+    )

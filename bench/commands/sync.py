@@ -1,56 +1,74 @@
-"""`sync [SUITE]`: send to MLflow what it does not have."""
+"""`sync [SUITE]`: send MLflow the records that it does not have."""
 
-from pathlib import Path
+from dataclasses import dataclass
 from typing import Annotated
 
 import typer
 
-from bench.commands.options import DEFAULT_RESULTS, ResultsOption
+from bench.commands.options import DEFAULT_RESULTS, JsonOption, OnlyOption, ResultsOption
+
+
+@dataclass(frozen=True)
+class SyncDocument:
+    """What `sync --json` prints of each suite, in a list."""
+
+    suite: str
+    attempts: int
+    """Attempts that are over."""
+    sent: int
+    """Those of them that were sent now."""
+    damaged: list[str]
+    """What is wrong with attempts that cannot be read."""
 
 
 def sync(
     suite: Annotated[
-        str | None, typer.Argument(metavar="[SUITE]", help="A suite's name or file; all suites without it.")
+        str | None,
+        typer.Argument(
+            metavar="[SUITE]",
+            help="A suite file, the name of a suite or its results folder; all suites by default.",
+        ),
     ] = None,
     results: ResultsOption = DEFAULT_RESULTS,
+    only: OnlyOption = None,
     check: Annotated[
         bool,
-        typer.Option(
-            "--check", help="Ask the store for every run, instead of trusting what is marked as sent."
-        ),
+        typer.Option("--check", help="Ask MLflow for every run, also for those that are marked as sent."),
     ] = False,
+    as_json: JsonOption = False,
 ) -> None:
     """Send MLflow the records that it does not have."""
-    from bench.commands.terminal import Terminal, say_at_once
+    from bench.commands.output import print_document, say_at_once
 
     say_at_once("Loading MLflow ...")
     import os
 
+    from bench.commands.target import find_target
+    from bench.commands.terminal import Terminal, messages
     from bench.errors import ResultsError
     from bench.tracking.sync import sync
 
-    console = Terminal()
-    os.nice(10)  # beside it, trials may be measured
+    name = None
+    if suite is not None:
+        target = find_target(suite, results)
+        name, results = target.name, target.results
+    notes = messages()
+    os.nice(10)  # trials may be measured at the same time
 
-    with console.status("Sending to MLflow") as status:
+    with notes.status("Sending to MLflow") as status:
         done = sync(
             results,
-            None if suite is None else _named(suite),
+            name,
             check,
-            say=console.print,
+            say=notes.print,
             progress=lambda name, number, total: status.update(f"{name}: attempt {number} of {total}"),
+            only=only,
         )
-    for one in done:
-        attempts = f"{one.attempts} attempt{'' if one.attempts == 1 else 's'}"
-        console.print(f"{one.suite}: {attempts}, {one.sent or 'none'} sent now", markup=False)
+    if as_json:
+        print_document([SyncDocument(one.suite, one.attempts, one.sent, list(one.damaged)) for one in done])
+    else:
+        for one in done:
+            attempts = f"{one.attempts} attempt{'' if one.attempts == 1 else 's'}"
+            Terminal().say(f"{one.suite}: {attempts}, {one.sent or 'none'} sent now")
     if damaged := [line for one in done for line in one.damaged]:
         raise ResultsError("\n".join(damaged))
-
-
-def _named(suite: str) -> str:
-    """The suite's name; what is a file is read for it."""
-    if not suite.endswith(".toml"):
-        return suite
-    from bench.suite.resolve import name_of_suite
-
-    return name_of_suite(Path(suite))

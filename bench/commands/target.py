@@ -1,7 +1,9 @@
 """What a verb is asked to work on: a suite file, the name of a suite or a results folder, all alike."""
 
 import re
+from collections.abc import Iterable
 from dataclasses import dataclass
+from functools import cached_property
 from pathlib import Path
 
 from bench.errors import InputError
@@ -10,57 +12,89 @@ from wbc.errors import nearest
 
 @dataclass(frozen=True)
 class Target:
-    """A suite, its results, or both."""
+    """A suite and its results."""
 
     text: str
     """As the user gave it."""
-    name: str
-    """Of the suite."""
-    folder: Path
-    """Results of the suite, which need not be there yet: `<results>/<name>`."""
+    results: Path
+    """The results folder that has, or will have, results of the suite."""
     suite: Path | None
-    """Its file; None where that is not known."""
+    """The suite's file; None where the user gave its results."""
+    known_name: str = ""
+    """Of the suite, where the user gave its results."""
 
-    def require_suite(self) -> Path:
-        """The suite's file.
+    @cached_property
+    def name(self) -> str:
+        """Name of the suite.
 
         Raises:
-            InputError: Only results are known, or their suite file has been moved.
+            InputError: The suite file is wrong.
         """
-        if self.suite is None:
+        from bench.suite.resolve import name_of_suite
+
+        return name_of_suite(self.suite) if self.suite else self.known_name
+
+    @property
+    def folder(self) -> Path:
+        """Results of the suite; they need not be there yet."""
+        return self.results / self.name
+
+    def require_suite(self) -> Path:
+        """The suite's file; of results, the file that their last run was started with.
+
+        Raises:
+            InputError: That file is not known or not there any more.
+        """
+        suite = self.suite or _suite_file_of(self.results, self.name)
+        if suite is None:
             raise InputError(
-                f"{self.text} holds results, but the suite file that made them is not known or not there",
+                f"{self.text} holds results, but their suite file is not known or no longer there",
                 "Give the suite file instead.",
             )
-        return self.suite
+        return suite
 
 
 def find_target(text: str, results: Path) -> Target:
     """Find out what a user means.
 
-    A folder with results comes first, then a file, then a suite that comes with leukobench, then results of
-    that name below the results folder.
+    A folder takes precedence over a file, a file over a suite that comes with leukobench, and that over
+    results of this name in the results folder.
 
     Args:
         text: `suites/demo.toml`, `demo` or `results/demo`.
         results: The results folder, for the name of a suite.
 
     Raises:
-        InputError: There is nothing of that name, or the suite file is wrong.
+        InputError: There is nothing of that name.
     """
-    from bench.suite.resolve import name_of_suite
     from bench.suite.shipped import find_shipped
 
     given = Path(text).expanduser()
     if given.is_dir():
         return _in_folder(text, given)
-    file = find_shipped(given)
-    if file.is_file():
-        name = name_of_suite(file)
-        return Target(text, name, results / name, file)
-    if given.name == text and (results / text / "trials").is_dir():
-        return _in_folder(text, results / text)
+    bare = given.name == text and not given.suffix
+    named = given.with_suffix(".toml") if bare and not given.is_file() else given
+    file = named if named.is_file() else find_shipped(given)
+    if file.exists() or file.suffix == ".toml":
+        return Target(text, results, file)
+    if bare and (results / text / "trials").is_dir():
+        return Target(text, results, None, text)
     raise _unknown(given, results)
+
+
+def choose_ids(ids: Iterable[str], only: str | None) -> list[str]:
+    """The trials whose ids match `--only`; all of them without it.
+
+    Raises:
+        InputError: None does.
+    """
+    from bench.plan.decide import matches
+
+    every = list(ids)
+    chosen = [one for one in every if only is None or matches(one, only)]
+    if every and not chosen:
+        raise InputError(f"no trial matches --only {only}", f"The first trial is {every[0]}.")
+    return chosen
 
 
 def short_name(text: str) -> str:
@@ -71,28 +105,27 @@ def short_name(text: str) -> str:
 
 def _in_folder(text: str, folder: Path) -> Target:
     whole = folder.resolve()
-    if not (whole / "trials").is_dir():
-        inside = sorted(path.parent.name for path in whole.glob("*/trials"))
-        if len(inside) == 1:
-            return _in_folder(text, folder / inside[0])
-        raise InputError(
-            f"{folder} holds no trials, so it is no results folder of a suite",
-            f"It holds results of {', '.join(inside)}: give one of them."
-            if inside
-            else "Give a suite file, the name of a suite, or a folder such as results/demo.",
-        )
-    return Target(text, whole.name, folder, _suite_file_of(folder))
+    if (whole / "trials").is_dir():
+        return Target(text, folder.parent if folder.name == whole.name else whole.parent, None, whole.name)
+    inside = sorted(path.parent.name for path in whole.glob("*/trials"))
+    if len(inside) == 1:
+        return Target(text, folder, None, inside[0])
+    raise InputError(
+        f"{folder} holds no trials, so it is no results folder of a suite",
+        f"It holds results of {', '.join(inside)}: give one of them."
+        if inside
+        else "Give a suite file, the name of a suite, or a folder such as results/demo.",
+    )
 
 
-def _suite_file_of(folder: Path) -> Path | None:
-    """The suite file that the last run of these results was started with, where it is still there."""
+def _suite_file_of(results: Path, name: str) -> Path | None:
     from bench.journal.results import SuiteResults
     from bench.journal.runs import runs_file
     from bench.worker.jsonl import read_events
 
-    events = read_events(runs_file(SuiteResults(folder.parent, folder.name)))
-    paths = [str(event["path"]) for event in events if event["event"] == "run_started" and event.get("path")]
-    return Path(paths[-1]) if paths and Path(paths[-1]).is_file() else None
+    events = read_events(runs_file(SuiteResults(results, name)))
+    paths = [Path(event["path"]) for event in events if event["event"] == "run_started" and event.get("path")]
+    return paths[-1] if paths and paths[-1].is_file() else None
 
 
 def _unknown(given: Path, results: Path) -> InputError:
@@ -107,6 +140,6 @@ def _unknown(given: Path, results: Path) -> InputError:
     near = nearest(given.stem, list(known))
     hint = f"did you mean {known[near]}?" if near else ""
     return InputError(
-        f"there is neither a suite nor a results folder {given}",
+        f"there is neither a folder nor a suite {given}",
         hint or f"Suites that come with leukobench: {', '.join(shipped_suites())}.",
     )

@@ -1,27 +1,39 @@
-"""What every verb prints to: results on standard output; progress, notes and errors on standard error."""
+"""The terminal: where results, progress and notes go, and tables that fit it."""
 
 import os
-import sys
-from contextvars import ContextVar
-from typing import Any
+from collections.abc import Iterable, Sequence
+from typing import TYPE_CHECKING, Any
 
 from rich.console import Console
+
+from bench.commands.output import is_quiet
+
+if TYPE_CHECKING:
+    import pandas as pd
+    from rich.table import Table
+
+    from bench.report.tables.table import Table as ReportTable
 
 WIDTH = 120
 """Columns where there is no terminal to ask: files and pipes have room."""
 
-_level: ContextVar[int] = ContextVar("level", default=0)
-"""-1 with `--quiet`, 1 with `--verbose`."""
+LONGEST, SHORTEST = 40, 10
+"""Text that is longer takes several lines; text columns are not made narrower than this."""
 
+MOST_ROWS = 60
+"""Most rows of a table on the terminal; its files have all."""
 
-def set_level(quiet: bool = False, verbose: bool = False) -> None:
-    """Say how much is printed from now on."""
-    _level.set(verbose - quiet)
+MOST_PIECES = 2
+"""Most pieces of a wide table; its files have the columns that do not fit."""
 
+LEAST_ROOM = 30
+"""Characters that names leave to values."""
 
-def is_verbose() -> bool:
-    """Whether details are wanted."""
-    return _level.get() > 0
+SENTENCES = ("reason", "disturbed")
+"""Columns that tables on the terminal leave out: they are printed below, or counted."""
+
+FIRST = ("accuracy %", "result s", "status", "fit s", "loss", "images/s")
+"""Columns of a short table that take precedence where not all fit, first ones first."""
 
 
 class Terminal(Console):
@@ -37,32 +49,138 @@ class Terminal(Console):
         self.quiet = True
         os.dup2(os.open(os.devnull, os.O_WRONLY), self.file.fileno())
 
-    def line(self, text: str, style: str | None = None) -> None:
-        """Print plain text, whole: no markup, no color of numbers, no line breaks at the terminal's width."""
+    def say(self, text: str, style: str | None = None) -> None:
+        """Print plain text, whole: no markup, no colored numbers, no line breaks at the terminal's width."""
         self.print(text, style=style, markup=False, highlight=False, soft_wrap=True)
 
 
 def messages() -> Terminal:
     """Where progress and notes go: standard error, or nowhere with `--quiet`."""
-    return Terminal(stderr=True, quiet=_level.get() < 0)
+    return Terminal(stderr=True, quiet=is_quiet())
 
 
-def print_document(document: object) -> None:
-    """Print the JSON document of a verb on standard output, see `bench.commands.documents`."""
-    import msgspec
+def simple_table(headings: Sequence[str], rows: Iterable[Sequence[str]], title: str | None = None) -> "Table":
+    """A table of plain text; long text takes several lines."""
+    from rich.box import SIMPLE_HEAD
+    from rich.table import Table
+    from rich.text import Text
 
-    text = msgspec.json.format(msgspec.json.encode(document, enc_hook=str), indent=1).decode()
-    Terminal(soft_wrap=True).out(text, highlight=False)
+    table = Table(title=title, title_justify="left", box=SIMPLE_HEAD, padding=(0, 1, 0, 0))
+    for heading in headings:
+        table.add_column(heading, overflow="fold")
+    for row in rows:
+        table.add_row(*map(Text, row))
+    return table
 
 
-def print_error(what: str, way_out: str = "") -> None:
-    """Print an error, and what to do about it."""
-    print(f"error: {what}", file=sys.stderr)
-    if way_out:
-        print(f"hint: {way_out}", file=sys.stderr, flush=True)
+def print_table(console: Terminal, table: "ReportTable", pieces: int = MOST_PIECES) -> None:
+    """Print a table; where it is wider than the terminal, in pieces that each begin with the rows' names.
+
+    Names that are equal in all rows are printed once, above them. Columns that do not fit are left out, and
+    named below.
+
+    Args:
+        console: Where to print.
+        table: The table.
+        pieces: How many at most. In one piece, the columns of `FIRST` take precedence.
+    """
+    from rich.box import SIMPLE_HEAD
+    from rich.table import Table as Printed
+    from rich.text import Text
+
+    from bench.report.tables.table import NAMES
+
+    headings, every = table.written()
+    rows = every[:MOST_ROWS]
+    naming = [number for number, heading in enumerate(headings) if heading in (*NAMES, "trial")]
+    others = [
+        number for number, heading in enumerate(headings) if heading not in (*NAMES, "trial", *SENTENCES)
+    ]
+    alike = [number for number in naming if len(rows) > 1 and len({row[number] for row in rows}) == 1]
+    names = [number for number in naming if number not in alike]
+    # Neither numbers nor headings are broken, only long text.
+    shown = [_short(heading) for heading in headings]
+    widths = [
+        min(LONGEST, max(map(len, (shown[number], *(row[number] for row in rows)))))
+        for number in range(len(headings))
+    ]
+    _narrow(names, widths, console.width - LEAST_ROOM)
+    room = console.width - sum(widths[number] + 2 for number in names) - 2
+    widths = [
+        width if number in names else min(width, max(room - 2, SHORTEST))
+        for number, width in enumerate(widths)
+    ]
+    kept = _chosen(others, headings, widths, room) if pieces == 1 else others
+    found = _pieces(kept, widths, room)[:pieces]
+    for count, piece in enumerate(found):
+        printed = Printed(box=SIMPLE_HEAD, padding=(0, 1, 0, 0), header_style="bold", title_justify="left")
+        if count == 0:
+            said = ", ".join(f"{headings[number]} {rows[0][number]}" for number in alike)
+            printed.title = Text(f"{table.title} ({said})" if said else table.title)
+        for number in (*names, *piece):
+            numeric = any(row[number][:1].isdigit() for row in rows)
+            printed.add_column(
+                Text(shown[number]),
+                justify="right" if numeric else "left",
+                min_width=widths[number],
+                max_width=widths[number],
+                overflow="fold",
+            )
+        for row in rows:
+            printed.add_row(*(Text(row[number]) for number in (*names, *piece)))
+        console.print(printed)
+    if left := [headings[number] for number in others if not any(number in piece for piece in found)]:
+        console.print(f"Columns that do not fit: {', '.join(left)}; see {table.file}.md.", markup=False)
+    if len(every) > len(rows):
+        console.print(f"{len(rows)} of {len(every):,} rows; all are in {table.file}.csv.", markup=False)
+    for note in table.notes:
+        console.print(Text(note, style="dim"))
 
 
-def say_at_once(text: str) -> None:
-    """Print a line on a terminal's standard error, before slow imports begin."""
-    if sys.stderr.isatty() and _level.get() >= 0:
-        print(text, file=sys.stderr, flush=True)
+def print_troubles(console: Terminal, trials: "pd.DataFrame") -> None:
+    """Print a line for each trial that is not done, and one that counts disturbed trials."""
+    from bench.report.tables.summary import disturbed_line, troubles
+
+    for line in troubles(trials):
+        console.print(line, style="red", markup=False, highlight=False, soft_wrap=True)
+    if said := disturbed_line(trials):
+        console.print(said, style="yellow", highlight=False, soft_wrap=True)
+
+
+def _narrow(names: Sequence[int], widths: list[int], most: int) -> None:
+    """Make the widest names narrower until all together leave room for values."""
+    while sum(widths[number] + 2 for number in names) > most:
+        widest = max(names, key=lambda number: widths[number])
+        if widths[widest] <= SHORTEST:
+            return
+        widths[widest] -= 1
+
+
+def _chosen(columns: Sequence[int], headings: Sequence[str], widths: Sequence[int], room: int) -> list[int]:
+    """The most important columns that fit into one piece; in their order."""
+    rank = {heading: place for place, heading in enumerate(FIRST)}
+    kept = []
+    for number in sorted(columns, key=lambda number: rank.get(headings[number], -1)):
+        if widths[number] + 2 <= room:
+            kept.append(number)
+            room -= widths[number] + 2
+    return sorted(kept)
+
+
+def _pieces(columns: Sequence[int], widths: Sequence[int], room: int) -> list[list[int]]:
+    """Columns in pieces that fit the room; at least one a piece."""
+    pieces: list[list[int]] = [[]]
+    left = room
+    for number in columns:
+        if pieces[-1] and widths[number] + 2 > left:
+            pieces.append([])
+            left = room
+        pieces[-1].append(number)
+        left -= widths[number] + 2
+    return pieces
+
+
+def _short(heading: str) -> str:
+    """Long class names would squeeze the other columns; their beginnings tell them apart."""
+    name = heading.removesuffix(" %")
+    return f"{name[:9]}. %" if name != heading and len(name) > 10 else heading

@@ -10,22 +10,23 @@ from bench.commands.options import DEFAULT_RESULTS, ResultsOption
 def ui(
     results: ResultsOption = DEFAULT_RESULTS,
     port: Annotated[
-        int | None, typer.Option("--port", metavar="PORT", help="Where to listen; a free port without it.")
+        int | None,
+        typer.Option("--port", metavar="PORT", help="Port to listen on; a free one by default."),
     ] = None,
 ) -> None:
     """Show the recorded runs in a browser on this machine."""
-    from bench.commands.terminal import Terminal, say_at_once
+    from bench.commands.output import say_at_once
+    from bench.commands.terminal import Terminal
 
     say_at_once("Loading MLflow ...")
     from bench.errors import InterruptedRun, ResultsError
     from bench.runner.signals import interruptible
     from bench.tracking.server import served
 
-    console = Terminal()
     try:
         with interruptible(), served(results, port) as server:
-            console.print(f"MLflow shows {results} at {server.address}  (Ctrl-C ends it)", markup=False)
+            Terminal().say(f"MLflow shows {results} at {server.address}  (Ctrl-C ends it)")
             server.wait()
     except InterruptedRun:
-        return  # that is how it ends
+        return  # the usual end
     raise ResultsError("MLflow's server ended by itself")

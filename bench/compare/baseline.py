@@ -11,7 +11,8 @@ from typing import Any
 from bench.compare.fingerprint import difference, of_machine, of_measurement
 from bench.compare.measurement import Measurement
 from bench.compare.reading import SUITE_FILE, read_folder, suite_folder
-from bench.errors import InputError
+from bench.errors import InputError, command
+from bench.plan.decide import matches
 from bench.worker.files import write_json
 from wbc.errors import did_you_mean
 
@@ -44,7 +45,7 @@ class Baseline:
     attempts: int
 
 
-def save(results: Path, name: str, source: Path, replace: bool = False) -> Baseline:
+def save(results: Path, name: str, source: Path, replace: bool = False, only: str | None = None) -> Baseline:
     """Keep the results of a suite under a name; it appears whole.
 
     Args:
@@ -52,6 +53,7 @@ def save(results: Path, name: str, source: Path, replace: bool = False) -> Basel
         name: Of the baseline.
         source: The suite's folder.
         replace: Put it in the place of one that has the name already.
+        only: A pattern for the names of trials; None for all.
 
     Raises:
         InputError: The name will not do or is taken, or there is nothing to keep.
@@ -60,11 +62,14 @@ def save(results: Path, name: str, source: Path, replace: bool = False) -> Basel
     if (target.exists() or _read(target) is not None) and not replace:
         raise InputError(f"there is a baseline {name} already", "Choose another name, or give --replace.")
     folder = suite_folder(source)
-    measurements = read_folder(folder)
+    measurements = tuple(one for one in read_folder(folder) if only is None or matches(one.label, only))
+    if not measurements:
+        raise InputError(f"no trial of {folder} matches --only {only}")
     partial = target.with_name(name + _PARTIAL)
     shutil.rmtree(partial, ignore_errors=True)
     for attempt in sorted((folder / "trials").glob("*/attempt-*")):
-        if not (attempt / "result.json").is_file():
+        label = attempt.parent.name.rpartition("-")[0]
+        if not (attempt / "result.json").is_file() or (only is not None and not matches(label, only)):
             continue
         copied = partial / "trials" / attempt.parent.name / attempt.name
         copied.mkdir(parents=True)
@@ -125,7 +130,9 @@ def find(results: Path, name: str) -> Baseline:
     if found is None:
         known = [one.name for one in saved(results)]
         hint = did_you_mean(name, known) or (
-            f"There are {', '.join(known)}." if known else "Keep one with `bench baseline save NAME RESULTS`."
+            f"There are {', '.join(known)}."
+            if known
+            else f"Save one with `{command()} baseline save NAME SUITE`."
         )
         raise InputError(f"there is no baseline {name} in {results / FOLDER}", hint)
     return found

@@ -1,5 +1,6 @@
 """Two sides, from where they are kept to the verdict."""
 
+from dataclasses import replace
 from pathlib import Path
 
 from bench.compare.baseline import folder_of, machine_of
@@ -9,6 +10,8 @@ from bench.compare.matching import match
 from bench.compare.reading import BASELINE, MLFLOW, Side, machine_noted, read_folder, suite_folder
 from bench.compare.thresholds import Thresholds
 from bench.compare.verdict import Verdict
+from bench.errors import InputError
+from bench.plan.decide import matches
 
 
 def read_side(where: str, results: Path) -> Side:
@@ -31,7 +34,7 @@ def read_side(where: str, results: Path) -> Side:
     return Side(where, read_folder(folder), machine_noted(folder))
 
 
-def compare_sides(a: str, b: str, results: Path, thresholds: Thresholds) -> Verdict:
+def compare_sides(a: str, b: str, results: Path, thresholds: Thresholds, only: str | None = None) -> Verdict:
     """Judge side B against side A.
 
     Args:
@@ -39,18 +42,27 @@ def compare_sides(a: str, b: str, results: Path, thresholds: Thresholds) -> Verd
         b: Likewise.
         results: The results folder.
         thresholds: What to go by.
+        only: A pattern for the names of trials; None for all.
 
     Raises:
         InputError: A side cannot be read or has nothing to compare.
     """
-    sides = [read_side(where, results) for where in (a, b)]
+    sides = [_only(read_side(where, results), only) for where in (a, b)]
     if any(side.machine for side in sides):
         sides = [_placed(side) for side in sides]
     return judge(match(*sides), thresholds, baseline=a, candidate=b)
 
 
+def _only(side: Side, pattern: str | None) -> Side:
+    """The trials of a side that match a pattern."""
+    chosen = tuple(one for one in side.measurements if pattern is None or matches(one.label, pattern))
+    if not chosen:
+        raise InputError(
+            f"no trial of {side.name} matches --only {pattern}", f"The first is {side.measurements[0].label}."
+        )
+    return replace(side, measurements=chosen)
+
+
 def _placed(side: Side) -> Side:
     """With this machine's fingerprint, where its records look as if they came from here."""
-    from dataclasses import replace
-
     return side if side.machine else replace(side, machine=machine_of(side.measurements))

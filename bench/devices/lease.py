@@ -20,7 +20,7 @@ from pathlib import Path
 
 from bench.devices.choose import Choice
 from bench.devices.device import Device, Slot
-from bench.errors import ResultsError
+from bench.errors import InUse, ResultsError
 
 FOLDER = "LEUKOBENCH_LEASES"
 """Environment variable: the folder of the lock files."""
@@ -83,8 +83,8 @@ def lease(choice: Choice, results: Path, suite: str) -> Iterator[Leased]:
         suite: Name of the suite, for others to know.
 
     Raises:
-        ResultsError: A GPU that was named, or every one, is in use by another run; or the lock files cannot
-            be written.
+        InUse: A GPU that was named, or every one, is in use by another run.
+        ResultsError: The lock files cannot be written.
     """
     now = datetime.now(UTC).isoformat(timespec="seconds")
     holder = Holder(os.getpid(), _boot_id(), now, str(results.resolve()), suite)
@@ -103,7 +103,7 @@ def lease(choice: Choice, results: Path, suite: str) -> Iterator[Leased]:
                 taken |= refused
         leased = Leased(tuple(had), taken)
         if not had or (choice.named and taken):
-            raise ResultsError(f"{leased.note} Wait for it, or name other devices with --devices.")
+            raise InUse(leased.note.rstrip("."), "Wait for it, or name other devices with --devices.")
         yield leased
 
 
@@ -132,7 +132,8 @@ def lease_folder() -> Path:
             if folder.is_dir() and not folder.is_symlink():
                 return folder
     raise ResultsError(
-        f"no folder for the locks on GPUs ({problem}); give one that all users share in {FOLDER}"
+        f"there is no folder for the locks on GPUs ({problem})",
+        f"Set {FOLDER} to a folder that all users of these GPUs share.",
     )
 
 

@@ -9,7 +9,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from bench.errors import DamagedAttempt, ResultsError
+from bench.errors import DamagedAttempt, InUse, ResultsError
 from bench.journal.plain import plain
 from bench.trials.record import Record, decode_record
 from bench.trials.trial import Trial, decode_trial
@@ -182,7 +182,8 @@ class SuiteResults:
         """Keep other runs out of the results folder; the kernel frees the lock when its holder dies.
 
         Raises:
-            ResultsError: Another run holds it, or the folder cannot be written to.
+            InUse: Another run holds it.
+            ResultsError: The folder cannot be written to.
         """
         try:
             self.folder.mkdir(parents=True, exist_ok=True)
@@ -194,9 +195,9 @@ class SuiteResults:
                 fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
             except BlockingIOError:
                 holder = os.pread(file, 32, 0).decode(errors="replace").strip()
-                raise ResultsError(
-                    f"{self.results} is in use by another run (process {holder}). "
-                    "Wait for it, or give --results another folder."
+                raise InUse(
+                    f"{self.results} is in use by another run (process {holder})",
+                    "Wait for it, or give --results another folder.",
                 ) from None
             os.truncate(file, 0)
             os.pwrite(file, str(os.getpid()).encode(), 0)

@@ -95,7 +95,7 @@ def choose(trials: list[Trial], pattern: str | None, option: str) -> list[Trial]
     Raises:
         InputError: None does; names the option that the pattern came from.
     """
-    chosen = [trial for trial in trials if pattern is None or _matches(trial.id, pattern)]
+    chosen = [trial for trial in trials if pattern is None or matches(trial.id, pattern)]
     if not chosen:
         raise InputError(
             f"no trial matches {option} {pattern}",
@@ -114,7 +114,8 @@ def differences(new: Trial, old: Trial) -> list[str]:
     ]
 
 
-def _matches(trial_id: str, pattern: str) -> bool:
+def matches(trial_id: str, pattern: str) -> bool:
+    """Whether an id matches a pattern such as `vgg*`, or has it as a part."""
     return fnmatch.fnmatch(trial_id, pattern.lower()) or pattern.lower() in trial_id
 
 

@@ -65,7 +65,7 @@ def utilisation_of(
     if flops is None:
         reasons["of_measured_peak"] = reasons["model_flops_per_s"]
     elif not peak:
-        reasons["of_measured_peak"] = "this device was not measured: python -m bench doctor --calibrate"
+        reasons["of_measured_peak"] = "this device was not measured; `doctor --calibrate` measures it"
     elif precision is None:
         reasons["of_measured_peak"] = unknown
     elif precision not in peak["rates"]:

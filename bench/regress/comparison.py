@@ -117,7 +117,7 @@ def session(
         )
     if options.python and not any(ask.requirements for ask in asks.values()):
         raise InputError(
-            f"--python {options.python} says what makes environments, and no side asks for one",
+            f"--python-version {options.python} says what makes environments, and no side asks for one",
             "Give --baseline or --candidate a requirement, or name interpreters with --baseline-python and "
             "--candidate-python.",
         )

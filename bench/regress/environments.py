@@ -129,7 +129,7 @@ class Environments:
             said = "\n".join(f"  {line}" for line in done.stdout.strip().splitlines()[-30:])
             raise InputError(
                 f"the environment of the {title} cannot be made; uv says:\n{said}",
-                "Ask for other versions, or for another Python with --python; or name an interpreter that "
+                "Ask for other versions, or for another Python with --python-version; or name an interpreter that "
                 f"has them, with --{title}-python PATH. Nothing was started.",
             )
 

@@ -78,7 +78,7 @@ def unfinished_row(attempt: Attempt) -> Row:
     except DamagedAttempt:
         return row
     if attempt.is_over():
-        said = f"the record of attempt {attempt.number} is damaged; `bench run` makes it again"
+        said = f"the record of attempt {attempt.number} is damaged; a run makes it again"
     else:
         said = f"attempt {attempt.number} is under way or was cut off"
         if reached := _last_epoch(attempt):

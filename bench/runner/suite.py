@@ -150,7 +150,11 @@ def run_suite(
 
 def _about(resolved: ResolvedSuite) -> dict[str, str]:
     """What the journal of runs keeps of a suite."""
-    about = {"file": resolved.path.name, "description": resolved.description}
+    about = {
+        "file": resolved.path.name,
+        "path": str(resolved.path.resolve()),
+        "description": resolved.description,
+    }
     return about | origin(gpu=False)
 
 

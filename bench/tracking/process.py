@@ -15,7 +15,7 @@ from collections.abc import Callable
 from types import TracebackType
 from typing import IO, TYPE_CHECKING, Any, Self
 
-from bench.errors import DamagedAttempt
+from bench.errors import DamagedAttempt, command
 from bench.journal.results import Attempt, SuiteResults
 from bench.tracking.markers import unsent
 from bench.tracking.store import without_password
@@ -173,7 +173,7 @@ class RecordingProcess:
             self._warned = True
             self.say(
                 f"MLflow cannot be written to ({reason}). The journals keep all; "
-                "the next run or `bench sync` sends it."
+                f"the next run or `{command()} sync` sends it."
             )
 
 

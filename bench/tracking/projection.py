@@ -104,15 +104,13 @@ class Projection:
         """
         record = attempt.record()
         if record is None:
-            raise DamagedAttempt(
-                f"{attempt.folder} has no record, or a damaged one; `bench run` makes it again"
-            )
+            raise DamagedAttempt(f"{attempt.folder} has no record, or a damaged one; a run makes it again")
         try:
             content = self._content(attempt, record)
         except (ArithmeticError, AttributeError, LookupError, TypeError, ValueError) as error:
             raise DamagedAttempt(
                 f"{attempt.folder} has a damaged record or journal ({type(error).__name__}: {error}); "
-                "remove its result.json, and `bench run` makes it again"
+                "remove its result.json, and a run makes it again"
             ) from None
         # One attempt at a time: a run, or another `sync`, need not wait for the whole of a long list.
         with self._lock.held() as foreign:

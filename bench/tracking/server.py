@@ -15,7 +15,7 @@ from typing import Self
 from urllib.error import URLError
 from urllib.request import ProxyHandler, build_opener
 
-from bench.errors import InputError, ResultsError
+from bench.errors import InputError, ResultsError, command
 from bench.tracking.store import SyncLock, apply_settings, is_cut_off, own_store, without_password
 
 HOST = "127.0.0.1"
@@ -47,13 +47,13 @@ def served(results: Path, port: int | None = None) -> Iterator["Server"]:
     if not path.exists():
         raise InputError(
             f"{results} has no {path.name} yet",
-            "Run a suite first, or send what is recorded: python -m bench sync",
+            f"Run a suite first, or send what is recorded: {command()} sync",
         )
     with SyncLock(results).held():  # not while somebody makes it
         if is_cut_off(path):
             raise InputError(
                 f"{path} is damaged",
-                f"Everything is in the journals, too: python -m bench sync --results {results} puts the file "
+                f"Everything is in the journals, too: {command()} sync --results {results} puts the file "
                 "aside and makes it anew.",
             )
     port = _free_port(port)

@@ -4,9 +4,10 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
 
-from bench.errors import DamagedAttempt, InputError, ResultsError
-from bench.journal.results import SuiteResults
+from bench.errors import DamagedAttempt, InputError, ResultsError, command
+from bench.journal.results import Attempt, SuiteResults
 from bench.journal.runs import measures_alone, running_process, wait_for_end
+from bench.plan.decide import matches
 from bench.tracking.markers import unsent
 from bench.tracking.store import without_password
 
@@ -34,6 +35,7 @@ def sync(
     again: bool = False,
     say: Callable[[str], None] = print,
     progress: Callable[[str, int, int], None] = lambda suite, done, total: None,
+    only: str | None = None,
 ) -> list[Synced]:
     """Send the attempts that the store lacks, and bring the runs of the suites up to date.
 
@@ -43,6 +45,7 @@ def sync(
         again: Ask the store for every attempt, instead of trusting the marks of what was sent.
         say: Tells the user what is waited for.
         progress: Told the suite, how many attempts of it are through, and of how many.
+        only: A pattern for the ids of trials; None for all.
 
     Raises:
         InputError: There are no such results.
@@ -50,7 +53,7 @@ def sync(
     """
     suites = [suite] if suite is not None else recorded_suites(results)
     if not suites:
-        raise InputError(f"nothing is recorded in {results}", "Run a suite first: python -m bench run SUITE")
+        raise InputError(f"nothing is recorded in {results}", f"Run a suite first: {command()} run SUITE")
     done = []
     for name in suites:
         one = SuiteResults(results, name)
@@ -58,7 +61,7 @@ def sync(
             known = ", ".join(recorded_suites(results)) or "none"
             raise InputError(f"{results} has no suite {name!r}", f"It has: {known}.")
         _wait_for_quiet(one, say)
-        done.append(_sync_suite(one, again, progress))
+        done.append(_sync_suite(one, again, progress, only))
     return done
 
 
@@ -67,14 +70,17 @@ def recorded_suites(results: Path) -> list[str]:
     return sorted(path.parent.name for path in results.glob("*/trials") if path.is_dir())
 
 
-def _sync_suite(results: SuiteResults, again: bool, progress: Callable[[str, int, int], None]) -> Synced:
+def _sync_suite(
+    results: SuiteResults, again: bool, progress: Callable[[str, int, int], None], only: str | None
+) -> Synced:
     from bench.tracking.projection import Projection  # loads MLflow
 
     sent, damaged = 0, []
     try:
         projection = Projection(results)
-        attempts = [attempt for attempt in results.all_attempts() if attempt.is_over()]
+        attempts = [one for one in results.all_attempts() if one.is_over() and _is_asked(one, only)]
         missing = attempts if again else unsent(results, projection.store)
+        missing = [one for one in missing if _is_asked(one, only)]
         for number, attempt in enumerate(missing, start=1):
             try:
                 sent += projection.send(attempt, again)
@@ -89,9 +95,14 @@ def _sync_suite(results: SuiteResults, again: bool, progress: Callable[[str, int
     except Exception as error:
         reason = without_password(" ".join(str(error).split()))[:300] or type(error).__name__
         raise ResultsError(
-            f"MLflow cannot be written to: {reason}\nThe journals keep all; `bench sync` goes on from here."
+            f"MLflow cannot be written to: {reason}",
+            f"Nothing is lost, the journals have all: `{command()} sync` sends the rest.",
         ) from None
     return Synced(results.suite, len(attempts), sent, tuple(damaged))
+
+
+def _is_asked(attempt: Attempt, only: str | None) -> bool:
+    return only is None or matches(attempt.trial_id, only)
 
 
 def _wait_for_quiet(results: SuiteResults, say: Callable[[str], None]) -> None:

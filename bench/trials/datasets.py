@@ -17,7 +17,7 @@ from bench.worker.files import whole_folder, write_text
 from wbc.data import CELL_CLASSES
 from wbc.data.folders import FileState, inspect_folder
 from wbc.data.manifest import MANIFEST_NAME, Manifest
-from wbc.errors import InputError, UnsplitFolderError
+from wbc.errors import InputError, UnsplitFolderError, command
 
 SourceSettings = dict[str, Any]
 """Settings of the images, as in `[data]` of a suite."""
@@ -190,7 +190,7 @@ class DataSets:
             manifest = inspect_folder(folder, index.hash_of)
         except UnsplitFolderError as error:
             raise InputError(
-                error.what, f"Split it with: python -m bench data prepare {folder} data/{folder.name}"
+                error.what, f"Split it with: {command()} data prepare {folder} data/{folder.name}"
             ) from None
         index.remember(manifest)
         return manifest
@@ -204,7 +204,7 @@ def _leak(manifest: Manifest, folder: Path) -> str:
     count = "1 image is" if len(leaked) == 1 else f"{len(leaked)} images are"
     return (
         f"{count} in more than one split, such as {' and '.join(leaked[0][:2])}, so the test contains what "
-        f"training has shown. `python -m bench data check {folder}` lists them, and near-duplicates."
+        f"training has shown. `{command()} data check {folder}` lists them, and near-duplicates."
     )
 
 

@@ -64,7 +64,7 @@ def test_worse_is_1(bench: Bench):
 
 
 def test_not_enough_evidence_is_4(bench: Bench):
-    done = bench("compare", *sides(bench, (noisy(10, 2, 1), RIGHT)), "--to", bench.folder / "here")
+    done = bench("compare", *sides(bench, (noisy(10, 2, 1), RIGHT)), "--output", bench.folder / "here")
     assert done.returncode == 4
     assert json.loads((bench.folder / "here/regression.json").read_text())["exit_code"] == 4
 

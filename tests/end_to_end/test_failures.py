@@ -155,10 +155,10 @@ def test_a_dead_tracking_server_does_not_fail_the_suite(tmp_path: Path):
     nowhere = {"MLFLOW_TRACKING_URI": "http://127.0.0.1:9", "MLFLOW_HTTP_REQUEST_MAX_RETRIES": "0"}
     done = bench("run", suite, **nowhere)
     assert done.returncode == 0, done.stdout + done.stderr
-    assert done.stdout.count("MLflow cannot be written to") == 1
+    assert done.stderr.count("MLflow cannot be written to") == 1
 
     later = bench("run", suite)
-    assert "1 done before" in later.stdout
+    assert "1 done before" in later.stderr
     from mlflow import MlflowClient
 
     client = MlflowClient(f"sqlite:///{bench.results / 'mlflow.db'}")

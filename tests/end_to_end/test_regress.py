@@ -62,7 +62,7 @@ def test_a_crash_is_a_row_and_the_other_trials_are_judged(tmp_path: Path):
     old = plant(tmp_path / "old-python", crash="scratch")
     new = plant(tmp_path / "new-python", crash="transfer")
     done = bench(
-        "regress", suite, "--baseline-python", old, "--candidate-python", new, "--repeats", "1", "--name", "x"
+        "regress", suite, "--baseline-python", old, "--candidate-python", new, "--pairs", "1", "--name", "x"
     )
     assert done.returncode == 1, done.stdout + done.stderr
     verdict = json.loads((bench.results / "regress" / "x" / "regression.json").read_text())
@@ -99,7 +99,7 @@ def stopped(bench: Bench, command: tuple, starts: int, number: signal.Signals) -
 def test_it_goes_on_where_it_was_stopped(tmp_path: Path):
     bench, suite = Bench(tmp_path), write_suite(tmp_path, '["transfer"]')
     command = ("regress", suite, "--candidate-python", sys.executable, "--only", "*classical*")
-    command = (*command, "--repeats", "3", "--name", "x")
+    command = (*command, "--pairs", "3", "--name", "x")
 
     assert stopped(bench, command, 3, signal.SIGINT) == 130
     (first,) = pairs_of(bench, "x")
@@ -114,7 +114,7 @@ def test_it_goes_on_where_it_was_stopped(tmp_path: Path):
         assert provenance["machine"]["fingerprint"] and provenance["leukobench"]
     assert not list((bench.results / "regress" / "x").rglob("*.partial"))
     again = bench(*command)
-    assert "starts" not in again.stdout, "everything is there"
+    assert "starts" not in again.stderr, "everything is there"
     assert again.returncode == done.returncode
 
 
@@ -153,7 +153,7 @@ def test_against_a_recorded_baseline_the_candidate_alone_runs_within_its_budget(
         shutil.copytree(first, first.with_name(f"attempt-{number}"))
     assert bench("baseline", "save", "old", bench.results / "small").returncode == 0
     command = ("regress", suite, *only, "--baseline", "baseline:old", "--name", "x")
-    done = bench(*command, "--repeats", "3", "--budget", "1s")
+    done = bench(*command, "--pairs", "3", "--budget", "1s")
     assert done.returncode in (0, 4), done.stdout + done.stderr
     assert "baseline:old has 3 runs of knn-classical: times need 4." in done.stdout
     verdict = json.loads((bench.results / "regress" / "x" / "regression.json").read_text())

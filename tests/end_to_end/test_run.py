@@ -105,7 +105,7 @@ def test_plan_says_what_changed_how_long_it_takes_and_what_it_needs(ran: Ran, tm
     said = " ".join(plan.stdout.split())
     assert said.count("changed") == 2
     assert "epochs 3, was 2" in said
-    assert "Rests on: 1 earlier trial like it" in said
+    assert "Predicted from: 1 earlier trial like it" in said
     assert "Memory: " in said and "Disk: " in said
 
 
@@ -126,7 +126,7 @@ def test_finished_trials_are_not_run_again_and_fresh_ones_repeat(ran: Ran, tmp_p
     suite.write_text(ran.suite.read_text() + UNWATCHED)  # no part of what a trial is
     again = bench("run", suite)
     assert again.returncode == 0
-    assert "2 done before" in again.stdout
+    assert "2 done before" in again.stderr
     assert len(records(ran.bench)) == 2
 
     fresh = bench("run", suite, "--fresh", "--only", "*-scratch-*")

@@ -32,7 +32,7 @@ KEPT = sorted((HERE / "pairs").glob("*.json"))
 NOISE_PAIRS = 8
 """Pairs of A against A over all trials, as `bench regress` measures them before it plans."""
 LOOKS, LEAST = 3, 20
-"""Looks that `--repeats auto` is followed for; undisturbed pairs that are worth a table of their own."""
+"""Looks that `--pairs auto` is followed for; undisturbed pairs that are worth a table of their own."""
 
 RULES = (asv, pyperf, overlap)
 SCOPES = ("throughput", "all figures")

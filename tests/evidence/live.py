@@ -26,7 +26,7 @@ def main() -> int:
     parser.add_argument("work", type=Path)
     parser.add_argument("kinds", nargs="+", choices=DEFECTS)
     parser.add_argument("--runs", type=int, default=3)
-    parser.add_argument("--repeats", default="auto")
+    parser.add_argument("--pairs", default="auto")
     parser.add_argument("--budget", default="30m")
     parser.add_argument("--python", default=sys.executable, help="what runs the trials")
     parser.add_argument("--suite", type=Path, default=HERE / "lenet5.toml")
@@ -56,7 +56,7 @@ def compare(wanted: argparse.Namespace, kind: str, name: str) -> tuple[int, str]
         name,
     ]
     command += ["--baseline-python", wanted.python, "--candidate-python", candidate]
-    command += ["--repeats", wanted.repeats, "--budget", wanted.budget]
+    command += ["--pairs", wanted.pairs, "--budget", wanted.budget]
     done = subprocess.run(list(map(str, command)), capture_output=True, text=True, check=False)
     try:
         verdict = json.loads((wanted.work / "regress" / name / "regression.json").read_text())

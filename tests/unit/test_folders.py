@@ -83,7 +83,7 @@ def test_an_unsplit_folder_gets_a_hint(root: Path, tmp_path: Path, capsys, monke
     assert main(["plan", "mine.toml", "--data", str(root / "train")]) == 2
     message = capsys.readouterr().err
     assert f"{root / 'train'} is not split" in message
-    assert f"python -m bench data prepare {root / 'train'} data/train" in message
+    assert f"leukobench data prepare {root / 'train'} data/train" in message
 
 
 def test_a_class_missing_from_test(root: Path):

@@ -110,7 +110,7 @@ def test_a_trial_that_went_on_says_from_where():
     vgg = watched.trials[0]
     watched.progress.trial_started(vgg, SLOTS[0])
     watched.progress.trial_ended(vgg, SLOTS[0], record(resumed=RESUMED), again=False)
-    assert "went on from epoch 4000" in watched.written.getvalue()
+    assert "resumed from epoch 4000" in watched.written.getvalue()
 
 
 @pytest.mark.parametrize(

@@ -63,7 +63,7 @@ def test_an_unsplit_folder_gets_a_hint_how_to_split_it(
     verb: str, images: Path, capsys: pytest.CaptureFixture
 ):
     assert bench(verb, images / "train") == 2
-    assert "python -m bench data prepare" in capsys.readouterr().err
+    assert "leukobench data prepare" in capsys.readouterr().err
 
 
 def test_the_same_image_in_two_splits_is_said_before_anything_runs(

@@ -229,7 +229,7 @@ def test_a_name_that_is_neither_folder_nor_suite(folder: Path, capsys: pytest.Ca
     (folder / "results" / "demo" / "trials").mkdir(parents=True)
     assert "did you mean results/demo?" in refused(capsys, folder, "report", "results/dmeo")
     (folder / "thesis.toml").write_text(GOOD)
-    assert "did you mean thesis.toml?" in refused(capsys, folder, "report", "thesis")
+    assert "did you mean thesis.toml?" in refused(capsys, folder, "report", "tesis.toml")
 
 
 @pytest.mark.parametrize("content", [b"\xff\xfe\x00", b"name = '\xe4'"])
@@ -274,7 +274,7 @@ def test_a_number_of_slots_that_nobody_can_count(folder: Path, capsys: pytest.Ca
 
 
 def test_a_folder_for_a_file(folder: Path, capsys: pytest.CaptureFixture):
-    assert "cannot be read" in refused(capsys, folder, "plan", ".")
+    assert ". holds no trials, so it is no results folder" in refused(capsys, folder, "plan", ".")
 
 
 def test_further_problems_are_counted(folder: Path):
