@@ -1,7 +1,7 @@
 """`compare A B`: is B worse than A, in speed or in learning?"""
 
 from pathlib import Path
-from typing import Annotated
+from typing import TYPE_CHECKING, Annotated
 
 import typer
 
@@ -16,9 +16,11 @@ from bench.commands.options import (
     OutputOption,
     ResultsOption,
 )
-from bench.compare.thresholds import Thresholds
-from bench.compare.verdict import Verdict
 from bench.errors import ExitCode, InputError
+
+if TYPE_CHECKING:
+    from bench.compare.thresholds import Thresholds
+    from bench.compare.verdict import Verdict
 
 _SIDE = "Results of a suite, its file or name, baseline:NAME, or mlflow:EXPERIMENT."
 
@@ -62,7 +64,7 @@ def side_of(text: str, results: Path) -> str:
     return str(find_target(text, results).folder)
 
 
-def thresholds_of(change: float, margin: float) -> Thresholds:
+def thresholds_of(change: float, margin: float) -> "Thresholds":
     """The thresholds of a verdict.
 
     Args:
@@ -72,13 +74,15 @@ def thresholds_of(change: float, margin: float) -> Thresholds:
     Raises:
         InputError: One of them is out of range.
     """
+    from bench.compare.thresholds import Thresholds
+
     for value, option in ((change, "--change"), (margin, "--margin")):
         if not 0 < value < 100:
             raise InputError(f"{option} is {value:g}", "Give a number between 0 and 100.")
     return Thresholds(change=change / 100, margin=margin / 100)
 
 
-def show(verdict: Verdict, folder: Path, as_json: bool) -> ExitCode:
+def show(verdict: "Verdict", folder: Path, as_json: bool) -> ExitCode:
     """Print a verdict and write its files; its exit code.
 
     Args:

@@ -2,32 +2,28 @@
 believed."""
 
 import json
-from pathlib import Path
 from typing import Annotated
 
 import typer
 
-from bench.commands.options import DEFAULT_RESULTS, DevicesOption, ResultsOption
+from bench.commands.options import DEFAULT_RESULTS, DevicesOption, JsonOption, ResultsOption, WeightsOption
 
 
 def doctor(
     results: ResultsOption = DEFAULT_RESULTS,
     devices: DevicesOption = None,
-    weights: Annotated[
-        Path | None,
-        typer.Option("--weights", metavar="DIR", help="Folder of pretrained weights to look into as well."),
-    ] = None,
+    weights: WeightsOption = None,
     calibrate: Annotated[
         bool,
-        typer.Option("--calibrate", help="Measure the peak of each device, and keep it with the results."),
+        typer.Option("--calibrate", help="Measure the peak of each device and keep it with the results."),
     ] = False,
-    as_json: Annotated[bool, typer.Option("--json", help="Print JSON instead of text.")] = False,
+    as_json: JsonOption = False,
 ) -> None:
     """Examine this machine: devices, versions, telemetry, noise.
 
-    It changes nothing, and with --calibrate keeps the measured peaks with the results.
+    It changes nothing; with --calibrate, it writes the measured peaks to the results folder.
     """
-    from bench.commands.terminal import Terminal
+    from bench.commands.terminal import Terminal, messages
     from bench.devices.choose import choose_slots
     from bench.devices.machine import find_machine
     from bench.doctor.doctor import examine
@@ -36,8 +32,7 @@ def doctor(
     machine = find_machine()
     slots = choose_slots(devices or "all", 1, machine).slots
     if calibrate:
-        if not as_json:
-            Terminal().print("Measuring the peak of each device: some seconds ...", highlight=False)
+        messages().say("Measuring the peak of each device: some seconds ...")
         measure_peaks(results, machine, slots)
     found = examine(results, weights, slots, machine)
     if as_json:

@@ -88,11 +88,11 @@ def test_newly_failing_is_1_and_failing_on_both_sides_3(bench: Bench):
 @pytest.mark.parametrize(
     ("arguments", "said"),
     [
-        (("compare", "nowhere", "nowhere"), "there is no results folder nowhere"),
+        (("compare", "nowhere", "nowhere"), "there is neither a folder nor a suite nowhere"),
         (("compare", "baseline:gone", "baseline:gone"), "there is no baseline gone"),
         (("compare", "mlflow:gone", "mlflow:gone"), "has no MLflow store"),
         (("compare", "a", "b", "--change", "0"), "--change is 0"),
-        (("baseline", "save", "../x", "nowhere"), "cannot be called"),
+        (("baseline", "save", "../x", "demo"), "cannot be called"),
         (("baseline", "show", "gone"), "there is no baseline gone"),
     ],
 )

@@ -124,8 +124,11 @@ def test_plan_explains_one_trial(ran: Ran):
 def test_finished_trials_are_not_run_again_and_fresh_ones_repeat(ran: Ran, tmp_path):
     bench, suite = Bench(ran.bench.folder), tmp_path / "tiny.toml"
     suite.write_text(ran.suite.read_text() + UNWATCHED)  # no part of what a trial is
-    again = bench("run", suite)
+    again = bench("run", suite, "--json")
     assert again.returncode == 0
+    document = json.loads(again.stdout)
+    assert [one["status"] for one in document["trials"]] == ["done", "done"] and document["failed"] == []
+    assert all(0 <= one["accuracy"] <= 1 and one["fit_s"] > 0 for one in document["trials"])
     assert "2 done before" in again.stderr
     assert len(records(ran.bench)) == 2
 
