@@ -1,4 +1,4 @@
-"""Fills in the templates of this folder. Every value is escaped, unless it is `Markup`."""
+"""Fill in the templates of this folder. Every value is escaped, unless it is `Markup`."""
 
 from functools import cache
 from importlib import resources
@@ -26,7 +26,7 @@ def macros(template: str) -> Any:
 
 
 def asset(name: str) -> Markup:
-    """A style sheet or a script of this package, to be set into a page as it is."""
+    """A style sheet or a script of this package. It goes into a page as it is."""
     return Markup(_text(name))
 
 

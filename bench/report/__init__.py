@@ -1,1 +1,1 @@
-"""Tables of what was recorded."""
+"""The report of a suite: tables, figures and one page, from its records."""

@@ -25,7 +25,7 @@ NOT_OVER = ("not run", "unfinished")
 
 
 def trials_frame(results: SuiteResults, trial_ids: Iterable[str]) -> pd.DataFrame:
-    """One row per trial, in the order given; a trial without a record is a row that says so.
+    """One row per trial, in the order given; also for a trial without a record.
 
     Every record is read once and released again, so that ten thousand fit into memory.
 
@@ -122,7 +122,7 @@ def _t_intervals(groups: Any, names: list[str]) -> pd.DataFrame:
     half = stdtrit(several - 1, (1 + CONFIDENCE) / 2) * deviations / np.sqrt(several)
     bounds = {}
     for name in names:
-        # A share ends at 1, a loss or a time nowhere.
+        # Shares are bounded by 1; losses and times have no upper bound.
         most = 1.0 if name.endswith(("accuracy", "f1")) or name.startswith(CLASS) else None
         of_class = name.removeprefix(CLASS)
         low, high = (

@@ -70,7 +70,7 @@ class Contents:
     logs: dict[str, Sequence[str]] = field(default_factory=dict)
     """Trial that failed -> the end of its log."""
     notes: list[str] = field(default_factory=list)
-    """Sentences about what is left out."""
+    """Sentences about what is omitted."""
     command: str = ""
     """The command that made the report."""
 
@@ -84,7 +84,7 @@ def gather(
     command: str = "",
     pictures: bool = True,
 ) -> Contents:
-    """Read a suite's results, every record once; journals and predictions only of what figures show.
+    """Read a suite's results: every record once, and the journals and predictions that figures need.
 
     Args:
         results: Of the suite.
@@ -150,7 +150,7 @@ def _draw(results: SuiteResults, contents: Contents) -> None:
     colors = Colors(networks)
     groups, left_out = learning.read_groups(results, contents.trials)
     if left_out:
-        contents.notes.append(f"Curves of {left_out} more modes and epoch counts are left out.")
+        contents.notes.append(f"Curves of {left_out} more modes and epoch counts are omitted.")
     shown = contents.figures
     shown["price"] = [
         one for cost in ("seconds", "joules") if (one := tradeoff.against_cost(found, cost, colors))
@@ -171,7 +171,7 @@ def _draw(results: SuiteResults, contents: Contents) -> None:
 
 
 def _look_closer(results: SuiteResults, contents: Contents) -> None:
-    """What needs whole records, predictions and telemetry, of some trials only."""
+    """Add what needs whole records, predictions and telemetry, for some trials only."""
     trials = contents.trials
     _failures(results, contents)
     if "variant" not in trials or not (trials["status"] == "done").any():

@@ -1,4 +1,4 @@
-"""The report as one HTML file that needs no network: what the template `report` is filled in with."""
+"""The report as one HTML file that needs no network: the values of the template `report`."""
 
 import base64
 import hashlib
@@ -31,15 +31,15 @@ MOST_GROUPS = 12
 MOST_ON_THE_FRONT = 15
 
 SHORT = 24
-"""Text of so many letters is not broken into lines."""
+"""Letters of a text that is not broken into lines."""
 
 FEW_TRIALS = 30
-"""So many rows are shown at once; more are folded away."""
+"""Rows that are shown at once; longer tables are collapsed."""
 
 
 @dataclass(frozen=True)
 class Grid:
-    """Rows of text; numbers stand at the right."""
+    """Rows of text; columns of numbers are aligned to the right."""
 
     headings: Sequence[str]
     rows: Sequence[Sequence[str]]
@@ -59,7 +59,7 @@ class ShownTable:
     grid: Grid
     notes: Sequence[str]
     closed: bool
-    """Folded away."""
+    """Collapsed."""
 
 
 @dataclass(frozen=True)
@@ -81,7 +81,7 @@ def page(contents: Contents, made_at: str) -> str:
 
     Args:
         contents: What to show.
-        made_at: When, in words.
+        made_at: Date and time, as text.
     """
     plotly, script = plotly_js(), asset("report.js")
     accuracy = [table for name, table in contents.tables.items() if name.startswith("accuracy-")]
@@ -125,7 +125,7 @@ def page(contents: Contents, made_at: str) -> str:
 
 @cache
 def plotly_js() -> Markup:
-    """Plotly's own script, as one that stands inside a page."""
+    """Plotly's own script, for use inside a page."""
     package = resources.files("plotly") / "package_data" / "plotly.min.js"
     return Markup(package.read_text(encoding="utf-8").replace("</script", "<\\/script"))
 
@@ -136,8 +136,8 @@ def shown_table(table: Table, suite: str = "", closed: bool = False, most: int =
     Args:
         table: The table.
         suite: Its name is left out of the title: the page says it above.
-        closed: Fold it away.
-        most: So many rows; a note says how many are left out.
+        closed: Collapse it.
+        most: Rows at most; a note says how many are omitted.
     """
     headings, rows = table.written()
     notes = list(table.notes)
@@ -232,7 +232,7 @@ def _disturbed(contents: Contents) -> int:
 
 
 def _no_energy(contents: Contents) -> str:
-    """Why no figure shows energy; empty where one does, or where there is no figure at all."""
+    """Why no figure shows energy; empty where one does, or where there is no figure."""
     figures = contents.figures.get("price", [])
     if not figures or any(figure.name == "accuracy-energy" for figure in figures):
         return ""
@@ -254,12 +254,12 @@ _PLACED = {
 
 
 def _of_no_section(name: str) -> bool:
-    """Further tables of cost stand after it."""
+    """Whether a table has no place of its own: it follows the table of cost."""
     return name not in _PLACED and not name.startswith("accuracy-") and not name.endswith("-against-scratch")
 
 
 def _troubled(contents: Contents) -> tuple[Grid, str]:
-    """The trials that are not done, and how many of them are left out."""
+    """The trials that are not done, and a note on how many are omitted."""
     trials = contents.trials
     troubled = trials[trials["status"] != "done"] if len(trials) else trials
     if not len(troubled):
@@ -297,7 +297,7 @@ def _plain_values(struct: msgspec.Struct | None) -> str:
 
 
 def _policy(*scripts: str) -> str:
-    """Nothing may be loaded, and no script may run but these, not even one that slipped in with a name."""
+    """A content security policy: nothing is loaded, and only these scripts run, even if a name held another."""
     allowed = " ".join(f"'sha256-{_sha256(script)}'" for script in scripts)
     return f"default-src 'none'; img-src data: blob:; style-src 'unsafe-inline'; script-src {allowed}"
 

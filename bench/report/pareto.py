@@ -64,7 +64,7 @@ def candidates(configurations: pd.DataFrame) -> list[Candidate]:
 
 
 def front(found: Sequence[Candidate], cost: str = "seconds") -> list[Candidate]:
-    """The Pareto front, cheapest first: whoever wants more accuracy must pay more.
+    """The Pareto front, cheapest first: more accuracy always costs more.
 
     Args:
         found: Candidates.

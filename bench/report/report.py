@@ -1,4 +1,4 @@
-"""Make the whole report of a suite: the work behind `python -m bench report`."""
+"""Make the whole report of a suite: tables, figures and the page."""
 
 from collections.abc import Iterable, Sequence
 from datetime import UTC, datetime
@@ -73,7 +73,7 @@ def write_figures(figures: Sequence[Figure], report: Path) -> list[Path]:
 
 
 def _checked(folder: Path) -> Path:
-    """A folder of the user's: what an earlier report left there is removed, so it must be one."""
+    """A folder of the user's. Files of an earlier report are removed there, so it must be new, empty or one."""
     if folder.exists() and not (folder / FILE).is_file() and (not folder.is_dir() or any(folder.iterdir())):
-        raise InputError(f"{folder} is there, and is no report", "Name a new folder, or that of a report.")
+        raise InputError(f"{folder} exists and is not a report", "Name a new folder, or that of a report.")
     return folder

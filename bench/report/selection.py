@@ -1,4 +1,4 @@
-"""Which results a report is about: a suite's file, or the folder that a run left."""
+"""Which trials a report is about."""
 
 import json
 from dataclasses import dataclass
@@ -19,7 +19,7 @@ class Selection:
     description: str = ""
     """Of the suite."""
     notes: tuple[str, ...] = ()
-    """Sentences about what is left out."""
+    """Sentences about what is omitted."""
 
 
 def select_folder(folder: Path) -> Selection:
@@ -57,7 +57,7 @@ def select_folder(folder: Path) -> Selection:
     notes = []
     if replaced:
         trials = "1 older trial" if replaced == 1 else f"{replaced} older trials"
-        notes.append(f"{trials} with the same settings, run by other versions or devices, left out.")
+        notes.append(f"{trials} with the same settings, run by other versions or devices, omitted.")
     return Selection(results, ids, notes=tuple(notes))
 
 

@@ -170,7 +170,7 @@ def test_it_may_go_elsewhere_but_never_over_other_files(tmp_path):
     results, elsewhere = SuiteResults(tmp_path / "results", "nothing"), tmp_path / "mine"
     (elsewhere / "tables").mkdir(parents=True)
     (elsewhere / "tables" / "grades.csv").write_text("of the user's own")
-    with pytest.raises(InputError, match="is no report"):
+    with pytest.raises(InputError, match="is not a report"):
         make_report(results, [trial_of("VGG16", "transfer", 9).id], to=elsewhere)
     assert [path.name for path in elsewhere.rglob("*.*")] == ["grades.csv"]
     for _ in range(2):  # over its own it may

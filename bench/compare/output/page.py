@@ -13,7 +13,7 @@ WIDTH, HEIGHT, PAD = 420, 46, 10
 """Of the dots of one metric, in CSS pixels."""
 
 SMALLEST = {"%": 1.0, "points": 1.0}
-"""An axis reaches so far at least: rounding must not look like a spread."""
+"""Shortest axis of each unit: rounding must not look like a spread."""
 
 MOST_EPOCHS = 8
 """Rows of a table of losses."""
@@ -21,12 +21,12 @@ MOST_EPOCHS = 8
 
 @dataclass(frozen=True)
 class Dots:
-    """A dot for each pair along an axis, the interval as a bar below, and no change as a line."""
+    """A dot per pair along an axis; the interval is a bar below, and a line marks no change."""
 
     label: str
     """What a screen reader says."""
     zero: float
-    """Where the line stands, in pixels; so are the other places."""
+    """Place of the line. This and all other places are in pixels."""
     dots: list[tuple[float, int]]
     interval: tuple[float, float] | None
     estimate: float
@@ -79,7 +79,7 @@ def page(verdict: Verdict) -> str:
         counts=words.counts(verdict),
         overview_headings=["trial", "speed", "learning", *map(words.title_of, metrics), "accuracy", "pairs"],
         change_headings=[
-            *("figure", "verdict", "baseline", "candidate", "change, 95 % interval", "pairs", "p (Holm)")
+            *("metric", "verdict", "baseline", "candidate", "change, 95 % interval", "pairs", "p (Holm)")
         ],
         phase_headings=["where the time goes", "baseline s", "candidate s", "difference s"],
         shared=[f"{', '.join(labels)}: {said}" for said, labels in shared.items()],
@@ -146,7 +146,7 @@ def _difference(one: DifferenceVerdict) -> ShownChange:
 def dots(
     values: Sequence[float], interval: tuple[float, float] | None, estimate: float, unit: str
 ) -> Dots | None:
-    """Where the dots of pairs stand; None where a value is not finite.
+    """The places of the dots of pairs; None where a value is not finite.
 
     Args:
         values: The change of every pair.
@@ -166,7 +166,7 @@ def dots(
     return Dots(
         label=f"{len(values)} pairs, estimate {estimate:+.3g} {unit}",
         zero=x(0),
-        # Dots of equal values would hide each other: two of three stand a little lower.
+        # Dots of equal values would hide each other, so two of three are a little lower.
         dots=[(x(value), 10 + 5 * (number % 3)) for number, value in enumerate(values)],
         interval=None if interval is None else (x(interval[0]), x(interval[1])),
         estimate=x(estimate),

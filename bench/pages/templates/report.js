@@ -51,7 +51,7 @@
     place[last] = value;
   }
 
-  // Plotly's toolbar, on hover, stands in the margin above the plot; phones have none.
+  // Plotly's toolbar, on hover, is in the margin above the plot; phones have none.
   var TOOLBAR = 32;
   function barred() { return window.innerWidth >= 600; }
 

@@ -1,1 +1,1 @@
-"""Figures as Plotly's plain JSON: pure functions of frames and curves; nothing here needs Plotly itself."""
+"""Figures as Plotly's JSON. Nothing here needs Plotly itself."""

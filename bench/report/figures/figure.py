@@ -1,4 +1,4 @@
-"""What all figures share: their shape, colors, and text that stays text."""
+"""What all figures have in common: their type, their colors, and escaped text."""
 
 import colorsys
 import html
@@ -31,7 +31,7 @@ PALETTE = (
     "#b5562b",
     "#5564d8",
 )
-"""Colors that can be told apart on white and on black, for networks."""
+"""Colors of networks, distinct on white and on black."""
 
 PHASE_COLORS = {
     "startup": "#8c95a1",
@@ -80,17 +80,17 @@ class Colors:
         number = self._number.setdefault(network, len(self._number))
         if number < len(PALETTE):
             return PALETTE[number]
-        hue = (number * 0.618033988749895) % 1  # golden steps around the circle: neighbours differ most
+        hue = (number * 0.618033988749895) % 1  # golden steps around the circle: neighbors differ most
         return "#" + "".join(f"{round(255 * part):02x}" for part in colorsys.hls_to_rgb(hue, 0.52, 0.5))
 
 
 def plain(text: Any) -> str:
-    """Text for labels of Plotly, which understands some HTML there; names must not be taken for it."""
+    """Text for labels of Plotly, which interprets some HTML there; names are escaped."""
     return html.escape(" ".join(str(text).split()), quote=False)
 
 
 def numbers(values: Iterable[float]) -> list[float | None]:
-    """Five significant digits, as JSON has them; None for what is no finite number."""
+    """Numbers for JSON, with five significant digits; None where one is not finite."""
     return [float(f"{value:.5g}") if math.isfinite(value) else None for value in values]
 
 
@@ -123,7 +123,7 @@ def error_bars(values: Sequence[float], low: Sequence[float], high: Sequence[flo
 def thin(
     x: ArrayLike, y: ArrayLike, most: int, logarithmic: bool = False
 ) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
-    """A long curve with fewer points that keeps its ends and, of every stretch, the lowest and highest point.
+    """A long curve with fewer points: its ends and, of every stretch, the lowest and the highest point.
 
     Args:
         x: Shape (n,), ascending.

@@ -1,4 +1,4 @@
-"""Loss and accuracy over epochs, from journals: of all networks, their means, and of each network by itself."""
+"""Loss and accuracy over epochs, read from journals: all networks, their means, and each network alone."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -48,7 +48,7 @@ class Course:
     """One of `METRICS` -> its values; shape (n,), NaN where there is none."""
 
     def has(self, metric: str) -> bool:
-        """Whether there is any value of it."""
+        """Whether the metric has any value."""
         return metric in self.metrics and bool(np.isfinite(self.metrics[metric]).any())
 
 
@@ -131,7 +131,7 @@ _MODE_COLORS = ("#3b82c4", "#e08a1e", "#2f9e6e", "#d1495b", "#8a63c7", "#6f8796"
 
 
 def all_networks(groups: Sequence[Group], colors: Colors) -> list[Figure]:
-    """A figure a mode, epoch count and metric, with a curve a network (thesis: 5.10 to 5.13, B.1)."""
+    """One figure per mode, epoch count and metric, one curve per network (thesis: 5.10 to 5.13, B.1)."""
     figures = []
     for group in groups:
         name = group_name(group.mode, group.epochs)
@@ -183,14 +183,14 @@ def means(groups: Sequence[Group]) -> list[Figure]:
                     f"Mean {metric} over the networks of a mode",
                     data,
                     layout,
-                    "At every epoch the mean over the networks that reached it.",
+                    "At every epoch, the mean over the networks that reached it.",
                 )
             )
     return figures
 
 
 def mean_course(courses: Sequence[Course], metric: str) -> tuple[NDArray[np.int64], NDArray[np.float64]]:
-    """Epochs, and the mean of a metric over the courses that have a value there."""
+    """Epochs, and at each the mean of a metric over the courses that have a value."""
     last = max(int(course.epoch[-1]) for course in courses)
     total, count = np.zeros(last), np.zeros(last)
     for course in courses:
@@ -204,7 +204,7 @@ def mean_course(courses: Sequence[Course], metric: str) -> tuple[NDArray[np.int6
 
 
 def each_network(groups: Sequence[Group], colors: Colors) -> list[Figure]:
-    """Training against validation, a small figure a trial: loss above accuracy (thesis: A.1 to A.3)."""
+    """Training against validation, one small figure per trial: accuracy above loss (thesis: A.1 to A.3)."""
     figures = []
     for group in groups:
         for number, course in enumerate(group.courses):
@@ -267,7 +267,7 @@ def modes_against_each_other(groups: Sequence[Group], colors: Colors) -> list[Fi
 
 
 def _styles(courses: Sequence[Course]) -> list[str]:
-    """Variants of one network share its color and differ in their dashes."""
+    """A dash per course: variants of one network have the same color and different dashes."""
     seen: dict[str, int] = {}
     dashes = []
     for course in courses:
@@ -310,7 +310,7 @@ def _axes(metric: str) -> Layout:
 def _left_out(group: Group) -> str:
     parts = []
     if any(course.row.get("seeds") for course in group.courses):
-        parts.append("Of replicates the first is drawn.")
+        parts.append("Of replicates, the first is drawn.")
     if group.left_out:
         drawn = len(group.courses)
         parts.append(

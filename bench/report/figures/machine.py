@@ -1,4 +1,4 @@
-"""How busy the device was and what memory it held over time, from what the sampler wrote; phases are shaded."""
+"""Utilization and memory of the device over time, read from telemetry; phases are shaded."""
 
 import json
 from dataclasses import dataclass
@@ -93,7 +93,7 @@ def _row(known: Values, length: int) -> Series:
 
 
 def _phases(attempt: Attempt) -> list[tuple[str, int, int]]:
-    """Phases with begin and end, in nanoseconds of the clock; one that has no end lasts to the last event."""
+    """Phases with begin and end, in nanoseconds of the clock. One without an end lasts until the last event."""
     events = [event for event in attempt.worker_events() if isinstance(event.get("t"), int)]
     begun: dict[str, int] = {}
     spans: list[tuple[str, int, int]] = []

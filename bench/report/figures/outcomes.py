@@ -97,7 +97,7 @@ def _grouped(name: str, title: str, group: pd.DataFrame, by: str, pattern: str, 
         )
     caption = "Bars: 95 % intervals." if any("error_y" in one for one in data) else ""
     if group.duplicated(["network", by]).any():
-        caption = f"{caption} Of several variants of a network the most accurate.".strip()
+        caption = f"{caption} Of several variants of a network, the most accurate.".strip()
     layout = {
         "barmode": "group",
         "xaxis": {"type": "category", "automargin": True},

@@ -1,4 +1,4 @@
-"""Accuracy against what it costs, and where the time goes."""
+"""Accuracy against its cost, and where the time goes."""
 
 from collections.abc import Sequence
 
@@ -35,7 +35,7 @@ _COSTS = {
 
 
 def against_cost(found: Sequence[Candidate], cost: str, colors: Colors) -> Figure | None:
-    """Accuracy against a cost, with the Pareto front; None where nothing has that cost.
+    """Accuracy against a cost, with the Pareto front; None where no configuration has that cost.
 
     Args:
         found: See `bench.report.pareto.candidates`.
@@ -73,7 +73,7 @@ def against_cost(found: Sequence[Candidate], cost: str, colors: Colors) -> Figur
             [np.nan if one.high is None else one.high for one in own],
         )
         if bars and len(shown) > 60:
-            bars = None  # too many to see anything
+            bars = None  # too many to be readable
         data.append(
             {
                 "type": "scatter",

@@ -1,1 +1,1 @@
-"""Tables as data frames, and how they are written for people."""
+"""Tables as data frames, and as text for people."""

@@ -25,7 +25,7 @@ CLOCKS = {
     "result_s": "result, wall",
     "result_cpu_s": "result, CPU",
 }
-"""Times of a configuration, and what they are called."""
+"""Times of a configuration -> their names in tables."""
 
 _EXPLAINED = (
     "Fit: first step and training with its validation, as the thesis timed it (in CPU seconds). Result: what "
@@ -63,7 +63,7 @@ def time_tables(suite: str, trials: pd.DataFrame, configurations: pd.DataFrame) 
                 "slowest": Column("slowest", sources=("slowest_s", "slowest"), writer_for=_named),
                 "total_s": Column("total", writer_for=durations),
             },
-            notes=("One pass over the networks; where there are replicates, of their means.",),
+            notes=("One run of every network; where there are replicates, their means.",),
         ),
         Table(
             f"{suite}: wall time by phase",

@@ -1,4 +1,4 @@
-"""From values to text, and from tables to Markdown and LaTeX. What is missing becomes nothing, never 0."""
+"""Values as text, and tables as Markdown and LaTeX. A missing value is an empty text, never 0."""
 
 import html
 import math
@@ -13,7 +13,7 @@ def missing(value: Any) -> bool:
 
 
 def text(value: Any) -> str:
-    """As it is."""
+    """Any value as it is."""
     return "" if missing(value) else str(value)
 
 
@@ -32,7 +32,7 @@ def bounds(low: float, high: float) -> str:
 
 
 def share_with_bounds(share: float, low: float, high: float) -> str:
-    """A share with its interval, in percent; nothing where one of them is missing."""
+    """A share with its interval, in percent; empty where one of them is missing."""
     return "" if missing(share) or missing(low) else f"{share * 100:.1f} [{low * 100:.0f}–{high * 100:.0f}]"
 
 
@@ -42,7 +42,7 @@ def share_or_bounds(share: float, low: float, high: float) -> str:
 
 
 def points(difference: float, low: float = math.nan, high: float = math.nan) -> str:
-    """A difference of shares in points of percent, with its sign and its interval."""
+    """A difference of shares in percentage points, with its sign and its interval."""
     if missing(difference):
         return ""
     difference = round(difference, 3) + 0.0  # no −0.0
@@ -58,12 +58,12 @@ def parameters(value: Any) -> str:
 
 
 def epochs(value: Any) -> str:
-    """Classical methods know no epochs."""
+    """A number of epochs; empty for classical methods."""
     return "" if missing(value) or not value else f"{value:.0f}"
 
 
 def duration(seconds: Any) -> str:
-    """Seconds as a person says them: three digits and a unit."""
+    """Seconds with three digits and a suitable unit."""
     if missing(seconds):
         return ""
     for unit, size in (("h", 3600), ("min", 60)):
@@ -75,11 +75,11 @@ def duration(seconds: Any) -> str:
 
 
 def durations(values: Iterable[Any]) -> Callable[[Any], str]:
-    """A writer of durations in one unit for all of `values`, so that a column can be read down."""
+    """A writer of durations with one unit for all of `values`, so that a column is easy to compare."""
     sizes = [abs(value) for value in values if not missing(value) and value]
     least, most = min(sizes, default=1.0), max(sizes, default=1.0)
     units = [("ms", 0.001), ("s", 1.0), ("min", 60.0), ("h", 3600.0)]
-    # The unit of the shortest, unless the longest would have five digits in it.
+    # The unit of the shortest, unless the longest would then have five digits.
     begin = 0 if least < 0.1 else max(n for n, (_, size) in enumerate(units) if n == 1 or least >= 1.5 * size)
     fitting = (one for one in units[begin:] if most < 10_000 * one[1])
     unit, size = next(fitting, units[-1])
@@ -144,7 +144,7 @@ def as_markdown(
 def as_latex(
     title: str, headings: Sequence[str], rows: Sequence[Sequence[str]], notes: Iterable[str] = ()
 ) -> str:
-    """A `table` with the rules of the package booktabs; columns of numbers are set to the right."""
+    """A `table` with the rules of the package booktabs; columns of numbers are aligned to the right."""
 
     def line(values: Iterable[str]) -> str:
         return "  " + " & ".join(map(_latex, values)) + r" \\"
@@ -170,7 +170,7 @@ def as_latex(
 
 
 def numeric(column: Iterable[str]) -> bool:
-    """Whether the values of a column are numbers, as far as they hold anything."""
+    """Whether all values of a column that are not empty are numbers."""
     filled = [value for value in column if value]
     return bool(filled) and all(_NUMBER.match(value) for value in filled)
 

@@ -29,7 +29,7 @@ _EVALUATION = {
 }
 
 MOST_REASONS = 20
-"""Trials that are not done, one by one; the page has all."""
+"""Trials that are not done, listed one by one; the page has all."""
 
 LONGEST_REASON = 300
 """Characters; the page and the tables have the whole."""
