@@ -140,6 +140,12 @@ def test_targets_of_make_exist():
         assert said <= targets, page.name
 
 
+def test_every_room_of_the_harness_is_described_and_no_other():
+    text = (DOCS / "architecture.md").read_text()
+    rooms = {path.parent.name for path in (REPOSITORY / "bench").glob("*/__init__.py")}
+    assert set(re.findall(r"^\| `(\w+)/` \|", text, re.M)) == rooms
+
+
 def test_every_exit_code_is_documented_and_no_other():
     text = (DOCS / "exit-codes.md").read_text()
     rows = re.findall(r"^\| ([\d, ]+) \|", text, re.M)
