@@ -7,9 +7,8 @@ import math
 from collections.abc import Sequence
 from dataclasses import dataclass
 
-from jinja2 import Environment, PackageLoader, StrictUndefined
-
 from bench.journal.history import Event
+from bench.pages.render import render
 from bench.trials.record import Record
 
 _WIDTH, _HEIGHT, _LEFT, _RIGHT, _TOP, _BOTTOM = 520, 260, 56, 12, 12, 34
@@ -58,14 +57,8 @@ def figures_html(record: Record, epochs: Sequence[Event]) -> str:
         }
         if chart := _chart(title, curves):
             charts.append(chart)
-    environment = Environment(
-        loader=PackageLoader("bench.tracking", "."),
-        autoescape=True,
-        undefined=StrictUndefined,
-        trim_blocks=True,
-        lstrip_blocks=True,
-    )
-    return environment.get_template("figures.html.jinja").render(
+    return render(
+        "attempt",
         title=record.trial.id,
         charts=charts,
         test=record.test,

@@ -49,3 +49,10 @@ def test_assets_are_set_as_they_are():
 @pytest.mark.parametrize("path", sorted(TEMPLATES.glob("*.jinja")), ids=lambda path: path.name)
 def test_no_template_leaves_escaping_out(path):
     assert not re.search(r"\|\s*safe\b|autoescape|Markup", path.read_text())
+
+
+def test_there_is_one_environment():
+    bench = TEMPLATES.parents[1]
+    makers = [path for path in bench.rglob("*.py") if "jinja2" in path.read_text()]
+    assert [path.relative_to(bench).as_posix() for path in makers] == ["pages/render.py"]
+    assert {path.parent for path in bench.rglob("*.jinja")} == {TEMPLATES}
