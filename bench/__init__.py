@@ -7,6 +7,8 @@ import sys
 from types import ModuleType
 from typing import TYPE_CHECKING
 
+from bench.version import __version__ as __version__
+
 if TYPE_CHECKING:
     from bench.interface import (
         InputError,
@@ -43,7 +45,6 @@ __all__ = [
     "regress",
     "run",
 ]
-__version__ = "0.1.0"
 
 
 def __getattr__(name: str) -> object:

@@ -6,11 +6,11 @@ import traceback
 
 import typer
 
-from bench import __version__
 from bench.commands import baseline, compare, data, doctor, plan, regress, report, run, sync, ui
 from bench.commands.options import add_verb
 from bench.commands.output import is_verbose, print_error, set_level
 from bench.errors import DiskError, ExitCode, InputError, InterruptedRun, ResultsError, command, exit_code_of
+from bench.version import __version__
 
 HELP = "Benchmark image classifiers trained with Keras and TensorFlow."
 

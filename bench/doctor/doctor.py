@@ -8,7 +8,6 @@ from dataclasses import asdict, dataclass, field
 from pathlib import Path
 from typing import Any
 
-from bench import __version__
 from bench.devices.choose import choose_slots
 from bench.devices.device import Slot
 from bench.devices.gauges import PROCESS_MEMORY
@@ -26,6 +25,7 @@ from bench.records.energy import NO_GPU
 from bench.telemetry import gpu as gpu_telemetry
 from bench.telemetry import host as host_telemetry
 from bench.trials.backends import BACKENDS, backend_version, installed_backends, version_of
+from bench.version import __version__
 from bench.worker.variables import compute_variables
 from wbc.networks.catalog import NETWORKS
 from wbc.networks.weights import SUFFIX, keras_homes

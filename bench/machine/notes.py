@@ -7,12 +7,12 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
-from bench import __version__
 from bench.devices.device import Slot
 from bench.devices.machine import Machine
 from bench.devices.nvml import NvmlError, open_nvml
 from bench.machine.calibration import fingerprint, load_peak
 from bench.machine.host import describe_host
+from bench.version import __version__
 
 Notes = Callable[[Slot], dict[str, dict[str, Any]]]
 """From a slot to events for the journal of a trial that starts there: name -> content."""

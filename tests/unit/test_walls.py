@@ -19,7 +19,7 @@ from wbc.data.synthetic import SyntheticSettings, generate
 ROOT = Path(__file__).parents[2]
 
 FLOORS = (
-    ("errors", "worker"),
+    ("version", "errors", "worker"),
     ("trials", "pages"),
     ("journal", "devices"),
     ("machine", "telemetry", "suite", "plan", "tracking"),
