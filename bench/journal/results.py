@@ -10,11 +10,11 @@ from pathlib import Path
 from typing import Any
 
 from bench.errors import DamagedAttempt, InUse, ResultsError
+from bench.journal.events import WorkerEvent, worker_events
 from bench.journal.plain import plain
 from bench.trials.record import Record, decode_record
 from bench.trials.trial import Trial, decode_trial
 from bench.worker.files import write_json
-from bench.worker.jsonl import read_events
 
 
 @dataclass(frozen=True)
@@ -109,9 +109,9 @@ class Attempt:
         record = self.record()
         return None if record is None else plain(record)
 
-    def worker_events(self) -> list[dict]:
-        """The events of the worker."""
-        return read_events(self.events)
+    def worker_events(self) -> list[WorkerEvent]:
+        """The events of the worker, see `bench.journal.events.worker_events`."""
+        return worker_events(self.events)
 
 
 class SuiteResults:

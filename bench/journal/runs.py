@@ -75,7 +75,7 @@ def state_of_runs(results: SuiteResults) -> str | None:
     if not events:
         return None
     if events[-1]["event"] == "run_ended":
-        return events[-1]["state"]
+        return str(events[-1]["state"])
     return "running" if running_process(results) == events[-1]["pid"] else "interrupted"
 
 

@@ -7,12 +7,12 @@ with more work is the trial's own doing.
 """
 
 from collections.abc import Iterable, Iterator, Sequence
-from dataclasses import dataclass
 from itertools import pairwise
 from typing import NamedTuple
 
-from bench.records.spans import Span
+from bench.records.summary import Span
 from bench.telemetry.trace import Trace
+from bench.trials.measured import Contention
 
 CALM = 0.2
 """The quantile of waiting that stands for the trial's calm times; a disturbance may take most of a phase."""
@@ -47,19 +47,6 @@ class Second(NamedTuple):
     seconds: float
     used: float
     waiting: float
-
-
-@dataclass(frozen=True)
-class Contention:
-    """How a phase compares with its own calm times.
-
-    Attributes:
-        calm: Share of waiting in calm times.
-        share: Share of the phase, as far as the trial wanted cores, in which others had them.
-    """
-
-    calm: float
-    share: float
 
 
 def seconds_of(trace: Trace, spans: Sequence[Span]) -> list[Second]:
@@ -104,4 +91,5 @@ def contention(readings: Sequence[Second]) -> Contention | None:
     calm = quiet[-1].waiting
     work = sorted(one.used for one in quiet)[len(quiet) // 2]
     held_up = [one for one in readings if one.waiting > calm + MORE_WAITING and one.used < LESS_WORK * work]
-    return Contention(calm, sum(one.seconds for one in held_up) / sum(one.seconds for one in readings))
+    share = sum(one.seconds for one in held_up) / sum(one.seconds for one in readings)
+    return Contention(calm=calm, share=share)

@@ -4,8 +4,11 @@ Each threshold stands here once, with its reason. Trials of the same run on othe
 itself, are co-tenants: what they use is recorded (`cotenant_cpu`), and marks nothing.
 """
 
-from collections.abc import Iterable
-from typing import Any
+from collections.abc import Iterable, Sequence
+
+from bench.trials.measured import DeviceTelemetry, ReferenceWork, Summary, Telemetry
+from bench.trials.origin import Neighbors
+from bench.trials.phases import Phases
 
 TIMED = ("train", "compile", "features", "evaluate")
 """Phases whose times are results."""
@@ -15,7 +18,8 @@ SHORTEST_S = 1.0
 Shorter phases are judged together."""
 
 FOREIGN_SHARE = 0.05
-"""Of the slot's cores. It is what a canary's drop is held to; on quiet trials here it stayed below 0.02."""
+"""Of the slot's cores. The drop of the reference work is held to the same; on quiet trials here it stayed below
+0.02."""
 
 FOREIGN_CORES, SATURATED = 0.25, 0.9
 """On a machine of many cores a whole one is less than that share. It disturbs where no core is free: threads
@@ -35,31 +39,38 @@ many run so whenever they are busy, and all their trials alike."""
 _HELD_BACK = ("throttled_heat_s", "throttled_board_s", "throttled_reliability_s", "throttled_s")
 """Counters of it; the last one is of older traces."""
 
-CANARY_DROP = 0.05
+REFERENCE_DROP = 0.05
 """The same matrix product was so much slower than it can be."""
 
 
-def disturbances(record: dict[str, Any], telemetry: dict[str, Any] | None) -> list[str]:
+def disturbances(
+    phases: Phases,
+    telemetry: Telemetry | None,
+    neighbors: Sequence[Neighbors | None] = (),
+    reference_work: ReferenceWork | None = None,
+) -> list[str]:
     """Reasons, as sentences; empty where nothing was seen.
 
     Args:
-        record: With `phases`, `neighbours` and, where there is one, `canary`.
-        telemetry: As `record["telemetry"]`; None without.
+        phases: Of the record.
+        telemetry: Of the record.
+        neighbors: Other users of the slot's GPUs, each time that they changed.
+        reference_work: Of the record.
     """
-    reasons = []
+    reasons: list[str] = []
     if telemetry is not None:
-        times = {name: phase["wall_s"] for name, phase in record["phases"].items() if name in TIMED}
+        times = {name: phase.wall_s for name, phase in phases.items() if name in TIMED}
         reasons += _foreign(telemetry, times)
         reasons += _contended(telemetry)
         reasons += _stolen(telemetry, times)
-        for name, device in telemetry["devices"].items():
+        for name, device in telemetry.devices.items():
             reasons += _throttled(name, device, times)
-    reasons += _foreign_on_gpus(record.get("neighbours") or [])
-    return [*reasons, *_canary(record.get("canary") or {})]
+    reasons += _foreign_on_gpus([state for state in neighbors if state is not None])
+    return reasons + list(_slow_reference_work(reference_work or ReferenceWork()))
 
 
-def _foreign(telemetry: dict[str, Any], times: dict[str, float]) -> Iterable[str]:
-    cores, found = telemetry["cores"], []
+def _foreign(telemetry: Telemetry, times: dict[str, float]) -> Iterable[str]:
+    cores, found = telemetry.cores, []
     for name, seconds, counters in _judged(telemetry, times):
         if "foreign_s" not in counters:
             continue
@@ -71,67 +82,61 @@ def _foreign(telemetry: dict[str, Any], times: dict[str, float]) -> Iterable[str
         yield f"Other processes used {', '.join(found)}."
 
 
-def _contended(telemetry: dict[str, Any]) -> Iterable[str]:
+def _contended(telemetry: Telemetry) -> Iterable[str]:
     found = [
-        f"{one['share']:.0%} of {name}"
-        for name, one in telemetry.get("contention", {}).items()
-        if name in TIMED and one["share"] > CONTENDED_SHARE
+        f"{one.share:.0%} of {name}"
+        for name, one in telemetry.contention.items()
+        if name in TIMED and one.share > CONTENDED_SHARE
     ]
     if found:
         yield f"Its threads waited for cores longer than by themselves in {', '.join(found)}."
 
 
-def _stolen(telemetry: dict[str, Any], times: dict[str, float]) -> Iterable[str]:
+def _stolen(telemetry: Telemetry, times: dict[str, float]) -> Iterable[str]:
     for name, seconds, counters in _judged(telemetry, times):
-        share = counters.get("steal_s", 0.0) / seconds / telemetry["cores"]
+        share = counters.get("steal_s", 0.0) / seconds / telemetry.cores
         if share > STEAL_SHARE:
             yield f"Other virtual machines took {share:.0%} of its cores during {name}."
 
 
-def _throttled(gpu: str, device: dict[str, Any], times: dict[str, float]) -> Iterable[str]:
+def _throttled(gpu: str, device: DeviceTelemetry, times: dict[str, float]) -> Iterable[str]:
     for name, seconds in times.items():
-        counters = device["counters"].get(name, {})
+        counters = device.counters.get(name, {})
         # The policies' seconds overlap, so the largest counts; what samples saw counts beside them.
         held_back = max((counters.get(policy) or 0.0 for policy in _HELD_BACK), default=0.0)
-        seen = device["phases"].get(name, {}).get("throttled", {}).get("mean") or 0.0
+        seen = device.phases.get(name, {}).get("throttled", Summary()).mean or 0.0
         share = max(held_back / seconds if seconds else 0.0, seen)
         if share > THROTTLED_SHARE:
             yield f"Heat or the board held back {gpu} in {min(1.0, share):.0%} of {name}."
 
 
-def _foreign_on_gpus(neighbours: list[dict[str, Any]]) -> Iterable[str]:
+def _foreign_on_gpus(neighbors: Sequence[Neighbors]) -> Iterable[str]:
     """Processes that compute there; a desktop that draws is recorded only."""
     seen = {
-        (one["gpu"], one["pid"], one["name"])
-        for state in neighbours
-        if state
-        for one in state.get("foreign", [])
-        if one.get("kind") == "compute"
+        (one.gpu, one.pid, one.name) for state in neighbors for one in state.foreign if one.kind == "compute"
     }
     for gpu, pid, name in sorted(seen):
         yield f"Process {pid}{f' ({name})' if name else ''} computed on {gpu}."
     crowds: dict[str, int] = {}
-    for state in neighbours:
-        for gpu, number in ((state or {}).get("unknown") or {}).items():
+    for state in neighbors:
+        for gpu, number in state.unknown.items():
             crowds[gpu] = max(number, crowds.get(gpu, 0))
     for gpu, number in crowds.items():
         if number > 1:  # one of them may be the trial's own
             yield f"{number} processes of unknown origin computed on {gpu}."
 
 
-def _canary(canary: dict[str, Any]) -> Iterable[str]:
-    figures = [canary[name] for name in ("before_gflops", "after_gflops") if canary.get(name)]
-    best = max([*figures, canary.get("reference_gflops") or 0.0], default=0.0)
-    if figures and min(figures) < (1 - CANARY_DROP) * best:
-        drop, slowest = 1 - min(figures) / best, min(figures)
-        yield f"The canary's matrix product was {drop:.0%} slower than it can be ({slowest:.0f} GFLOP/s)."
+def _slow_reference_work(work: ReferenceWork) -> Iterable[str]:
+    reached = [gflops for gflops in (work.before_gflops, work.after_gflops) if gflops]
+    best = max([*reached, work.reference_gflops or 0.0])
+    if reached and min(reached) < (1 - REFERENCE_DROP) * best:
+        drop, slowest = 1 - min(reached) / best, min(reached)
+        yield f"The reference work was {drop:.0%} slower than it can be ({slowest:.0f} GFLOP/s)."
 
 
-def _judged(
-    telemetry: dict[str, Any], times: dict[str, float]
-) -> Iterable[tuple[str, float, dict[str, float]]]:
+def _judged(telemetry: Telemetry, times: dict[str, float]) -> Iterable[tuple[str, float, dict[str, float]]]:
     """Name, seconds and counters of what is judged: phases that are long enough, else all together."""
-    counters = telemetry["counters"]
+    counters = telemetry.counters
     watched = {name: seconds for name, seconds in times.items() if counters.get(name)}
     long = {name: seconds for name, seconds in watched.items() if seconds >= SHORTEST_S}
     if long:

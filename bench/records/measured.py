@@ -1,64 +1,71 @@
-"""What the worker measured beside the times of its phases, as a record holds it."""
+"""What the worker measured besides the times of its phases: the trace, and the reference work."""
 
 from collections.abc import Sequence
 from typing import Any
 
-from bench.journal.history import Event, Stretch
-from bench.records.pace import pace_of
+import msgspec
+
+from bench.errors import DamagedAttempt
+from bench.journal.events import PeakTold, PhaseEnded, WorkerEvent
+from bench.trials.decode import field_of
+from bench.trials.measured import Profile, ReferenceWork
+from bench.trials.origin import Environment
 
 NO_WAITS = "the trace does not show in which part of a step its batch is got"
 
 
-def figures_of(stretches: Sequence[Stretch]) -> dict[str, Any]:
-    """The figures of an attempt.
+def profile_of(events: Sequence[WorkerEvent]) -> tuple[Profile | None, dict[str, str]]:
+    """What was traced, or None; and figure -> why it is missing, if it was to be traced.
 
-    Args:
-        stretches: Its history, see `bench.journal.history`.
-
-    Returns:
-        `steady` (None, or `bench.records.pace.pace_of`), `profile` (None, or
-        `wbc.profiling.summary.summarise` with `trace`, the file in the attempt's folder), `canary` (None, or
-        `before_gflops`, `after_gflops`, `reference_gflops`), and `unavailable`: name -> why it is None, for
-        those that were to be there.
+    Raises:
+        DamagedAttempt: The journal tells something else.
     """
-    own = stretches[-1].events
-    steady, no_steady = pace_of(stretches)
-    profile, no_profile = _profile(own)
-    reasons = {"steady": no_steady, "profile": no_profile}
-    if profile and profile.get("input_stall") is None:
-        reasons["input_stall"] = NO_WAITS
-    silent = [figures["unavailable"] for figures in _figures(own, "canary") if "unavailable" in figures]
-    reasons["canary"] = "; ".join(dict.fromkeys(silent))
-    return {
-        "steady": steady,
-        "profile": profile,
-        "canary": _canary(own),
-        "unavailable": {name: reason for name, reason in reasons.items() if reason},
-    }
-
-
-def _profile(events: Sequence[Event]) -> tuple[dict[str, Any] | None, str]:
-    """What was traced, and why it was not; neither where nothing was to be."""
     ended = _figures(events, "profile")
     if not ended:
-        return None, ""
+        return None, {}
     if "unavailable" in ended[-1]:
-        return None, ended[-1]["unavailable"]
-    return ended[-1], ""
+        return None, {"profile": str(ended[-1]["unavailable"])}
+    try:
+        profile = msgspec.convert(ended[-1], Profile)
+    except msgspec.ValidationError as error:
+        raise DamagedAttempt(f"the figures of the phase profile are damaged: {field_of(error)}") from None
+    return profile, {"input_stall": NO_WAITS} if profile.input_stall is None else {}
 
 
-def _canary(events: Sequence[Event]) -> dict[str, Any] | None:
-    """The canary before and after; what was not reached is None."""
-    before, after, *_ = [figures.get("gflops") for figures in _figures(events, "canary")] + [None, None]
+def reference_work_of(
+    events: Sequence[WorkerEvent], peak: PeakTold | None, environment: Environment | None
+) -> tuple[ReferenceWork | None, str]:
+    """The reference work before and after the trial, and why a part of it is missing.
+
+    Beside it stands what it reached when the device was measured, if that was with the same version and
+    settings of TensorFlow: others may be slower without being disturbed.
+
+    Args:
+        events: The worker's.
+        peak: What was measured of the device; None where nothing was.
+        environment: What the worker said of itself.
+    """
+    figures = _figures(events, "reference_work")
+    reason = "; ".join(dict.fromkeys(str(one["unavailable"]) for one in figures if "unavailable" in one))
+    before, after, *_ = [one.get("gflops") for one in figures] + [None, None]
     if before is None and after is None:
-        return None
-    return {"before_gflops": before, "after_gflops": after, "reference_gflops": None}
+        return None, reason
+    return ReferenceWork(
+        before_gflops=before,
+        after_gflops=after,
+        reference_gflops=peak.reference_work_gflops if peak and _as_measured(peak, environment) else None,
+    ), reason
 
 
-def _figures(events: Sequence[Event], phase: str) -> list[dict[str, Any]]:
+def _as_measured(peak: PeakTold, environment: Environment | None) -> bool:
+    if environment is None or environment.backend != "tensorflow":
+        return False
+    settings = msgspec.to_builtins(environment)
+    return environment.tensorflow == peak.tensorflow and all(
+        settings.get(name) == value for name, value in peak.settings.items()
+    )
+
+
+def _figures(events: Sequence[WorkerEvent], phase: str) -> list[dict[str, Any]]:
     """The figures of a phase, each time that it ended."""
-    return [event["figures"] for event in events if _ends(event, phase)]
-
-
-def _ends(event: Event, phase: str) -> bool:
-    return event["event"] == "phase_ended" and event["phase"] == phase
+    return [event.figures for event in events if isinstance(event, PhaseEnded) and event.phase == phase]

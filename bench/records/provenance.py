@@ -1,47 +1,37 @@
-"""Where a result comes from, as a record holds it: from the journals of parent and worker. Pure functions."""
+"""Where a result comes from: from the journals of harness and worker. Pure functions."""
 
-import hashlib
-import json
-from collections.abc import Mapping
-from typing import Any
+from collections.abc import Sequence
 
-_STAMP = ("t", "cpu", "event")
+from bench.journal.events import MachineTold, RunnerEvent, Started, last
+from bench.trials.origin import Environment, Provenance, Seeds
+from bench.trials.settings import digest_of
+from bench.trials.trial import Trial
 
 
-def provenance_of(
-    runner: Mapping[str, Mapping[str, Any]], environment: Mapping[str, Any] | None, trial: Mapping[str, Any]
-) -> dict[str, Any]:
-    """What the record holds.
+def provenance_of(runner: Sequence[RunnerEvent], environment: Environment | None, trial: Trial) -> Provenance:
+    """The origin of a result.
 
     Args:
-        runner: Kind of event -> the harness' last one.
+        runner: The harness' events.
         environment: What the worker said of itself.
-        trial: The trial, as in `trial.json`.
-
-    Returns:
-        `host`, `commit`, `driver` (see `bench.machine.origin`), `machine` and `leukobench` (see
-        `bench.machine.notes`; absent from older journals), `packages` (name -> version, of the worker's
-        environment), `packages_sha256`, `data_digest`, `weights_sha256`, `seeds`; what is unknown is None.
+        trial: The trial.
     """
-    settings = trial.get("settings", {})
-    packages = (environment or {}).get("packages")
-    data = settings.get("data") or {}
-    noted = {name: value for name, value in runner.get("machine", {}).items() if name not in _STAMP}
-    return {
-        **(runner.get("started", {}).get("provenance") or {}),
-        **noted,
-        "packages": packages,
-        "packages_sha256": _sha256(packages) if packages else None,
-        "data_digest": data.get("digest"),
-        "weights_sha256": (settings.get("weights") or {}).get("sha256"),
-        "seeds": {
-            "seed": settings.get("seed"),
-            "split_seed": data.get("split_seed"),
-            "data_seed": data.get("data_seed"),
-            "deterministic": settings.get("deterministic"),
-        },
-    }
-
-
-def _sha256(content: Any) -> str:
-    return hashlib.sha256(json.dumps(content, sort_keys=True).encode()).hexdigest()
+    started, told = last(runner, Started), last(runner, MachineTold)
+    packages = environment.packages if environment else {}
+    settings = trial.settings
+    return Provenance(
+        host=started.provenance.host if started else None,
+        commit=(told.commit if told else None) or (started.provenance.commit if started else None),
+        driver=started.provenance.driver if started else None,
+        machine=told.machine if told else None,
+        leukobench=told.leukobench if told else None,
+        packages_sha256=digest_of(packages) if packages else None,
+        data_digest=settings.data.digest,
+        weights_sha256=settings.weights.sha256,
+        seeds=Seeds(
+            seed=settings.seed,
+            split_seed=settings.data.split_seed,
+            data_seed=settings.data.data_seed,
+            deterministic=settings.deterministic,
+        ),
+    )

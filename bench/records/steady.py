@@ -1,10 +1,13 @@
-"""Throughput of training once it is steady: pure statistics over the blocks of steps in the journals."""
+"""Throughput of training once it is steady, from the blocks of steps in the journals. Pure statistics."""
 
 import math
 import statistics
 from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import Any
+
+from bench.journal.events import Blocks, Epoch, PhaseStarted, WorkerEvent
+from bench.journal.history import Stretch
+from bench.trials.measured import Steady
 
 TOLERANCE = 0.05
 """So far may the rolling median be from the median of all that follows."""
@@ -13,7 +16,7 @@ LEAST = 6
 """Fewer values have no 95 % interval of their median."""
 
 GROUPS = 30
-"""Blocks are put together into about so many: slow stretches last longer than a block, and neighbours that
+"""Blocks are put together into about so many: slow stretches last longer than a block, and neighbors that
 are slow together would make the interval too narrow."""
 
 
@@ -45,17 +48,40 @@ class Block:
         )
 
 
-def steady(blocks: Sequence[Block]) -> dict[str, Any] | None:
+def pace_of(stretches: Sequence[Stretch]) -> tuple[Steady | None, str]:
+    """The steady window of an attempt, and why there is none.
+
+    It is that of the last stage of training, and of the last stretch in which that settled. A stretch that
+    was cut off after a checkpoint has left its epochs only.
+    """
+    events = [event for stretch in stretches for event in stretch.events]
+    stages = [
+        event.stage for event in events if isinstance(event, Epoch | Blocks) and event.stage is not None
+    ]
+    if not stages:
+        return None, "nothing was trained in steps whose times are in the journal"
+    most = 0
+    for stretch in reversed(stretches):
+        blocks = _blocks(stretch.events, max(stages))
+        compiled = stretch.phases.compile
+        if found := steady(blocks, compiled.first_step_s if compiled else None):
+            return found, ""
+        most = max(most, len(blocks))
+    if most < LEAST + 3:
+        steps = f"{most} {'stretch' if most == 1 else 'stretches'} of steps"
+        return None, f"training was too short to settle: {steps} after the first step"
+    return None, "the rolling median of the steps' times did not settle"
+
+
+def steady(blocks: Sequence[Block], compile_s: float | None = None) -> Steady | None:
     """What training came to in its steady window.
 
     Args:
         blocks: In their order, of about equally many steps each; the first step of training is in none.
+        compile_s: The first step, wall seconds; None where that was not told.
 
     Returns:
-        `images_per_s` (median over groups of blocks) with its 95 % interval `low` and `high`, `step_s`
-        (median seconds a step), `steps`, `settled_s` and `settled_step` (when the window began: seconds and
-        steps after training did), `blocks` (the groups), `data_wait_s` and `data_wait_share`. None where too
-        few blocks are left after training settled.
+        None where too few blocks are left after training settled.
     """
     begin = settled([block.pace for block in blocks])
     if begin is None:
@@ -64,19 +90,20 @@ def steady(blocks: Sequence[Block]) -> dict[str, Any] | None:
     groups = _grouped(window)
     rates = sorted(1 / group.pace for group in groups)
     low, high = median_interval(rates)
-    seconds, waited = (sum(getattr(block, name) for block in window) for name in ("seconds", "wait_s"))
-    return {
-        "images_per_s": statistics.median(rates),
-        "low": low,
-        "high": high,
-        "step_s": statistics.median(group.seconds / group.steps for group in groups),
-        "steps": sum(block.steps for block in window),
-        "settled_s": window[0].start_s,
-        "settled_step": window[0].first_step,
-        "blocks": len(groups),
-        "data_wait_s": waited,
-        "data_wait_share": waited / seconds,
-    }
+    waited = sum(block.wait_s for block in window)
+    return Steady(
+        images_per_s=statistics.median(rates),
+        low=low,
+        high=high,
+        step_s=statistics.median(group.seconds / group.steps for group in groups),
+        steps=sum(block.steps for block in window),
+        settled_s=window[0].start_s,
+        settled_step=window[0].first_step,
+        blocks=len(groups),
+        data_wait_s=waited,
+        data_wait_share=waited / sum(block.seconds for block in window),
+        compile_s=compile_s,
+    )
 
 
 def settled(paces: Sequence[float]) -> int | None:
@@ -128,3 +155,23 @@ def _grouped(blocks: Sequence[Block]) -> list[Block]:
         else:
             groups[-1] += block
     return groups
+
+
+def _blocks(events: Sequence[WorkerEvent], stage: int) -> list[Block]:
+    """The blocks of a stage; of a stretch without, its epochs."""
+    for event in events:
+        if isinstance(event, Blocks) and event.stage == stage:
+            return [Block(*values) for values in event.blocks]
+    began = next((event.t for event in events if _begins_training(event)), 0)
+    blocks, steps = [], 0
+    for event in events:
+        if not isinstance(event, Epoch) or event.stage != stage or not event.steps:
+            continue
+        start = (event.t - began) / 1e9 - event.validation_s - event.steps_s
+        blocks.append(Block(start, steps, event.steps, event.images, event.steps_s, event.data_wait_s))
+        steps += event.steps
+    return blocks
+
+
+def _begins_training(event: WorkerEvent) -> bool:
+    return isinstance(event, PhaseStarted) and event.phase == "train"

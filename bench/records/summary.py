@@ -2,12 +2,18 @@
 
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
-from typing import Any
 
-from bench.records.spans import Span
+from msgspec.structs import replace
+
+from bench.journal.events import Event, PhaseEnded, PhaseStarted
 from bench.telemetry.trace import Sample, Trace
+from bench.trials.measured import DeviceTelemetry, Sampler, Summary, Telemetry
 
-Summary = dict[str, float | int | None]
+Span = tuple[int, int]
+"""Began and ended, in nanoseconds of the monotonic clock."""
+
+ByPhase = dict[str, dict[str, Summary]]
+"""Phase -> metric -> its summary."""
 
 OF_ALL_GPUS = (
     "gpu_utilisation",
@@ -21,7 +27,7 @@ OF_ALL_GPUS = (
 """Metrics of GPUs that are shares, and stand for the slot as a whole, too."""
 
 ASKED_FOR = ("gpu_utilisation", "tensor_activity", "fp32_activity")
-"""Those of them whose absence is explained on a processor, too: utilisation is told by them."""
+"""Those of them whose absence is explained on a processor, too: utilization is told by them."""
 
 _PROCESS_MEMORY = "gpu_process_memory_bytes"
 _NOT_SEEN = "the driver lists no process of the trial (in a container it may know them by other numbers)"
@@ -30,18 +36,45 @@ _FIRST = ("train", "compile", "features", "evaluate")
 
 @dataclass(frozen=True)
 class Stretch:
-    """What one attempt contributes to a trial's telemetry.
+    """What one watched attempt contributes to a trial's telemetry."""
 
-    Attributes:
-        trace: As sampled; None where there is none.
-        spans: Phase -> when it was.
-    """
-
-    trace: Trace | None
+    trace: Trace
+    """As sampled."""
     spans: dict[str, list[Span]]
+    """Phase -> when it was."""
 
 
-def summarise(stretches: Sequence[Stretch]) -> dict[str, Any] | None:
+@dataclass(frozen=True)
+class _Told:
+    """Of the host, or of one GPU."""
+
+    phases: ByPhase
+    counters: dict[str, dict[str, float]]
+    unavailable: dict[str, str]
+
+
+def spans_of(events: Sequence[Event], until: int | None = None) -> dict[str, list[Span]]:
+    """Phase -> its spans, for some phases come more than once.
+
+    Args:
+        events: Of the worker, in their order.
+        until: When a phase that did not end was over; None: at the last event.
+    """
+    spans: dict[str, list[Span]] = {}
+    begun: dict[str, int] = {}
+    for event in events:
+        if isinstance(event, PhaseStarted):
+            begun[event.phase] = event.t
+        elif isinstance(event, PhaseEnded) and event.phase in begun:
+            spans.setdefault(event.phase, []).append((begun.pop(event.phase), event.t))
+    over = events[-1].t if events and until is None else until
+    for phase, began in begun.items():
+        if over is not None and over > began:
+            spans.setdefault(phase, []).append((began, over))
+    return spans
+
+
+def summarize(watched: Sequence[Stretch], unwatched: bool = False) -> Telemetry | None:
     """Mean, p95 and maximum of every metric in every phase, and the growth of every counter; `train` first.
 
     Means of rates are those of the counters behind them, where these were read at both edges of the phase. A
@@ -49,14 +82,17 @@ def summarise(stretches: Sequence[Stretch]) -> dict[str, Any] | None:
     means over several samples (`longest_line_s`) it is that of the means. A maximum of samples that lies
     below a counter's mean, in a short phase, is raised to it.
 
+    Args:
+        watched: Attempts with a trace, the oldest first.
+        unwatched: Another attempt that the trial continued has none.
+
     Returns:
-        As `record["telemetry"]`; None where no stretch has a trace.
+        None where no attempt has a trace.
     """
-    watched = [one for one in stretches if one.trace is not None]
     if not watched:
         return None
     traces = [one.trace for one in watched]
-    last = traces[-1]
+    header = traces[-1].header
     found = {phase for one in watched for phase in one.spans}
     phases = [*(name for name in _FIRST if name in found), *sorted(found - set(_FIRST))]
     unavailable = {name: reason for trace in traces for name, reason in trace.unavailable.items()}
@@ -65,58 +101,65 @@ def summarise(stretches: Sequence[Stretch]) -> dict[str, Any] | None:
             unavailable["telemetry"] = f"the sampler failed: {trace.failure}"
         elif trace.end is None:
             unavailable["telemetry"] = "the sampler ended before the trial did; what is after that is missing"
-    if len(watched) < len(stretches):
-        unavailable["telemetry"] = "an attempt that the trial goes on from was not watched"
+    if unwatched:
+        unavailable["telemetry"] = "an attempt that the trial continued was not watched"
     gpus = dict.fromkeys(name for trace in traces for name in trace.header.get("gpus", []))
     host = _of(watched, phases, unavailable, "")
     devices = {name: _device(watched, phases, unavailable, name) for name in gpus}
     _add_shares_of_all(host, devices)
-    return {
-        "interval_s": last.header["interval_s"],
-        "cores": last.header["cores"]["slot"],
-        "longest_line_s": last.header["interval_s"]
-        * max((sample.samples for trace in traces for sample in trace.samples), default=1),
-        **host,
-        "devices": devices,
-        "sampler": _sampler(traces),
-    }
+    most = max((sample.samples for trace in traces for sample in trace.samples), default=1)
+    return Telemetry(
+        interval_s=header["interval_s"],
+        cores=header["cores"]["slot"],
+        longest_line_s=header["interval_s"] * most,
+        phases=host.phases,
+        counters=host.counters,
+        unavailable=host.unavailable,
+        devices=devices,
+        sampler=_sampler(traces),
+    )
 
 
 def _device(
     watched: Sequence[Stretch], phases: Sequence[str], unavailable: dict[str, str], name: str
-) -> dict[str, Any]:
-    device = _of(watched, phases, unavailable, f"{name}/")
-    if not any(_PROCESS_MEMORY in phase for phase in device["phases"].values()):
-        device["unavailable"].setdefault(_PROCESS_MEMORY, _NOT_SEEN)
-    methods = watched[-1].trace.header.get("methods", {})
-    energy = methods.get(f"{name}/energy_j")
-    return {**device, "methods": {"energy_j": energy} if energy else {}}
+) -> DeviceTelemetry:
+    told = _of(watched, phases, unavailable, f"{name}/")
+    if not any(_PROCESS_MEMORY in phase for phase in told.phases.values()):
+        told.unavailable.setdefault(_PROCESS_MEMORY, _NOT_SEEN)
+    energy = watched[-1].trace.header.get("methods", {}).get(f"{name}/energy_j")
+    return DeviceTelemetry(
+        phases=told.phases,
+        counters=told.counters,
+        unavailable=told.unavailable,
+        methods={"energy_j": energy} if energy else {},
+    )
 
 
-def _add_shares_of_all(host: dict[str, Any], devices: dict[str, dict[str, Any]]) -> None:
+def _add_shares_of_all(host: _Told, devices: dict[str, DeviceTelemetry]) -> None:
     """Shares of GPUs also as those of the slot: means of means, the largest maximum."""
     for name in OF_ALL_GPUS:
         reasons = [
-            f"{gpu}: {one['unavailable'][name]}" for gpu, one in devices.items() if name in one["unavailable"]
+            f"{gpu}: {one.unavailable[name]}" for gpu, one in devices.items() if name in one.unavailable
         ]
         if not devices and name in ASKED_FOR:
             reasons = ["the trial ran on the processor"]
         if reasons:
-            host["unavailable"][name] = "; ".join(reasons)
-        for phase, summaries in host["phases"].items():
-            found = [one["phases"].get(phase, {}).get(name) for one in devices.values()]
-            if found and None not in found:
-                summaries[name] = {
-                    "mean": short_of(sum(one["mean"] for one in found) / len(found)),
-                    "p95": max(one["p95"] for one in found),
-                    "max": max(one["max"] for one in found),
-                    "samples": min(one["samples"] for one in found),
-                }
+            host.unavailable[name] = "; ".join(reasons)
+        for phase, summaries in host.phases.items():
+            found = [one.phases.get(phase, {}).get(name) for one in devices.values()]
+            known = [one for one in found if one is not None]
+            if known and len(known) == len(found):
+                summaries[name] = Summary(
+                    mean=short_of(sum(one.mean or 0.0 for one in known) / len(known)),
+                    p95=max(one.p95 or 0.0 for one in known),
+                    max=max(one.max or 0.0 for one in known),
+                    samples=min(one.samples for one in known),
+                )
 
 
 def _of(
     stretches: Sequence[Stretch], phases: Sequence[str], unavailable: dict[str, str], prefix: str
-) -> dict[str, Any]:
+) -> _Told:
     """Of the host (no prefix) or of a GPU."""
 
     def own(names: Iterable[str]) -> dict[str, str]:
@@ -136,7 +179,7 @@ def _of(
         for phase in phases:
             _means_from_counters(sampled[phase], counted[phase], _seconds(stretches, phase), cores)
     lacking = {short: unavailable[name] for name, short in own(unavailable).items()}
-    return {"phases": sampled, "counters": counted, "unavailable": lacking}
+    return _Told(sampled, counted, lacking)
 
 
 def _sampled(stretches: Sequence[Stretch], phase: str, gauges: dict[str, str]) -> dict[str, Summary]:
@@ -163,12 +206,12 @@ def _summary(name: str, lines: Sequence[Sample]) -> Summary | None:
         if passed >= 0.95 * weight:
             percentile = value
             break
-    return {
-        "mean": short_of(sum(value * samples for value, samples in values) / weight),
-        "p95": percentile,
-        "max": max(line.most[name] for line in lines if name in line.most),
-        "samples": weight,
-    }
+    return Summary(
+        mean=short_of(sum(value * samples for value, samples in values) / weight),
+        p95=percentile,
+        max=max(line.most[name] for line in lines if name in line.most),
+        samples=weight,
+    )
 
 
 def _counted(stretches: Sequence[Stretch], phase: str, counters: dict[str, str]) -> dict[str, float]:
@@ -195,12 +238,13 @@ def _means_from_counters(
     sampled: dict[str, Summary], counted: dict[str, float], seconds: float, cores: dict[str, int]
 ) -> None:
     def put(name: str, mean: float) -> None:
-        nothing: Summary = {"mean": None, "p95": None, "max": None, "samples": 0}
-        summary = {**sampled.get(name, nothing), "mean": short_of(mean)}
+        mean, before = short_of(mean), sampled.get(name, Summary())
         # Counters see what falls between samples: no maximum is below the mean.
-        if summary["max"] is not None:
-            summary["max"] = max(summary["max"], summary["mean"])
-        sampled[name] = summary
+        most = None if before.max is None else max(before.max, mean)
+        sampled[name] = replace(before, mean=mean, max=most)
+
+    def share(percent: float | None) -> float | None:
+        return None if percent is None else short_of(percent / 100 / cores["slot"])
 
     if seconds <= 0:
         return
@@ -219,12 +263,10 @@ def _means_from_counters(
     wanted = counted.get("run_queue_wait_s", 0.0) + counted.get("cpu_s", 0.0)
     if "run_queue_wait_s" in counted and wanted > 0:
         put("run_queue_wait", counted["run_queue_wait_s"] / wanted)
-    if "cpu_percent" in sampled:
-        used = sampled["cpu_percent"]
-        sampled["cpu_utilisation"] = {
-            name: value if name == "samples" or value is None else short_of(value / 100 / cores["slot"])
-            for name, value in used.items()
-        }
+    if (used := sampled.get("cpu_percent")) is not None:
+        sampled["cpu_utilisation"] = replace(
+            used, mean=share(used.mean), p95=share(used.p95), max=share(used.max)
+        )
 
 
 def _seconds(stretches: Sequence[Stretch], phase: str) -> float:
@@ -236,13 +278,12 @@ def short_of(value: float) -> float:
     return float(f"{value:.6g}")
 
 
-def _sampler(traces: Sequence[Trace]) -> dict[str, Any]:
+def _sampler(traces: Sequence[Trace]) -> Sampler:
     """What watching itself took; None where a sampler was killed before it could say."""
-    ends = [trace.end for trace in traces]
-    complete = all(end is not None for end in ends)
-    samples = sum(sample.samples for trace in traces for sample in trace.samples)
-    return {
-        "cpu_s": sum(end["cpu_s"] for end in ends) if complete else None,
-        "samples": samples,
-        "complete": complete,
-    }
+    ends = [trace.end for trace in traces if trace.end is not None]
+    complete = len(ends) == len(traces)
+    return Sampler(
+        cpu_s=sum(float(end["cpu_s"]) for end in ends) if complete else None,
+        samples=sum(sample.samples for trace in traces for sample in trace.samples),
+        complete=complete,
+    )

@@ -1,128 +1,160 @@
-"""How much of what a device could do a trial used. Pure functions; each figure is named for what it is.
+"""How much of what a device can do a trial used. Pure functions; each figure is named for what it is.
 
-Three ways, never mixed. `of_measured_peak`: the floating-point operations that the model needs, against what
-matrix products reached on this device. `of_datasheet_peak_busy`: the same against the datasheet, over the
-time in which the GPU was busy (FP32 utilisation of Zhu et al.: Benchmarking and Analyzing Deep Neural
+There are three ways, never mixed. `of_measured_peak`: the floating-point operations that the model needs,
+against what matrix products reached on this device. `of_datasheet_peak_busy`: the same against the datasheet,
+over the time in which the GPU was busy (FP32 utilization of Zhu et al.: Benchmarking and Analyzing Deep Neural
 Network Training, 2018). `gpm_fp32` and `gpm_tensor`: how busy the GPU itself says that these pipes were.
 """
 
-from typing import Any
+from dataclasses import dataclass
 
 from bench.devices.datasheet import datasheet_of
-
-Figures = dict[str, Any]
+from bench.journal.events import PeakTold
+from bench.trials.measured import Telemetry, Utilization, Work
+from bench.trials.origin import Environment, SlotDescription
 
 _OF_BOTH = "the two stages of fine-tuning differ in work, and the rate is of both"
 
 
-def utilisation_of(
-    work: Figures | None,
-    rate: float | None,
-    peak: Figures | None,
-    environment: Figures | None,
-    telemetry: Figures | None,
-    slot: Figures | None,
-    settings: Figures | None = None,
-    whole_rate: float | None = None,
-    steady: bool = False,
-) -> tuple[Figures, dict[str, str]]:
-    """Utilisation while a trial trained.
+@dataclass(frozen=True)
+class Rates:
+    """Images a second in training; None where unknown."""
+
+    steps: float | None
+    """In the steady window, else after the first step."""
+    whole: float | None = None
+    """Over the whole phase `train`, in which the GPU's own figures were sampled; an image of the validation
+    counts as a third of one."""
+    steady: bool = False
+    """`steps` is of steady training, and so of the last stage alone."""
+    two_stages: bool = False
+    """Training had two stages, which differ in work."""
+
+
+@dataclass(frozen=True)
+class Device:
+    """What a trial trained on, and what was seen of it."""
+
+    slot: SlotDescription | None
+    environment: Environment | None = None
+    telemetry: Telemetry | None = None
+    peak: PeakTold | None = None
+
+    @property
+    def on_gpu(self) -> bool:
+        """Whether it is a GPU."""
+        return self.slot is not None and self.slot.kind == "gpu"
+
+    @property
+    def count(self) -> int:
+        """Devices with a peak of their own. Replicas on a processor share its cores, measured together."""
+        return self.slot.replicas if self.slot is not None and self.on_gpu else 1
+
+    @property
+    def model(self) -> str:
+        """Its name."""
+        return self.slot.model if self.slot is not None else ""
+
+
+def utilization_of(work: Work | None, rates: Rates, device: Device) -> tuple[Utilization, dict[str, str]]:
+    """Utilization while a trial trained, and for each figure that is None the reason.
 
     Args:
-        work: `work` of the record.
-        rate: Images a second in training; None where unknown.
-        peak: What was measured of the trial's device (`bench.machine.calibration.Peak`), or None.
-        environment: `environment` of the record.
-        telemetry: `telemetry` of the record.
-        slot: `slot` of the record.
-        settings: Of the trial.
-        whole_rate: Images a second over the whole phase `train`, in which the GPU's own figures were sampled;
-            an image of the validation counts as a third of one. None where unknown.
-        steady: `rate` is of steady training, and so of the last stage alone.
-
-    Returns:
-        `model_flops_per_s`, `of_measured_peak`, `of_datasheet_peak_busy`, `gpm_fp32`, `gpm_tensor`, each a
-        number or None, with `measured_precision` and `datasheet_precision`, in which the peak that was taken
-        is; and for each that is None the reason.
+        work: Of the record.
+        rates: At which it trained.
+        device: What it trained on.
     """
     reasons: dict[str, str] = {}
-    two_stages = (settings or {}).get("mode") == "finetune" and bool((settings or {}).get("head_epochs"))
-    found: Figures = {"model_flops_per_s": None}
-    if not work or work.get("training_flops") is None:
-        reasons["model_flops_per_s"] = "the work of a training step is not known"
-    elif not rate:
-        reasons["model_flops_per_s"] = "no rate of training was measured"
-    elif two_stages and not steady:
-        reasons["model_flops_per_s"] = _OF_BOTH
-    else:
-        found["model_flops_per_s"] = work["training_flops"] * rate
-    flops = found["model_flops_per_s"]
-    # Replicas on a processor share its cores, whose peak was measured together.
-    devices = (slot or {}).get("replicas", 1) if (slot or {}).get("kind") == "gpu" else 1
-    precision, unknown = precision_of(environment or {}, slot or {})
-
-    found["of_measured_peak"], found["measured_precision"] = None, None
-    if flops is None:
-        reasons["of_measured_peak"] = reasons["model_flops_per_s"]
-    elif not peak:
-        reasons["of_measured_peak"] = "this device was not measured; `doctor --calibrate` measures it"
-    elif precision is None:
-        reasons["of_measured_peak"] = unknown
-    elif precision not in peak["rates"]:
-        reasons["of_measured_peak"] = peak["unavailable"].get(precision, f"{precision} was not measured")
-    else:
-        found["of_measured_peak"] = flops / (peak["rates"][precision] * devices)
-        found["measured_precision"] = precision
-
-    found["of_datasheet_peak_busy"], found["datasheet_precision"] = None, None
-    executed = work["training_flops"] * whole_rate if work and flops is not None and whole_rate else None
-    value, reason = _of_datasheet(executed, precision, unknown, telemetry, slot)
-    if value is not None and two_stages:
-        value, reason = None, _OF_BOTH
-    if value is None:
-        reasons["of_datasheet_peak_busy"] = reasons.get("model_flops_per_s", reason)
-    else:
-        found["of_datasheet_peak_busy"], found["datasheet_precision"] = value / devices, reason
-
-    for name, metric in (("gpm_fp32", "fp32_activity"), ("gpm_tensor", "tensor_activity")):
-        found[name], reason = _mean(telemetry, metric)
-        if found[name] is None:
+    flops, no_flops = _model_flops(work, rates)
+    precision, unknown = precision_of(device)
+    of_peak, no_peak = _of_measured_peak(flops, no_flops, device, precision, unknown)
+    executed = None
+    if flops is not None and work is not None and work.training_flops is not None and rates.whole:
+        executed = work.training_flops * rates.whole
+    of_datasheet, no_datasheet = _of_datasheet(executed, device, precision, unknown)
+    if of_datasheet is not None and rates.two_stages:
+        of_datasheet, no_datasheet = None, _OF_BOTH
+    fp32, no_fp32 = _mean(device.telemetry, "fp32_activity")
+    tensor, no_tensor = _mean(device.telemetry, "tensor_activity")
+    for name, value, reason in (
+        ("model_flops_per_s", flops, no_flops),
+        ("of_measured_peak", of_peak, no_peak),
+        ("of_datasheet_peak_busy", of_datasheet, no_flops or no_datasheet),
+        ("gpm_fp32", fp32, no_fp32),
+        ("gpm_tensor", tensor, no_tensor),
+    ):
+        if value is None:
             reasons[name] = reason
+    found = Utilization(
+        model_flops_per_s=flops,
+        of_measured_peak=of_peak,
+        measured_precision=None if of_peak is None else precision,
+        of_datasheet_peak_busy=of_datasheet,
+        datasheet_precision=None if of_datasheet is None else precision,
+        gpm_fp32=fp32,
+        gpm_tensor=tensor,
+    )
     return found, reasons
 
 
-def precision_of(environment: Figures, slot: Figures) -> tuple[str | None, str]:
+def precision_of(device: Device) -> tuple[str | None, str]:
     """In which format products are computed, or None and why that is not known.
 
     GPUs from Ampere on compute those of float32 numbers in TF32 where the framework lets them, up to eight
     times as fast: where it is not known whether it did, no peak is the right one.
     """
-    policy = environment.get("precision", "float32").removeprefix("mixed_")
+    environment = device.environment or Environment()
+    policy = (environment.precision or "float32").removeprefix("mixed_")
     if policy != "float32":
         return policy, ""
-    if slot.get("kind") != "gpu":
+    if not device.on_gpu:
         return "float32", ""
-    said = environment.get("tensorfloat32")
-    if isinstance(said, bool):
-        return ("tensorfloat32" if said else "float32"), ""
-    peaks = datasheet_of(slot.get("model", ""))
+    told = environment.tensorfloat32
+    if isinstance(told, bool):
+        return ("tensorfloat32" if told else "float32"), ""
+    peaks = datasheet_of(device.model)
     if peaks is not None and "tensorfloat32" not in peaks:
         return "float32", ""
-    why = f": {said.removeprefix('unavailable: ')}" if isinstance(said, str) else ""
+    why = f": {told.removeprefix('unavailable: ')}" if told else ""
     return None, f"whether it computed in float32 or in tensorfloat32 is not known{why}"
 
 
-def _of_datasheet(
-    flops: float | None, precision: str | None, unknown: str, telemetry: Figures | None, slot: Figures | None
+def _model_flops(work: Work | None, rates: Rates) -> tuple[float | None, str]:
+    """Floating-point operations a second that the model needed, or None and why."""
+    if work is None or work.training_flops is None:
+        return None, "the work of a training step is not known"
+    if not rates.steps:
+        return None, "no rate of training was measured"
+    if rates.two_stages and not rates.steady:
+        return None, _OF_BOTH
+    return work.training_flops * rates.steps, ""
+
+
+def _of_measured_peak(
+    flops: float | None, no_flops: str, device: Device, precision: str | None, unknown: str
 ) -> tuple[float | None, str]:
-    """The share for one device, and the precision of the peak; or None, and why."""
-    model = (slot or {}).get("model", "")
-    if (slot or {}).get("kind") != "gpu":
+    if flops is None:
+        return None, no_flops
+    peak = device.peak
+    if peak is None:
+        return None, "this device was not measured: leukobench doctor --calibrate"
+    if precision is None:
+        return None, unknown
+    if precision not in peak.rates:
+        return None, peak.unavailable.get(precision, f"{precision} was not measured")
+    return flops / (peak.rates[precision] * device.count), ""
+
+
+def _of_datasheet(
+    flops: float | None, device: Device, precision: str | None, unknown: str
+) -> tuple[float | None, str]:
+    """The share of the datasheet's peak while the device was busy, or None and why."""
+    if not device.on_gpu:
         return None, "no datasheet gives a peak of processors"
-    peaks = datasheet_of(model)
+    peaks = datasheet_of(device.model)
     if peaks is None:
-        return None, f"the datasheet's peak of {model} is not in the table"
-    busy, reason = _mean(telemetry, "gpu_utilisation")
+        return None, f"the datasheet's peak of {device.model} is not in the table"
+    busy, reason = _mean(device.telemetry, "gpu_utilisation")
     if busy is None:
         return None, reason
     if not busy:
@@ -132,15 +164,15 @@ def _of_datasheet(
     if precision is None:
         return None, unknown
     if precision not in peaks:
-        return None, f"the table of datasheets has no peak in {precision} of {model}"
-    return flops / (peaks[precision] * busy), precision
+        return None, f"the table of datasheets has no peak in {precision} of {device.model}"
+    return flops / (peaks[precision] * busy * device.count), ""
 
 
-def _mean(telemetry: Figures | None, metric: str) -> tuple[float | None, str]:
+def _mean(telemetry: Telemetry | None, metric: str) -> tuple[float | None, str]:
     """The mean of a metric while a trial trained, or None and why there is none."""
-    if not telemetry:
+    if telemetry is None:
         return None, "there is no telemetry"
-    summary = telemetry.get("phases", {}).get("train", {}).get(metric)
-    if summary and summary.get("mean") is not None:
-        return summary["mean"], ""
-    return None, telemetry.get("unavailable", {}).get(metric, "it was not sampled while training")
+    summary = telemetry.phases.get("train", {}).get(metric)
+    if summary is not None and summary.mean is not None:
+        return summary.mean, ""
+    return None, telemetry.unavailable.get(metric, "it was not sampled while training")

@@ -217,7 +217,7 @@ class Scheduler:
             neighbours = self.surroundings.neighbours(work.slot)
             if neighbours != work.neighbours:
                 work.neighbours = neighbours
-                work.running.note("neighbours", neighbours=neighbours)
+                work.running.note("neighbors", neighbors=neighbours)
 
     def _interrupt(self, work: _Work) -> None:
         """The first signal asks the worker to stop; the second, or its slowness, ends it."""

@@ -27,7 +27,7 @@ def decode_file(decoder: msgspec.json.Decoder[T], content: bytes, path: Path) ->
         DamagedAttempt: It is truncated, or a field is missing or of another type.
     """
     try:
-        return _decode(decoder, content)
+        return decode_value(decoder, content)
     except msgspec.ValidationError as error:
         raise DamagedAttempt(f"{path} is damaged: {field_of(error)}") from None
     except (ValueError, RecursionError):
@@ -44,7 +44,8 @@ def field_of(error: msgspec.ValidationError) -> str:
     return f"{field}: {what}" if field else what
 
 
-def _decode(decoder: msgspec.json.Decoder[T], content: bytes) -> T:
+def decode_value(decoder: msgspec.json.Decoder[T], content: bytes) -> T:
+    """The value in a piece of JSON; a ValidationError of msgspec, or another ValueError, where there is none."""
     try:
         return decoder.decode(content)
     except msgspec.ValidationError:

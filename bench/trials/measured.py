@@ -54,22 +54,22 @@ class Profile(Struct, frozen=True, kw_only=True):
 class ReferenceWork(Struct, frozen=True, kw_only=True, gc=False):
     """The same matrix product before and after training: a slow machine shows there."""
 
-    before_gflops: float | None
-    after_gflops: float | None
-    reference_gflops: float | None
+    before_gflops: float | None = None
+    after_gflops: float | None = None
+    reference_gflops: float | None = None
     """What it reached when the device was measured, with the same TensorFlow and settings."""
 
 
 class Work(Struct, frozen=True, kw_only=True, gc=False):
     """What a network computes."""
 
-    parameters: int | None
-    trainable_parameters: int | None
-    layers: int | None
-    forward_macs: int | None
+    parameters: int | None = None
+    trainable_parameters: int | None = None
+    layers: int | None = None
+    forward_macs: int | None = None
     """Multiply-accumulates of one image, forward."""
-    forward_flops: int | None
-    training_flops: int | None
+    forward_flops: int | None = None
+    training_flops: int | None = None
     """Of one image in a training step."""
 
 
@@ -89,57 +89,57 @@ class StepMemory(Struct, frozen=True, kw_only=True, gc=False):
 class Memory(Struct, frozen=True, kw_only=True, gc=False):
     """Memory of training, bytes."""
 
-    analytic: StepMemory | None
-    allocator_peak: int | None
-    process_peak: int | None
-    device_peak: float | None
+    analytic: StepMemory | None = None
+    allocator_peak: int | None = None
+    process_peak: int | None = None
+    device_peak: float | None = None
     """Of all GPUs of the slot."""
-    residual: int | None
+    residual: int | None = None
     """What the allocator counted beyond `analytic.allocated`."""
 
 
 class Utilization(Struct, frozen=True, kw_only=True, gc=False):
     """How much of what its device can do a trial used, see `bench.records.utilization`."""
 
-    model_flops_per_s: float | None
-    of_measured_peak: float | None
-    measured_precision: str | None
-    of_datasheet_peak_busy: float | None
-    datasheet_precision: str | None
-    gpm_fp32: float | None
-    gpm_tensor: float | None
+    model_flops_per_s: float | None = None
+    of_measured_peak: float | None = None
+    measured_precision: str | None = None
+    of_datasheet_peak_busy: float | None = None
+    datasheet_precision: str | None = None
+    gpm_fp32: float | None = None
+    gpm_tensor: float | None = None
 
 
 class Energy(Struct, frozen=True, kw_only=True, gc=False):
     """Energy of all GPUs of the slot, joules, idle power included; see `bench.records.energy`."""
 
-    trial_j: float | None
-    train_j: float | None
-    image_j: float | None
+    trial_j: float | None = None
+    train_j: float | None = None
+    image_j: float | None = None
     """Of the phase `train`, for each image trained on."""
-    correct_test_image_j: float | None
-    method: str | None
+    correct_test_image_j: float | None = None
+    method: str | None = None
 
 
 class Summary(Struct, frozen=True, kw_only=True, gc=False):
     """A metric of telemetry in one phase."""
 
-    mean: float | None
-    p95: float | None
-    max: float | None
-    samples: int
+    mean: float | None = None
+    p95: float | None = None
+    max: float | None = None
+    samples: int = 0
 
 
 class DeviceTelemetry(Struct, frozen=True, kw_only=True):
     """Telemetry of one GPU."""
 
-    phases: dict[str, dict[str, Summary]]
+    phases: dict[str, dict[str, Summary]] = {}
     """Phase -> metric -> its summary."""
-    counters: dict[str, dict[str, float]]
+    counters: dict[str, dict[str, float]] = {}
     """Phase -> counter -> its growth."""
-    unavailable: dict[str, str]
+    unavailable: dict[str, str] = {}
     """Metric -> why it is missing."""
-    methods: dict[str, str]
+    methods: dict[str, str] = {}
     """Metric -> how it was measured."""
 
 
@@ -169,12 +169,12 @@ class Telemetry(Struct, frozen=True, kw_only=True):
     """Cores of the slot."""
     longest_line_s: float
     """Longest time that one line of samples stands for."""
-    phases: dict[str, dict[str, Summary]]
+    phases: dict[str, dict[str, Summary]] = {}
     """Phase -> metric -> its summary; of the host."""
-    counters: dict[str, dict[str, float]]
-    unavailable: dict[str, str]
-    devices: dict[str, DeviceTelemetry]
+    counters: dict[str, dict[str, float]] = {}
+    unavailable: dict[str, str] = {}
+    devices: dict[str, DeviceTelemetry] = {}
     """GPU -> its telemetry."""
     sampler: Sampler
-    contention: dict[str, Contention]
+    contention: dict[str, Contention] = {}
     """Phase -> how much others took."""

@@ -37,7 +37,9 @@ def trials_without(trials: Iterable[Trial], off_every: int | None) -> frozenset[
     It depends on the suite alone, so that a run that goes on chooses as the one before it.
     """
     chosen, seen = set[str](), Counter[str]()
-    for trial in trials if off_every else ():
+    if off_every is None:
+        return frozenset()
+    for trial in trials:
         seen[trial.configuration_key] += 1
         if seen[trial.configuration_key] % off_every == 0:
             chosen.add(trial.id)

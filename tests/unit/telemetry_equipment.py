@@ -8,9 +8,11 @@ import time
 from collections.abc import Callable, Mapping
 from pathlib import Path
 
+import msgspec
 import psutil
 
 from bench.devices.device import Device, Slot
+from bench.journal.events import PhaseEnded, PhaseStarted
 from bench.journal.results import Attempt
 from bench.telemetry.process import SamplerProcess
 from bench.telemetry.trace import Trace, read_trace
@@ -85,13 +87,13 @@ def made_trace(
     return lines
 
 
-def phases(**lengths: float) -> list[dict]:
+def phases(**lengths: float) -> list[PhaseStarted | PhaseEnded]:
     """The worker's events of phases that follow one another from the start on."""
     events, now = [], SPAWNED
     for name, seconds in lengths.items():
-        events.append({"t": now, "cpu": 0, "event": "phase_started", "phase": name})
+        events.append(PhaseStarted(t=now, phase=name))
         now += round(seconds * SECOND)
-        events.append({"t": now, "cpu": 0, "event": "phase_ended", "phase": name, "figures": {}})
+        events.append(PhaseEnded(t=now, phase=name))
     return events
 
 
@@ -104,13 +106,13 @@ class Watched:
 
     def __init__(self, folder: Path, worker: subprocess.Popen, slot: Slot = CPU, interval_s: float = 0.05):
         self.attempt, self.worker = Attempt(folder), worker
-        self.events: list[dict] = []
+        self.events: list[PhaseStarted | PhaseEnded] = []
         self.sampler = SamplerProcess(self.attempt, slot, worker.pid, interval_s)
 
     def tell(self, event: str, phase: str) -> None:
         figures = {"figures": {}} if event == "phase_ended" else {}
         told = {"t": time.monotonic_ns(), "cpu": 0, "event": event, "phase": phase, **figures}
-        self.events.append(told)
+        self.events.append(msgspec.convert(told, PhaseStarted | PhaseEnded))
         self.sampler.tell(told)
 
     def lines(self) -> list[dict]:

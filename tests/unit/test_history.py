@@ -52,7 +52,7 @@ def resumed(tmp_path: Path) -> Attempt:
     first, second = results.new_attempt(TRIAL), results.new_attempt(TRIAL)
     before = [
         *phase("startup", 0, 3),
-        *phase("canary", 3, 4, gflops=200.0),
+        *phase("reference_work", 3, 4, gflops=200.0),
         *phase("data", 4, 5, train_images=100),
         *phase("compile", 5, 8),
         (8.0, "phase_started", {"phase": "train"}),
@@ -84,8 +84,8 @@ def resumed(tmp_path: Path) -> Attempt:
         ),
         *phase("evaluate", 127, 128, images=8),
         (128.0, "evaluated", {"metrics": {"accuracy": 1.0, "images": 8}}),
-        *phase("canary", 128, 129, gflops=190.0),
-        *phase("canary", 129, 130.5, gflops=195.0),
+        *phase("reference_work", 128, 129, gflops=190.0),
+        *phase("reference_work", 129, 130.5, gflops=195.0),
         *phase("profile", 131, 136, **TRACED),
     ]
     journals(second, after, exit_code=0)
@@ -106,8 +106,8 @@ def test_times_are_sums_over_the_attempts_and_flagged(resumed: Attempt):
     assert record.time_to_result.wall_s == 29 + 28 + 6, "but what was done twice was waited for"
     train = record.phases.train
     assert (train.steps_s, train.data_wait_s) == (2 * 4.0 + 8.0, 2 * 3.0 + 5.0)
-    cut = history(resumed)[0].phases["train"]
-    assert (cut["steps"], sum(cut[part] for part in PARTS)) == (4, pytest.approx(cut["wall_s"]))
+    cut = history(resumed)[0].phases.train
+    assert (cut.steps, sum(getattr(cut, part) for part in PARTS)) == (4, pytest.approx(cut.wall_s))
     images, seconds = 2 * 100 + 184, 42 - 4 - 2
     assert record.throughput.train_images_per_s == pytest.approx(images / seconds)
 
@@ -125,18 +125,13 @@ def test_what_a_later_stage_takes_to_begin_is_no_training(tmp_path: Path):
     ]
     journals(first, before, exit_code=-9)
     journals(second, [(105.0, "resumed", {"epoch": 2, "tag": "1"})], exit_code=None)
-    cut = history(second)[0].phases["train"]
-    assert cut["recompile_s"] == 14
-    assert sum(cut[part] for part in PARTS) == pytest.approx(cut["wall_s"]) == 34
+    cut = history(second)[0].phases.train
+    assert cut.recompile_s == 14
+    assert sum(getattr(cut, part) for part in PARTS) == pytest.approx(cut.wall_s) == 34
 
 
 def test_every_epoch_is_there_once(resumed: Attempt):
-    epochs = [
-        event["epoch"]
-        for stretch in history(resumed)
-        for event in stretch.events
-        if event["event"] == "epoch"
-    ]
+    epochs = [epoch.epoch for stretch in history(resumed) for epoch in stretch.epochs]
     assert epochs == [1, 2, 3, 4]
     assert fold(resumed).epochs == 4
 

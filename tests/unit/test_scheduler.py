@@ -306,7 +306,7 @@ def test_other_users_of_the_device_are_recorded_when_they_change(bed: Bed):
     bed.on_wait = come_and_go
     bed.run([planned("a", takes=60.0)])
     (attempt,) = bed.results.all_attempts()
-    notes = [event for event in read_events(attempt.runner_events) if event["event"] == "neighbours"]
+    notes = [event for event in read_events(attempt.runner_events) if event["event"] == "neighbors"]
     assert len(notes) == 1
     assert attempt.record().neighbors == (Neighbors(unknown={"gpu:0": 7}),)
 

@@ -24,21 +24,21 @@ def test_the_window_begins_after_the_slow_beginning():
     begin = settled(paces)
     assert 8 <= begin <= 25
     found = steady(blocks_of(paces, wait=0.25))
-    assert found["images_per_s"] == pytest.approx(1.0, rel=0.01)
-    assert found["low"] <= found["images_per_s"] <= found["high"]
-    assert found["settled_step"] == 2 * begin
-    assert found["settled_s"] == pytest.approx(8 * sum(paces[:begin]))
-    assert found["steps"] == 2 * (100 - begin)
-    assert found["step_s"] == pytest.approx(4.0, rel=0.02)
-    assert found["data_wait_share"] == pytest.approx(0.25)
+    assert found.images_per_s == pytest.approx(1.0, rel=0.01)
+    assert found.low <= found.images_per_s <= found.high
+    assert found.settled_step == 2 * begin
+    assert found.settled_s == pytest.approx(8 * sum(paces[:begin]))
+    assert found.steps == 2 * (100 - begin)
+    assert found.step_s == pytest.approx(4.0, rel=0.02)
+    assert found.data_wait_share == pytest.approx(0.25)
 
 
 def test_a_slow_stretch_later_on_is_in_the_interval_and_moves_nothing():
     paces = [1.0] * 60 + [2.0] * 20 + [1.0] * 60
     found = steady(blocks_of(paces))
-    assert found["settled_step"] < 20
-    assert found["images_per_s"] == 1.0
-    assert steady(blocks_of([1.0] * 60 + [2.0] * 60))["low"] == 0.5
+    assert found.settled_step < 20
+    assert found.images_per_s == 1.0
+    assert steady(blocks_of([1.0] * 60 + [2.0] * 60)).low == 0.5
 
 
 def test_what_never_settles_or_is_too_short_has_no_window():
@@ -63,5 +63,5 @@ def test_many_blocks_are_grouped_and_none_is_lost():
     rng = random.Random(3)
     paces = [rng.uniform(0.9, 1.1) for _ in range(250)]
     found = steady(blocks_of(paces))
-    assert 30 <= found["blocks"] < 60
-    assert found["images_per_s"] == pytest.approx(1 / statistics.median(paces), rel=0.02)
+    assert 30 <= found.blocks < 60
+    assert found.images_per_s == pytest.approx(1 / statistics.median(paces), rel=0.02)

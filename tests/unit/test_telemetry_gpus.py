@@ -8,8 +8,7 @@ from equipment.nvml.stand_in import NOT_SUPPORTED, StandIn
 from telemetry_equipment import CORES, Watched, sleeper
 
 from bench.devices.device import Device, Slot
-from bench.records.spans import spans_of
-from bench.records.summary import Stretch, summarise
+from bench.records.summary import Stretch, spans_of, summarize
 from bench.telemetry.trace import Trace
 
 
@@ -26,7 +25,7 @@ def gpu_slot(*numbers: int) -> Slot:
 
 
 def of_gpu(trace: Trace, events: list[dict], gpu: str) -> dict:
-    return summarise([Stretch(trace, spans_of(events))])["devices"][gpu]
+    return summarize([Stretch(trace, spans_of(events))]).devices[gpu]
 
 
 def test_loads_of_two_gpus_go_to_their_own_trials(tmp_path, beside_gpus: StandIn):
@@ -54,18 +53,18 @@ def test_loads_of_two_gpus_go_to_their_own_trials(tmp_path, beside_gpus: StandIn
         one = watched[number]
         trace = one.end()
         device = of_gpu(trace, one.events, f"gpu:{number}")
-        train = device["phases"]["train"]
-        assert train["gpu_utilisation"]["mean"] == pytest.approx(busy / 100)
-        assert train["power_w"]["mean"] == power / 1000
-        assert train["gpu_memory_bytes"]["max"] == pytest.approx(memory * 2**30, rel=1e-5)
-        assert train["tensor_activity"]["mean"] == pytest.approx(busy / 100)
-        assert "sm_activity" in device["unavailable"], "the stand-in gives one GPM metric only"
+        train = device.phases["train"]
+        assert train["gpu_utilisation"].mean == pytest.approx(busy / 100)
+        assert train["power_w"].mean == power / 1000
+        assert train["gpu_memory_bytes"].max == pytest.approx(memory * 2**30, rel=1e-5)
+        assert train["tensor_activity"].mean == pytest.approx(busy / 100)
+        assert "sm_activity" in device.unavailable, "the stand-in gives one GPM metric only"
         (began, ended) = spans_of(one.events)["train"][0]
-        joules = device["counters"]["train"]["energy_j"]
+        joules = device.counters["train"]["energy_j"]
         assert joules == pytest.approx(power / 1000 * (ended - began) / 1e9, rel=0.05)
-        assert device["methods"] == {"energy_j": "the GPU's energy counter"}
+        assert device.methods == {"energy_j": "the GPU's energy counter"}
         assert trace.header["gpus"] == [f"gpu:{number}"], "the other GPU is no concern of this trial"
-        assert train["gpu_process_memory_bytes"]["max"] == pytest.approx(memory * 2**30, rel=1e-5)
+        assert train["gpu_process_memory_bytes"].max == pytest.approx(memory * 2**30, rel=1e-5)
 
 
 def test_without_an_energy_counter_power_is_integrated_and_that_is_recorded(tmp_path, beside_gpus: StandIn):
@@ -79,8 +78,8 @@ def test_without_an_energy_counter_power_is_integrated_and_that_is_recorded(tmp_
     watched.wait_for(lambda lines: sum(line.get("event") == "edge" for line in lines) == 2)
     device = of_gpu(watched.end(), watched.events, "gpu:0")
     (began, ended) = spans_of(watched.events)["train"][0]
-    assert device["counters"]["train"]["energy_j"] == pytest.approx(120 * (ended - began) / 1e9, rel=0.05)
-    assert device["methods"] == {"energy_j": "power integrated over samples"}
+    assert device.counters["train"]["energy_j"] == pytest.approx(120 * (ended - began) / 1e9, rel=0.05)
+    assert device.methods == {"energy_j": "power integrated over samples"}
 
 
 def test_a_gpu_that_is_lost_ends_neither_the_sampler_nor_the_other_gpu(tmp_path, beside_gpus: StandIn):
@@ -96,14 +95,11 @@ def test_a_gpu_that_is_lost_ends_neither_the_sampler_nor_the_other_gpu(tmp_path,
     trace = watched.end()
     assert trace.end is not None and not trace.failure
     lost, other = (of_gpu(trace, watched.events, f"gpu:{number}") for number in (0, 1))
-    assert "the GPU is lost" in lost["unavailable"]["gpu_utilisation"]
-    assert lost["phases"]["train"]["gpu_utilisation"]["mean"] == 0.5, "as far as it went"
-    assert "energy_j" not in lost["counters"]["train"]
-    assert "gpu_utilisation" not in other["unavailable"]
-    assert (
-        other["phases"]["train"]["gpu_utilisation"]["samples"]
-        > lost["phases"]["train"]["gpu_utilisation"]["samples"]
-    )
+    assert "the GPU is lost" in lost.unavailable["gpu_utilisation"]
+    assert lost.phases["train"]["gpu_utilisation"].mean == 0.5, "as far as it went"
+    assert "energy_j" not in lost.counters["train"]
+    assert "gpu_utilisation" not in other.unavailable
+    assert other.phases["train"]["gpu_utilisation"].samples > lost.phases["train"]["gpu_utilisation"].samples
 
 
 CALLS = {

@@ -7,13 +7,16 @@ import gzip
 import json
 from pathlib import Path
 
+import msgspec
 import pytest
+from equipment.results.records import phases
 
+from bench.journal.events import PhaseEnded, PhaseStarted
 from bench.records.disturbance import disturbances
-from bench.records.spans import spans_of
-from bench.records.summary import Stretch
+from bench.records.summary import Stretch, spans_of
 from bench.records.telemetry import observed
 from bench.telemetry.trace import parse_trace
+from bench.trials.measured import Telemetry
 
 FOLDER = Path(__file__).parent / "data" / "telemetry"
 QUIET = sorted(path.name.partition(".")[0] for path in FOLDER.glob("quiet-*"))
@@ -22,7 +25,7 @@ SECOND = 10**9
 
 def judged(
     name: str, only: tuple[float, float] | None = None, without: tuple[str, ...] = ()
-) -> tuple[list[str], dict]:
+) -> tuple[list[str], Telemetry]:
     """Reasons, and the telemetry.
 
     Args:
@@ -33,22 +36,23 @@ def judged(
     head, *lines = gzip.decompress((FOLDER / f"{name}.jsonl.gz").read_bytes()).splitlines()
     about = json.loads(head)
     trace = parse_trace(lines)
-    trace.begins_at_zero(about["events"][0]["t"])
+    events = [msgspec.convert(event, PhaseStarted | PhaseEnded) for event in about["events"]]
+    trace.begins_at_zero(events[0].t)
     trace.counters = {name: series for name, series in trace.counters.items() if name not in without}
-    spans = spans_of(about["events"], about["ended"])
+    spans = spans_of(events, about["ended"])
     if only:
         began = spans["train"][0][0]
         spans = {"train": [(began + round(only[0] * SECOND), began + round(only[1] * SECOND))]}
     telemetry = observed([Stretch(trace, spans)])
-    phases = {name: {"wall_s": sum(b - a for a, b in times) / 1e9} for name, times in spans.items()}
-    return disturbances({"phases": phases}, telemetry), telemetry
+    own = phases(**{name: sum(b - a for a, b in times) / 1e9 for name, times in spans.items()})
+    return disturbances(own, telemetry), telemetry
 
 
 @pytest.mark.parametrize("name", QUIET)
 def test_quiet_runs_are_not_marked(name):
     reasons, telemetry = judged(name)
     assert reasons == []
-    assert telemetry["sampler"]["complete"]
+    assert telemetry.sampler.complete
 
 
 def test_there_are_quiet_runs():
@@ -58,7 +62,7 @@ def test_there_are_quiet_runs():
 def test_a_program_beside_a_trial_is_found_with_what_it_used():
     reasons, telemetry = judged("burnt-svm")
     assert reasons == ["Other processes used 1.04 of its 2 cores during features."]
-    assert pytest.approx(telemetry["phases"]["features"]["foreign_cpu"]["mean"], rel=0.05) == 24.4 / 24.3 / 2
+    assert pytest.approx(telemetry.phases["features"]["foreign_cpu"].mean, rel=0.05) == 24.4 / 24.3 / 2
     assert any("during compile" in reason for reason in judged("burnt-lenet5")[0])
 
 
@@ -66,13 +70,13 @@ def test_one_that_comes_and_goes_is_found_twice():
     reasons, telemetry = judged("half-lenet5")
     assert "of its 2 cores during compile" in reasons[0] and "during train" in reasons[0]
     assert reasons[1] == "Its threads waited for cores longer than by themselves in 48% of train."
-    assert 0.3 < telemetry["contention"]["train"]["calm"] < 0.4, "its own threads wait for each other"
+    assert 0.3 < telemetry.contention["train"].calm < 0.4, "its own threads wait for each other"
 
 
 def test_its_calm_time_alone_is_not_marked():
     reasons, telemetry = judged("half-lenet5", only=(20.6, 30.0))
     assert reasons == []
-    assert telemetry["phases"]["train"]["cpu_pressure"]["mean"] > 0.3, "pressure as such says nothing"
+    assert telemetry.phases["train"]["cpu_pressure"].mean > 0.3, "pressure as such says nothing"
 
 
 def test_where_waiting_is_not_counted_pressure_stands_in():

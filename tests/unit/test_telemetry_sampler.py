@@ -10,8 +10,7 @@ import psutil
 import pytest
 from telemetry_equipment import Watched, sleeper
 
-from bench.records.spans import spans_of
-from bench.records.summary import Stretch, summarise
+from bench.records.summary import Stretch, spans_of, summarize
 
 HELD = 500 * 10**6
 
@@ -52,11 +51,11 @@ def test_a_child_that_burns_and_holds_memory_shows_in_the_tree(tmp_path):
     own = psutil.Process(family.pid)
     assert own.cpu_times().user < 0.5 and own.memory_info().rss < 100 * 10**6, "it is the child's doing"
     trace = watched.end()
-    told = summarise([Stretch(trace, spans_of(watched.events))])
-    assert told["counters"]["train"]["cpu_s"] == pytest.approx(burnt, abs=0.15)
-    assert told["phases"]["train"]["rss_bytes"]["max"] > HELD
-    assert told["phases"]["train"]["rss_bytes"]["max"] < HELD + 100 * 10**6
-    assert told["sampler"]["complete"] and 0 < told["sampler"]["cpu_s"] < 5
+    told = summarize([Stretch(trace, spans_of(watched.events))])
+    assert told.counters["train"]["cpu_s"] == pytest.approx(burnt, abs=0.15)
+    assert told.phases["train"]["rss_bytes"].max > HELD
+    assert told.phases["train"]["rss_bytes"].max < HELD + 100 * 10**6
+    assert told.sampler.complete and 0 < told.sampler.cpu_s < 5
 
 
 def test_time_of_children_that_ended_stays_counted(tmp_path):
@@ -148,7 +147,7 @@ sys.stdin.readline()
     watched.wait_for(lambda lines: sum(line.get("event") == "edge" for line in lines) == 2)
     beside.kill()
     beside.wait()
-    told = summarise([Stretch(watched.end(), spans_of(watched.events))])
-    train = told["counters"]["train"]
+    told = summarize([Stretch(watched.end(), spans_of(watched.events))])
+    train = told.counters["train"]
     assert train["cotenant_s"] > 1.0 and train["cpu_s"] < 0.3
     assert train["foreign_s"] <= max(0.0, train["slot_busy_s"] - train["cotenant_s"]) + 0.1

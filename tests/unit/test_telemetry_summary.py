@@ -3,12 +3,16 @@
 import json
 
 import pytest
+from equipment.results.records import some_metrics
+from msgspec.structs import replace
 from telemetry_equipment import SECOND, SPAWNED, made_trace, phases
 
 from bench.records.energy import energy_of, shares_missing
-from bench.records.spans import spans_of
-from bench.records.summary import Stretch, summarise
+from bench.records.summary import Stretch, spans_of, summarize
 from bench.telemetry.trace import parse_trace, read_trace
+from bench.trials.measured import Energy, Summary
+from bench.trials.metrics import Metrics
+from bench.trials.phases import Phases, TrainPhase
 
 
 def stretch(lines: list[dict], events: list[dict]) -> Stretch:
@@ -20,25 +24,25 @@ def stretch(lines: list[dict], events: list[dict]) -> Stretch:
 def test_every_phase_has_its_own_summary_and_train_comes_first():
     events = phases(startup=2, train=10, evaluate=4)
     gauges = {"rss_bytes": lambda now: 1000.0 if now <= 2 else 3000.0 if now <= 12 else 2000.0}
-    told = summarise([stretch(made_trace(16, {"steal_s": lambda now: 0.0}, gauges), events)])
-    assert list(told["phases"]) == ["train", "evaluate", "startup"]
-    assert [one["rss_bytes"]["mean"] for one in told["phases"].values()] == [3000, 2000, 1000]
-    assert told["phases"]["train"]["rss_bytes"]["samples"] == 100
+    told = summarize([stretch(made_trace(16, {"steal_s": lambda now: 0.0}, gauges), events)])
+    assert list(told.phases) == ["train", "evaluate", "startup"]
+    assert [one["rss_bytes"].mean for one in told.phases.values()] == [3000, 2000, 1000]
+    assert told.phases["train"]["rss_bytes"].samples == 100
 
 
 def test_mean_p95_and_maximum():
     # 100 samples of 1 to 100.
     gauges = {"rss_bytes": lambda now: round(now * 10)}
-    told = summarise([stretch(made_trace(10, {"steal_s": lambda now: 0.0}, gauges), phases(train=10))])
-    assert told["phases"]["train"]["rss_bytes"] == {"mean": 50.5, "p95": 95, "max": 100, "samples": 100}
+    told = summarize([stretch(made_trace(10, {"steal_s": lambda now: 0.0}, gauges), phases(train=10))])
+    assert told.phases["train"]["rss_bytes"] == Summary(mean=50.5, p95=95, max=100, samples=100)
 
 
 def test_a_line_of_many_samples_weighs_as_many_and_keeps_its_maximum():
     lines = made_trace(1, {"steal_s": lambda now: 0.0}, {"rss_bytes": lambda now: 10.0})
     wide = {"t": SPAWNED + 3 * SECOND, "n": 90, "c": [0.0], "g": [20.0], "m": [77.0]}
-    told = summarise([stretch([*lines, wide], phases(train=3))])
-    assert told["phases"]["train"]["rss_bytes"] == {"mean": 19.0, "p95": 20.0, "max": 77.0, "samples": 100}
-    assert told["longest_line_s"] == pytest.approx(9.0)
+    told = summarize([stretch([*lines, wide], phases(train=3))])
+    assert told.phases["train"]["rss_bytes"] == Summary(mean=19.0, p95=20.0, max=77.0, samples=100)
+    assert told.longest_line_s == pytest.approx(9.0)
 
 
 def test_counters_are_taken_at_the_edges_between_two_samples():
@@ -49,35 +53,35 @@ def test_counters_are_taken_at_the_edges_between_two_samples():
     lines = made_trace(10, {"cpu_s": used, "run_queue_wait_s": lambda now: now / 2}, {}, interval_s=1.0)
     edge = {"event": "edge", "t": SPAWNED + round(2.5 * SECOND), "at": [], "c": [used(2.5), 1.25]}
     lines.insert(4, edge)  # after the sample at 2 s
-    told = summarise([stretch(lines, phases(data=2.5, train=4.25))])
-    assert told["counters"]["train"] == {
+    told = summarize([stretch(lines, phases(data=2.5, train=4.25))])
+    assert told.counters["train"] == {
         "cpu_s": pytest.approx(3 * 4.25),
         "run_queue_wait_s": pytest.approx(2.125),
     }
-    assert told["counters"]["data"]["cpu_s"] == pytest.approx(2.5)
-    train = told["phases"]["train"]
-    assert train["cpu_percent"]["mean"] == pytest.approx(300)
-    assert train["cpu_utilisation"]["mean"] == pytest.approx(1.5)  # of two cores
-    assert train["run_queue_wait"]["mean"] == pytest.approx(2.125 / (2.125 + 12.75), rel=1e-5)
+    assert told.counters["data"]["cpu_s"] == pytest.approx(2.5)
+    train = told.phases["train"]
+    assert train["cpu_percent"].mean == pytest.approx(300)
+    assert train["cpu_utilisation"].mean == pytest.approx(1.5)  # of two cores
+    assert train["run_queue_wait"].mean == pytest.approx(2.125 / (2.125 + 12.75), rel=1e-5)
 
 
 def test_no_maximum_of_samples_is_below_the_mean_of_the_counters():
     # Short of a sample at its peak, the counters still tell of all that was waited.
     counters = {"cpu_s": lambda now: 0.2 * now, "run_queue_wait_s": lambda now: 0.8 * now}
     lines = made_trace(2, counters, {"run_queue_wait": lambda now: 0.76}, interval_s=1.0)
-    told = summarise([stretch(lines, phases(train=2))])
-    waited = told["phases"]["train"]["run_queue_wait"]
-    assert waited == {"mean": 0.8, "p95": 0.76, "max": 0.8, "samples": 2}
+    told = summarize([stretch(lines, phases(train=2))])
+    waited = told.phases["train"]["run_queue_wait"]
+    assert waited == Summary(mean=0.8, p95=0.76, max=0.8, samples=2)
 
 
 def test_what_was_not_watched_is_missing_and_never_0():
     trace = made_trace(5, {"cpu_s": lambda now: now}, {"rss_bytes": lambda now: 1.0}, killed=True)
-    told = summarise([stretch(trace, phases(data=4, train=60, evaluate=5))])
-    assert told["counters"] == {"train": {}, "evaluate": {}, "data": {"cpu_s": 4.0}}
-    assert told["phases"]["evaluate"] == {}
-    assert told["phases"]["train"]["rss_bytes"]["samples"] == 10
-    assert "the sampler ended before the trial did" in told["unavailable"]["telemetry"]
-    assert told["sampler"]["cpu_s"] is None
+    told = summarize([stretch(trace, phases(data=4, train=60, evaluate=5))])
+    assert told.counters == {"train": {}, "evaluate": {}, "data": {"cpu_s": 4.0}}
+    assert told.phases["evaluate"] == {}
+    assert told.phases["train"]["rss_bytes"].samples == 10
+    assert "the sampler ended before the trial did" in told.unavailable["telemetry"]
+    assert told.sampler.cpu_s is None
 
 
 def test_what_a_device_lacks_has_its_reason():
@@ -89,14 +93,14 @@ def test_what_a_device_lacks_has_its_reason():
         unavailable={"gpu:0/sm_activity": "too old", "cpu_pressure": "hidden"},
     )
     trace.insert(-1, {"event": "unavailable", "t": 0, "metrics": {"gpu:0/power_w": "the GPU is lost"}})
-    told = summarise([stretch(trace, phases(train=2))])
-    assert told["unavailable"]["cpu_pressure"] == "hidden"
-    assert told["unavailable"]["sm_activity"] == "gpu:0: too old"
-    device = told["devices"]["gpu:0"]
-    assert device["unavailable"]["sm_activity"] == "too old"
-    assert device["unavailable"]["power_w"] == "the GPU is lost"
-    assert device["phases"]["train"]["power_w"]["mean"] == 5.0, "what was seen before that stays"
-    assert "gpu_process_memory_bytes" in device["unavailable"]
+    told = summarize([stretch(trace, phases(train=2))])
+    assert told.unavailable["cpu_pressure"] == "hidden"
+    assert told.unavailable["sm_activity"] == "gpu:0: too old"
+    device = told.devices["gpu:0"]
+    assert device.unavailable["sm_activity"] == "too old"
+    assert device.unavailable["power_w"] == "the GPU is lost"
+    assert device.phases["train"]["power_w"].mean == 5.0, "what was seen before that stays"
+    assert "gpu_process_memory_bytes" in device.unavailable
 
 
 def test_a_resumed_trial_adds_up_both_attempts():
@@ -106,10 +110,10 @@ def test_a_resumed_trial_adds_up_both_attempts():
     second = stretch(
         made_trace(5, {"cpu_s": lambda now: 2 * now}, {"rss_bytes": lambda now: 40.0}), phases(train=5)
     )
-    told = summarise([first, second])
-    assert told["counters"]["train"]["cpu_s"] == pytest.approx(20)
-    assert told["phases"]["train"]["rss_bytes"]["mean"] == pytest.approx(20)
-    assert told["phases"]["train"]["cpu_percent"]["mean"] == pytest.approx(100 * 20 / 15, rel=1e-5)
+    told = summarize([first, second])
+    assert told.counters["train"]["cpu_s"] == pytest.approx(20)
+    assert told.phases["train"]["rss_bytes"].mean == pytest.approx(20)
+    assert told.phases["train"]["cpu_percent"].mean == pytest.approx(100 * 20 / 15, rel=1e-5)
 
 
 @pytest.mark.parametrize(
@@ -119,21 +123,23 @@ def test_a_torn_or_damaged_file_costs_only_what_is_damaged(tmp_path, damage):
     path = tmp_path / "telemetry.jsonl"
     lines = made_trace(2, {"cpu_s": lambda now: now}, {"rss_bytes": lambda now: 7.0})
     path.write_bytes(b"".join(json.dumps(line).encode() + b"\n" for line in lines[:-1]) + damage)
-    told = summarise([Stretch(read_trace(path), spans_of(phases(train=2)))])
-    assert told["phases"]["train"]["rss_bytes"]["mean"] == 7.0
+    told = summarize([Stretch(read_trace(path), spans_of(phases(train=2)))])
+    assert told.phases["train"]["rss_bytes"].mean == 7.0
 
 
 def test_a_file_without_a_header_is_no_trace(tmp_path):
     (tmp_path / "telemetry.jsonl").write_bytes(b'{"t": 1, "n": 1, "c": [], "g": []}\n')
     assert read_trace(tmp_path / "telemetry.jsonl") is None
     assert read_trace(tmp_path / "missing") is None
-    assert summarise([Stretch(None, {})]) is None
+    assert summarize([]) is None
 
 
-def energy(lines: list[dict], events: list[dict], **test) -> tuple[dict, str]:
+TRAINED = Phases(train=TrainPhase(wall_s=10.0, cpu_s=10.0, images=400))
+
+
+def energy(lines: list[dict], events: list, test: Metrics | None = None) -> tuple[Energy, str]:
     one = stretch(lines, events)
-    record = {"phases": {"train": {"images": 400}}, "test": test or None}
-    return energy_of(record, summarise([one]), [one.trace])
+    return energy_of(summarize([one]), [one.trace], TRAINED, test)
 
 
 def test_energy_of_a_trial_an_image_and_a_correct_test_image():
@@ -144,26 +150,24 @@ def test_energy_of_a_trial_an_image_and_a_correct_test_image():
     methods = {f"gpu:{gpu}/energy_j": "the GPU's energy counter" for gpu in (0, 1)}
     lines = made_trace(20, counters, {}, gpus=["gpu:0", "gpu:1"], methods=methods)
     lines[0]["gauges"] = ["rss_bytes"]
-    figures, reason = energy(lines, phases(startup=5, train=10, evaluate=5), accuracy=0.75, images=80)
+    figures, reason = energy(lines, phases(startup=5, train=10, evaluate=5), some_metrics(0.75, images=80))
     assert reason == ""
-    assert figures == {
-        "trial_j": pytest.approx(6000),
-        "train_j": pytest.approx(3000),
-        "image_j": pytest.approx(7.5),
-        "correct_test_image_j": pytest.approx(100),
-        "method": "the GPU's energy counter",
-    }
+    assert figures.trial_j == pytest.approx(6000)
+    assert figures.train_j == pytest.approx(3000)
+    assert figures.image_j == pytest.approx(7.5)
+    assert figures.correct_test_image_j == pytest.approx(100)
+    assert figures.method == "the GPU's energy counter"
 
 
 def test_what_is_not_shared_out_has_a_reason():
-    whole = {"trial_j": 9.0, "train_j": 5.0, "image_j": 1.0, "correct_test_image_j": 1.0, "method": "x"}
-    assert shares_missing({"test": {}}, whole) == {}
-    none = {**whole, "image_j": None, "correct_test_image_j": None}
-    assert shares_missing({"test": None}, none) == {
+    whole = Energy(trial_j=9.0, train_j=5.0, image_j=1.0, correct_test_image_j=1.0, method="x")
+    assert shares_missing(whole, some_metrics()) == {}
+    none = replace(whole, image_j=None, correct_test_image_j=None)
+    assert shares_missing(none, None) == {
         "image_j": "nothing was trained on images in steps",
         "correct_test_image_j": "the test was not reached",
     }
-    seldom = shares_missing({"test": {"accuracy": 0.0}}, {**none, "train_j": None})
+    seldom = shares_missing(replace(none, train_j=None), some_metrics(0.0))
     assert seldom["train_j"] == seldom["image_j"] == "the sampler read it too seldom while training"
     assert seldom["correct_test_image_j"] == "no test image was right"
 
@@ -177,17 +181,16 @@ def on_gpu(number: int, watts: float, seconds: float) -> Stretch:
 
 def test_a_trial_that_goes_on_on_another_gpu_has_the_energy_of_both():
     both = [on_gpu(0, 100.0, 10), on_gpu(1, 50.0, 4)]
-    record = {"phases": {"train": {"images": 100}}, "test": None}
-    figures, reason = energy_of(record, summarise(both), [one.trace for one in both])
-    assert (figures["trial_j"], figures["train_j"], reason) == (pytest.approx(1200), pytest.approx(1200), "")
-    assert figures["image_j"] == pytest.approx(12) and figures["correct_test_image_j"] is None
+    trained = Phases(train=TrainPhase(wall_s=14.0, cpu_s=14.0, images=100))
+    figures, reason = energy_of(summarize(both), [one.trace for one in both], trained, None)
+    assert (figures.trial_j, figures.train_j, reason) == (pytest.approx(1200), pytest.approx(1200), "")
+    assert figures.image_j == pytest.approx(12) and figures.correct_test_image_j is None
 
 
 def test_the_energy_of_a_trial_that_was_watched_in_part_is_unknown():
-    half = [Stretch(None, spans_of(phases(train=10))), on_gpu(0, 100.0, 10)]
-    record = {"phases": {"train": {"images": 100}}, "test": None}
-    figures, reason = energy_of(record, summarise(half), [half[1].trace])
-    assert figures["trial_j"] is None and "was not watched" in reason
+    half = [on_gpu(0, 100.0, 10)]
+    figures, reason = energy_of(summarize(half, unwatched=True), [half[0].trace], TRAINED, None)
+    assert figures.trial_j is None and "was not watched" in reason
 
 
 def test_energy_that_a_gpu_does_not_tell_is_a_reason():
@@ -196,7 +199,7 @@ def test_energy_that_a_gpu_does_not_tell_is_a_reason():
         unavailable={"gpu:0/energy_j": "this GPU or its driver does not support it"},
     )  # fmt: skip
     figures, reason = energy(lines, phases(train=5))
-    assert set(figures.values()) == {None}
+    assert figures == Energy()
     assert reason == "gpu:0: this GPU or its driver does not support it"
     on_cpu = energy(
         made_trace(5, {"cpu_s": lambda now: now}, {"rss_bytes": lambda now: 1.0}), phases(train=5)

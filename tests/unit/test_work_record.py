@@ -1,159 +1,174 @@
-"""Work, memory and utilisation in a record: figures and reasons."""
+"""Work, memory and utilization in a record: figures and reasons."""
 
+import json
+from pathlib import Path
+
+import msgspec
 import pytest
+from equipment.results.records import a_trial, phases, some_telemetry
+from msgspec.structs import replace
 
-from bench.records.flops import memory_of, whole_rate, with_reference, work_and_limit_of
-from bench.records.utilization import utilisation_of
+from bench.journal.events import MemoryTold, PeakTold, PhaseEnded
+from bench.journal.results import SuiteResults
+from bench.records.flops import memory_of, whole_rate, work_of
+from bench.records.fold import fold
+from bench.records.measured import reference_work_of
+from bench.records.utilization import Device, Rates, utilization_of
+from bench.trials.measured import StepMemory, Summary, Utilization, Work
+from bench.trials.origin import Environment, SlotDescription
+from bench.trials.phases import BuildPhase, DataPhase, Phases, TrainPhase
+from bench.trials.record import Record
 
-WORK = {"training_flops": 2e9}
-PEAK = {"rates": {"float32": 1e12}, "unavailable": {"bfloat16": "no"}}
-CPU = {"kind": "cpu", "model": "AMD EPYC", "replicas": 1}
-GPU = {"kind": "gpu", "model": "NVIDIA A100-SXM4-40GB", "replicas": 1}
-BUSY = {
-    "phases": {"train": {"gpu_utilisation": {"mean": 0.5}, "fp32_activity": {"mean": 0.02}}},
-    "unavailable": {"tensor_activity": "no GPM"},
-}
+WORK = Work(training_flops=2_000_000_000)
+
+
+def a_peak(rates: dict[str, float], unavailable: dict[str, str] | None = None, **more) -> PeakTold:
+    return PeakTold(t=0, tensorflow="2.21.0", rates=rates, unavailable=unavailable or {}, **more)
+
+
+PEAK = a_peak({"float32": 1e12}, {"bfloat16": "no"})
+BOTH = a_peak({"float32": 1e13, "tensorfloat32": 1e14})
+CPU = SlotDescription(name="cpu:0", kind="cpu", model="AMD EPYC")
+GPU = SlotDescription(name="gpu:0", kind="gpu", model="NVIDIA A100-SXM4-40GB")
+BUSY = some_telemetry(
+    phases={"train": {"gpu_utilisation": Summary(mean=0.5), "fp32_activity": Summary(mean=0.02)}},
+    unavailable={"tensor_activity": "no GPM"},
+)
+PLAIN, TF32 = Environment(tensorfloat32=False), Environment(tensorfloat32=True)
 
 
 def test_the_share_of_what_was_measured():
-    figures, reasons = utilisation_of(WORK, 100.0, PEAK, {}, None, CPU)
-    assert figures["model_flops_per_s"] == 2e11
-    assert figures["of_measured_peak"] == pytest.approx(0.2)
-    assert figures["measured_precision"] == "float32"
-    assert figures["of_datasheet_peak_busy"] is None
+    figures, reasons = utilization_of(WORK, Rates(100.0), Device(CPU, peak=PEAK))
+    assert figures.model_flops_per_s == 2e11
+    assert figures.of_measured_peak == pytest.approx(0.2)
+    assert figures.measured_precision == "float32"
+    assert figures.of_datasheet_peak_busy is None
     assert "processors" in reasons["of_datasheet_peak_busy"]
     assert reasons["gpm_fp32"] == reasons["gpm_tensor"] == "there is no telemetry"
 
 
-def test_a_gpu_is_held_against_the_format_that_tensorflow_computes_in():
-    peak = {"rates": {"float32": 1e13, "tensorfloat32": 1e14}, "unavailable": {}}
-    rate = 1e3
-    figures, reasons = utilisation_of(WORK, rate, peak, {"tensorfloat32": True}, BUSY, GPU, whole_rate=700.0)
-    assert figures["of_measured_peak"] == pytest.approx(2e12 / 1e14)
+def test_a_gpu_is_compared_with_the_format_that_tensorflow_computes_in():
+    figures, reasons = utilization_of(WORK, Rates(1e3, 700.0), Device(GPU, TF32, BUSY, BOTH))
+    assert figures.of_measured_peak == pytest.approx(2e12 / 1e14)
     # The GPU was busy for half of the whole phase, in which images were slower than in steady steps.
-    assert figures["of_datasheet_peak_busy"] == pytest.approx(1.4e12 / (156e12 * 0.5))
-    assert figures["measured_precision"] == figures["datasheet_precision"] == "tensorfloat32"
-    assert (figures["gpm_fp32"], figures["gpm_tensor"]) == (0.02, None)
+    assert figures.of_datasheet_peak_busy == pytest.approx(1.4e12 / (156e12 * 0.5))
+    assert figures.measured_precision == figures.datasheet_precision == "tensorfloat32"
+    assert (figures.gpm_fp32, figures.gpm_tensor) == (0.02, None)
     assert reasons["gpm_tensor"] == "no GPM"
-    plain, _ = utilisation_of(WORK, rate, peak, {"tensorfloat32": False}, BUSY, GPU, whole_rate=rate)
-    assert plain["of_measured_peak"] == pytest.approx(2e12 / 1e13)
-    assert plain["of_datasheet_peak_busy"] == pytest.approx(2e12 / (19.5e12 * 0.5))
-
-
-@pytest.mark.parametrize("environment", [None, {}, {"tensorfloat32": "unavailable: the GPUs differ"}])
-def test_without_knowing_the_format_no_share_of_a_gpu_is_told(environment: dict | None):
-    peak = {"rates": {"float32": 1e13, "tensorfloat32": 1e14}, "unavailable": {}}
-    figures, reasons = utilisation_of(WORK, 1e3, peak, environment, BUSY, GPU, whole_rate=1e3)
-    assert figures["model_flops_per_s"] == 2e12, "needs no peak"
-    for name in ("of_measured_peak", "of_datasheet_peak_busy"):
-        assert figures[name] is None
-        assert "tensorfloat32 is not known" in reasons[name]
-        assert ("GPUs differ" in reasons[name]) == bool(environment)
-    old = {**GPU, "model": "NVIDIA GeForce GTX 1080 Ti"}
-    figures, _ = utilisation_of(WORK, 1e3, peak, environment, BUSY, old, whole_rate=1e3)
-    assert figures["of_measured_peak"] == pytest.approx(2e12 / 1e13), "there TF32 does not exist"
-    assert figures["of_datasheet_peak_busy"] == pytest.approx(2e12 / (11.3e12 * 0.5))
-
-
-def test_a_peak_in_another_format_is_not_taken():
-    figures, reasons = utilisation_of(WORK, 1e3, PEAK, {"tensorfloat32": True}, BUSY, GPU)
-    assert figures["of_measured_peak"] is None
-    assert reasons["of_measured_peak"] == "tensorfloat32 was not measured"
-    half = {"tensorfloat32": True, "precision": "mixed_bfloat16"}
-    figures, reasons = utilisation_of(WORK, 1e3, PEAK, half, BUSY, GPU, whole_rate=1e3)
-    assert reasons["of_measured_peak"] == "no"
-    assert "bfloat16" in reasons["of_datasheet_peak_busy"]
-    assert figures["measured_precision"] is figures["datasheet_precision"] is None
-
-
-def test_two_gpus_could_do_twice_as_much():
-    two = {**GPU, "model": "2 x NVIDIA A100-SXM4-40GB", "replicas": 2}
-    plain = {"tensorfloat32": False}
-    one, _ = utilisation_of(WORK, 100.0, PEAK, plain, BUSY, GPU, whole_rate=90.0)
-    both, _ = utilisation_of(WORK, 100.0, PEAK, plain, BUSY, two, whole_rate=90.0)
-    for name in ("of_measured_peak", "of_datasheet_peak_busy"):
-        assert both[name] == pytest.approx(one[name] / 2)
-    shared, _ = utilisation_of(WORK, 100.0, PEAK, {}, None, {**CPU, "replicas": 2})
-    assert shared["of_measured_peak"] == pytest.approx(0.2), "replicas share a processor's cores"
-
-
-def test_fine_tuning_has_a_rate_of_its_last_stage_where_that_is_steady():
-    settings = {"mode": "finetune", "head_epochs": 2}
-    given = (WORK, 100.0, PEAK, {"tensorfloat32": False}, BUSY, GPU, settings, 90.0)
-    both, reasons = utilisation_of(*given)
-    assert both["model_flops_per_s"] is both["of_datasheet_peak_busy"] is None
-    last, reasons = utilisation_of(*given, steady=True)
-    assert last["of_measured_peak"] == pytest.approx(0.2)
-    assert last["of_datasheet_peak_busy"] is None and "stages" in reasons["of_datasheet_peak_busy"]
-
-
-def test_the_whole_of_training_counts_validation_as_a_third():
-    phases = {"data": {"validation_images": 30}, "train": {"images": 100, "wall_s": 10.0}}
-    assert whole_rate(phases, epochs=2) == pytest.approx((100 + 20) / 10)
-    assert whole_rate({"train": {"wall_s": 10.0}}, epochs=2) is None
+    plain, _ = utilization_of(WORK, Rates(1e3, 1e3), Device(GPU, PLAIN, BUSY, BOTH))
+    assert plain.of_measured_peak == pytest.approx(2e12 / 1e13)
+    assert plain.of_datasheet_peak_busy == pytest.approx(2e12 / (19.5e12 * 0.5))
 
 
 @pytest.mark.parametrize(
-    ("changed", "missing", "word"),
+    "environment", [None, Environment(), Environment(tensorfloat32="unavailable: the GPUs differ")]
+)
+def test_without_knowing_the_format_no_share_of_a_gpu_is_told(environment: Environment | None):
+    figures, reasons = utilization_of(WORK, Rates(1e3, 1e3), Device(GPU, environment, BUSY, BOTH))
+    assert figures.model_flops_per_s == 2e12, "needs no peak"
+    for name in ("of_measured_peak", "of_datasheet_peak_busy"):
+        assert getattr(figures, name) is None
+        assert "tensorfloat32 is not known" in reasons[name]
+        assert ("GPUs differ" in reasons[name]) == bool(environment and environment.tensorfloat32)
+    old = replace(GPU, model="NVIDIA GeForce GTX 1080 Ti")
+    figures, _ = utilization_of(WORK, Rates(1e3, 1e3), Device(old, environment, BUSY, BOTH))
+    assert figures.of_measured_peak == pytest.approx(2e12 / 1e13), "there TF32 does not exist"
+    assert figures.of_datasheet_peak_busy == pytest.approx(2e12 / (11.3e12 * 0.5))
+
+
+def test_a_peak_in_another_format_is_not_taken():
+    figures, reasons = utilization_of(WORK, Rates(1e3), Device(GPU, TF32, BUSY, PEAK))
+    assert figures.of_measured_peak is None
+    assert reasons["of_measured_peak"] == "tensorfloat32 was not measured"
+    half = Environment(tensorfloat32=True, precision="mixed_bfloat16")
+    figures, reasons = utilization_of(WORK, Rates(1e3, 1e3), Device(GPU, half, BUSY, PEAK))
+    assert reasons["of_measured_peak"] == "no"
+    assert "bfloat16" in reasons["of_datasheet_peak_busy"]
+    assert figures.measured_precision is figures.datasheet_precision is None
+
+
+def test_two_gpus_could_do_twice_as_much():
+    two = replace(GPU, model="2 x NVIDIA A100-SXM4-40GB", replicas=2)
+    one, _ = utilization_of(WORK, Rates(100.0, 90.0), Device(GPU, PLAIN, BUSY, PEAK))
+    both, _ = utilization_of(WORK, Rates(100.0, 90.0), Device(two, PLAIN, BUSY, PEAK))
+    for name in ("of_measured_peak", "of_datasheet_peak_busy"):
+        assert getattr(both, name) == pytest.approx(getattr(one, name) / 2)
+    shared, _ = utilization_of(WORK, Rates(100.0), Device(replace(CPU, replicas=2), peak=PEAK))
+    assert shared.of_measured_peak == pytest.approx(0.2), "replicas share a processor's cores"
+
+
+def test_fine_tuning_has_a_rate_of_its_last_stage_where_that_is_steady():
+    device = Device(GPU, PLAIN, BUSY, PEAK)
+    both, reasons = utilization_of(WORK, Rates(100.0, 90.0, two_stages=True), device)
+    assert both.model_flops_per_s is both.of_datasheet_peak_busy is None
+    last, reasons = utilization_of(WORK, Rates(100.0, 90.0, steady=True, two_stages=True), device)
+    assert last.of_measured_peak == pytest.approx(0.2)
+    assert last.of_datasheet_peak_busy is None and "stages" in reasons["of_datasheet_peak_busy"]
+
+
+def test_the_whole_of_training_counts_validation_as_a_third():
+    train = TrainPhase(wall_s=10.0, cpu_s=10.0, images=100)
+    data = DataPhase(wall_s=1.0, cpu_s=1.0, validation_images=30)
+    assert whole_rate(Phases(data=data, train=train), epochs=2) == pytest.approx((100 + 20) / 10)
+    assert whole_rate(phases(train=10.0), epochs=2) is None
+
+
+@pytest.mark.parametrize(
+    ("work", "rates", "changed", "missing", "word"),
     [
-        ({"work": None}, "model_flops_per_s", "work"),
-        ({"rate": None}, "of_measured_peak", "rate"),
-        ({"peak": None}, "of_measured_peak", "--calibrate"),
-        ({"telemetry": None}, "of_datasheet_peak_busy", "telemetry"),
-        ({"slot": {**GPU, "model": "NVIDIA Z9"}}, "of_datasheet_peak_busy", "Z9"),
-        ({"settings": {"mode": "finetune", "head_epochs": 2}}, "model_flops_per_s", "stages"),
+        (None, Rates(100.0, 90.0), {}, "model_flops_per_s", "work"),
+        (WORK, Rates(None, 90.0), {}, "of_measured_peak", "rate"),
+        (WORK, Rates(100.0, 90.0), {"peak": None}, "of_measured_peak", "--calibrate"),
+        (WORK, Rates(100.0, 90.0), {"telemetry": None}, "of_datasheet_peak_busy", "telemetry"),
         (
-            {"telemetry": {"phases": {"train": {"gpu_utilisation": {"mean": 0.0}}}}},
+            WORK,
+            Rates(100.0, 90.0),
+            {"slot": replace(GPU, model="NVIDIA Z9")},
+            "of_datasheet_peak_busy",
+            "Z9",
+        ),
+        (WORK, Rates(100.0, 90.0, two_stages=True), {}, "model_flops_per_s", "stages"),
+        (
+            WORK,
+            Rates(100.0, 90.0),
+            {"telemetry": some_telemetry(phases={"train": {"gpu_utilisation": Summary(mean=0.0)}})},
             "of_datasheet_peak_busy",
             "busy",
         ),
     ],
 )
-def test_what_is_missing_has_a_reason_and_is_no_number(changed: dict, missing: str, word: str):
-    given = {
-        "work": WORK,
-        "rate": 100.0,
-        "peak": PEAK,
-        "environment": None,
-        "telemetry": BUSY,
-        "slot": GPU,
-        "whole_rate": 90.0,
-        **changed,
-    }
-    figures, reasons = utilisation_of(**given)
-    assert figures[missing] is None
+def test_what_is_missing_has_a_reason_and_is_no_number(
+    work: Work | None, rates: Rates, changed: dict, missing: str, word: str
+):
+    device = {"slot": GPU, "environment": None, "telemetry": BUSY, "peak": PEAK, **changed}
+    figures, reasons = utilization_of(work, rates, Device(**device))
+    assert getattr(figures, missing) is None
     assert word in reasons[missing]
-    assert {name for name, value in figures.items() if value is None} - set(reasons) <= {
-        "measured_precision",
-        "datasheet_precision",
-    }
+    none = {name for name in Utilization.__struct_fields__ if getattr(figures, name) is None}
+    assert none - set(reasons) <= {"measured_precision", "datasheet_precision"}
 
 
-ANALYTIC = {"total": 90, "allocated": 100}
+ANALYTIC = StepMemory(
+    weights=50,
+    gradients=10,
+    optimizer=10,
+    feature_maps=10,
+    workspace=10,
+    allocated=100,
+    kept_feature_maps=20,
+    total=90,
+)
 
 
 def test_memory_and_its_residual():
-    event = {"analytic": ANALYTIC, "allocator_peak": 104, "process_peak": 900}
-    telemetry = {"devices": {"gpu:0": {"phases": {"train": {"gpu_memory_bytes": {"max": 7}}}}}}
+    event = MemoryTold(t=0, analytic=ANALYTIC, allocator_peak=104, process_peak=900)
+    telemetry = some_telemetry(devices={"gpu:0": {"train": {"gpu_memory_bytes": Summary(max=7.0)}}})
     memory, reason = memory_of(event, telemetry)
-    assert (memory["residual"], memory["process_peak"], memory["device_peak"], reason) == (4, 900, 7, "")
-    memory, reason = memory_of({"unavailable": "only TensorFlow's", "process_peak": 900}, None)
-    assert (memory["analytic"], memory["residual"], memory["process_peak"]) == (None, None, 900)
+    assert (memory.residual, memory.process_peak, memory.device_peak, reason) == (4, 900, 7, "")
+    memory, reason = memory_of(MemoryTold(t=0, unavailable="only TensorFlow's", process_peak=900), None)
+    assert (memory.analytic, memory.residual, memory.process_peak) == (None, None, 900)
     assert reason == "only TensorFlow's"
     assert memory_of(None, None)[0] is None
-
-
-def record(build: dict, steady: dict | None = None) -> dict:
-    return {
-        "phases": {"build": build} if build else {},
-        "throughput": {"train_images_per_s": 10.0},
-        "environment": None,
-        "slot": CPU,
-        "steady": steady,
-        "telemetry": None,
-        "trial": {"settings": {"mode": "scratch"}},
-        "unavailable": {"energy": "no counter"},
-    }
 
 
 BUILT = {
@@ -162,45 +177,64 @@ BUILT = {
     "layers": 3,
     "forward_macs": 1,
     "forward_flops": 2,
-    "training_flops": 6e9,
+    "training_flops": 6_000_000_000,
 }
 
 
-def test_a_record_gets_all_of_it():
-    found = work_and_limit_of(record(BUILT), {}, {"peak": PEAK})
-    assert found["work"] == BUILT
-    assert found["utilisation"]["of_measured_peak"] == pytest.approx(6e10 / 1e12)
-    assert found["unavailable"]["energy"] == "no counter"
-    assert "memory" in found["unavailable"]
-    steady = work_and_limit_of(record(BUILT, {"images_per_s": 20.0}), {}, {"peak": PEAK})
-    assert steady["utilisation"]["of_measured_peak"] == pytest.approx(2 * 6e10 / 1e12)
+def folded(folder: Path, build: dict, *events: dict) -> Record:
+    """The record of an attempt that trained 10 images a second for 10 s on a device that was measured."""
+    attempt = SuiteResults(folder, "suite").new_attempt(a_trial("LeNet5"))
+    seconds = {"build": (0, 1, build), "train": (1, 11, {"images": 100})}
+    lines = list(events)
+    for phase, (began, ended, figures) in seconds.items():
+        lines += [{"t": began * 10**9, "event": "phase_started", "phase": phase}]
+        lines += [{"t": ended * 10**9, "event": "phase_ended", "phase": phase, "figures": figures}]
+    attempt.events.write_text("".join(json.dumps(line) + "\n" for line in lines))
+    slot = msgspec.to_builtins(CPU)
+    runner = [{"t": 0, "event": "started", "slot": slot}, {"event": "peak", **msgspec.to_builtins(PEAK)}]
+    attempt.runner_events.write_text("".join(json.dumps(line) + "\n" for line in runner))
+    return fold(attempt)
 
 
-def test_older_records_classical_methods_and_odd_models():
-    assert work_and_limit_of(record({}), {}, {})["work"] is None
-    assert (
-        work_and_limit_of(record({"parameters": 7}), {}, {})["unavailable"]["work"] == "no network was built"
-    )
-    odd = {"parameters": 7, "trainable_parameters": 7, "layers": 1, "work_unavailable": "own is no graph"}
-    found = work_and_limit_of(record(odd), {}, {})
-    assert found["work"]["parameters"] == 7
-    assert found["work"]["training_flops"] is None
-    assert found["unavailable"]["work"] == "own is no graph"
-    assert found["utilisation"]["model_flops_per_s"] is None
+def test_a_record_gets_all_of_it(tmp_path: Path):
+    found = folded(tmp_path / "one", BUILT)
+    assert msgspec.to_builtins(found.work) == BUILT
+    assert found.utilization.of_measured_peak == pytest.approx(6e10 / 1e12)
+    assert "energy" in found.unavailable and "memory" in found.unavailable
+    blocks = [[0.4 * number, number, 1, 8, 0.4, 0.0] for number in range(20)]
+    steady = {"t": 10**9, "event": "blocks", "stage": 0, "blocks": blocks}
+    found = folded(tmp_path / "two", BUILT, steady)
+    assert found.utilization.of_measured_peak == pytest.approx(2 * 6e10 / 1e12), "20 images/s when steady"
 
 
-def test_a_canary_is_held_against_one_of_the_same_backend():
-    canary = {"before_gflops": 90.0, "after_gflops": 91.0, "reference_gflops": None}
-    peak = {"canary_gflops": 100.0, "tensorflow": "2.21.0"}
-    same = {"backend": "tensorflow", "tensorflow": "2.21.0"}
-    assert with_reference(canary, peak, same)["reference_gflops"] == 100.0
-    older = {**same, "tensorflow": "2.16.2"}
-    assert with_reference(canary, peak, older)["reference_gflops"] is None, "it may be slower by itself"
-    assert with_reference(canary, peak, {"backend": "jax"})["reference_gflops"] is None
-    assert with_reference(canary, peak, None)["reference_gflops"] is None, "NumPy's is another"
-    settings = {"onednn": "on", "tensorfloat32": False}
-    assert with_reference(canary, {**peak, "settings": settings}, {**same, **settings})["reference_gflops"]
-    off = {**same, **settings, "onednn": "off"}
-    assert with_reference(canary, {**peak, "settings": settings}, off)["reference_gflops"] is None
-    assert with_reference(canary, None, same)["reference_gflops"] is None
-    assert with_reference(None, peak, same) is None
+def test_classical_methods_and_odd_models():
+    assert work_of(Phases()) == (None, "nothing was built yet")
+    classical = BuildPhase(wall_s=1.0, cpu_s=1.0, parameters=7)
+    assert work_of(Phases(build=classical)) == (None, "no network was built")
+    odd = replace(classical, trainable_parameters=7, layers=1, work_unavailable="own is no graph")
+    work, reason = work_of(Phases(build=odd))
+    assert (work.parameters, work.training_flops, reason) == (7, None, "own is no graph")
+    figures, _ = utilization_of(work, Rates(100.0), Device(CPU, peak=PEAK))
+    assert figures.model_flops_per_s is None
+
+
+def test_the_reference_work_is_compared_with_one_of_the_same_backend():
+    events = [
+        PhaseEnded(t=number, phase="reference_work", figures={"gflops": 90.0 + number}) for number in (0, 1)
+    ]
+
+    def reference(peak: PeakTold | None, environment: Environment | None) -> float | None:
+        found, _ = reference_work_of(events, peak, environment)
+        assert (found.before_gflops, found.after_gflops) == (90.0, 91.0)
+        return found.reference_gflops
+
+    peak = a_peak({}, reference_work_gflops=100.0)
+    same = Environment(backend="tensorflow", tensorflow="2.21.0")
+    assert reference(peak, same) == 100.0
+    assert reference(peak, replace(same, tensorflow="2.16.2")) is None, "it may be slower by itself"
+    assert reference(peak, Environment(backend="jax")) is None
+    assert reference(peak, None) is None, "NumPy's is another"
+    exactly = a_peak({}, reference_work_gflops=100.0, settings={"onednn": "on", "tensorfloat32": False})
+    assert reference(exactly, replace(same, onednn="on", tensorfloat32=False)) == 100.0
+    assert reference(exactly, replace(same, onednn="off", tensorfloat32=False)) is None
+    assert reference(None, same) is None
