@@ -99,7 +99,7 @@ METRICS = {
 
 PHASES = {
     "startup": "import",
-    "canary": "canary",
+    "reference_work": "reference work",
     "data": "input",
     "build": "building the network",
     "features": "feature extraction",

@@ -5,7 +5,7 @@ from typing import Any
 
 from bench.trials.record import Record, record_to_json
 
-_BEFORE = {"neighbors": "neighbours", "reference_work": "canary", "utilization": "utilisation"}
+_BEFORE = {"neighbors": "neighbours", "utilization": "utilisation"}
 """Key of a record -> what it was called before."""
 
 

@@ -42,7 +42,7 @@ class Peak:
         rates: Precision -> floating-point operations a second in matrix products.
         unavailable: Precision -> why it was not measured.
         bandwidth: Bytes a second read from and written to its memory.
-        canary_gflops: The best that a trial's canary reached with TensorFlow; None where that was not
+        reference_work_gflops: The best that a trial's reference work reached with TensorFlow; None where that was not
             measured.
         disturbed: Why the machine was not quiet just before; empty where it was.
         settings: How TensorFlow computed, as a trial's `environment` has it: `onednn`, `tensorfloat32`.
@@ -54,7 +54,7 @@ class Peak:
     rates: dict[str, float]
     unavailable: dict[str, str]
     bandwidth: float | None
-    canary_gflops: float | None = None
+    reference_work_gflops: float | None = None
     disturbed: str = ""
     settings: dict[str, Any] = field(default_factory=dict)
 
@@ -93,7 +93,7 @@ def load_peak(results: Path, machine: Machine, slot: Slot) -> Peak | None:
         {name: rate["best"] for name, rate in of_precision.items() if "best" in rate},
         {name: rate["unavailable"] for name, rate in of_precision.items() if "unavailable" in rate},
         bandwidth,
-        measured.get("canary", {}).get("gflops"),
+        measured.get("reference_work", {}).get("gflops"),
         measured.get("disturbed", ""),
         measured.get("settings", {}),
     )

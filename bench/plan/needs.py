@@ -10,12 +10,12 @@ import psutil
 from bench.devices.device import Slot
 from bench.trials.trial import Trial
 from wbc.networks.facts import Facts, facts_of
+from wbc.specification import HEAD_UNITS
 
 _FLOAT = 4
 _RUNTIME_BYTES = 500e6
 """A process with TensorFlow and its libraries, before it holds anything."""
 
-_HEAD_UNITS = 256
 _COPIES = {"SGD": 3, "Nesterov": 3, "RMSprop": 3, "Adagrad": 3}
 """Numbers held for each trained parameter: itself, its gradient, what the optimiser remembers."""
 
@@ -136,5 +136,5 @@ def _parameters(facts: Facts | None, mode: str) -> tuple[float, float]:
     if facts is None:
         return 0.0, 0.0
     if mode == "transfer":
-        return facts.features * _HEAD_UNITS, facts.parameters
+        return facts.features * HEAD_UNITS, facts.parameters
     return facts.parameters, 0.0

@@ -11,6 +11,7 @@ from bench.trials.trial import Trial
 from wbc.data import SPLITS
 from wbc.data.manifest import Manifest
 from wbc.networks.facts import Facts, facts_of
+from wbc.specification import HEAD_UNITS
 
 LAST = 5
 """So many of the latest trials like it speak for a trial."""
@@ -23,7 +24,6 @@ _BYTES_A_SECOND = {"cpu": 8e9, "gpu": 3e11}
 _STEP_S = 0.006
 _IMAGES_A_SECOND = 300.0
 _CLASSICAL_IMAGES_A_SECOND = 20.0
-_HEAD_UNITS = 256
 _UPDATE_BYTES_A_PARAMETER = 24
 _BCCD_HELD_OUT = {"validation": 50, "test": 50}
 
@@ -86,7 +86,7 @@ class Predictor:
         steps_an_epoch = max(1, images["train"] // (settings.batch_size or 1))
         steps = settings.epochs * steps_an_epoch
         if settings.mode == "transfer":
-            head = facts.features * _HEAD_UNITS
+            head = facts.features * HEAD_UNITS
             seconds += total * facts.multiply_accumulates / macs
             return seconds + steps * (_STEP_S + head * _UPDATE_BYTES_A_PARAMETER / moved)
         if head_epochs := settings.head_epochs:

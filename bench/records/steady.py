@@ -3,11 +3,11 @@
 import math
 import statistics
 from collections.abc import Sequence
-from dataclasses import dataclass
 
 from bench.journal.events import Blocks, Epoch, PhaseStarted, WorkerEvent
 from bench.journal.history import Stretch
 from bench.trials.measured import Steady
+from wbc.observer import Block
 
 TOLERANCE = 0.05
 """So far may the rolling median be from the median of all that follows."""
@@ -18,34 +18,6 @@ LEAST = 6
 GROUPS = 30
 """Blocks are put together into about so many: slow stretches last longer than a block, and neighbors that
 are slow together would make the interval too narrow."""
-
-
-@dataclass(frozen=True)
-class Block:
-    """Steps that follow one another, see `wbc.training.blocks.Block`."""
-
-    start_s: float
-    first_step: int
-    steps: int
-    images: int
-    seconds: float
-    wait_s: float
-
-    @property
-    def pace(self) -> float:
-        """Seconds an image."""
-        return self.seconds / self.images
-
-    def __add__(self, other: "Block") -> "Block":
-        """Both together, where one follows the other."""
-        return Block(
-            self.start_s,
-            self.first_step,
-            self.steps + other.steps,
-            self.images + other.images,
-            self.seconds + other.seconds,
-            self.wait_s + other.wait_s,
-        )
 
 
 def pace_of(stretches: Sequence[Stretch]) -> tuple[Steady | None, str]:

@@ -5,9 +5,7 @@ from collections.abc import Collection, Iterable, Mapping, Sequence
 from importlib import metadata
 
 from bench.trials.backends import BACKENDS
-
-WBC_REQUIREMENTS = ("h5py", "keras", "numpy", "pillow", "scikit-image", "scikit-learn")
-"""The distributions that `wbc` imports; the worker needs nothing else of leukobench's dependencies."""
+from wbc import REQUIREMENTS
 
 TENSORFLOWS = ("tensorflow", "tensorflow-cpu", "tf-nightly", "tf-nightly-cpu")
 """Distributions that hold TensorFlow."""
@@ -58,7 +56,7 @@ def wbc_requirements(named: Collection[str] = ()) -> list[str]:
     except metadata.PackageNotFoundError:
         known = []
     bounds = {name_of(one): one for one in known}
-    return [bounds.get(name, name) for name in WBC_REQUIREMENTS if name not in named or name in bounds]
+    return [bounds.get(name, name) for name in REQUIREMENTS if name not in named or name in bounds]
 
 
 def installed() -> dict[str, str]:

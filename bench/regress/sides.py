@@ -19,6 +19,7 @@ from bench.trials.backends import BACKENDS
 from bench.trials.sampling import TelemetrySettings
 from bench.trials.settings import Runtime, digest_of
 from bench.trials.trial import Trial
+from wbc import REQUIREMENTS
 from wbc.specification import Specification
 
 SideName = Literal["baseline", "candidate"]
@@ -162,8 +163,9 @@ def modules_of(trials: Collection[Trial]) -> list[str]:
     """What a side must be able to import for these trials."""
     backends = sorted({trial.settings.backend for trial in trials if trial.settings.backend})
     modules = [{"torch": "torch", "jax": "jax", "tensorflow": "tensorflow"}[name] for name in backends]
-    # Keras itself comes with the first backend alone: it takes one for the whole process.
-    return [*modules, "h5py", "PIL", "skimage", "sklearn", *(["keras"] if backends[:1] else [])]
+    # Keras can only be imported with a backend.
+    needed = [module for module in REQUIREMENTS.values() if module != "keras" or backends]
+    return [*modules, *needed]
 
 
 def _probe(name: SideName, interpreter: Path, code: Code, modules: Sequence[str]) -> dict[str, Any]:

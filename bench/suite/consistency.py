@@ -4,7 +4,7 @@ from bench.suite.load import Source
 from bench.suite.matrix import Combination
 from bench.suite.schema import SuiteFile
 from wbc.networks.network import Network
-from wbc.networks.weights import WeightsSource
+from wbc.specification import WeightsSource
 
 
 def check_combination(

@@ -9,6 +9,7 @@ from pydantic import BaseModel
 from bench.suite.load import Source
 from bench.suite.schema import Backbone, DataAxes, Optimizer, SuiteFile, TrainingAxes
 from wbc.protocols import PROTOCOL_KEYS, settings_of
+from wbc.specification import Specification
 
 DATA_KEYS = tuple(DataAxes.model_fields)
 TRAINING_KEYS = tuple(TrainingAxes.model_fields)
@@ -18,20 +19,20 @@ DEFAULTS: dict[str, Any] = {
     "mode": "transfer",
     "epochs": 100,
     "weights": "imagenet",
-    "batch_size": 16,
+    "batch_size": Specification.batch_size,
     "optimizer": Optimizer(),
-    "l1": 0.0,
-    "l2": 0.0,
-    "dropout": 0.5,
+    "l1": Specification.l1,
+    "l2": Specification.l2,
+    "dropout": Specification.dropout,
     "early_stopping": False,
     "augmentation": False,
-    "head_epochs": 10,
-    "unfreeze": "all",
-    "freeze_batch_norm": True,
-    "finetune_optimizer": None,
-    "deterministic": False,
-    "jit_compile": "auto",
-    "backend": "tensorflow",
+    "head_epochs": Specification.head_epochs,
+    "unfreeze": Specification.unfreeze,
+    "freeze_batch_norm": Specification.freeze_batch_norm,
+    "finetune_optimizer": Specification.finetune_optimizer,
+    "deterministic": Specification.deterministic,
+    "jit_compile": Specification.jit_compile,
+    "backend": Specification.backend,
     "protocol": "corrected",
     **settings_of("corrected", "transfer"),
 }

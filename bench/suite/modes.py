@@ -6,7 +6,8 @@ from typing import Any
 from bench.suite.load import Source
 from bench.suite.matrix import DEFAULTS
 from bench.suite.schema import MatrixBlock, SuiteFile, TrainingAxes
-from wbc.specification import KERAS_FREE_MODES, MODES, ONLY_TENSORFLOW
+from wbc.backends import ONLY_TENSORFLOW
+from wbc.specification import KERAS_FREE_MODES, MODES
 
 _OF_CLASSICAL = ("mode", "image_size")
 """What a classical method shares with networks; epochs, optimiser and the like mean nothing to it."""

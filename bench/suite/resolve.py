@@ -20,9 +20,9 @@ from wbc.backbones import find_backbone
 from wbc.classical.catalog import Method
 from wbc.errors import InputError
 from wbc.networks.network import Network
-from wbc.networks.weights import WeightsSource, locate_weights
+from wbc.networks.weights import locate_weights
 from wbc.optimizer import OptimizerSpecification
-from wbc.specification import PRETRAINED_MODES
+from wbc.specification import PRETRAINED_MODES, WeightsSource
 
 NO_WEIGHTS = WeightsSource("none")
 """Of a network trained from scratch, which starts from random values by definition, and of methods."""
@@ -134,7 +134,7 @@ def resolve_loaded(
         # These change nothing that is computed: they are in neither key nor id.
         if suite.suite.save_model:
             trial.specification["save_model"] = True
-        trial.specification["canary"] = suite.telemetry.canary
+        trial.specification["reference_work"] = suite.telemetry.reference_work
         if suite.profile.steps:
             trial.specification["profile"] = {"steps": suite.profile.steps}
         trials.setdefault(trial.id, trial)

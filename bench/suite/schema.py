@@ -31,14 +31,14 @@ from bench.suite.values import (
 )
 from bench.trials.limits import Limits
 from bench.trials.sampling import TelemetrySettings
+from wbc.backends import BACKENDS
 from wbc.data import BACKGROUNDS
 from wbc.errors import InputError
 from wbc.networks.users import BUILD
 from wbc.optimizer import LEARNING_RATE, LEARNING_RATES, OPTIMIZERS, OptimizerSpecification
-from wbc.protocols import CLOCKS, EVALUATIONS, LOSSES, PROTOCOLS
+from wbc.protocols import CLOCKS, EVALUATIONS, LOSSES, PREPROCESSINGS, PROTOCOLS
 from wbc.recipes import PRESETS, preset
-from wbc.regularization import MONITORS, USUAL_AUGMENTATION, Augmentation, EarlyStopping
-from wbc.specification import BACKENDS, MODES, PREPROCESSINGS
+from wbc.specification import MODES, MONITORS, USUAL_AUGMENTATION, Augmentation, EarlyStopping
 
 
 class Table(BaseModel):
@@ -248,7 +248,7 @@ class TelemetryTable(Table):
     enabled: bool = TelemetrySettings.enabled
     interval: Annotated[Duration, Field(ge=0.02, le=60)] = TelemetrySettings.interval_s
     off_every: Annotated[int, Field(ge=2, le=10**6)] | None = TelemetrySettings.off_every
-    canary: bool = True
+    reference_work: bool = True
 
     def settings(self) -> TelemetrySettings:
         """As the engine takes them."""

@@ -5,8 +5,8 @@ from dataclasses import dataclass
 from importlib import metadata
 
 from bench.trials.trial import Trial
+from wbc.backends import ONLY_TENSORFLOW
 from wbc.errors import InputError
-from wbc.specification import ONLY_TENSORFLOW
 
 
 @dataclass(frozen=True)

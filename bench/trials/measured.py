@@ -74,7 +74,7 @@ class Work(Struct, frozen=True, kw_only=True, gc=False):
 
 
 class StepMemory(Struct, frozen=True, kw_only=True, gc=False):
-    """Memory of a training step, computed from its graph, bytes; see `wbc.training.memory`."""
+    """Memory of a training step, computed from its graph, bytes; see `wbc.memory.step`."""
 
     weights: int
     gradients: int

@@ -9,7 +9,8 @@ from dataclasses import dataclass
 from typing import Any
 
 from bench.trials.backends import installed_backends
-from wbc.networks.weights import WeightsSource, check_reachable, missing_weights
+from wbc.networks.weights import check_reachable, missing_weights
+from wbc.specification import WeightsSource
 
 
 @dataclass(frozen=True)

@@ -7,8 +7,9 @@ from typing import Any, Literal
 import msgspec
 from msgspec import UNSET, Struct, UnsetType
 
+from wbc.backends import BACKENDS
 from wbc.options import OptionValue
-from wbc.specification import BACKENDS, KERAS_FREE_MODES
+from wbc.specification import KERAS_FREE_MODES
 
 REPLICATE_SETTINGS = ("seed", "data.split_seed", "data.data_seed", "data.digest")
 """Settings, by their flat names, in which replicates of one configuration differ. The digest of the images
@@ -65,7 +66,7 @@ class OptimizerSettings(Struct, frozen=True, kw_only=True, omit_defaults=True):
 
 
 class EarlyStoppingSettings(Struct, frozen=True, kw_only=True):
-    """When training stops before its last epoch, see `wbc.regularization.EarlyStopping`."""
+    """When training stops before its last epoch, see `wbc.specification.EarlyStopping`."""
 
     patience: int
     monitor: str
@@ -73,7 +74,7 @@ class EarlyStoppingSettings(Struct, frozen=True, kw_only=True):
 
 
 class AugmentationSettings(Struct, frozen=True, kw_only=True):
-    """How training images change in every epoch, see `wbc.regularization.Augmentation`."""
+    """How training images change in every epoch, see `wbc.specification.Augmentation`."""
 
     rotation: float
     shift: float

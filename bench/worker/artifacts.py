@@ -17,7 +17,7 @@ def keep_model(trained, about: dict[str, Any], folder: Path) -> dict[str, Any]:
     """Write `model.keras`, and `model.json` beside it: its schema and what its input means.
 
     Args:
-        trained: A `wbc.experiment.Trained`.
+        trained: A `wbc.observer.Trained`.
         about: What its input means, see `wbc.observer.Observer.trained`.
         folder: The attempt's.
 

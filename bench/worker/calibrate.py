@@ -10,6 +10,7 @@ import os
 import sys
 import time
 from collections.abc import Callable
+from dataclasses import asdict
 from pathlib import Path
 from typing import Any
 
@@ -101,14 +102,14 @@ def measure(budget_s: float) -> dict[str, Any]:
         `kind`, `device` (its name where TensorFlow knows it), `cores`, `tensorflow`, and the rates
         `matmul_float32`, `matmul_tensorfloat32`, `matmul_bfloat16`, `matmul_float16` (floating-point
         operations a second) and `bandwidth` (bytes a second), each as `best_rate` returns it, or
-        `{"unavailable": reason}`; `settings` (`onednn`, `tensorfloat32`) and `canary` (see
-        `wbc.canary.sing`).
+        `{"unavailable": reason}`; `settings` (`onednn`, `tensorfloat32`) and `reference_work` (see
+        `wbc.reference_work`).
     """
     os.environ["KERAS_BACKEND"] = "tensorflow"
     import tensorflow as tf
 
     from bench.worker.backends.tensorflow import onednn, tensorfloat32
-    from wbc.canary import sing
+    from wbc.reference_work import measure_reference_work
 
     tf.config.threading.set_intra_op_parallelism_threads(granted_cores())
     gpus = tf.config.list_physical_devices("GPU")
@@ -149,8 +150,9 @@ def measure(budget_s: float) -> dict[str, Any]:
         measured["bandwidth"] = {"unavailable": " ".join(str(error).split())[:200]}
     capability = [details.get("compute_capability")] if kind == "gpu" else []
     measured["settings"] = {"onednn": onednn(), "tensorfloat32": tensorfloat32(True, capability)}
-    # What a trial's own canary is held against, sung as the trial does.
-    measured["canary"] = max((sing("tensorflow") for _ in range(3)), key=lambda song: song["gflops"])
+    # What the reference work of a trial is compared with, measured in the same way.
+    works = [measure_reference_work("tensorflow") for _ in range(3)]
+    measured["reference_work"] = asdict(max(works, key=lambda work: work.gflops))
     return measured
 
 

@@ -4,7 +4,7 @@ import json
 import sys
 
 from wbc.errors import InputError
-from wbc.networks.fetch import fetch_with_keras
+from wbc.networks.weights import fetch_with_keras
 
 
 def main(wanted: str) -> str | None:

@@ -71,7 +71,7 @@ def _with_measurements(content: dict, folder: Path) -> dict:
 
 def _explain(error: Exception) -> tuple[str, str]:
     """The kind of a failure, and one line for its row."""
-    from wbc.errors import InputError
+    from wbc.errors import InputError, OutOfMemoryError, TrainingDivergedError
 
     message = " ".join(str(error).split()) or type(error).__name__
     if isinstance(error, SetupError | InputError):
@@ -79,10 +79,9 @@ def _explain(error: Exception) -> tuple[str, str]:
     name = type(error).__name__
     if isinstance(error, MemoryError) or (isinstance(error, OSError) and error.errno == errno.ENOMEM):
         return "host-oom", f"{name}: {message[:300]}"
-    if name == "TrainingDivergedError":
+    if isinstance(error, TrainingDivergedError):
         return "nan-loss", message
-    # TensorFlow's class, PyTorch's class, and the status that XLA puts into its messages.
-    if name in ("ResourceExhaustedError", "OutOfMemoryError") or "RESOURCE_EXHAUSTED" in message:
+    if isinstance(error, OutOfMemoryError):
         gpu = os.environ.get(protocol.DEVICE_KIND) == "gpu"
         return "gpu-oom" if gpu else "host-oom", message[:300]
     return "crashed", f"{name}: {message[:300]}"

@@ -1,10 +1,15 @@
 """Writes down what an experiment reports."""
 
+from collections.abc import Sequence
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 from bench.worker.artifacts import keep_model
 from bench.worker.environment import peak_of_process
 from bench.worker.jsonl import EventWriter
+
+if TYPE_CHECKING:
+    from wbc.observer import Block
 
 
 class Recorder:
@@ -26,9 +31,9 @@ class Recorder:
         """See `wbc.observer.Observer`."""
         self.events.write("epoch", epoch=epoch, metrics=metrics, validation_s=validation_s, **pace)
 
-    def blocks_timed(self, stage: int, blocks: list[list[float]]) -> None:
+    def blocks_timed(self, stage: int, blocks: "Sequence[Block]") -> None:
         """See `wbc.observer.Observer`."""
-        self.events.write("blocks", stage=stage, blocks=blocks)
+        self.events.write("blocks", stage=stage, blocks=[block.to_json() for block in blocks])
 
     def resumed(self, epoch: int, tag: str) -> None:
         """See `wbc.observer.Observer`."""

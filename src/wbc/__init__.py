@@ -1,4 +1,14 @@
 """The system under test: white-blood-cell images, networks, training and evaluation.
 
-Importing this package loads nothing heavy; Keras is loaded by the functions that need it.
+Importing this package loads nothing heavy; the functions that need Keras load it.
 """
+
+REQUIREMENTS = {
+    "h5py": "h5py",
+    "keras": "keras",
+    "numpy": "numpy",
+    "pillow": "PIL",
+    "scikit-image": "skimage",
+    "scikit-learn": "sklearn",
+}
+"""Distribution -> module, for all that `wbc` imports besides a backend of Keras. A worker needs no more."""

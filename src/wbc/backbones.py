@@ -1,26 +1,26 @@
-"""The names that a suite may give as `backbone`: networks and classical methods."""
+"""The names that a suite may give as `backbone`: networks and classical methods. Free of Keras."""
 
 from collections.abc import Mapping
 from typing import Any
 
 from wbc.classical.catalog import METHODS, Method
 from wbc.errors import InputError, did_you_mean
-from wbc.networks.catalog import NETWORKS, find_network
+from wbc.networks.catalog import BUILT_HERE, NETWORKS, find_network
 from wbc.networks.network import Network
 from wbc.networks.users import BUILD
 from wbc.specification import KERAS_FREE_MODES
 
 
 def find_backbone(name: str, mode: str, options: Mapping[str, Any] | None = None) -> Network | Method:
-    """What a mode trains under this name; both kinds check sizes and options and make labels.
+    """What a mode trains under this name. Both kinds check image sizes and options, and make labels.
 
     Args:
-        name: Name of a network or method, or of a network of the user's.
+        name: Name of a network, a method, or a network of the user's.
         mode: One of `wbc.specification.MODES`.
-        options: Its options; a network of the user's has the function among them that builds it.
+        options: Its options; for a network of the user's they include the function that builds it.
 
     Raises:
-        InputError: There is no such name, or it is of the kind that the mode has no use for.
+        InputError: There is no such name, or the mode cannot train it.
     """
     if name in METHODS:
         if mode not in KERAS_FREE_MODES:
@@ -33,13 +33,13 @@ def find_backbone(name: str, mode: str, options: Mapping[str, Any] | None = None
     if name not in NETWORKS and not own and (guess := did_you_mean(name, [*METHODS, *NETWORKS])):
         raise InputError(
             f"unknown network or method {name!r} ({guess})",
-            f"Networks are {', '.join(name for name in NETWORKS if NETWORKS[name].builder)}, "
-            f"and those of keras.applications, in Keras' spelling; methods are {', '.join(METHODS)}.",
+            f"Networks are {', '.join(BUILT_HERE)}, and those of keras.applications, in Keras' spelling; "
+            f"methods are {', '.join(METHODS)}.",
         )
     network = find_network(name, options)
     if mode in KERAS_FREE_MODES:
         raise InputError(
             f"{name} is a network, but mode is {mode!r}",
-            f"Put it into a block of its own, or choose among {', '.join(METHODS)}.",
+            f"Put it into a block of its own, or choose one of {', '.join(METHODS)}.",
         )
     return network

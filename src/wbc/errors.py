@@ -27,6 +27,14 @@ class UnsplitFolderError(InputError):
     """An image folder holds class folders where `train/`, `validation/` and `test/` should be."""
 
 
+class TrainingDivergedError(ArithmeticError):
+    """The loss is no longer a finite number."""
+
+
+class OutOfMemoryError(Exception):
+    """The device that computes has no memory left, as its backend reports."""
+
+
 def did_you_mean(word: str, known: Sequence[str]) -> str:
     """A question that names the known word most similar to `word`, or an empty string."""
     near = nearest(word, known)
@@ -38,6 +46,11 @@ def nearest(word: str, known: Sequence[str]) -> str | None:
     lowered = {name.lower(): name for name in known}
     near = get_close_matches(str(word).lower(), lowered, n=1, cutoff=0.6)
     return lowered[near[0]] if near else None
+
+
+def reason_of(error: BaseException) -> str:
+    """Class and message of an unexpected error in one line of at most 300 characters."""
+    return " ".join(f"{type(error).__name__}: {error}".split())[:300]
 
 
 def command() -> str:

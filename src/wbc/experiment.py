@@ -1,21 +1,19 @@
-"""One experiment from images to test metrics: the seam that a harness calls. Free of Keras."""
+"""One experiment from images to test metrics: the entry point for a harness. Free of Keras at import."""
 
 import importlib
-from collections.abc import Callable
-from pathlib import Path
-from typing import Protocol
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from dataclasses import asdict
 
-import numpy as np
-
-from wbc.canary import sing
+from wbc.backends import is_out_of_memory
 from wbc.data import SPLITS
-from wbc.data.loading import Split as Part
-from wbc.data.loading import load_split
+from wbc.data.loading import Split, load_split
 from wbc.data.manifest import Manifest
-from wbc.evaluation.cost import Cost
-from wbc.evaluation.evaluate import evaluate
-from wbc.evaluation.predictions import Predictions
-from wbc.observer import Observer, phase
+from wbc.errors import OutOfMemoryError, reason_of
+from wbc.evaluation.metrics import Metrics, binary_accuracy, score
+from wbc.evaluation.predictions import Predictions, ShuffledComparison, generator_order
+from wbc.observer import Figures, Observer, Trained, phase
+from wbc.reference_work import measure_reference_work
 from wbc.specification import Specification
 
 TRAINERS = {
@@ -24,75 +22,48 @@ TRAINERS = {
     "finetune": "wbc.training.finetune",
     "classical": "wbc.classical.train",
 }
-"""Mode -> the module whose `train` carries it out; loaded only when asked for, because most load Keras."""
+"""Mode -> the module whose `train` implements it. Loaded on demand, because most of them load Keras."""
 
 
-class Trained(Protocol):
-    """A classifier after its training."""
-
-    def predict(self, part: str, observer: Observer) -> np.ndarray:
-        """Probabilities of every image of a part, in file order; float array of shape (n, classes)."""
-
-    def cost(self) -> Cost:
-        """What it takes to keep and use it; asked for after a prediction, which is timed."""
-
-    def save(self, path: Path) -> dict:
-        """Write it as a file that appears whole; asked for where `save_model` is set.
-
-        Returns:
-            `input` and `output`, each `shape` (-1 for the number of images) and `dtype`.
-
-        Raises:
-            InputError: It cannot be written.
-        """
-
-    def profile(self, specification: Specification) -> dict:
-        """Trace some more steps of training, as `specification.profile` says; it predicts no more afterwards.
-
-        Returns:
-            See `wbc.profiling.summary.summarise`, with `trace`, the file within the folder. Or `unavailable`:
-            why there is no such thing.
-        """
-
-    def memory(self) -> dict:
-        """What a training step took of memory, in bytes; may take seconds, so nobody should wait for it.
-
-        Returns:
-            See `wbc.training.footprint.Footprint.figures`.
-        """
-
-
-Train = Callable[[Specification, dict[str, Part], Observer], Trained]
-"""What a trainer offers: `train(specification, parts, observer)` reports its phases and may empty `parts`."""
+Train = Callable[[Specification, dict[str, Split], Observer], Trained]
+"""The interface of a trainer: `train(specification, splits, observer)`. It reports its phases, and may empty
+`splits` to free memory."""
 
 
 def load_trainer(mode: str) -> Train:
-    """Import what carries out a mode; it may take seconds."""
-    return importlib.import_module(TRAINERS[mode]).train
+    """Import the trainer of a mode. This may take seconds."""
+    train: Train = importlib.import_module(TRAINERS[mode]).train
+    return train
 
 
-def run(specification: Specification, observer: Observer) -> dict:
+def run(specification: Specification, observer: Observer) -> Metrics:
     """Train and test one classifier as specified.
 
-    The caller reports the phases `startup` and `teardown`, which lie outside; this function those between.
+    The caller reports the phases `startup` and `teardown`, which lie outside. This function reports the rest.
 
     Returns:
-        The metrics of the test part (`wbc.evaluation.evaluate.evaluate`).
+        The test metrics, see `evaluate`.
 
     Raises:
-        InputError: The weights do not fit the network, or an image went missing.
-        TrainingDivergedError: The loss is no longer a number.
+        InputError: The weights do not fit the network, or an image is missing.
+        TrainingDivergedError: The loss is no longer a finite number.
+        OutOfMemoryError: The device has no memory left.
     """
+    with _typed_errors():
+        return _run(specification, observer)
+
+
+def _run(specification: Specification, observer: Observer) -> Metrics:
     train = load_trainer(specification.mode)
-    _canary(specification, observer)
+    _reference_work(specification, observer)
     with phase(observer, "data") as figures:
         manifest = Manifest.read_file(specification.manifest)
         folder, size = specification.data_folder, specification.image_size
-        parts = {name: load_split(manifest, name, folder, size) for name in SPLITS}
-        figures.update({f"{name}_images": len(part) for name, part in parts.items()})
+        splits = {name: load_split(manifest, name, folder, size) for name in SPLITS}
+        figures.update({f"{name}_images": len(split) for name, split in splits.items()})
         figures["data_digest"] = manifest.digest
 
-    trained = train(specification, parts, observer)
+    trained = train(specification, splits, observer)
 
     with phase(observer, "evaluate") as figures:
         probabilities = trained.predict("test", observer)
@@ -100,13 +71,13 @@ def run(specification: Specification, observer: Observer) -> dict:
         metrics = evaluate(predictions, specification, observer)
         figures["images"] = metrics["images"]
         figures.update(trained.cost().figures())
-    _canary(specification, observer)
+    _reference_work(specification, observer)
     if specification.save_model:
-        told = {
+        about: Figures = {
             name: getattr(specification, name) for name in ("network", "mode", "preprocessing", "image_size")
         }
         with phase(observer, "save"):
-            observer.trained(trained, {**told, "classes": list(manifest.classes)})
+            observer.trained(trained, {**about, "classes": list(manifest.classes)})
     if specification.profile is not None:
         with phase(observer, "profile") as figures:
             figures.update(trained.profile(specification))
@@ -114,11 +85,56 @@ def run(specification: Specification, observer: Observer) -> dict:
     return metrics
 
 
-def _canary(specification: Specification, observer: Observer) -> None:
-    """The phase `canary`, where it is asked for."""
-    if specification.canary:
-        with phase(observer, "canary") as figures:
+def evaluate(predictions: Predictions, specification: Specification, observer: Observer) -> Metrics:
+    """Score predictions, and report predictions and metrics to the observer.
+
+    With the evaluation `shuffled`, the same predictions are also scored aligned with their images.
+
+    Args:
+        predictions: Of the test split, aligned with their images.
+        specification: Says which evaluation counts, and whether binary accuracy is among the metrics.
+        observer: Receives predictions and metrics.
+
+    Returns:
+        The metrics of the evaluation that counts.
+    """
+    observer.predicted(predictions)
+    compared = {"aligned": predictions}
+    if specification.evaluation == "shuffled":
+        order = generator_order(len(predictions.labels), specification.seed)
+        comparison = ShuffledComparison.of(predictions, order)
+        observer.shuffled(comparison)
+        compared["shuffled"] = comparison.predictions
+    evaluations = {name: _score(one, specification) for name, one in compared.items()}
+    metrics = evaluations[specification.evaluation]
+    observer.evaluated(metrics, evaluations)
+    return metrics
+
+
+def _score(predictions: Predictions, specification: Specification) -> Metrics:
+    metrics = score(predictions)
+    if specification.binary_accuracy:
+        metrics["binary_accuracy"] = binary_accuracy(predictions)
+    return metrics
+
+
+@contextmanager
+def _typed_errors() -> Iterator[None]:
+    """Turn the various errors with which backends report a full device into one class."""
+    try:
+        yield
+    except Exception as error:
+        if is_out_of_memory(error):
+            raise OutOfMemoryError(str(error)) from error
+        raise
+
+
+def _reference_work(specification: Specification, observer: Observer) -> None:
+    """The phase `reference_work`, if it is asked for."""
+    if specification.reference_work:
+        with phase(observer, "reference_work") as figures:
             try:
-                figures.update(sing(specification.backend if specification.uses_keras else None))
-            except Exception as error:  # a full device, at worst: no reason to lose what was trained
-                figures["unavailable"] = f"{type(error).__name__}: {' '.join(str(error).split())[:200]}"
+                backend = specification.backend if specification.uses_keras else None
+                figures.update(asdict(measure_reference_work(backend)))
+            except Exception as error:  # such as a full device: no reason to lose the trained model
+                figures["unavailable"] = reason_of(error)

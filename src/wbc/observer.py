@@ -1,81 +1,169 @@
-"""What an experiment tells whoever watches it."""
+"""What an experiment reports while it runs, and what a trained classifier offers afterwards."""
 
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
-from typing import Protocol
+from dataclasses import astuple, dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, Protocol, TypeAlias
+
+if TYPE_CHECKING:
+    import numpy as np
+    from numpy.typing import NDArray
+
+    from wbc.evaluation.cost import Cost
+    from wbc.evaluation.metrics import Metrics
+    from wbc.evaluation.predictions import Predictions, ShuffledComparison
+    from wbc.specification import Specification
 
 PHASES = (
-    *("startup", "canary", "data", "build", "features", "compile", "train", "evaluate", "save"),
+    *("startup", "reference_work", "data", "build", "features", "compile", "train", "evaluate", "save"),
     *("profile", "teardown"),
 )
-"""The phases of an experiment in their order. `features` belongs to transfer learning and classical methods;
-`canary` comes a second time after `evaluate`; `save` (of the model) and `profile` are there where they are
-asked for."""
+"""The phases of an experiment in order. Only transfer learning and classical methods have `features`.
+`reference_work` comes a second time after `evaluate`. `save` (of the model) and `profile` are optional."""
 
-APART = frozenset({"canary", "save", "profile", "teardown"})
-"""Phases that nobody who wants the result would wait for."""
+APART = frozenset({"reference_work", "save", "profile", "teardown"})
+"""Phases that are no part of the time to result."""
+
+Json: TypeAlias = "bool | int | float | str | Sequence[Json] | Mapping[str, Json] | None"
+"""What can be written as JSON."""
+
+Figures = dict[str, Json]
+"""Named facts of a phase: counts, bytes, seconds."""
+
+
+@dataclass(frozen=True)
+class Block:
+    """Consecutive steps of training. Validation and checkpoints between them do not count."""
+
+    start_s: float
+    """When the block began, in seconds after training began."""
+    first_step: int
+    """Steps done before it, since training began."""
+    steps: int = 0
+    """Steps in the block."""
+    images: int = 0
+    """Images in those steps."""
+    seconds: float = 0.0
+    """Duration of the steps, waiting for data included."""
+    wait_s: float = 0.0
+    """Seconds of waiting for data."""
+
+    @property
+    def pace(self) -> float:
+        """Seconds per image."""
+        return self.seconds / self.images
+
+    def __add__(self, other: "Block") -> "Block":
+        """This block and the one that follows it, as one block."""
+        return Block(
+            self.start_s,
+            self.first_step,
+            self.steps + other.steps,
+            self.images + other.images,
+            self.seconds + other.seconds,
+            self.wait_s + other.wait_s,
+        )
+
+    def to_json(self) -> list[float]:
+        """The fields in order, times rounded to a microsecond."""
+        return [round(value, 6) for value in astuple(self)]
 
 
 class Observer(Protocol):
-    """Receives what happens, when it happens; must return quickly, for it runs inside what is timed."""
+    """Receives events as they happen. It must return quickly, because it runs inside what is timed."""
 
     def phase_started(self, phase: str) -> None:
         """A phase of `PHASES` begins."""
 
-    def phase_ended(self, phase: str, **figures) -> None:
-        """A phase ends; `figures` are counts that belong to it (images, parameters, seconds within)."""
+    def phase_ended(self, phase: str, **figures: Json) -> None:
+        """A phase ends. `figures` are its counts, such as images, parameters, and seconds of its parts."""
 
     def epoch_ended(self, epoch: int, metrics: dict[str, float], validation_s: float, **pace: float) -> None:
-        """An epoch (counted from 1) is over, `validation_s` seconds of it in validation.
+        """An epoch ends.
 
-        `pace` is how its steps went: the `stage` of training, `steps` and `images` (without the first step of
-        a stage), `steps_s` and `data_wait_s`, which is part of them.
-
-        The metrics are `loss`, `accuracy`, `validation_loss` and `validation_accuracy`;
-        `binary_accuracy` and `validation_binary_accuracy` where the experiment asks for them.
+        Args:
+            epoch: Number of the epoch, from 1.
+            metrics: `loss`, `accuracy`, `validation_loss` and `validation_accuracy`; on request also
+                `binary_accuracy` and `validation_binary_accuracy`.
+            validation_s: Seconds of the epoch that went into validation.
+            **pace: `stage` of training; `steps`, `images`, `steps_s` and `data_wait_s` of the epoch, without
+                the first step of a stage. `steps_s` includes `data_wait_s`.
         """
 
-    def blocks_timed(self, stage: int, blocks: list[list[float]]) -> None:
-        """The steps of a stage, in at most some hundred blocks that follow one another.
-
-        A block is `start_s` (after training began), `first_step` (steps done before), `steps`, `images`,
-        `seconds` and `wait_s` (seconds that were waited for data): `wbc.training.blocks.Block`.
-        """
+    def blocks_timed(self, stage: int, blocks: Sequence[Block]) -> None:
+        """The steps of a stage of training, as a few hundred consecutive blocks at most."""
 
     def resumed(self, epoch: int, tag: str) -> None:
-        """Training goes on after `epoch` epochs that the attempt named by `tag` did."""
+        """Training resumes after the first `epoch` epochs, which the attempt named `tag` has done."""
 
     def checkpointed(self, epoch: int, seconds: float) -> None:
-        """The state after `epoch` epochs is on the disk; writing it took `seconds`."""
+        """The state after `epoch` epochs is on disk; writing it took `seconds`."""
 
     def heartbeat(self, done: int, total: int) -> None:
-        """Work goes on inside a phase: `done` of `total` steps or batches."""
+        """A phase makes progress: `done` of `total` steps or batches."""
 
-    def predicted(self, predictions) -> None:
-        """The test images are predicted (`wbc.evaluation.predictions.Predictions`)."""
+    def predicted(self, predictions: "Predictions") -> None:
+        """The test images are predicted."""
 
-    def shuffled(self, comparison) -> None:
-        """The predictions in a generator's order (`wbc.evaluation.predictions.ShuffledComparison`)."""
+    def shuffled(self, comparison: "ShuffledComparison") -> None:
+        """The predictions in the order of a shuffling generator."""
 
-    def evaluated(self, metrics: dict, evaluations: dict[str, dict]) -> None:
-        """The metrics of the test part (`wbc.evaluation.metrics.score`), and of every evaluation."""
+    def evaluated(self, metrics: "Metrics", evaluations: "dict[str, Metrics]") -> None:
+        """The test metrics (`wbc.evaluation.metrics.score`), and those of every evaluation."""
 
-    def trained(self, trained, about: dict) -> None:
-        """The trained classifier (`wbc.experiment.Trained`), where it is to be kept; after the evaluation.
+    def trained(self, trained: "Trained", about: Figures) -> None:
+        """The trained classifier, if it is to be saved; after the evaluation.
 
-        `about` says what its input means: `network`, `mode`, `preprocessing`, `image_size`, `classes`.
+        `about` describes its input: `network`, `mode`, `preprocessing`, `image_size`, `classes`.
         """
 
-    def finished(self, trained) -> None:
-        """All that is timed is over; what was trained (`wbc.experiment.Trained`) may still be asked."""
+    def finished(self, trained: "Trained") -> None:
+        """Everything timed is over; the trained classifier still answers questions."""
+
+
+class Trained(Protocol):
+    """A classifier after its training."""
+
+    def predict(self, split: str, observer: Observer) -> "NDArray[np.floating[Any]]":
+        """Probabilities for every image of a split, in file order; shape (images, classes)."""
+
+    def cost(self) -> "Cost":
+        """The cost to store and use it. Call it after a prediction, which is timed."""
+
+    def save(self, path: Path) -> Figures:
+        """Write the model to a file, which appears whole or not at all. Needs `save_model`.
+
+        Returns:
+            `input` and `output`, each with `shape` (-1 for the number of images) and `dtype`.
+
+        Raises:
+            InputError: It cannot be written.
+        """
+
+    def profile(self, specification: "Specification") -> Figures:
+        """Trace more training steps, as `specification.profile` says. It cannot predict afterwards.
+
+        Returns:
+            See `wbc.profiling.summary.summarize`, and `trace`, the file within the folder. Without a trace:
+            `unavailable`, the reason.
+        """
+
+    def memory(self) -> Figures:
+        """The memory that a training step took, in bytes. This may take seconds.
+
+        Returns:
+            See `wbc.memory.Footprint.figures`.
+        """
 
 
 @contextmanager
-def phase(observer: Observer, name: str):
-    """Tell the observer when a phase starts and ends; fill the yielded dict with the phase's figures.
+def phase(observer: Observer, name: str) -> Iterator[Figures]:
+    """Report the start and the end of a phase; the yielded dict takes its figures.
 
-    A phase that an error leaves has not ended.
+    A phase that is left by an error does not end.
     """
     observer.phase_started(name)
-    figures: dict = {}
+    figures: Figures = {}
     yield figures
     observer.phase_ended(name, **figures)

@@ -1,4 +1,4 @@
-"""The plain description of an optimiser. Free of Keras."""
+"""The plain description of an optimizer. Free of Keras."""
 
 from dataclasses import dataclass, replace
 from typing import Any
@@ -18,82 +18,81 @@ ARGUMENTS: dict[str, dict[str, float | bool]] = {
     "Adagrad": {"epsilon": 1e-7},
     "Adadelta": {"rho": 0.95, "epsilon": 1e-7},
 }
-"""Optimiser -> its own arguments, with Keras' defaults.
+"""Optimizer -> its own arguments, with Keras' defaults.
 
-The names are those of `keras.optimizers`, and `Nesterov` for SGD with Nesterov's momentum (section 3.6 of the
-thesis counts it as an optimiser of its own)."""
+The names are those of `keras.optimizers`. `Nesterov` is SGD with Nesterov's momentum, which section 3.6 of
+the thesis lists as an optimizer of its own."""
 
 OPTIMIZERS = tuple(ARGUMENTS)
 
 OWN_ARGUMENTS = tuple(dict.fromkeys(name for own in ARGUMENTS.values() for name in own))
-"""Every argument that belongs to some optimisers only."""
+"""Every argument that only some optimizers have."""
 
 LEARNING_RATE = 1e-3
 LEARNING_RATES = {"SGD": 1e-2, "Nesterov": 1e-2}
-"""Keras' rates where a suite names an optimiser without one: of most, and of the others."""
+"""Keras' default learning rates: of most optimizers, and of the exceptions."""
 
 WEIGHT_DECAY = {"AdamW": 0.004}
-"""Keras' weight decay where a suite gives none; 0 for all others."""
+"""Keras' default weight decay; 0 for all other optimizers."""
 
 
 @dataclass(frozen=True)
 class OptimizerSpecification:
-    """A Keras optimiser whose rate falls as `learning_rate / (1 + decay * step)`.
+    """A Keras optimizer whose learning rate decays as `learning_rate / (1 + decay * step)`.
 
-    The defaults are the thesis' (its section 5.4). An argument that is None has Keras' own default, or none.
-
-    Attributes:
-        name: One of `OPTIMIZERS`.
-        learning_rate: At the first step.
-        decay: Of the learning rate, a step.
-        weight_decay: Decoupled from the gradient, as Keras does it: every step takes
-            `learning_rate * weight_decay` of each weight away (Loshchilov and Hutter: Decoupled Weight Decay
-            Regularization, 2019). For SGD without momentum that is the L2 penalty of the older papers.
-        momentum: Share of the last step that goes into the next.
-        nesterov: Whether the gradient is taken ahead of that step.
-        rho: How slowly the mean of squared gradients forgets.
-        beta_1: How slowly the mean of gradients forgets.
-        beta_2: How slowly the mean of squared gradients forgets.
-        epsilon: Keeps the division by that mean finite.
+    The defaults are those of the thesis (section 5.4). An argument of None means Keras' default. An optimizer
+    that does not have the argument needs None.
     """
 
     name: str = "RMSprop"
+    """One of `OPTIMIZERS`."""
     learning_rate: float = 1e-5
+    """Learning rate of the first step."""
     decay: float = 1e-3
+    """Decay of the learning rate per step."""
     weight_decay: float | None = None
+    """Weight decay, decoupled from the gradient: each step removes `learning_rate * weight_decay` of each
+    weight (Loshchilov and Hutter: Decoupled Weight Decay Regularization, 2019). For SGD without momentum this
+    equals the L2 penalty of older papers."""
     momentum: float | None = None
+    """Fraction of the last step that is added to the next."""
     nesterov: bool | None = None
+    """Whether the gradient is taken after that momentum step."""
     rho: float | None = None
+    """Decay rate of the mean of squared gradients."""
     beta_1: float | None = None
+    """Decay rate of the mean of gradients."""
     beta_2: float | None = None
+    """Decay rate of the mean of squared gradients."""
     epsilon: float | None = None
+    """Keeps the division by that mean finite."""
 
     def check(self) -> None:
-        """Raise InputError if an argument is not the optimiser's own, or they make no sense together."""
+        """Raise InputError if the optimizer lacks an argument, or the arguments contradict each other."""
         own = ARGUMENTS[self.name]
         for argument in OWN_ARGUMENTS:
             if getattr(self, argument) is not None and argument not in own:
                 having = [name for name, arguments in ARGUMENTS.items() if argument in arguments]
                 raise InputError(
                     f"{self.name} has no {argument}",
-                    f"Its own keys are {', '.join(own)}; {argument} belongs to {', '.join(having)}.",
+                    f"Its keys are {', '.join(own)}; {argument} belongs to {', '.join(having)}.",
                 )
         if self.name == "Nesterov" or self.nesterov:
             momentum = self.momentum if self.momentum is not None else own["momentum"]
             if not momentum:
                 raise InputError(
                     "Nesterov's momentum needs a momentum above 0",
-                    "Set momentum = 0.9, or leave nesterov out.",
+                    "Set momentum = 0.9, or remove nesterov.",
                 )
 
     def slower(self) -> "OptimizerSpecification":
-        """The same at a tenth of its rate: the default of the second stage of fine-tuning."""
+        """The same at a tenth of its learning rate: the default for the second stage of fine-tuning."""
         return replace(self, learning_rate=self.learning_rate / 10)
 
     def resolved(self) -> dict[str, Any]:
-        """Every value that matters, spelled out: name, learning_rate, decay, weight_decay, own arguments.
+        """Every value that has an effect: name, learning_rate, decay, weight_decay and its own arguments.
 
-        `Nesterov` becomes the SGD that it is, so that both ways to write it are the same optimiser.
+        `Nesterov` becomes SGD, so that both ways to write it give the same optimizer.
         """
         self.check()
         own = {
@@ -112,6 +111,6 @@ class OptimizerSpecification:
             "weight_decay": weight_decay,
             **own,
         }
-        # 1 and 1.0 are the same rate, and must be the same trial.
+        # 1 and 1.0 are the same rate, and must give the same trial.
         typed = {key: value if isinstance(value, bool) else float(value) for key, value in numbers.items()}
         return {"name": name, **typed}

@@ -1,4 +1,4 @@
-"""The options of a network or a method: what a suite may set beside its name."""
+"""The options of a network or a method, which a suite may set beside its name."""
 
 import math
 from collections.abc import Mapping
@@ -12,30 +12,26 @@ OptionValue = bool | int | float | str
 
 @dataclass(frozen=True)
 class Option:
-    """A keyword that changes what is built under a name.
-
-    Attributes:
-        name: The keyword.
-        default: The value that is taken where none is given; its type is the type of the option.
-        minimum: Smallest allowed number.
-        below: Numbers must stay below this one.
-        maximum: Largest allowed number.
-        choices: The values that are allowed, where they are few: words or numbers.
-        in_backbone: Whether the option changes a network without its top (dropout does not), and
-            so which weights fit.
-    """
+    """A keyword argument of a network or a method."""
 
     name: str
+    """The keyword."""
     default: OptionValue
+    """The value if none is given. Its type is the type of the option."""
     minimum: float = -math.inf
+    """Smallest allowed number."""
     below: float = math.inf
+    """Numbers must be smaller than this one."""
     maximum: float = math.inf
+    """Largest allowed number."""
     choices: tuple[OptionValue, ...] = ()
+    """The allowed values, words or numbers; empty for a range of numbers."""
     in_backbone: bool = True
+    """Whether the option changes the network without its top, and so which weights fit. Dropout does not."""
 
     @property
     def kind(self) -> str:
-        """The values that are allowed, in words."""
+        """The allowed values, in words."""
         if self.choices:
             return f"one of {', '.join(map(str, self.choices))}"
         if isinstance(self.default, bool):
@@ -46,10 +42,10 @@ class Option:
         return f"{number}, at least {self.minimum:g}{below}{maximum}"
 
     def check(self, value: Any) -> OptionValue | None:
-        """The value in the option's own type (1 becomes 1.0), or None if it is not allowed."""
+        """The value in the type of the option (1 becomes 1.0), or None if it is not allowed."""
         if self.choices:
-            alike = [choice for choice in self.choices if choice == value and not isinstance(value, bool)]
-            return alike[0] if alike else None
+            equal = [choice for choice in self.choices if choice == value and not isinstance(value, bool)]
+            return equal[0] if equal else None
         if isinstance(self.default, bool) or isinstance(value, bool):
             return value if isinstance(self.default, bool) and isinstance(value, bool) else None
         if not isinstance(value, int if isinstance(self.default, int) else int | float):
@@ -59,18 +55,14 @@ class Option:
 
 
 class Configurable:
-    """Something with a name and options.
-
-    Attributes:
-        name: Its name.
-        options: The options that a suite may set, in the order of labels.
-    """
+    """Something with a name and options."""
 
     name: str
     options: tuple[Option, ...]
+    """The options that a suite may set, in the order of labels."""
 
     def check_options(self, options: Mapping[str, Any]) -> dict[str, OptionValue]:
-        """The options that are given, in the catalogue's order and in their own types.
+        """The given options, in the catalog's order and with the types of the catalog.
 
         Raises:
             InputError: There is no such option, or its value is not allowed.
@@ -79,36 +71,36 @@ class Configurable:
         for name in options:
             if name not in known:
                 way_out = (
-                    f"Its options are: {', '.join(known)}." if known else "It has no options; leave it out."
+                    f"Its options are: {', '.join(known)}." if known else "It has no options; remove it."
                 )
                 guess = did_you_mean(name, known)
                 raise InputError(
                     f"{self.name} has no option {name!r}" + (f" ({guess})" if guess else ""), way_out
                 )
-        checked = {}
+        checked: dict[str, OptionValue] = {}
         for option in self.options:
             if option.name in options:
                 value = option.check(options[option.name])
                 if value is None:
                     raise InputError(
                         f"{option.name} of {self.name} must be {option.kind}, not {options[option.name]!r}",
-                        f"It is {option.default} if it is left out.",
+                        f"The default is {option.default}.",
                     )
                 checked[option.name] = value
         return checked
 
     def sources(self) -> dict[str, str]:
-        """Files outside `wbc` that the result depends on: module -> SHA-256 of its file."""
+        """Files outside `wbc` that the result depends on: module -> SHA-256 of the file."""
         return {}
 
     def all_options(self, options: Mapping[str, Any]) -> dict[str, OptionValue]:
-        """The value of every option, given or default."""
+        """Option -> its value, given or default."""
         return {option.name: option.default for option in self.options} | self.check_options(options)
 
     def label(self, options: Mapping[str, Any]) -> str:
-        """Name and options in one word without spaces, such as `MobileNet-alpha0.5`.
+        """Name and options in one word, such as `MobileNet-alpha0.5`.
 
-        Options stand in the catalogue's order; a default is spelled out only if it was given.
+        Options appear in the catalog's order. A default appears only if it was given.
         """
         words = [self.name]
         for name, value in self.check_options(options).items():

@@ -1,53 +1,65 @@
-"""Two ways to train and judge, each a named set of settings. Free of Keras.
+"""Two protocols of training and evaluation, each a named set of settings. Free of Keras.
 
-`corrected` is how it is done today. `thesis-2018` is how the appendices F and G of Beato (2018) do it:
-networks from scratch are compiled with binary cross-entropy, for which the Keras of that year reported
-binary accuracy; their test generator shuffles, and its predictions are compared with the names of the files
-in directory order; every network gets 1/255; times are `time.process_time()`.
+`corrected` follows today's practice. `thesis-2018` follows appendices F and G of Beato (2018):
+
+- Networks trained from scratch are compiled with binary cross-entropy, for which the Keras of that year
+  reported binary accuracy.
+- Their test generator shuffles, but its predictions are compared with the files in directory order.
+- Every network gets pixels times 1/255.
+- Times are `time.process_time()`.
 """
 
-from typing import Any
+from dataclasses import asdict, dataclass, fields, replace
 
 PROTOCOLS = ("corrected", "thesis-2018")
 
+PREPROCESSINGS = ("network", "rescale")
+"""`network`: each network's own scaling. `rescale`: 1/255 for all, as in the thesis."""
+
 LOSSES = ("categorical_crossentropy", "binary_crossentropy")
-"""Names of `keras.losses`; the binary one asks of each class on its own whether it is the right one."""
+"""Names in `keras.losses`. The binary one treats each class as a yes-or-no question of its own."""
 
 EVALUATIONS = ("aligned", "shuffled")
-"""`aligned`: each prediction is compared with its own image. `shuffled`: with the image that stands at its
-place in directory order, although the images were predicted in another one: says nothing of the model."""
+"""`aligned`: each prediction is compared with its own image. `shuffled`: images are predicted in a random
+order, but compared with the files in directory order. Such a result says nothing about the model."""
 
 CLOCKS = ("wall", "process")
-"""Which fit time the tables take for the trial's; both are recorded. `process`: CPU seconds of the process."""
-
-_CORRECTED = {
-    "preprocessing": "network",
-    "loss": "categorical_crossentropy",
-    "binary_accuracy": False,
-    "evaluation": "aligned",
-    "clock": "wall",
-}
-_THESIS = {**_CORRECTED, "preprocessing": "rescale", "clock": "process"}
-_THESIS_SCRATCH = {
-    **_THESIS,
-    "loss": "binary_crossentropy",
-    "binary_accuracy": True,
-    "evaluation": "shuffled",
-}
-
-PROTOCOL_KEYS = tuple(_CORRECTED)
-"""The settings that a protocol gives; each may also be set by itself."""
+"""The fit time that tables show; both are recorded. `process`: CPU seconds of the process."""
 
 
-def settings_of(protocol: str, mode: str) -> dict[str, Any]:
-    """What a protocol sets for a mode.
+@dataclass(frozen=True)
+class ProtocolSettings:
+    """The settings that a protocol defines; a suite may override each of them. The defaults: `corrected`."""
 
-    The thesis evaluates only its models from scratch on a shuffled generator (appendix G), and only they
-    have the binary loss; pretrained ones were tested in order (appendix D). A mode that it does not have is
-    treated as pretrained.
+    preprocessing: str = "network"
+    """One of `PREPROCESSINGS`."""
+    loss: str = "categorical_crossentropy"
+    """One of `LOSSES`."""
+    binary_accuracy: bool = False
+    """Report binary accuracy beside the categorical one."""
+    evaluation: str = "aligned"
+    """One of `EVALUATIONS`."""
+    clock: str = "wall"
+    """One of `CLOCKS`."""
+
+
+_CORRECTED = ProtocolSettings()
+_THESIS = ProtocolSettings(preprocessing="rescale", clock="process")
+_THESIS_SCRATCH = replace(_THESIS, loss="binary_crossentropy", binary_accuracy=True, evaluation="shuffled")
+
+PROTOCOL_KEYS = tuple(field.name for field in fields(ProtocolSettings))
+"""The names of the settings that a protocol defines."""
+
+
+def settings_of(protocol: str, mode: str) -> dict[str, str | bool]:
+    """The settings that a protocol defines for a mode.
+
+    The thesis evaluates only its models from scratch with a shuffling generator (appendix G), and only these
+    have the binary loss. Its pretrained models are tested in order (appendix D). Modes that it does not have
+    are treated as pretrained.
     """
     if protocol == "corrected":
-        return dict(_CORRECTED)
+        return asdict(_CORRECTED)
     if protocol == "thesis-2018":
-        return dict(_THESIS_SCRATCH if mode == "scratch" else _THESIS)
+        return asdict(_THESIS_SCRATCH if mode == "scratch" else _THESIS)
     raise ValueError(f"protocol is {protocol!r}, not one of {PROTOCOLS}")

@@ -1,8 +1,8 @@
-"""How the papers trained their networks: the optimiser, its rate, momentum and weight decay. Free of Keras.
+"""How the papers trained their networks: optimizer, learning rate, momentum and weight decay. Free of Keras.
 
-A recipe is where training started, on ImageNet (FractalNet and stochastic depth: CIFAR), in batches of 100
-to 4096 images. Schedules, warm-up, batch sizes, clipping and augmentation are no part of it. What a paper
-does not say stays at the default of Keras.
+A recipe is the optimizer at the start of training, on ImageNet (FractalNet and stochastic depth: CIFAR), with
+batches of 100 to 4096 images. It does not include schedules, warm-up, batch sizes, clipping or augmentation.
+Where a paper gives no value, Keras' default stays.
 """
 
 import re
@@ -12,25 +12,22 @@ from wbc.errors import InputError
 from wbc.optimizer import OptimizerSpecification
 
 PRESETS = ("paper", "thesis-footnote")
-"""`paper`: the recipe. `thesis-footnote`: what footnote 8 of the thesis makes of it, which gives the papers'
-weight decay to Keras as `decay`, the decay of the learning rate: another quantity of a similar name."""
+"""`paper`: the recipe. `thesis-footnote`: the recipe as footnote 8 of the thesis applies it, which passes the
+papers' weight decay to Keras as `decay`. That is the decay of the learning rate, a different quantity."""
 
 
 @dataclass(frozen=True)
 class Recipe:
-    """A published optimiser.
-
-    Attributes:
-        families: Regular expressions of the names of its networks.
-        optimizer: The optimiser at the start of training; None where the paper's cannot be had.
-        source: Authors, year, section.
-        missing: Why there is none.
-    """
+    """A published optimizer."""
 
     families: tuple[str, ...]
+    """Regular expressions that match the names of its networks."""
     optimizer: OptimizerSpecification | None
+    """The optimizer at the start of training; None if it is unknown or Keras does not have it."""
     source: str
+    """Authors, year, section."""
     missing: str = ""
+    """Why there is no optimizer."""
 
 
 def _sgd(rate: float, weight_decay: float, nesterov: bool = False) -> OptimizerSpecification:
@@ -101,14 +98,14 @@ RECIPES = (
         (r"NASNet.*",),
         None,
         "Zoph et al. 2018, appendix A",
-        "no learning rate of it is known here that could be traced to the paper",
+        "no learning rate is known that can be traced to the paper",
     ),
 )
-"""Every recipe that is known; exactly one matches the name of each network that ships."""
+"""Every known recipe. Exactly one matches the name of each network in the catalog."""
 
 
 def find_recipe(network: str) -> Recipe | None:
-    """The recipe of a network, or None; one without an optimiser says why."""
+    """The recipe of a network, or None. A recipe without an optimizer says why."""
     for recipe in RECIPES:
         if any(re.fullmatch(family, network) for family in recipe.families):
             return recipe
@@ -116,22 +113,22 @@ def find_recipe(network: str) -> Recipe | None:
 
 
 def preset(name: str, network: str) -> OptimizerSpecification:
-    """The optimiser that a preset stands for.
+    """The optimizer that a preset stands for.
 
     Args:
         name: One of `PRESETS`.
         network: Name of the network.
 
     Raises:
-        InputError: Nobody published how the network is trained, or Keras cannot do it.
+        InputError: No recipe of the network is known, or Keras lacks its optimizer.
     """
-    way_out = 'Name an optimiser, such as { name = "SGD", learning_rate = 0.01, momentum = 0.9 }.'
+    way_out = 'Name an optimizer, such as { name = "SGD", learning_rate = 0.01, momentum = 0.9 }.'
     recipe = find_recipe(network)
     if recipe is None:
-        raise InputError(f"no published optimiser of {network} is known", way_out)
+        raise InputError(f"no published optimizer of {network} is known", way_out)
     if recipe.optimizer is None:
         raise InputError(
-            f"there is no optimiser {name!r} for {network}: {recipe.missing} ({recipe.source})", way_out
+            f"there is no optimizer {name!r} for {network}: {recipe.missing} ({recipe.source})", way_out
         )
     if name == "thesis-footnote":
         return replace(recipe.optimizer, decay=recipe.optimizer.weight_decay or 0.0, weight_decay=0.0)

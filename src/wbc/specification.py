@@ -1,187 +1,229 @@
-"""The plain description of one experiment: what a harness hands over as JSON."""
+"""The plain description of one experiment, which a harness passes as JSON. Free of Keras."""
 
+from collections.abc import Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Literal
+from typing import Any, Literal
 
+from wbc.backends import ONLY_TENSORFLOW
 from wbc.errors import InputError
-from wbc.networks.weights import WeightsSource
 from wbc.optimizer import OptimizerSpecification
-from wbc.regularization import Augmentation, EarlyStopping
+from wbc.protocols import ProtocolSettings
 
 MODES = ("transfer", "scratch", "finetune", "classical")
-"""`transfer`: a frozen backbone, its features once, then a head. `scratch`: the whole network.
-`finetune`: a head on a frozen backbone, then both.
-`classical`: features measured on the cell, and a method of scikit-learn."""
+"""`transfer`: features of a frozen backbone, extracted once, and a head trained on them.
+`scratch`: the whole network, from random weights.
+`finetune`: a head on a frozen backbone, then both together.
+`classical`: features measured on the leukocyte, and a method of scikit-learn."""
 
 PRETRAINED_MODES = frozenset({"transfer", "finetune"})
 """Modes that start from the weights of a backbone."""
 
 KERAS_FREE_MODES: frozenset[str] = frozenset({"classical"})
-"""Modes that no deep-learning framework is loaded for."""
+"""Modes that load no deep-learning framework."""
 
-PREPROCESSINGS = ("network", "rescale")
-"""`network`: each network's own scaling. `rescale`: 1/255 for all, as the thesis did."""
+HEAD_UNITS = 256
+"""Units of the dense layer in the head on a backbone: appendix F of the thesis."""
+
+MONITORS = ("validation_loss", "validation_accuracy", "loss", "accuracy")
+"""The values that early stopping can monitor."""
+
+
+@dataclass(frozen=True)
+class EarlyStopping:
+    """Training stops when a monitored value no longer improves."""
+
+    patience: int = 10
+    """Training stops after this many epochs without improvement."""
+    monitor: str = "validation_loss"
+    """One of `MONITORS`."""
+    restore_best: bool = True
+    """Restore the weights of the best epoch, even if training ran to its last epoch."""
+
+
+@dataclass(frozen=True)
+class Augmentation:
+    """Random changes of each training image, drawn again in every epoch. The defaults change nothing."""
+
+    rotation: float = 0.0
+    """Largest angle in degrees, in both directions."""
+    shift: float = 0.0
+    """Largest shift as a fraction of the side, in both directions of both axes."""
+    zoom: float = 0.0
+    """Largest change of scale as a fraction, up or down."""
+    flip_horizontal: bool = False
+    """Mirror left and right with a probability of one half."""
+    flip_vertical: bool = False
+    """Mirror top and bottom with a probability of one half."""
+    brightness: float = 0.0
+    """Largest change as a fraction of the full scale, up or down."""
+    contrast: float = 0.0
+    """Largest change around the image's mean gray as a fraction, up or down."""
+    saturation: float = 0.0
+    """Largest change as a fraction, up or down."""
+
+
+USUAL_AUGMENTATION = Augmentation(
+    rotation=20.0,
+    shift=0.1,
+    flip_horizontal=True,
+    flip_vertical=True,
+    brightness=0.08,
+    contrast=0.12,
+    saturation=0.15,
+)
+"""The meaning of `augmentation = true`: the changes that the thesis made to its images beforehand (section
+5.2). Its color changes are as small as those of `wbc.data.augmentation`."""
+
+
+@dataclass(frozen=True)
+class WeightsSource:
+    """Where the weights of one backbone are."""
+
+    kind: str
+    """`random` (drawn, no file), `folder` (a file in the weights folder), `keras-cache` (a file that Keras
+    downloaded earlier), `file` (the user's own) or `download` (not on this machine yet)."""
+    path: Path | None = None
+    """The file. For `download` the file that Keras would write; None for `random`."""
+    url: str | None = None
+    """Where Keras downloads the file from; None for a file of the user's."""
+    sha256: str | None = None
+    """Hash of the file's bytes; None without a file."""
+    searched: tuple[Path, ...] = ()
+    """The files that were looked for, in order."""
 
 
 @dataclass(frozen=True)
 class Checkpointing:
-    """Where and how often training writes down its state, so that it can go on from there.
-
-    Attributes:
-        folder: Folder of the checkpoint; the newest one replaces the one before.
-        every_epochs: Write after this many epochs, or None.
-        every_s: Write at the end of an epoch when this many seconds have passed since the last one, or None.
-        tag: Names the attempt that writes; whoever goes on from the checkpoint is told it.
-    """
+    """Where and how often training writes a checkpoint to resume from."""
 
     folder: Path
+    """Folder of the checkpoint. Each new one replaces the last."""
     every_epochs: int | None = None
+    """Write one after this many epochs, or None."""
     every_s: float | None = None
+    """Write one at the first end of an epoch after this many seconds, or None."""
     tag: str = ""
+    """Name of the attempt that writes. A later attempt that resumes reports it."""
 
 
 @dataclass(frozen=True)
 class Profiling:
-    """Steps of training that are traced by TensorFlow's profiler after evaluation.
-
-    Attributes:
-        folder: Folder of the trace, in the layout of TensorBoard.
-        steps: How many.
-    """
+    """Training steps that TensorFlow's profiler traces after the evaluation."""
 
     folder: Path
+    """Folder of the trace, laid out for TensorBoard."""
     steps: int
-
-
-BACKENDS = ("tensorflow", "jax", "torch")
-"""What Keras computes with. All is built for TensorFlow; the others run the same code through Keras."""
-
-
-ONLY_TENSORFLOW = {
-    "jit_compile": (
-        "auto",
-        "whether XLA compiles is a choice with TensorFlow only: JAX always compiles, PyTorch has no XLA",
-    ),
-    "replicas": (1, "one model on several devices at once goes through TensorFlow's MirroredStrategy"),
-}
-"""Setting that only TensorFlow knows -> the value that leaves it alone, and the reason."""
+    """How many steps."""
 
 
 @dataclass(frozen=True)
 class Specification:
-    """One experiment.
-
-    Attributes:
-        data_folder: Folder below which the images of the manifest lie.
-        manifest: Path of the data set's manifest.
-        image_size: Height and width of the network's input, in pixels.
-        network: Name of a network or method, see `wbc.backbones`.
-        options: Its own keyword arguments, such as `alpha`.
-        mode: One of `MODES`.
-        weights: Where the backbone's weights are; None for random ones.
-            Transfer and fine-tuning only.
-        epochs: Passes over the training part; 0 where the mode knows none. With fine-tuning those of the
-            second stage.
-        preprocessing: One of `PREPROCESSINGS`.
-        batch_size: Images a step.
-        optimizer: The optimiser and its rate.
-        seed: Seeds initial weights, dropout and the order of the images.
-        loss: One of `wbc.protocols.LOSSES`.
-        binary_accuracy: Report binary accuracy beside the categorical one: the share of all (image, class)
-            pairs on whose side of 1/2 the probability lies.
-        evaluation: One of `wbc.protocols.EVALUATIONS`.
-        l1: Factor of the sum of the absolute values of all trained kernels, added to the loss.
-        l2: Factor of the sum of their squares.
-        dropout: Rate of the dropout in the head of transfer learning and fine-tuning.
-        early_stopping: When to stop before the last epoch; None: never.
-        augmentation: How training images are changed anew in every epoch; None: not at all.
-        head_epochs: Fine-tuning: epochs of the first stage, in which the backbone is frozen.
-        unfreeze: Fine-tuning: how many layers of the backbone are trained in the second stage, or `all`.
-        freeze_batch_norm: Fine-tuning: batch normalisation stays as it was pretrained.
-        finetune_optimizer: Of the second stage; None: the same at a tenth of its rate.
-        deterministic: Ask the backend for operations whose results repeat to the last bit.
-        jit_compile: Whether XLA compiles the training step; `auto` leaves it to Keras, which has it off on
-            processors and with replicas. What came of it is a figure of the phase `compile`.
-        replicas: On how many devices at once; every batch is shared out among them.
-        backend: One of `BACKENDS`; Keras must have been loaded with it.
-        checkpoint: How training inside this experiment can be resumed; None: not at all.
-        save_model: Hand the trained model over, to be kept.
-        canary: Time the same small piece of work before and after (`wbc.canary`).
-        profile: Which steps to trace when all else is done; None: none.
-    """
+    """One experiment."""
 
     data_folder: Path
+    """Folder that the files of the manifest are relative to."""
     manifest: Path
+    """The manifest of the data set."""
     image_size: int
+    """Height and width of the network's input in pixels."""
     network: str
+    """Name of a network or method, see `wbc.backbones`."""
     mode: str
+    """One of `MODES`."""
     epochs: int = 0
-    preprocessing: str = "network"
-    options: dict = field(default_factory=dict)
+    """Passes over the training split; 0 for modes without epochs. For fine-tuning, those of the second
+    stage."""
+    preprocessing: str = ProtocolSettings.preprocessing
+    """One of `wbc.protocols.PREPROCESSINGS`."""
+    options: dict[str, Any] = field(default_factory=dict)
+    """Keyword arguments of the network, such as `alpha`."""
     weights: WeightsSource | None = None
+    """Weights of the backbone, for transfer learning and fine-tuning; None for random ones."""
     batch_size: int = 16
+    """Images per step."""
     optimizer: OptimizerSpecification = field(default_factory=OptimizerSpecification)
+    """The optimizer and its learning rate."""
     seed: int = 0
-    loss: str = "categorical_crossentropy"
-    binary_accuracy: bool = False
-    evaluation: str = "aligned"
+    """Seeds the initial weights, dropout and the order of the images."""
+    loss: str = ProtocolSettings.loss
+    """One of `wbc.protocols.LOSSES`."""
+    binary_accuracy: bool = ProtocolSettings.binary_accuracy
+    """Report binary accuracy as well: the fraction of all (image, class) pairs whose probability is on the
+    right side of 1/2."""
+    evaluation: str = ProtocolSettings.evaluation
+    """One of `wbc.protocols.EVALUATIONS`."""
     l1: float = 0.0
+    """Factor of the L1 penalty: the sum of the absolute values of all trained kernels."""
     l2: float = 0.0
+    """Factor of the L2 penalty: the sum of the squares of all trained kernels."""
     dropout: float = 0.5
+    """Dropout rate in the head of transfer learning and fine-tuning."""
     early_stopping: EarlyStopping | None = None
+    """When to stop before the last epoch; None: never."""
     augmentation: Augmentation | None = None
+    """How training images change in every epoch; None: not at all."""
     head_epochs: int = 10
+    """Fine-tuning: epochs of the first stage, with a frozen backbone."""
     unfreeze: int | Literal["all"] = "all"
+    """Fine-tuning: how many layers of the backbone the second stage trains, or `all`."""
     freeze_batch_norm: bool = True
+    """Fine-tuning: keep batch normalization as it was pretrained."""
     finetune_optimizer: OptimizerSpecification | None = None
+    """Optimizer of the second stage; None: the first one at a tenth of its learning rate."""
     deterministic: bool = False
+    """Ask the backend for operations that give the same bits in every run."""
     jit_compile: bool | Literal["auto"] = "auto"
+    """Whether XLA compiles the training step. With `auto` Keras decides: off on CPUs and with replicas. The
+    phase `compile` reports the outcome."""
     replicas: int = 1
+    """Number of devices that share each batch."""
     backend: str = "tensorflow"
+    """One of `wbc.backends.BACKENDS`. Keras must have been loaded with it."""
     checkpoint: Checkpointing | None = None
+    """How this training can be resumed; None: not at all."""
     save_model: bool = False
-    canary: bool = False
+    """Hand over the trained model, so that it can be saved."""
+    reference_work: bool = False
+    """Time the same small work before and after the experiment (`wbc.reference_work`)."""
     profile: Profiling | None = None
+    """The steps to trace at the end; None: none."""
 
     def check_backend(self) -> None:
-        """Raise InputError if a backend other than TensorFlow is asked for what only TensorFlow can do."""
+        """Raise InputError if another backend is asked for something that only TensorFlow supports."""
         for name, (harmless, reason) in ONLY_TENSORFLOW.items():
             if self.backend != "tensorflow" and getattr(self, name) != harmless:
+                setting = f"{name} = {getattr(self, name)}"
                 raise InputError(
-                    f"{name} = {getattr(self, name)} is not for backend = {self.backend!r}: {reason}",
-                    f'Leave {name} out, or set backend = "tensorflow".',
+                    f"{setting} is not supported by backend = {self.backend!r}: {reason}",
+                    f'Remove {name}, or set backend = "tensorflow".',
                 )
 
     @property
     def uses_keras(self) -> bool:
-        """Whether the experiment needs Keras and its backend at all."""
+        """Whether the experiment needs Keras and its backend."""
         return self.mode not in KERAS_FREE_MODES
 
     @property
     def second_optimizer(self) -> OptimizerSpecification:
-        """The optimiser of the second stage of fine-tuning."""
+        """The optimizer of the second stage of fine-tuning."""
         return self.finetune_optimizer or self.optimizer.slower()
 
     @classmethod
-    def from_json(cls, content: dict) -> "Specification":
-        """Build a specification from what `json.load` returns; unknown keys are a TypeError."""
-        content = dict(content)
-        content["data_folder"] = Path(content["data_folder"])
-        content["manifest"] = Path(content["manifest"])
-        if content.get("weights") is not None:
-            source = content["weights"]
-            content["weights"] = WeightsSource(source["kind"], Path(source["path"]))
+    def from_json(cls, content: Mapping[str, Any]) -> "Specification":
+        """Build a specification from what `json.load` returns; an unknown key is a TypeError."""
+        values = dict(content)
+        values["data_folder"] = Path(values["data_folder"])
+        values["manifest"] = Path(values["manifest"])
+        if (source := values.get("weights")) is not None:
+            values["weights"] = WeightsSource(source["kind"], Path(source["path"]))
         for key, kind in _TABLES.items():
-            if content.get(key) is not None:
-                content[key] = kind(**content[key])
-        if content.get("checkpoint") is not None:
-            settings = content["checkpoint"]
-            content["checkpoint"] = Checkpointing(**{**settings, "folder": Path(settings["folder"])})
-        if content.get("profile") is not None:
-            settings = content["profile"]
-            content["profile"] = Profiling(Path(settings["folder"]), settings["steps"])
-        return cls(**content)
+            if values.get(key) is not None:
+                values[key] = kind(**values[key])
+        for key, kind in _TABLES_WITH_A_FOLDER.items():
+            if (table := values.get(key)) is not None:
+                values[key] = kind(**{**table, "folder": Path(table["folder"])})
+        return cls(**values)
 
 
 _TABLES = {
@@ -190,3 +232,4 @@ _TABLES = {
     "early_stopping": EarlyStopping,
     "augmentation": Augmentation,
 }
+_TABLES_WITH_A_FOLDER = {"checkpoint": Checkpointing, "profile": Profiling}

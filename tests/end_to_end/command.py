@@ -42,9 +42,9 @@ backbone = "LeNet5"
 UNWATCHED = """
 [telemetry]
 enabled = false
-canary = false
+reference_work = false
 """
-"""For suites of which nobody looks at telemetry or canary: both take longer than the trials here."""
+"""For suites of which nobody looks at telemetry or reference work: both take longer than the trials here."""
 
 KNN = DATA + '\n[[matrix]]\nmode = "classical"\nbackbone = "KNN"\n' + UNWATCHED
 """The cheapest trial, which loads no TensorFlow."""

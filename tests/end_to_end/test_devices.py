@@ -17,7 +17,7 @@ CLASSICAL = """
 seeds = [0, 1]
 
 [telemetry]
-canary = false
+reference_work = false
 
 [data]
 image_size = 32

@@ -39,9 +39,9 @@ retries = 0
 
 [telemetry]
 enabled = false
-canary = false
+reference_work = false
 """
-"""Without telemetry and canary no pair is found disturbed and run again, however busy the machine is."""
+"""Without telemetry and reference work no pair is found disturbed and run again, however busy the machine is."""
 
 
 def write_suite(folder: Path, modes: str) -> Path:

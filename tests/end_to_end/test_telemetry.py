@@ -26,7 +26,7 @@ mode = "classical"
 backbone = "KNN"
 
 [telemetry]
-canary = false
+reference_work = false
 """
 
 

@@ -93,6 +93,6 @@ def test_a_model_that_is_no_classifier_fails_as_setup_with_a_sentence(ran):
     failure = records(folder)["logits", "scratch"]["failure"]
     assert failure["kind"] == "setup"
     assert (
-        "own.networks:logits((32, 32, 3), 4) returned a model whose output is no probabilities"
+        "own.networks:logits((32, 32, 3), 4) returned a model whose output is not probabilities"
         in (failure["message"])
     )

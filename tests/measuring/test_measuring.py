@@ -1,4 +1,4 @@
-"""What trials tell of their own time: a pipeline that is slowed on purpose, a traced window, the canary.
+"""What trials tell of their own time: a pipeline that is slowed on purpose, a traced window, the reference work.
 
 Not in `make test`, where another test runs beside each: `make measuring`.
 """
@@ -102,7 +102,7 @@ def ran(tmp_path_factory) -> dict[str, dict]:
 
 def others(record: dict) -> list[str]:
     """What other processes did to a trial. The steps here sleep: a slower processor means nothing to them."""
-    return [reason for reason in record["disturbed"] if not reason.startswith("The canary's")]
+    return [reason for reason in record["disturbed"] if not reason.startswith("The reference work")]
 
 
 def measured(bench: Bench, number: int) -> dict[str, dict]:
@@ -178,14 +178,14 @@ def test_the_trace_is_kept_and_read(ran):
         profile = ran[name]["profile"]
         assert profile["steps"] == 15
         assert sum(profile["kinds"].values()) == pytest.approx(1)
-        assert {"convolution", "normalisation", "optimiser"} <= set(profile["kinds"])
+        assert {"convolution", "normalization", "optimizer"} <= set(profile["kinds"])
         assert "PyFunc" in profile["top"][0]["op"]
         assert profile["kernel_busy"] is profile["copies_s"] is None
         path = Path(ran[name]["folder"] / profile["trace"])
         assert path.is_file() and path.parent.parent.parent.name == "plugins"
 
 
-def test_the_canary_sings_twice_and_methods_have_no_trace(ran):
+def test_the_reference_work_is_measured_twice_and_methods_have_no_trace(ran):
     for record in ran.values():
         before, after = (record["reference_work"][f"{when}_gflops"] for when in ("before", "after"))
         assert before > 0 and after > 0

@@ -8,11 +8,10 @@ import time
 import keras
 import numpy as np
 
+from wbc.memory import Footprint
 from wbc.networks.build import build_classifier
 from wbc.networks.catalog import find_network
-from wbc.networks.complexity import work_of
-from wbc.networks.maps import maps_of
-from wbc.training.footprint import Footprint
+from wbc.networks.complexity import maps_of, work_of
 
 BATCH, STEPS, CLASSES = 16, 6, 4
 OPTIMIZER = "RMSprop"

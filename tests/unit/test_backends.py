@@ -9,8 +9,9 @@ from bench.suite.resolve import resolve_suite
 from bench.trials import backends
 from bench.trials.settings import Runtime
 from bench.worker.backends.tensorflow import tensorfloat32
+from wbc.backends import BACKENDS
 from wbc.errors import InputError
-from wbc.specification import BACKENDS, Specification
+from wbc.specification import Specification
 
 RUNTIME = Runtime(wbc="w", tensorflow="2.21.0", keras="3.15.1", device="cpu", jax="0.10.2", torch="")
 SUITE = """
@@ -110,7 +111,7 @@ def test_an_experiment_is_not_run_with_another_backend_than_its_own():
 
     with pytest.raises(InputError, match="is for Keras with jax, but Keras was loaded with tensorflow"):
         open_session(specification(backend="jax"))
-    with pytest.raises(InputError, match="replicas = 2 is not for backend = 'jax'"):
+    with pytest.raises(InputError, match="replicas = 2 is not supported by backend = 'jax'"):
         open_session(specification(backend="jax", replicas=2))
 
 

@@ -24,7 +24,7 @@ MEASURED = {
     "matmul_bfloat16": {"unavailable": "no instructions"},
     "bandwidth": {"best": 4e10},
     "tensorflow": "2.21.0",
-    "canary": {"gflops": 90.0, "rounds": 6, "size": 1024},
+    "reference_work": {"gflops": 90.0, "rounds": 6, "size": 1024},
 }
 
 
@@ -69,7 +69,7 @@ def test_what_was_measured_is_found_again(tmp_path: Path, measured):
     assert peak.unavailable == {"bfloat16": "no instructions"}
     assert peak.bandwidth == 4e10
     assert peak.disturbed == ""
-    assert peak.to_json()["canary_gflops"] == 90.0
+    assert peak.to_json()["reference_work_gflops"] == 90.0
     assert json.loads(json.dumps(peak.to_json()))["tensorflow"] == "2.21.0"
 
 

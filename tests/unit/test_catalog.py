@@ -63,7 +63,7 @@ def test_unknown_option_is_answered_with_the_nearest():
 def test_network_without_options_says_so():
     with pytest.raises(InputError, match="VGG16 has no option 'alpha'") as caught:
         find_network("VGG16").check_options({"alpha": 0.5})
-    assert caught.value.way_out == "It has no options; leave it out."
+    assert caught.value.way_out == "It has no options; remove it."
 
 
 @pytest.mark.parametrize(

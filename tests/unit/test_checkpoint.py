@@ -11,7 +11,8 @@ import pytest
 from training_equipment import Interrupted, Notes
 
 from wbc import experiment
-from wbc.specification import Checkpointing, OptimizerSpecification, Specification
+from wbc.optimizer import OptimizerSpecification
+from wbc.specification import Checkpointing, Specification
 from wbc.training.checkpoint import FILE, CheckpointCallback, Checkpoints
 from wbc.training.checkpoint_file import UnusableCheckpointError, read_arrays, read_meta, write_checkpoint
 
@@ -96,7 +97,7 @@ def test_what_cannot_be_used_is_passed_over_with_a_reason(noisy_cells, tmp_path,
         assert Checkpoints(specification, first).found is None
         assert said in caplog.text and "training starts anew" in caplog.text
     file.write_bytes(content)
-    assert Checkpoints(specification, first).found["epoch"] == 1
+    assert Checkpoints(specification, first).found.epoch == 1
     assert Checkpoints(replace(specification, seed=4), first).found is None, (
         "another seed, another experiment"
     )

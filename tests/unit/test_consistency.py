@@ -5,8 +5,7 @@ import pytest
 from bench.suite.resolve import resolve_suite
 from bench.trials.settings import Runtime
 from wbc.errors import InputError
-from wbc.regularization import USUAL_AUGMENTATION, EarlyStopping
-from wbc.specification import Specification
+from wbc.specification import USUAL_AUGMENTATION, EarlyStopping, Specification
 
 SMALL = "[data]\nimage_size = 32\ntrain_images_per_class = 2\n"
 

@@ -11,8 +11,9 @@ import numpy as np
 import pytest
 
 from wbc.errors import InputError
-from wbc.specification import Checkpointing, OptimizerSpecification, Specification
-from wbc.training.distribution import Distribution
+from wbc.optimizer import OptimizerSpecification
+from wbc.specification import Checkpointing, Specification
+from wbc.training.session import Distribution
 
 EPOCHS = 2
 
@@ -56,7 +57,7 @@ def test_a_checkpoint_of_two_replicas_is_gone_on_from(found):
 
 
 def test_fewer_devices_than_replicas_are_an_error_of_the_set_up(found):
-    assert "on 3 devices at once, but TensorFlow sees 2" in found["too_few"]
+    assert "needs 3 devices at once, but TensorFlow sees 2" in found["too_few"]
 
 
 def test_a_keras_that_sums_instead_of_averaging_is_an_error_of_the_set_up(monkeypatch):
@@ -79,7 +80,7 @@ def experiments(data: Path, folder: Path) -> dict:
     from wbc.evaluation.cost import BatchTimer
     from wbc.networks.build import build_backbone
     from wbc.training.classifier import predict
-    from wbc.training.distribution import Distribution
+    from wbc.training.session import Distribution
 
     def specification(mode: str, replicas: int, batch_size: int = 4) -> Specification:
         return Specification(

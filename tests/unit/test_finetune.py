@@ -10,10 +10,8 @@ from training_equipment import Interrupted, Notes
 from wbc import experiment
 from wbc.errors import InputError
 from wbc.networks.build import build_backbone
-from wbc.networks.weights import WeightsSource
 from wbc.optimizer import OptimizerSpecification
-from wbc.regularization import Augmentation, EarlyStopping
-from wbc.specification import Checkpointing, Specification
+from wbc.specification import Augmentation, Checkpointing, EarlyStopping, Specification, WeightsSource
 from wbc.training import finetune
 
 

@@ -3,9 +3,9 @@ trained."""
 
 import pytest
 
-from wbc.training.allocator import Allocator
-from wbc.training.graph import Node
-from wbc.training.memory import step_memory
+from wbc.memory.allocator import Allocator
+from wbc.memory.graph import Node
+from wbc.memory.step import step_memory
 
 KB, MB = 1 << 10, 1 << 20
 
@@ -32,7 +32,7 @@ def test_free_neighbours_grow_together_and_the_smallest_piece_that_fits_is_taken
         allocator.give_back(pieces[number])
     assert allocator.take(500 * KB) == pieces[2]
     assert allocator.take(100 * KB) == pieces[0]
-    assert allocator.most == 2 * MB
+    assert allocator.peak == 2 * MB
 
 
 def test_sizes_are_aligned_and_small_requests_are_not_counted():
@@ -45,9 +45,9 @@ def test_sizes_are_aligned_and_small_requests_are_not_counted():
     assert small.used == 256
 
 
-def node(kind, inputs=(), size=0, part="forward", after=(), seconds=1e-3):
+def node(kind, inputs=(), size=0, stage="forward", after=(), seconds=1e-3):
     return Node(
-        kind, tuple((number, 0) for number in inputs), tuple(after), (size,) if size else (), part, seconds
+        kind, tuple((number, 0) for number in inputs), tuple(after), (size,) if size else (), stage, seconds
     )
 
 
@@ -61,7 +61,7 @@ STEP = [
     node("ReluGrad", [5, 4], 8 * MB, "backward"),  # 6
     node("Conv2DBackpropFilter", [2, 6], 4 * MB, "backward"),  # 7
     node("Mul", [7], 4 * MB, "update"),  # 8: over 7
-    node("AssignSubVariableOp", [0, 8], part="update"),  # 9
+    node("AssignSubVariableOp", [0, 8], stage="update"),  # 9
 ]
 """One layer, its gradient and its update."""
 
@@ -91,7 +91,7 @@ def test_what_another_operation_still_needs_is_not_written_over():
     # The batch's statistics need the map as well, but later.
     later = [*STEP[:8], node("Sum", [4, 7], 4, "backward"), *STEP[8:]]
     later[9] = node("Mul", [7], 4 * MB, "update", after=[8])
-    later[10] = node("AssignSubVariableOp", [0, 9], part="update")
+    later[10] = node("AssignSubVariableOp", [0, 9], stage="update")
     memory = step_memory(later, [4 * MB], [3 * MB], threads=1)
     assert memory.feature_maps == 8 * MB
     assert memory.total == (4 + 3 + 8 + 8 + 4) * MB
@@ -104,7 +104,7 @@ def test_what_the_allocator_does_not_count_is_in_the_kinds_all_the_same():
 
 
 def test_without_gradients_nothing_is_kept():
-    forward = [one for one in STEP if one.part == "forward"]
+    forward = [one for one in STEP if one.stage == "forward"]
     memory = step_memory(forward, [4 * MB], [], threads=1)
     assert (memory.kept_feature_maps, memory.gradients, memory.feature_maps) == (0, 0, 0)
     assert memory.workspace == 10 * MB
@@ -116,8 +116,8 @@ def trained():
     import keras
     import numpy as np
 
+    from wbc.memory import Footprint
     from wbc.networks.build import build_classifier
-    from wbc.training.footprint import Footprint
 
     model = build_classifier("AlexNet", {}, 67, 4)
     model.compile("adam", "categorical_crossentropy", jit_compile=False)
@@ -149,11 +149,11 @@ def test_a_single_step_is_no_training():
     import keras
     import numpy as np
 
-    from wbc.training.footprint import Footprint
+    from wbc.memory import Footprint
 
     model = keras.Sequential([keras.Input((2,)), keras.layers.Dense(2)])
     model.compile("sgd", "mse", jit_compile=False)
     footprint = Footprint(model, images=1)
     model.fit(np.zeros((1, 2)), np.zeros((1, 2)), verbose=0, callbacks=[footprint.callback()])
-    assert "single step" in footprint.figures()["unavailable"]
+    assert "only one step" in footprint.figures()["unavailable"]
     assert "single device" in Footprint(model, images=2, replicas=2).figures()["unavailable"]

@@ -27,7 +27,7 @@ import sys
 from pathlib import Path
 import keras
 import numpy as np
-import wbc.networks.papers.registered
+import wbc.networks.papers
 for folder in map(Path, sys.argv[1:]):
     model = keras.saving.load_model(folder / "model.keras")
     np.save(folder / "said.npy", model.predict(np.load(folder / "prepared.npy"), verbose=0))

@@ -14,8 +14,7 @@ from keras.src.utils import file_utils
 
 from wbc.errors import InputError
 from wbc.networks.catalog import NETWORKS, find_network
-from wbc.networks.fetch import fetch_with_keras
-from wbc.networks.weights import keras_homes
+from wbc.networks.weights import fetch_with_keras, keras_homes
 
 APPLICATIONS = {
     name: builder

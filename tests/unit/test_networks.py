@@ -17,7 +17,8 @@ from wbc.networks.build import build_backbone, build_classifier
 from wbc.networks.catalog import NETWORKS, find_network
 from wbc.networks.papers.lenet import lenet5
 from wbc.networks.preprocessing import preprocess
-from wbc.networks.weights import WeightsSource, locate_weights
+from wbc.networks.weights import locate_weights
+from wbc.specification import WeightsSource
 
 # Keras 3.15 and TensorFlow 2.21 between them, whenever weights become arrays.
 pytestmark = pytest.mark.filterwarnings("ignore:__array__ implementation:DeprecationWarning")

@@ -13,7 +13,7 @@ from wbc.errors import InputError
 from wbc.networks.catalog import NETWORKS
 from wbc.optimizer import ARGUMENTS, OPTIMIZERS, OptimizerSpecification
 from wbc.recipes import PRESETS, RECIPES, find_recipe, preset
-from wbc.training.optimizers import build_optimizer
+from wbc.training.fitting import build_optimizer
 
 RUNTIME = Runtime(wbc="w", tensorflow="2.21.0", keras="3.15.1", device="cpu")
 
@@ -110,7 +110,7 @@ def test_presets_are_resolved_for_each_network(tmp_path):
 def test_a_network_without_a_published_recipe_is_refused_with_the_reason(tmp_path):
     with pytest.raises(InputError, match=r"line 7.*optimizer.*Levenberg-Marquardt"):
         optimizer_of(tmp_path, '"paper"', "LeNet5")
-    with pytest.raises(InputError, match="no published optimiser of Mine is known"):
+    with pytest.raises(InputError, match="no published optimizer of Mine is known"):
         preset("paper", "Mine")
 
 

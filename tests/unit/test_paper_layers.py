@@ -10,7 +10,7 @@ import pytest
 
 from wbc.networks.papers import layers as shared
 from wbc.networks.papers.layers import GroupedConvolution, LocalResponseNormalization, MaxRms, ResidualDrop
-from wbc.networks.papers.scaling import centred, standardised, symmetric
+from wbc.networks.preprocessing import centered, standardized, symmetric
 
 # Keras 3.15 and TensorFlow 2.21 between them, whenever weights become arrays.
 pytestmark = pytest.mark.filterwarnings("ignore:__array__ implementation:DeprecationWarning")
@@ -91,11 +91,11 @@ def test_max_rms_scales_what_is_too_large_only():
 def test_scalings():
     orange = np.full((1, 1, 1, 3), [255, 102, 0], np.uint8)
     np.testing.assert_allclose(symmetric(orange)[0, 0, 0], [1, -0.2, -1], rtol=1e-6)
-    np.testing.assert_allclose(centred(orange)[0, 0, 0], [131.32, -14.779, -103.939], rtol=1e-5)
+    np.testing.assert_allclose(centered(orange)[0, 0, 0], [131.32, -14.779, -103.939], rtol=1e-5)
     expected = [(1 - 0.485) / 0.229, (0.4 - 0.456) / 0.224, -0.406 / 0.225]
     # The means of ImageNet are known as 123.68 of 255 or as 0.485 of 1.
-    np.testing.assert_allclose(standardised(orange)[0, 0, 0], expected, atol=0.01)
-    assert {scale(orange).dtype for scale in (symmetric, centred, standardised)} == {np.dtype("float32")}
+    np.testing.assert_allclose(standardized(orange)[0, 0, 0], expected, atol=0.01)
+    assert {scale(orange).dtype for scale in (symmetric, centered, standardized)} == {np.dtype("float32")}
 
 
 @pytest.mark.parametrize(

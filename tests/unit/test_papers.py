@@ -8,17 +8,16 @@ import keras
 import numpy as np
 import pytest
 
-from wbc.networks.papers.alexnet import alexnet
+from wbc.networks.papers.alexnet import alexnet, zfnet
 from wbc.networks.papers.fractalnet import MAPS, ColumnChoice, Join, fractalnet
 from wbc.networks.papers.googlenet import INCEPTIONS, googlenet
-from wbc.networks.papers.resnext import resnext50
-from wbc.networks.papers.squeezenet import squeezenet
-from wbc.networks.papers.stochastic_depth import (
+from wbc.networks.papers.residual import (
+    resnext50,
     stochastic_depth_resnet50,
     stochastic_depth_resnet110,
     survivals,
 )
-from wbc.networks.papers.zfnet import zfnet
+from wbc.networks.papers.squeezenet import squeezenet
 
 # Keras 3.15 and TensorFlow 2.21 between them, whenever weights become arrays.
 pytestmark = pytest.mark.filterwarnings("ignore:__array__ implementation:DeprecationWarning")

@@ -6,10 +6,10 @@ import pytest
 from trace_equipment import TraceLine, TracePlane, encode
 
 from wbc.profiling.kinds import is_operation, kind_of, kind_of_kernel, kind_of_layer
-from wbc.profiling.summary import summarise
+from wbc.profiling.summary import summarize
 from wbc.profiling.xspace import NotATraceError, read_trace
 
-LAYERS = {"bn1": "normalisation", "conv1": "convolution", "fc": "dense"}
+LAYERS = {"bn1": "normalization", "conv1": "convolution", "fc": "dense"}
 SCOPE = "StatefulPartitionedCall/net_1"
 STEPS = [("train", 0, 100), ("train", 110, 100)]
 
@@ -40,7 +40,7 @@ def test_what_is_no_trace_is_said(tmp_path):
     content = path.read_bytes()
     for broken in (content[: len(content) // 2], b"\xff" * 40, b"no trace at all"):
         path.write_bytes(broken)
-        with pytest.raises(NotATraceError, match="no trace"):
+        with pytest.raises(NotATraceError, match="not a trace"):
             read_trace(path)
 
 
@@ -56,14 +56,14 @@ def test_self_times_are_without_what_is_inside_and_of_the_window_only(tmp_path):
         ("EagerLocalExecute: OptionalHasValue", 0, 50),
         (f"{SCOPE}/conv1/BiasAdd:_MklNativeFusedConv2D", 400, 99),  # after the window
     ]
-    found = summarise(read_trace(written(tmp_path, host(*events))), LAYERS, "rm_sprop")
+    found = summarize(read_trace(written(tmp_path, host(*events))), LAYERS, "rm_sprop")
     assert found["steps"] == 2
     assert found["wall_s"] == pytest.approx(210e-9)
     assert found["kinds"] == {
         "convolution": pytest.approx(30 / 90),
-        "normalisation": pytest.approx(20 / 90),
+        "normalization": pytest.approx(20 / 90),
         "dense": pytest.approx(20 / 90),
-        "optimiser": pytest.approx(20 / 90),
+        "optimizer": pytest.approx(20 / 90),
     }
     first = found["top"][0]
     assert first["op"] == "net_1/conv1/BiasAdd:_MklNativeFusedConv2D"
@@ -77,7 +77,7 @@ def test_input_stall_is_the_share_of_steps_and_overlaps_count_once(tmp_path):
     other = TraceLine("tf_Compute/2", [(name, 20, 30), (name, 205, 30)])
     planes = read_trace(written(tmp_path, host((name, 10, 30), (name, 110, 50), more=(other,))))
     # 10-50 and 110-160, and 205-210 of what goes on after the last step
-    assert summarise(planes, LAYERS)["input_stall"] == pytest.approx((40 + 50 + 5) / 200)
+    assert summarize(planes, LAYERS)["input_stall"] == pytest.approx((40 + 50 + 5) / 200)
 
 
 def test_a_gpu_is_busy_while_a_kernel_is_active_and_copies_are_apart(tmp_path):
@@ -100,13 +100,13 @@ def test_a_gpu_is_busy_while_a_kernel_is_active_and_copies_are_apart(tmp_path):
     ]
     gpu = TracePlane("/device:GPU:0", streams)
     idle = TracePlane("/device:GPU:1", [TraceLine("Stream #1(Compute)", [("much later", 900, 1)])])
-    found = summarise(read_trace(written(tmp_path, host(("a/b:MatMul", 0, 99)), gpu, idle)), LAYERS)
+    found = summarize(read_trace(written(tmp_path, host(("a/b:MatMul", 0, 99)), gpu, idle)), LAYERS)
     assert found["kernel_busy"] == pytest.approx((60 + 30) / 210)
     assert found["copies_s"] == pytest.approx(10e-9)
     whole = 40 + 30 + 40 + 10 + 5 + 1
     assert found["kinds"] == {
         "convolution": pytest.approx(40 / whole),
-        "normalisation": pytest.approx(30 / whole),
+        "normalization": pytest.approx(30 / whole),
         "dense": pytest.approx(40 / whole),
         "data": pytest.approx(10 / whole),
         "other": pytest.approx(6 / whole),
@@ -116,7 +116,7 @@ def test_a_gpu_is_busy_while_a_kernel_is_active_and_copies_are_apart(tmp_path):
 
 def test_without_a_step_there_is_nothing_to_say(tmp_path):
     with pytest.raises(ValueError, match="no training step"):
-        summarise(read_trace(written(tmp_path, TracePlane("/host:CPU", []))), LAYERS)
+        summarize(read_trace(written(tmp_path, TracePlane("/host:CPU", []))), LAYERS)
 
 
 @pytest.mark.parametrize(
@@ -124,9 +124,9 @@ def test_without_a_step_there_is_nothing_to_say(tmp_path):
     [
         ("net/conv1/BiasAdd:BiasAdd", "convolution"),
         ("gradient_tape/net/unknown/x:_MklNativeConv2DBackpropFilterWithBias", "convolution"),
-        ("net/unknown:FusedBatchNormV3", "normalisation"),
-        ("gradient_tape/net/bn1_12/moments/Mul:Mul", "normalisation"),
-        ("adam/x:ResourceApplyAdam", "optimiser"),
+        ("net/unknown:FusedBatchNormV3", "normalization"),
+        ("gradient_tape/net/bn1_12/moments/Mul:Mul", "normalization"),
+        ("adam/x:ResourceApplyAdam", "optimizer"),
         ("PyFunc:PyFunc", "data"),
         ("net/activation:Relu", "other"),
     ],
@@ -141,7 +141,7 @@ def test_kinds_of_kernels_and_layers():
     assert kind_of_kernel("x", "net/fc/MatMul:MatMul", LAYERS) == "dense"
     assert kind_of_kernel("loop_add_fusion", None, LAYERS) == "other"
     assert kind_of_layer("SeparableConv2D") == "convolution"
-    assert kind_of_layer("LayerNormalization") == "normalisation"
+    assert kind_of_layer("LayerNormalization") == "normalization"
     assert kind_of_layer("Flatten") is None
     for name in ("Iterator::Root::Prefetch", "EagerExecute", "EagerLocalExecute: Mul", "train"):
         assert not is_operation(name)

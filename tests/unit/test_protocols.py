@@ -21,8 +21,9 @@ from bench.trials.metrics import Metrics
 from bench.trials.settings import Runtime
 from bench.worker.jsonl import EventWriter
 from bench.worker.recorder import Recorder
-from wbc.evaluation.evaluate import binary_accuracy, evaluate
+from wbc.evaluation.metrics import binary_accuracy
 from wbc.evaluation.predictions import Predictions, generator_order
+from wbc.experiment import evaluate
 from wbc.protocols import PROTOCOLS, settings_of
 from wbc.specification import Specification
 

@@ -3,13 +3,13 @@
 import pytest
 
 from bench.regress.packages import (
-    WBC_REQUIREMENTS,
     differing,
     name_of,
     names_of,
     preferences,
     requirements_of,
 )
+from wbc import REQUIREMENTS
 
 
 @pytest.mark.parametrize(
@@ -53,7 +53,7 @@ def test_backends_that_no_trial_uses_are_not_installed():
 
 def test_everything_that_wbc_needs_is_asked_for_within_leukobench_bounds():
     wanted = requirements_of(["tensorflow==2.20.0", "numpy==2.1.0"], ["tensorflow"], gpu=False)
-    assert {name_of(one) for one in wanted} == {"tensorflow-cpu", *WBC_REQUIREMENTS}
+    assert {name_of(one) for one in wanted} == {"tensorflow-cpu", *REQUIREMENTS}
     assert "keras>=3.3" in wanted
     assert "mlflow" not in {name_of(one) for one in wanted}
 

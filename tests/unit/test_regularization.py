@@ -2,11 +2,10 @@ import keras
 import numpy as np
 import pytest
 
-from wbc.regularization import USUAL_AUGMENTATION, Augmentation
-from wbc.specification import Specification
+from wbc.specification import USUAL_AUGMENTATION, Augmentation, Specification
 from wbc.training.augmentation import Augmenter, augment_image
-from wbc.training.head import build_head
-from wbc.training.penalties import penalise_kernels
+from wbc.training.fitting import penalize_kernels
+from wbc.training.transfer import build_head
 
 
 @pytest.fixture
@@ -98,9 +97,9 @@ def test_penalties_are_those_of_the_kernels_that_train():
         ]
     )
     model.get_layer("frozen").trainable = False
-    penalise_kernels(model, specification_of())
+    penalize_kernels(model, specification_of())
     assert model.losses == []
-    penalise_kernels(model, specification_of(l1=0.5, l2=0.25))
+    penalize_kernels(model, specification_of(l1=0.5, l2=0.25))
     kernels = [
         np.array(variable)
         for layer in model.layers
@@ -115,7 +114,7 @@ def test_penalties_are_those_of_the_kernels_that_train():
 
 def test_penalties_are_part_of_the_loss_that_is_trained():
     model = build_head((1, 1, 4), 2, dropout=0.0)
-    penalise_kernels(model, specification_of(l2=0.1))
+    penalize_kernels(model, specification_of(l2=0.1))
     model.compile(optimizer=keras.optimizers.SGD(1.0), loss="categorical_crossentropy")
     before = np.array(model.layers[1].kernel)
     model.train_on_batch(np.zeros((2, 1, 1, 4), np.float32), np.eye(2, dtype=np.float32))

@@ -5,7 +5,8 @@ import statistics
 
 import pytest
 
-from bench.records.steady import Block, median_interval, settled, steady
+from bench.records.steady import median_interval, settled, steady
+from wbc.observer import Block
 
 
 def blocks_of(paces: list[float], wait: float = 0.0) -> list[Block]:

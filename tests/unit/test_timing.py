@@ -5,8 +5,8 @@ import random
 import pytest
 from timing_equipment import Clock
 
-from wbc.training.blocks import MOST, Block, BlockLog, steps_a_piece
-from wbc.training.timing import TrainingTimer
+from wbc.observer import Block
+from wbc.training.timing import MOST_BLOCKS, BlockLog, TrainingTimer, steps_a_piece
 from wbc.training.waits import InputClock
 
 LOOP, WORKER = 1, 2
@@ -24,7 +24,7 @@ def test_blocks_are_bounded_of_one_size_and_lose_nothing_that_is_full():
     for step in range(steps):
         log.add(Block(float(step), step, 1, 16, 1.0, 0.25))
     blocks = log.blocks()
-    assert MOST / 2 <= len(blocks) < MOST
+    assert MOST_BLOCKS / 2 <= len(blocks) < MOST_BLOCKS
     (size,) = {block.steps for block in blocks}
     assert [block.first_step for block in blocks] == list(range(0, size * len(blocks), size))
     assert steps - size < sum(block.steps for block in blocks) <= steps

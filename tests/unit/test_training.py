@@ -5,11 +5,13 @@ import numpy as np
 import pytest
 from timing_equipment import Clock
 
+from wbc.errors import TrainingDivergedError
+from wbc.observer import Block
 from wbc.optimizer import OptimizerSpecification
 from wbc.training.batches import OrderedBatches, epoch_order, training_batches
-from wbc.training.head import build_head
-from wbc.training.optimizers import build_optimizer
-from wbc.training.reporting import ReportingCallback, TrainingDivergedError
+from wbc.training.callbacks import ReportingCallback
+from wbc.training.fitting import build_optimizer
+from wbc.training.transfer import build_head
 
 
 class Notes:
@@ -110,8 +112,8 @@ def test_the_first_step_of_a_later_stage_is_counted_apart():
     assert (figures["recompile_s"], figures["validation_s"], figures["between_s"]) == (7, 0, 0)
     # Without the end of the first epoch of each, where validation is prepared.
     assert [said for said in notes.said if said[0] == "blocks_timed"] == [
-        ("blocks_timed", 0, [[1.0, 2, 1, 16, 1.0, 0], [2.0, 3, 1, 4, 1.0, 0]]),
-        ("blocks_timed", 1, [[11.0, 6, 1, 16, 1.0, 0], [12.0, 7, 1, 4, 1.0, 0]]),
+        ("blocks_timed", 0, [Block(1.0, 2, 1, 16, 1.0), Block(2.0, 3, 1, 4, 1.0)]),
+        ("blocks_timed", 1, [Block(11.0, 6, 1, 16, 1.0), Block(12.0, 7, 1, 4, 1.0)]),
     ]
 
 

@@ -88,7 +88,7 @@ class TestReference:
         "text", ["small", "a.b", ":small", "a:", "a:b:c", "a b:c", "./a.py:b", 3, ["a:b"]]
     )
     def test_form(self, text):
-        with pytest.raises(InputError, match="names no function of a module") as caught:
+        with pytest.raises(InputError, match="does not name a function of a module") as caught:
             Reference.parse("build", text)
         assert "package.module:function" in caught.value.way_out
 
@@ -166,9 +166,9 @@ class TestBuild:
     @pytest.mark.parametrize(
         ("function", "said"),
         [
-            ("logits", "output is no probabilities"),
-            ("two", "model of several outputs"),
-            ("fixed", "does not take such images"),
+            ("logits", "output is not probabilities"),
+            ("two", "model with several outputs"),
+            ("fixed", "does not accept such images"),
             ("ten", r"output has the shape \('images', 10\)"),
             ("broken", "could not build MyNet: KeyError: 'no such layer'"),
             ("nothing", "returned NoneType, not a keras.Model"),
@@ -235,7 +235,7 @@ class TestSuite:
         ("backbone", "said"),
         [
             ('{ name = "MyNet", build = "nowhere_at_all:f" }', "there is no module nowhere_at_all"),
-            ('{ name = "MyNet", build = "nowhere" }', "names no function of a module"),
+            ('{ name = "MyNet", build = "nowhere" }', "does not name a function of a module"),
             ('{ build = 3, name = "x" }', "build is 3"),
             ("{ width = 3 }", "backbone.*is missing"),
         ],
@@ -254,7 +254,7 @@ class TestSuite:
 
     def test_source_that_is_no_python_is_named_with_its_line(self, module, tmp_path):
         (tmp_path / f"{module}.py").write_text("import keras\ndef small(:\n")
-        with pytest.raises(InputError, match=rf"{module}\.py, line 2 is no Python"):
+        with pytest.raises(InputError, match=rf"{module}\.py, line 2 is not valid Python"):
             self.trials(tmp_path, f'{{ build = "{module}:small" }}')
 
     def test_names_that_come_from_elsewhere_are_left_to_python(self, module, tmp_path):

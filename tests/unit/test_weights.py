@@ -108,22 +108,22 @@ def test_own_file(tmp_path, version):
 def test_torn_file(tmp_path, version):
     file = tmp_path / "mine.weights.h5"
     file.write_bytes(hdf5(4096, version)[:-1])
-    with pytest.raises(InputError, match=r"mine\.weights\.h5 is torn: 4,095 of 4,096 bytes are there"):
+    with pytest.raises(InputError, match=r"mine\.weights\.h5 is incomplete: it has 4,095 of 4,096 bytes"):
         locate_weights(str(file), "VGG16", {}, image_size=64)
 
 
 @pytest.mark.parametrize("content", [b"", b"\x89HDF\r\n\x1a\n", b"<html>404</html>" * 9])
 def test_file_in_the_folder_that_is_no_hdf5(folder, content):
     (folder / "VGG16.weights.h5").write_bytes(content)
-    with pytest.raises(InputError, match=r"VGG16\.weights\.h5 is no HDF5 file"):
+    with pytest.raises(InputError, match=r"VGG16\.weights\.h5 is not an HDF5 file"):
         locate_weights("imagenet", "VGG16", {}, image_size=64, weights_folder=folder)
 
 
 @pytest.mark.parametrize(
     ("choice", "message"),
     [
-        ("imagnet", "imagnet is no file of weights"),
-        ("model.keras", "model.keras is no file of weights"),
+        ("imagnet", "imagnet is not a weights file"),
+        ("model.keras", "model.keras is not a weights file"),
         ("missing.weights.h5", "cannot read the weights missing.weights.h5: No such file or directory"),
     ],
 )
@@ -157,9 +157,9 @@ def test_missing_weights_say_where_why_and_what_to_do(folder, home):
     )
     error = missing_weights("MobileNet", options, source, "connection refused")
     assert error.what == (
-        "the ImageNet weights of MobileNet-alpha0.25-dropout0.5 are not here (looked for "
+        "the ImageNet weights of MobileNet-alpha0.25-dropout0.5 are not on this machine (searched "
         f"{folder}/MobileNet-alpha0.25.weights.h5, {home}/models/mobilenet_2_5_224_tf_no_top.h5), "
-        f"and Keras cannot load them from {source.url}: connection refused"
+        f"and Keras cannot download them from {source.url}: connection refused"
     )
     for way_out in (
         "MobileNet-alpha0.25.weights.h5",

@@ -5,10 +5,9 @@ import pytest
 from keras import layers
 
 from wbc.networks.build import build_backbone, build_classifier
-from wbc.networks.complexity import work_of
+from wbc.networks.complexity import size_figures, work_of
 from wbc.training.finetune import unfreeze
-from wbc.training.head import build_head
-from wbc.training.work import size_figures
+from wbc.training.transfer import build_head
 
 
 def small() -> keras.Model:

@@ -51,7 +51,7 @@ def test_a_worker_keeps_to_its_cores_and_trains_on_no_processor_under_the_name_o
 REPLICAS = """
 from types import SimpleNamespace
 from bench.worker.backends import load_backend
-from wbc.training.distribution import Distribution
+from wbc.training.session import Distribution
 found = load_backend(SimpleNamespace(backend="tensorflow", deterministic=False))
 print(found["replicas"], Distribution(2).strategy.num_replicas_in_sync)
 """

@@ -24,7 +24,7 @@ BATCH = 16
 
 @dataclass(frozen=True)
 class ClassicalClassifier:
-    """A fitted method with the features of the splits; a `wbc.experiment.Trained`."""
+    """A fitted method with the features of the splits; a `wbc.observer.Trained`."""
 
     pipeline: Pipeline
     """From features to probabilities."""
@@ -38,7 +38,7 @@ class ClassicalClassifier:
     """Times the predictions."""
 
     def predict(self, split: str, observer: Observer) -> NDArray[np.float32]:
-        """See `wbc.experiment.Trained`."""
+        """See `wbc.observer.Trained`."""
         probabilities = np.zeros((len(self.features[split]), self.classes), np.float32)
         probabilities[:, self.pipeline.classes_] = _in_batches(
             self.pipeline.predict_proba, self.features[split], self.classifying, observer
@@ -46,19 +46,19 @@ class ClassicalClassifier:
         return probabilities
 
     def cost(self) -> Cost:
-        """See `wbc.experiment.Trained`."""
+        """See `wbc.observer.Trained`."""
         return self.measuring.cost(0) + self.classifying.cost(len(pickle.dumps(self.pipeline)))
 
     def save(self, path: Path) -> dict[str, Any]:
-        """See `wbc.experiment.Trained`."""
+        """See `wbc.observer.Trained`."""
         raise InputError("a scikit-learn model has no .keras file, and a pickle is not safe to share")
 
     def profile(self, specification: Specification) -> dict[str, Any]:
-        """See `wbc.experiment.Trained`."""
+        """See `wbc.observer.Trained`."""
         return {"unavailable": "a classical method has no training steps to trace"}
 
     def memory(self) -> dict[str, Any]:
-        """See `wbc.experiment.Trained`."""
+        """See `wbc.observer.Trained`."""
         return {"unavailable": "a classical method has no training step"}
 
 

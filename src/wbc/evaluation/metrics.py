@@ -73,7 +73,7 @@ class Metrics(TypedDict):
     undefined: dict[str, str]
     """Metric, or `metric of CLASS` -> why it is None."""
     binary_accuracy: NotRequired[float]
-    """See `wbc.evaluation.evaluate.binary_accuracy`; only where the specification asks for it."""
+    """See `binary_accuracy`; only where the specification asks for it."""
 
 
 class _ByClass(TypedDict):
@@ -117,6 +117,16 @@ def score(predictions: Predictions) -> Metrics:
         "classes": list(classes),
         "undefined": undefined,
     }
+
+
+def binary_accuracy(predictions: Predictions) -> float:
+    """The share of all (image, class) pairs whose probability is on the right side of 1/2.
+
+    The Keras of 2018 called this accuracy under binary cross-entropy. A model that predicts 1/4 for each of
+    four classes scores 3/4: it is right about the three classes that an image does not have.
+    """
+    targets = np.eye(len(predictions.classes), dtype=bool)[predictions.labels]
+    return float(((predictions.probabilities > 0.5) == targets).mean())
 
 
 def expected_calibration_error(

@@ -1,4 +1,5 @@
-"""Networks: what there is, where their weights come from, how they are built.
+"""Networks: which there are, where their weights come from, what they cost, and how they are built.
 
-`catalog`, `network` and `weights` are free of Keras; `build`, `fetch`, `papers` and `preprocessing` load it.
+Free of Keras: `catalog`, `network`, `users`, `weights` and `facts`. They load Keras: `build`, `complexity`
+and `papers`. `preprocessing`, and the download in `weights`, load it when they are called.
 """

@@ -1,7 +1,7 @@
 """The networks that a suite may name: of `keras.applications` (Keras 3.3 to 3.15) and `wbc.networks.papers`.
 
-Smallest sizes, options and weights' files are facts about Keras, read from its source; the tests hold
-this table against the Keras that is installed.
+Smallest sizes, options and weights files are facts from the source of Keras. The tests compare this table
+with the installed Keras.
 """
 
 from collections.abc import Mapping
@@ -15,7 +15,7 @@ from wbc.options import Option
 _STORE = "https://storage.googleapis.com/tensorflow/keras-applications/"
 _KERNELS = "_weights_tf_dim_ordering_tf_kernels_notop.h5"
 
-# MobileNet rounds widths down: below 1/32 its first layer has no filter left. V2 and V3 keep at least eight.
+# MobileNet rounds widths down: below 1/32 its first layer has no filters. V2 and V3 keep at least eight.
 _ALPHA = Option("alpha", 1.0, minimum=1 / 32)
 _MINIMALISTIC = Option("minimalistic", False)
 
@@ -25,7 +25,7 @@ def _rate(name: str, default: float) -> Option:
 
 
 def _kernels(folder: str, stem: str) -> ImageNetWeights:
-    """The files of the older networks, all named after one pattern."""
+    """The files of the older networks, which share a naming pattern."""
     return ImageNetWeights(f"{_STORE}{folder}/", stem + _KERNELS)
 
 
@@ -85,7 +85,7 @@ def _from_paper(
     module: str = "",
     options: tuple[Option, ...] = (),
 ) -> Network:
-    """A network of `wbc.networks.papers`; most modules are called as their function."""
+    """A network of `wbc.networks.papers`. Most modules have the name of their function."""
     return Network(name, module or builder, native_size, min_size, options=options, builder=builder)
 
 
@@ -155,7 +155,7 @@ _FROM_PAPERS = (
         "ResNeXt50",
         "resnext50",
         224,
-        module="resnext",
+        module="residual",
         options=(
             Option("cardinality", 32, minimum=1, maximum=128),
             Option("width", 4, minimum=1, maximum=128),
@@ -171,7 +171,7 @@ _FROM_PAPERS = (
         "StochasticDepthResNet50",
         "stochastic_depth_resnet50",
         224,
-        module="stochastic_depth",
+        module="residual",
         options=(_SURVIVAL,),
     ),
     _from_paper(
@@ -179,10 +179,10 @@ _FROM_PAPERS = (
         "stochastic_depth_resnet110",
         32,
         8,
-        module="stochastic_depth",
+        module="residual",
         options=(_SURVIVAL,),
     ),
-    _from_paper("ZFNet", "zfnet", 224, 53, options=(_rate("dropout", 0.5),)),
+    _from_paper("ZFNet", "zfnet", 224, 53, module="alexnet", options=(_rate("dropout", 0.5),)),
 )
 
 NETWORKS: Mapping[str, Network] = {
@@ -217,26 +217,30 @@ NETWORKS: Mapping[str, Network] = {
         Network("Xception", "xception", 299, 71, imagenet=_kernels("xception", "xception")),
     )
 }
-"""Every network by its name."""
+"""Name -> network."""
+
+BUILT_HERE = tuple(network.name for network in _FROM_PAPERS)
+"""Names of the networks that are built here, from their papers."""
 
 
 def find_network(name: str, options: Mapping[str, Any] | None = None) -> Network:
-    """The network of this name, or the user's own where the options name a function that builds it.
+    """The network of this name, or the user's own if the options name a function that builds it.
 
     Raises:
-        InputError: There is no such network; upper and lower case count.
+        InputError: There is no such network. Upper and lower case matter.
     """
     if options and BUILD in options:
         if name in NETWORKS:
-            raise InputError(f"{name} is the name of another network", f"Call what {BUILD} makes otherwise.")
+            raise InputError(
+                f"{name} is the name of another network", f"Give the network of {BUILD} another name."
+            )
         return user_network(name, options)
     if name in NETWORKS:
         return NETWORKS[name]
     guess = did_you_mean(name, list(NETWORKS))
     raise InputError(
         f"unknown network {name!r}" + (f" ({guess})" if guess else ""),
-        f"Networks are {', '.join(network.name for network in _FROM_PAPERS)}, "
-        "and those of keras.applications, in Keras' spelling.",
+        f"Networks are {', '.join(BUILT_HERE)}, and those of keras.applications, in Keras' spelling.",
     )
 
 

@@ -1,7 +1,4 @@
-"""What the networks of the catalogue cost, told without building them.
-
-`wbc.networks.complexity` makes the table.
-"""
+"""What the networks of the catalog cost, without building them. `wbc.networks.complexity` makes the table."""
 
 import functools
 import json
@@ -13,31 +10,29 @@ from typing import Any
 
 @dataclass(frozen=True)
 class Facts:
-    """A network without its top.
-
-    Attributes:
-        parameters: Numbers that it holds.
-        multiply_accumulates: Of one image's way forward.
-        layers: How many; tracing takes time for each.
-        features: Numbers that it makes of one image.
-        kept_maps: Numbers in the feature maps of one image that gradients need when all of it is trained;
-            None where the table does not tell.
-        passing_maps: The most numbers that a layer takes and makes of one image; None as above.
-    """
+    """The cost of a network without its top."""
 
     parameters: float
+    """Number of parameters."""
     multiply_accumulates: float
+    """Multiply-accumulates of the forward pass of one image."""
     layers: int
+    """Number of layers; each takes time to trace."""
     features: float
+    """Numbers in the features of one image."""
     kept_maps: float | None
+    """Numbers in the feature maps of one image that gradients need if all layers are trained; None if the
+    table does not have it."""
     passing_maps: float | None
+    """The largest sum of the inputs and outputs of one layer for one image; None if the table does not have
+    it."""
 
 
 def facts_of(network: str, options: Mapping[str, Any], image_size: int) -> Facts | None:
-    """Facts of a network at some size, scaled from those at its native size; None for one that is unknown.
+    """Facts about a network at some image size, scaled from its native size; None for an unknown network.
 
-    Work, features and maps grow with the area of the image, and with `alpha`, which scales every layer's
-    width.
+    Work, features and maps grow with the area of the image, and with `alpha`, which scales the width of every
+    layer.
     """
     known = _table().get(network)
     if known is None:
@@ -61,4 +56,5 @@ def _scaled(numbers: float | None, factor: float) -> float | None:
 
 @functools.cache
 def _table() -> dict[str, dict[str, Any]]:
-    return json.loads(files("wbc.networks").joinpath("facts.json").read_text())
+    table: dict[str, dict[str, Any]] = json.loads(files("wbc.networks").joinpath("facts.json").read_text())
+    return table

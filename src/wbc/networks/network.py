@@ -5,12 +5,12 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from wbc.errors import InputError
-from wbc.options import Configurable, Option
+from wbc.options import Configurable, Option, OptionValue
 
 
 @dataclass(frozen=True)
 class WeightsFile:
-    """A file of ImageNet weights: its name in Keras' cache and the address that Keras loads it from."""
+    """A file of ImageNet weights: its name in Keras' cache, and the address that Keras downloads it from."""
 
     name: str
     url: str
@@ -18,53 +18,45 @@ class WeightsFile:
 
 @dataclass(frozen=True)
 class ImageNetWeights:
-    """The files of ImageNet weights that Keras offers for a network without its top.
-
-    Attributes:
-        folder: The address of the folder that holds the files, with a slash at its end.
-        file: Name in Keras' cache; `{variant}` and `{size}` are filled in.
-        variants: Values of the options that change the backbone, in their order -> text of the variant.
-            Other values have no weights.
-        sizes: Input sizes with weights of their own; any other size takes the weights of the native one.
-        remote: Name at the address where it differs from the name in the cache.
-    """
+    """The files of ImageNet weights that Keras offers for a network without its top."""
 
     folder: str
+    """Address of the folder with the files, ending in a slash."""
     file: str
-    variants: Mapping[tuple, str] = field(default_factory=lambda: {(): ""})
+    """Name in Keras' cache, with placeholders `{variant}` and `{size}`."""
+    variants: Mapping[tuple[OptionValue, ...], str] = field(default_factory=lambda: {(): ""})
+    """Values of the options that change the backbone, in order -> text of the variant. Other values have no
+    weights."""
     sizes: tuple[int, ...] = ()
+    """Input sizes with weights of their own. All other sizes use the weights of the native one."""
     remote: str = ""
+    """Name at the address, if it differs from the name in the cache."""
 
 
 @dataclass(frozen=True, eq=False)
 class Network(Configurable):
-    """A network that a suite may name.
-
-    Attributes:
-        name: Its name; in `keras.applications`, if it stands there.
-        module: The module of `keras.applications`, or of `wbc.networks.papers`, whose `preprocess_input`
-            is the network's own.
-        native_size: Width and height in pixels of the images that it was designed for.
-        min_size: Smallest width and height in pixels that it accepts, with and without its top.
-        imagenet: The ImageNet weights that Keras offers, or None.
-        options: The options that a suite may set, in the order of labels.
-        builder: The function of the module of `wbc.networks.papers` that builds it; empty where
-            `keras.applications` does.
-        scales_inside: The network scales its pixels itself and expects 0 to 255. Pixels scaled to
-            0 to 1 beforehand are scaled twice and become almost black.
-        stretched_by_imagenet: Keras adds a scaling without weights behind the input if, and only if,
-            it loads ImageNet weights itself; whoever loads them must add it.
-    """
+    """A network that a suite may name."""
 
     name: str
+    """Its name; the one in `keras.applications`, if it is there."""
     module: str
+    """The module of `keras.applications` or `wbc.networks.papers` with its `preprocess_input`."""
     native_size: int
+    """Width and height in pixels of the images that it was designed for."""
     min_size: int = 32
+    """Smallest width and height in pixels that it accepts, with and without its top."""
     imagenet: ImageNetWeights | None = None
+    """The ImageNet weights that Keras offers, or None."""
     options: tuple[Option, ...] = ()
+    """The options that a suite may set, in the order of labels."""
     builder: str = ""
+    """The function in a module of `wbc.networks.papers` that builds it; empty for `keras.applications`."""
     scales_inside: bool = False
+    """The network scales its pixels itself and expects 0 to 255. Pixels that were scaled to 0 to 1 before
+    would be scaled twice and become almost black."""
     stretched_by_imagenet: bool = False
+    """Keras adds a scaling layer behind the input, but only when Keras itself loads the ImageNet weights.
+    Code that loads the weights from a file must add the scaling."""
 
     def check_size(self, image_size: int) -> None:
         """Raise InputError if the network does not accept images of this width and height (pixels)."""
@@ -76,23 +68,23 @@ class Network(Configurable):
             )
 
     def backbone_labels(self, options: Mapping[str, Any]) -> tuple[str, ...]:
-        """The labels under which weights of the backbone may be filed, the exact one first.
+        """The labels under which a weights folder may have weights of the backbone, the exact one first.
 
-        Dropout has no weights, so it is no part of them; `MobileNet-alpha1.0` is also `MobileNet`.
+        Dropout has no weights, so it is not part of them. `MobileNet-alpha1.0` is also `MobileNet`.
         """
         shape = self._shape(options)
         given = {name: value for name, value in shape.items() if name in options}
         return tuple(dict.fromkeys((self.label(given), self._short_label(shape))))
 
     def imagenet_file(self, options: Mapping[str, Any], image_size: int) -> WeightsFile:
-        """The file that Keras loads for ImageNet weights without the top.
+        """The file that Keras downloads for ImageNet weights without the top.
 
         Args:
             options: Options of the network.
             image_size: Width and height of the images, pixels.
 
         Raises:
-            InputError: Keras has no ImageNet weights of this network, or not with these options.
+            InputError: Keras has no ImageNet weights of this network, or not for these options.
         """
         ways_out = 'Set weights = "random" or a file of your own, or mode = "scratch".'
         if self.imagenet is None:
@@ -112,7 +104,7 @@ class Network(Configurable):
         remote = (self.imagenet.remote or self.imagenet.file).format(variant=variant, size=size)
         return WeightsFile(name, self.imagenet.folder + remote)
 
-    def _shape(self, options: Mapping[str, Any]) -> dict[str, bool | int | float]:
+    def _shape(self, options: Mapping[str, Any]) -> dict[str, OptionValue]:
         """The value of every option that changes the backbone, given or default."""
         given = self.check_options(options)
         return {
@@ -122,6 +114,6 @@ class Network(Configurable):
         }
 
     def _short_label(self, shape: Mapping[str, Any]) -> str:
-        """The label that names only what differs from the default."""
+        """The label with only those options that differ from the default."""
         defaults = {option.name: option.default for option in self.options}
         return self.label({name: value for name, value in shape.items() if value != defaults[name]})

@@ -1,42 +1,22 @@
-"""Where the weights of a frozen backbone come from: a folder, Keras' cache, a file, or nowhere yet."""
+"""Where the weights of a backbone come from: a folder, Keras' cache, a file, or a download."""
 
 import os
 from collections.abc import Mapping
-from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 from wbc.errors import InputError
 from wbc.files import file_sha256
 from wbc.networks.catalog import find_network
+from wbc.specification import WeightsSource
 
 SUFFIX = ".weights.h5"
-"""How the files of a weights folder end; Keras tells the layout of a file by its name."""
+"""Suffix of the files in a weights folder. Keras recognizes the layout of a file by its name."""
 
 _LEGACY_SUFFIXES = (".h5", ".hdf5")
 _SIGNATURE = b"\x89HDF\r\n\x1a\n"
-# Where Keras puts its cache when the usual place is not writable; fixed in its source.
+# Where Keras puts its cache if the usual folder is not writable; fixed in its source.
 _FALLBACK_CACHE = Path("/tmp/.keras")
-
-
-@dataclass(frozen=True)
-class WeightsSource:
-    """Where the weights of one backbone are.
-
-    Attributes:
-        kind: `random` (drawn anew, no file), `folder` (a file in the weights folder), `keras-cache`
-            (a file that Keras loaded earlier), `file` (the user's own) or `download` (not here yet).
-        path: The file; with `download` the file that Keras would make; None with `random`.
-        url: Where Keras loads the file from; None if it is a file of the user's.
-        sha256: Hash of the file's bytes; None when there is no file.
-        searched: The files that were looked for, in order.
-    """
-
-    kind: str
-    path: Path | None = None
-    url: str | None = None
-    sha256: str | None = None
-    searched: tuple[Path, ...] = ()
 
 
 def locate_weights(
@@ -48,18 +28,18 @@ def locate_weights(
     weights_folder: Path | None = None,
     keras_home: Path | None = None,
 ) -> WeightsSource:
-    """Find the weights of a network without its top. Reads files, loads nothing from the network.
+    """Find the weights of a network without its top. Reads files, but downloads nothing.
 
     Args:
         choice: `imagenet`, `random`, or the path of a file.
         name: Name of the network.
         options: Its options.
         image_size: Width and height of the images, pixels; some networks have ImageNet weights for several.
-        weights_folder: Folder with files `<label>.weights.h5`; it goes before Keras' cache.
-        keras_home: Keras' folder; None: as Keras itself chooses it (see `keras_homes`).
+        weights_folder: Folder with files `<label>.weights.h5`, which is searched before Keras' cache.
+        keras_home: Keras' folder; None: as Keras chooses it (see `keras_homes`).
 
     Raises:
-        InputError: Unknown network or option; a folder or file that is missing, torn or no HDF5; ImageNet
+        InputError: Unknown network or option; a folder or file that is missing, damaged or not HDF5; ImageNet
             weights that neither the folder nor Keras has.
     """
     network = find_network(name, options)
@@ -70,7 +50,7 @@ def locate_weights(
         path = Path(choice).expanduser()
         if not path.name.endswith(_LEGACY_SUFFIXES):
             raise InputError(
-                f"weights of {name}: {choice} is no file of weights",
+                f"weights of {name}: {choice} is not a weights file",
                 f'Give "imagenet", "random", or a file that ends in {SUFFIX}, .h5 or .hdf5.',
             )
         return _found("file", path)
@@ -80,7 +60,7 @@ def locate_weights(
         if not weights_folder.is_dir():
             raise InputError(
                 f"there is no weights folder {weights_folder}",
-                "Name an existing folder, or leave the setting out to use Keras' cache.",
+                "Name an existing folder, or remove the setting to use Keras' cache.",
             )
         for label in network.backbone_labels(options):
             searched.append(weights_folder / f"{label}{SUFFIX}")
@@ -97,38 +77,37 @@ def locate_weights(
 
 
 def keras_homes() -> list[Path]:
-    """The folders where Keras' files may be; into the last one Keras writes.
+    """The folders where Keras' files may be. Keras writes into the last one.
 
-    Keras takes `KERAS_HOME`, else `~/.keras`, and silently `/tmp/.keras` instead if that is not writable.
-    Files in a read-only `KERAS_HOME` (a store that several users share) serve us as well; Keras would not
-    see them.
+    Keras uses `KERAS_HOME` or `~/.keras`, and silently `/tmp/.keras` if that is not writable. Keras ignores
+    the files in a read-only `KERAS_HOME`, such as a store that several users share; we use them as well.
     """
     if "KERAS_HOME" in os.environ:
         home = Path(os.environ["KERAS_HOME"] or _FALLBACK_CACHE).expanduser()
     else:
         user = Path("~").expanduser()
         home = (user if os.access(user, os.W_OK) else _FALLBACK_CACHE.parent) / ".keras"
-    # Keras creates its folder when it is imported, so what counts is the first folder that is there.
+    # Keras creates its folder at import, so the nearest existing folder decides.
     there = next(folder for folder in (home, *home.absolute().parents) if folder.exists())
     return [home] if os.access(there, os.W_OK) else [home, _FALLBACK_CACHE]
 
 
 def check_reachable(url: str, timeout: float = 10.0) -> str | None:
-    """Ask the server whether it has the file, without loading it; proxies are taken from the environment.
+    """Ask the server whether it has the file, without downloading it. Uses the proxies of the environment.
 
     Args:
         url: Address of the file.
         timeout: Longest wait for the connection and for the answer, seconds.
 
     Returns:
-        None if the file is there, else the reason in a few words.
+        None if the file is there, otherwise a short reason.
     """
     from http.client import HTTPException
     from urllib.error import HTTPError, URLError
     from urllib.request import Request, build_opener
 
     try:
-        # urlopen would keep the proxies of its first call for good.
+        # urlopen would keep the proxies of its first call forever.
         with build_opener().open(Request(url, method="HEAD"), timeout=timeout):
             return None
     except HTTPError as error:
@@ -141,22 +120,60 @@ def check_reachable(url: str, timeout: float = 10.0) -> str | None:
         return " ".join(str(getattr(cause, "strerror", None) or cause or type(cause).__name__).split())
 
 
-def missing_weights(
-    name: str, options: Mapping[str, Any], source: WeightsSource, reason: str | None = None
-) -> InputError:
-    """The error for weights that are not here; its text says where was looked, why not, and the ways out.
+def fetch_with_keras(name: str, options: Mapping[str, Any], image_size: int) -> None:
+    """Download the ImageNet weights of a network without its top, or find them in Keras' cache. Loads Keras.
+
+    Building the network is Keras' only public way to its weights. It also checks that they fit.
 
     Args:
         name: Name of the network.
         options: Its options.
-        source: What `locate_weights` found, of kind `download`.
-        reason: Why they cannot be downloaded; None if that was not tried.
+        image_size: Width and height of the images, pixels; some networks have weights for several.
+
+    Raises:
+        InputError: Keras has no such weights, or could not download them; says why in one line.
+    """
+    network = find_network(name, options)
+    network.check_size(image_size)
+    file = network.imagenet_file(options, image_size)
+
+    import keras
+
+    build = getattr(keras.applications, name)
+    try:
+        build(
+            **network.check_options(options),
+            weights="imagenet",
+            include_top=False,
+            input_shape=(image_size, image_size, 3),
+        )
+    # Keras raises a bare Exception if a download fails, and h5py anything for a damaged file.
+    except Exception as error:
+        # Keras says "URL fetch failure on ADDRESS: CODE -- REASON", and "None" without a code of the server.
+        text = str(error).replace(f" on {file.url}", "").replace(": None --", ":")
+        reason = " ".join(text.split()) or type(error).__name__
+        raise InputError(
+            f"Keras could not load the ImageNet weights of {network.label(options)} ({file.url}): {reason}",
+            f"Check the connection. If it works, delete {file.name} in Keras' cache and try again.",
+        ) from error
+
+
+def missing_weights(
+    name: str, options: Mapping[str, Any], source: WeightsSource, reason: str | None = None
+) -> InputError:
+    """The error for weights that are not on this machine: where they were searched, and what to do.
+
+    Args:
+        name: Name of the network.
+        options: Its options.
+        source: The result of `locate_weights`, of kind `download`.
+        reason: Why they cannot be downloaded; None if nobody tried.
     """
     network = find_network(name, options)
     places = ", ".join(str(path) for path in source.searched)
-    what = f"the ImageNet weights of {network.label(options)} are not here (looked for {places})"
+    what = f"the ImageNet weights of {network.label(options)} are not on this machine (searched {places})"
     if reason is not None:
-        what += f", and Keras cannot load them from {source.url}: {reason}"
+        what += f", and Keras cannot download them from {source.url}: {reason}"
     return InputError(
         what,
         f"One of: put {network.backbone_labels(options)[0]}{SUFFIX} in a folder and give --weights DIR; "
@@ -168,7 +185,7 @@ def missing_weights(
 def _found(
     kind: str, path: Path, url: str | None = None, searched: list[Path] | None = None
 ) -> WeightsSource:
-    """A source whose file is there, checked and hashed."""
+    """A source with an existing file, checked and hashed."""
     _check_hdf5(path)
     return WeightsSource(kind, path, url, file_sha256(path), tuple(searched or (path,)))
 
@@ -176,7 +193,7 @@ def _found(
 def _check_hdf5(path: Path) -> None:
     """Raise InputError unless the file is HDF5 and as long as its superblock says.
 
-    Keras downloads straight to the final name, so a download that was killed leaves a torn file there.
+    Keras downloads directly to the final name, so an interrupted download leaves an incomplete file there.
 
     References: HDF5 File Format Specification 3.0, section II.A (superblock).
     """
@@ -187,11 +204,11 @@ def _check_hdf5(path: Path) -> None:
     except OSError as error:
         raise InputError(f"cannot read the weights {path}: {error.strerror}", "Check the path.") from None
     if not head.startswith(_SIGNATURE) or len(head) < 48:
-        raise InputError(f"{path} is no HDF5 file", way_out)
-    # The end-of-file address stands behind the base address, in versions 2 and 3 behind the extension's.
+        raise InputError(f"{path} is not an HDF5 file", way_out)
+    # The end-of-file address follows the base address; in versions 2 and 3 it follows the extension address.
     version = head[8]
     width = head[13] if version < 2 else head[9]
     start = (24 if version == 0 else 28) + 2 * width if version < 2 else 12 + 2 * width
     end = int.from_bytes(head[start : start + width], "little")
     if path.stat().st_size < end:
-        raise InputError(f"{path} is torn: {path.stat().st_size:,} of {end:,} bytes are there", way_out)
+        raise InputError(f"{path} is incomplete: it has {path.stat().st_size:,} of {end:,} bytes", way_out)

@@ -1,1 +1,1 @@
-"""Traces of TensorFlow's profiler, read without TensorFlow and without its tools."""
+"""Traces of TensorFlow's profiler, read without TensorFlow and its tools."""

@@ -1,9 +1,9 @@
-"""What a trace of training steps says: pure functions over its planes."""
+"""Summarize a trace of training steps: pure functions over its planes."""
 
 from collections import Counter
 from collections.abc import Iterable, Mapping, Sequence
-from typing import Any
 
+from wbc.observer import Figures
 from wbc.profiling.kinds import KINDS, WAIT_FOR_INPUT, is_operation, kind_of, kind_of_kernel
 from wbc.profiling.xspace import Event, Line, Plane
 
@@ -11,50 +11,53 @@ STEP = "train"
 """The name under which each step is traced."""
 
 TOP = 10
+"""Number of operations in the list of the slowest."""
 
 _HOST, _GPU, _STREAM = "/host:CPU", "/device:GPU:", "Stream #"
 _PICO = 1e-12
 
 Span = tuple[int, int]
-"""Begin and end."""
+"""Begin and end, in picoseconds."""
 
 
-def summarise(planes: Sequence[Plane], layers: Mapping[str, str], optimiser: str = "") -> dict[str, Any]:
-    """What the traced steps came to.
+def summarize(planes: Sequence[Plane], layers: Mapping[str, str], optimizer: str = "") -> Figures:
+    """Where the time of the traced steps went.
 
-    Where a GPU did the work, operations are its kernels; elsewhere they are what the host's threads did.
+    If a GPU did the work, operations are its kernels. Otherwise they are those of the host's threads.
 
     Args:
-        planes: Of the trace.
+        planes: The planes of the trace.
         layers: Name of a layer -> its kind, see `wbc.profiling.kinds`.
-        optimiser: Name of the optimiser.
+        optimizer: Name of the optimizer.
 
     Returns:
-        `steps`; `wall_s`, from the first step's beginning to the last one's end; `input_stall`, the share of
-        the steps' time in which they got their batches (None where the trace does not show them get any);
-        `kinds`, kind -> share of all operations' self time
-        (its own, without that of operations inside; waiting is no operation), those that are there; `top`,
-        the operations with the most self time (`op`, `self_s`, `share`); `kernel_busy`, the share of `wall_s`
-        with at least one kernel active (the mean over GPUs) and `copies_s`, seconds of copies between host
-        and GPUs: None without one.
+        `steps`: number of steps.
+        `wall_s`: seconds from the start of the first step to the end of the last.
+        `input_stall`: fraction of the steps' time in which they waited for their batches; None if the trace
+        does not show that.
+        `kinds`: kind -> share of the self time of all operations. Self time excludes nested operations;
+        waiting is not an operation.
+        `top`: the operations with the most self time (`op`, `self_s`, `share`).
+        `kernel_busy`: fraction of `wall_s` with at least one active kernel, mean over GPUs; None without GPU.
+        `copies_s`: seconds of copies between host and GPUs; None without GPU.
 
     Raises:
-        ValueError: No step is in the trace.
+        ValueError: The trace has no step.
     """
     host = [line for plane in planes if plane.name.startswith(_HOST) for line in plane.lines]
     steps = [event for line in host for event in line.events if event.name == STEP]
     if not steps:
-        raise ValueError("no training step is in the trace")
+        raise ValueError("the trace has no training step")
     window = min(step.start for step in steps), max(step.end for step in steps)
     gpus = [_streams(plane) for plane in planes if plane.name.startswith(_GPU)]
     gpus = [within for events in gpus if (within := _within(events, window))]
     if gpus:
-        seconds, kind = _of_kernels(gpus), _kernel_kinds(gpus, layers, optimiser)
+        seconds, kind = _of_kernels(gpus), _kernel_kinds(gpus, layers, optimizer)
     else:
-        seconds = sum((_self_times(line, window) for line in host), Counter())
-        kind = {name: kind_of(name, layers, optimiser) for name in seconds}
+        seconds = sum((_self_times(line, window) for line in host), Counter[str]())
+        kind = {name: kind_of(name, layers, optimizer) for name in seconds}
     whole = sum(seconds.values()) or 1
-    kinds = Counter()
+    kinds: Counter[str] = Counter()
     for name, value in seconds.items():
         kinds[kind[name]] += value
     waits = [event for line in host for event in line.events if event.name == WAIT_FOR_INPUT]
@@ -76,7 +79,7 @@ def summarise(planes: Sequence[Plane], layers: Mapping[str, str], optimiser: str
 
 
 def _stall(waits: Sequence[Event], steps: Sequence[Event]) -> float | None:
-    """The share of the steps in which batches were got; at the same time by several threads counts once."""
+    """The fraction of the steps in which they got batches. Simultaneous threads count once."""
     if not waits:
         return None
     spans = [(step.start, step.end) for step in steps]
@@ -84,9 +87,10 @@ def _stall(waits: Sequence[Event], steps: Sequence[Event]) -> float | None:
     return waited / sum(end - start for start, end in spans)
 
 
-def _self_times(line: Line, window: Span) -> Counter:
-    """Operation -> picoseconds of its own in one thread; those that it calls are taken off."""
-    own, calling = Counter(), []
+def _self_times(line: Line, window: Span) -> Counter[str]:
+    """Operation -> picoseconds in one thread, without the operations that it calls."""
+    own: Counter[str] = Counter()
+    calling: list[tuple[int, str]] = []
     for event in sorted(_within(line.events, window), key=lambda event: (event.start, -event.duration)):
         if not is_operation(event.name):
             continue
@@ -101,12 +105,12 @@ def _self_times(line: Line, window: Span) -> Counter:
 
 
 def _streams(plane: Plane) -> list[Event]:
-    """What a GPU did; its other lines tell the same once more, put together."""
+    """The kernels and copies of a GPU. Its other lines repeat them in summary."""
     return [event for line in plane.lines if line.name.startswith(_STREAM) for event in line.events]
 
 
-def _of_kernels(gpus: Sequence[Sequence[Event]]) -> Counter:
-    seconds = Counter()
+def _of_kernels(gpus: Sequence[Sequence[Event]]) -> Counter[str]:
+    seconds: Counter[str] = Counter()
     for events in gpus:
         for event in events:
             seconds[_label(event)] += event.duration
@@ -114,17 +118,17 @@ def _of_kernels(gpus: Sequence[Sequence[Event]]) -> Counter:
 
 
 def _kernel_kinds(
-    gpus: Sequence[Sequence[Event]], layers: Mapping[str, str], optimiser: str
+    gpus: Sequence[Sequence[Event]], layers: Mapping[str, str], optimizer: str
 ) -> dict[str, str]:
     return {
-        _label(event): kind_of_kernel(event.name, event.texts.get("tf_op"), layers, optimiser)
+        _label(event): kind_of_kernel(event.name, event.texts.get("tf_op"), layers, optimizer)
         for events in gpus
         for event in events
     }
 
 
 def _label(event: Event) -> str:
-    """The operation for which a kernel ran, where that is known and no copy; else the kernel."""
+    """The operation that a kernel belongs to, if it is known and not a copy; otherwise the kernel."""
     operation = event.texts.get("tf_op", "")
     return _short(operation) if is_operation(operation) and _is_kernel(event) else event.name
 
@@ -146,14 +150,15 @@ def _within(events: Iterable[Event], window: Span) -> list[Event]:
 
 
 def _spans(events: Iterable[Event], window: Span) -> list[Span]:
-    """From when to when, as far as the window goes."""
+    """Begin and end of each event, clipped to the window."""
     spans = [(max(event.start, window[0]), min(event.end, window[1])) for event in events]
     return [span for span in spans if span[0] < span[1]]
 
 
 def _covered(spans: Iterable[Span]) -> int:
-    """How much time at least one of the spans covers."""
-    covered, until = 0, None
+    """The time that at least one of the spans covers."""
+    covered = 0
+    until: int | None = None
     for start, end in sorted(spans):
         if until is None or start > until:
             covered += end - start

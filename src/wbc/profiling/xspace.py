@@ -1,8 +1,8 @@
-"""What a profiler's file holds: planes (a host, a GPU), lines (threads, streams) and events.
+"""Read a profiler's file: planes (a host, a GPU), lines (threads, streams) and events.
 
-The files `*.xplane.pb` are messages of protocol buffers, of a schema that has been the same for years
-(`XSpace` in OpenXLA's `xplane.proto`). The few fields that are needed are taken from the encoding itself:
-where the generated classes lie, and whether they are there at all, changes with TensorFlow's versions.
+The files `*.xplane.pb` are protocol buffers whose schema has been stable for years (`XSpace` in OpenXLA's
+`xplane.proto`). This module decodes the few fields that it needs. The generated classes would be no
+alternative: whether TensorFlow has them, and where, depends on its version.
 """
 
 from collections.abc import Iterator
@@ -21,28 +21,25 @@ _METADATA_NAME = 2
 
 
 class NotATraceError(ValueError):
-    """The bytes are no `XSpace`."""
+    """The bytes are not an `XSpace`."""
 
 
 @dataclass(frozen=True, slots=True)
 class Event:
-    """Something that took a while; times in picoseconds.
-
-    Attributes:
-        name: What it was.
-        start: Since the profiler started.
-        duration: How long it took.
-        texts: Its statistics that are texts, by their names, such as `tf_op` of a kernel.
-    """
+    """An event with a duration; times in picoseconds."""
 
     name: str
+    """Name of the event, such as an operation or a kernel."""
     start: int
+    """Time since the profiler started."""
     duration: int
+    """How long it took."""
     texts: dict[str, str] = field(default_factory=dict)
+    """Name -> text of its textual statistics, such as `tf_op` of a kernel."""
 
     @property
     def end(self) -> int:
-        """When it was over."""
+        """Time of its end, since the profiler started."""
         return self.start + self.duration
 
 
@@ -63,128 +60,152 @@ class Plane:
 
 
 def read_trace(path: Path) -> list[Plane]:
-    """The planes of an `xplane.pb` file; texts of events are read for devices only, where they are few.
+    """The planes of an `xplane.pb` file. Texts of events are read for devices only, where they are few.
 
     Raises:
-        NotATraceError: It is something else, or it was cut off.
+        NotATraceError: It is not a trace, or is incomplete.
         OSError: It cannot be read.
     """
     data = path.read_bytes()
     try:
         return [
-            _plane(data, *value) for number, value in _fields(data, 0, len(data)) if number == _SPACE_PLANES
+            _plane(data, _place(value))
+            for number, value in _fields(data, (0, len(data)))
+            if number == _SPACE_PLANES
         ]
     except (IndexError, TypeError, UnicodeDecodeError) as error:
-        raise NotATraceError(f"{path} is no trace of a profiler, or was cut off") from error
+        raise NotATraceError(f"{path} is not a trace of the profiler, or is incomplete") from error
 
 
-def _plane(data: bytes, start: int, end: int) -> Plane:
-    name, lines, names, statistics = "", [], {}, {}
-    for number, value in _fields(data, start, end):
+Place = tuple[int, int]
+"""Where the bytes of a field begin and end."""
+
+
+def _plane(data: bytes, place: Place) -> Plane:
+    name = ""
+    lines: list[Place] = []
+    names: dict[int, str] = {}
+    statistics: dict[int, str] = {}
+    for number, value in _fields(data, place):
         if number == _PLANE_NAME:
             name = _text(data, value)
         elif number == _PLANE_LINES:
-            lines.append(value)
+            lines.append(_place(value))
         elif number in (_PLANE_EVENTS, _PLANE_STATS):
-            key, text = _named(data, *value)
+            key, text = _named(data, _place(value))
             (names if number == _PLANE_EVENTS else statistics)[key] = text
     with_texts = statistics if name.startswith("/device:") else None
-    return Plane(name, [_line(data, *line, names, with_texts) for line in lines])
+    return Plane(name, [_line(data, line, names, with_texts) for line in lines])
 
 
-def _line(
-    data: bytes, start: int, end: int, names: dict[int, str], statistics: dict[int, str] | None
-) -> Line:
-    name, began, places = "", 0, []
-    for number, value in _fields(data, start, end):
+def _line(data: bytes, place: Place, names: dict[int, str], statistics: dict[int, str] | None) -> Line:
+    name, began = "", 0
+    places: list[Place] = []
+    for number, value in _fields(data, place):
         if number == _LINE_NAME:
             name = _text(data, value)
         elif number == _LINE_TIMESTAMP_NS:
             began = _signed(value) * 1000
         elif number == _LINE_EVENTS:
-            places.append(value)
-    return Line(name, [_event(data, *place, began, names, statistics) for place in places])
+            places.append(_place(value))
+    return Line(name, [_event(data, event, began, names, statistics) for event in places])
 
 
 def _event(
-    data: bytes, start: int, end: int, began: int, names: dict[int, str], statistics: dict[int, str] | None
+    data: bytes, place: Place, began: int, names: dict[int, str], statistics: dict[int, str] | None
 ) -> Event:
     kind = offset = duration = 0
-    texts = {}
-    for number, value in _fields(data, start, end):
+    texts: dict[str, str] = {}
+    for number, value in _fields(data, place):
         if number == _EVENT_METADATA:
-            kind = value
+            kind = _number(value)
         elif number == _EVENT_OFFSET_PS:
             offset = _signed(value)
         elif number == _EVENT_DURATION_PS:
-            duration = value
+            duration = _number(value)
         elif number == _EVENT_STATS and statistics is not None:
-            texts.update(_statistic(data, *value, statistics))
+            texts.update(_statistic(data, _place(value), statistics))
     return Event(names.get(kind, ""), began + offset, duration, texts)
 
 
-def _statistic(data: bytes, start: int, end: int, statistics: dict[int, str]) -> dict[str, str]:
-    key, text = 0, None
-    for number, value in _fields(data, start, end):
+def _statistic(data: bytes, place: Place, statistics: dict[int, str]) -> dict[str, str]:
+    key = 0
+    text: str | None = None
+    for number, value in _fields(data, place):
         if number == _STAT_METADATA:
-            key = value
+            key = _number(value)
         elif number == _STAT_TEXT:
             text = _text(data, value)
-        elif number == _STAT_REFERENCE:  # to a text that is kept once for all events
-            text = statistics.get(value)
+        elif number == _STAT_REFERENCE:  # to a text that the file stores once for all events
+            text = statistics.get(_number(value))
     return {} if text is None else {statistics.get(key, ""): text}
 
 
-def _named(data: bytes, start: int, end: int) -> tuple[int, str]:
-    """An entry of a map from numbers to descriptions: the number and the description's name."""
+def _named(data: bytes, place: Place) -> tuple[int, str]:
+    """An entry of a map from numbers to descriptions: the number and the name in the description."""
     key, name = 0, ""
-    for number, value in _fields(data, start, end):
+    for number, value in _fields(data, place):
         if number == _ENTRY_KEY:
-            key = value
+            key = _number(value)
         elif number == _ENTRY_VALUE:
-            for inner, place in _fields(data, *value):
+            for inner, text in _fields(data, _place(value)):
                 if inner == _METADATA_NAME:
-                    name = _text(data, place)
+                    name = _text(data, text)
     return key, name
 
 
-def _text(data: bytes, place: tuple[int, int]) -> str:
-    return data[place[0] : place[1]].decode()
+def _text(data: bytes, value: int | Place) -> str:
+    begin, end = _place(value)
+    return data[begin:end].decode()
 
 
-def _signed(value: int) -> int:
-    return value - (1 << 64) if value >= 1 << 63 else value
+def _place(value: int | Place) -> Place:
+    if isinstance(value, int):
+        raise TypeError("a number where bytes should be")
+    return value
 
 
-def _fields(data: bytes, place: int, end: int) -> Iterator[tuple[int, int | tuple[int, int]]]:
-    """The fields of a message: their numbers, and numbers or the places of their bytes."""
-    while place < end:
-        key, place = _varint(data, place)
+def _number(value: int | Place) -> int:
+    if not isinstance(value, int):
+        raise TypeError("bytes where a number should be")
+    return value
+
+
+def _signed(value: int | Place) -> int:
+    number = _number(value)
+    return number - (1 << 64) if number >= 1 << 63 else number
+
+
+def _fields(data: bytes, place: Place) -> Iterator[tuple[int, int | Place]]:
+    """The fields of a message: each with its number, and its value or the place of its bytes."""
+    position, end = place
+    while position < end:
+        key, position = _varint(data, position)
         kind = key & 7
         if kind == _VARINT:
-            value, place = _varint(data, place)
+            value, position = _varint(data, position)
             yield key >> 3, value
         elif kind == _BYTES:
-            length, place = _varint(data, place)
-            if place + length > end:
-                raise IndexError("a field is longer than what it is in")
-            yield key >> 3, (place, place + length)
-            place += length
+            length, position = _varint(data, position)
+            if position + length > end:
+                raise IndexError("a field is longer than its message")
+            yield key >> 3, (position, position + length)
+            position += length
         elif kind in (_FIXED64, _FIXED32):
-            place += 8 if kind == _FIXED64 else 4
+            position += 8 if kind == _FIXED64 else 4
         else:
-            raise IndexError("no such kind of field")
+            raise IndexError("unknown kind of field")
 
 
-def _varint(data: bytes, place: int) -> tuple[int, int]:
-    byte = data[place]
+def _varint(data: bytes, position: int) -> tuple[int, int]:
+    byte = data[position]
     if byte < 128:
-        return byte, place + 1
+        return byte, position + 1
     value, shift = byte & 127, 7
     while True:
-        place += 1
-        byte = data[place]
+        position += 1
+        byte = data[position]
         value |= (byte & 127) << shift
         if byte < 128:
-            return value, place + 1
+            return value, position + 1
         shift += 7

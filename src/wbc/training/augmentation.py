@@ -1,39 +1,41 @@
-"""Augmentation while training: a function of seed, epoch and image, which resumed training sees again."""
+"""Augmentation of training images: a function of seed, epoch and image, so resumed training repeats it."""
 
 import os
 from concurrent.futures import ThreadPoolExecutor
+from typing import Any
 
 import numpy as np
+from numpy.typing import NDArray
 from PIL import Image
 
-from wbc.regularization import Augmentation
+from wbc.specification import Augmentation
 
 _STREAM = 1
-"""Keeps these random numbers apart from those that order the images."""
-_GREY = np.array([0.299, 0.587, 0.114], np.float32)  # weights of the channels, ITU-R BT.601
+"""Separates these random numbers from those that order the images."""
+_GRAY = np.array([0.299, 0.587, 0.114], np.float32)  # weights of the channels, ITU-R BT.601
 _DIAGONAL = 0.21
-"""What a turned square needs beyond its side, as a share: (sqrt(2) - 1) / 2."""
+"""Margin that a rotated square needs on each side, as a fraction of the side: (sqrt(2) - 1) / 2."""
 
 
 class Augmenter:
-    """Changes batches of training images, several images at once.
+    """Changes batches of training images, several images at a time.
 
     Args:
-        settings: How much.
-        seed: Of the experiment.
+        settings: The largest changes.
+        seed: Seed of the experiment.
     """
 
-    def __init__(self, settings: Augmentation, seed: int):
+    def __init__(self, settings: Augmentation, seed: int) -> None:
         self.settings, self.seed = settings, seed
         self._pool = ThreadPoolExecutor(min(8, len(os.sched_getaffinity(0))), "augmentation")
 
-    def __call__(self, pixels: np.ndarray, indices: np.ndarray, epoch: int) -> np.ndarray:
-        """Change a batch.
+    def __call__(self, pixels: NDArray[np.uint8], indices: NDArray[np.intp], epoch: int) -> NDArray[np.uint8]:
+        """A changed copy of a batch.
 
         Args:
-            pixels: uint8, shape (n, side, side, 3); left as it is.
-            indices: Which images of the training part these are; shape (n,).
-            epoch: Counted from 0.
+            pixels: Shape (n, side, side, 3).
+            indices: Index of each image in the training split; shape (n,).
+            epoch: From 0.
         """
         changed = np.empty_like(pixels)
 
@@ -45,18 +47,20 @@ class Augmenter:
         return changed
 
 
-def augment_image(pixels: np.ndarray, settings: Augmentation, rng: np.random.Generator) -> np.ndarray:
-    """Change one image at random: moved in one step of bilinear interpolation, then tinted.
+def augment_image(
+    pixels: NDArray[np.uint8], settings: Augmentation, rng: np.random.Generator
+) -> NDArray[np.uint8]:
+    """Change one image at random: one bilinear transform of the geometry, then the colors.
 
-    What comes into view from beyond the border repeats the border's pixels.
+    Areas beyond the border repeat the pixels of the border.
 
     Args:
-        pixels: uint8, shape (side, side, 3).
-        settings: How much; each draws its random numbers whether it is used or not.
-        rng: Source of every choice.
+        pixels: Shape (side, side, 3).
+        settings: The largest changes. Each change draws its random numbers even if it is off.
+        rng: Source of every random choice.
 
     Returns:
-        uint8, the same shape.
+        The changed image; same shape.
     """
     angle, shift_x, shift_y, zoom, brightness, contrast, saturation = rng.uniform(-1, 1, 7)
     flips = rng.random(2) < 0.5
@@ -82,20 +86,24 @@ def augment_image(pixels: np.ndarray, settings: Augmentation, rng: np.random.Gen
 
 
 def _move(
-    pixels: np.ndarray, angle: float, shift: np.ndarray, scale: float, settings: Augmentation
-) -> np.ndarray:
+    pixels: NDArray[np.uint8],
+    angle: float,
+    shift: NDArray[np.float64],
+    scale: float,
+    settings: Augmentation,
+) -> NDArray[np.uint8]:
     if not (settings.rotation or settings.shift or settings.zoom):
         return pixels
     side = pixels.shape[0]
     margin = int(np.ceil(side * (_DIAGONAL + settings.shift + settings.zoom) / (1 - settings.zoom))) + 1
     padded = Image.fromarray(np.pad(pixels, ((margin, margin), (margin, margin), (0, 0)), mode="edge"))
-    # Pillow wants the way back: from a place in the result to one in the padded original.
+    # Pillow needs the inverse transform: from a position in the result to one in the padded original.
     cosine, sine = np.cos(angle) / scale, np.sin(angle) / scale
-    centre = side / 2
-    x, y = centre + side * shift
+    center = side / 2
+    x, y = center + side * shift
     coefficients = (
-        *(cosine, sine, margin + centre - cosine * x - sine * y),
-        *(-sine, cosine, margin + centre + sine * x - cosine * y),
+        *(cosine, sine, margin + center - cosine * x - sine * y),
+        *(-sine, cosine, margin + center + sine * x - cosine * y),
     )
     moved = padded.transform(
         (side, side), Image.Transform.AFFINE, coefficients, resample=Image.Resampling.BILINEAR
@@ -103,10 +111,13 @@ def _move(
     return np.asarray(moved)
 
 
-def _tint(pixels: np.ndarray, brightness: float, contrast: float, saturation: float) -> np.ndarray:
-    image = pixels.astype(np.float32)
-    grey = (image @ _GREY)[..., None]
-    image = grey + np.float32(saturation) * (image - grey)
-    mean = grey.mean()
+def _tint(
+    pixels: NDArray[np.uint8], brightness: float, contrast: float, saturation: float
+) -> NDArray[np.uint8]:
+    image: NDArray[np.floating[Any]] = pixels.astype(np.float32)
+    gray = (image @ _GRAY)[..., None]
+    image = gray + np.float32(saturation) * (image - gray)
+    mean = gray.mean()
     image = mean + np.float32(contrast) * (image - mean) + np.float32(brightness)
-    return np.clip(np.rint(image), 0, 255).astype(np.uint8)
+    changed: NDArray[np.uint8] = np.clip(np.rint(image), 0, 255).astype(np.uint8)
+    return changed

@@ -1,44 +1,46 @@
-"""Batches for Keras: endless and shuffled for training, finite and in file order otherwise."""
+"""Batches for Keras: endless and shuffled for training, finite and in file order for validation."""
 
 from collections.abc import Callable, Iterator
+from typing import Any
 
 import keras
 import numpy as np
+from numpy.typing import NDArray
 
-from wbc.training.distribution import even_shares
+from wbc.training.session import Batch, even_shares
 
-Augment = Callable[[np.ndarray, np.ndarray, int], np.ndarray]
-"""From a stored batch, the numbers of its images and the epoch (from 0) to a changed batch."""
+Augment = Callable[[NDArray[np.uint8], NDArray[np.intp], int], NDArray[np.uint8]]
+"""From a stored batch, the indices of its images and the epoch (from 0) to a changed batch."""
 
-Prepare = Callable[[np.ndarray], np.ndarray]
-"""From a batch as it is stored (uint8 pixels, float32 features) to the network's input."""
+Prepare = Callable[[NDArray[Any]], NDArray[np.float32]]
+"""From a batch as it is stored (uint8 pixels or float32 features) to the input of the network."""
 
 
-def epoch_order(count: int, seed: int, epoch: int) -> np.ndarray:
-    """The order of the training images in an epoch (counted from 0): a function of seed and epoch alone.
+def epoch_order(count: int, seed: int, epoch: int) -> NDArray[np.intp]:
+    """The order of the training images in an epoch (from 0), which depends on seed and epoch only.
 
-    Training that starts again at epoch n therefore sees what uninterrupted training saw.
+    Training that resumes at some epoch therefore sees the same images in the same order.
     """
     return np.random.default_rng([seed, epoch]).permutation(count)
 
 
 def training_batches(
-    inputs: np.ndarray,
-    targets: np.ndarray,
+    inputs: NDArray[Any],
+    targets: NDArray[np.float32],
     batch_size: int,
     seed: int,
     prepare: Prepare,
     first_epoch: int = 0,
     replicas: int = 1,
     augment: Augment | None = None,
-) -> Iterator[tuple[np.ndarray, ...]]:
+) -> Iterator[Batch]:
     """Yield batches without end, epoch after epoch, each epoch in its own order.
 
-    The last batch of an epoch holds what is left. With several replicas every batch is filled up to a
-    multiple of them, and the weights of its images are yielded too, see `wbc.training.distribution`.
+    The last batch of an epoch may be smaller. With several replicas every batch is padded to a multiple of
+    them, and the weights of its images are yielded too (see `wbc.training.session`).
 
-    One generator for all epochs, instead of a data set that is told of each epoch's end: whether that call
-    comes before or after the next epoch's first batch is drawn differs between versions of Keras.
+    One generator serves all epochs. A data set that is told of the end of each epoch would not do: versions
+    of Keras differ in whether they do so before or after they take the first batch of the next epoch.
     """
     epoch = first_epoch
     while True:
@@ -52,45 +54,45 @@ def training_batches(
 
 
 def steps_per_epoch(count: int, batch_size: int) -> int:
-    """Steps that one pass over `count` images takes."""
+    """Number of steps in one pass over `count` images."""
     return -(-count // batch_size)
 
 
-def _weights(count: int, filled: int, weight: float) -> np.ndarray:
-    """The weight of each image of a batch of which `count` count."""
-    return np.where(np.arange(filled) < count, weight, 0).astype(np.float32)
+def _weights(count: int, padded: int, weight: float) -> NDArray[np.float32]:
+    """The weight of each image of a padded batch, of which the first `count` count; shape (padded,)."""
+    return np.where(np.arange(padded) < count, weight, 0).astype(np.float32)
 
 
 class OrderedBatches(keras.utils.PyDataset):
     """Batches in file order, for validation.
 
-    With several replicas every batch is filled up to a multiple of them. All images that count weigh the
-    same, as much as makes Keras' means over everything those over the images that count.
+    With several replicas every batch is padded to a multiple of them. All images that count have the same
+    weight, chosen so that Keras' means over everything equal the means over the images that count.
     """
 
     def __init__(
         self,
-        inputs: np.ndarray,
-        targets: np.ndarray,
+        inputs: NDArray[Any],
+        targets: NDArray[np.float32],
         batch_size: int,
         prepare: Prepare,
         replicas: int = 1,
-    ):
+    ) -> None:
         super().__init__()
         self.inputs, self.targets = inputs, targets
         self.batch_size, self.prepare, self.replicas = batch_size, prepare, replicas
-        filled = sum(len(self._chosen(index)[0]) for index in range(len(self)))
-        self.weight = filled / len(inputs)
+        padded = sum(len(self._chosen(index)[0]) for index in range(len(self)))
+        self.weight = padded / len(inputs)
 
     def __len__(self) -> int:
         return steps_per_epoch(len(self.inputs), self.batch_size)
 
-    def __getitem__(self, index: int) -> tuple[np.ndarray, ...]:
+    def __getitem__(self, index: int) -> Batch:
         chosen, count = self._chosen(index)
         batch = self.prepare(self.inputs[chosen]), self.targets[chosen]
         return batch if self.replicas == 1 else (*batch, _weights(count, len(chosen), self.weight))
 
-    def _chosen(self, index: int) -> tuple[np.ndarray, int]:
+    def _chosen(self, index: int) -> tuple[NDArray[np.intp], int]:
         start = index * self.batch_size
         end = min(start + self.batch_size, len(self.inputs))
         return even_shares(np.arange(start, end), self.replicas)

@@ -1,9 +1,9 @@
-"""Checkpoints at the ends of epochs: training that goes on from one equals uninterrupted training.
+"""Checkpoints at the ends of epochs. Training that resumes from one equals training without interruption.
 
-Keras' own `BackupAndRestore` counts batches and does not keep the states of random generators, so training
-that it restores differs. Here everything is kept that the next epoch depends on: weights, states of random
-generators and whatever else the layers hold, the optimiser's variables, and the state of callbacks. The
-order of the images is a function of seed and epoch already.
+Keras' own `BackupAndRestore` counts batches and does not save the states of random generators, so training
+that it restores differs. These checkpoints hold everything that the next epoch depends on: weights, random
+states and other variables of the layers, the variables of the optimizer, and the state of callbacks. The
+order of the images depends on seed and epoch only, so it needs no saving.
 """
 
 import hashlib
@@ -11,14 +11,15 @@ import json
 import logging
 import sys
 import time
-from collections.abc import Sequence
-from dataclasses import asdict
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import asdict, dataclass
 from functools import cached_property
 from pathlib import Path
-from typing import Protocol
+from typing import Any, Protocol
 
 import keras
 import numpy as np
+from numpy.typing import NDArray
 
 from wbc.data.manifest import Manifest
 from wbc.errors import InputError
@@ -33,36 +34,52 @@ log = logging.getLogger(__name__)
 
 
 class Stateful(Protocol):
-    """A callback on whose state the course of training depends."""
+    """A callback whose state affects the course of training."""
 
-    def get_state(self) -> tuple[dict, list[np.ndarray]]:
-        """JSON values and arrays."""
+    def get_state(self) -> tuple[dict[str, Any], list[NDArray[Any]]]:
+        """The state as JSON values and arrays."""
 
-    def set_state(self, values: dict, arrays: list[np.ndarray]) -> None:
-        """Go on from what `get_state` returned."""
+    def set_state(self, values: Mapping[str, Any], arrays: list[NDArray[Any]]) -> None:
+        """Restore what `get_state` returned."""
+
+
+@dataclass(frozen=True)
+class Progress:
+    """How far the training had come that a checkpoint holds."""
+
+    epoch: int
+    """Epochs done."""
+    stage: int
+    """Number of the stage of training."""
+    tag: str
+    """Name of the attempt that wrote it."""
+    finished: bool
+    """Whether a callback, such as early stopping, ended the training."""
+    callbacks: list[dict[str, Any]]
+    """JSON values of the state of each callback."""
 
 
 class CheckpointCallback(keras.callbacks.Callback):
-    """Writes a checkpoint at the end of an epoch, after validation, when one is due.
+    """Writes a checkpoint at the end of an epoch, after validation, if one is due.
 
     Args:
         settings: Where and how often.
-        identity: What the checkpoint belongs to (`identity_of`).
-        stage: Number of the stage of training that the model belongs to; 0 where there is but one.
-        companions: Callbacks whose state belongs into the checkpoint; they come earlier in the list.
+        identity: The experiment that the checkpoint belongs to (`identity_of`).
+        stage: Number of the stage of training.
+        companions: Callbacks whose state is saved too. They must come earlier in the list of callbacks.
         observer: Is told of each checkpoint.
-        clock: Seconds, monotonic.
+        clock: Returns seconds, monotonic.
     """
 
     def __init__(
         self,
         settings: Checkpointing,
-        identity: dict,
+        identity: Mapping[str, str],
         observer: Observer,
         stage: int = 0,
         companions: Sequence[Stateful] = (),
-        clock=time.monotonic,
-    ):
+        clock: Callable[[], float] = time.monotonic,
+    ) -> None:
         super().__init__()
         self.settings, self.identity, self.observer = settings, identity, observer
         self.stage, self.companions, self.clock = stage, companions, clock
@@ -70,7 +87,7 @@ class CheckpointCallback(keras.callbacks.Callback):
         self.epochs_since = 0
         self.seconds = 0.0
 
-    def on_epoch_end(self, epoch, logs=None):
+    def on_epoch_end(self, epoch: int, logs: Any = None) -> None:
         """Write a checkpoint if one is due."""
         self.epochs_since += 1
         began = self.clock()
@@ -81,7 +98,7 @@ class CheckpointCallback(keras.callbacks.Callback):
         try:
             self.write(epoch + 1)
         except OSError as error:
-            # Training is worth more than its checkpoint; the one before is still there.
+            # Training is worth more than its checkpoint, and the last checkpoint is still there.
             log.warning("The checkpoint after epoch %d could not be written: %s", epoch + 1, error)
             written = False
         else:
@@ -95,73 +112,75 @@ class CheckpointCallback(keras.callbacks.Callback):
         """Write the state after `epoch` epochs."""
         model = self.model
         states = [companion.get_state() for companion in self.companions]
-        meta = {
-            **self.identity,
-            "epoch": epoch,
-            "stage": self.stage,
-            "tag": self.settings.tag,
-            "finished": bool(model.stop_training),
-            "callbacks": [values for values, _ in states],
-        }
+        progress = Progress(
+            epoch,
+            self.stage,
+            self.settings.tag,
+            finished=bool(model.stop_training),
+            callbacks=[values for values, _ in states],
+        )
         groups = {
             "model": [keras.ops.convert_to_numpy(variable) for variable in model.variables],
             "optimizer": [keras.ops.convert_to_numpy(variable) for variable in model.optimizer.variables],
             **{f"callback{index}": arrays for index, (_, arrays) in enumerate(states)},
         }
-        write_checkpoint(self.settings.folder / FILE, meta, groups)
+        write_checkpoint(self.settings.folder / FILE, {**self.identity, **asdict(progress)}, groups)
 
 
 class Checkpoints:
-    """The checkpoint that an earlier attempt left, and the callback that writes new ones.
+    """The checkpoint of an earlier attempt, and the callback that writes new ones.
 
     Args:
-        specification: The experiment; without its `checkpoint` nothing is read or written.
-        observer: Is told what happens.
+        specification: The experiment. If its `checkpoint` is None, nothing is read or written.
+        observer: Is told when training resumes, and of each new checkpoint.
     """
 
-    def __init__(self, specification: Specification, observer: Observer):
+    def __init__(self, specification: Specification, observer: Observer) -> None:
         self.settings, self.observer = specification.checkpoint, observer
         self.identity = identity_of(specification) if self.settings else {}
-        self.arrays: dict[str, list[np.ndarray]] = {}
+        self.arrays: dict[str, list[NDArray[Any]]] = {}
 
     @property
     def path(self) -> Path | None:
-        """The file; None where checkpoints are off."""
+        """The file; None if checkpoints are off."""
         return self.settings.folder / FILE if self.settings else None
 
     @cached_property
-    def found(self) -> dict | None:
-        """What the earlier attempt's checkpoint says of itself, if training can go on from it."""
+    def found(self) -> Progress | None:
+        """The progress of the earlier attempt; None without a checkpoint that can be used."""
         if not self.path:
             return None
         try:
             meta = read_meta(self.path)
-            if meta is not None:
-                _check_identity(meta, self.identity)
-                self.arrays = read_arrays(self.path)
+            if meta is None:
+                return None
+            _check_identity(meta, self.identity)
+            self.arrays = read_arrays(self.path)
         except UnusableCheckpointError as error:
             self._give_up(error)
             return None
-        return meta
+        return Progress(*(meta[name] for name in ("epoch", "stage", "tag", "finished", "callbacks")))
 
     @property
     def epoch(self) -> int:
-        """How many epochs were done before; 0 where there is no checkpoint."""
-        return self.found["epoch"] if self.found else 0
+        """Epochs that are done already; 0 without a checkpoint."""
+        return self.found.epoch if self.found else 0
 
     @property
     def stage(self) -> int:
-        """The stage of training to which the checkpoint belongs; 0 where there is none."""
-        return self.found["stage"] if self.found else 0
+        """The stage of training that the checkpoint belongs to; 0 without one."""
+        return self.found.stage if self.found else 0
 
-    def restore(self, model: keras.Model, stage: int = 0, companions: Sequence[Stateful] = ()) -> dict | None:
-        """Bring a compiled model, and callbacks, to the state of the checkpoint.
+    def restore(
+        self, model: keras.Model, stage: int = 0, companions: Sequence[Stateful] = ()
+    ) -> Progress | None:
+        """Restore the state of a compiled model and of callbacks from the checkpoint.
 
         Returns:
-            What the checkpoint says of itself (`epoch`, `finished`, ...); None where there is none of this
-            stage, or it cannot be used: then everything is as it was.
+            The progress of the checkpoint; None if there is none of this stage, or it cannot be used. In that
+            case nothing is changed.
         """
-        if not self.found or self.found["stage"] != stage:
+        if not self.found or self.found.stage != stage:
             return None
         groups, self.arrays = self.arrays, {}
         try:
@@ -171,7 +190,7 @@ class Checkpoints:
                 _check_shapes(name, groups[name], variables)
         except UnusableCheckpointError as error:
             if stage:
-                # What the stages before did is in this checkpoint alone.
+                # Only this checkpoint holds the work of the earlier stages.
                 raise InputError(
                     f"the checkpoint {self.path} cannot be used: {error}", "Delete it."
                 ) from None
@@ -181,25 +200,25 @@ class Checkpoints:
         for name, variables in targets.items():
             for variable, array in zip(variables, groups[name], strict=True):
                 variable.assign(array)
-        for index, (companion, values) in enumerate(zip(companions, self.found["callbacks"], strict=True)):
+        for index, (companion, values) in enumerate(zip(companions, self.found.callbacks, strict=True)):
             companion.set_state(values, groups[f"callback{index}"])
-        self.observer.resumed(self.found["epoch"], self.found["tag"])
+        self.observer.resumed(self.found.epoch, self.found.tag)
         return self.found
 
     def callback(self, stage: int = 0, companions: Sequence[Stateful] = ()) -> CheckpointCallback | None:
-        """The callback that writes checkpoints; None where they are off."""
+        """The callback that writes checkpoints; None if they are off."""
         if not self.settings:
             return None
         return CheckpointCallback(self.settings, self.identity, self.observer, stage, companions)
 
     def _give_up(self, error: UnusableCheckpointError) -> None:
-        log.warning("The checkpoint %s is passed over, and training starts anew: %s", self.path, error)
+        log.warning("The checkpoint %s is ignored, and training starts anew: %s", self.path, error)
 
 
-def identity_of(specification: Specification) -> dict:
-    """What a checkpoint belongs to: the experiment, without the places of its files, and the framework."""
+def identity_of(specification: Specification) -> dict[str, str]:
+    """What a checkpoint belongs to: the experiment without the locations of its files, and the framework."""
     content = asdict(specification)
-    for irrelevant in ("checkpoint", "data_folder", "save_model", "canary", "profile"):
+    for irrelevant in ("checkpoint", "data_folder", "save_model", "reference_work", "profile"):
         del content[irrelevant]
     content["manifest"] = Manifest.read_file(specification.manifest).digest
     if specification.weights and specification.weights.path:
@@ -213,7 +232,7 @@ def identity_of(specification: Specification) -> dict:
     }
 
 
-def _check_identity(meta: dict, identity: dict) -> None:
+def _check_identity(meta: Mapping[str, Any], identity: Mapping[str, str]) -> None:
     for name, value in identity.items():
         if meta.get(name) == value:
             continue
@@ -224,8 +243,8 @@ def _check_identity(meta: dict, identity: dict) -> None:
         )
 
 
-def _check_shapes(name: str, arrays: list[np.ndarray], variables: list) -> None:
-    shapes = [tuple(array.shape) for array in arrays]
+def _check_shapes(name: str, arrays: list[NDArray[Any]], variables: "list[keras.Variable]") -> None:
+    shapes = [tuple(np.shape(array)) for array in arrays]
     expected = [tuple(variable.shape) for variable in variables]
     if shapes != expected:
         raise UnusableCheckpointError(f"its variables of the {name} are not those of this experiment")

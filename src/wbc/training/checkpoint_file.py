@@ -1,37 +1,41 @@
-"""The file of a checkpoint: a zip archive of arrays and of what they belong to. Free of Keras."""
+"""The file of a checkpoint: a zip archive of arrays and metadata. Free of Keras."""
 
 import contextlib
 import json
 import os
 import zipfile
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
+from typing import Any
 
 import numpy as np
+from numpy.typing import NDArray
 
 META = "meta.json"
 
 
 class UnusableCheckpointError(Exception):
-    """There is a checkpoint, but training cannot go on from it; the message says why."""
+    """There is a checkpoint, but training cannot resume from it; the message says why."""
 
 
-def write_checkpoint(path: Path, meta: dict, groups: Mapping[str, Sequence[np.ndarray]]) -> None:
-    """Write a checkpoint whole: the one before stays in its place until this one is on the disk.
+def write_checkpoint(
+    path: Path, meta: Mapping[str, Any], groups: Mapping[str, Sequence[NDArray[Any]]]
+) -> None:
+    """Write a checkpoint atomically: the last one stays in place until the new one is on disk.
 
     Args:
-        path: The file; its folder is made where it is missing.
+        path: The file. A missing folder is created.
         meta: JSON values.
-        groups: Arrays by the name of what they are the state of, in an order that the reader knows.
+        groups: Name -> its arrays, in an order that the reader knows.
 
     Raises:
-        OSError: It cannot be written; nothing is left of it, and the one before is as it was.
+        OSError: It cannot be written. Nothing remains of it, and the last one is unchanged.
     """
     path.parent.mkdir(parents=True, exist_ok=True)
     partial = path.with_name(path.name + ".partial")
     try:
         with partial.open("wb") as file:
-            # Stored, not compressed: weights hardly shrink. The archive keeps a checksum of every member.
+            # Stored, not compressed: weights hardly shrink. The archive has a checksum of every member.
             with zipfile.ZipFile(file, "w", zipfile.ZIP_STORED) as archive:
                 lengths = {name: len(arrays) for name, arrays in groups.items()}
                 archive.writestr(META, json.dumps({**meta, "arrays": lengths}, indent=1))
@@ -49,27 +53,28 @@ def write_checkpoint(path: Path, meta: dict, groups: Mapping[str, Sequence[np.nd
     _sync_folder(path.parent)
 
 
-def read_meta(path: Path) -> dict | None:
-    """What a checkpoint says of itself; None where there is no checkpoint.
+def read_meta(path: Path) -> dict[str, Any] | None:
+    """The metadata of a checkpoint; None without a checkpoint.
 
     Raises:
-        UnusableCheckpointError: The file is torn or no checkpoint.
+        UnusableCheckpointError: The file is damaged, or no checkpoint.
     """
     if not path.is_file():
         return None
     with _readable(path) as archive:
-        return json.loads(archive.read(META))
+        meta: dict[str, Any] = json.loads(archive.read(META))
+        return meta
 
 
-def read_arrays(path: Path) -> dict[str, list[np.ndarray]]:
-    """The arrays of a checkpoint, each checked against its checksum.
+def read_arrays(path: Path) -> dict[str, list[NDArray[Any]]]:
+    """The arrays of a checkpoint, each verified by its checksum.
 
     Raises:
-        UnusableCheckpointError: The file is torn or no checkpoint.
+        UnusableCheckpointError: The file is damaged, or no checkpoint.
     """
     with _readable(path) as archive:
         lengths = json.loads(archive.read(META))["arrays"]
-        groups = {}
+        groups: dict[str, list[NDArray[Any]]] = {}
         for name, length in lengths.items():
             groups[name] = []
             for index in range(length):
@@ -83,8 +88,8 @@ def _member(name: str, index: int) -> str:
 
 
 @contextlib.contextmanager
-def _readable(path: Path):
-    """Open a checkpoint; whatever is wrong with it becomes one kind of error."""
+def _readable(path: Path) -> Iterator[zipfile.ZipFile]:
+    """Open a checkpoint, and turn every error into UnusableCheckpointError."""
     try:
         with zipfile.ZipFile(path) as archive:
             yield archive
@@ -93,7 +98,7 @@ def _readable(path: Path):
 
 
 def _sync_folder(folder: Path) -> None:
-    """Make the new name of a file outlive a loss of power."""
+    """Make the new name of a file survive a power loss."""
     descriptor = os.open(folder, os.O_RDONLY)
     try:
         os.fsync(descriptor)

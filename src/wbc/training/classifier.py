@@ -2,62 +2,61 @@
 
 from dataclasses import dataclass, field
 from pathlib import Path
+from typing import Any
 
 import keras
 import numpy as np
+from numpy.typing import NDArray
 
-from wbc.data.loading import Split as Part
+from wbc.data.loading import Split
 from wbc.evaluation.cost import BatchTimer, Cost
-from wbc.observer import Observer
+from wbc.memory import Footprint
+from wbc.observer import Figures, Observer
 from wbc.specification import Specification
 from wbc.training.batches import Prepare
-from wbc.training.distribution import Distribution
-from wbc.training.footprint import Footprint
+from wbc.training.session import Distribution
 from wbc.training.tracing import profile
 
 
 @dataclass(frozen=True)
 class Classifier:
-    """A Keras model with the data that it was trained for; a `wbc.experiment.Trained`.
-
-    Attributes:
-        model: The model.
-        parts: The parts in the form that `prepare` takes.
-        batch_size: Images a batch of predictions.
-        prepare: From a batch as it is stored to the model's input.
-        distribution: The devices that share each batch.
-        backbone: What it costs to come from pixels to what the parts hold; None where they hold pixels.
-        footprint: What training took of memory; None where an earlier attempt did all of it.
-        timer: Times its predictions.
-        extractor: The backbone that made what the parts hold, where the whole is to be saved; else None.
-    """
+    """A Keras model with the data that it was trained for; a `wbc.observer.Trained`."""
 
     model: keras.Model
-    parts: dict[str, Part]
+    """The model."""
+    splits: dict[str, Split]
+    """The splits, in the form that `prepare` takes."""
     batch_size: int
+    """Images per batch of predictions."""
     prepare: Prepare
+    """From a batch as it is stored to the model's input."""
     distribution: Distribution
+    """The devices that share each batch."""
     backbone: Cost | None = None
+    """The cost of making the features that the splits hold; None if they hold pixels."""
     footprint: Footprint | None = None
+    """The memory of training; None if an earlier attempt did all of it."""
     timer: BatchTimer = field(default_factory=BatchTimer)
+    """Times the predictions."""
     extractor: keras.Model | None = None
+    """The backbone that made the features, if the whole model is to be saved."""
 
-    def predict(self, part: str, observer: Observer) -> np.ndarray:
-        """See `wbc.experiment.Trained`."""
-        inputs = self.parts[part].inputs
+    def predict(self, split: str, observer: Observer) -> NDArray[np.float32]:
+        """See `wbc.observer.Trained`."""
+        inputs = self.splits[split].inputs
         return predict(
             self.model, inputs, self.batch_size, self.prepare, observer, self.timer, self.distribution
         )
 
     def cost(self) -> Cost:
-        """See `wbc.experiment.Trained`."""
+        """See `wbc.observer.Trained`."""
         own = self.timer.cost(float32_bytes(self.model))
         return own + self.backbone if self.backbone else own
 
-    def save(self, path: Path) -> dict:
-        """See `wbc.experiment.Trained`: a `.keras` file, from prepared pixels to probabilities.
+    def save(self, path: Path) -> Figures:
+        """See `wbc.observer.Trained`: a `.keras` file, from prepared pixels to probabilities.
 
-        Without the state of the optimiser, which those who only predict need not carry.
+        It does not include the state of the optimizer, which predictions do not need.
         """
         with self.distribution.scope():
             if self.extractor is None:
@@ -67,7 +66,7 @@ class Classifier:
                 whole = keras.Model(
                     pixels, self.model(self.extractor(pixels, training=False)), name="transfer"
                 )
-        # Keras insists on the ending, so the half-written file needs a folder of its own.
+        # Keras requires the suffix of the file, so the incomplete file needs a folder of its own.
         partial = path.with_suffix(".partial")
         partial.mkdir(exist_ok=True)
         whole.save(partial / path.name)
@@ -78,12 +77,12 @@ class Classifier:
             "output": {"shape": [-1, *whole.output_shape[1:]], "dtype": str(whole.outputs[0].dtype)},
         }
 
-    def profile(self, specification: Specification) -> dict:
-        """See `wbc.experiment.Trained`."""
-        return profile(self.model, self.parts["train"], self.prepare, self.distribution, specification)
+    def profile(self, specification: Specification) -> Figures:
+        """See `wbc.observer.Trained`."""
+        return profile(self.model, self.splits["train"], self.prepare, self.distribution, specification)
 
-    def memory(self) -> dict:
-        """See `wbc.experiment.Trained`."""
+    def memory(self) -> Figures:
+        """See `wbc.observer.Trained`."""
         if self.footprint is None:
             return {"unavailable": "nothing was trained here: an earlier attempt did all of it"}
         return self.footprint.figures()
@@ -91,21 +90,23 @@ class Classifier:
 
 def predict(
     model: keras.Model,
-    inputs: np.ndarray,
+    inputs: NDArray[Any],
     batch_size: int,
     prepare: Prepare,
     observer: Observer,
     timer: BatchTimer,
     distribution: Distribution,
-) -> np.ndarray:
-    """Outputs of the model for every input, in order; where too few batches were timed, the first one again.
+) -> NDArray[np.float32]:
+    """Outputs of the model for every input, in order.
+
+    If too few batches were timed, the first one is predicted again.
 
     Returns:
-        float32 array of shape (n, ...): probabilities, or a backbone's features.
+        Probabilities or features; shape (images, ...).
     """
     predict_batch = distribution.predictor(model)
     starts = range(0, len(inputs), batch_size)
-    outputs: np.ndarray | None = None
+    outputs: NDArray[np.float32] | None = None
     for done, start in enumerate(starts, start=1):
         batch = inputs[start : start + batch_size]
         with timer.batch(len(batch)):
@@ -114,7 +115,7 @@ def predict(
             outputs = np.empty((len(inputs), *output.shape[1:]), np.float32)
         outputs[start : start + len(batch)] = output
         observer.heartbeat(done, len(starts))
-    assert outputs is not None, "a part is never empty"
+    assert outputs is not None, "a split is never empty"
     while timer.wants_more:
         batch = inputs[:batch_size]
         with timer.batch(len(batch)):
@@ -124,4 +125,4 @@ def predict(
 
 def float32_bytes(model: keras.Model) -> int:
     """Bytes of a model's weights in float32, as Keras saves them."""
-    return 4 * model.count_params()
+    return 4 * int(model.count_params())

@@ -1,64 +1,53 @@
-"""Compile and train: what all modes share."""
+"""Compile and train a model: what all modes share."""
 
 from dataclasses import dataclass
 
 import keras
 
-from wbc.data.loading import Split as Part
-from wbc.observer import Observer
+from wbc.backends import can_wait, runs_ahead, wait_for_device
+from wbc.data.loading import Split
+from wbc.memory import Footprint
+from wbc.observer import Figures, Observer
 from wbc.optimizer import OptimizerSpecification
-from wbc.regularization import EarlyStopping
-from wbc.specification import Specification
+from wbc.specification import EarlyStopping, Specification
 from wbc.training.augmentation import Augmenter
 from wbc.training.batches import OrderedBatches, Prepare, steps_per_epoch, training_batches
-from wbc.training.blocks import steps_a_piece
+from wbc.training.callbacks import EarlyStoppingCallback, ReportingCallback
 from wbc.training.checkpoint import Checkpoints
-from wbc.training.dispatch import can_wait, dispatch_figures, runs_ahead, wait_for_device
-from wbc.training.distribution import Distribution
-from wbc.training.early_stopping import EarlyStoppingCallback
-from wbc.training.footprint import Footprint
-from wbc.training.metrics import metrics_of
-from wbc.training.optimizers import build_optimizer
-from wbc.training.reporting import ReportingCallback
+from wbc.training.session import Distribution
+from wbc.training.timing import steps_a_piece
 from wbc.training.waits import InputClock
 
 
 @dataclass(frozen=True)
 class Stage:
-    """A stretch of training with an optimiser of its own.
-
-    Attributes:
-        first_epoch: Epochs done before it.
-        last_epoch: Epochs done after it.
-        optimizer: The optimiser and its rate.
-        number: 0 for the first stage.
-        early_stopping: When to stop before the last epoch; None: never.
-    """
+    """A range of epochs with an optimizer of its own."""
 
     first_epoch: int
+    """Number of epochs done before it."""
     last_epoch: int
+    """Number of epochs done after it."""
     optimizer: OptimizerSpecification
+    """The optimizer and its learning rate."""
     number: int = 0
+    """0 for the first stage."""
     early_stopping: EarlyStopping | None = None
+    """When to stop before the last epoch; None: never."""
 
 
 class Fitting:
-    """Training in one stage or more; the phases `compile` and `train`, once each.
+    """Training in one or more stages; the phases `compile` and `train`, once each.
 
-    `compile` takes the trace of the validation step as well as the first training step; the traces of later
-    stages are seconds within `train`. Training goes on from the checkpoint of an earlier attempt where there
-    is one.
+    `compile` includes the tracing of the validation step and the first training step. The tracing of later
+    stages counts within `train`. Training resumes from the checkpoint of an earlier attempt, if there is one.
 
     Args:
         specification: The experiment.
-        distribution: The devices that share each batch; the model was built in its scope.
+        distribution: The devices that share each batch. The model must be built in its scope.
         images: Number of training images.
-        epochs: Of all stages together.
-        observer: Is told what happens.
+        epochs: Number of epochs of all stages together.
+        observer: Receives the reports.
         beside: A model that is in memory without being trained, such as a frozen backbone.
-
-    Attributes:
-        footprint: Memory of the last stage that was trained here.
     """
 
     def __init__(
@@ -69,28 +58,31 @@ class Fitting:
         epochs: int,
         observer: Observer,
         beside: keras.Model | None = None,
-    ):
+    ) -> None:
         self.specification, self.distribution, self.observer = specification, distribution, observer
         self.checkpoints = Checkpoints(specification, observer)
         remaining = epochs - self.checkpoints.epoch
         self.reporting = ReportingCallback(observer, images, specification.batch_size, remaining)
         self.checkpoint_s = 0.0
+        """Seconds that checkpoints took."""
         self.stopping: EarlyStoppingCallback | None = None
+        """The early stopping of the current stage."""
         self.footprint: Footprint | None = None
+        """Memory of the last stage that this process trained."""
         self._beside = beside
 
     def begin(self) -> None:
-        """Report the beginning of the first stage."""
+        """Report the start of the first stage."""
         self.observer.phase_started("compile")
 
-    def train(self, stage: Stage, model: keras.Model, parts: dict[str, Part], prepare: Prepare) -> None:
-        """Compile and train a model in one stage: all of its epochs that are not done yet.
+    def train(self, stage: Stage, model: keras.Model, splits: dict[str, Split], prepare: Prepare) -> None:
+        """Compile a model and train the epochs of a stage that are not done yet.
 
-        Loss and metrics as specified; training images come in an order of `seed` and epoch; validation
-        follows every epoch.
+        Loss and metrics are as specified. The order of the training images depends on `seed` and epoch. Every
+        epoch ends with validation.
 
         Raises:
-            TrainingDivergedError: The loss is no longer a number.
+            TrainingDivergedError: The loss is no longer a finite number.
         """
         self.reporting.begin_stage(stage.number)
         self.stopping = EarlyStoppingCallback(stage.early_stopping) if stage.early_stopping else None
@@ -98,14 +90,14 @@ class Fitting:
         with self.distribution.scope():
             self._compile(model, stage)
             before = self.checkpoints.restore(model, stage.number, companions)
-        done = before["epoch"] if before else stage.first_epoch
-        if done < stage.last_epoch and not (before and before["finished"]):
+        done = before.epoch if before else stage.first_epoch
+        if done < stage.last_epoch and not (before and before.finished):
             writing = self.checkpoints.callback(stage.number, companions)
-            images = min(self.specification.batch_size, len(parts["train"]))
+            images = min(self.specification.batch_size, len(splits["train"]))
             self.footprint = Footprint(model, images, self.distribution.replicas, self._beside)
-            watching = [self.reporting, self.footprint.callback()]
-            callbacks = [*watching, *companions, *([writing] if writing else [])]
-            self._fit(model, parts, prepare, done, stage.last_epoch, callbacks)
+            observing = [self.reporting, self.footprint.callback()]
+            callbacks = [*observing, *companions, *([writing] if writing else [])]
+            self._fit(model, splits, prepare, done, stage.last_epoch, callbacks)
             self.checkpoint_s += writing.seconds if writing else 0.0
             self.reporting.end_stage()
         if self.stopping:
@@ -115,17 +107,19 @@ class Fitting:
     def _fit(
         self,
         model: keras.Model,
-        parts: dict[str, Part],
+        splits: dict[str, Split],
         prepare: Prepare,
         done: int,
         last_epoch: int,
         callbacks: list[keras.callbacks.Callback],
     ) -> None:
-        train, validation = parts["train"], parts["validation"]
+        train, validation = splits["train"], splits["validation"]
         batch_size, replicas = self.specification.batch_size, self.distribution.replicas
         seed, augmentation = self.specification.seed, self.specification.augmentation
         augment = Augmenter(augmentation, seed) if augmentation else None
-        waits = self._time(model, steps_per_epoch(len(train), batch_size), last_epoch - done, callbacks)
+        steps = steps_per_epoch(len(train), batch_size)
+        self.reporting.compile_figures = _dispatch_figures(model, callbacks)
+        waits = self._time_steps(steps, last_epoch - done)
         validation_batches = OrderedBatches(
             validation.inputs, validation.targets, batch_size, prepare, replicas
         )
@@ -137,7 +131,7 @@ class Fitting:
                     training_batches(inputs, targets, batch_size, seed, prepare, done, replicas, augment)
                 )
             ),
-            steps_per_epoch=steps_per_epoch(len(inputs), batch_size),
+            steps_per_epoch=steps,
             initial_epoch=done,
             epochs=last_epoch,
             validation_data=validation_batches,
@@ -146,39 +140,37 @@ class Fitting:
         )
 
     def end(self) -> None:
-        """Report the end of training, also where everything was done before."""
+        """Report the end of training, even if an earlier attempt did all of it."""
         self.reporting.end()
         figures = self.reporting.figures(self.checkpoint_s)
         self.observer.phase_ended("train", **figures, **(self.stopping.figures() if self.stopping else {}))
 
     def _compile(self, model: keras.Model, stage: Stage) -> None:
-        # Where batches are filled up, metrics must know which images count.
-        weighing = "weighted_metrics" if self.distribution.replicas > 1 else "metrics"
+        # If batches are padded, the metrics must know which images count.
+        metrics = "weighted_metrics" if self.distribution.replicas > 1 else "metrics"
         model.compile(
             optimizer=build_optimizer(stage.optimizer),
             loss=self.specification.loss,
             jit_compile=self.specification.jit_compile,
-            **{weighing: metrics_of(self.specification)},
+            **{metrics: _metrics(self.specification)},
         )
-        self.reporting.compile_figures = dispatch_figures(model, [self.reporting])
+        self.reporting.compile_figures = _dispatch_figures(model, [self.reporting])
 
-    def _time(
-        self, model: keras.Model, steps: int, epochs: int, callbacks: list[keras.callbacks.Callback]
-    ) -> InputClock:
-        """Prepare for timing the steps of a stage."""
-        self.reporting.compile_figures = dispatch_figures(model, callbacks)
-        waits, ahead = InputClock(), runs_ahead()
+    def _time_steps(self, steps: int, epochs: int) -> InputClock:
+        """Prepare the timing of a stage's steps."""
+        backend = keras.backend.backend()
+        waits, ahead, waitable = InputClock(), runs_ahead(backend), can_wait(backend)
         self.reporting.timer.stage_begins(
             waits,
-            steps_a_piece(steps, epochs, synchronous=not ahead, divisible=can_wait()),
-            wait_for_device if ahead and can_wait() else None,
+            steps_a_piece(steps, epochs, synchronous=not ahead, divisible=waitable),
+            wait_for_device if ahead and waitable else None,
         )
         return waits
 
 
 def fit(
     model: keras.Model,
-    parts: dict[str, Part],
+    splits: dict[str, Split],
     specification: Specification,
     prepare: Prepare,
     observer: Observer,
@@ -188,15 +180,76 @@ def fit(
     """Train a classifier in a single stage.
 
     Returns:
-        The memory that it took; None where an earlier attempt did all of it.
+        The memory that it took; None if an earlier attempt did all of the training.
 
     Raises:
-        TrainingDivergedError: The loss is no longer a number.
+        TrainingDivergedError: The loss is no longer a finite number.
     """
     epochs = specification.epochs
-    fitting = Fitting(specification, distribution, len(parts["train"]), epochs, observer, beside)
+    fitting = Fitting(specification, distribution, len(splits["train"]), epochs, observer, beside)
     fitting.begin()
     stage = Stage(0, epochs, specification.optimizer, early_stopping=specification.early_stopping)
-    fitting.train(stage, model, parts, prepare)
+    fitting.train(stage, model, splits, prepare)
     fitting.end()
     return fitting.footprint
+
+
+def build_optimizer(specification: OptimizerSpecification) -> keras.optimizers.Optimizer:
+    """The optimizer with the learning rate `learning_rate / (1 + decay * step)`.
+
+    The Keras of the thesis had an argument `decay` for this; Keras 3 does not.
+
+    Raises:
+        InputError: The optimizer lacks an argument, or the arguments contradict each other.
+    """
+    arguments = specification.resolved()
+    name, rate, decay = (arguments.pop(key) for key in ("name", "learning_rate", "decay"))
+    if decay:
+        rate = keras.optimizers.schedules.InverseTimeDecay(rate, decay_steps=1, decay_rate=decay)
+    if not arguments["weight_decay"] and name != "AdamW":
+        del arguments["weight_decay"]  # saves a pass over the weights; AdamW requires a number
+    return getattr(keras.optimizers, name)(learning_rate=rate, **arguments)
+
+
+def penalize_kernels(model: keras.Model, specification: Specification) -> None:
+    """Add L1 and L2 penalties of all trainable kernels, of convolutions and dense layers, to a model's loss.
+
+    Biases and the parameters of normalization have no penalty. Frozen kernels have none while they are
+    frozen. Call this before the model is compiled.
+    """
+    if not (specification.l1 or specification.l2):
+        return
+    penalty = keras.regularizers.L1L2(l1=specification.l1, l2=specification.l2)
+    for variable in model.trainable_variables:
+        # Keras asks each variable for its penalty when it computes the loss, so this works after the build.
+        if "kernel" in variable.name:
+            variable.regularizer = penalty
+
+
+def _metrics(specification: Specification) -> list[keras.metrics.Metric]:
+    """Categorical accuracy as `accuracy`, and `binary_accuracy` on request.
+
+    The classes are explicit, because the meaning of `metrics=["accuracy"]` depends on the version. The Keras
+    of the thesis took binary accuracy for binary cross-entropy; Keras 3 decides by the shape of the targets.
+    """
+    metrics: list[keras.metrics.Metric] = [keras.metrics.CategoricalAccuracy(name="accuracy")]
+    if specification.binary_accuracy:
+        metrics.append(keras.metrics.BinaryAccuracy(name="binary_accuracy"))
+    return metrics
+
+
+def _dispatch_figures(model: keras.Model, callbacks: list[keras.callbacks.Callback]) -> Figures:
+    """How Keras dispatches the steps of a compiled model, for the phase `compile`.
+
+    Versions of Keras differ in this: some dispatch callbacks asynchronously if none of them needs the end of
+    a batch.
+
+    Returns:
+        `jit_compile`, `steps_per_execution`, and `asynchronous_callbacks` (None if Keras does not say).
+    """
+    made = keras.callbacks.CallbackList(list(callbacks))
+    return {
+        "jit_compile": bool(model.jit_compile),
+        "steps_per_execution": int(model.steps_per_execution),
+        "asynchronous_callbacks": getattr(made, "_async_train", None),
+    }

@@ -1,23 +1,53 @@
-"""Settings of Keras that hold for a whole process."""
+"""The Keras settings of a process, and the devices that share the work on a model. Loads Keras on demand.
 
-import keras
+Several devices work together through `tf.distribute.MirroredStrategy`, which needs TensorFlow. Each batch is
+split evenly. Keras averages the losses of the replicas, each the mean over its share, so all shares must have
+the same size. A batch that does not divide evenly is padded with some of its own images. The padding weighs
+nothing, and the other images weigh a little more: the gradient equals that of the batch on one device. The
+training loss that Keras shows for an epoch weighs each batch by its padded size. That only matters where an
+epoch has very few batches.
+
+Layers that depend on the whole batch, such as batch normalization, see one share and its padding. This is how
+Keras works.
+"""
+
+import contextlib
+from collections.abc import Callable, Iterator
+from typing import TYPE_CHECKING, Any
+
 import numpy as np
+from numpy.typing import NDArray
 
+from wbc.backends import make_deterministic
 from wbc.errors import InputError
 from wbc.specification import Specification
-from wbc.training.distribution import Distribution
+
+if TYPE_CHECKING:
+    import keras
+    import tensorflow as tf
+
+Batch = tuple[NDArray[Any], ...]
+"""Inputs and targets, and on several devices the weights of the images."""
+
+BATCHES_AHEAD = 4
+"""Number of batches that are prepared in advance."""
+
+AVERAGING = (3, 8)
+"""The first version of Keras whose training on several devices equals that on one."""
 
 
-def open_session(specification: Specification) -> Distribution:
+def open_session(specification: Specification) -> "Distribution":
     """Set data format, precision, seeds and determinism, whatever a user's `keras.json` says.
 
     Returns:
-        The devices that will share the work; models are built in its scope.
+        The devices that share the work. Models must be built in its scope.
 
     Raises:
-        InputError: There are not as many devices as the experiment is to be trained on, it asks another
-            backend for what only TensorFlow can do, or Keras was loaded with another one than it is for.
+        InputError: There are too few devices, the backend lacks a feature that the experiment needs, or Keras
+            was loaded with another backend.
     """
+    import keras
+
     specification.check_backend()
     backend = keras.backend.backend()
     if backend != specification.backend:
@@ -29,42 +59,125 @@ def open_session(specification: Specification) -> Distribution:
     keras.config.set_floatx("float32")
     keras.utils.set_random_seed(specification.seed)
     if specification.deterministic:
-        _DETERMINISTIC[backend]()
+        make_deterministic(backend)
     return Distribution(specification.replicas)
 
 
-def trainable_parameters(model: keras.Model) -> int:
-    """How many numbers of a model training changes."""
-    return sum(int(np.prod(weight.shape)) for weight in model.trainable_weights)
+class Distribution:
+    """The devices that share the work on a model.
+
+    Args:
+        replicas: Number of devices. With one, everything is plain Keras.
+
+    Raises:
+        InputError: TensorFlow sees too few devices, or this Keras cannot train on several.
+    """
+
+    def __init__(self, replicas: int = 1) -> None:
+        if replicas > 1:
+            _check_keras()
+        self.replicas = replicas
+        self.strategy = _mirrored_strategy(replicas) if replicas > 1 else None
+
+    def scope(self) -> contextlib.AbstractContextManager[Any]:
+        """The context in which models and optimizers are made and get their values."""
+        scope: contextlib.AbstractContextManager[Any] = (
+            contextlib.nullcontext() if self.strategy is None else self.strategy.scope()
+        )
+        return scope
+
+    def predictor(self, model: "keras.Model") -> Callable[[NDArray[Any]], NDArray[Any]]:
+        """A function from a batch of prepared inputs to the model's outputs, in the same order."""
+        if self.strategy is None:
+            return lambda batch: np.asarray(model.predict_on_batch(batch))
+        return _mirrored_predictor(self.strategy, model)
+
+    def feed(self, batches: Callable[[], Iterator[Batch]]) -> "Iterator[Batch] | tf.data.Dataset":
+        """Endless batches in the form that `fit` takes.
+
+        Args:
+            batches: Starts a generator. Its batches differ in length only, not in shape or type.
+        """
+        import keras
+
+        # Keras would handle a generator badly. With a strategy it takes a batch to inspect it and starts
+        # again, so it loses that batch and those prepared in advance. Without a strategy see `dataset_of`.
+        return dataset_of(batches) if keras.backend.backend() == "tensorflow" else batches()
 
 
-def _deterministic_tensorflow() -> None:
-    """Ask for operations that repeat to the last bit, slower where they differ."""
+def even_shares(indices: NDArray[np.intp], replicas: int) -> tuple[NDArray[np.intp], int]:
+    """Pad a batch so that it divides evenly.
+
+    Args:
+        indices: The images of the batch; shape (n,).
+        replicas: Number of devices that share it.
+
+    Returns:
+        The images, padded at the end with images from the beginning, and n.
+    """
+    padded = -(-len(indices) // replicas) * replicas
+    return np.resize(indices, padded), len(indices)
+
+
+def dataset_of(batches: Callable[[], Iterator[Batch]]) -> "tf.data.Dataset":
+    """Batches that a thread of their own prepares in advance, as Keras does it, but a fixed number of them.
+
+    TensorFlow would tune that number in a thread that sleeps between its checks, up to a minute. The end of
+    training waits for this thread, so now and then a trial would idle for seconds within its fit time.
+    """
     import tensorflow as tf
 
-    tf.config.experimental.enable_op_determinism()
+    signature = tuple(tf.TensorSpec((None, *array.shape[1:]), array.dtype) for array in next(batches()))
+    options = tf.data.Options()
+    options.autotune.enabled = False
+    dataset = tf.data.Dataset.from_generator(batches, output_signature=signature)
+    return dataset.prefetch(BATCHES_AHEAD).with_options(options)
 
 
-def _deterministic_jax() -> None:
-    """Nothing: JAX' random numbers are functions of their keys, and XLA repeats on processors.
+def _check_keras() -> None:
+    """Raise InputError for a Keras that sums the gradients of replicas instead of averaging them."""
+    import keras
 
-    On a GPU the caller puts `--xla_gpu_exclude_nondeterministic_ops=true` into `XLA_FLAGS` before JAX comes.
-    """
-
-
-def _deterministic_torch() -> None:
-    """Ask for operations that repeat to the last bit; PyTorch raises where it has none.
-
-    On a GPU the caller sets `CUBLAS_WORKSPACE_CONFIG=:4096:8` before PyTorch is imported.
-    """
-    import torch
-
-    torch.use_deterministic_algorithms(True)
+    if tuple(map(int, keras.__version__.split(".")[:2])) < AVERAGING:
+        raise InputError(
+            f"Keras {keras.__version__} sums the gradients of several devices, but must average them",
+            f"Use Keras {'.'.join(map(str, AVERAGING))} or newer, or one device: gpus_per_trial = 1.",
+        )
 
 
-_DETERMINISTIC = {
-    "tensorflow": _deterministic_tensorflow,
-    "jax": _deterministic_jax,
-    "torch": _deterministic_torch,
-}
-"""Backend -> how it is asked; the one place in `wbc.training` that knows backends apart."""
+def _mirrored_strategy(replicas: int) -> "tf.distribute.Strategy":
+    import tensorflow as tf
+
+    kind = "GPU" if tf.config.list_physical_devices("GPU") else "CPU"
+    devices = [device.name for device in tf.config.list_logical_devices(kind)]
+    if len(devices) < replicas:
+        raise InputError(
+            f"the experiment needs {replicas} devices at once, but TensorFlow sees {len(devices)} ({kind})"
+        )
+    # On CPUs one device computes the sums. Collectives would gain nothing, and two strategies in one process
+    # would mix up theirs. On GPUs, None means NCCL.
+    operations = tf.distribute.ReductionToOneDevice() if kind == "CPU" else None
+    return tf.distribute.MirroredStrategy(devices[:replicas], operations)
+
+
+def _mirrored_predictor(
+    strategy: "tf.distribute.Strategy", model: "keras.Model"
+) -> Callable[[NDArray[Any]], NDArray[Any]]:
+    """Predict with all replicas. Keras' own `predict_on_batch` would give each of them the whole batch."""
+    import tensorflow as tf
+
+    def step(share: "tf.Tensor") -> Any:
+        return strategy.run(lambda x: model(x, training=False), args=(share,))
+
+    traced_step = tf.function(step, reduce_retracing=True)
+
+    def predict(batch: NDArray[Any]) -> NDArray[Any]:
+        chosen, count = even_shares(np.arange(len(batch)), strategy.num_replicas_in_sync)
+        shares = np.split(batch[chosen], strategy.num_replicas_in_sync)
+        values = strategy.experimental_distribute_values_from_function(
+            lambda context: tf.constant(shares[context.replica_id_in_sync_group])
+        )
+        outputs = strategy.experimental_local_results(traced_step(values))
+        return np.concatenate([output.numpy() for output in outputs])[:count]
+
+    return predict

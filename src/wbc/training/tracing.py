@@ -1,62 +1,69 @@
-"""Steps of training under TensorFlow's profiler, on a model that is needed no more.
+"""Training steps under TensorFlow's profiler, on a model that is not needed afterwards.
 
-The profiler shows steps only where they are marked as such, and Keras' callback does not mark them; so these
-go through a loop of our own, over the same function that Keras trains with, and the same queue of batches.
+The profiler shows steps only if they are marked, and the callback of Keras does not mark them. So this module
+has a loop of its own, which calls the training function of Keras with the same queue of batches.
 """
+
+from collections.abc import Mapping
+from typing import Any
 
 import keras
 import numpy as np
 
-from wbc.data.loading import Split as Part
+from wbc.data.loading import Split
+from wbc.errors import reason_of
+from wbc.observer import Figures
 from wbc.profiling.kinds import kind_of_layer
-from wbc.profiling.summary import STEP, summarise
+from wbc.profiling.summary import STEP, summarize
 from wbc.profiling.xspace import read_trace
-from wbc.specification import Specification
+from wbc.specification import Profiling, Specification
 from wbc.training.augmentation import Augmenter
 from wbc.training.batches import Prepare, training_batches
-from wbc.training.distribution import Distribution, dataset_of
+from wbc.training.session import Distribution, dataset_of
 
 WARM_UP = 3
-"""Steps before the traced ones: a queue of batches fills, and what must be traced anew is."""
+"""Steps before the traced ones. They fill the queue of batches, and trace functions again if necessary."""
 
 _TRACE = "*.xplane.pb"
 
 
 def profile(
     model: keras.Model,
-    part: Part,
+    split: Split,
     prepare: Prepare,
     distribution: Distribution,
     specification: Specification,
-) -> dict:
-    """Train some more steps and trace them; see `wbc.experiment.Trained`.
+) -> Figures:
+    """Train more steps and trace them; see `wbc.observer.Trained`.
 
-    Whatever goes wrong is a reason: everything else of the experiment is done.
+    A failure becomes a reason, because the experiment itself is already done.
     """
+    if specification.profile is None:
+        return {"unavailable": "no steps were to be traced"}
     if specification.backend != "tensorflow":
-        return {"unavailable": f"only TensorFlow's steps are traced, not those of {specification.backend}"}
+        return {"unavailable": f"only steps of TensorFlow are traced, not those of {specification.backend}"}
     try:
-        return _profile(model, part, prepare, distribution, specification)
+        return _profile(model, split, prepare, distribution, specification, specification.profile)
     except Exception as error:
-        return {"unavailable": f"{type(error).__name__}: {' '.join(str(error).split())[:300]}"}
+        return {"unavailable": reason_of(error)}
 
 
 def _profile(
     model: keras.Model,
-    part: Part,
+    split: Split,
     prepare: Prepare,
     distribution: Distribution,
     specification: Specification,
-) -> dict:
+    settings: Profiling,
+) -> Figures:
     import tensorflow as tf
 
-    settings = specification.profile
     augmentation, seed = specification.augmentation, specification.seed
     augment = Augmenter(augmentation, seed) if augmentation else None
     batches = dataset_of(
         lambda: training_batches(
-            part.inputs,
-            part.targets,
+            split.inputs,
+            split.targets,
             specification.batch_size,
             seed,
             prepare,
@@ -77,22 +84,19 @@ def _profile(
                 with tf.profiler.experimental.Trace(STEP, step_num=step, _r=1):
                     logs = model.train_function(iterator)
                     if step == settings.steps - 1:
-                        _finish(logs)  # what the device has not done yet belongs to the window
+                        _finish(logs)  # pending work of the device belongs to the traced steps
         finally:
             tf.profiler.experimental.stop()
     (path,) = settings.folder.rglob(_TRACE)
-    layers = {layer.name: kind_of_layer(type(layer).__name__) for layer in _layers(model)}
-    layers = {name: kind for name, kind in layers.items() if kind}
-    summary = summarise(read_trace(path), layers, model.optimizer.name)
+    kinds = {
+        layer.name: kind_of_layer(type(layer).__name__) for layer in model._flatten_layers(include_self=False)
+    }
+    layers = {name: kind for name, kind in kinds.items() if kind}
+    summary = summarize(read_trace(path), layers, model.optimizer.name)
     return {**summary, "trace": str(path.relative_to(settings.folder.parent))}
 
 
-def _finish(logs: dict) -> None:
-    """Wait until a step is done on the device: its metrics come to the host."""
+def _finish(logs: Mapping[str, Any]) -> None:
+    """Wait until a step is done on the device, which is when its metrics are on the host."""
     for value in logs.values():
         np.asarray(value)
-
-
-def _layers(model: keras.Model) -> list[keras.layers.Layer]:
-    """All layers, those of models within it too."""
-    return list(model._flatten_layers(include_self=False))

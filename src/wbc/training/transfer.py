@@ -1,21 +1,27 @@
-"""Mode `transfer`: the features of a frozen backbone, extracted once, and a head trained on them."""
+"""Mode `transfer`: features of a frozen backbone, extracted once, and a head trained on them."""
 
-from wbc.data.loading import Split as Part
+from dataclasses import replace
+from typing import Any
+
+import keras
+from keras import layers
+from numpy.typing import NDArray
+
+from wbc.data.loading import Split
 from wbc.errors import InputError
+from wbc.evaluation.cost import BatchTimer, Cost
 from wbc.networks.build import build_backbone
+from wbc.networks.complexity import size_figures
+from wbc.networks.preprocessing import preprocessing_of
 from wbc.observer import Observer, phase
-from wbc.specification import Specification
-from wbc.training.classifier import Classifier
-from wbc.training.features import as_is, extract_features
-from wbc.training.fitting import fit
-from wbc.training.head import build_head
-from wbc.training.penalties import penalise_kernels
-from wbc.training.session import open_session
-from wbc.training.work import size_figures
+from wbc.specification import HEAD_UNITS, Specification
+from wbc.training.classifier import Classifier, float32_bytes, predict
+from wbc.training.fitting import fit, penalize_kernels
+from wbc.training.session import Distribution, open_session
 
 
-def train(specification: Specification, parts: dict[str, Part], observer: Observer) -> Classifier:
-    """Train the head of the thesis on the backbone's features; see `wbc.experiment.Train`.
+def train(specification: Specification, splits: dict[str, Split], observer: Observer) -> Classifier:
+    """Train the head of the thesis on the features of a backbone; see `wbc.experiment.Train`.
 
     Raises:
         InputError: Images are to be augmented, but the head never sees them.
@@ -28,13 +34,64 @@ def train(specification: Specification, parts: dict[str, Part], observer: Observ
             specification.network, specification.options, specification.image_size, specification.weights
         )
         backbone.trainable = False
-        head = build_head(backbone.output_shape[1:], len(parts["train"].classes), specification.dropout)
-        penalise_kernels(head, specification)
+        head = build_head(backbone.output_shape[1:], len(splits["train"].classes), specification.dropout)
+        penalize_kernels(head, specification)
         figures.update(size_figures(head, frozen=backbone))
-    features, cost = extract_features(backbone, parts, specification, observer, distribution)
-    parts.clear()  # the pixels are not needed any more
+    features, cost = extract_features(backbone, splits, specification, observer, distribution)
+    splits.clear()  # frees the pixels
     footprint = fit(head, features, specification, as_is, observer, distribution, beside=backbone)
     extractor = backbone if specification.save_model else None
     return Classifier(
         head, features, specification.batch_size, as_is, distribution, cost, footprint, extractor=extractor
     )
+
+
+def build_head(feature_shape: tuple[int, ...], classes: int, dropout: float = 0.5) -> keras.Model:
+    """The head of appendix F of the thesis: Flatten, Dense(256, relu), Dropout, Dense(classes, softmax).
+
+    Args:
+        feature_shape: Shape of the features of one image: (height, width, channels).
+        classes: Number of classes.
+        dropout: Dropout rate; 0.5 in the thesis.
+    """
+    return keras.Sequential(
+        [
+            layers.Input(feature_shape),
+            layers.Flatten(),
+            layers.Dense(HEAD_UNITS, activation="relu"),
+            layers.Dropout(dropout),
+            layers.Dense(classes, activation="softmax"),
+        ],
+        name="head",
+    )
+
+
+def extract_features(
+    backbone: keras.Model,
+    splits: dict[str, Split],
+    specification: Specification,
+    observer: Observer,
+    distribution: Distribution,
+) -> tuple[dict[str, Split], Cost]:
+    """The features that a backbone makes of the images of all splits; the phase `features`.
+
+    Returns:
+        The splits with float32 features of shape (images, height, width, channels), and the cost of the
+        extraction.
+    """
+    with phase(observer, "features") as figures:
+        prepare, timer = preprocessing_of(specification), BatchTimer()
+        features = {}
+        for name, split in splits.items():
+            extracted = predict(
+                backbone, split.inputs, specification.batch_size, prepare, observer, timer, distribution
+            )
+            features[name] = replace(split, inputs=extracted)
+        figures["images"] = sum(len(split) for split in splits.values())
+        figures["bytes"] = sum(split.inputs.nbytes for split in features.values())
+    return features, timer.cost(float32_bytes(backbone))
+
+
+def as_is(batch: NDArray[Any]) -> NDArray[Any]:
+    """Features need no preparation."""
+    return batch

@@ -1,58 +1,65 @@
-"""How long training waits for its batches; no profiler is needed, nor a loop of our own. Free of Keras.
+"""How long training waits for its batches, measured without a profiler or a training loop. Free of Keras.
 
-Batches come from a generator of ours, which knows when each was ready; a callback knows when each step began.
-Two cases, told apart by the thread that runs the generator:
+The batches come from our generator, which knows when each was ready. A callback knows when each step began.
+There are two cases, which differ in the thread that runs the generator:
 
-- A thread of its own makes batches in advance (TensorFlow). Step k waits from its beginning until batch k is
-  there, if it isn't yet. It is there when the generator is asked for the next batch: then batch k has been
-  converted and stands in the queue, which is empty in that case.
-- The training loop itself pulls them (JAX, PyTorch). Everything that the generator does is waited for.
+- A thread of its own prepares batches in advance (TensorFlow). Step k waits from its start until batch k is
+  there. It is there when the generator is asked for the next batch: by then, batch k has been converted and
+  is in the queue, which is empty in that case.
+- The training loop itself takes them from the generator (JAX, PyTorch). Then all work of the generator is
+  waiting time.
 
-Where steps are dispatched before the device is done with those before, the host waits while the device still
-works: then this is an upper bound of what the device waits.
+If steps are dispatched ahead of the device, the host may wait while the device still works. The result is
+then an upper bound of the device's waiting time.
 """
 
 import threading
 import time
 from collections import deque
 from collections.abc import Callable, Iterator
+from typing import TypeVar
+
+Item = TypeVar("Item")
 
 
 class _Stream:
-    """What one generator did: the moments at which its batches were made, and taken from it."""
+    """The moments at which one generator finished its batches, and at which they were taken."""
 
-    def __init__(self):
-        self.made: deque[tuple[float, bool]] = deque()  # and whether the loop itself made it
+    def __init__(self) -> None:
+        self.made: deque[tuple[float, bool]] = deque()
+        """When a batch was finished, and whether the training loop itself made it."""
         self.taken: deque[float] = deque()
-        self.owed = 0  # moments that were not known yet when their batches were matched
+        self.owed = 0
+        """Number of batches that were matched before it was known when they were taken."""
 
 
 class InputClock:
-    """Adds up the seconds that steps waited for their batches.
+    """Adds up the seconds that steps wait for their batches.
 
-    The thread of the generator and that of the training loop each append to queues of their own; what belongs
-    together is matched in the loop's thread.
+    The thread of the generator and that of the training loop each append to their own queues. The thread of
+    the loop matches the entries.
 
     Args:
-        clock: Seconds, monotonic.
-        thread: The number of the thread that calls.
+        clock: Returns seconds, monotonic.
+        thread: Returns the number of the calling thread.
     """
 
     def __init__(
         self,
         clock: Callable[[], float] = time.monotonic,
         thread: Callable[[], int] = threading.get_ident,
-    ):
+    ) -> None:
         self.clock, self.thread = clock, thread
         self._stream = _Stream()
         self._begun: deque[float] = deque()
         self._loop: int | None = None
         self._inline = 0.0
 
-    def watch(self, batches: Iterator) -> Iterator:
-        """The same batches, watched. The generator that was started last is the one that counts.
+    def watch(self, batches: Iterator[Item]) -> Iterator[Item]:
+        """The same batches, observed. Only the generator that was started last counts.
 
-        From the first batch on: whoever takes some to look at them and starts anew starts another one.
+        A generator counts from its first batch on, because a consumer may take some batches to inspect them
+        and then start a new generator.
         """
         stream = _Stream()
         asked = self.clock()
@@ -68,20 +75,21 @@ class InputClock:
             stream.taken.append(asked)
 
     def epoch_began(self) -> None:
-        """Steps follow; what the generator does in this thread from now on, they wait for."""
+        """Steps follow. They wait for all work of the generator in this thread from now on."""
         self._loop = self.thread()
 
     def epoch_ended(self) -> float:
-        """No steps follow for now: see `waited`; nothing of it is left to be known later."""
+        """No more steps for now. As `waited`, but for all steps."""
         self._loop = None
         return self._match(final=True)
 
     def step_began(self, now: float) -> None:
-        """A step begins; it takes the next batch."""
+        """A step begins, and takes the next batch."""
         self._begun.append(now)
 
     def waited(self) -> float:
-        """Seconds waited that became known since the last call: when a step is over, or a little later."""
+        """Seconds of waiting that became known since the last call. They are known when a step is over, or a
+        little later."""
         return self._match(final=False)
 
     def _match(self, final: bool) -> float:
@@ -96,7 +104,7 @@ class InputClock:
             began, (made, inline) = self._begun.popleft(), stream.made.popleft()
             there = stream.taken.popleft() if known else made
             stream.owed += not known
-            # A batch that was made before its step began is no wait, whenever the next one was asked for.
+            # A batch that was ready before its step began causes no wait.
             if made > began and not inline:
                 waited += there - began
         return waited

@@ -1,15 +1,15 @@
 """GoogLeNet, the network of Szegedy et al. (2015). Loads Keras.
 
-As in the paper: the stem and the nine inception modules of table 1, response normalisation (figure 3) with
-AlexNet's constants, average pooling, dropout of 40 %, pixels with the mean colour taken away.
+As in the paper: the stem and the nine inception modules of table 1, response normalization (figure 3) with
+AlexNet's constants, average pooling, dropout of 40 %, and pixels with the mean color subtracted.
 
-The two auxiliary classifiers exist for training alone: the paper adds their losses, times 0.3, and throws
-them away afterwards. `auxiliary=True` builds them as further outputs, for a `compile` with
-`loss_weights=[1, 0.3, 0.3]`. The catalogue builds the network without them, because a cell trains models
-of one output; the paper itself calls their effect minor (around 0.5 %).
+The two auxiliary classifiers are for training only: the paper adds their losses, times 0.3, and discards them
+afterwards. `auxiliary=True` builds them as additional outputs, for `compile` with
+`loss_weights=[1, 0.3, 0.3]`. The catalog builds the network without them, because a trial trains models with
+one output. The paper calls their effect minor (around 0.5 %).
 
-Different from the paper: images of any size from 32 x 32 pixels on, since the average is taken over
-the whole last map, whatever its size.
+Difference from the paper: images may have any size from 32 x 32 pixels, because the average is taken over the
+whole last map.
 
 References:
     Szegedy et al.: Going Deeper with Convolutions. CVPR 2015, table 1, figures 2 and 3, section 5.
@@ -19,11 +19,11 @@ import keras
 from keras import layers
 
 from wbc.networks.papers.layers import LocalResponseNormalization
-from wbc.networks.papers.scaling import centred
+from wbc.networks.preprocessing import centered
 
-preprocess_input = centred
+preprocess_input = centered
 
-# Table 1: maps of 1x1; of 3x3 after a reduction; of 5x5 after a reduction; of the projected pool.
+# Table 1: maps of 1x1; of 3x3 after a reduction; of 5x5 after a reduction; of the pool projection.
 INCEPTIONS = {
     "3a": (64, (96, 128), (16, 32), 32),
     "3b": (128, (128, 192), (32, 96), 64),
@@ -48,16 +48,16 @@ def googlenet(
     """Build GoogLeNet.
 
     Args:
-        input_shape: Height, width and number of colours of the images; height and width at least 32.
+        input_shape: Height, width and number of colors of the images; height and width at least 32.
         classes: Number of classes; None for the maps of the last inception module.
-        dropout: Rate of dropout before the classifier.
-        auxiliary: Add the outputs of the auxiliary classifiers; needs classes, and images from 65 x 65
-            pixels on.
+        dropout: Dropout rate before the classifier.
+        auxiliary: Add the outputs of the auxiliary classifiers. Needs classes, and images of at least 65 x 65
+            pixels.
         name: Name of the model.
 
     Returns:
-        A model of images with class probabilities, shape (images, classes), or feature maps, shape
-        (images, height, width, 1024), as its output; with `auxiliary` three outputs of probabilities.
+        A model from images to class probabilities, shape (images, classes), or to feature maps, shape
+        (images, height, width, 1024). With `auxiliary` it has three outputs of probabilities.
     """
     inputs = keras.Input(input_shape)
     x = _convolution(64, 7, "conv1", strides=2)(inputs)
@@ -82,7 +82,7 @@ def googlenet(
     return keras.Model(inputs, [outputs, *extra] if extra else outputs, name=name)
 
 
-def _inception(x, module: str):
+def _inception(x: keras.KerasTensor, module: str) -> keras.KerasTensor:
     """An inception module with reductions (figure 2b)."""
     ones, threes, fives, projection = INCEPTIONS[module]
     name = f"inception_{module}"
@@ -95,8 +95,8 @@ def _inception(x, module: str):
     return layers.Concatenate(name=name)(branches)
 
 
-def _auxiliary(x, classes: int, name: str):
-    """A classifier of the maps in the middle (section 5)."""
+def _auxiliary(x: keras.KerasTensor, classes: int, name: str) -> keras.KerasTensor:
+    """A classifier of the maps in the middle of the network (section 5)."""
     x = layers.AveragePooling2D(5, 3, name=f"{name}_pool")(x)
     x = _convolution(128, 1, f"{name}_1x1")(x)
     x = layers.Flatten(name=f"{name}_flatten")(x)

@@ -1,28 +1,31 @@
 """LeNet-5, the network of LeCun et al. (1998). Loads Keras.
 
-As in the paper: the sizes and numbers of the maps (C1, S2, C3, S4, C5, F6), the incomplete connections of
-C3 (table I), sub-sampling with a trainable coefficient and bias a map, and the scaled tanh after every layer
-up to F6. Up to F6 a grey image of 32 x 32 pixels has the published 60,000 trainable parameters.
+As in the paper: the sizes and numbers of the maps (C1, S2, C3, S4, C5, F6), the incomplete connections of C3
+(table I), sub-sampling with a trainable coefficient and bias per map, and the scaled tanh after every layer
+up to F6. Up to F6, a gray image of 32 x 32 pixels needs the published 60,000 trainable parameters.
 
-Different from the paper:
+Differences from the paper:
 
-- The input may have three colours and any size from 32 x 32 pixels on. C5 then yields a map instead of a
-  vector, as the paper describes for larger inputs; F6 sees the mean of that map.
-- A dense layer with softmax stands in the place of the RBF units with their fixed codes.
-- Weights start from LeCun's uniform initialisation of variance 1/fan-in, made for this tanh (LeCun et al.,
-  Efficient BackProp, 1998), not from the uniform range of 2.4/fan-in; sub-sampling starts as plain averaging.
-- Pixels come scaled to -1 to 1. The paper scales background to -0.1 and ink to 1.175, for a mean near 0 and
-  a variance near 1; a photograph has neither ink nor background.
+- The input may have three colors and any size from 32 x 32 pixels. C5 then yields a map instead of a vector,
+  as the paper describes for larger inputs. F6 sees the mean of that map.
+- A dense layer with softmax replaces the RBF units with their fixed codes.
+- Weights start from LeCun's uniform initialization with variance 1/fan-in, which suits this tanh (LeCun et
+  al., Efficient BackProp, 1998). The paper uses a uniform range of 2.4/fan-in. Sub-sampling starts as an
+  average.
+- Pixels are scaled to -1 to 1. The paper scales background to -0.1 and ink to 1.175, for a mean near 0 and a
+  variance near 1. A photograph has neither ink nor background.
 
 References:
     LeCun, Bottou, Bengio, Haffner: Gradient-Based Learning Applied to Document Recognition. Proceedings of
     the IEEE 86 (11), 1998, section II.B and appendix A.
 """
 
+from typing import Any
+
 import keras
 import numpy as np
 
-from wbc.networks.papers.scaling import symmetric
+from wbc.networks.preprocessing import symmetric
 
 preprocess_input = symmetric
 
@@ -41,13 +44,13 @@ def lenet5(
     """Build LeNet-5.
 
     Args:
-        input_shape: Height, width and number of colours of the images; height and width at least 32.
-        classes: Number of classes; None for the feature maps of C5 in place of a classifier.
+        input_shape: Height, width and number of colors of the images; height and width at least 32.
+        classes: Number of classes; None for the feature maps of C5.
         name: Name of the model.
 
     Returns:
-        A model of images (values -1 to 1) with class probabilities, shape (images, classes), or
-        feature maps, shape (images, height // 4 - 7, width // 4 - 7, 120), as its output.
+        A model from images (values -1 to 1) to class probabilities, shape (images, classes), or to feature
+        maps, shape (images, height // 4 - 7, width // 4 - 7, 120).
     """
     inputs = keras.Input(input_shape)
     maps = _convolution(6, "c1")(inputs)
@@ -63,9 +66,9 @@ def lenet5(
     return keras.Model(inputs, outputs, name=name)
 
 
-@keras.saving.register_keras_serializable("wbc")
-def squash(x):
-    """The paper's sigmoid: a tanh, scaled so that 1 and -1 are mapped to themselves."""
+@keras.saving.register_keras_serializable("wbc")  # type: ignore[untyped-decorator]
+def squash(x: keras.KerasTensor) -> keras.KerasTensor:
+    """The sigmoid of the paper: a tanh, scaled so that 1 and -1 map to themselves."""
     return 1.7159 * keras.ops.tanh(x * (2 / 3))
 
 
@@ -75,15 +78,15 @@ def _convolution(maps: int, name: str) -> keras.layers.Layer:
 
 @keras.saving.register_keras_serializable("wbc")
 class Subsampling(keras.layers.Layer):
-    """Sum of every 2 x 2 pixels, times a trainable coefficient a map, plus a trainable bias, squashed."""
+    """Sum of every 2 x 2 pixels, times a trainable coefficient per map, plus a trainable bias, squashed."""
 
-    def build(self, input_shape):
-        """Create coefficient and bias of every map."""
+    def build(self, input_shape: tuple[int | None, ...]) -> None:
+        """Create the coefficient and the bias of every map."""
         start = keras.initializers.Constant(0.25)
         self.coefficient = self.add_weight(shape=(input_shape[-1],), initializer=start, name="coefficient")
         self.bias = self.add_weight(shape=(input_shape[-1],), initializer="zeros", name="bias")
 
-    def call(self, x):
+    def call(self, x: keras.KerasTensor) -> keras.KerasTensor:
         """Sub-sample maps, shape (images, height, width, maps)."""
         sums = 4 * keras.ops.average_pool(x, 2, strides=2, padding="valid")
         return squash(sums * self.coefficient + self.bias)
@@ -91,22 +94,22 @@ class Subsampling(keras.layers.Layer):
 
 @keras.saving.register_keras_serializable("wbc")
 class PartialConvolution(keras.layers.Layer):
-    """A 5 x 5 convolution whose maps see some of the maps before them, squashed.
+    """A 5 x 5 convolution, squashed. Each of its maps sees only some of the input maps.
 
     Args:
-        sources: For every map the indices of the maps that it sees.
-        **kwargs: As of every Keras layer.
+        sources: For every map, the indices of the input maps that it sees.
+        **kwargs: As for every Keras layer.
     """
 
-    def __init__(self, sources: tuple[tuple[int, ...], ...], **kwargs):
+    def __init__(self, sources: tuple[tuple[int, ...], ...], **kwargs: Any) -> None:
         super().__init__(**kwargs)
         self.sources = tuple(tuple(source) for source in sources)
 
-    def build(self, input_shape):
+    def build(self, input_shape: tuple[int, ...]) -> None:
         """Create a 5 x 5 kernel for every connection and a bias for every map."""
         before, maps = input_shape[-1], len(self.sources)
         connections = [(source, target) for target in range(maps) for source in self.sources[target]]
-        # One row a connection, with a one at its place in the kernel of the full convolution.
+        # One row per connection, with a 1 at its place in the kernel of the full convolution.
         place = np.zeros((len(connections), before * maps), "float32")
         for row, (source, target) in enumerate(connections):
             place[row, source * maps + target] = 1
@@ -118,11 +121,11 @@ class PartialConvolution(keras.layers.Layer):
         self.kernel = self.add_weight(shape=(25, len(connections)), initializer=start, name="kernel")
         self.bias = self.add_weight(shape=(maps,), initializer="zeros", name="bias")
 
-    def call(self, x):
+    def call(self, x: keras.KerasTensor) -> keras.KerasTensor:
         """Convolve maps, shape (images, height, width, maps)."""
         kernel = keras.ops.reshape(keras.ops.matmul(self.kernel, self.place), self.kernel_shape)
         return squash(keras.ops.conv(x, kernel, padding="valid") + self.bias)
 
-    def get_config(self):
-        """The settings from which Keras builds the layer again."""
+    def get_config(self) -> dict[str, Any]:
+        """The settings from which Keras rebuilds the layer."""
         return {**super().get_config(), "sources": self.sources}

@@ -1,11 +1,11 @@
 """SqueezeNet, the network of Iandola et al. (2016), in its versions 1.0 and 1.1. Loads Keras.
 
-As in the paper: version 1.0 is its table 1; version 1.1 is the authors' later one, with smaller first filters
-and earlier pooling, for 2.4 times less computation at the same accuracy. The classifier is a convolution to
-one map a class, whose mean is taken; there is no dense layer.
+As in the paper: version 1.0 is its table 1. Version 1.1 is the authors' later one, with smaller first filters
+and earlier pooling; it needs 2.4 times less computation for the same accuracy. The classifier is a
+convolution to one map per class, followed by its mean; there is no dense layer.
 
-Different from the paper: images of any size from 32 x 32 pixels on, and ImageNet's mean colour taken away in
-RGB where the authors' Caffe did so in BGR.
+Differences from the paper: images may have any size from 32 x 32 pixels. ImageNet's mean color is subtracted
+in RGB order, where the authors' Caffe used BGR.
 
 References:
     Iandola, Han, Moskewicz, Ashraf, Dally, Keutzer: SqueezeNet: AlexNet-level accuracy with 50x fewer
@@ -15,13 +15,13 @@ References:
 import keras
 from keras import layers
 
-from wbc.networks.papers.scaling import centred
+from wbc.networks.preprocessing import centered
 
-preprocess_input = centred
+preprocess_input = centered
 
-# Squeezed maps of fire2 to fire9; both kinds of expanding filters have four times as many.
+# Squeezed maps of fire2 to fire9; each of the two kinds of expanding filters has four times as many.
 SQUEEZED = (16, 16, 32, 32, 48, 48, 64, 64)
-# The layers that are followed by pooling.
+# The layers before pooling.
 POOLED = {1.0: (1, 4, 8), 1.1: (1, 3, 5)}
 
 
@@ -36,15 +36,15 @@ def squeezenet(
     """Build SqueezeNet.
 
     Args:
-        input_shape: Height, width and number of colours of the images; height and width at least 32.
+        input_shape: Height, width and number of colors of the images; height and width at least 32.
         classes: Number of classes; None for the maps of the last fire module.
         version: 1.0 or 1.1.
-        dropout: Rate of dropout after the last fire module.
+        dropout: Dropout rate after the last fire module.
         name: Name of the model.
 
     Returns:
-        A model of images with class probabilities, shape (images, classes), or feature maps, shape
-        (images, height, width, 512), as its output.
+        A model from images to class probabilities, shape (images, classes), or to feature maps, shape
+        (images, height, width, 512).
     """
     inputs = keras.Input(input_shape)
     if version == 1.0:
@@ -68,7 +68,7 @@ def squeezenet(
     return keras.Model(inputs, outputs, name=name)
 
 
-def _fire(x, squeezed: int, name: str):
+def _fire(x: keras.KerasTensor, squeezed: int, name: str) -> keras.KerasTensor:
     """A fire module (section 3.2): squeeze to few maps, expand with filters of 1x1 and 3x3."""
     x = layers.Conv2D(squeezed, 1, activation="relu", name=f"{name}_squeeze")(x)
     ones = layers.Conv2D(4 * squeezed, 1, activation="relu", name=f"{name}_expand_1x1")(x)

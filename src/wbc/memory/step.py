@@ -1,58 +1,55 @@
-"""How much memory a training step takes, by kind: worked out from its traced graph. Free of Keras.
+"""The memory of a training step by kind, from a simulation of its traced graph. Free of Keras.
 
-Steps are played through as TensorFlow's executor would run them: some threads, each with a stack of
-operations that are ready, the last first, the others helping themselves from the bottom. A tensor lives from
-the start of the operation that makes it to the end of the last one that takes it, and is written over where
-TensorFlow does that. The kinds are those of Zhu et al.: Benchmarking and Analyzing Deep Neural Network
-Training, 2018, section 3.4.3.
+The simulation follows TensorFlow's executor. Each thread has a stack of ready operations and runs the last
+one first; idle threads steal from the bottom of other stacks. A tensor lives from the start of the operation
+that makes it to the end of the last one that takes it. It is overwritten where TensorFlow does so.
+
+References: Zhu et al.: Benchmarking and Analyzing Deep Neural Network Training, 2018, section 3.4.3 (kinds).
 """
 
 import heapq
 from collections import defaultdict, deque
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass
 
-from wbc.training.allocator import Allocator
-from wbc.training.graph import IN_PLACE, VIEWS, Node, Tensor, has_memory, is_quick
+from wbc.memory.allocator import Allocator
+from wbc.memory.graph import IN_PLACE, VIEWS, Node, Tensor
 
 KINDS = ("weights", "gradients", "optimizer", "feature_maps", "workspace")
+"""The kinds of memory; together they are the total."""
+
 STEPS = 4
-"""So many steps are played: what the first leaves behind makes the allocator place the next ones
-otherwise."""
+"""Number of simulated steps. What the first step leaves in memory changes where the next ones are placed."""
 
 
 @dataclass(frozen=True)
 class StepMemory:
-    """Bytes at the moment in which a training step holds the most.
-
-    Attributes:
-        weights: Every weight of what is in memory, trained or not.
-        gradients: Those of weights that the update has not used up yet.
-        optimizer: What the optimiser remembers.
-        feature_maps: Tensors of the way forward that a gradient still needs.
-        workspace: All else: what is on its way, gradients of feature maps, intermediate results of the
-            optimiser.
-        allocated: What the allocator would report as its peak: in pieces larger than what was asked for, and
-            without tensors that are too small for it to count.
-        kept_feature_maps: All tensors of the way forward that gradients need, whenever.
-    """
+    """Bytes at the peak of a training step."""
 
     weights: int
+    """All weights in memory, trained or frozen."""
     gradients: int
+    """Gradients of weights that the update has not consumed yet."""
     optimizer: int
+    """State of the optimizer."""
     feature_maps: int
+    """Tensors of the forward pass that a gradient still needs."""
     workspace: int
+    """All else: temporary tensors, gradients of feature maps, intermediate results of the optimizer."""
     allocated: int
+    """The peak that the allocator would report. It counts whole chunks, and leaves out tensors that are too
+    small for it to count."""
     kept_feature_maps: int
+    """All tensors of the forward pass that gradients need at any time."""
 
     @property
     def total(self) -> int:
         """All kinds together."""
-        return sum(getattr(self, kind) for kind in KINDS)
+        return self.weights + self.gradients + self.optimizer + self.feature_maps + self.workspace
 
     def figures(self) -> dict[str, int]:
-        """As an observer is told."""
-        return {**vars(self), "total": self.total}
+        """The fields and `total`, for an observer."""
+        return {**asdict(self), "total": self.total}
 
 
 def step_memory(
@@ -63,23 +60,23 @@ def step_memory(
     least_counted: int = 0,
     steps: int = STEPS,
 ) -> StepMemory:
-    """Play some training steps through.
+    """Simulate some training steps.
 
     Args:
-        nodes: The step, as `wbc.training.graph.read_graph` returns it.
+        nodes: The step, from `wbc.memory.graph.read_graph`.
         weights: Bytes of each weight.
-        optimizer: Bytes of each variable of the optimiser.
-        threads: Operations that may run at once.
-        least_counted: Bytes below which the allocator counts nothing.
-        steps: How many.
+        optimizer: Bytes of each variable of the optimizer.
+        threads: Operations that may run at the same time.
+        least_counted: The allocator does not count requests below this many bytes.
+        steps: Number of steps.
     """
     allocator = Allocator(least_counted)
     held = _Held(nodes, allocator, [*weights, *optimizer])
     followers = _followers(nodes)
     for _ in range(steps):
-        allocator.most = allocator.used
+        allocator.peak = allocator.used
         held.begin_step()
-        _play(nodes, followers, held, threads)
+        _run_step(nodes, followers, held, threads)
     at_peak = held.at_peak
     kept = {root for root, kind in held.kinds.items() if kind == "feature_maps"}
     return StepMemory(
@@ -88,13 +85,13 @@ def step_memory(
         sum(optimizer),
         at_peak["feature_maps"],
         at_peak["workspace"],
-        allocator.most,
+        allocator.peak,
         sum(nodes[node].outputs[output] for node, output in kept),
     )
 
 
 def _root(nodes: Sequence[Node], tensor: Tensor) -> Tensor:
-    """The tensor whose memory this one is."""
+    """The tensor that owns the memory of this one."""
     node = nodes[tensor[0]]
     while node.kind in VIEWS and node.inputs:
         tensor = node.inputs[0]
@@ -103,26 +100,26 @@ def _root(nodes: Sequence[Node], tensor: Tensor) -> Tensor:
 
 
 def _kinds(nodes: Sequence[Node]) -> dict[Tensor, str]:
-    """What one part of the step keeps for another; all else is workspace."""
+    """The kinds of tensors that one stage keeps for another; all others are workspace."""
     kinds: dict[Tensor, str] = {}
     for node in nodes:
-        if node.part == "forward" or node.kind in ("Shape", "ShapeN", "Size", "Rank"):
+        if node.stage == "forward" or node.kind in ("Shape", "ShapeN", "Size", "Rank"):
             continue
         for tensor in node.inputs:
             root = _root(nodes, tensor)
             source = nodes[root[0]]
-            if not has_memory(source):
+            if not source.has_memory:
                 continue
-            if node.part == "backward" and source.part == "forward":
+            if node.stage == "backward" and source.stage == "forward":
                 kinds[root] = "feature_maps"
-            elif node.part == "update" and source.part == "backward":
+            elif node.stage == "update" and source.stage == "backward":
                 kinds[root] = "gradients"
     return kinds
 
 
 @dataclass
 class _Buffer:
-    """Memory of a tensor, and of those that took it over."""
+    """Memory of a tensor, and of the tensors that reuse it."""
 
     size: int
     kind: str
@@ -131,15 +128,15 @@ class _Buffer:
 
 
 class _Held:
-    """What is in memory while steps run.
+    """The contents of memory while steps run.
 
     Args:
         nodes: The step.
-        allocator: Where tensors get their memory.
+        allocator: Gives tensors their memory.
         variables: Bytes of all variables.
     """
 
-    def __init__(self, nodes: Sequence[Node], allocator: Allocator, variables: Sequence[int]):
+    def __init__(self, nodes: Sequence[Node], allocator: Allocator, variables: Sequence[int]) -> None:
         self.nodes, self.allocator, self.kinds = nodes, allocator, _kinds(nodes)
         self.at_peak = dict.fromkeys(KINDS, 0)
         self._uses: defaultdict[Tensor, int] = defaultdict(int)
@@ -152,7 +149,7 @@ class _Held:
         self._most = 0
 
     def _place(self, variables: Sequence[int]) -> dict[Tensor, int | None]:
-        """Where the variables are that the step reads; they are recognised by their size."""
+        """Addresses of the variables that the step reads, matched by their size."""
         places: defaultdict[int, list[int | None]] = defaultdict(list)
         for size in variables:
             places[size].append(self.allocator.take(size))
@@ -163,13 +160,13 @@ class _Held:
         return found
 
     def begin_step(self) -> None:
-        """Nothing but the variables is left of the step before."""
+        """Forget the step before; only the variables remain."""
         self._buffers.clear()
 
     def start(self, number: int) -> None:
-        """An operation begins: its outputs get memory."""
+        """An operation starts: its outputs get memory."""
         node = self.nodes[number]
-        if not has_memory(node):
+        if not node.has_memory:
             return
         if node.kind in VIEWS and node.inputs:
             if (buffer := self._buffers.get(node.inputs[0])) is not None:
@@ -181,7 +178,7 @@ class _Held:
                 self._make(node, (number, output), size)
 
     def end(self, number: int) -> None:
-        """An operation is over: what it took, and what nobody wants, may go."""
+        """An operation ends: its inputs, and outputs that nobody takes, may be freed."""
         node = self.nodes[number]
         if node.kind == "AssignVariableOp":
             self._assign(*node.inputs[:2])
@@ -194,7 +191,7 @@ class _Held:
                 self._free(buffer)
 
     def _assign(self, variable: Tensor, value: Tensor) -> None:
-        """A variable takes a new value's memory over, and its old memory goes with the value."""
+        """A variable takes over the memory of its new value, and its old memory is freed with the value."""
         new = self._buffers.get(value)
         if new is not None and new.users == 1 and variable in self._addresses:
             new.address, self._addresses[variable] = self._addresses[variable], new.address
@@ -207,7 +204,7 @@ class _Held:
                 if buffer is not None and buffer.users == 1 and buffer.size == size:
                     self._now[buffer.kind] -= size
                     self._now[kind] += size
-                    buffer.kind, buffer.users = kind, 1 + users  # 1: this very operation
+                    buffer.kind, buffer.users = kind, 1 + users  # 1: this operation itself
                     self._buffers[tensor] = buffer
                     return
         self._buffers[tensor] = _Buffer(size, kind, users, self.allocator.take(size))
@@ -223,7 +220,7 @@ class _Held:
 
 
 def _followers(nodes: Sequence[Node]) -> list[list[int]]:
-    """The nodes that wait for each node."""
+    """For each node, the nodes that wait for it."""
     followers: list[list[int]] = [[] for _ in nodes]
     for number, node in enumerate(nodes):
         for source in _before(node):
@@ -235,13 +232,13 @@ def _before(node: Node) -> set[int]:
     return {source for source, _ in node.inputs} | set(node.after)
 
 
-def _play(nodes: Sequence[Node], followers: list[list[int]], held: _Held, threads: int) -> None:
-    """Run all operations of a step, each as soon as a thread is free for it."""
+def _run_step(nodes: Sequence[Node], followers: list[list[int]], held: _Held, threads: int) -> None:
+    """Run all operations of a step, each as soon as a thread is free."""
     missing = [len(_before(node)) for node in nodes]
     stacks: list[deque[int]] = [deque() for _ in range(threads)]
     at_once: list[deque[int]] = [deque() for _ in range(threads)]
-    for place, number in enumerate(number for number, count in enumerate(missing) if not count):
-        stacks[place % threads].append(number)
+    for place, ready in enumerate(number for number, count in enumerate(missing) if not count):
+        stacks[place % threads].append(ready)
     running: list[int | None] = [None] * threads
     ends: list[tuple[float, int]] = []
     now = 0.0
@@ -254,29 +251,29 @@ def _play(nodes: Sequence[Node], followers: list[list[int]], held: _Held, thread
 
     while True:
         for thread in range(threads):
-            if running[thread] is None and (number := take(thread)) is not None:
-                held.start(number)
-                running[thread] = number
-                heapq.heappush(ends, (now + nodes[number].seconds, thread))
+            if running[thread] is None and (taken := take(thread)) is not None:
+                held.start(taken)
+                running[thread] = taken
+                heapq.heappush(ends, (now + nodes[taken].seconds, thread))
         if not ends:
             return
         now, thread = heapq.heappop(ends)
         done, running[thread] = running[thread], None
         assert done is not None
         held.end(done)
-        slow = None
+        slow: int | None = None
         for number in followers[done]:
             missing[number] -= 1
             if missing[number]:
                 continue
-            if is_quick(nodes[number]):
+            if nodes[number].is_quick:
                 at_once[thread].append(number)
                 continue
             if slow is not None:
                 stacks[thread].appendleft(slow)
             slow = number
         if slow is not None:
-            # The last goes on in this thread, unless that has something else to do.
+            # The last one continues in this thread, unless the thread has other work.
             if at_once[thread]:
                 stacks[thread].appendleft(slow)
             else:

@@ -1,27 +1,32 @@
-"""How TensorFlow's allocator lays out memory: best fit with coalescing. Free of Keras.
+"""A simulation of TensorFlow's allocator: best fit with coalescing. Free of Keras.
 
-It hands out the smallest free piece that is large enough, and splits that only if half of it or more would
-be left over (or 128 MiB): what a tensor holds may be twice what it asked for, and that is what the allocator
-reports. The rules are those of TensorFlow's `BFCAllocator`.
+The allocator hands out the smallest free chunk that is large enough. It splits the chunk only if at least
+half of it, or 128 MiB, would remain. A tensor may thus occupy up to twice the bytes that it asked for, and
+the allocator reports those. The rules are those of TensorFlow's `BFCAllocator`.
 """
 
 import bisect
 
 ALIGNMENT = 256
+"""Sizes of chunks are multiples of this many bytes."""
+
 _SPLIT = 128 << 20
 _FIRST_REGION = 2 << 20
 
 
 class Allocator:
-    """Pieces of memory, in bytes.
+    """Chunks of memory; sizes and addresses in bytes.
 
     Args:
-        least: Smaller requests are another allocator's, which counts nothing.
+        least: Smaller requests go to another allocator, which counts nothing.
     """
 
-    def __init__(self, least: int = 0):
+    def __init__(self, least: int = 0) -> None:
         self.least = least
-        self.used = self.most = 0
+        self.used = 0
+        """Bytes in use, in whole chunks."""
+        self.peak = 0
+        """The most bytes that were in use."""
         self._region, self._top = _FIRST_REGION, 0
         self._sizes: dict[int, int] = {}
         self._next: dict[int, int | None] = {}
@@ -30,7 +35,7 @@ class Allocator:
         self._idle: set[int] = set()
 
     def take(self, size: int) -> int | None:
-        """The address of a new piece; None where the request is too small to be counted."""
+        """The address of a new chunk; None for a request that is too small to be counted."""
         if size < max(1, self.least):
             return None
         size = -(-size // ALIGNMENT) * ALIGNMENT
@@ -43,11 +48,11 @@ class Allocator:
         if found >= 2 * size or found - size >= _SPLIT:
             self._split(address, size)
         self.used += self._sizes[address]
-        self.most = max(self.most, self.used)
+        self.peak = max(self.peak, self.used)
         return address
 
     def give_back(self, address: int | None) -> None:
-        """Free a piece; it grows together with free neighbours."""
+        """Free a chunk and merge it with its free neighbors."""
         if address is None:
             return
         self.used -= self._sizes[address]
@@ -60,7 +65,7 @@ class Allocator:
         self._offer(address)
 
     def _grow(self, size: int) -> None:
-        """Regions double, so that there are few."""
+        """Add a region. Regions double in size, so there are few."""
         doubled = self._region < size
         while self._region < size:
             self._region *= 2
@@ -80,9 +85,9 @@ class Allocator:
         self._offer(rest)
 
     def _merge(self, address: int, after: int) -> None:
-        for piece in (address, after):
-            if piece in self._idle:
-                self._withdraw(piece)
+        for chunk in (address, after):
+            if chunk in self._idle:
+                self._withdraw(chunk)
         self._sizes[address] += self._sizes.pop(after)
         beyond = self._next.pop(after)
         del self._before[after]

@@ -1,9 +1,9 @@
-"""The canary's arithmetic; nothing is multiplied."""
+"""The arithmetic of the reference work; nothing is multiplied."""
 
 import pytest
 from timing_equipment import Clock
 
-from wbc.canary import best_round
+from wbc.reference_work import ReferenceWork, best_round
 
 
 class Device:
@@ -17,7 +17,7 @@ class Device:
         self.clock.passes(self.seconds * (10 if self.count <= 2 else 1) * self.slow)
 
 
-def sing(seconds: float, slow_rounds: range = range(0)) -> tuple[dict, float]:
+def measured(seconds: float, slow_rounds: range = range(0)) -> tuple[ReferenceWork, float]:
     clock = Clock()
     device, done = Device(clock, seconds), []
 
@@ -30,13 +30,13 @@ def sing(seconds: float, slow_rounds: range = range(0)) -> tuple[dict, float]:
 
 @pytest.mark.parametrize("seconds", [0.00002, 0.01, 0.03])
 def test_it_takes_less_than_a_second_and_finds_the_rate(seconds):
-    found, took = sing(seconds)
-    assert found["gflops"] == pytest.approx(2 / seconds)
-    assert found["rounds"] >= 1
+    found, took = measured(seconds)
+    assert found.gflops == pytest.approx(2 / seconds)
+    assert found.rounds >= 1
     assert took - 20 * seconds < 1.0, "without the first two"
 
 
 def test_the_best_round_counts():
-    found, _ = sing(0.01, slow_rounds=range(3, 5))
-    assert found["rounds"] > 2
-    assert found["gflops"] == pytest.approx(200)
+    found, _ = measured(0.01, slow_rounds=range(3, 5))
+    assert found.rounds > 2
+    assert found.gflops == pytest.approx(200)

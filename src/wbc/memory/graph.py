@@ -1,54 +1,35 @@
-"""A traced training step as plain nodes: what is computed from what, and how large it is. Loads TensorFlow
-lazily."""
+"""A traced training step as plain nodes: which operation takes which tensors, and their sizes.
+
+Needs TensorFlow's graph as an argument, but imports neither Keras nor TensorFlow.
+"""
 
 import math
+from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
     import tensorflow as tf
 
 VIEWS = frozenset({"Identity", "Reshape", "Squeeze", "ExpandDims", "StopGradient", "PreventGradient"})
-"""Operations whose output is their first input's memory."""
+"""Operations whose output shares the memory of their first input."""
 
 IN_PLACE = frozenset(
     [
-        "Add",
-        "AddN",
-        "AddV2",
-        "BiasAdd",
-        "Exp",
-        "Log",
-        "Maximum",
-        "Minimum",
-        "Mul",
-        "Neg",
-        "RealDiv",
-        "Relu",
-        "Relu6",
-        "Relu6Grad",
-        "ReluGrad",
-        "Rsqrt",
-        "SelectV2",
-        "Sigmoid",
-        "Sign",
-        "Softmax",
-        "Sqrt",
-        "Square",
-        "SquaredDifference",
-        "Sub",
-        "Tanh",
+        *("Add", "AddN", "AddV2", "BiasAdd", "Exp", "Log", "Maximum", "Minimum", "Mul", "Neg", "RealDiv"),
+        *("Relu", "Relu6", "Relu6Grad", "ReluGrad", "Rsqrt", "SelectV2", "Sigmoid", "Sign", "Softmax"),
+        *("Sqrt", "Square", "SquaredDifference", "Sub", "Tanh"),
     ]
 )
-"""Operations that write over an input that nobody else needs any more."""
+"""Operations that overwrite an input that no other operation needs."""
 
 _WITHOUT_MEMORY = frozenset({"ReadVariableOp", "VarHandleOp", "Placeholder", "Const", "NoOp"})
 _QUICK = _WITHOUT_MEMORY | VIEWS | {"Shape", "StridedSlice", "Pack"}
 
-# Keras bundles all gradients before the update; TensorFlow's optimiser of graphs unties them again.
+# Keras bundles all gradients before the update; TensorFlow's graph optimizer removes the bundle.
 _BUNDLE = "IdentityN"
 
-# Orders of magnitude: they decide only which of two operations that may run at once ends first.
+# Orders of magnitude. They only decide which of two concurrent operations ends first.
 _BYTES_A_SECOND, _FLOPS_A_SECOND, _DISPATCH_S, _QUICK_S = 6e9, 6e10, 1e-6, 1e-7
 
 Tensor = tuple[int, int]
@@ -57,31 +38,38 @@ Tensor = tuple[int, int]
 
 @dataclass(frozen=True)
 class Node:
-    """An operation.
-
-    Attributes:
-        kind: What it does, such as `Conv2D`.
-        inputs: The tensors that it takes.
-        after: Positions of the nodes that it waits for without taking anything.
-        outputs: Bytes of each output; 0 for what has no memory of its own.
-        part: `forward`, `backward`, or `update` for all that comes after the gradients.
-        seconds: How long it takes, roughly.
-    """
+    """An operation."""
 
     kind: str
+    """Type of the operation, such as `Conv2D`."""
     inputs: tuple[Tensor, ...]
+    """The tensors that it takes."""
     after: tuple[int, ...]
+    """Positions of the nodes that it waits for without taking a tensor."""
     outputs: tuple[int, ...]
-    part: str
+    """Bytes of each output; 0 for an output without memory of its own."""
+    stage: str
+    """`forward`, `backward`, or `update` for everything after the gradients."""
     seconds: float
+    """Rough duration."""
+
+    @property
+    def has_memory(self) -> bool:
+        """Whether its outputs are new tensors. Reads of variables and constants are not."""
+        return self.kind not in _WITHOUT_MEMORY
+
+    @property
+    def is_quick(self) -> bool:
+        """Whether TensorFlow's executor runs it at once, in the thread that made it ready."""
+        return self.seconds < 3 * _DISPATCH_S
 
 
 def read_graph(graph: "tf.Graph", images: int) -> list[Node]:
-    """The operations of a traced step, in the order in which they were traced.
+    """The operations of a traced step, in the order of tracing.
 
     Args:
-        graph: Of `train_step`: the way forward, the gradients, the update, one after the other.
-        images: Images a batch; stands wherever the graph leaves the first dimension open.
+        graph: The graph of `train_step`: forward pass, gradients, update, in this order.
+        images: Images per batch, for dimensions that the graph leaves open.
     """
     operations = graph.get_operations()
     position = {operation: number for number, operation in enumerate(operations)}
@@ -108,48 +96,39 @@ def read_graph(graph: "tf.Graph", images: int) -> list[Node]:
     return nodes
 
 
-def _inputs(operation: Any) -> list:
+def _inputs(operation: "tf.Operation") -> "Sequence[tf.Tensor]":
     return [] if operation.type == _BUNDLE else list(operation.inputs)
 
 
 def _through(tensor: "tf.Tensor") -> "tf.Tensor":
-    """What a bundle hands on, in its place."""
+    """The tensor that a bundle passes on."""
     while tensor.op.type == _BUNDLE:
         tensor = tensor.op.inputs[tensor.value_index]
     return tensor
 
 
-def has_memory(node: Node) -> bool:
-    """Whether its outputs are new tensors: reads of variables and constants are not."""
-    return node.kind not in _WITHOUT_MEMORY
-
-
-def is_quick(node: Node) -> bool:
-    """Whether TensorFlow's executor does it at once, in the thread that made it ready."""
-    return node.seconds < 3 * _DISPATCH_S
-
-
 def _dimensions(tensor: "tf.Tensor", images: int) -> list[int] | None:
     if tensor.shape.rank is None:
         return None
-    dimensions = tensor.shape.as_list()
+    dimensions: list[int | None] = tensor.shape.as_list()
     if dimensions and dimensions[0] is None:
         dimensions[0] = images
-    return None if None in dimensions else dimensions
+    known = [size for size in dimensions if size is not None]
+    return known if len(known) == len(dimensions) else None
 
 
 def _bytes(tensor: "tf.Tensor", images: int) -> int:
-    """0 for what has no size: resources, strings, shapes that only running would tell."""
+    """Size of a tensor; 0 for resources, strings, and shapes that are unknown before the step runs."""
     if tensor.dtype.name in ("resource", "variant", "string"):
         return 0
     dimensions = _dimensions(tensor, images)
-    return 0 if dimensions is None else math.prod(dimensions) * tensor.dtype.size
+    return 0 if dimensions is None else math.prod(dimensions) * int(tensor.dtype.size)
 
 
-def _flops(operation: Any, images: int) -> float:
-    """Of convolutions and products; 0 for all others."""
+def _flops(operation: "tf.Operation", images: int) -> float:
+    """Floating-point operations of convolutions and matrix products; 0 for all others."""
 
-    def shape(tensor) -> list[int]:
+    def shape(tensor: "tf.Tensor") -> list[int]:
         return _dimensions(tensor, images) or [0]
 
     kind = operation.type
