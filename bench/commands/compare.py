@@ -44,8 +44,7 @@ def compare(
     from bench.compare.compare import compare_sides
 
     thresholds = thresholds_of(change, margin)
-    sides = [side_of(text, results) for text in (a, b)]
-    verdict = compare_sides(*sides, results, thresholds, only)
+    verdict = compare_sides(side_of(a, results), side_of(b, results), results, thresholds, only)
     folder = output or results / "compare" / f"{short_name(a)}-vs-{short_name(b)}"
     return show(verdict, folder, as_json)
 

@@ -5,7 +5,7 @@ from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated
+from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
@@ -40,7 +40,7 @@ ImageSizeOption = Annotated[
 ]
 
 
-def _total(split: str) -> typer.models.OptionInfo:
+def _total(split: str) -> Any:
     return typer.Option(
         f"--{split}",
         min=1,
@@ -49,7 +49,7 @@ def _total(split: str) -> typer.models.OptionInfo:
     )
 
 
-def _of_each(split: str) -> typer.models.OptionInfo:
+def _of_each(split: str) -> Any:
     return typer.Option(
         f"--{split}-per-class", min=1, metavar="N", help=f"Images of each class in the {split} split."
     )

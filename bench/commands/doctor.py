@@ -1,12 +1,16 @@
-"""`doctor`: what this machine has, what can be seen of it, and what to change before its times are
-believed."""
+"""`doctor`: what this machine has, what telemetry can measure, and what to change before times are believed."""
 
-import json
-from typing import Annotated
+from typing import TYPE_CHECKING, Annotated
 
 import typer
 
 from bench.commands.options import DEFAULT_RESULTS, DevicesOption, JsonOption, ResultsOption, WeightsOption
+
+if TYPE_CHECKING:
+    from bench.commands.terminal import Terminal
+    from bench.doctor.doctor import Examination
+    from bench.doctor.noise import Noise
+    from bench.machine.calibration import Peak
 
 
 def doctor(
@@ -23,9 +27,9 @@ def doctor(
 
     It changes nothing; with --calibrate, it writes the measured peaks to the results folder.
     """
+    from bench.commands.output import print_document
     from bench.commands.terminal import Terminal, messages
-    from bench.devices.choose import choose_slots
-    from bench.devices.machine import find_machine
+    from bench.devices.machine import choose_slots, find_machine
     from bench.doctor.doctor import examine
     from bench.machine.calibration import calibrate as measure_peaks
 
@@ -36,12 +40,12 @@ def doctor(
         measure_peaks(results, machine, slots)
     found = examine(results, weights, slots, machine)
     if as_json:
-        typer.echo(json.dumps(found.to_json(), indent=1))
+        print_document(found)
     else:
         _show(Terminal(), found)
 
 
-def _show(console, found) -> None:
+def _show(console: "Terminal", found: "Examination") -> None:
     def say(heading: str, *lines: str) -> None:
         console.print(heading, style="bold", highlight=False)
         for line in lines:
@@ -50,12 +54,12 @@ def _show(console, found) -> None:
     host = found.host
     say(
         "Machine",
-        f"{host['processor']}, {host['cores']} cores ({host['usable_cores']} for this process), "
-        f"{host['memory_bytes'] / 2**30:.0f} GiB of memory, Linux {host['kernel']}",
-        f"virtual machine: {_yes(host['virtual'])}, container: {_yes(host['container'])}, "
-        + (f"quota: {host['quota_cores']:g} cores" if host["quota_cores"] else "no quota of processor time"),
-        f"governor: {host['governor']}; boost: {host['boost']}; huge pages: {host['huge_pages']}",
-        f"fingerprint: {found.fingerprint}",
+        f"{host.processor}, {host.cores} cores ({host.usable_cores} for this process), "
+        f"{(host.memory_bytes or 0) / 2**30:.0f} GiB of memory, Linux {host.kernel}",
+        f"virtual machine: {_yes(host.virtual)}, container: {_yes(host.container)}, "
+        + (f"quota: {host.quota_cores:g} cores" if host.quota_cores else "no quota of processor time"),
+        f"governor: {host.governor}; boost: {host.boost}; huge pages: {host.huge_pages}",
+        f"fingerprint: {host.fingerprint}",
     )
     say("GPUs", *found.devices)
     say(
@@ -63,7 +67,7 @@ def _show(console, found) -> None:
         ", ".join(
             f"{name} {version or 'not installed'}"
             for name, version in found.versions.items()
-            if not version.startswith("unavailable")  # the GPUs' line says why
+            if not version.startswith("unavailable")  # the line on GPUs has the reason
         ),
     )
     if found.variables:
@@ -71,15 +75,15 @@ def _show(console, found) -> None:
     for sight in found.telemetry:
         say(
             f"Telemetry of {sight.of}",
-            f"sees {', '.join(sight.seen) or 'nothing'}",
-            *(f"not {', '.join(names)}: {why}" for why, names in _by_reason(sight.unseen).items()),
+            f"measures {', '.join(sight.seen) or 'nothing'}",
+            *(f"cannot measure {', '.join(names)}: {why}" for why, names in _by_reason(sight.unseen).items()),
         )
     say(
         "Pretrained weights",
         *(f"{name}: {path}" for name, path in found.weights.items()),
-        f"to be downloaded by Keras where a suite asks for them: {len(found.without_weights)} networks"
+        f"Keras downloads those of the other {len(found.without_weights)} networks when a suite needs them"
         if found.weights
-        else "none at hand: Keras downloads them where a suite asks for them",
+        else "none here: Keras downloads them when a suite needs them",
     )
     say("Noise", *_noise(found.noise))
     say("Measured peak", *(_peak(name, peak) for name, peak in found.peaks.items()))
@@ -97,7 +101,7 @@ def _by_reason(unseen: dict[str, str]) -> dict[str, list[str]]:
     return reasons
 
 
-def _noise(noise) -> list[str]:
+def _noise(noise: "Noise") -> list[str]:
     def share(value: float | None) -> str:
         return "unknown" if value is None else f"{value:.1%}"
 
@@ -109,7 +113,7 @@ def _noise(noise) -> list[str]:
     ]
 
 
-def _peak(name: str, peak) -> str:
+def _peak(name: str, peak: "Peak | None") -> str:
     if peak is None:
         return f"{name}: not measured"
     rates = [f"{precision} {rate / 1e9:,.0f} GFLOP/s" for precision, rate in peak.rates.items()]

@@ -21,12 +21,16 @@ app = typer.Typer(
     context_settings={"help_option_names": ["-h", "--help"]},
     help=HELP,
 )
-for verb in (run.run, plan.plan, report.report, compare.compare, regress.regress):
-    add_verb(app, verb)
+add_verb(app, run.run)
+add_verb(app, plan.plan)
+add_verb(app, report.report)
+add_verb(app, compare.compare)
+add_verb(app, regress.regress)
 app.add_typer(baseline.app, name="baseline")
 app.add_typer(data.app, name="data")
-for verb in (doctor.doctor, sync.sync, ui.ui):
-    add_verb(app, verb)
+add_verb(app, doctor.doctor)
+add_verb(app, sync.sync)
+add_verb(app, ui.ui)
 
 
 def _version(wanted: bool) -> None:

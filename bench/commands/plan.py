@@ -259,8 +259,8 @@ def _explain(console: "Terminal", one: "PlannedTrial", results: "SuiteResults") 
     if one.prediction:
         console.print(f"predicted to take {duration(one.seconds)}, from {one.prediction.basis}", markup=False)
     for attempt in results.attempts(one.trial.id):
-        record = attempt.record_json()
-        said = "no result" if record is None else record.status
+        record = attempt.record()
+        said: str = "no result" if record is None else record.status
         if record and record.failure:
             said += f", {record.failure.kind} in {record.failure.phase}: {record.failure.message}"
         console.print(f"attempt {attempt.number}: {said} ({attempt.folder})", markup=False)

@@ -1,7 +1,7 @@
 """Progress: live lines for each device and a bar on a terminal, plain lines elsewhere."""
 
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -48,13 +48,13 @@ class _Line:
             self.step = (now, event["done"])
 
     def left(self, now: float, expected_s: float) -> float:
-        """Seconds until the trial is over: as the steps go in training, else of the `expected_s` in all."""
+        """Seconds until the trial is over: from its pace in training, else from `expected_s`, its whole time."""
         predicted = max(0.0, expected_s - (now - self.began))
         return self.remaining_s if self.phase == "train" and self.remaining_s is not None else predicted
 
 
 class Progress:
-    """A `bench.runner.scheduler.Watcher` that people look at."""
+    """A `bench.runner.scheduler.Watcher` that shows progress to people."""
 
     def __init__(self, console: Console, clock: Callable[[], float] = time.monotonic):
         self.console, self.clock = console, clock
@@ -87,15 +87,15 @@ class Progress:
             self._live.start()
         return self
 
-    def __exit__(self, *error) -> None:
+    def __exit__(self, *error: object) -> None:
         self._live.stop()
 
     def say(self, message: str) -> None:
         """Print a line above the live ones."""
         self.console.print(message, markup=False, highlight=False, soft_wrap=True)
 
-    def plan(self, planned: list[PlannedTrial], slots: list[Slot], at_once: int | None = None) -> None:
-        """Hear what will be run next, and where; at most `at_once` trials at a time, else one a slot."""
+    def plan(self, planned: list[PlannedTrial], slots: Sequence[Slot], at_once: int | None = None) -> None:
+        """Learn what will run next, and where: at most `at_once` trials at a time, one per slot by default."""
         self._waiting = [one for one in planned if one.runs]
         self._slots, self._at_once = list(slots), at_once or len(slots)
         done = self._bar.tasks[0].completed
@@ -104,7 +104,7 @@ class Progress:
     def trial_started(self, planned: PlannedTrial, slot: Slot) -> None:
         """See `bench.runner.scheduler.Watcher`."""
         for place, one in enumerate(self._waiting):
-            if one.trial.id == planned.trial.id:  # by then a comparison may predict it otherwise
+            if one.trial.id == planned.trial.id:  # a comparison may have predicted it anew since
                 del self._waiting[place]
                 break
         self._lines[slot.name] = _Line(planned, self.clock())
@@ -149,7 +149,7 @@ class Progress:
         )
 
     def _expected(self, planned: PlannedTrial) -> float:
-        """Seconds, as predicted and at this run's pace; as its trials took, where nothing was predicted."""
+        """Predicted seconds, at the pace of this run; without a prediction, the mean of its trials so far."""
         if planned.prediction is None:
             return self._took_s / self._done if self._done else 0.0
         return planned.seconds * (self._paced_s / self._predicted_s if self._predicted_s else 1.0)
@@ -162,7 +162,7 @@ class Progress:
         slots = max(1, self._at_once, len(busy))
         waiting = [self._expected(one) for one in self._waiting]
         if not all(waiting):
-            return ""  # nothing is known of one of them: no time is better than one too short
+            return ""  # the time of one is unknown: no estimate is better than one that is too short
         return f"about {duration(makespan(waiting, slots, busy))} left"
 
     def _render(self) -> Group:

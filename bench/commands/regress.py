@@ -155,10 +155,11 @@ def regress(
     from bench.regress.comparison import RegressOptions
     from bench.regress.run import run_regress
     from bench.regress.side_request import Ask
+    from bench.regress.sides import SideName
 
     count = _count(pairs)
     seconds = (1800.0 if count is None else None) if budget is None else _seconds(budget)
-    asks = {
+    asks: dict[SideName, Ask] = {
         "baseline": Ask(baseline, tuple(baseline_with or ()), baseline_python, baseline_revision),
         "candidate": Ask(candidate, tuple(candidate_with or ()), candidate_python, candidate_revision),
     }

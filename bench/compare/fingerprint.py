@@ -3,6 +3,8 @@
 from collections.abc import Mapping, Sequence
 from typing import Any
 
+import msgspec
+
 from bench.compare.measurement import Measurement
 from bench.devices.device import Slot
 from bench.devices.machine import Machine, find_machine
@@ -36,7 +38,7 @@ def of_slot(slot: Slot, machine: Machine) -> dict[str, Any]:
     """Fingerprint of where a trial runs."""
     from bench.machine.calibration import fingerprint
 
-    return {**_of_slot(slot.to_json()), "host": fingerprint(machine)}
+    return {**_of_slot(msgspec.to_builtins(slot.description())), "host": fingerprint(machine)}
 
 
 def of_measurement(measurement: Measurement) -> dict[str, Any]:

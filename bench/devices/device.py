@@ -1,28 +1,29 @@
 """A device, and the slot in which one trial at a time has devices to itself."""
 
 from dataclasses import dataclass
-from typing import Any
+from typing import TYPE_CHECKING, Literal
 
 from bench.worker import protocol
+
+if TYPE_CHECKING:
+    from bench.trials.origin import SlotDescription
+
+Kind = Literal["gpu", "cpu"]
 
 
 @dataclass(frozen=True)
 class Device:
-    """A GPU, or (a part of) the processor.
+    """A GPU, or (a part of) the processor."""
 
-    Attributes:
-        kind: `gpu` or `cpu`.
-        model: Name of the GPU or of the processor.
-        uuid: The GPU's UUID; empty for a processor.
-        index: The GPU's number in NVML, which is `nvidia-smi`'s; a processor's logical device.
-        memory_bytes: The GPU's memory; None where that is unknown, and for a processor.
-    """
-
-    kind: str
+    kind: Kind
     model: str
+    """Name of the GPU or of the processor."""
     uuid: str = ""
+    """The GPU's UUID; empty for a processor."""
     index: int = 0
+    """The GPU's number in NVML, which is `nvidia-smi`'s; a processor's logical device."""
     memory_bytes: int | None = None
+    """The GPU's memory; None where that is unknown, and for a processor."""
 
     @property
     def name(self) -> str:
@@ -32,27 +33,27 @@ class Device:
 
 @dataclass(frozen=True)
 class Slot:
-    """A place where one trial runs at a time.
-
-    Attributes:
-        name: `gpu:0`, `gpu:0+1` (one trial on two GPUs), `cpu:0`.
-        devices: What the trial trains on, all of one kind and model; on a processor a logical device for each.
-        cores: The processor's cores that the trial may use. GPU slots share all cores: to feed a GPU takes
-            what it takes, and a fixed share would slow down the one trial that is left at the end.
-    """
+    """A place where one trial runs at a time."""
 
     name: str
+    """`gpu:0`, `gpu:0+1` (one trial on two GPUs), `cpu:0`."""
     devices: tuple[Device, ...]
+    """What the trial trains on, all of one kind and model; on a processor a logical device for each replica."""
     cores: tuple[int, ...]
+    """The processor's cores that the trial may use.
+
+    GPU slots share all cores: nobody knows how many a GPU needs to be fed, and a fixed share would slow down
+    the trial that runs last, alone.
+    """
 
     @property
-    def kind(self) -> str:
+    def kind(self) -> Kind:
         """`gpu` or `cpu`."""
         return self.devices[0].kind
 
     @property
     def replicas(self) -> int:
-        """On how many devices the trial is trained at once."""
+        """The number of devices that train the trial together."""
         return len(self.devices)
 
     @property
@@ -61,16 +62,18 @@ class Slot:
         model = self.devices[0].model
         return f"{self.replicas} x {model}" if self.kind == "gpu" and self.replicas > 1 else model
 
-    def to_json(self) -> dict[str, Any]:
-        """As the journal keeps it."""
-        return {
-            "name": self.name,
-            "kind": self.kind,
-            "model": self.model,
-            "uuids": [device.uuid for device in self.devices if device.uuid],
-            "replicas": self.replicas,
-            "cores": list(self.cores),
-        }
+    def description(self) -> "SlotDescription":
+        """As a record keeps it."""
+        from bench.trials.origin import SlotDescription  # here: the sampler of telemetry needs no msgspec
+
+        return SlotDescription(
+            name=self.name,
+            kind=self.kind,
+            model=self.model,
+            uuids=tuple(device.uuid for device in self.devices if device.uuid),
+            replicas=self.replicas,
+            cores=self.cores,
+        )
 
     def environment(self) -> dict[str, str]:
         """The environment variables that confine a worker to this slot."""

@@ -1,11 +1,11 @@
 """Leases: two harnesses never train on one GPU.
 
 A lease is a lock (flock) on a file named after the GPU, in a folder that all users of the machine share. The
-kernel frees it when its holder dies, however it dies; the file's text only tells others who holds it.
+kernel frees it when its holder dies, however it dies; the text of the file only tells others who holds it.
 Containers that share GPUs but not that folder need LEUKOBENCH_LEASES to name one that they share.
 
-A processor takes no lease: it is shared by nature, and a second trial there is slower, where a second trial
-on a GPU fails for want of memory. `bench.devices.quiet` is for those who want a processor to themselves.
+A processor needs no lease. A second trial there is slower, while a second trial on a GPU fails for lack of
+memory. `bench.devices.other_users` waits until a processor is quiet.
 """
 
 import fcntl
@@ -18,8 +18,8 @@ from dataclasses import asdict, dataclass
 from datetime import UTC, datetime
 from pathlib import Path
 
-from bench.devices.choose import Choice
 from bench.devices.device import Device, Slot
+from bench.devices.machine import Choice
 from bench.errors import InUse, ResultsError
 
 FOLDER = "LEUKOBENCH_LEASES"
@@ -28,26 +28,23 @@ FOLDER = "LEUKOBENCH_LEASES"
 _FOLDERS = (Path("/run/lock/leukobench"), Path("/tmp/leukobench-leases"))
 _BOOT_ID = Path("/proc/sys/kernel/random/boot_id")
 _TRIES, _PAUSE_S = 50, 0.02
-"""What another harness does between two system calls is soon over."""
+"""Another harness that is between two system calls needs no longer."""
 
 
 @dataclass(frozen=True)
 class Holder:
-    """Who holds a lease; the text of its file.
-
-    Attributes:
-        pid: The harness' process.
-        boot_id: Of the kernel that the process runs under: after a restart of the machine a text is old.
-        started: When the lease was taken, in UTC.
-        results: The results folder that is written to.
-        suite: The suite that is run.
-    """
+    """Who holds a lease; the text of its file."""
 
     pid: int
+    """Process of the harness."""
     boot_id: str
+    """Of the running kernel: after a restart of the machine, an old text is not valid any more."""
     started: str
+    """When the lease was taken, in UTC."""
     results: str
+    """The results folder that is written to."""
     suite: str
+    """The suite that is run."""
 
     def __str__(self) -> str:
         return f"process {self.pid}, which runs {self.suite} into {self.results} since {self.started}"
@@ -55,30 +52,27 @@ class Holder:
 
 @dataclass(frozen=True)
 class Leased:
-    """What a run may use.
-
-    Attributes:
-        slots: Those of the chosen slots that were free, now held; slots of a processor always are.
-        taken: Name of each other GPU, such as `gpu:1`, and who holds it.
-    """
+    """What a run may use."""
 
     slots: tuple[Slot, ...]
+    """The chosen slots that were free and are held now; slots of a processor are always free."""
     taken: dict[str, str]
+    """Name of each other GPU, such as `gpu:1`, and who holds it."""
 
     @property
     def note(self) -> str:
-        """A sentence on what could not be had, to be said once; empty where all could."""
+        """A sentence on the GPUs that others hold; empty if there are none."""
         return " ".join(f"{name} is in use by {holder}." for name, holder in self.taken.items())
 
 
 @contextmanager
 def lease(choice: Choice, results: Path, suite: str) -> Iterator[Leased]:
-    """Hold the GPUs of the chosen slots, as many as are free; give them back at the end.
+    """Hold the GPUs of the chosen slots, as many as are free; release them at the end.
 
     The locks belong to open files, which processes started through `subprocess` do not inherit.
 
     Args:
-        choice: The slots. Where the user named GPUs, all of them are needed; else one slot is enough.
+        choice: The slots. If the user named GPUs, all of them are needed; else one slot is enough.
         results: The results folder, for others to know.
         suite: Name of the suite, for others to know.
 
@@ -110,8 +104,7 @@ def lease(choice: Choice, results: Path, suite: str) -> Iterator[Leased]:
 def lease_folder() -> Path:
     """The folder of the lock files, made where it is not there.
 
-    A folder that exists goes before one that could be made: whoever may write to more places must still
-    meet the others.
+    An existing folder takes precedence over a new one, so that users with more rights find the same folder.
 
     Raises:
         ResultsError: There is none and none can be made.

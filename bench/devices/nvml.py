@@ -1,13 +1,13 @@
-"""GPUs through NVML, NVIDIA's management library; the only module that talks to `pynvml`.
+"""GPUs through NVML, NVIDIA's management library; the only module that calls `pynvml`, which has no types.
 
-Whatever goes wrong becomes an `NvmlError` with a reason for people: no driver, a driver that was updated
-under the running system, a GPU that has fallen off the bus, a figure that this GPU does not give.
+Every failure becomes an `NvmlError` with a reason for people: no driver, a driver that was updated under the
+running system, a GPU that is lost, a metric that this GPU does not have.
 """
 
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass
-from typing import Any, TypeVar
+from typing import Any, Literal, TypeVar
 
 from bench.devices.device import Device
 
@@ -30,34 +30,28 @@ _LASTING = set(_REASONS.values())
 
 
 class NvmlError(Exception):
-    """NVML cannot answer.
-
-    Attributes:
-        reason: Why, for people.
-        lost: The GPU is gone; it is no use to ask again.
-        passing: The next try may succeed.
-    """
+    """NVML cannot answer."""
 
     def __init__(self, reason: str):
         super().__init__(reason)
         self.reason = reason
+        """Why, for people."""
         self.lost = reason == LOST
+        """The GPU is gone; there is no use in asking again."""
         self.passing = reason not in _LASTING
+        """The next try may succeed."""
 
 
 @dataclass(frozen=True)
 class GpuProcess:
-    """A process on a GPU.
-
-    Attributes:
-        pid: As the driver knows it; in a container that may be the host's.
-        kind: `compute` (CUDA), or `graphics` (a desktop).
-        memory_bytes: What it holds of the GPU's memory; None where that is unknown.
-    """
+    """A process on a GPU."""
 
     pid: int
-    kind: str
+    """As the driver knows it; in a container that may be the host's."""
+    kind: Literal["compute", "graphics"]
+    """`compute` (CUDA), or `graphics` (a desktop)."""
     memory_bytes: int | None
+    """Of the GPU; None where that is unknown."""
 
 
 @dataclass(frozen=True)
@@ -71,34 +65,32 @@ class Memory:
 
 @dataclass(frozen=True)
 class Listing:
-    """What NVML shows.
-
-    Attributes:
-        gpus: The GPUs that answer, in the order of the PCI bus.
-        unusable: Names of those that cannot be used, such as `gpu:1`, and why.
-    """
+    """The GPUs that NVML lists."""
 
     gpus: tuple[Device, ...]
+    """Those that answer, in the order of the PCI bus."""
     unusable: dict[str, str]
+    """Names of those that cannot be used, such as `gpu:1`, and why."""
 
 
 class Nvml:
     """An open session; see `open_nvml`."""
 
-    def __init__(self, binding):
+    def __init__(self, binding: Any):
         self._binding = binding
         self._handles: dict[str, Any] = {}
 
     def listing(self) -> Listing:
         """Every GPU of the machine.
 
-        A GPU that is partitioned (MIG) is listed as unusable: to CUDA it is several devices with UUIDs of
-        their own, and leukobench measures whole ones.
+        A GPU that is partitioned (MIG) is listed as unusable: for CUDA it is several devices with their own
+        UUIDs, and leukobench measures whole GPUs.
 
         Raises:
-            NvmlError: NVML does not even say how many there are.
+            NvmlError: NVML does not say how many there are.
         """
-        gpus, unusable = [], {}
+        gpus: list[Device] = []
+        unusable: dict[str, str] = {}
         for index in range(_asked(self._binding.nvmlDeviceGetCount)):
             try:
                 handle = _asked(self._binding.nvmlDeviceGetHandleByIndex, index)
@@ -119,10 +111,10 @@ class Nvml:
         return Listing(tuple(gpus), unusable)
 
     def processes(self, uuid: str) -> list[GpuProcess]:
-        """Who uses a GPU; a process that computes and draws is listed once, as one that computes.
+        """List the processes on a GPU. One that computes and draws is listed once, as one that computes.
 
         Raises:
-            NvmlError: NVML cannot say who computes on it. Who draws is left out where it cannot say that.
+            NvmlError: NVML cannot list those that compute. Those that draw are left out if it cannot list them.
         """
         handle = self._handle(uuid)
         listed = _asked(self._binding.nvmlDeviceGetComputeRunningProcesses, handle)
@@ -141,13 +133,13 @@ class Nvml:
         """Memory of a GPU.
 
         Raises:
-            NvmlError: It has none of its own (it shares the machine's), or cannot be asked.
+            NvmlError: The GPU shares the memory of the machine, or cannot be asked.
         """
         memory = _asked(self._binding.nvmlDeviceGetMemoryInfo, self._handle(uuid))
         return Memory(memory.total, memory.used, memory.free)
 
     def ask(self, uuid: str, question: Callable[[Any, Any], T]) -> T:
-        """Put a question about a GPU, such as those of `bench.devices.gauges`.
+        """Ask a question about a GPU, such as those of `bench.devices.gauges`.
 
         Args:
             uuid: The GPU.
@@ -173,34 +165,34 @@ class Nvml:
         Raises:
             NvmlError: It cannot be asked.
         """
-        return _asked(self._binding.nvmlSystemGetDriverVersion)
+        return str(_asked(self._binding.nvmlSystemGetDriverVersion))
 
-    def _handle(self, uuid: str):
+    def _handle(self, uuid: str) -> Any:
         if uuid not in self._handles:
             self._handles[uuid] = _asked(self._binding.nvmlDeviceGetHandleByUUID, uuid.encode())
         return self._handles[uuid]
 
-    def _total_memory(self, handle) -> int | None:
+    def _total_memory(self, handle: Any) -> int | None:
         try:
-            return _asked(self._binding.nvmlDeviceGetMemoryInfo, handle).total
+            return int(_asked(self._binding.nvmlDeviceGetMemoryInfo, handle).total)
         except NvmlError as error:
             if error.lost:
                 raise
             return None
 
-    def _partitioned(self, handle) -> bool:
+    def _partitioned(self, handle: Any) -> bool:
         try:
             current, _pending = _asked(self._binding.nvmlDeviceGetMigMode, handle)
         except NvmlError as error:
             if error.lost:
                 raise
-            return False  # most GPUs cannot be partitioned, and say that the question is not supported
-        return current == self._binding.NVML_DEVICE_MIG_ENABLE
+            return False  # most GPUs cannot be partitioned, and do not support the question
+        return bool(current == self._binding.NVML_DEVICE_MIG_ENABLE)
 
 
 @contextmanager
 def open_nvml() -> Iterator[Nvml]:
-    """A session with NVML. To open one may take a second where no other program uses the driver: keep it.
+    """Open a session with NVML, and keep it: that may take a second if no other program uses the driver.
 
     Raises:
         NvmlError: There is no NVIDIA driver, or it does not work.
@@ -211,11 +203,11 @@ def open_nvml() -> Iterator[Nvml]:
     try:
         yield Nvml(pynvml)
     finally:
-        with suppress(NvmlError):  # a lost GPU may spoil the farewell too; nothing depends on it
+        with suppress(NvmlError):  # a lost GPU may make this fail too; nothing depends on it
             _asked(pynvml.nvmlShutdown)
 
 
-def _asked(question: Callable[..., T], *arguments) -> T:
+def _asked(question: Callable[..., T], *arguments: Any) -> T:
     """Call NVML; every error of the binding becomes an `NvmlError`."""
     import pynvml
 

@@ -1,84 +1,43 @@
-"""Who else uses a GPU while a trial is timed on it."""
+"""Other users of the machine: who is on a GPU while a trial is timed on it, and waiting until nobody is."""
 
 import os
-from dataclasses import asdict, dataclass, field
+from collections.abc import Callable, Sequence
 from pathlib import Path
-from typing import Any
 
 import psutil
 
 from bench.devices.device import Slot
 from bench.devices.nvml import GpuProcess, Nvml, NvmlError
+from bench.trials.origin import ForeignProcess, Neighbors
 
+PRESSURE_LIMIT = 5.0
+"""Percent of the last ten seconds in which some process waited for a core. An idle desktop stays below 2."""
+
+LOAD_LIMIT = 0.25
+"""Runnable processes per core over the last minute, on kernels that do not report the pressure."""
+
+INTERVAL_S = 5.0
+"""Time between two looks while waiting."""
+
+_PRESSURE = Path("/proc/pressure/cpu")
 _PID_NAMESPACE = Path("/proc/self/ns/pid")
 _HOSTS_PIDS = "pid:[4026531836]"
 """The first PID namespace of a Linux machine; the number is fixed in the kernel's interface."""
 
 
-@dataclass(frozen=True)
-class ForeignProcess:
-    """A process on a GPU that is none of the harness'.
-
-    Attributes:
-        gpu: Name of the GPU, such as `gpu:0`.
-        pid: The process.
-        name: Its program; empty where that may not be known. No arguments: they may hold secrets.
-        kind: `compute` or `graphics`.
-        memory_bytes: What it holds of the GPU's memory; None where that is unknown.
-    """
-
-    gpu: str
-    pid: int
-    name: str
-    kind: str
-    memory_bytes: int | None
-
-    def __str__(self) -> str:
-        return f"process {self.pid}{f' ({self.name})' if self.name else ''} on {self.gpu}"
-
-
-@dataclass(frozen=True)
-class Company:
-    """Who is on the GPUs of a slot besides the harness.
-
-    Attributes:
-        foreign: Processes that are surely not the harness'.
-        unknown: By GPU, how many computing processes may be the harness' or not: in a container the driver
-            may give the host's process ids, which say nothing here.
-        unreadable: By GPU, why its processes cannot be listed.
-        lost: GPUs that are gone for good.
-    """
-
-    foreign: tuple[ForeignProcess, ...] = ()
-    unknown: dict[str, int] = field(default_factory=dict)
-    unreadable: dict[str, str] = field(default_factory=dict)
-    lost: tuple[str, ...] = ()
-
-    @property
-    def alone(self) -> bool | None:
-        """Whether the harness alone computes on the slot's GPUs; None where that cannot be told.
-
-        A desktop that draws on one is listed, but is no company.
-        """
-        if any(process.kind == "compute" for process in self.foreign):
-            return False
-        return None if self.unknown or self.unreadable else True
-
-    def to_json(self) -> dict[str, Any]:
-        """As recorded with a trial."""
-        return {"alone": self.alone, **asdict(self)}
-
-
-def company(
+def neighbors(
     slot: Slot, nvml: Nvml | None, harness: int | None = None, hosts_pids: bool | None = None
-) -> Company:
-    """Look who is on the GPUs of a slot. Cheap enough (milliseconds) to be asked again and again.
+) -> Neighbors:
+    """List the other users of the GPUs of a slot. It takes milliseconds, so it can be asked again and again.
+
+    A desktop that draws on a GPU is listed, but the harness still counts as alone.
 
     Args:
-        slot: The slot; on that of a processor there is nobody to be seen.
+        slot: The slot. On a slot of a processor, nobody is listed.
         nvml: An open session; None only where there are no GPUs.
-        harness: Its process, whose descendants are its own as well; this process where it is not given.
-        hosts_pids: Whether process ids of the driver mean the same here; found out where it is not given.
+        harness: Its process, whose descendants are its own as well; by default, this process.
+        hosts_pids: Whether the driver's process ids are those of this process; found out by default. In a
+            container the driver may give the ids of the host, which say nothing here.
     """
     harness = os.getpid() if harness is None else harness
     hosts_pids = sees_the_hosts_pids() if hosts_pids is None else hosts_pids
@@ -103,9 +62,20 @@ def company(
                     unknown[gpu.name] = unknown.get(gpu.name, 0) + 1
             elif (name := _name(process)) is not None:
                 foreign.append(
-                    ForeignProcess(gpu.name, process.pid, name, process.kind, process.memory_bytes)
+                    ForeignProcess(
+                        gpu=gpu.name,
+                        pid=process.pid,
+                        name=name,
+                        kind=process.kind,
+                        memory_bytes=process.memory_bytes,
+                    )
                 )
-    return Company(tuple(foreign), unknown, unreadable, tuple(lost))
+    alone: bool | None = None if unknown or unreadable else True
+    if any(process.kind == "compute" for process in foreign):
+        alone = False
+    return Neighbors(
+        alone=alone, foreign=tuple(foreign), unknown=unknown, unreadable=unreadable, lost=tuple(lost)
+    )
 
 
 def _belongs_to(harness: int, pid: int) -> bool:
@@ -116,9 +86,12 @@ def _belongs_to(harness: int, pid: int) -> bool:
 
 
 def _name(process: GpuProcess) -> str | None:
-    """Its program's name, empty where that is hidden; None where the process has just ended."""
+    """The name of its program, empty where that is hidden; None where the process has just ended.
+
+    Without arguments, which may hold secrets.
+    """
     try:
-        return psutil.Process(process.pid).name()
+        return str(psutil.Process(process.pid).name())
     except psutil.Error:
         pass
     try:
@@ -131,8 +104,79 @@ def _name(process: GpuProcess) -> str | None:
 
 
 def sees_the_hosts_pids() -> bool:
-    """Whether the driver's process ids are those of this process: not so in a container of its own."""
+    """Whether the driver's process ids are those of this process. In a container with its own, they are not."""
     try:
         return str(_PID_NAMESPACE.readlink()) == _HOSTS_PIDS
     except OSError:
         return False
+
+
+def wait_until_quiet(
+    slots: Sequence[Slot],
+    nvml: Nvml | None,
+    patience_s: float,
+    clock: Callable[[], float],
+    sleep: Callable[[float], None],
+    say: Callable[[str], None],
+    look: Callable[[Slot, Nvml | None], Neighbors] = neighbors,
+    busy: Callable[[], str] | None = None,
+) -> list[str]:
+    """Wait until the machine is quiet, for `exclusive = true`. Call it while no trial of the harness runs.
+
+    Desktops draw on a GPU all day: a process that only draws is recorded with the trial, but does not delay it.
+
+    Args:
+        slots: Where the trial will run.
+        nvml: An open session; None where there are no GPUs.
+        patience_s: How long to wait at most, in seconds.
+        clock: `time.monotonic`.
+        sleep: `time.sleep`.
+        say: Is told once what it waits for.
+        look: Lists the other users of a slot.
+        busy: Why the processor is not quiet, or an empty string; `processor_noise` by default.
+
+    Returns:
+        Why the machine is not quiet, to be recorded with the trial; empty if it is. It does not wait for what
+        waiting cannot change: a lost GPU, a driver that lists no processes.
+    """
+    busy = busy or processor_noise
+    deadline = clock() + patience_s
+    said = False
+    while True:
+        passing, lasting = _noise([look(slot, nvml) for slot in slots])
+        if noise := busy():
+            passing.append(noise)
+        left = deadline - clock()
+        if not passing or left <= 0:
+            return passing + lasting
+        if not said:
+            say(f"Waiting for a quiet machine, at most {patience_s:.0f} s: {'; '.join(passing)}")
+            said = True
+        sleep(min(INTERVAL_S, left))
+
+
+def processor_noise(pressure: Path = _PRESSURE) -> str:
+    """Why the processor is not quiet; empty when it is."""
+    try:
+        some = next(line for line in pressure.read_text().splitlines() if line.startswith("some"))
+        waiting = float(dict(part.split("=") for part in some.split()[1:])["avg10"])
+    except (OSError, StopIteration, KeyError, ValueError):
+        load = os.getloadavg()[0] / (os.cpu_count() or 1)
+        return f"the load is {load:.2f} processes a core" if load > LOAD_LIMIT else ""
+    if waiting > PRESSURE_LIMIT:
+        return f"processes waited for a core in {waiting:.0f} % of the last 10 s"
+    return ""
+
+
+def _noise(found: Sequence[Neighbors]) -> tuple[list[str], list[str]]:
+    """Why GPUs are not quiet: reasons that may pass, and reasons that will not."""
+    passing: list[str] = []
+    lasting: list[str] = []
+    for seen in found:
+        passing += [str(process) for process in seen.foreign if process.kind == "compute"]
+        passing += [
+            f"{number} process{'' if number == 1 else 'es'} of unknown origin on {gpu}"
+            for gpu, number in seen.unknown.items()
+        ]
+        lasting += [f"{gpu}: {why}" for gpu, why in seen.unreadable.items()]
+    return passing, lasting

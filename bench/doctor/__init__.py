@@ -1,1 +1,1 @@
-"""What the machine can and cannot do, and what to do about it: `doctor`."""
+"""What this machine can measure, what disturbs it, and what to change: `doctor`."""

@@ -1,84 +1,73 @@
-"""Look at this machine as a measuring instrument: what it has, what can be seen of it, what disturbs it."""
+"""Examine this machine: what it has, what telemetry can measure, what disturbs it, and what to change."""
 
 import os
 import platform
 import time
-from collections.abc import Sequence
-from dataclasses import asdict, dataclass, field
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any
 
-from bench.devices.choose import choose_slots
-from bench.devices.device import Slot
-from bench.devices.gauges import PROCESS_MEMORY
-from bench.devices.gpm import INTERVAL_S as GPM_S
-from bench.devices.machine import Machine, find_machine
+from bench.devices.device import Device, Slot
+from bench.devices.gauges import GPM_INTERVAL_S, PROCESS_MEMORY
+from bench.devices.machine import Machine, choose_slots, find_machine
 from bench.devices.nvml import Nvml, NvmlError, open_nvml
-from bench.devices.other_users import company, sees_the_hosts_pids
-from bench.doctor.advice import advice_of
+from bench.devices.other_users import neighbors, sees_the_hosts_pids
 from bench.doctor.noise import Noise, measure_noise
-from bench.machine.calibration import Peak, fingerprint, load_peak
-from bench.machine.host import describe_host
-from bench.machine.notes import driver_versions
+from bench.errors import command
+from bench.machine.calibration import Peak, load_peak
+from bench.machine.notes import facts_of
 from bench.plan.needs import free_disk, free_memory
 from bench.records.energy import NO_GPU
 from bench.telemetry import gpu as gpu_telemetry
 from bench.telemetry import host as host_telemetry
 from bench.trials.backends import BACKENDS, backend_version, installed_backends, version_of
+from bench.trials.origin import MachineFacts
 from bench.version import __version__
 from bench.worker.variables import compute_variables
 from wbc.networks.catalog import NETWORKS
 from wbc.networks.weights import SUFFIX, keras_homes
 
+NOISY, PRESSED, STOLEN = 0.05, 0.10, 0.01
+"""Shares above which noise deserves a sentence. The measurement alone makes no pressure on a machine with a
+spare core."""
+
+_SCARCE_MEMORY, _SCARCE_DISK = 4e9, 5e9
+
 
 @dataclass(frozen=True)
 class Sight:
-    """What telemetry sees of something.
-
-    Attributes:
-        of: The processor, or a GPU's name.
-        seen: Metrics.
-        unseen: Metric -> why not.
-    """
+    """What telemetry can measure of a device."""
 
     of: str
+    """`processor`, or a GPU's name."""
     seen: list[str]
+    """Metrics that can be measured."""
     unseen: dict[str, str]
+    """Metric -> why it cannot be measured."""
 
 
 @dataclass(frozen=True)
 class Examination:
-    """What was found; plain values.
+    """What was found; `doctor --json` prints it."""
 
-    Attributes:
-        host: See `bench.machine.host.describe_host`.
-        fingerprint: Of the machine, see `bench.machine.calibration.fingerprint`.
-        devices: A sentence for each GPU, usable or not; the reason where there is none.
-        versions: Of what runs trials; an empty version: not installed.
-        variables: Set in the environment, and changing how TensorFlow computes.
-        telemetry: What can be seen.
-        weights: Networks whose pretrained weights are at hand -> where.
-        without_weights: Networks that Keras would have to download weights for.
-        noise: As measured just now.
-        peaks: Of slots, by name; None where none was measured.
-        advice: What to change, in sentences.
-    """
-
-    host: dict[str, Any]
-    fingerprint: str
+    host: MachineFacts
     devices: list[str]
+    """A sentence for each GPU, usable or not; if there is none, the reason."""
     versions: dict[str, str]
+    """Versions of what runs trials; empty if it is not installed."""
     variables: dict[str, str]
+    """Environment variables that are set and change how TensorFlow computes."""
     telemetry: list[Sight]
     weights: dict[str, str]
+    """Network -> file of its pretrained weights, where there is one."""
     without_weights: list[str]
+    """Networks for which Keras would have to download weights."""
     noise: Noise
+    """As measured just now."""
     peaks: dict[str, Peak | None]
+    """Slot -> what was measured of it; None where nothing was."""
     advice: list[str] = field(default_factory=list)
-
-    def to_json(self) -> dict[str, Any]:
-        """For programs."""
-        return asdict(self)
+    """What to change, in sentences."""
 
 
 def examine(
@@ -88,23 +77,24 @@ def examine(
     machine: Machine | None = None,
     noise_s: float = 2.0,
 ) -> Examination:
-    """Examine this machine; takes some seconds, loads no framework and writes nothing.
+    """Examine this machine. It takes some seconds, loads no framework and writes nothing.
 
     Args:
-        results: The results folder, for measured peaks and free disk.
-        weights_folder: Where pretrained weights are looked for besides Keras' cache.
-        slots: Where trials would run; chosen as a run would where not given.
-        machine: What there is; found out where not given.
-        noise_s: For how long noise is measured, in seconds.
+        results: The results folder, for measured peaks and free disk space.
+        weights_folder: A folder of pretrained weights, in addition to Keras' cache.
+        slots: Where trials would run; chosen like a run does by default.
+        machine: What there is; this machine by default.
+        noise_s: How long to measure noise, in seconds.
     """
     machine = machine or find_machine()
     slots = choose_slots("all", 1, machine).slots if slots is None else slots
-    host = describe_host(machine.processor)
+    host = facts_of(machine)
     versions = {
         "leukobench": __version__,
         "python": platform.python_version(),
         **_versions(),
-        **driver_versions(),
+        "driver": host.driver or "",
+        "cuda_driver": host.cuda_driver or "",
     }
     foreign: list[str] = []
     sights = [_sight_of_host(machine)]
@@ -112,17 +102,16 @@ def examine(
         with open_nvml() as nvml:
             sights += [_sight_of_gpu(nvml, gpu) for gpu in machine.gpus]
             gpu_slots = [slot for slot in slots if slot.kind == "gpu"]
-            seen = [company(slot, nvml) for slot in gpu_slots]
+            seen = [neighbors(slot, nvml) for slot in gpu_slots]
             foreign = [str(process) for one in seen for process in one.foreign if process.kind == "compute"]
     except NvmlError:
-        pass  # the machine says why there is none
+        pass  # `devices` has the reason
     at_hand, missing = weights_at_hand(weights_folder)
     noise = measure_noise(noise_s)
     peaks = {slot.name: load_peak(results, machine, slot) for slot in slots}
     variables = compute_variables()
     return Examination(
         host,
-        fingerprint(machine),
         _devices(machine),
         versions,
         variables,
@@ -146,11 +135,15 @@ def examine(
 
 
 def weights_at_hand(folder: Path | None) -> tuple[dict[str, str], list[str]]:
-    """Networks with their defaults and at their native sizes: where weights are, and who has none.
+    """Look for pretrained weights of every network, with its default options and native size.
 
-    Only names of files are looked at: to hash half a gigabyte each would take minutes.
+    Only names of files are compared: hashing half a gigabyte each would take minutes.
+
+    Returns:
+        Network -> file; the networks without a file.
     """
-    found, missing = {}, []
+    found: dict[str, str] = {}
+    missing: list[str] = []
     for name, network in NETWORKS.items():
         if network.imagenet is None:
             continue
@@ -189,12 +182,96 @@ def _sight_of_host(machine: Machine) -> Sight:
     return Sight("processor", [name for name in names if name not in unseen], unseen)
 
 
-def _sight_of_gpu(nvml: Nvml, gpu) -> Sight:
+def _sight_of_gpu(nvml: Nvml, gpu: Device) -> Sight:
     reader = gpu_telemetry.GpuReader(nvml, gpu.uuid)
     names = dict.fromkeys((*gpu_telemetry.GAUGES, *gpu_telemetry.COUNTER_NAMES))
-    time.sleep(GPM_S)  # what it tells is of a stretch of time
+    time.sleep(GPM_INTERVAL_S)  # it measures between two samples
     reader.finer()
     unseen = {name: why for name, why in reader.unavailable.items() if name in names}
     if not sees_the_hosts_pids():
         unseen.setdefault(PROCESS_MEMORY, "a container does not see whose processes these are")
     return Sight(gpu.name, [name for name in names if name not in unseen], unseen)
+
+
+def advice_of(
+    host: MachineFacts,
+    noise: Noise,
+    no_gpu: str,
+    calibrated: bool,
+    backends: Sequence[str],
+    environment: Mapping[str, str],
+    foreign: Sequence[str] = (),
+    free_memory: float | None = None,
+    free_disk: float | None = None,
+) -> list[str]:
+    """What to change before the times of this machine are believed: sentences, the most important first.
+
+    Args:
+        host: Facts of the machine.
+        noise: What was measured.
+        no_gpu: Why no GPU can be used; empty if one can.
+        calibrated: Whether the peak of every device is measured.
+        backends: Frameworks that are installed.
+        environment: Variables that change how TensorFlow computes.
+        foreign: Other processes that compute on GPUs.
+        free_memory: Free bytes of memory.
+        free_disk: Free bytes on the disk of the results.
+    """
+    sentences = []
+    if not backends:
+        sentences.append(
+            "No framework is installed, so only classical methods run: pip install 'leukobench[cpu]' adds "
+            "TensorFlow."
+        )
+    if no_gpu:
+        sentences.append(f"Trials run on the processor: {no_gpu}.")
+    if noise.pressure is not None and noise.pressure > PRESSED:
+        sentences.append(
+            f"Processes waited for a core in {noise.pressure:.0%} of the time: stop other programs, or set "
+            "exclusive = true in [devices], which waits for a quiet machine."
+        )
+    elif noise.mean > NOISY:
+        sentences.append(
+            f"The same work took {noise.mean:.0%} longer than at its best, on average: times here need "
+            f"several replicates."
+        )
+    if noise.steal is not None and noise.steal > STOLEN:
+        sentences.append(
+            f"The host of this virtual machine gave {noise.steal:.0%} of the cores' time to others: times will "
+            "differ from day to day, and only trials that run at the same time are comparable."
+        )
+    sentences += [
+        f"{who} uses a GPU: trials there are slower, and are recorded as disturbed." for who in foreign
+    ]
+    sentences += _of_settings(host, environment)
+    if free_memory is not None and free_memory < _SCARCE_MEMORY:
+        sentences.append(f"Only {free_memory / 1e9:.1f} GB of memory are free: large networks will not fit.")
+    if free_disk is not None and free_disk < _SCARCE_DISK:
+        sentences.append(f"Only {free_disk / 1e9:.1f} GB of disk are free where results are kept.")
+    if not calibrated and "tensorflow" in backends:
+        sentences.append(
+            "Not every device here has a measured peak, so trials cannot report what share of it they used: "
+            f"{command()} doctor --calibrate measures it in seconds."
+        )
+    return sentences
+
+
+def _of_settings(host: MachineFacts, environment: Mapping[str, str]) -> list[str]:
+    sentences = []
+    governor = host.governor or ""
+    if governor and not governor.startswith("unavailable") and governor != "performance":
+        sentences.append(
+            f"The cores' governor is {governor}: clocks rise and fall with the load. "
+            "As root: cpupower frequency-set --governor performance."
+        )
+    quota, usable = host.quota_cores, host.usable_cores
+    if quota is not None and usable is not None and quota < usable:
+        sentences.append(
+            f"The container may use {quota:g} cores' worth of time, but sees {usable}: TensorFlow starts a "
+            "thread for each and is throttled. Pin the container to cores instead: docker run --cpuset-cpus."
+        )
+    if environment.get("TF_ENABLE_ONEDNN_OPTS") == "0":
+        sentences.append("TF_ENABLE_ONEDNN_OPTS=0 turns oneDNN off, which is slower on processors.")
+    if environment.get("TF_FORCE_GPU_ALLOW_GROWTH", "").lower() == "false":
+        sentences.append("TF_FORCE_GPU_ALLOW_GROWTH=false hides how much of a GPU's memory a trial needs.")
+    return sentences

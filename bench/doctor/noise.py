@@ -1,8 +1,7 @@
-"""How noisy this machine is: the same piece of work again and again, and how much longer than the best it
-takes.
+"""How noisy this machine is: how much longer than at its best the same piece of work takes.
 
-The fixed work quantum of Petrini, Kerbyson and Pakin: The Case of the Missing Supercomputer Performance,
-2003.
+The method is the fixed work quantum of Petrini, Kerbyson and Pakin: The Case of the Missing Supercomputer
+Performance, 2003.
 """
 
 import contextlib
@@ -19,20 +18,16 @@ _QUANTUM = bytes(1 << 20)
 
 @dataclass(frozen=True)
 class Noise:
-    """What a short measurement of one core showed.
-
-    Attributes:
-        mean: How much longer than the quickest piece the pieces took on average; 0.05: 5 %.
-        worst: The same of the slowest in a hundred.
-        pressure: Share of the time in which some process waited for a core, the measurement itself included;
-            None where the kernel does not tell.
-        steal: Share of the cores' time that the host of a virtual machine gave to others.
-    """
+    """What a short measurement of one core showed."""
 
     mean: float
+    """How much longer than the quickest piece the pieces took on average; 0.05 is 5 %."""
     worst: float
+    """The same for the slowest piece of a hundred."""
     pressure: float | None
+    """Share of the time in which some process, also this one, waited for a core; None if it is unknown."""
     steal: float | None
+    """Share of the cores' time that the host of a virtual machine gave to others; None if it is unknown."""
 
 
 def measure_noise(

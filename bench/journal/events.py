@@ -171,7 +171,7 @@ WorkerEvent = (
 
 
 class Origin(Struct, frozen=True, kw_only=True):
-    """See `bench.machine.origin.origin`."""
+    """See `bench.machine.notes.origin`."""
 
     host: str | None = None
     commit: str | None = None

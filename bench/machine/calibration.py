@@ -1,8 +1,8 @@
 """What the devices of this machine can do at most, as `doctor --calibrate` measured it.
 
-Kept a file a machine, `<results>/machine/<fingerprint>.json`, so that machines may share a results folder. A
-device is a GPU, by its UUID, or a number of the processor's cores: trials on half of them are held against
-half of them.
+There is one file per machine, `<results>/machine/<fingerprint>.json`, so that machines may share a results
+folder. A device is a GPU, by its UUID, or a number of the processor's cores: a trial on half of the cores is
+compared with the peak of half of them.
 """
 
 import hashlib
@@ -11,18 +11,17 @@ import os
 import subprocess
 import sys
 from collections.abc import Sequence
-from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from pathlib import Path
-from typing import Any
 
+import msgspec
 import psutil
 
 from bench.devices.device import Slot
 from bench.devices.machine import Machine
-from bench.devices.quiet import processor_noise
+from bench.devices.other_users import processor_noise
 from bench.errors import InputError
-from bench.worker.files import write_json
+from bench.worker.files import write_text
 
 PRECISIONS = ("float32", "tensorfloat32", "bfloat16", "float16")
 BUDGET_S = 0.4
@@ -31,43 +30,66 @@ BUDGET_S = 0.4
 _TIMEOUT_S = 300.0
 
 
-@dataclass(frozen=True)
-class Peak:
-    """What one device can do at most.
-
-    Attributes:
-        device: Its name.
-        measured_at: UTC, ISO 8601.
-        tensorflow: The version that it was measured with.
-        rates: Precision -> floating-point operations a second in matrix products.
-        unavailable: Precision -> why it was not measured.
-        bandwidth: Bytes a second read from and written to its memory.
-        reference_work_gflops: The best that a trial's reference work reached with TensorFlow; None where that was not
-            measured.
-        disturbed: Why the machine was not quiet just before; empty where it was.
-        settings: How TensorFlow computed, as a trial's `environment` has it: `onednn`, `tensorfloat32`.
-    """
+class Peak(msgspec.Struct, frozen=True):
+    """What one device can do at most."""
 
     device: str
+    """Its name."""
+    measured_at: str
+    """UTC, ISO 8601."""
+    tensorflow: str
+    """The version that it was measured with."""
+    rates: dict[str, float]
+    """Precision -> floating-point operations per second in matrix products."""
+    unavailable: dict[str, str]
+    """Precision -> why it was not measured."""
+    bandwidth: float | None
+    """Bytes per second read from and written to its memory."""
+    reference_work_gflops: float | None = None
+    """The best that a trial's reference work reached with TensorFlow; None where that was not measured."""
+    disturbed: str = ""
+    """Why the machine was not quiet just before; empty where it was."""
+    settings: dict[str, bool | str] = {}
+    """How TensorFlow computed, as in an environment: `onednn`, `tensorfloat32`."""
+
+
+class _Rate(msgspec.Struct, frozen=True):
+    """One rate, as `bench.worker.calibrate` measures it."""
+
+    best: float | None = None
+    unavailable: str | None = None
+
+
+class _ReferenceWork(msgspec.Struct, frozen=True):
+    gflops: float | None = None
+
+
+class _Measured(msgspec.Struct, frozen=True):
+    """One device, as the file keeps it."""
+
     measured_at: str
     tensorflow: str
-    rates: dict[str, float]
-    unavailable: dict[str, str]
-    bandwidth: float | None
-    reference_work_gflops: float | None = None
+    bandwidth: _Rate
+    matmul_float32: _Rate = _Rate()
+    matmul_tensorfloat32: _Rate = _Rate()
+    matmul_bfloat16: _Rate = _Rate()
+    matmul_float16: _Rate = _Rate()
+    reference_work: _ReferenceWork = _ReferenceWork()
     disturbed: str = ""
-    settings: dict[str, Any] = field(default_factory=dict)
+    settings: dict[str, bool | str] = {}
 
-    def to_json(self) -> dict[str, Any]:
-        """As a journal keeps it."""
-        return dict(vars(self))
+
+class _File(msgspec.Struct, frozen=True):
+    processor: str
+    devices: dict[str, msgspec.Raw]
+    """By name; each is decoded on its own, so that one that is damaged costs no other."""
 
 
 def fingerprint(machine: Machine) -> str:
-    """Twelve digits that tell this machine from those of another make.
+    """Twelve digits that differ between machines of different models.
 
-    Of the processor, its number of cores and the memory. The name of the host is no part: a container has
-    another each time.
+    They hash the processor, its number of cores and the memory. The host's name is left out: a container gets
+    a new one each time.
     """
     memory = round(psutil.virtual_memory().total / 2**30)
     content = json.dumps([machine.processor, os.cpu_count(), memory])
@@ -77,25 +99,24 @@ def fingerprint(machine: Machine) -> str:
 def load_peak(results: Path, machine: Machine, slot: Slot) -> Peak | None:
     """What was measured of a slot's devices; None where nothing was.
 
-    For several GPUs that of the first: they are of one model.
+    For several GPUs it is the first one's: they are of one model.
     """
     try:
-        content = json.loads(_file(results, machine).read_text())
-        measured = content["devices"][device_key(slot)]
-        bandwidth = measured["bandwidth"].get("best")
-    except (OSError, ValueError, KeyError, TypeError, AttributeError):
+        raw = _load(_file(results, machine)).devices[device_key(slot)]
+        measured = msgspec.json.decode(raw, type=_Measured)
+    except (OSError, ValueError, KeyError):  # msgspec's errors are ValueErrors
         return None
-    of_precision = {name: measured.get(f"matmul_{name}", {}) for name in PRECISIONS}
+    rates = {name: getattr(measured, f"matmul_{name}") for name in PRECISIONS}
     return Peak(
         slot.model,
-        measured["measured_at"],
-        measured["tensorflow"],
-        {name: rate["best"] for name, rate in of_precision.items() if "best" in rate},
-        {name: rate["unavailable"] for name, rate in of_precision.items() if "unavailable" in rate},
-        bandwidth,
-        measured.get("reference_work", {}).get("gflops"),
-        measured.get("disturbed", ""),
-        measured.get("settings", {}),
+        measured.measured_at,
+        measured.tensorflow,
+        {name: rate.best for name, rate in rates.items() if rate.best is not None},
+        {name: rate.unavailable for name, rate in rates.items() if rate.unavailable is not None},
+        measured.bandwidth.best,
+        measured.reference_work.gflops,
+        measured.disturbed,
+        measured.settings,
     )
 
 
@@ -108,12 +129,12 @@ def device_key(slot: Slot) -> str:
 def calibrate(
     results: Path, machine: Machine, slots: Sequence[Slot], budget_s: float = BUDGET_S
 ) -> list[Peak]:
-    """Measure devices, one after the other, and keep what came of it beside what is known of others.
+    """Measure devices, one after the other, and add the results to what is known of others.
 
     Args:
         results: The results folder.
         machine: This machine.
-        slots: What is to be measured; slots that are alike are measured once.
+        slots: What to measure; equal slots are measured once.
         budget_s: Seconds for each size of each rate.
 
     Raises:
@@ -125,17 +146,22 @@ def calibrate(
     path = _file(results, machine)
     path.parent.mkdir(parents=True, exist_ok=True)
     try:
-        known = json.loads(path.read_text())["devices"]
-    except (OSError, ValueError, KeyError, TypeError):
+        known = _load(path).devices
+    except (OSError, ValueError):
         known = {}
-    write_json(path, {"processor": machine.processor, "devices": {**known, **measured}})
+    kept = {**known, **{key: msgspec.Raw(content) for key, content in measured.items()}}
+    write_text(
+        path,
+        msgspec.json.format(msgspec.json.encode(_File(machine.processor, kept)), indent=1).decode() + "\n",
+    )
     peaks = [load_peak(results, machine, slot) for slot in different.values()]
     return [peak for peak in peaks if peak is not None]
 
 
-def _measure(slot: Slot, budget_s: float) -> dict[str, Any]:
+def _measure(slot: Slot, budget_s: float) -> bytes:
+    """What a process of its own measured, as the file keeps it."""
     disturbed = processor_noise()
-    command = [sys.executable, "-P", "-m", "bench.worker.calibrate", str(budget_s)]
+    command = [sys.executable, "-m", "bench.worker.calibrate", str(budget_s)]
     environment = {**os.environ, **slot.environment(), "TF_CPP_MIN_LOG_LEVEL": "3"}
     try:
         done = subprocess.run(
@@ -151,7 +177,11 @@ def _measure(slot: Slot, budget_s: float) -> dict[str, Any]:
         said = lines[-1] if lines else f"exit code {done.returncode}"
         raise InputError(f"{slot.name} could not be measured: {said}")
     now = datetime.now(UTC).isoformat(timespec="seconds")
-    return {"measured_at": now, "disturbed": disturbed, **json.loads(lines[-1])}
+    return json.dumps({"measured_at": now, "disturbed": disturbed, **json.loads(lines[-1])}).encode()
+
+
+def _load(path: Path) -> _File:
+    return msgspec.json.decode(path.read_bytes(), type=_File)
 
 
 def _file(results: Path, machine: Machine) -> Path:

@@ -16,7 +16,7 @@ ByPhase = dict[str, dict[str, Summary]]
 """Phase -> metric -> its summary."""
 
 OF_ALL_GPUS = (
-    "gpu_utilisation",
+    "gpu_utilization",
     "sm_activity",
     "sm_occupancy",
     "tensor_activity",
@@ -26,7 +26,7 @@ OF_ALL_GPUS = (
 )
 """Metrics of GPUs that are shares, and stand for the slot as a whole, too."""
 
-ASKED_FOR = ("gpu_utilisation", "tensor_activity", "fp32_activity")
+ASKED_FOR = ("gpu_utilization", "tensor_activity", "fp32_activity")
 """Those of them whose absence is explained on a processor, too: utilization is told by them."""
 
 _PROCESS_MEMORY = "gpu_process_memory_bytes"

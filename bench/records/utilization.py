@@ -154,7 +154,7 @@ def _of_datasheet(
     peaks = datasheet_of(device.model)
     if peaks is None:
         return None, f"the datasheet's peak of {device.model} is not in the table"
-    busy, reason = _mean(device.telemetry, "gpu_utilisation")
+    busy, reason = _mean(device.telemetry, "gpu_utilization")
     if busy is None:
         return None, reason
     if not busy:

@@ -7,10 +7,9 @@ from pathlib import Path
 from typing import Any, Protocol
 
 from bench.compare.fingerprint import of_slot
-from bench.devices.choose import Choice
 from bench.devices.device import Slot
 from bench.devices.lease import lease
-from bench.devices.machine import find_machine
+from bench.devices.machine import Choice, find_machine
 from bench.errors import InputError, ResultsError
 from bench.journal.results import SuiteResults
 from bench.machine.notes import notes_of

@@ -31,7 +31,7 @@ MEMORY_KINDS = ("weights", "gradients", "optimizer", "feature_maps", "workspace"
 MEASURED_PHASE = "train"
 """The phase whose utilization is shown."""
 
-CPU_UTILIZATION, GPU_UTILIZATION = "cpu_utilisation", "gpu_utilisation"
+CPU_UTILIZATION, GPU_UTILIZATION = "cpu_utilisation", "gpu_utilization"
 """Metrics of telemetry."""
 
 TAIL_BYTES = 1 << 16

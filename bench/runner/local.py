@@ -11,11 +11,12 @@ from collections.abc import Mapping
 from datetime import UTC, datetime
 from typing import Any
 
-from bench.devices.cgroup import killed_for_memory
+import msgspec
+
 from bench.devices.device import Slot
 from bench.journal.results import Attempt
-from bench.machine.notes import Notes
-from bench.machine.origin import origin
+from bench.machine.host import killed_for_memory
+from bench.machine.notes import Notes, origin
 from bench.telemetry.process import SamplerProcess
 from bench.trials.sampling import TelemetrySettings
 from bench.worker import protocol
@@ -96,7 +97,7 @@ class LocalRunning:
             "started",
             pid=process.pid,
             at=datetime.now(UTC).isoformat(timespec="milliseconds"),
-            slot=slot.to_json(),
+            slot=msgspec.to_builtins(slot.description()),
             provenance=origin(gpu=slot.kind == "gpu"),
         )
 

@@ -5,10 +5,12 @@ from collections.abc import Callable, Iterator, Sequence
 from contextlib import ExitStack, contextmanager
 from typing import Any
 
+import msgspec
+
 from bench.devices.device import Slot
 from bench.devices.nvml import Nvml, NvmlError, open_nvml
-from bench.devices.other_users import Company, company
-from bench.devices.quiet import wait_until_quiet
+from bench.devices.other_users import neighbors, wait_until_quiet
+from bench.trials.origin import Neighbors
 
 
 class LocalSurroundings:
@@ -22,7 +24,7 @@ class LocalSurroundings:
 
     def __init__(self, nvml: Nvml | None, quiet_s: float, say: Callable[[str], None]):
         self.nvml, self.quiet_s, self.say = nvml, quiet_s, say
-        self._seen: dict[str, Company] = {}
+        self._seen: dict[str, Neighbors] = {}
 
     def neighbours(self, slot: Slot) -> dict[str, Any] | None:
         """Who else is on the slot's GPUs; None on a processor, and where nobody is.
@@ -31,11 +33,11 @@ class LocalSurroundings:
         """
         if self.nvml is None or slot.kind != "gpu":
             return None
-        now = company(slot, self.nvml)
+        now = neighbors(slot, self.nvml)
         before = self._seen.get(slot.name)
         if before is None or _who(before) != _who(now):
             self._seen[slot.name] = before = now
-        return None if before.alone and not before.foreign else before.to_json()
+        return None if before.alone and not before.foreign else msgspec.to_builtins(before)
 
     def wait_until_quiet(self, slot: Slot, sleep: Callable[[float], None]) -> dict[str, Any]:
         """Wait for a quiet machine, but not for ever; an empty `noise` says that it is quiet."""
@@ -61,6 +63,6 @@ def local_surroundings(
         yield LocalSurroundings(nvml, quiet_s, say)
 
 
-def _who(seen: Company) -> tuple:
+def _who(seen: Neighbors) -> tuple:
     processes = frozenset((process.gpu, process.pid, process.kind) for process in seen.foreign)
     return processes, tuple(seen.unknown.items()), tuple(seen.unreadable), seen.lost

@@ -10,8 +10,7 @@ from bench.devices.lease import lease
 from bench.devices.machine import find_machine
 from bench.journal.results import SuiteResults
 from bench.journal.runs import noted_run
-from bench.machine.notes import notes_of
-from bench.machine.origin import origin
+from bench.machine.notes import notes_of, origin
 from bench.plan.decide import PlannedTrial, make_plan
 from bench.plan.predict import Predictor
 from bench.runner.local import LocalEngine
@@ -60,7 +59,7 @@ class RunOptions:
     """What the command line may say of a run.
 
     Attributes:
-        devices: Goes before `use` of `[devices]`, see `bench.devices.choose.choose_slots`.
+        devices: Goes before `use` of `[devices]`, see `bench.devices.machine.choose_slots`.
         data: Folder of images; goes before the suite's.
         weights: Folder of pretrained weights; goes before the suite's.
         only: Only trials that match, see `bench.plan.decide.make_plan`.

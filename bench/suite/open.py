@@ -4,7 +4,7 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
 
-from bench.devices.choose import Choice, choose_slots
+from bench.devices.machine import Choice, choose_slots
 from bench.suite.load import Source, load_suite
 from bench.suite.resolve import ResolvedSuite, resolve_loaded
 from bench.suite.schema import SuiteFile

@@ -3,13 +3,12 @@
 from collections.abc import Collection, Iterable
 
 from bench.devices import gauges
-from bench.devices.gauges import PROCESS_MEMORY, Questions
-from bench.devices.gpm import METRICS, Gpm
+from bench.devices.gauges import GPM_METRICS, PROCESS_MEMORY, Gpm, Questions
 from bench.devices.nvml import Nvml, NvmlError
 
 Figures = dict[str, float]
 
-NAMES = (*(name for group in (gauges.FAST, gauges.SLOW) for names in group for name in names), *METRICS)
+NAMES = (*(name for group in (gauges.FAST, gauges.SLOW) for names in group for name in names), *GPM_METRICS)
 GAUGES = (*NAMES, PROCESS_MEMORY)
 COUNTER_NAMES = tuple(name for names in gauges.COUNTERS for name in names)
 
@@ -44,7 +43,7 @@ class GpuReader:
         try:
             self._gpm = Gpm(nvml, uuid)
         except NvmlError as error:
-            self._missing(METRICS, error)
+            self._missing(GPM_METRICS, error)
         if "energy_j" in self.unavailable and "power_w" not in self.unavailable:
             del self.unavailable["energy_j"]
             self._integrated = 0.0
@@ -94,13 +93,13 @@ class GpuReader:
         return {PROCESS_MEMORY: float(sum(known))} if known and len(known) == len(sizes) else {}
 
     def finer(self) -> Figures:
-        """What GPM says since the last call; to be asked every `bench.devices.gpm.INTERVAL_S` at most."""
+        """What GPM says since the last call; to be asked every `bench.devices.gauges.GPM_INTERVAL_S` at most."""
         if self.lost or self._gpm is None:
             return {}
         try:
             read, missing = self._gpm.read()
         except NvmlError as error:
-            self._missing(METRICS, error, lasting=not error.passing)
+            self._missing(GPM_METRICS, error, lasting=not error.passing)
             if not error.passing:
                 self._gpm = None
             return {}

@@ -9,7 +9,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from bench.devices.gpm import INTERVAL_S as GPM_S
+from bench.devices.gauges import GPM_INTERVAL_S
 from bench.devices.nvml import Nvml, NvmlError, open_nvml
 from bench.telemetry import gpu as gpus
 from bench.telemetry import host as hosts
@@ -72,7 +72,7 @@ class Sampler:
         self._slow_in_window = False
         self._slow_due = 0.0
         self._sampled = 0.0
-        self._gpm_due = time.monotonic() + GPM_S  # its first sample was taken just now
+        self._gpm_due = time.monotonic() + GPM_INTERVAL_S  # its first sample was taken just now
         self._file = Path(job.path).open("ab", buffering=0)  # noqa: SIM115
 
     def run(self, told: int) -> None:
@@ -122,7 +122,7 @@ class Sampler:
         gauges = self._host.gauges(now, counters, slow)
         finer = now >= self._gpm_due
         if finer:
-            self._gpm_due = now + max(GPM_S, self.job.interval_s)
+            self._gpm_due = now + max(GPM_INTERVAL_S, self.job.interval_s)
         for name, one in self._gpus.items():
             read = one.fast(now)
             if slow:

@@ -110,10 +110,14 @@ class ForeignProcess(Struct, frozen=True, kw_only=True, gc=False):
     kind: str
     """`compute` or `graphics`."""
     memory_bytes: int | None
+    """Of the GPU; None where that is unknown."""
+
+    def __str__(self) -> str:
+        return f"process {self.pid}{f' ({self.name})' if self.name else ''} on {self.gpu}"
 
 
 class Neighbors(Struct, frozen=True, kw_only=True):
-    """Who else was on the GPUs of the slot at one moment, see `bench.devices.foreign`."""
+    """Who else was on the GPUs of the slot at one moment, see `bench.devices.other_users`."""
 
     alone: bool | None = None
     """None where that cannot be told."""

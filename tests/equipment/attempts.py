@@ -18,7 +18,7 @@ from wbc.evaluation.predictions import Predictions
 
 SECOND = 1_000_000_000
 CLASSES = ("EOSINOPHIL", "LYMPHOCYTE", "MONOCYTE", "NEUTROPHIL")
-GAUGES = ("cpu_percent", "rss_bytes", "gpu:0/gpu_utilisation", "gpu:0/power_w")
+GAUGES = ("cpu_percent", "rss_bytes", "gpu:0/gpu_utilization", "gpu:0/power_w")
 
 
 def write_suite(

@@ -147,7 +147,7 @@ def test_telemetry_is_drawn_as_system_metrics(page, ui: Ui):
     page.get_by_text("gpu_0_power_w_max", exact=True).wait_for()
     page.locator(".js-plotly-plot .scatterlayer .trace path.js-line").first.wait_for()
     shown = page.inner_text("body")
-    for metric in ("cpu_percent", "cpu_percent_max", "gpu_0_power_w", "gpu_0_gpu_utilisation_max"):
+    for metric in ("cpu_percent", "cpu_percent_max", "gpu_0_power_w", "gpu_0_gpu_utilization_max"):
         assert metric in shown
 
 

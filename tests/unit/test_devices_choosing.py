@@ -1,8 +1,7 @@
 import pytest
 
-from bench.devices.choose import choose_slots
 from bench.devices.device import Device, Slot
-from bench.devices.machine import Machine, allowed, by_topology, find_machine
+from bench.devices.machine import Machine, allowed, by_topology, choose_slots, find_machine
 from wbc.errors import InputError
 
 BIG, SMALL = "NVIDIA Big", "NVIDIA Small"
@@ -97,7 +96,7 @@ def test_gpus_per_trial_on_a_processor_makes_logical_devices_in_each_slot():
 def test_all_keeps_to_the_larger_model_and_says_what_it_leaves_out():
     choice = choose_slots("all", machine=machine(gpus=(gpu(0, SMALL, 2), gpu(1), gpu(2))))
     assert names(choice) == ["gpu:1", "gpu:2"]
-    assert choice.note == "Left out: gpu:0 (NVIDIA Small; trials compare on equal GPUs only)."
+    assert choice.note == "Left out: gpu:0 (NVIDIA Small; trials are comparable on equal GPUs only)."
 
 
 def test_all_says_which_gpu_cannot_be_used():
@@ -114,10 +113,10 @@ def test_all_says_which_gpu_cannot_be_used():
         ("GPU-", 1, "several GPUs"),
         ("gpu:0,gpu:0", 1, "named twice"),
         ("gpu:0,GPU-000-abc", 1, "named twice"),
-        ("gpu:0", 2, "1 GPU cannot be shared out in groups of 2"),
-        ("all", 3, "2 GPUs cannot be shared out"),
-        ("gpu:0,cpu:2", 1, "cpu:2 stands for itself"),
-        ("all,gpu:0", 1, "all stands for itself"),
+        ("gpu:0", 2, "1 GPU cannot be divided into groups of 2"),
+        ("all", 3, "2 GPUs cannot be divided"),
+        ("gpu:0,cpu:2", 1, "cpu:2 cannot be combined with others"),
+        ("all,gpu:0", 1, "all cannot be combined with others"),
         ("gpu", 1, "no device 'gpu'"),
         ("tpu:0", 1, "no device 'tpu:0'"),
         ("", 1, "no device ''"),

@@ -11,10 +11,9 @@ from pathlib import Path
 import pytest
 
 from bench.devices import lease as leases
-from bench.devices.choose import Choice, choose_slots
 from bench.devices.device import Device
 from bench.devices.lease import lease, lease_folder
-from bench.devices.machine import Machine
+from bench.devices.machine import Choice, Machine, choose_slots
 from bench.errors import ResultsError
 
 GPUS = tuple(Device("gpu", "NVIDIA", f"GPU-{letter}", index) for index, letter in enumerate("abcd"))
@@ -24,7 +23,7 @@ REPOSITORY = Path(__file__).resolve().parents[2]
 HOLD = """
 import sys
 from pathlib import Path
-from bench.devices.choose import choose_slots
+from bench.devices.machine import choose_slots
 from bench.devices.device import Device
 from bench.devices.lease import lease
 from bench.devices.machine import Machine

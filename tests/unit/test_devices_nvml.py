@@ -8,7 +8,7 @@ from bench.devices.nvml import NvmlError, open_nvml
 CHOOSE = """
 import json, sys
 from dataclasses import asdict
-from bench.devices.choose import choose_slots
+from bench.devices.machine import choose_slots
 from bench.devices.machine import find_machine
 from wbc.errors import InputError
 machine = find_machine()

@@ -8,17 +8,18 @@ from pathlib import Path
 
 import psutil
 import pytest
+from msgspec.structs import replace
 
 from bench.commands.main import main
-from bench.doctor.advice import advice_of
-from bench.doctor.doctor import weights_at_hand
+from bench.doctor.doctor import advice_of, weights_at_hand
 from bench.doctor.noise import Noise, measure_noise
 from bench.machine import host
+from bench.trials.origin import MachineFacts
 from bench.worker.environment import installed_packages, peak_of_process
 from bench.worker.variables import compute_variables
 
 QUIET = Noise(mean=0.01, worst=0.1, pressure=0.0, steal=0.0)
-HOST = {"governor": "performance", "quota_cores": None, "usable_cores": 4}
+HOST = MachineFacts(governor="performance", quota_cores=None, usable_cores=4)
 
 
 def advice(**changed) -> str:
@@ -41,8 +42,8 @@ def test_nothing_is_to_be_changed_on_a_quiet_machine_that_was_measured():
 @pytest.mark.parametrize(
     ("changed", "said"),
     [
-        ({"host": {**HOST, "governor": "powersave"}}, "--governor performance"),
-        ({"host": {**HOST, "quota_cores": 1.5}}, "1.5 cores' worth of time, but sees 4"),
+        ({"host": replace(HOST, governor="powersave")}, "--governor performance"),
+        ({"host": replace(HOST, quota_cores=1.5)}, "1.5 cores' worth of time, but sees 4"),
         ({"noise": Noise(0.3, 2.0, 0.4, 0.0)}, "waited for a core in 40% of the time"),
         ({"noise": Noise(0.3, 2.0, None, None)}, "30% longer"),
         ({"noise": Noise(0.01, 0.1, 0.0, 0.05)}, "5% of the cores' time to others"),
@@ -205,7 +206,7 @@ def test_gpus_are_examined_one_by_one_and_what_one_lacks_has_a_reason(nvml, tmp_
     _, first, second = found["telemetry"]
     assert "pcie_rx_bytes_s" in first["unseen"]
     assert "pcie_rx_bytes_s" in second["seen"]
-    assert "gpu_utilisation" in first["seen"]
+    assert "gpu_utilization" in first["seen"]
 
 
 def test_it_works_where_no_framework_is_installed(tmp_path: Path):

@@ -6,8 +6,8 @@ from pathlib import Path
 import pytest
 from equipment.results.records import a_trial
 
-from bench.devices.cgroup import killed_for_memory
 from bench.journal.results import SuiteResults
+from bench.machine.host import killed_for_memory
 from bench.records.fold import fold
 
 TRIAL = a_trial("LeNet5", epochs=1)

@@ -4,8 +4,8 @@ from pathlib import Path
 
 import pytest
 
-from bench.devices.choose import Choice
 from bench.devices.device import Device, Slot
+from bench.devices.machine import Choice
 from bench.errors import ResultsError
 from bench.regress.comparison import one_slot
 

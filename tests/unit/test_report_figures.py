@@ -170,7 +170,7 @@ def test_telemetry_over_time_with_phases(suite, contents):
     assert len(figure.layout["shapes"]) == len(samples.phases)
     assert {trace["yaxis"] for trace in figure.data} == {"y", "y2"}
     busy = next(trace for trace in figure.data if trace["yaxis"] == "y")
-    assert max(busy["y"]) == pytest.approx(100 * samples.values["gpu:0/gpu_utilisation"].max(), rel=1e-4)
+    assert max(busy["y"]) == pytest.approx(100 * samples.values["gpu:0/gpu_utilization"].max(), rel=1e-4)
 
 
 def test_torn_and_unknown_lines_of_telemetry_are_left_out(suite, tmp_path):
@@ -188,7 +188,7 @@ def test_torn_and_unknown_lines_of_telemetry_are_left_out(suite, tmp_path):
         line = {"t": 10**15, "n": 8, "c": [], "g": means, "m": maxima}
         path.write_text(whole + json.dumps(line) + "\n")
         last = {name: values[-1] for name, values in read_samples(attempt).values.items()}
-        assert (last["rss_bytes"], last["gpu:0/gpu_utilisation"]) == (30, 10), "peaks of memory stay"
+        assert (last["rss_bytes"], last["gpu:0/gpu_utilization"]) == (30, 10), "peaks of memory stay"
         path.write_text(whole.split("\n", 1)[1])
         assert read_samples(attempt) is None, "values without names"
     finally:

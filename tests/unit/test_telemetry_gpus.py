@@ -54,7 +54,7 @@ def test_loads_of_two_gpus_go_to_their_own_trials(tmp_path, beside_gpus: StandIn
         trace = one.end()
         device = of_gpu(trace, one.events, f"gpu:{number}")
         train = device.phases["train"]
-        assert train["gpu_utilisation"].mean == pytest.approx(busy / 100)
+        assert train["gpu_utilization"].mean == pytest.approx(busy / 100)
         assert train["power_w"].mean == power / 1000
         assert train["gpu_memory_bytes"].max == pytest.approx(memory * 2**30, rel=1e-5)
         assert train["tensor_activity"].mean == pytest.approx(busy / 100)
@@ -95,15 +95,15 @@ def test_a_gpu_that_is_lost_ends_neither_the_sampler_nor_the_other_gpu(tmp_path,
     trace = watched.end()
     assert trace.end is not None and not trace.failure
     lost, other = (of_gpu(trace, watched.events, f"gpu:{number}") for number in (0, 1))
-    assert "the GPU is lost" in lost.unavailable["gpu_utilisation"]
-    assert lost.phases["train"]["gpu_utilisation"].mean == 0.5, "as far as it went"
+    assert "the GPU is lost" in lost.unavailable["gpu_utilization"]
+    assert lost.phases["train"]["gpu_utilization"].mean == 0.5, "as far as it went"
     assert "energy_j" not in lost.counters["train"]
-    assert "gpu_utilisation" not in other.unavailable
-    assert other.phases["train"]["gpu_utilisation"].samples > lost.phases["train"]["gpu_utilisation"].samples
+    assert "gpu_utilization" not in other.unavailable
+    assert other.phases["train"]["gpu_utilization"].samples > lost.phases["train"]["gpu_utilization"].samples
 
 
 CALLS = {
-    "nvmlDeviceGetUtilizationRates": {"gpu_utilisation"},
+    "nvmlDeviceGetUtilizationRates": {"gpu_utilization"},
     "nvmlDeviceGetMemoryInfo": {"gpu_memory_bytes"},
     "nvmlDeviceGetPowerUsage": {"power_w"},
     "nvmlDeviceGetClockInfo": {"sm_clock_mhz", "memory_clock_mhz"},

@@ -31,7 +31,7 @@ BOTH = a_peak({"float32": 1e13, "tensorfloat32": 1e14})
 CPU = SlotDescription(name="cpu:0", kind="cpu", model="AMD EPYC")
 GPU = SlotDescription(name="gpu:0", kind="gpu", model="NVIDIA A100-SXM4-40GB")
 BUSY = some_telemetry(
-    phases={"train": {"gpu_utilisation": Summary(mean=0.5), "fp32_activity": Summary(mean=0.02)}},
+    phases={"train": {"gpu_utilization": Summary(mean=0.5), "fp32_activity": Summary(mean=0.02)}},
     unavailable={"tensor_activity": "no GPM"},
 )
 PLAIN, TF32 = Environment(tensorfloat32=False), Environment(tensorfloat32=True)
@@ -131,7 +131,7 @@ def test_the_whole_of_training_counts_validation_as_a_third():
         (
             WORK,
             Rates(100.0, 90.0),
-            {"telemetry": some_telemetry(phases={"train": {"gpu_utilisation": Summary(mean=0.0)}})},
+            {"telemetry": some_telemetry(phases={"train": {"gpu_utilization": Summary(mean=0.0)}})},
             "of_datasheet_peak_busy",
             "busy",
         ),

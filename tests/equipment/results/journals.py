@@ -234,7 +234,7 @@ def _write_telemetry(attempt: Attempt, course: Course, edges: dict[str, tuple[in
     draw = np.random.default_rng(seed)
     gauges = ["cpu_percent", "rss_bytes", "machine_cpu"]
     gauges += [
-        f"{name}/{one}" for name in course.gpus for one in ("gpu_utilisation", "gpu_memory_bytes", "power_w")
+        f"{name}/{one}" for name in course.gpus for one in ("gpu_utilization", "gpu_memory_bytes", "power_w")
     ]
     header = {"event": "header", "version": 1, "interval_s": 0.1, "cores": {"slot": 2, "machine": 16}}
     header |= {"gpus": list(course.gpus), "counters": ["cpu_s"], "gauges": gauges, "unavailable": {}}

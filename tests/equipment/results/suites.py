@@ -175,7 +175,7 @@ def _course(network, mode, epochs, files, classes, seed, energy, predictions=Tru
             train_j=230.0 * train,
             image_j=230.0 * train / (4394 * epochs),
         )
-        busy = {"train": {"gpu_utilisation": Summary(mean=0.78, p95=0.97, max=1.0, samples=9)}}
+        busy = {"train": {"gpu_utilization": Summary(mean=0.78, p95=0.97, max=1.0, samples=9)}}
         more["telemetry"] = some_telemetry(devices={"gpu:0": busy})
         more["utilization"] = replace(NO_UTILIZATION, of_measured_peak=0.31)
     else:

@@ -9,21 +9,21 @@ import pytest
 from equipment.nvml.stand_in import NOT_SUPPORTED, StandIn
 
 from bench.devices.device import Device, Slot
-from bench.devices.other_users import Company, ForeignProcess, company
-from bench.devices.quiet import processor_noise, wait_until_quiet
+from bench.devices.other_users import neighbors, processor_noise, wait_until_quiet
+from bench.trials.origin import ForeignProcess, Neighbors
 
 BOTH = Slot("gpu:0+1", tuple(Device("gpu", "NVIDIA", StandIn.uuid(index), index) for index in (0, 1)), (0,))
 CPU = Slot("cpu:0", (Device("cpu", "a processor"),), (0,))
 
 WATCH = """
-import json, sys
+import json, msgspec, sys
 from bench.devices.device import Device, Slot
-from bench.devices.other_users import company
+from bench.devices.other_users import neighbors
 from bench.devices.nvml import open_nvml
 harness, hosts_pids, *uuids = json.loads(sys.argv[1])
 gpus = tuple(Device("gpu", "NVIDIA", uuid, index) for index, uuid in enumerate(uuids))
 with open_nvml() as nvml:
-    print(json.dumps(company(Slot("gpu:0+1", gpus, (0,)), nvml, harness, hosts_pids).to_json()))
+    print(json.dumps(msgspec.to_builtins(neighbors(Slot("gpu:0+1", gpus, (0,)), nvml, harness, hosts_pids))))
 """
 
 
@@ -34,7 +34,7 @@ def watch(nvml: StandIn, harness: int | None = None, hosts_pids: bool = True) ->
 
 
 @pytest.fixture
-def neighbour():
+def neighbor():
     """A process that is none of the watcher's."""
     process = subprocess.Popen([sys.executable, "-c", "input()"], stdin=subprocess.PIPE)
     yield process.pid
@@ -45,22 +45,22 @@ def test_an_empty_gpu_is_the_harness_own(nvml):
     assert watch(nvml) == {"alone": True, "foreign": [], "unknown": {}, "unreadable": {}, "lost": []}
 
 
-def test_workers_are_no_strangers_and_others_are(nvml, neighbour):
-    nvml.run_on(0, compute={neighbour: 2**20})
-    nvml.run_on(1, graphics={neighbour: None})
-    # This test's own process is the parent of the neighbour: to it, that is a worker.
+def test_workers_are_no_strangers_and_others_are(nvml, neighbor):
+    nvml.run_on(0, compute={neighbor: 2**20})
+    nvml.run_on(1, graphics={neighbor: None})
+    # This test's own process is the parent of the neighbor: to it, that is a worker.
     assert watch(nvml, harness=os.getpid())["alone"] is True
     seen = watch(nvml)
     assert seen["alone"] is False
     assert [(one["gpu"], one["pid"], one["kind"], one["memory_bytes"]) for one in seen["foreign"]] == [
-        ("gpu:0", neighbour, "compute", 2**20),
-        ("gpu:1", neighbour, "graphics", None),
+        ("gpu:0", neighbor, "compute", 2**20),
+        ("gpu:1", neighbor, "graphics", None),
     ]
     assert seen["foreign"][0]["name"].startswith("python")
 
 
-def test_a_desktop_is_listed_but_is_no_company(nvml, neighbour):
-    nvml.run_on(0, graphics={neighbour: 1})
+def test_a_desktop_is_listed_but_does_not_count(nvml, neighbor):
+    nvml.run_on(0, graphics={neighbor: 1})
     seen = watch(nvml)
     assert seen["alone"] is True
     assert len(seen["foreign"]) == 1
@@ -73,14 +73,14 @@ def test_a_process_that_has_just_ended_is_passed_over(nvml):
     assert watch(nvml)["foreign"] == []
 
 
-def test_process_ids_of_another_namespace_are_unknown(nvml, neighbour):
-    nvml.run_on(0, compute={neighbour: 1, 2**22 + 1: 5}, graphics={2**22 + 2: 5})
+def test_process_ids_of_another_namespace_are_unknown(nvml, neighbor):
+    nvml.run_on(0, compute={neighbor: 1, 2**22 + 1: 5}, graphics={2**22 + 2: 5})
     seen = watch(nvml, hosts_pids=False)
     assert (seen["alone"], seen["foreign"], seen["unknown"]) == (None, [], {"gpu:0": 2})
 
 
-def test_a_gpu_that_is_lost_during_a_trial_is_a_reason(nvml, neighbour):
-    nvml.run_on(0, compute={neighbour: 1})
+def test_a_gpu_that_is_lost_during_a_trial_is_a_reason(nvml, neighbor):
+    nvml.run_on(0, compute={neighbor: 1})
     nvml.lose(1)
     seen = watch(nvml)
     assert seen["lost"] == ["gpu:1"]
@@ -96,17 +96,17 @@ def test_a_driver_that_lists_no_processes_leaves_it_open(nvml):
 
 
 def test_on_a_processor_there_is_nobody_to_be_seen():
-    assert company(CPU, None) == Company()
+    assert neighbors(CPU, None) == Neighbors(alone=True)
 
 
-STRANGER = ForeignProcess("gpu:0", 7, "python", "compute", None)
+STRANGER = ForeignProcess(gpu="gpu:0", pid=7, name="python", kind="compute", memory_bytes=None)
 
 
 class Waiting:
     """A machine whose noise follows a list, with a clock that only sleeping moves."""
 
-    def __init__(self, companies=(), noises=()):
-        self.companies, self.noises = list(companies), list(noises)
+    def __init__(self, seen=(), noises=()):
+        self.seen, self.noises = list(seen), list(noises)
         self.now = 100.0
         self.said: list[str] = []
 
@@ -122,7 +122,7 @@ class Waiting:
             clock=lambda: self.now,
             sleep=self.sleep,
             say=self.said.append,
-            look=lambda slot, nvml: self.companies.pop(0) if self.companies else Company(),
+            look=lambda slot, nvml: self.seen.pop(0) if self.seen else Neighbors(),
             busy=lambda: self.noises.pop(0) if self.noises else "",
         )
 
@@ -134,14 +134,14 @@ def test_a_quiet_machine_is_not_waited_for():
 
 
 def test_strangers_and_load_are_waited_for_and_said_once():
-    machine = Waiting([Company((STRANGER,))] * 3, ["", "", "", "the load is 3"])
+    machine = Waiting([Neighbors(foreign=(STRANGER,))] * 3, ["", "", "", "the load is 3"])
     assert machine.wait() == []
     assert machine.now == 120.0
     assert machine.said == ["Waiting for a quiet machine, at most 60 s: process 7 (python) on gpu:0"]
 
 
 def test_patience_ends_and_the_reasons_are_kept():
-    machine = Waiting([Company((STRANGER,), {"gpu:1": 2})] * 99, ["busy"] * 99)
+    machine = Waiting([Neighbors(foreign=(STRANGER,), unknown={"gpu:1": 2})] * 99, ["busy"] * 99)
     assert machine.wait(12) == [
         "process 7 (python) on gpu:0",
         "2 processes of unknown origin on gpu:1",
@@ -151,8 +151,8 @@ def test_patience_ends_and_the_reasons_are_kept():
 
 
 def test_what_does_not_pass_is_not_waited_for():
-    desktop = ForeignProcess("gpu:0", 8, "compositor", "graphics", None)
-    machine = Waiting([Company((desktop,), unreadable={"gpu:1": "the GPU is lost"})] * 99)
+    desktop = ForeignProcess(gpu="gpu:0", pid=8, name="compositor", kind="graphics", memory_bytes=None)
+    machine = Waiting([Neighbors(foreign=(desktop,), unreadable={"gpu:1": "the GPU is lost"})] * 99)
     assert machine.wait() == ["gpu:1: the GPU is lost"]
     assert machine.now == 100.0
 
