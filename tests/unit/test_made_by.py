@@ -81,14 +81,3 @@ def test_a_change_of_the_code_changes_the_digest_only_of_what_it_makes(tmp_path,
     with (tmp_path / "wbc" / file).open("a") as changed:
         changed.write("\n# Rounds differently.\n")
     assert (source_digest(*MADE_BY[source], root=tmp_path / "wbc") != before) == changes
-
-
-def test_others_use_only_the_door_of_the_search_for_near_duplicates():
-    inside = []
-    for path in WBC.rglob("*.py"):
-        file = path.relative_to(WBC).as_posix()
-        if not file.startswith("duplicates/"):
-            for node in ast.walk(ast.parse(path.read_text())):
-                if isinstance(node, ast.ImportFrom) and str(node.module).startswith("wbc.duplicates."):
-                    inside.append(f"{file}: {node.module}")
-    assert inside == []

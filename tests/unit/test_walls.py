@@ -33,6 +33,17 @@ FLOORS = (
 """Rooms of `bench/` from the ground up. A room may import rooms of lower floors, and of its own floor where
 that makes no circle."""
 
+WBC_FLOORS = (
+    ("errors", "files", "protocols", "backends", "reference"),
+    ("options", "optimizer", "duplicates", "reference_work"),
+    ("data", "recipes", "specification"),
+    ("evaluation",),
+    ("observer",),
+    ("networks", "memory", "profiling", "classical", "experiment"),
+    ("training", "backbones"),
+)
+"""The same of `wbc`. The experiment loads the trainer of a mode by its name, only when it is asked for."""
+
 FRAMEWORKS = ("keras", "tensorflow", "jax", "torch")
 
 
@@ -62,15 +73,16 @@ def imports(root: Path) -> dict[str, set[str]]:
 
 
 def upward(arrows: Mapping[str, set[str]]) -> list[str]:
-    """Imports from a lower floor of `bench/` to a higher one."""
-    floor = {room: number for number, rooms in enumerate(FLOORS) for room in rooms}
+    """Imports from a lower floor of `bench/` or `wbc/` to a higher one."""
     found = []
-    for module, targets in arrows.items():
-        if not module.startswith("bench."):
-            continue
-        for target in targets:
-            if target.startswith("bench.") and floor[target.split(".")[1]] > floor[module.split(".")[1]]:
-                found.append(f"{module} -> {target}")
+    for package, floors in (("bench.", FLOORS), ("wbc.", WBC_FLOORS)):
+        floor = {room: number for number, rooms in enumerate(floors) for room in rooms}
+        for module, targets in arrows.items():
+            if not module.startswith(package):
+                continue
+            for target in targets:
+                if target.startswith(package) and floor[target.split(".")[1]] > floor[module.split(".")[1]]:
+                    found.append(f"{module} -> {target}")
     return sorted(found)
 
 
@@ -83,13 +95,13 @@ def circle(arrows: Mapping[str, set[str]]) -> list[str]:
     return []
 
 
-def rooms(arrows: Mapping[str, set[str]]) -> dict[str, set[str]]:
-    """Room of `bench/` -> the rooms that it imports."""
+def rooms(arrows: Mapping[str, set[str]], package: str) -> dict[str, set[str]]:
+    """Room of a package -> the rooms of it that it imports."""
     found: dict[str, set[str]] = {}
     for module, targets in arrows.items():
-        if module.startswith("bench."):
+        if module.startswith(package + "."):
             room = module.split(".")[1]
-            mine = {target.split(".")[1] for target in targets if target.startswith("bench.")}
+            mine = {target.split(".")[1] for target in targets if target.startswith(package + ".")}
             found.setdefault(room, set()).update(mine - {room})
     return found
 
@@ -105,6 +117,11 @@ def outside(arrows: Mapping[str, set[str]], package: str, forbidden: str) -> lis
     )
 
 
+def inside(arrow: str) -> bool:
+    """Whether an import goes past a room's door, to a module in it."""
+    return arrow.split(" -> ")[1].count(".") > 1
+
+
 @pytest.fixture(scope="module")
 def arrows() -> dict[str, set[str]]:
     return imports(ROOT)
@@ -115,12 +132,19 @@ def test_no_room_imports_upward(arrows):
 
 
 def test_no_circle_among_rooms_or_modules(arrows):
-    assert circle(rooms(arrows)) == []
+    assert circle(rooms(arrows, "bench")) == []
+    assert circle(rooms(arrows, "wbc")) == []
     assert circle(arrows) == []
 
 
 def test_the_system_under_test_knows_nothing_of_the_harness(arrows):
     assert outside(arrows, "wbc", "bench") == []
+
+
+def test_the_search_for_near_duplicates_has_one_door(arrows):
+    assert outside(arrows, "wbc.data", "wbc.duplicates") != []
+    assert [arrow for arrow in outside(arrows, "wbc.data", "wbc.duplicates") if inside(arrow)] == []
+    assert [arrow for arrow in outside(arrows, "bench", "wbc.duplicates") if inside(arrow)] == []
 
 
 def test_the_worker_imports_nothing_of_the_harness(arrows):
@@ -133,6 +157,12 @@ def test_the_worker_imports_nothing_of_the_harness(arrows):
         ("bench/trials/trial.py", "from bench.plan import decide", lambda found: upward(found)),
         ("bench/journal/runs.py", "import bench.report.page", lambda found: upward(found)),
         ("bench/worker/jsonl.py", "from bench.worker import process", lambda found: circle(found)),
+        ("src/wbc/data/check.py", "from wbc.evaluation import metrics", lambda found: upward(found)),
+        (
+            "src/wbc/data/check.py",
+            "from wbc.duplicates.frames import make_frame",
+            lambda found: any(inside(arrow) for arrow in outside(found, "wbc.data", "wbc.duplicates")),
+        ),
         ("src/wbc/errors.py", "    from bench import errors", lambda found: outside(found, "wbc", "bench")),
         (
             "bench/worker/files.py",
