@@ -23,8 +23,8 @@ from bench.regress.side_request import Ask
 from bench.regress.sides import SideName
 from bench.report.selection import select_folder
 from bench.runner.suite import RunOptions, run_suite
-from bench.suite import load
-from bench.suite.open import open_suite
+from bench.suite import file
+from bench.suite.resolve import resolve_suite
 from bench.suite.schema import SuiteFile
 from bench.trials.record import Record
 
@@ -115,7 +115,7 @@ def load_suite(suite: AnyPath) -> Suite:
     Raises:
         InputError: There is no such suite, or a key or value is wrong. The message names file, line and key.
     """
-    definition, source = load.load_suite(Path(suite))
+    definition, source = file.load_suite(Path(suite))
     table = definition.suite
     return Suite(source.path, table.name or source.path.stem, table.description, definition)
 
@@ -148,10 +148,10 @@ def plan(
         InputError: The suite, the devices, the data or the weights are wrong, or no trial matches.
     """
     folder = Path(results)
-    opened = open_suite(_file(suite), folder / "cache", devices, _path(data), _path(weights))
-    predictor = Predictor(folder, opened.devices.slots[0].kind)
-    recorded = SuiteResults(folder, opened.resolved.name)
-    return make_plan(opened.resolved.trials, recorded, fresh, only, predictor)
+    resolved = resolve_suite(_file(suite), folder / "cache", devices, _path(data), _path(weights), only)
+    recorded = SuiteResults(folder, resolved.name)
+    planned = make_plan(resolved.chosen, recorded, resolved.trials, fresh)
+    return Predictor(folder, resolved.devices.slots[0].kind).predict(planned)
 
 
 def run(

@@ -98,17 +98,17 @@ def plan(
     from bench.journal.results import SuiteResults
     from bench.plan.decide import choose, make_plan
     from bench.plan.predict import Predictor
-    from bench.suite.open import open_suite
-    from bench.trials.backends import backend_problems
+    from bench.suite.resolve import resolve_suite
     from bench.trials.pretrained import explain_missing
+    from bench.trials.runtime import backend_problems
 
     target = find_target(suite, results)
     results = target.results
-    opened = open_suite(target.require_suite(), results / "cache", devices, data, weights)
-    resolved, slots = opened.resolved, opened.devices.slots
-    predictor = Predictor(results, slots[0].kind)
+    resolved = resolve_suite(target.require_suite(), results / "cache", devices, data, weights, only)
+    slots = resolved.devices.slots
     suite_results = SuiteResults(results, resolved.name)
-    planned = make_plan(resolved.trials, suite_results, only=only, predict=predictor)
+    predictor = Predictor(results, slots[0].kind)
+    planned = predictor.predict(make_plan(resolved.chosen, suite_results, resolved.trials))
     if why is not None:
         wanted = {trial.id for trial in choose([one.trial for one in planned], why, "--why")}
         planned = [one for one in planned if one.trial.id in wanted]
@@ -150,8 +150,8 @@ def plan(
         )
         return
     _print_trials(console, resolved.name, planned, slots[0].model)
-    if opened.devices.note:
-        console.print(opened.devices.note, markup=False)
+    if resolved.devices.note:
+        console.print(resolved.devices.note, markup=False)
     for source in dict.fromkeys(dataset.source for dataset in resolved.datasets):
         sets = [dataset for dataset in resolved.datasets if dataset.source == source]
         ready = sum(dataset.ready for dataset in sets)
@@ -164,7 +164,7 @@ def plan(
 def _needs(planned: Sequence["PlannedTrial"], slots: Sequence["Slot"], predictor: "Predictor") -> Needs:
     """What the trials that will run take, and which of them are too large."""
     from bench.plan.needs import most_at_once, needs_of, too_large
-    from bench.plan.schedule import makespan
+    from bench.plan.predict import makespan
 
     waiting = [one for one in planned if one.runs]
     needs = [

@@ -15,7 +15,7 @@ from rich.text import Text
 from bench.commands.output import is_verbose
 from bench.devices.device import Slot
 from bench.plan.decide import PlannedTrial
-from bench.plan.schedule import makespan
+from bench.plan.predict import makespan
 from bench.trials.record import Record
 
 

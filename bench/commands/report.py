@@ -112,12 +112,12 @@ def _selected(
     from bench.commands.target import choose_ids
     from bench.journal.results import SuiteResults
     from bench.report.selection import Selection, select_folder
-    from bench.suite.open import open_suite
+    from bench.suite.resolve import resolve_suite
 
     if target.suite is None:
         selected = select_folder(target.folder)
     else:
-        resolved = open_suite(target.suite, target.results / "cache", devices, data, weights).resolved
+        resolved = resolve_suite(target.suite, target.results / "cache", devices, data, weights)
         ids = [trial.id for trial in resolved.trials]
         selected = Selection(SuiteResults(target.results, resolved.name), ids, resolved.description)
     return replace(selected, trial_ids=choose_ids(selected.trial_ids, only))
@@ -169,7 +169,7 @@ def write_page(
         return None
     from bench.errors import command
     from bench.report.report import FILE, make_report
-    from bench.suite.load import load_suite
+    from bench.suite.file import load_suite
 
     try:
         description = load_suite(suite)[0].suite.description

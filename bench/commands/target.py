@@ -67,7 +67,7 @@ def find_target(text: str, results: Path) -> Target:
     Raises:
         InputError: There is nothing of that name.
     """
-    from bench.suite.shipped import find_shipped
+    from bench.suite.file import find_shipped
 
     given = Path(text).expanduser()
     if given.is_dir():
@@ -130,7 +130,7 @@ def _suite_file_of(results: Path, name: str) -> Path | None:
 
 def _unknown(given: Path, results: Path) -> InputError:
     """What to say of a name that is neither a suite nor results."""
-    from bench.suite.shipped import shipped_suites
+    from bench.suite.file import shipped_suites
 
     known = {other.stem: str(other) for other in sorted(given.parent.glob("*.toml"))}
     known |= {other.parent.name: str(other.parent) for other in sorted(given.parent.glob("*/trials"))}

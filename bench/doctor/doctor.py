@@ -20,10 +20,10 @@ from bench.plan.needs import free_disk, free_memory
 from bench.records.energy import NO_GPU
 from bench.telemetry import gpu as gpu_telemetry
 from bench.telemetry import host as host_telemetry
-from bench.trials.backends import BACKENDS, backend_version, installed_backends, version_of
 from bench.trials.origin import MachineFacts
+from bench.trials.runtime import BACKENDS, backend_version, installed_backends, version_of
 from bench.version import __version__
-from bench.worker.variables import compute_variables
+from bench.worker.environment import compute_variables
 from wbc.networks.catalog import NETWORKS
 from wbc.networks.weights import SUFFIX, keras_homes
 

@@ -161,6 +161,11 @@ class SuiteResults:
         """The attempt that stands for a trial, with its record; see `latest_of`."""
         return latest_of(self.attempts(trial_id))
 
+    def is_done(self, trial_id: str) -> bool:
+        """Whether an attempt at a trial is done."""
+        latest = self.latest(trial_id)
+        return latest is not None and latest[1].done
+
     def checkpoint(self, trial_id: str) -> Path:
         """Where a trial's attempts leave off and go on."""
         return self.trials / trial_id / "checkpoint"

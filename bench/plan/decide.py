@@ -1,51 +1,42 @@
 """What a run would do with every trial, and why."""
 
 import fnmatch
-from collections.abc import Callable, Iterable
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, field
-from typing import Any
 
 from bench.errors import DamagedAttempt
-from bench.journal.results import SuiteResults
+from bench.journal.results import SuiteResults, latest_of
 from bench.trials.trial import Trial
 from wbc.errors import InputError
 
 MOST_CHANGES = 3
-"""A trial that differs from every earlier one in more settings than these is new, not changed."""
+"""A trial that differs from every earlier one in more settings is new, not changed."""
 
 
 @dataclass(frozen=True)
 class Prediction:
-    """How long a trial will take.
-
-    Attributes:
-        seconds: From the start of its process to its end.
-        basis: What the figure rests on, in words.
-    """
+    """How long a trial will take."""
 
     seconds: float
+    """From the start of its process to its end."""
     basis: str
+    """What the prediction rests on, in words."""
 
 
 @dataclass(frozen=True)
 class PlannedTrial:
-    """A trial with its fate.
-
-    Attributes:
-        trial: The trial.
-        status: `done`, `new`, `changed` (an earlier trial differs in few settings), `failed`, `unfinished`
-            (interrupted; it goes on where it has a checkpoint), or `again` (done, and asked for afresh).
-            All but `done` are run.
-        why: In words.
-        afresh: It is run from its beginning, checkpoint or not.
-        prediction: How long it will take; None for a trial that is not run.
-    """
+    """A trial, and what a run does with it."""
 
     trial: Trial
     status: str
+    """`done`; or one that is run: `new`, `changed` (an earlier trial differs in few settings), `failed`,
+    `unfinished` (interrupted; it resumes if it has a checkpoint), `again` (done, but `--fresh` was given)."""
     why: str
+    """The reason, in words."""
     afresh: bool = False
+    """Run it from its beginning, even if it has a checkpoint."""
     prediction: Prediction | None = field(default=None, compare=False)
+    """How long it will take; None for a trial that is not run."""
 
     @property
     def runs(self) -> bool:
@@ -54,43 +45,36 @@ class PlannedTrial:
 
     @property
     def seconds(self) -> float:
-        """Predicted seconds; 0 where none are known."""
+        """Predicted seconds; 0 if there is no prediction."""
         return self.prediction.seconds if self.prediction else 0.0
 
 
 def make_plan(
-    trials: list[Trial],
+    chosen: Sequence[Trial],
     results: SuiteResults,
+    suite: Sequence[Trial] | None = None,
     fresh: bool = False,
-    only: str | None = None,
-    predict: Callable[[Trial], Prediction] | None = None,
 ) -> list[PlannedTrial]:
-    """Decide on every trial.
+    """Decide on trials.
 
     Args:
-        trials: The trials of the suite.
+        chosen: The trials to decide on.
         results: Where earlier attempts are.
-        fresh: Run every trial from its beginning, done or not, as new attempts.
-        only: A pattern (`vgg*`, `*-scratch-*`) or a part of the trials' ids.
-        predict: Predicts how long a trial takes.
-
-    Raises:
-        InputError: No trial matches the pattern.
+        suite: All trials of the suite; None: the chosen ones are all.
+        fresh: Run every trial from its beginning as a new attempt, even if it is done.
     """
-    chosen = choose(trials, only, "--only")
-    earlier = _Earlier(results, {trial.id for trial in trials})
+    earlier = _Earlier(results, {trial.id for trial in (chosen if suite is None else suite)})
     plan = []
     for trial in chosen:
         status, why = _decide(trial, results, earlier)
         if fresh and status == "done":
-            status, why = "again", f"done before ({why}), asked for afresh"
-        prediction = predict(trial) if predict and status != "done" else None
-        plan.append(PlannedTrial(trial, status, why, fresh, prediction))
+            status, why = "again", f"done before ({why}), but --fresh was given"
+        plan.append(PlannedTrial(trial, status, why, fresh))
     return plan
 
 
-def choose(trials: list[Trial], pattern: str | None, option: str) -> list[Trial]:
-    """The trials whose ids match a pattern or have it as a part.
+def choose(trials: Sequence[Trial], pattern: str | None, option: str) -> list[Trial]:
+    """The trials whose ids match a pattern (`vgg*`, `*-scratch-*`) or contain it; all without one.
 
     Raises:
         InputError: None does; names the option that the pattern came from.
@@ -121,38 +105,36 @@ def matches(trial_id: str, pattern: str) -> bool:
 
 def _decide(trial: Trial, results: SuiteResults, earlier: "_Earlier") -> tuple[str, str]:
     attempts = results.attempts(trial.id)
-    records = [record for attempt in attempts if (record := attempt.record())]
-    done = [record for record in records if record.done]
-    if done:
-        return "done", f"attempt {done[-1].attempt}"
     if not attempts:
         changes = earlier.nearest(trial)
         return ("changed", "; ".join(changes)) if changes else ("new", "never run")
-    goes_on = "; goes on from its checkpoint" if results.checkpoint(trial.id).exists() else ""
-    if not records or attempts[-1].record() is None:
-        return "unfinished", f"an attempt has no result: running, or its harness was killed{goes_on}"
-    failure = records[-1].failure
-    assert failure is not None, "a record that is not done has a failure"
+    latest = latest_of(attempts)
+    if latest is not None and latest[1].done:
+        return "done", f"attempt {latest[0].number}"
+    resumes = "; resumes from its checkpoint" if results.checkpoint(trial.id).exists() else ""
+    if latest is None or latest[0] != attempts[-1] or latest[1].failure is None:
+        return "unfinished", f"an attempt has no result: it runs, or its harness was killed{resumes}"
+    failure = latest[1].failure
     if failure.kind == "interrupted":
-        return "unfinished", f"{failure.message}{goes_on}"
-    return "failed", f"{failure.kind}: {failure.message}{goes_on}"
+        return "unfinished", f"{failure.message}{resumes}"
+    return "failed", f"{failure.kind}: {failure.message}{resumes}"
 
 
 class _Earlier:
-    """Trials in the results folder that the suite does not ask for any more."""
+    """Trials in the results folder that the suite no longer asks for."""
 
-    def __init__(self, results: SuiteResults, wanted: Iterable[str]):
+    def __init__(self, results: SuiteResults, wanted: Iterable[str]) -> None:
         self._results, self._wanted = results, set(wanted)
         self._known: list[Trial] | None = None
 
     def nearest(self, trial: Trial) -> list[str]:
-        """How a trial differs from the most similar earlier one; nothing if there is no similar one."""
+        """How a trial differs from the most similar earlier one; empty if none is similar."""
         near = [
             changes
             for old in self._trials()
             if old.network == trial.network and old.settings.mode == trial.settings.mode
             if len(changes := differences(trial, old)) <= MOST_CHANGES
-            # Another seed is another repeat, not a changed trial.
+            # With another seed it is a replicate, not a changed trial.
             if not any(change.split()[0].endswith("seed") for change in changes)
         ]
         return min(near, key=len, default=[])
@@ -173,6 +155,6 @@ class _Earlier:
         return self._known
 
 
-def _short(value: Any) -> str:
+def _short(value: object) -> str:
     text = str(value)
     return text if len(text) <= 24 else f"{text[:12]}..."

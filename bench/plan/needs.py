@@ -1,4 +1,4 @@
-"""What a trial takes of the machine besides time: memory and disk."""
+"""The memory and disk that trials need."""
 
 import shutil
 from collections.abc import Iterable
@@ -14,39 +14,36 @@ from wbc.specification import HEAD_UNITS
 
 _FLOAT = 4
 _RUNTIME_BYTES = 500e6
-"""A process with TensorFlow and its libraries, before it holds anything."""
+"""Of a process with TensorFlow and its libraries, before it holds any data."""
 
 _COPIES = {"SGD": 3, "Nesterov": 3, "RMSprop": 3, "Adagrad": 3}
-"""Numbers held for each trained parameter: itself, its gradient, what the optimiser remembers."""
+"""Numbers kept for each trained parameter: itself, its gradient, the state of the optimizer."""
 
 _MOST_COPIES = 4
 
 
 @dataclass(frozen=True)
 class Needs:
-    """Bytes.
-
-    Attributes:
-        features: What a frozen backbone makes of all images; part of `memory`.
-        memory: Of the process: images, features, and on a processor what stands in `device` too.
-        device: Of the device: parameters with gradients and optimiser state, feature maps of a batch.
-        maps_known: Whether `device` holds the feature maps; else nobody knows them.
-        disk: A checkpoint while it is being replaced, and what the record keeps.
-    """
+    """Bytes that a trial needs."""
 
     features: float
+    """Features of all images, as a frozen backbone extracts them; included in `memory`."""
     memory: float
+    """Of the process: images, features, and on a processor `device` as well."""
     device: float
+    """Of the device: parameters with gradients and optimizer state, feature maps of a batch."""
     disk: float
+    """A checkpoint while it is being replaced, and the journals."""
     maps_known: bool = True
+    """Whether `device` includes the feature maps; otherwise nobody knows them."""
 
 
 def needs_of(trial: Trial, images: dict[str, int], kind: str = "cpu", replicas: int = 1) -> Needs:
-    """What a trial takes.
+    """What a trial needs.
 
     Args:
         trial: The trial.
-        images: Images of each part.
+        images: Images of each split.
         kind: `gpu` or `cpu`, what it runs on.
         replicas: How many GPUs share a batch; `device` is of one of them.
     """
@@ -57,12 +54,12 @@ def needs_of(trial: Trial, images: dict[str, int], kind: str = "cpu", replicas: 
     features = total * facts.features * _FLOAT if facts and settings.mode == "transfer" else 0.0
     trained, held = _parameters(facts, settings.mode)
     copies = _COPIES.get(settings.optimizer.name if settings.optimizer else "", _MOST_COPIES)
-    # One copy more: what the optimiser makes of gradients before it changes the weights.
-    # No batch is larger than the largest part.
+    # No batch is larger than the largest split.
     batch = min(settings.batch_size or 0, max(images.values(), default=0))
     maps = _maps(facts, settings.mode, batch)
     if maps and kind == "gpu":
         maps /= replicas
+    # One more copy for the update that the optimizer computes before it changes the weights.
     device = (held + trained * (copies + 1) + (maps or 0.0)) * _FLOAT
     memory = _RUNTIME_BYTES + pixels + features + (device if kind == "cpu" else 0.0)
     # The old checkpoint stays until the new one is whole; gradients are in neither.
@@ -71,12 +68,11 @@ def needs_of(trial: Trial, images: dict[str, int], kind: str = "cpu", replicas: 
 
 
 def too_large(trials: Iterable[tuple[Trial, Needs]], slot: Slot) -> list[str]:
-    """A sentence for each network whose batches will hardly fit the device, and one for those of which nobody
-    knows.
+    """A sentence for each network whose batches will hardly fit the device, and one for the unknown ones.
 
     Args:
         trials: The trials that will run, and what they need.
-        slot: Where; several GPUs share a batch, but each holds all parameters.
+        slot: Where they run. Several GPUs share a batch, but each has all parameters.
     """
     device = slot.devices[0]
     gpu = device.kind == "gpu"
@@ -105,8 +101,7 @@ def too_large(trials: Iterable[tuple[Trial, Needs]], slot: Slot) -> list[str]:
 
 
 def _maps(facts: Facts | None, mode: str, batch: int) -> float | None:
-    """Numbers in the feature maps of a batch: those that gradients need, and those on their way; None where
-    they are unknown."""
+    """Numbers in the feature maps of a batch, kept for gradients or in transit; None if unknown."""
     if mode == "classical":
         return 0.0
     if facts is None or facts.kept_maps is None or facts.passing_maps is None:
@@ -116,23 +111,23 @@ def _maps(facts: Facts | None, mode: str, batch: int) -> float | None:
 
 
 def most_at_once(needs: Iterable[Needs], slots: int) -> float:
-    """Memory of the hungriest trials that may run side by side."""
+    """Memory of the largest trials that may run side by side."""
     return sum(sorted((one.memory for one in needs), reverse=True)[:slots])
 
 
 def free_memory() -> int:
-    """Bytes that could be had without swapping."""
-    return psutil.virtual_memory().available
+    """Bytes that are available without swapping."""
+    return int(psutil.virtual_memory().available)
 
 
 def free_disk(folder: Path) -> int:
-    """Bytes on the disk of a folder, which need not be there yet."""
+    """Free bytes on the disk of a folder, which need not exist yet."""
     there = next(parent for parent in (folder.resolve(), *folder.resolve().parents) if parent.exists())
     return shutil.disk_usage(there).free
 
 
 def _parameters(facts: Facts | None, mode: str) -> tuple[float, float]:
-    """Trained parameters, and parameters that are only held."""
+    """Trained parameters, and frozen ones."""
     if facts is None:
         return 0.0, 0.0
     if mode == "transfer":

@@ -1,10 +1,16 @@
-"""How long a trial will take: from earlier trials like it, else from the size of its network."""
+"""How long trials will take, each and together.
 
+A trial is predicted from earlier trials like it, or else from the size of its network.
+"""
+
+import heapq
 import statistics
+from collections.abc import Iterable, Sequence
+from dataclasses import replace
 from pathlib import Path
 
 from bench.journal.results import Attempt
-from bench.plan.decide import Prediction
+from bench.plan.decide import PlannedTrial, Prediction
 from bench.trials.record import Record
 from bench.trials.settings import DataSettings
 from bench.trials.trial import Trial
@@ -14,17 +20,17 @@ from wbc.networks.facts import Facts, facts_of
 from wbc.specification import HEAD_UNITS
 
 LAST = 5
-"""So many of the latest trials like it speak for a trial."""
+"""How many of the latest trials like it a prediction rests on."""
 
-# Orders of magnitude for machines that no trial has run on yet; the first finished trial replaces them.
+# Orders of magnitude, until the first trial is done on a machine.
 _STARTUP_S = 8.0
-_TRACING_S_A_LAYER = {"transfer": 0.03, "scratch": 0.1, "finetune": 0.1}
-_MACS_A_SECOND = {"cpu": 3e10, "gpu": 2e12}
-_BYTES_A_SECOND = {"cpu": 8e9, "gpu": 3e11}
+_TRACING_S_PER_LAYER = {"transfer": 0.03, "scratch": 0.1, "finetune": 0.1}
+_MACS_PER_S = {"cpu": 3e10, "gpu": 2e12}
+_BYTES_PER_S = {"cpu": 8e9, "gpu": 3e11}
 _STEP_S = 0.006
-_IMAGES_A_SECOND = 300.0
-_CLASSICAL_IMAGES_A_SECOND = 20.0
-_UPDATE_BYTES_A_PARAMETER = 24
+_IMAGES_PER_S = 300.0
+_CLASSICAL_IMAGES_PER_S = 20.0
+_UPDATE_BYTES_PER_PARAMETER = 24
 _BCCD_HELD_OUT = {"validation": 50, "test": 50}
 
 
@@ -36,9 +42,14 @@ class Predictor:
         kind: `gpu` or `cpu`, what the trials will run on.
     """
 
-    def __init__(self, results: Path, kind: str):
+    def __init__(self, results: Path, kind: str) -> None:
         self.results, self.kind = results, kind
-        self._manifests: dict[str, dict[str, int]] = {}
+        self._images: dict[str, dict[str, int]] = {}
+        self._done: dict[str, list[Record]] = {}
+
+    def predict(self, plan: Iterable[PlannedTrial]) -> list[PlannedTrial]:
+        """A plan with predictions for the trials that it runs."""
+        return [replace(one, prediction=self(one.trial)) if one.runs else one for one in plan]
 
     def __call__(self, trial: Trial) -> Prediction:
         """Predict a trial's seconds."""
@@ -51,49 +62,72 @@ class Predictor:
         facts = facts_of(trial.settings.network, trial.settings.options, trial.settings.image_size)
         if facts is None and trial.settings.mode != "classical":
             return Prediction(_STARTUP_S + 60, "nothing: an unknown network")
-        return Prediction(self._modelled(trial, facts, images), "the network's size, roughly")
+        return Prediction(self._modeled(trial, facts, images), "the network's size, roughly")
 
     def images(self, trial: Trial) -> dict[str, int]:
-        """Images of each part: of the prepared set, else what the settings ask for."""
+        """Images of each split: of the prepared data set, or else as many as the settings ask for."""
         path = trial.specification["manifest"]
-        if path not in self._manifests:
+        if path not in self._images:
             try:
                 manifest = Manifest.read_file(Path(path))
-                self._manifests[path] = {part: len(manifest.split(part)) for part in SPLITS}
+                self._images[path] = {split: len(manifest.split(split)) for split in SPLITS}
             except (OSError, ValueError, KeyError):
                 folder = Path(trial.specification.get("data_folder", ""))
-                self._manifests[path] = _asked_for(trial.settings.data, folder)
-        return self._manifests[path]
+                self._images[path] = _asked_for(trial.settings.data, folder)
+        return self._images[path]
 
     def _records_like(self, trial: Trial) -> list[Record]:
-        """Records of finished trials with the same network, mode, size and kind of device, the latest last."""
+        """The latest done trials with the same network, mode, image size and device."""
         prefix = f"{trial.network}-{trial.settings.mode}-".lower()
-        alike = []
-        for path in self.results.glob(f"*/trials/{prefix}*/attempt-*/result.json"):
-            record = Attempt(path.parent).record()
-            if record is not None and record.done and _is_like(record.trial, trial):
-                alike.append(record)
+        if prefix not in self._done:
+            paths = self.results.glob(f"*/trials/{prefix}*/attempt-*/result.json")
+            records = (Attempt(path.parent).record() for path in paths)
+            self._done[prefix] = [record for record in records if record is not None and record.done]
+        alike = [record for record in self._done[prefix] if _is_like(record.trial, trial)]
         return sorted(alike, key=lambda record: record.started_at or "")[-LAST:]
 
-    def _modelled(self, trial: Trial, facts: Facts | None, images: dict[str, int]) -> float:
+    def _modeled(self, trial: Trial, facts: Facts | None, images: dict[str, int]) -> float:
         settings = trial.settings
         total = sum(images.values())
-        seconds = _STARTUP_S + total / _IMAGES_A_SECOND
+        seconds = _STARTUP_S + total / _IMAGES_PER_S
         if facts is None:  # a classical method
-            return seconds + total / _CLASSICAL_IMAGES_A_SECOND
-        macs, moved = _MACS_A_SECOND[self.kind], _BYTES_A_SECOND[self.kind]
-        seconds += _TRACING_S_A_LAYER.get(settings.mode, 0.1) * facts.layers
-        steps_an_epoch = max(1, images["train"] // (settings.batch_size or 1))
-        steps = settings.epochs * steps_an_epoch
+            return seconds + total / _CLASSICAL_IMAGES_PER_S
+        macs, moved = _MACS_PER_S[self.kind], _BYTES_PER_S[self.kind]
+        seconds += _TRACING_S_PER_LAYER.get(settings.mode, 0.1) * facts.layers
+        steps_per_epoch = max(1, images["train"] // (settings.batch_size or 1))
+        steps = settings.epochs * steps_per_epoch
         if settings.mode == "transfer":
             head = facts.features * HEAD_UNITS
             seconds += total * facts.multiply_accumulates / macs
-            return seconds + steps * (_STEP_S + head * _UPDATE_BYTES_A_PARAMETER / moved)
+            return seconds + steps * (_STEP_S + head * _UPDATE_BYTES_PER_PARAMETER / moved)
         if head_epochs := settings.head_epochs:
-            seconds += total * facts.multiply_accumulates / macs + head_epochs * steps_an_epoch * _STEP_S
+            seconds += total * facts.multiply_accumulates / macs + head_epochs * steps_per_epoch * _STEP_S
         work = 3 * images["train"] + images["validation"]
         seconds += settings.epochs * work * facts.multiply_accumulates / macs
-        return seconds + steps * (_STEP_S + facts.parameters * _UPDATE_BYTES_A_PARAMETER / moved)
+        return seconds + steps * (_STEP_S + facts.parameters * _UPDATE_BYTES_PER_PARAMETER / moved)
+
+
+def makespan(seconds: Sequence[float], slots: int, busy: Sequence[float] = ()) -> float:
+    """Time until the last of some trials is over, as the scheduler places them.
+
+    Longest processing time first (Graham 1969): never worse than 4/3 - 1/(3 slots) of the best order, and
+    close to the best with several trials per slot.
+
+    Args:
+        seconds: How long each trial takes.
+        slots: How many run at once.
+        busy: How long slots are still in use; those left out are free.
+    """
+    free = [*busy, *[0.0] * (slots - len(busy))]
+    heapq.heapify(free)
+    for length in sorted(seconds, reverse=True):
+        heapq.heapreplace(free, free[0] + length)
+    return max(free)
+
+
+def lower_bound(seconds: Sequence[float], slots: int) -> float:
+    """No order is faster than the longest trial, or than all work shared equally."""
+    return max(max(seconds, default=0.0), sum(seconds) / slots)
 
 
 def _is_like(old: Trial, trial: Trial) -> bool:
@@ -106,7 +140,7 @@ def _is_like(old: Trial, trial: Trial) -> bool:
 
 
 def _scaled(record: Record, trial: Trial, images: dict[str, int]) -> float:
-    """Seconds of an earlier trial, its phases scaled to other numbers of images and epochs."""
+    """Seconds of an earlier trial, with its phases scaled to the images and epochs of another."""
     phases = record.phases
     data = phases.data
     before = {
@@ -121,19 +155,19 @@ def _scaled(record: Record, trial: Trial, images: dict[str, int]) -> float:
         scale["train"] = images["train"] * trial.epochs / (before["train"] * max(1, record.epochs))
     if phases.evaluate and phases.evaluate.images:
         scale["evaluate"] = images["test"] / phases.evaluate.images
-    if phases.train and not phases.train.images:  # a single step: the first one was all
+    if phases.train and not phases.train.images:  # it had a single step, which `compile` counts
         scale["train"] = 1.0
     return sum(phase.wall_s * scale.get(name, 1.0) for name, phase in phases.items())
 
 
 def _asked_for(data: DataSettings, folder: Path) -> dict[str, int]:
-    """What a set that is not made yet will hold; of the user's own images, as many as there are files."""
+    """The images that a data set will have; those of the user's own folder are counted."""
     if data.source == "folder":
-        return {part: sum(path.is_file() for path in (folder / part).glob("*/*")) for part in SPLITS}
+        return {split: sum(path.is_file() for path in (folder / split).glob("*/*")) for split in SPLITS}
     classes = len(data.groups or ()) or 4
     wanted = {
         "train": data.train_images_per_class,
         "validation": data.validation_images_per_class,
         "test": data.test_images_per_class,
     }
-    return {part: classes * (wanted[part] or 0) or _BCCD_HELD_OUT.get(part, 1000) for part in SPLITS}
+    return {split: classes * (wanted[split] or 0) or _BCCD_HELD_OUT.get(split, 1000) for split in SPLITS}

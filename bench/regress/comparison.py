@@ -13,20 +13,18 @@ from bench.devices.machine import Choice, find_machine
 from bench.errors import InputError, ResultsError
 from bench.journal.results import SuiteResults
 from bench.machine.notes import notes_of
-from bench.plan.decide import PlannedTrial, choose
+from bench.plan.decide import PlannedTrial
 from bench.regress.environments import Environments
 from bench.regress.execute import PairRunner
 from bench.regress.layout import REGRESS, Comparison, check_name, open_comparison
 from bench.regress.pair_schedule import Budget, Course
 from bench.regress.side_request import Ask
 from bench.regress.sides import SideName
-from bench.runner.other_users import local_surroundings
-from bench.runner.recovery import tidy_up
+from bench.runner.local import local_other_users
 from bench.runner.scheduler import Watcher
 from bench.runner.signals import interruptible
-from bench.runner.suite import prepare_data
-from bench.suite.open import OpenSuite, open_suite
-from bench.trials.pretrained import fetch
+from bench.runner.suite import prepare_data, recover
+from bench.suite.resolve import ResolvedSuite, resolve_suite
 
 
 class Speaker(Watcher, Protocol):
@@ -121,11 +119,10 @@ def session(
             "--candidate-python.",
         )
     cache = results_folder / "cache"
-    suite = open_suite(path, cache, options.devices, options.data, options.weights)
-    if suite.resolved.downloads:
-        fetch(suite.resolved.downloads)
-        suite = suite.again()
-    trials = choose(suite.resolved.trials, options.only, "--only")
+    suite = resolve_suite(path, cache, options.devices, options.data, options.weights, options.only)
+    if suite.downloads:
+        suite = suite.with_weights()
+    trials = suite.chosen
     environments = Environments(options.envs or results_folder / "environments", speaker.say, options.python)
     lock = SuiteResults(results_folder, REGRESS).lock()
     with (
@@ -137,12 +134,12 @@ def session(
             suite, trials, asks, results_folder, environments, options.name, speaker.say
         )
         for results in comparison.results.values():
-            tidy_up(results)
-        prepare_data(suite.resolved, trials, speaker.say)
+            recover(results)
+        prepare_data(suite.datasets, trials, speaker.say)
         for sentence in introduction(comparison, suite, slot):
             speaker.say(sentence)
         machine = find_machine()
-        with local_surroundings([slot], suite.limits.quiet_s, speaker.say) as surroundings:
+        with local_other_users([slot], suite.limits.quiet_s, speaker.say) as other_users:
             runner = PairRunner(
                 comparison.sides,
                 comparison.results,
@@ -151,9 +148,8 @@ def session(
                 suite.limits,
                 suite.telemetry,
                 speaker,
-                surroundings,
+                other_users,
                 interruption,
-                suite.exclusive,
                 notes_of(results_folder, machine),
             )
             if options.fresh:
@@ -183,7 +179,7 @@ def one_slot(devices: Choice, results_folder: Path) -> Iterator[Slot]:
         yield slot
 
 
-def introduction(comparison: Comparison, suite: OpenSuite, slot: Slot) -> list[str]:
+def introduction(comparison: Comparison, suite: ResolvedSuite, slot: Slot) -> list[str]:
     """What is compared, on what, and what differs: sentences to be said before anything runs."""
     labels = " against ".join(side.label for side in comparison.sides.values())
     count = len(comparison.trials)
@@ -196,7 +192,7 @@ def introduction(comparison: Comparison, suite: OpenSuite, slot: Slot) -> list[s
         lines.append(f"What differs: {', '.join(shown)}.")
     else:
         lines.append("Nothing differs between the sides: A is compared with A.")
-    lines += suite.resolved.warnings
+    lines += suite.warnings
     lines += [suite.devices.note] if suite.devices.note else []
     for side in comparison.sides.values():
         lines += side.lacks(comparison.trials)

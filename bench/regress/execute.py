@@ -10,7 +10,8 @@ from bench.machine.notes import Notes
 from bench.plan.decide import PlannedTrial, Prediction
 from bench.regress.pairs import Kind, PairedRuns, PairJournal, Run, first_side
 from bench.regress.sides import NAMES, Side, SideName
-from bench.runner.scheduler import Scheduler, Surroundings, Watcher
+from bench.runner.local import LocalOtherUsers
+from bench.runner.scheduler import Scheduler, Watcher
 from bench.runner.signals import Interruption
 from bench.trials.limits import Limits
 from bench.trials.sampling import TelemetrySettings
@@ -79,9 +80,8 @@ class PairRunner:
         limits: How long a trial may take.
         telemetry: How trials are sampled.
         watcher: Is told how it goes.
-        surroundings: What else goes on on the machine.
+        other_users: Who else uses the machine.
         interruption: Signals that ask to stop.
-        exclusive: Wait for a quiet machine before each trial.
         notes: What the journal of a trial says of the machine.
     """
 
@@ -92,9 +92,8 @@ class PairRunner:
     limits: Limits
     telemetry: TelemetrySettings
     watcher: Watcher
-    surroundings: Surroundings
+    other_users: LocalOtherUsers
     interruption: Interruption
-    exclusive: bool
     notes: Notes | None = None
 
     @property
@@ -154,14 +153,11 @@ class PairRunner:
         results = self.results[name]
         Scheduler(
             results,
-            self.sides[name].engine(self.telemetry, self.notes),
-            [self.slot],
+            self.sides[name].engine(self.slot, self.other_users, self.telemetry, self.notes),
             self.limits,
             SideWatcher(self.watcher, name),
             NoRecording(),
-            self.surroundings,
             self.interruption,
-            self.exclusive,
         ).run([planned])
         last = results.attempts(planned.trial.id)[-1]
         return Run(name, planned.trial.id, last.number)

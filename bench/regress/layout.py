@@ -12,7 +12,7 @@ from bench.regress.packages import differing
 from bench.regress.pairs import PairJournal
 from bench.regress.side_request import Ask, SideMaker
 from bench.regress.sides import NAMES, Side, SideName
-from bench.suite.open import OpenSuite
+from bench.suite.resolve import ResolvedSuite
 from bench.trials.trial import Trial
 from bench.worker.files import write_json
 
@@ -76,7 +76,7 @@ class Comparison:
 
 
 def open_comparison(
-    suite: OpenSuite,
+    suite: ResolvedSuite,
     trials: Sequence[Trial],
     asks: dict[SideName, Ask],
     results_folder: Path,
@@ -100,7 +100,7 @@ def open_comparison(
     """
     gpu = suite.devices.slots[0].kind == "gpu"
     sides = SideMaker(environments, results_folder / "cache", trials, gpu, say).both(asks)
-    chosen = name or name_of_comparison(suite.resolved.name, {name: ask.label for name, ask in asks.items()})
+    chosen = name or name_of_comparison(suite.name, {name: ask.label for name, ask in asks.items()})
     folder = results_folder / REGRESS / chosen
     folder.mkdir(parents=True, exist_ok=True)
     results = {side: SuiteResults(folder, side) for side in NAMES}

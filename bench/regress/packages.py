@@ -4,7 +4,7 @@ import re
 from collections.abc import Collection, Iterable, Mapping, Sequence
 from importlib import metadata
 
-from bench.trials.backends import BACKENDS
+from bench.trials.runtime import BACKENDS
 from wbc import REQUIREMENTS
 
 TENSORFLOWS = ("tensorflow", "tensorflow-cpu", "tf-nightly", "tf-nightly-cpu")

@@ -14,8 +14,8 @@ from bench.machine.notes import Notes
 from bench.regress import probe
 from bench.regress.code import Code
 from bench.regress.packages import TENSORFLOWS
-from bench.runner.local import LocalEngine
-from bench.trials.backends import BACKENDS
+from bench.runner.local import LocalEngine, LocalOtherUsers
+from bench.trials.runtime import BACKENDS
 from bench.trials.sampling import TelemetrySettings
 from bench.trials.settings import Runtime, digest_of
 from bench.trials.trial import Trial
@@ -62,15 +62,30 @@ class Side:
         """Environment variables of its processes: its own code goes before everything else."""
         return _environment(self.code)
 
-    def engine(self, telemetry: TelemetrySettings, notes: Notes | None = None) -> LocalEngine:
+    def engine(
+        self,
+        slot: Slot,
+        other_users: LocalOtherUsers,
+        telemetry: TelemetrySettings,
+        notes: Notes | None = None,
+    ) -> LocalEngine:
         """Starts its workers, which are sampled from the harness' own environment.
 
         Args:
+            slot: Where they run.
+            other_users: Who else is there.
             telemetry: How they are sampled.
             notes: What their journals say of the machine.
         """
         noted = notes and self.noted(notes)
-        return LocalEngine(str(self.interpreter), telemetry, environment=self.environment, notes=noted)
+        return LocalEngine(
+            [slot],
+            other_users,
+            python=str(self.interpreter),
+            telemetry=telemetry,
+            environment=self.environment,
+            notes=noted,
+        )
 
     def runtime(self, device: str) -> Runtime:
         """What trials of this side depend on besides their settings."""

@@ -1,4 +1,4 @@
-"""An engine that runs an attempt as a process on this machine."""
+"""An engine that runs each attempt as a process on this machine."""
 
 import contextlib
 import json
@@ -7,46 +7,102 @@ import signal
 import subprocess
 import sys
 import time
-from collections.abc import Mapping
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from datetime import UTC, datetime
 from typing import Any
 
 import msgspec
 
 from bench.devices.device import Slot
+from bench.devices.nvml import Nvml, NvmlError, open_nvml
+from bench.devices.other_users import neighbors, wait_until_quiet
 from bench.journal.results import Attempt
 from bench.machine.host import killed_for_memory
 from bench.machine.notes import Notes, origin
+from bench.runner.engine import Facts
 from bench.telemetry.process import SamplerProcess
+from bench.trials.origin import Neighbors
 from bench.trials.sampling import TelemetrySettings
 from bench.worker import protocol
-from bench.worker.jsonl import EventWriter
+from bench.worker.jsonl import EventWriter, RawEvent
+
+
+class LocalOtherUsers:
+    """A `bench.runner.engine.OtherUsers` of this machine.
+
+    Args:
+        nvml: An open session with the driver; None if no slot has a GPU, or the driver does not answer.
+        quiet_s: The longest wait for a quiet machine, in seconds.
+        say: Is told what it waits for.
+    """
+
+    def __init__(self, nvml: Nvml | None, quiet_s: float, say: Callable[[str], None]) -> None:
+        self.nvml, self.quiet_s, self.say = nvml, quiet_s, say
+        self._seen: dict[str, Neighbors] = {}
+
+    def neighbors(self, slot: Slot) -> Neighbors | None:
+        """See `bench.runner.engine.OtherUsers`; nobody is looked for on a processor.
+
+        The answer stays the same as long as the processes do: another amount of their memory is no news.
+        """
+        if self.nvml is None or slot.kind != "gpu":
+            return None
+        now = neighbors(slot, self.nvml)
+        before = self._seen.get(slot.name)
+        if before is None or _who(before) != _who(now):
+            self._seen[slot.name] = before = now
+        return None if before.alone and not before.foreign else before
+
+    def wait_until_quiet(self, slot: Slot, sleep: Callable[[float], None]) -> Facts:
+        """See `bench.runner.engine.OtherUsers`."""
+        began = time.monotonic()
+        noise = wait_until_quiet([slot], self.nvml, self.quiet_s, time.monotonic, sleep, self.say)
+        return {"noise": noise, "waited_s": time.monotonic() - began}
+
+
+@contextlib.contextmanager
+def local_other_users(
+    slots: Sequence[Slot], quiet_s: float, say: Callable[[str], None]
+) -> Iterator[LocalOtherUsers]:
+    """The other users of some slots, with the driver's library open as long as it is needed."""
+    with contextlib.ExitStack() as stack:
+        nvml = None
+        if any(slot.kind == "gpu" for slot in slots):
+            try:
+                nvml = stack.enter_context(open_nvml())
+            except NvmlError as error:
+                say(f"Other users of the GPUs cannot be seen: {error.reason}.")
+        yield LocalOtherUsers(nvml, quiet_s, say)
 
 
 class LocalEngine:
-    """Starts `python -m bench.worker`, in a session of its own: Ctrl-C reaches the harness alone.
+    """Starts `python -m bench.worker` in a session of its own, so that Ctrl-C reaches the harness alone.
 
     Args:
+        slots: Where trials run.
+        other_users: Who else is there.
         python: The interpreter of the environment in which trials run.
         telemetry: How trials are sampled.
-        without: Ids of the trials that run without telemetry.
-        environment: Environment variables that go before the harness' own.
+        environment: Environment variables that override the harness' own.
         notes: What the journal of a trial on a slot says of the machine.
     """
 
     def __init__(
         self,
+        slots: Sequence[Slot],
+        other_users: LocalOtherUsers,
+        *,
         python: str = sys.executable,
         telemetry: TelemetrySettings | None = None,
-        without: frozenset[str] = frozenset(),
         environment: Mapping[str, str] | None = None,
         notes: Notes | None = None,
-    ):
-        self.python, self.without, self._notes = python, without, notes
+    ) -> None:
+        self.slots, self.other_users = slots, other_users
+        self.python, self._notes = python, notes
         self.telemetry = telemetry or TelemetrySettings()
         self.environment = dict(environment or {})
 
-    def start(self, attempt: Attempt, slot: Slot) -> "LocalRunning":
+    def start(self, attempt: Attempt, slot: Slot) -> "LocalWorker":
         """See `bench.runner.engine.Engine`."""
         read_end, write_end = os.pipe()
         try:
@@ -67,29 +123,29 @@ class LocalEngine:
             raise
         finally:
             os.close(write_end)
-        running = LocalRunning(attempt, slot, process, read_end)
+        worker = LocalWorker(attempt, slot, process, read_end)
         for event, content in (self._notes(slot) if self._notes else {}).items():
-            running.note(event, **content)
-        if reason := self.telemetry.reason_off(attempt.trial_id, self.without):
-            running.note("telemetry", off=reason)
+            worker.note(event, **content)
+        if reason := self.telemetry.reason_off(attempt.trial_id):
+            worker.note("telemetry", off=reason)
         else:
-            running.sample(self.telemetry.interval_s)
-        return running
+            worker.sample(self.telemetry.interval_s)
+        return worker
 
 
-class LocalRunning:
-    """A worker process; a `bench.runner.engine.Running`."""
+class LocalWorker:
+    """A worker process; a `bench.runner.engine.Worker`."""
 
-    def __init__(self, attempt: Attempt, slot: Slot, process: subprocess.Popen, pipe: int):
+    def __init__(self, attempt: Attempt, slot: Slot, process: "subprocess.Popen[bytes]", pipe: int) -> None:
         self.attempt, self.slot = attempt, slot
         self._process, self._pipe = process, pipe
-        # Readable when the process ends, whoever of its children still holds the pipe.
+        # Readable when the process ends, even if one of its children still holds the pipe.
         self._pidfd = os.pidfd_open(process.pid)
         os.set_blocking(pipe, False)
         self._unread = b""
         self._piped = True
         self._stopped: dict[str, str] = {}
-        self._over = False
+        self._reaped = False
         self._memory_kills = killed_for_memory()
         self._sampler: SamplerProcess | None = None
         self._journal = EventWriter(attempt.runner_events)
@@ -102,21 +158,21 @@ class LocalRunning:
         )
 
     def sample(self, interval_s: float) -> None:
-        """Start a sampler beside the worker; where that fails, the trial goes on without."""
+        """Start a sampler beside the worker. If that fails, the trial runs without one."""
         try:
             self._sampler = SamplerProcess(self.attempt, self.slot, self._process.pid, interval_s)
         except OSError as error:
             self.note("telemetry", off=f"its process could not be started: {error.strerror}")
 
     def filenos(self) -> list[int]:
-        """See `bench.runner.engine.Running`."""
+        """See `bench.runner.engine.Worker`."""
         return [self._pidfd, self._pipe] if self._piped else [self._pidfd]
 
-    def events(self) -> list[dict[str, Any]]:
-        """See `bench.runner.engine.Running`."""
+    def events(self) -> list[RawEvent]:
+        """See `bench.runner.engine.Worker`."""
         self._read()
         *lines, self._unread = self._unread.split(b"\n")
-        events = []
+        events: list[RawEvent] = []
         for line in lines:
             with contextlib.suppress(ValueError):
                 events.append(json.loads(line))
@@ -125,14 +181,14 @@ class LocalRunning:
                 self._sampler.tell(event)
         return events
 
-    def is_over(self) -> bool:
-        """See `bench.runner.engine.Running`."""
-        if self._over:
+    def reap(self) -> bool:
+        """See `bench.runner.engine.Worker`."""
+        if self._reaped:
             return True
         if os.waitid(os.P_PID, self._process.pid, os.WEXITED | os.WNOHANG | os.WNOWAIT) is None:
             return False
-        self._over = True
-        # What the worker started must not outlive it; until it is waited for, its number is no one else's.
+        self._reaped = True
+        # Nothing that the worker started may outlive it. Before the wait below, its process id is still its own.
         self._signal(signal.SIGKILL)
         _, status, usage = os.wait4(self._process.pid, 0)
         self._process.returncode = os.waitstatus_to_exitcode(status)
@@ -153,16 +209,16 @@ class LocalRunning:
         return True
 
     def note(self, event: str, **content: Any) -> None:
-        """See `bench.runner.engine.Running`."""
+        """See `bench.runner.engine.Worker`."""
         self._journal.write(event, **content)
 
     def stop(self, why: str, message: str) -> None:
-        """See `bench.runner.engine.Running`."""
+        """See `bench.runner.engine.Worker`."""
         self._stopped = self._stopped or {"why": why, "message": message}
         self._signal(signal.SIGTERM)
 
     def kill(self) -> None:
-        """See `bench.runner.engine.Running`."""
+        """See `bench.runner.engine.Worker`."""
         self._signal(signal.SIGKILL)
 
     def _read(self) -> None:
@@ -175,18 +231,23 @@ class LocalRunning:
             self._piped = bool(chunk)
 
     def _signal(self, number: signal.Signals) -> None:
-        """To the worker and all that it started."""
+        """To the worker and everything that it started."""
         with contextlib.suppress(ProcessLookupError):
             os.killpg(self._process.pid, number)
 
 
-def _environment(slot: Slot, event_fd: int, spawned: int) -> Mapping[str, str]:
+def _environment(slot: Slot, event_fd: int, spawned: int) -> dict[str, str]:
     return {
         **os.environ,
         **slot.environment(),
         protocol.SPAWNED_NS: str(spawned),
         protocol.EVENT_FD: str(event_fd),
         protocol.PARENT_PID: str(os.getpid()),
-        # Without this a worker that is killed leaves its last words in a buffer.
+        # Without this, the last output of a worker that is killed stays in a buffer.
         "PYTHONUNBUFFERED": "1",
     }
+
+
+def _who(seen: Neighbors) -> tuple[object, ...]:
+    processes = frozenset((process.gpu, process.pid, process.kind) for process in seen.foreign)
+    return processes, tuple(seen.unknown.items()), tuple(seen.unreadable), seen.lost

@@ -6,93 +6,88 @@ import selectors
 import time
 from collections import Counter
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from signal import Signals
-from typing import Any, Protocol
+from typing import Protocol
+
+import msgspec
 
 from bench.devices.device import Slot
 from bench.journal.results import Attempt, SuiteResults
 from bench.plan.decide import PlannedTrial
 from bench.records.fold import finish
-from bench.runner.engine import Engine, Running
+from bench.runner.engine import Engine, Facts, Worker
 from bench.runner.signals import Interruption
 from bench.trials.limits import RETRIED, Limits
+from bench.trials.origin import Neighbors
+from bench.trials.record import Record
+from bench.worker.jsonl import RawEvent
 
-NEIGHBOURS_S = 10.0
+NEIGHBORS_S = 10.0
 """How often the other users of a trial's devices are looked for."""
 
 
 class Watcher(Protocol):
-    """Is told how a run goes on."""
+    """Is told how a run progresses."""
 
     def trial_started(self, planned: PlannedTrial, slot: Slot) -> None:
         """A trial starts on a slot."""
 
-    def event(self, planned: PlannedTrial, slot: Slot, event: dict[str, Any]) -> None:
+    def event(self, planned: PlannedTrial, slot: Slot, event: RawEvent) -> None:
         """The worker reports something."""
 
-    def trial_ended(self, planned: PlannedTrial, slot: Slot, record: dict[str, Any], again: bool) -> None:
-        """An attempt is over; `again`: the trial will be tried once more."""
+    def trial_ended(self, planned: PlannedTrial, slot: Slot, record: Record, again: bool) -> None:
+        """An attempt is over; `again`: the trial will be retried."""
 
 
 class Recording(Protocol):
     """Sends records somewhere else while trials run, and never fails or delays them."""
 
     def filenos(self) -> list[int]:
-        """Descriptors that become readable when it has something to say."""
+        """Descriptors that become readable when it has something to report."""
 
-    def pump(self) -> list[dict[str, Any]]:
+    def pump(self) -> list[RawEvent]:
         """What it did since the last call: events for the journals of the trials that ran beside it."""
 
     def send(self, attempt: Attempt) -> None:
         """Record an attempt that is over, some time soon."""
 
     def settle(self, interrupted: int) -> None:
-        """Wait until everything given to it is done or given up, or this descriptor becomes readable."""
-
-
-class Surroundings(Protocol):
-    """What else goes on on the machine."""
-
-    def neighbours(self, slot: Slot) -> dict[str, Any] | None:
-        """Other users of the slot's devices, for the journal; None where there is nothing to say."""
-
-    def wait_until_quiet(self, slot: Slot, sleep: Callable[[float], None]) -> dict[str, Any]:
-        """Wait for a quiet machine; what came of it, for the journal."""
+        """Wait until everything is recorded or given up, or until this descriptor becomes readable."""
 
 
 @dataclass(eq=False)
-class _Work:
-    """An attempt on its slot."""
+class _Active:
+    """An attempt under way. Times are on the scheduler's clock, in seconds."""
 
     planned: PlannedTrial
     attempt: Attempt
     slot: Slot
-    running: Running
+    worker: Worker
     started: float
-    last_event: float
-    neighbours_due: float
-    neighbours: dict[str, Any] | None = None
-    kill_at: float = math.inf
+    last_event: float = field(init=False)
+    neighbors_due: float = field(init=False)
+    neighbors: Neighbors | None = None
     stopping: bool = False
+    kill_at: float = math.inf
+
+    def __post_init__(self) -> None:
+        self.last_event = self.neighbors_due = self.started
 
 
 class Scheduler:
-    """Runs the trials of a plan; each gets a record, whatever becomes of it.
+    """Runs the trials of a plan. Each gets a record, whatever happens to it.
 
-    One thread waits for all workers at once and sleeps between their events: what is measured must not share
-    its cores with what measures.
+    One thread waits for all workers at once and sleeps between their events: the harness must not share the
+    cores of what it measures.
 
     Args:
         results: Where attempts are recorded; locked by the caller.
-        engine: Starts the workers.
-        slots: Where they run, one a slot.
-        limits: How long they may take.
-        watcher: Is told how it goes.
+        engine: Starts the workers, on its slots.
+        limits: How long they may take, and whether each needs the machine for itself.
+        watcher: Is told how the run progresses.
         recording: Gets each attempt once its record is written.
-        surroundings: What else goes on on the machine.
         interruption: Signals that ask to stop.
-        exclusive: One trial at a time, on a quiet machine, with nothing of the harness beside it.
         clock: Seconds.
     """
 
@@ -100,21 +95,18 @@ class Scheduler:
         self,
         results: SuiteResults,
         engine: Engine,
-        slots: Sequence[Slot],
         limits: Limits,
         watcher: Watcher,
         recording: Recording,
-        surroundings: Surroundings,
         interruption: Interruption,
-        exclusive: bool = False,
         clock: Callable[[], float] = time.monotonic,
-    ):
+    ) -> None:
         self.results, self.engine, self.limits = results, engine, limits
-        self.watcher, self.recording, self.surroundings = watcher, recording, surroundings
-        self.interruption, self.exclusive, self.clock = interruption, exclusive, clock
-        self._free = list(slots[:1] if exclusive else slots)
+        self.watcher, self.recording = watcher, recording
+        self.interruption, self.clock = interruption, clock
+        self._free = list(engine.slots[:1] if limits.exclusive else engine.slots)
         self._waiting: list[PlannedTrial] = []
-        self._active: list[_Work] = []
+        self._active: list[_Active] = []
         self._tries: Counter[str] = Counter()
 
     def run(self, plan: Sequence[PlannedTrial]) -> None:
@@ -141,25 +133,23 @@ class Scheduler:
         while self._free and self._waiting and not self.interruption.count:
             planned, slot = self._waiting.pop(0), self._free.pop(0)
             quiet = None
-            if self.exclusive:
+            if self.limits.exclusive:
                 self.recording.settle(self.interruption.fileno())
-                quiet = self.surroundings.wait_until_quiet(slot, self._sleep)
+                quiet = self.engine.other_users.wait_until_quiet(slot, self._sleep)
             self._start(planned, slot, quiet)
 
-    def _start(self, planned: PlannedTrial, slot: Slot, quiet: dict[str, Any] | None) -> None:
+    def _start(self, planned: PlannedTrial, slot: Slot, quiet: Facts | None) -> None:
         if planned.afresh and not self._tries[planned.trial.id]:
             self.results.discard_checkpoint(planned.trial.id)
         self._tries[planned.trial.id] += 1
         attempt = self.results.new_attempt(planned.trial, self._checkpointing(planned.trial.id))
-        running = self.engine.start(attempt, slot)
-        now = self.clock()
-        work = _Work(planned, attempt, slot, running, now, now, now)
-        self._active.append(work)
+        worker = self.engine.start(attempt, slot)
+        self._active.append(_Active(planned, attempt, slot, worker, self.clock()))
         if quiet is not None:
-            running.note("quiet", **quiet)
+            worker.note("quiet", **quiet)
         self.watcher.trial_started(planned, slot)
 
-    def _checkpointing(self, trial_id: str) -> dict[str, Any]:
+    def _checkpointing(self, trial_id: str) -> Facts:
         return {
             "folder": str(self.results.checkpoint(trial_id).resolve()),
             "every_epochs": self.limits.checkpoint_epochs,
@@ -167,103 +157,102 @@ class Scheduler:
         }
 
     def _wait(self) -> None:
-        """Sleep until a worker, the recording or a signal has something to say, or until something is due."""
+        """Sleep until a worker, the recording or a signal reports something, or until something is due."""
         with selectors.DefaultSelector() as selector:
             waited = [self.interruption.fileno(), *self.recording.filenos()]
-            waited += [fileno for work in self._active for fileno in work.running.filenos()]
+            waited += [fileno for active in self._active for fileno in active.worker.filenos()]
             for fileno in waited:
                 selector.register(fileno, selectors.EVENT_READ)
-            due = min((self._due(work) for work in self._active), default=math.inf)
+            due = min((self._due(active) for active in self._active), default=math.inf)
             selector.select(None if math.isinf(due) else max(0.0, due - self.clock()))
         self.interruption.clear()
 
-    def _due(self, work: _Work) -> float:
-        if work.stopping:
-            return work.kill_at
-        limit = work.started + (self.limits.trial_s or math.inf)
-        return min(limit, work.last_event + self.limits.stall_s, work.neighbours_due)
+    def _due(self, active: _Active) -> float:
+        if active.stopping:
+            return active.kill_at
+        limit = active.started + (self.limits.trial_s or math.inf)
+        return min(limit, active.last_event + self.limits.stall_s, active.neighbors_due)
 
     def _collect(self) -> None:
-        """Take in what happened: events, ends, signals, limits."""
+        """Handle what happened: events, ends, signals, limits."""
         for message in self.recording.pump():
-            for work in self._active:
-                work.running.note(**message)
-        for work in list(self._active):
-            over = work.running.is_over()  # asked first, so that the last events are not missed
-            for event in work.running.events():
-                work.last_event = self.clock()
-                self.watcher.event(work.planned, work.slot, event)
-            if over:
-                self._end(work)
+            for active in self._active:
+                active.worker.note(**message)
+        for active in list(self._active):
+            ended = active.worker.reap()  # first, so that the last events are not missed
+            for event in active.worker.events():
+                active.last_event = self.clock()
+                self.watcher.event(active.planned, active.slot, event)
+            if ended:
+                self._end(active)
             elif self.interruption.count:
-                self._interrupt(work)
+                self._interrupt(active)
             else:
-                self._check(work)
+                self._check(active)
 
-    def _check(self, work: _Work) -> None:
-        """Hold a trial to its limits, and look who else is there."""
+    def _check(self, active: _Active) -> None:
+        """Hold a trial to its limits, and look for other users."""
         now = self.clock()
-        if work.stopping:
-            if now >= work.kill_at:
-                work.running.kill()
-                work.kill_at = math.inf
-        elif self.limits.trial_s and now - work.started >= self.limits.trial_s:
-            self._stop(work, "timeout", f"it took longer than {self.limits.trial_s:g} s ([limits] trial)")
-        elif now - work.last_event >= self.limits.stall_s:
-            message = f"no sign of life for {self.limits.stall_s:g} s ([limits] stall)"
-            self._stop(work, "stalled", message)
-        elif now >= work.neighbours_due:
-            work.neighbours_due = now + NEIGHBOURS_S
-            neighbours = self.surroundings.neighbours(work.slot)
-            if neighbours != work.neighbours:
-                work.neighbours = neighbours
-                work.running.note("neighbors", neighbors=neighbours)
+        if active.stopping:
+            if now >= active.kill_at:
+                active.worker.kill()
+                active.kill_at = math.inf
+        elif self.limits.trial_s and now - active.started >= self.limits.trial_s:
+            self._stop(active, "timeout", f"it took longer than {self.limits.trial_s:g} s ([limits] trial)")
+        elif now - active.last_event >= self.limits.stall_s:
+            message = f"no event for {self.limits.stall_s:g} s ([limits] stall)"
+            self._stop(active, "stalled", message)
+        elif now >= active.neighbors_due:
+            active.neighbors_due = now + NEIGHBORS_S
+            neighbors = self.engine.other_users.neighbors(active.slot)
+            if neighbors != active.neighbors:
+                active.neighbors = neighbors
+                active.worker.note("neighbors", neighbors=msgspec.to_builtins(neighbors))
 
-    def _interrupt(self, work: _Work) -> None:
-        """The first signal asks the worker to stop; the second, or its slowness, ends it."""
+    def _interrupt(self, active: _Active) -> None:
+        """The first signal asks the worker to stop. The second one, or the end of its grace period, kills it."""
         assert self.interruption.number is not None
-        if not work.stopping:
-            self._stop(work, "interrupted", f"stopped by {Signals(self.interruption.number).name}")
-        if self.interruption.count > 1 or self.clock() >= work.kill_at:
-            work.running.kill()
-            work.kill_at = math.inf
+        if not active.stopping:
+            self._stop(active, "interrupted", f"stopped by {Signals(self.interruption.number).name}")
+        if self.interruption.count > 1 or self.clock() >= active.kill_at:
+            active.worker.kill()
+            active.kill_at = math.inf
 
-    def _stop(self, work: _Work, why: str, message: str) -> None:
-        work.stopping, work.kill_at = True, self.clock() + self.limits.grace_s
-        work.running.stop(why, message)
+    def _stop(self, active: _Active, why: str, message: str) -> None:
+        active.stopping, active.kill_at = True, self.clock() + self.limits.grace_s
+        active.worker.stop(why, message)
 
-    def _end(self, work: _Work) -> None:
-        """Write the record of an attempt that is over, free its slot, try again where that may help."""
-        record = finish(work.attempt)
-        self._active.remove(work)
-        self._free.append(work.slot)
+    def _end(self, active: _Active) -> None:
+        """Write the record of an attempt that is over, free its slot, and retry where that may help."""
+        record = finish(active.attempt)
+        self._active.remove(active)
+        self._free.append(active.slot)
         if record.done:
-            self.results.discard_checkpoint(work.attempt.trial_id)
-        failure = record.failure
-        tried = self._tries[work.attempt.trial_id]
-        again = failure is not None and failure.kind in RETRIED and tried <= self.limits.retries
-        again = again and not self.interruption.count
+            self.results.discard_checkpoint(active.attempt.trial_id)
+        tried = self._tries[active.attempt.trial_id]
+        again = record.failure is not None and record.failure.kind in RETRIED
+        again = again and tried <= self.limits.retries and not self.interruption.count
         if again:
-            self._waiting.append(work.planned)
+            self._waiting.append(active.planned)
             self._waiting.sort(key=lambda planned: -planned.seconds)
-        self.watcher.trial_ended(work.planned, work.slot, record, again)
-        self.recording.send(work.attempt)
+        self.watcher.trial_ended(active.planned, active.slot, record, again)
+        self.recording.send(active.attempt)
 
     def _abandon(self) -> None:
-        """After a failure of our own: no worker may go on unseen."""
-        for work in self._active:
+        """After a failure of our own: end every worker."""
+        for active in self._active:
             with contextlib.suppress(OSError):
-                work.running.stop("interrupted", "the harness failed")
-                work.running.kill()
+                active.worker.stop("interrupted", "the harness failed")
+                active.worker.kill()
         deadline = time.monotonic() + self.limits.grace_s
-        for work in self._active:
+        for active in self._active:
             with contextlib.suppress(OSError):
-                while not work.running.is_over() and time.monotonic() < deadline:
+                while not active.worker.reap() and time.monotonic() < deadline:
                     time.sleep(0.01)
-                finish(work.attempt)
+                finish(active.attempt)
 
     def _sleep(self, seconds: float) -> None:
-        """Sleep, but not through a signal; nothing runs that would have to be stopped with care."""
+        """Sleep, unless a signal comes first; no worker is running."""
         with selectors.DefaultSelector() as selector:
             selector.register(self.interruption.fileno(), selectors.EVENT_READ)
             selector.select(seconds)

@@ -4,6 +4,7 @@ import os
 import signal
 from collections.abc import Iterator
 from contextlib import contextmanager
+from types import FrameType
 
 from bench.errors import InterruptedRun
 
@@ -11,13 +12,17 @@ from bench.errors import InterruptedRun
 class Interruption:
     """SIGINT and SIGTERM, as an exception or as something to wait for.
 
-    While nothing runs that must be stopped with care, a signal raises InterruptedRun where it finds the main
-    thread. Within `held`, it only becomes visible: `number` is the first signal, `count` how many came, and
-    the descriptor `fileno()` becomes readable.
+    Outside `held`, a signal raises InterruptedRun in the main thread at once. Within `held`, where workers must be
+    stopped with care, it is only noted.
     """
 
+    number: int | None
+    """The first signal that came."""
+    count: int
+    """How many came."""
+
     def __init__(self) -> None:
-        self.number: int | None = None
+        self.number = None
         self.count = 0
         self._held = False
         self._read_end, self._write_end = os.pipe()
@@ -25,7 +30,7 @@ class Interruption:
         os.set_blocking(self._write_end, False)
 
     def fileno(self) -> int:
-        """Readable when a signal came."""
+        """A descriptor that becomes readable when a signal comes."""
         return self._read_end
 
     def clear(self) -> None:
@@ -38,7 +43,7 @@ class Interruption:
 
     @contextmanager
     def held(self) -> Iterator[None]:
-        """Within it, signals don't raise; a signal that came is raised at its end."""
+        """Within it, signals do not raise; one that came raises at its end."""
         self._held = True
         try:
             yield
@@ -51,7 +56,7 @@ class Interruption:
         if self.number is not None:
             raise InterruptedRun(self.number)
 
-    def _receive(self, number: int, frame) -> None:
+    def _receive(self, number: int, frame: FrameType | None) -> None:
         self.number = self.number or number
         self.count += 1
         if not self._held:

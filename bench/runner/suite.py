@@ -1,76 +1,73 @@
-"""Run a whole suite: the work behind `python -m bench run`."""
+"""Run a whole suite, from its file to its records: the work behind `bench run`."""
 
-from collections.abc import Callable, Iterable, Sequence
+import shutil
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Protocol
 
 from bench.devices.device import Slot
 from bench.devices.lease import lease
-from bench.devices.machine import find_machine
-from bench.journal.results import SuiteResults
+from bench.devices.machine import find_machine, plural
+from bench.errors import DamagedAttempt
+from bench.journal.results import Attempt, SuiteResults
 from bench.journal.runs import noted_run
 from bench.machine.notes import notes_of, origin
 from bench.plan.decide import PlannedTrial, make_plan
 from bench.plan.predict import Predictor
-from bench.runner.local import LocalEngine
-from bench.runner.other_users import local_surroundings
-from bench.runner.recovery import tidy_up
+from bench.records.fold import finish
+from bench.runner.local import LocalEngine, local_other_users
 from bench.runner.scheduler import Scheduler, Watcher
 from bench.runner.signals import interruptible
-from bench.suite.open import open_suite
-from bench.suite.resolve import ResolvedSuite
+from bench.suite.resolve import resolve_suite
 from bench.tracking.markers import is_behind
 from bench.tracking.process import RecordingProcess
-from bench.trials.backends import require_backends
-from bench.trials.pretrained import fetch
-from bench.trials.sampling import trials_without
+from bench.trials.datasets import DataSet
+from bench.trials.runtime import require_backends
 from bench.trials.trial import Trial
+
+_DAMAGED = (DamagedAttempt, ValueError, TypeError, LookupError, AttributeError, RecursionError)
+"""What reading journals raises after a disk, or somebody with an editor, has damaged them."""
 
 
 class Speaker(Watcher, Protocol):
-    """A watcher that also says things and is told of the plan."""
+    """A watcher that also prints messages and is told the plan."""
 
-    say: Callable[[str], None]
+    def say(self, message: str, /) -> None:
+        """Print a message."""
 
     def plan(self, planned: list[PlannedTrial], slots: Sequence[Slot]) -> None:
         """What will be run, and where."""
 
 
 @dataclass(frozen=True)
-class Outcome:
-    """What a run leaves behind.
+class RunOptions:
+    """What the command line may say of a run."""
 
-    Attributes:
-        results: Where it lies.
-        suite_ids: Every trial of the suite.
-        trial_ids: The trials that were asked for.
-        failed: Those of them that are not done.
-    """
-
-    results: SuiteResults
-    suite_ids: list[str]
-    trial_ids: list[str]
-    failed: list[str]
+    devices: str | None = None
+    """Overrides `use` of `[devices]`, see `bench.devices.machine.choose_slots`."""
+    data: Path | None = None
+    """Folder of images; overrides the suite's."""
+    weights: Path | None = None
+    """Folder of pretrained weights; overrides the suite's."""
+    only: str | None = None
+    """Only trials that match, see `bench.plan.decide.choose`."""
+    fresh: bool = False
+    """Run trials from their beginning, finished ones too."""
 
 
 @dataclass(frozen=True)
-class RunOptions:
-    """What the command line may say of a run.
+class Outcome:
+    """What a run leaves behind."""
 
-    Attributes:
-        devices: Goes before `use` of `[devices]`, see `bench.devices.machine.choose_slots`.
-        data: Folder of images; goes before the suite's.
-        weights: Folder of pretrained weights; goes before the suite's.
-        only: Only trials that match, see `bench.plan.decide.make_plan`.
-        fresh: Run trials from their beginning, those that are done too.
-    """
-
-    devices: str | None = None
-    data: Path | None = None
-    weights: Path | None = None
-    only: str | None = None
-    fresh: bool = False
+    results: SuiteResults
+    """Where it is recorded."""
+    suite_ids: list[str]
+    """Every trial of the suite."""
+    trial_ids: list[str]
+    """The trials that were asked for."""
+    failed: list[str]
+    """Those of them that are not done."""
 
 
 def run_suite(
@@ -79,9 +76,9 @@ def run_suite(
     """Run every trial of a suite that is not done.
 
     Args:
-        path: The suite file.
+        path: The suite file, or the name of a suite that comes with leukobench.
         results_folder: Where results are kept.
-        speaker: Is told how it goes.
+        speaker: Is told how it progresses.
         options: Of the command line.
 
     Raises:
@@ -89,84 +86,86 @@ def run_suite(
         ResultsError: The results folder, or a device, cannot be used.
         InterruptedRun: A signal came; what ran is recorded.
     """
-    suite = open_suite(path, results_folder / "cache", options.devices, options.data, options.weights)
-    results = SuiteResults(results_folder, suite.resolved.name)
-    asked = make_plan(suite.resolved.trials, results, options.fresh, options.only)
-    require_backends([one.trial for one in asked], suite.devices.slots[0].replicas)
-    if suite.resolved.downloads:
-        fetch(suite.resolved.downloads)
-        suite = suite.again()
-    resolved = suite.resolved
+    # Resolve: look up everything that the suite names. Nothing is written while the input is wrong.
+    cache = results_folder / "cache"
+    suite = resolve_suite(path, cache, options.devices, options.data, options.weights, options.only)
+    require_backends(suite.chosen, suite.devices.slots[0].replicas)
+    if suite.downloads:
+        suite = suite.with_weights()
+    results = SuiteResults(results_folder, suite.name)
     with (
         interruptible() as interruption,
         results.lock(),
-        lease(suite.devices, results_folder, resolved.name) as leased,
+        lease(suite.devices, results_folder, suite.name) as leased,
     ):
-        slots = leased.slots[:1] if suite.exclusive else leased.slots
-        tidy_up(results)
-        predictor = Predictor(results_folder, slots[0].kind)
-        plan = make_plan(resolved.trials, results, options.fresh, options.only)
-        prepare_data(resolved, (one.trial for one in plan if one.runs), speaker.say)
-        plan = make_plan(resolved.trials, results, options.fresh, options.only, predictor)
-        done = sum(not planned.runs for planned in plan)
-        trials = f"{len(plan)} trial{'' if len(plan) == 1 else 's'}"
-        speaker.say(f"{resolved.name}: {trials}, {done} done before, on {_where(slots)}")
-        for warning in resolved.warnings:
-            speaker.say(warning)
-        for note in (suite.devices.note, leased.note):
-            if note:
-                speaker.say(note)
+        slots = leased.slots[:1] if suite.limits.exclusive else leased.slots
+        # Plan: decide what runs, make its images, predict how long it takes.
+        recover(results)
+        plan = make_plan(suite.chosen, results, suite.trials, options.fresh)
+        prepare_data(suite.datasets, [one.trial for one in plan if one.runs], speaker.say)
+        plan = Predictor(results_folder, slots[0].kind).predict(plan)
+        waiting = sum(planned.runs for planned in plan)
+        where = f"{len(slots)} slots of {slots[0].model}" if len(slots) > 1 else slots[0].model
+        speaker.say(
+            f"{suite.name}: {plural(len(plan), 'trial')}, {len(plan) - waiting} done before, on {where}"
+        )
+        for sentence in (*suite.warnings, suite.devices.note, leased.note):
+            if sentence:
+                speaker.say(sentence)
         speaker.plan(plan, slots)
+        # Run: the scheduler folds the journals of each attempt that is over, and hands its record to MLflow.
         trial_ids = [planned.trial.id for planned in plan]
-        behind = is_behind(results, any(planned.runs for planned in plan))
+        about = {"file": suite.path.name, "path": str(suite.path.resolve()), "description": suite.description}
+        behind = is_behind(results, waiting > 0)
         with (
             RecordingProcess(results, speaker.say) as recording,
-            local_surroundings(slots, suite.limits.quiet_s, speaker.say) as surroundings,
-            noted_run(results, trial_ids, suite.exclusive, **_about(resolved)) as note,
+            local_other_users(slots, suite.limits.quiet_s, speaker.say) as other_users,
+            noted_run(results, trial_ids, suite.limits.exclusive, **about, **origin(gpu=False)) as note,
         ):
             if behind:
                 recording.catch_up()
-            Scheduler(
-                results,
-                LocalEngine(
-                    telemetry=suite.telemetry,
-                    without=trials_without(resolved.trials, suite.telemetry.off_every),
-                    notes=notes_of(results_folder, find_machine()),
-                ),
+            engine = LocalEngine(
                 slots,
-                suite.limits,
-                speaker,
-                recording,
-                surroundings,
-                interruption,
-                suite.exclusive,
-            ).run(plan)
-            latest = {trial_id: results.latest(trial_id) for trial_id in trial_ids}
-            failed = [trial_id for trial_id, found in latest.items() if found is None or not found[1].done]
+                other_users,
+                telemetry=suite.telemetry.for_trials(suite.trials),
+                notes=notes_of(results_folder, find_machine()),
+            )
+            Scheduler(results, engine, suite.limits, speaker, recording, interruption).run(plan)
+            failed = [one.trial.id for one in plan if one.runs and not results.is_done(one.trial.id)]
             note.failed = bool(failed)
-    return Outcome(results, [trial.id for trial in resolved.trials], trial_ids, failed)
+    return Outcome(results, [trial.id for trial in suite.trials], trial_ids, failed)
 
 
-def _about(resolved: ResolvedSuite) -> dict[str, str]:
-    """What the journal of runs keeps of a suite."""
-    about = {
-        "file": resolved.path.name,
-        "path": str(resolved.path.resolve()),
-        "description": resolved.description,
-    }
-    return about | origin(gpu=False)
+def recover(results: SuiteResults) -> list[Attempt]:
+    """Clean up after a harness that was killed; the caller holds the lock.
+
+    Attempts without a record get one. Half-written files go, and so do checkpoints of trials that are done.
+
+    Returns:
+        The attempts that had no record.
+    """
+    abandoned = [attempt for attempt in results.all_attempts() if attempt.record() is None]
+    for attempt in abandoned:
+        if not (attempt.folder / "trial.json").exists():  # killed while the folder was made: nothing ran
+            shutil.rmtree(attempt.folder)
+            continue
+        try:
+            attempt.trial()
+            finish(attempt)
+        except _DAMAGED:  # kept for people to look at, but not as an attempt
+            attempt.folder.replace(attempt.folder.with_name(f"damaged-{attempt.folder.name}"))
+    for partial in results.partial_files():
+        shutil.rmtree(partial) if partial.is_dir() else partial.unlink()
+    for trial_id in results.checkpointed():
+        if results.is_done(trial_id):
+            results.discard_checkpoint(trial_id)
+    return abandoned
 
 
-def _where(slots: Sequence[Slot]) -> str:
-    """`2 slots of NVIDIA A100` and the like."""
-    count = f"{len(slots)} slots of " if len(slots) > 1 else ""
-    return f"{count}{slots[0].model}"
-
-
-def prepare_data(resolved: ResolvedSuite, trials: Iterable[Trial], say: Callable[[str], None]) -> None:
-    """Make the data sets of the trials that will run, each once."""
+def prepare_data(datasets: Sequence[DataSet], trials: Sequence[Trial], say: Callable[[str], None]) -> None:
+    """Make the data sets that trials need and that are not in the cache, each once."""
     needed = {trial.settings.data.digest for trial in trials}
-    missing = [one for one in resolved.datasets if one.digest in needed and not one.ready]
+    missing = [one for one in datasets if one.digest in needed and not one.ready]
     for number, dataset in enumerate(missing, start=1):
         say(f"Preparing images: {dataset.source}, set {number} of {len(missing)}")
         dataset.prepare()

@@ -1,46 +1,24 @@
 """From the matrix of a suite to its combinations: product within a block, union over blocks."""
 
 import itertools
-from dataclasses import dataclass
-from typing import Any
+from collections.abc import Iterator, Sequence
+from dataclasses import MISSING, dataclass, fields
+from typing import Any, Literal
 
-from pydantic import BaseModel
-
-from bench.suite.load import Source
-from bench.suite.schema import Backbone, DataAxes, Optimizer, SuiteFile, TrainingAxes
-from wbc.protocols import PROTOCOL_KEYS, settings_of
-from wbc.specification import Specification
-
-DATA_KEYS = tuple(DataAxes.model_fields)
-TRAINING_KEYS = tuple(TrainingAxes.model_fields)
-
-DEFAULTS: dict[str, Any] = {
-    "image_size": 224,
-    "mode": "transfer",
-    "epochs": 100,
-    "weights": "imagenet",
-    "batch_size": Specification.batch_size,
-    "optimizer": Optimizer(),
-    "l1": Specification.l1,
-    "l2": Specification.l2,
-    "dropout": Specification.dropout,
-    "early_stopping": False,
-    "augmentation": False,
-    "head_epochs": Specification.head_epochs,
-    "unfreeze": Specification.unfreeze,
-    "freeze_batch_norm": Specification.freeze_batch_norm,
-    "finetune_optimizer": Specification.finetune_optimizer,
-    "deterministic": Specification.deterministic,
-    "jit_compile": Specification.jit_compile,
-    "backend": Specification.backend,
-    "protocol": "corrected",
-    **settings_of("corrected", "transfer"),
-}
-"""What a trial gets when neither its block nor the suite says anything: the thesis' values, its section 5.4.
-
-A protocol's settings go before these, and what the suite says goes before a protocol's. Data keys that belong
-to one source only take their defaults from that source.
-"""
+from bench.suite.file import Source
+from bench.suite.schema import (
+    AugmentationTable,
+    Backbone,
+    DataKeys,
+    EarlyStoppingTable,
+    MatrixBlock,
+    Optimizer,
+    SuiteFile,
+    Table,
+    TrainingTable,
+)
+from wbc.protocols import PROTOCOL_KEYS, ProtocolSettings, settings_of
+from wbc.specification import KERAS_FREE_MODES, MODES, Specification
 
 OWN_KEYS = {
     "synthetic": (
@@ -63,26 +41,79 @@ OWN_KEYS = {
 
 _SHARED_DATA_KEYS = {"source", "image_size", "preprocessing"}
 
+OF_SOME_NETWORKS = {
+    "dropout": frozenset({"transfer", "finetune"}),
+    "head_epochs": frozenset({"finetune"}),
+    "unfreeze": frozenset({"finetune"}),
+    "freeze_batch_norm": frozenset({"finetune"}),
+    "finetune_optimizer": frozenset({"finetune"}),
+}
+"""Settings that have a meaning in some modes of networks only. In `scratch` a network keeps its own top."""
 
-@dataclass(frozen=True)
+DataValue = int | float | str
+
+_THESIS_OPTIMIZER = Optimizer()
+
+
+@dataclass(frozen=True, kw_only=True)
 class Combination:
     """One point of the matrix, before its data and weights are looked up.
 
-    Attributes:
-        block: Position of its block in the file, from 0.
-        source: `synthetic`, `bccd` or `folder`.
-        data: The keys that belong to the source, as far as the suite gives them.
-        training: A value for every key of `[training]`, `image_size` and `preprocessing`.
-        backbone: The network and its options.
-        seed: Seed of weights, dropout and image order.
+    The defaults apply where neither the block nor the suite gives a value. They are the thesis' (section 5.4), as
+    far as `Specification` does not have them already. Those of the protocol override them.
     """
 
     block: int
+    """Position of its block in the file, from 0."""
     source: str
-    data: dict[str, Any]
-    training: dict[str, Any]
+    """`synthetic`, `bccd` or `folder`."""
+    data: dict[str, DataValue]
+    """The keys that belong to the source, as far as the suite gives them."""
     backbone: Backbone
+    """The network and its options."""
     seed: int
+    """Seeds the weights, dropout and the order of the images."""
+    image_size: int = 224
+    mode: str = "transfer"
+    epochs: int = 100
+    weights: str = "imagenet"
+    """`imagenet`, `random`, or the path of a file."""
+    batch_size: int = Specification.batch_size
+    optimizer: Optimizer = _THESIS_OPTIMIZER
+    l1: float = Specification.l1
+    l2: float = Specification.l2
+    dropout: float = Specification.dropout
+    early_stopping: Literal[False] | EarlyStoppingTable = False
+    augmentation: Literal[False] | AugmentationTable = False
+    head_epochs: int = Specification.head_epochs
+    unfreeze: int | Literal["all"] = Specification.unfreeze
+    freeze_batch_norm: bool = Specification.freeze_batch_norm
+    finetune_optimizer: Optimizer | None = None
+    """None: the first one at a tenth of its learning rate."""
+    deterministic: bool = Specification.deterministic
+    jit_compile: bool | Literal["auto"] = Specification.jit_compile
+    backend: str = Specification.backend
+    protocol: str = "corrected"
+    preprocessing: str = Specification.preprocessing
+    loss: str = Specification.loss
+    binary_accuracy: bool = Specification.binary_accuracy
+    evaluation: str = Specification.evaluation
+    clock: str = ProtocolSettings.clock
+
+    def meaningful(self) -> dict[str, object]:
+        """The settings that have a meaning in its mode.
+
+        Without this, sweeps of `[training]` that mean nothing in a mode would make trials that are equal except
+        for their ids. The `epochs` of a classical method are 0.
+        """
+        found = {key: getattr(self, key) for key in DEFAULTS if self.mode in modes_of(key)}
+        return found if "epochs" in found else {**found, "epochs": 0}
+
+
+DEFAULTS: dict[str, object] = {
+    field.name: field.default for field in fields(Combination) if field.default is not MISSING
+}
+"""The settings of a combination that have a default, with it."""
 
 
 def expand(suite: SuiteFile, file: Source, folder_given: bool = False) -> list[Combination]:
@@ -96,61 +127,65 @@ def expand(suite: SuiteFile, file: Source, folder_given: bool = False) -> list[C
     Raises:
         InputError: A data key, or the folder, has no meaning for the source of the images.
     """
-    combinations = []
-    used: set[str] = set()
-    for number, block in enumerate(suite.matrix):
-        axes = _axes(suite, block, folder_given)
-        given = {key for key in PROTOCOL_KEYS if any(_gives(table, key) for table in _tables(suite, block))}
-        for values in itertools.product(*axes.values()):
-            point = dict(zip(axes, values, strict=True))
-            of_protocol = settings_of(point["protocol"], point["mode"])
-            point |= {key: value for key, value in of_protocol.items() if key not in given}
-            source = point.pop("source")
-            used.update(OWN_KEYS[source])
-            data = {key: point.pop(key) for key in DATA_KEYS if key in point and key not in DEFAULTS}
-            data = {key: value for key, value in data.items() if key in OWN_KEYS[source]}
-            backbone = point.pop("backbone")
-            for seed in suite.suite.seeds:
-                combinations.append(Combination(number, source, data, point, backbone, seed))
-    _check_data_keys(suite, file, used)
-    if {one.source for one in combinations} == {"synthetic"} and (suite.data.path or folder_given):
+    default_source = "folder" if suite.data.path or folder_given else "synthetic"
+    found = [
+        combination
+        for number, block in enumerate(suite.matrix)
+        for combination in _of_block(suite, number, block, default_source)
+    ]
+    sources = {one.source for one in found}
+    _check_data_keys(suite, file, sources)
+    if sources == {"synthetic"} and default_source == "folder":
         raise file.error(
             ("data", "source"),
-            'source = "synthetic" draws its images, but a folder of images is named too',
-            "Take the source out to use the folder, or name no folder.",
+            'source = "synthetic" generates its images, but a folder of images is named too',
+            "Remove the source to use the folder, or name no folder.",
         )
-    return combinations
+    return found
 
 
-def _axes(suite: SuiteFile, block: BaseModel, folder_given: bool) -> dict[str, list]:
-    """Every axis of a block with its values; the block goes before the suite, the suite before defaults."""
-    default_source = "folder" if suite.data.path or folder_given else "synthetic"
-    axes: dict[str, list] = {"source": [default_source], **{key: [value] for key, value in DEFAULTS.items()}}
-    for table in _tables(suite, block):
-        for key in (*DATA_KEYS, *TRAINING_KEYS):
+def modes_of(key: str) -> frozenset[str]:
+    """The modes in which a setting has a meaning."""
+    if key in ("mode", "image_size"):
+        return frozenset(MODES)
+    return OF_SOME_NETWORKS.get(key, frozenset(MODES) - KERAS_FREE_MODES)
+
+
+def _of_block(suite: SuiteFile, number: int, block: MatrixBlock, source: str) -> Iterator[Combination]:
+    """The product of the sweeps of a block."""
+    tables = (suite.data, suite.training, block)
+    sweeps: dict[str, Sequence[Any]] = {"backbone": block.backbone, "source": [source]}
+    sweeps |= {key: [value] for key, value in DEFAULTS.items()}
+    for table in tables:
+        for key in (*DataKeys.model_fields, *TrainingTable.model_fields):
             if _gives(table, key):
-                axes[key] = getattr(table, key)
-    return {"backbone": block.backbone, **axes}
+                sweeps[key] = getattr(table, key)
+    given = {key for key in PROTOCOL_KEYS if any(_gives(table, key) for table in tables)}
+    for values in itertools.product(*sweeps.values()):
+        point = dict(zip(sweeps, values, strict=True))
+        of_protocol = settings_of(point["protocol"], point["mode"])
+        point |= {key: value for key, value in of_protocol.items() if key not in given}
+        data = {key: point.pop(key) for key in DataKeys.model_fields if key in point and key not in DEFAULTS}
+        chosen = data.pop("source")
+        data = {key: value for key, value in data.items() if key in OWN_KEYS[chosen]}
+        for seed in suite.suite.seeds:
+            yield Combination(block=number, source=chosen, data=data, seed=seed, **point)
 
 
-def _tables(suite: SuiteFile, block: BaseModel) -> tuple[BaseModel, ...]:
-    """The tables that hold for a block, the nearest last."""
-    return suite.data, suite.training, block
-
-
-def _gives(table: BaseModel, key: str) -> bool:
+def _gives(table: Table, key: str) -> bool:
     return getattr(table, key, None) is not None
 
 
-def _check_data_keys(suite: SuiteFile, file: Source, used: set[str]) -> None:
-    tables: list[tuple[tuple, DataAxes]] = [(("data",), suite.data)]
-    tables += [(("matrix", number), block) for number, block in enumerate(suite.matrix)]
-    for place, table in tables:
-        for key in DATA_KEYS:
+def _check_data_keys(suite: SuiteFile, file: Source, sources: set[str]) -> None:
+    used = {key for source in sources for key in OWN_KEYS[source]}
+    places: list[tuple[tuple[str | int, ...], DataKeys]] = [(("data",), suite.data)]
+    places += [(("matrix", number), block) for number, block in enumerate(suite.matrix)]
+    for place, table in places:
+        for key in DataKeys.model_fields:
             if key not in _SHARED_DATA_KEYS | used and getattr(table, key) is not None:
-                sources = [source for source, keys in OWN_KEYS.items() if key in keys]
+                having = next(source for source, keys in OWN_KEYS.items() if key in keys)
                 raise file.error(
                     (*place, key),
                     "has no meaning for the images of this suite",
-                    f'It belongs to source = "{sources[0]}"; take it out, or choose that source.',
+                    f'It belongs to source = "{having}"; remove it, or choose that source.',
                 )

@@ -1,10 +1,11 @@
 """The keys of a suite file.
 
-In `data`, `training` and `matrix` a list where a scalar is expected is an axis. What a file leaves out
-is None here; `bench.suite.matrix` holds the defaults.
+In `data`, `training` and `matrix` a list where a scalar is expected is a sweep. A key that a file leaves out is
+None here; the defaults are in `bench.suite.matrix`.
 """
 
-from typing import Annotated, Any, Literal
+from dataclasses import asdict
+from typing import Annotated, Any, Literal, TypeVar
 
 from pydantic import (
     BaseModel,
@@ -16,29 +17,84 @@ from pydantic import (
     model_validator,
 )
 
-from bench.suite.values import (
-    Axis,
-    Duration,
-    NotNegative,
-    Pixels,
-    PositiveInt,
-    Seed,
-    Share,
-    as_list,
-    named,
-    one_of,
-    switch,
-)
-from bench.trials.limits import Limits
+from bench.trials.limits import Limits, seconds_of
 from bench.trials.sampling import TelemetrySettings
 from wbc.backends import BACKENDS
 from wbc.data import BACKGROUNDS
-from wbc.errors import InputError
+from wbc.errors import InputError, did_you_mean
 from wbc.networks.users import BUILD
 from wbc.optimizer import LEARNING_RATE, LEARNING_RATES, OPTIMIZERS, OptimizerSpecification
 from wbc.protocols import CLOCKS, EVALUATIONS, LOSSES, PREPROCESSINGS, PROTOCOLS
 from wbc.recipes import PRESETS, preset
 from wbc.specification import MODES, MONITORS, USUAL_AUGMENTATION, Augmentation, EarlyStopping
+
+T = TypeVar("T")
+
+SOURCES = ("synthetic", "bccd", "folder")
+"""Where images come from."""
+
+
+def as_list(value: Any) -> Any:
+    """A scalar as a list of one."""
+    return value if isinstance(value, list) else [value]
+
+
+def named(value: Any) -> Any:
+    """A bare name as a table that holds nothing else."""
+    return {"name": value} if isinstance(value, str) else value
+
+
+def switch(table: type[BaseModel], usual: EarlyStopping | Augmentation) -> BeforeValidator:
+    """`true` for the usual values. `false` stays as it is, because None means that the key is not given."""
+
+    def read(value: Any) -> Any:
+        if value is True:
+            return table(**asdict(usual))
+        if value is False or isinstance(value, dict | table):
+            return value
+        raise InputError(f"{value!r} is neither true, false nor a table of settings")
+
+    return BeforeValidator(read)
+
+
+def one_of(*words: str | bool, number: bool = False) -> BeforeValidator:
+    """One of some values, or an integer of at least 1; pydantic alone would give a message for each."""
+
+    def read(value: Any) -> Any:
+        if any(value is word or (isinstance(word, str) and value == word) for word in words):
+            return value
+        if number and type(value) is int and 1 <= value <= 10**9:
+            return value
+        spelled = [f'"{word}"' if isinstance(word, str) else str(word).lower() for word in words]
+        *others, last = [*spelled, *(["an integer of at least 1"] if number else [])]
+        raise InputError(f"{value!r} is not {', '.join(others)} or {last}")
+
+    return BeforeValidator(read)
+
+
+def among(*words: str) -> BeforeValidator:
+    """One of some words."""
+
+    def read(value: Any) -> Any:
+        if value in words:
+            return value
+        guess = did_you_mean(str(value), words)
+        raise InputError(f"{value!r} is not one of {', '.join(words)}", guess[:1].upper() + guess[1:])
+
+    return BeforeValidator(read)
+
+
+Sweep = Annotated[list[T], BeforeValidator(as_list), Field(min_length=1)]
+"""A value, or a list of values that each make trials of their own."""
+
+Duration = Annotated[float, BeforeValidator(lambda value: seconds_of(str(value))), Field(gt=0)]
+"""A time such as "12h"; in seconds once it is read."""
+
+PositiveInt = Annotated[int, Field(gt=0, le=10**9)]
+Seed = Annotated[int, Field(ge=0, lt=2**32)]
+NotNegative = Annotated[float, Field(ge=0)]
+Fraction = Annotated[float, Field(ge=0, lt=1)]
+Pixels = Annotated[int, Field(ge=8, le=4096)]
 
 
 class Table(BaseModel):
@@ -50,18 +106,18 @@ class Table(BaseModel):
 class Optimizer(Table):
     """`optimizer = "Adam"` or `{ name = "RMSprop", learning_rate = 1e-5, decay = 1e-3 }`, or a preset's name.
 
-    Which arguments belong to which optimiser: `wbc.optimizer.ARGUMENTS`.
+    `wbc.optimizer.ARGUMENTS` says which arguments belong to which optimizer.
     """
 
-    name: Literal[(*OPTIMIZERS, *PRESETS)] = OptimizerSpecification.name
+    name: Annotated[str, among(*OPTIMIZERS, *PRESETS)] = OptimizerSpecification.name
     learning_rate: PositiveFloat | None = None
     decay: NotNegative | None = None
     weight_decay: NotNegative | None = None
-    momentum: Share | None = None
+    momentum: Fraction | None = None
     nesterov: bool | None = None
-    rho: Share | None = None
-    beta_1: Share | None = None
-    beta_2: Share | None = None
+    rho: Fraction | None = None
+    beta_1: Fraction | None = None
+    beta_2: Fraction | None = None
     epsilon: PositiveFloat | None = None
 
     @model_validator(mode="after")
@@ -71,21 +127,21 @@ class Optimizer(Table):
         elif others := self.model_fields_set - {"name"}:
             raise InputError(
                 f"the preset {self.name!r} takes no {', '.join(sorted(others))}",
-                f'Write optimizer = "{self.name}", or spell the optimiser out.',
+                f'Write optimizer = "{self.name}", or write the optimizer out.',
             )
         return self
 
     def specification(self, network: str) -> OptimizerSpecification:
-        """The optimiser for a network; InputError where a preset has none for it."""
+        """The optimizer for a network; InputError if the preset has none for it."""
         if self.name in PRESETS:
             return preset(self.name, network)
         return self._spelled()
 
     def _spelled(self) -> OptimizerSpecification:
-        """The thesis' where a suite names none; who names one gets Keras' rate for it, and no decay."""
+        """The thesis' optimizer if the table is empty; else Keras' learning rate for it, and no decay."""
         if not self.model_fields_set:
             return OptimizerSpecification()
-        usual = {"learning_rate": LEARNING_RATES.get(self.name, LEARNING_RATE), "decay": 0.0}
+        usual: dict[str, Any] = {"learning_rate": LEARNING_RATES.get(self.name, LEARNING_RATE), "decay": 0.0}
         return OptimizerSpecification(**(usual | self.model_dump(exclude_none=True)))
 
 
@@ -93,12 +149,12 @@ class EarlyStoppingTable(Table):
     """`early_stopping = true` or `{ patience = 10, monitor = "validation_loss", restore_best = true }`."""
 
     patience: PositiveInt = EarlyStopping.patience
-    monitor: Literal[MONITORS] = EarlyStopping.monitor
+    monitor: Annotated[str, among(*MONITORS)] = EarlyStopping.monitor
     restore_best: bool = EarlyStopping.restore_best
 
 
 class AugmentationTable(Table):
-    """`augmentation = true` or `{ rotation = 20, flip_vertical = true }`; what is not named stays."""
+    """`augmentation = true` or `{ rotation = 20, flip_vertical = true }`."""
 
     rotation: Annotated[float, Field(ge=0, le=180)] = Augmentation.rotation
     shift: Annotated[float, Field(ge=0, le=0.5)] = Augmentation.shift
@@ -111,10 +167,10 @@ class AugmentationTable(Table):
 
 
 class Backbone(BaseModel):
-    """`backbone = "VGG16"` or `{ name = "MobileNet", alpha = 0.5 }`; options are the network's own.
+    """`backbone = "VGG16"` or `{ name = "MobileNet", alpha = 0.5 }`; the options belong to the network.
 
-    `{ build = "package.module:function" }` is a network of the user's, called as its function unless it has
-    a name; see `wbc.networks.users`.
+    `{ build = "package.module:function" }` is a network of the user's own. Its name is the function's unless
+    another is given; see `wbc.networks.users`.
     """
 
     model_config = ConfigDict(extra="allow", frozen=True, strict=True, allow_inf_nan=False)
@@ -129,75 +185,75 @@ class Backbone(BaseModel):
         return keys
 
     @property
-    def options(self) -> dict:
+    def options(self) -> dict[str, Any]:
         """The network's keyword arguments."""
         return dict(self.model_extra or {})
 
 
 class SuiteTable(Table):
-    """`[suite]`: what the suite is called, the seeds of its repeats, and whether models are kept."""
+    """`[suite]`: its name, the seeds of its replicates, and whether models are kept."""
 
     name: Annotated[str, StringConstraints(pattern=r"^[A-Za-z0-9][A-Za-z0-9._-]{0,59}$")] | None = None
     description: str = ""
-    seeds: Axis[Seed] = [0]
+    seeds: Sweep[Seed] = [0]
     save_model: bool = False
 
 
-class DataAxes(Table):
-    """The keys of `[data]` that may be axes. Some belong to one source: see `bench.trials.datasets`."""
+class DataKeys(Table):
+    """The keys of `[data]` that may be sweeps. Some belong to one source: see `bench.suite.matrix`."""
 
-    source: Axis[Literal["synthetic", "bccd", "folder"]] | None = None
-    image_size: Axis[Pixels] | None = None
-    preprocessing: Axis[Literal[PREPROCESSINGS]] | None = None
-    split_seed: Axis[Seed] | None = None
-    data_seed: Axis[Seed] | None = None
-    train_images_per_class: Axis[PositiveInt] | None = None
-    validation_images_per_class: Axis[PositiveInt] | None = None
-    test_images_per_class: Axis[PositiveInt] | None = None
-    margin: Axis[Annotated[float, Field(ge=0, le=2)]] | None = None
-    background: Axis[Literal[BACKGROUNDS]] | None = None
-    test_cells_per_class: Axis[PositiveInt] | None = None
-    test_copies: Axis[PositiveInt] | None = None
+    source: Sweep[Annotated[str, among(*SOURCES)]] | None = None
+    image_size: Sweep[Pixels] | None = None
+    preprocessing: Sweep[Annotated[str, among(*PREPROCESSINGS)]] | None = None
+    split_seed: Sweep[Seed] | None = None
+    data_seed: Sweep[Seed] | None = None
+    train_images_per_class: Sweep[PositiveInt] | None = None
+    validation_images_per_class: Sweep[PositiveInt] | None = None
+    test_images_per_class: Sweep[PositiveInt] | None = None
+    margin: Sweep[Annotated[float, Field(ge=0, le=2)]] | None = None
+    background: Sweep[Annotated[str, among(*BACKGROUNDS)]] | None = None
+    test_cells_per_class: Sweep[PositiveInt] | None = None
+    test_copies: Sweep[PositiveInt] | None = None
 
 
-class DataTable(DataAxes):
+class DataTable(DataKeys):
     """`[data]`: the images."""
 
     path: str | None = None
     groups: dict[str, list[str]] | None = None
 
 
-class TrainingAxes(Table):
-    """The keys of `[training]`: what trials share unless their block says otherwise."""
+class TrainingTable(Table):
+    """`[training]`: settings of all trials, unless a block overrides them."""
 
-    mode: Axis[Literal[MODES]] | None = None
-    epochs: Axis[PositiveInt] | None = None
-    weights: Axis[str] | None = None
-    batch_size: Axis[PositiveInt] | None = None
-    optimizer: Axis[Annotated[Optimizer, BeforeValidator(named)]] | None = None
-    protocol: Axis[Literal[PROTOCOLS]] | None = None
-    loss: Axis[Literal[LOSSES]] | None = None
-    binary_accuracy: Axis[bool] | None = None
-    evaluation: Axis[Literal[EVALUATIONS]] | None = None
-    clock: Axis[Literal[CLOCKS]] | None = None
-    l1: Axis[NotNegative] | None = None
-    l2: Axis[NotNegative] | None = None
-    dropout: Axis[Share] | None = None
+    mode: Sweep[Annotated[str, among(*MODES)]] | None = None
+    epochs: Sweep[PositiveInt] | None = None
+    weights: Sweep[str] | None = None
+    batch_size: Sweep[PositiveInt] | None = None
+    optimizer: Sweep[Annotated[Optimizer, BeforeValidator(named)]] | None = None
+    protocol: Sweep[Annotated[str, among(*PROTOCOLS)]] | None = None
+    loss: Sweep[Annotated[str, among(*LOSSES)]] | None = None
+    binary_accuracy: Sweep[bool] | None = None
+    evaluation: Sweep[Annotated[str, among(*EVALUATIONS)]] | None = None
+    clock: Sweep[Annotated[str, among(*CLOCKS)]] | None = None
+    l1: Sweep[NotNegative] | None = None
+    l2: Sweep[NotNegative] | None = None
+    dropout: Sweep[Fraction] | None = None
     early_stopping: (
-        Axis[Annotated[Literal[False] | EarlyStoppingTable, switch(EarlyStoppingTable, EarlyStopping())]]
+        Sweep[Annotated[Literal[False] | EarlyStoppingTable, switch(EarlyStoppingTable, EarlyStopping())]]
         | None
     ) = None
     augmentation: (
-        Axis[Annotated[Literal[False] | AugmentationTable, switch(AugmentationTable, USUAL_AUGMENTATION)]]
+        Sweep[Annotated[Literal[False] | AugmentationTable, switch(AugmentationTable, USUAL_AUGMENTATION)]]
         | None
     ) = None
-    head_epochs: Axis[Annotated[int, Field(ge=0)]] | None = None
-    unfreeze: Axis[Annotated[PositiveInt | Literal["all"], one_of("all", number=True)]] | None = None
-    freeze_batch_norm: Axis[bool] | None = None
-    finetune_optimizer: Axis[Annotated[Optimizer, BeforeValidator(named)]] | None = None
-    deterministic: Axis[bool] | None = None
-    jit_compile: Axis[Annotated[bool | Literal["auto"], one_of(True, False, "auto")]] | None = None
-    backend: Axis[Literal[BACKENDS]] | None = None
+    head_epochs: Sweep[Annotated[int, Field(ge=0)]] | None = None
+    unfreeze: Sweep[Annotated[PositiveInt | Literal["all"], one_of("all", number=True)]] | None = None
+    freeze_batch_norm: Sweep[bool] | None = None
+    finetune_optimizer: Sweep[Annotated[Optimizer, BeforeValidator(named)]] | None = None
+    deterministic: Sweep[bool] | None = None
+    jit_compile: Sweep[Annotated[bool | Literal["auto"], one_of(True, False, "auto")]] | None = None
+    backend: Sweep[Annotated[str, among(*BACKENDS)]] | None = None
 
 
 class WeightsTable(Table):
@@ -206,14 +262,14 @@ class WeightsTable(Table):
     path: str | None = None
 
 
-class MatrixBlock(DataAxes, TrainingAxes):
-    """`[[matrix]]`: a product of axes. Keys of `[data]` and `[training]` may stand here as well."""
+class MatrixBlock(DataKeys, TrainingTable):
+    """`[[matrix]]`: a product of sweeps. Keys of `[data]` and `[training]` may stand here as well."""
 
-    backbone: Axis[Annotated[Backbone, BeforeValidator(named)]]
+    backbone: Sweep[Annotated[Backbone, BeforeValidator(named)]]
 
 
 class DevicesTable(Table):
-    """`[devices]`: where trials run. `--devices` goes before `use`."""
+    """`[devices]`: where trials run. `--devices` overrides `use`."""
 
     use: Annotated[list[str], BeforeValidator(as_list), Field(min_length=1)] = ["all"]
     gpus_per_trial: Annotated[int, Field(ge=1, le=16)] = 1
@@ -221,29 +277,34 @@ class DevicesTable(Table):
 
 
 class LimitsTable(Table):
-    """`[limits]`: how long trials may take, and how often they are tried. No part of what a trial is."""
+    """`[limits]`: how long trials may take, and how often they are retried. Not part of a trial's identity."""
 
     trial: Duration | None = None
     stall: Duration = Limits.stall_s
     retries: Annotated[int, Field(ge=0, le=100)] = Limits.retries
-    checkpoint: Duration = Limits.checkpoint_s
+    checkpoint: Duration | None = Limits.checkpoint_s
     checkpoint_epochs: PositiveInt | None = None
     quiet: Duration = Limits.quiet_s
 
-    def limits(self) -> Limits:
-        """As the scheduler takes them."""
+    def limits(self, exclusive: bool) -> Limits:
+        """As the scheduler takes them.
+
+        Args:
+            exclusive: Of `[devices]`.
+        """
         return Limits(
             trial_s=self.trial,
             stall_s=self.stall,
             retries=self.retries,
             checkpoint_s=None if self.checkpoint_epochs else self.checkpoint,
             checkpoint_epochs=self.checkpoint_epochs,
+            exclusive=exclusive,
             quiet_s=self.quiet,
         )
 
 
 class TelemetryTable(Table):
-    """`[telemetry]`: how trials are sampled. No part of what a trial is."""
+    """`[telemetry]`: how trials are sampled. Not part of a trial's identity."""
 
     enabled: bool = TelemetrySettings.enabled
     interval: Annotated[Duration, Field(ge=0.02, le=60)] = TelemetrySettings.interval_s
@@ -256,17 +317,17 @@ class TelemetryTable(Table):
 
 
 class ProfileTable(Table):
-    """`[profile]`: steps of training that are traced after everything else. No part of what a trial is."""
+    """`[profile]`: training steps that are traced at the end. Not part of a trial's identity."""
 
     steps: Annotated[int, Field(ge=1, le=1000)] | None = None
 
 
 class SuiteFile(Table):
-    """A whole suite file. Every key has a default but `matrix`."""
+    """A whole suite file. Every key except `matrix` has a default."""
 
     suite: SuiteTable = SuiteTable()
     data: DataTable = DataTable()
-    training: TrainingAxes = TrainingAxes()
+    training: TrainingTable = TrainingTable()
     weights: WeightsTable = WeightsTable()
     devices: DevicesTable = DevicesTable()
     limits: LimitsTable = LimitsTable()

@@ -5,11 +5,11 @@ import os
 import sys
 
 from bench.telemetry.sampler import Job, watch
-from bench.worker.die_with_parent import die_with
+from bench.worker.protocol import die_with_parent
 
 if __name__ == "__main__":
     job = Job(**json.loads(sys.argv[1]))
-    die_with(job.harness)
+    die_with_parent(job.harness)
     watch(job, sys.stdin.fileno())
     sys.stdout.flush()
     os._exit(0)  # the interpreter's own farewell takes longer than the parent should wait

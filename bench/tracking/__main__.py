@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING
 from bench.journal.results import SuiteResults
 from bench.tracking.process import Recorder
 from bench.tracking.store import answers
-from bench.worker.die_with_parent import die_with
+from bench.worker.protocol import die_with_parent
 
 if TYPE_CHECKING:
     from bench.tracking.projection import Projection
@@ -20,7 +20,7 @@ _POLITENESS = 10
 
 def main(results: SuiteResults, parent: int) -> None:
     """Read lines `<trial id>/<attempt>`, or `*` for all; tell the begin and end of each as JSON lines."""
-    die_with(parent)
+    die_with_parent(parent)
     os.nice(_POLITENESS)  # trials are being measured beside it
 
     def projection(results: SuiteResults) -> "Projection":

@@ -1,26 +1,26 @@
-"""Where the images of a suite come from, and the cache in which they are prepared once.
+"""Where a suite's images come from, and the cache in which each data set is prepared once.
 
-A data set has a digest before it is made: a hash of what it is made from. `wbc` makes the images. The cache
-is in the results folder, and the digest is its key.
+The digest of a data set is known before it is made: a hash of what it is made from. It names the folder in the
+cache, which is in the results folder.
 """
 
+import contextlib
 import hashlib
 import json
 import shutil
-from collections.abc import Callable
-from dataclasses import asdict, dataclass, replace
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
 
-from bench.trials.settings import digest_of
+import msgspec
+
+from bench.trials.settings import DataSettings, digest_of
 from bench.worker.files import whole_folder, write_text
 from wbc.data import CELL_CLASSES
 from wbc.data.folders import FileState, inspect_folder
 from wbc.data.manifest import MANIFEST_NAME, Manifest
 from wbc.errors import InputError, UnsplitFolderError, command
-
-SourceSettings = dict[str, Any]
-"""Settings of the images, as in `[data]` of a suite."""
 
 DEFAULT_BCCD = Path("data/bccd")
 
@@ -38,26 +38,32 @@ They are part of the digest: when their code changes, the images are made again.
 class DataSet:
     """A data set that may not be made yet."""
 
-    source: str
-    """`synthetic`, `bccd` or `folder`."""
-    settings: SourceSettings
-    """What it is made with; part of a trial's settings."""
-    digest: str
-    """Identity of what it is made from."""
+    settings: DataSettings
+    """What it is made with, its source and its digest."""
     images: Path
-    """Folder below which the files of the manifest are."""
+    """Folder that the files of the manifest are relative to."""
     manifest: Path
-    """Path of its manifest, once it is made."""
+    """Where its manifest is, once it is made."""
     make: Callable[[Path], Manifest]
     """Writes it into an empty folder and returns its manifest."""
     classes: tuple[str, ...] = CELL_CLASSES
     """Class names in label order."""
     warning: str = ""
-    """Why it is a poor choice, in a sentence; usually empty."""
+    """What makes it a poor choice, in a sentence; mostly empty."""
+
+    @property
+    def source(self) -> str:
+        """`synthetic`, `bccd` or `folder`."""
+        return self.settings.source
+
+    @property
+    def digest(self) -> str:
+        """Identity of what it is made from."""
+        return self.settings.digest
 
     @property
     def ready(self) -> bool:
-        """Whether it is in the cache, with every file that is kept there."""
+        """Whether it is in the cache, with every file that belongs there."""
         try:
             manifest = Manifest.read_file(self.manifest)
         except (OSError, ValueError, TypeError, KeyError):
@@ -66,15 +72,15 @@ class DataSet:
         return not kept or all((self.images / image.file).is_file() for image in manifest.images)
 
     def prepare(self) -> Manifest:
-        """Make the data set unless it is in the cache; it appears whole or not at all.
+        """Make the data set unless it is ready; it appears whole or not at all.
 
         Raises:
-            InputError: The source cannot be made into a data set.
+            InputError: It cannot be made from its source.
         """
         if self.ready:
             return Manifest.read_file(self.manifest)
         folder = self.manifest.parent
-        shutil.rmtree(folder, ignore_errors=True)  # damaged
+        shutil.rmtree(folder, ignore_errors=True)  # damaged since
         with whole_folder(folder) as partial:
             manifest = self.make(partial)
             manifest.write(partial)
@@ -82,25 +88,24 @@ class DataSet:
 
 
 class DataSets:
-    """Looks data sets up, each once."""
+    """Finds data sets, each once.
 
-    def __init__(self, cache: Path, path: Path | None, groups: dict[str, list[str]] | None = None):
-        """Look them up for one suite.
+    Args:
+        cache: The cache in the results folder.
+        path: Folder with the user's images, or with BCCD; None for the default.
+        groups: New class -> the classes that it joins; None leaves the classes as they are.
+    """
 
-        Args:
-            cache: The cache in the results folder.
-            path: Folder with the user's images, or with BCCD; None: the default.
-            groups: New class -> the classes that it merges; None: the classes as they are.
-        """
-        self.cache, self.path, self.groups = cache, path, groups
+    def __init__(self, cache: Path, path: Path | None, groups: Mapping[str, list[str]] | None = None) -> None:
+        self.cache, self.path, self.groups = cache, path, dict(groups or {})
         self._known: dict[str, DataSet] = {}
 
-    def find(self, source: str, data: SourceSettings, image_size: int) -> DataSet:
+    def find(self, source: str, data: Mapping[str, Any], image_size: int) -> DataSet:
         """The data set of a combination.
 
         Args:
             source: `synthetic`, `bccd` or `folder`.
-            data: The settings of the source.
+            data: The settings that belong to the source.
             image_size: Height and width in pixels.
 
         Raises:
@@ -108,24 +113,71 @@ class DataSets:
         """
         wanted = json.dumps([source, data, image_size], sort_keys=True)
         if wanted not in self._known:
-            find = {"synthetic": self._synthetic, "bccd": self._bccd, "folder": self._folder}[source]
-            found = find(data, image_size)
+            if source == "synthetic":
+                found = self._synthetic(data, image_size)
+            elif source == "bccd":
+                found = self._bccd(data, image_size)
+            else:
+                found = self._folder()
             self._known[wanted] = self._grouped(found) if self.groups else found
         return self._known[wanted]
 
+    def _synthetic(self, data: Mapping[str, Any], image_size: int) -> DataSet:
+        from wbc.data.synthetic import SyntheticSettings, generate
+
+        settings = SyntheticSettings(image_size=image_size, **data)
+        made_from = [asdict(settings), source_digest(*MADE_BY["synthetic"])]
+        return self._cached(
+            "synthetic", asdict(settings), made_from, lambda folder: generate(folder, settings)
+        )
+
+    def _bccd(self, data: Mapping[str, Any], image_size: int) -> DataSet:
+        from wbc.data.bccd import BccdSettings, bccd_fingerprint, check_bccd_folder, import_bccd
+
+        source = self.path or DEFAULT_BCCD
+        check_bccd_folder(source)
+        settings = BccdSettings(image_size=image_size, **data)
+        made_from = [asdict(settings), bccd_fingerprint(source), source_digest(*MADE_BY["bccd"])]
+        found = self.cache / "near-duplicates"
+        return self._cached(
+            "bccd", asdict(settings), made_from, lambda folder: import_bccd(source, folder, settings, found)
+        )
+
+    def _folder(self) -> DataSet:
+        if self.path is None:
+            raise InputError(
+                'source = "folder" needs a path', 'Add path = "FOLDER" to [data], or give --data FOLDER.'
+            )
+        images = self.path.resolve()
+        manifest = self._inspect(images)
+        prepared = self._cached(
+            "folder", {"name": self.path.name}, [manifest.digest], lambda folder: manifest
+        )
+        return DataSet(
+            prepared.settings,
+            images,
+            prepared.manifest,
+            prepared.make,
+            manifest.classes,
+            _leak(manifest, self.path),
+        )
+
     def _grouped(self, base: DataSet) -> DataSet:
-        """The same images with groups in place of classes; only a manifest is made."""
+        """The same images under the names of groups of classes; only a manifest is made."""
         from wbc.data.manifest import check_groups, group_classes
 
-        groups = self.groups or {}
+        groups = self.groups
         check_groups(groups, base.classes)
         digest = digest_of([base.digest, groups])
+        settings = msgspec.structs.replace(
+            base.settings,
+            digest=digest,
+            groups={group: tuple(classes) for group, classes in groups.items()},
+        )
         return DataSet(
-            base.source,
-            {**base.settings, "groups": groups},
-            digest,
+            settings,
             base.images,
-            self.cache / "data" / digest[:16] / MANIFEST_NAME,
+            self._place(digest) / MANIFEST_NAME,
             lambda folder: group_classes(base.prepare(), groups),
             tuple(groups),
             base.warning,
@@ -134,57 +186,20 @@ class DataSets:
     def _cached(
         self,
         source: str,
-        settings: SourceSettings,
-        identity: list[object],
+        settings: Mapping[str, Any],
+        made_from: Sequence[object],
         make: Callable[[Path], Manifest],
-        images: Path | None = None,
-        classes: tuple[str, ...] = CELL_CLASSES,
     ) -> DataSet:
-        digest = digest_of([source, *identity])
-        folder = self.cache / "data" / digest[:16]
-        return DataSet(source, settings, digest, images or folder, folder / MANIFEST_NAME, make, classes)
+        digest = digest_of([source, *made_from])
+        typed = msgspec.convert({**settings, "source": source, "digest": digest}, DataSettings)
+        folder = self._place(digest)
+        return DataSet(typed, folder, folder / MANIFEST_NAME, make)
 
-    def _synthetic(self, data: SourceSettings, image_size: int) -> DataSet:
-        from wbc.data.synthetic import SyntheticSettings, generate
-
-        settings = SyntheticSettings(image_size=image_size, **data)
-        code = source_digest(*MADE_BY["synthetic"])
-        return self._cached(
-            "synthetic", asdict(settings), [asdict(settings), code], lambda folder: generate(folder, settings)
-        )
-
-    def _bccd(self, data: SourceSettings, image_size: int) -> DataSet:
-        from wbc.data.bccd import BccdSettings, bccd_fingerprint, check_bccd_folder, import_bccd
-
-        folder = self.path or DEFAULT_BCCD
-        check_bccd_folder(folder)
-        settings = BccdSettings(image_size=image_size, **data)
-        code = source_digest(*MADE_BY["bccd"])
-        return self._cached(
-            "bccd",
-            asdict(settings),
-            [asdict(settings), bccd_fingerprint(folder), code],
-            lambda destination: import_bccd(folder, destination, settings, self.cache / "near-duplicates"),
-        )
-
-    def _folder(self, data: SourceSettings, image_size: int) -> DataSet:
-        if self.path is None:
-            raise InputError(
-                'source = "folder" needs a path', 'Add path = "FOLDER" to [data], or give --data FOLDER.'
-            )
-        manifest = self._inspect(self.path.resolve())
-        found = self._cached(
-            "folder",
-            {"name": self.path.name},
-            [manifest.digest],
-            lambda destination: manifest,
-            self.path.resolve(),
-            manifest.classes,
-        )
-        return replace(found, warning=_leak(manifest, self.path))
+    def _place(self, digest: str) -> Path:
+        return self.cache / "data" / digest[:16]
 
     def _inspect(self, folder: Path) -> Manifest:
-        """Read a user's folder; files that have not changed since they were decoded are not decoded again."""
+        """Read a user's folder. Files that have not changed since the last time are not decoded again."""
         index = FolderIndex(self.cache / "index" / f"{digest_of(str(folder))[:16]}.json", folder)
         try:
             manifest = inspect_folder(folder, index.hash_of)
@@ -209,38 +224,37 @@ def _leak(manifest: Manifest, folder: Path) -> str:
 
 
 class FolderIndex:
-    """Hashes of the files of a folder, with the size and time that each file had.
+    """Hashes of a folder's files, with the size and time that each had.
 
-    It is written only into an existing cache: `plan` must not create files.
+    Written only into a cache that exists: to look at a suite must leave nothing behind.
     """
 
-    def __init__(self, path: Path, folder: Path):
+    def __init__(self, path: Path, folder: Path) -> None:
         self.path, self.folder = path, folder
-        try:
-            self.known = json.loads(path.read_text())
-        except (OSError, ValueError):
-            self.known = {}
+        self.known: dict[str, tuple[int, int, str]] = {}
+        with contextlib.suppress(OSError, ValueError):  # if damaged, it is written again
+            self.known = msgspec.json.decode(path.read_bytes(), type=dict[str, tuple[int, int, str]])
 
     def hash_of(self, file: str, state: FileState) -> str | None:
         """The hash of a file that has not changed since, or None."""
-        size, mtime_ns, sha256 = self.known.get(file, (None, None, None))
+        size, mtime_ns, sha256 = self.known.get(file, (-1, -1, ""))
         return sha256 if FileState(size, mtime_ns) == state else None
 
     def remember(self, manifest: Manifest) -> None:
-        """Keep the hashes of a manifest for the next time."""
+        """Write the hashes of a manifest."""
         if not self.path.parent.parent.is_dir():
             return
         known = {}
         for image in manifest.images:
             state = FileState.of(self.folder / image.file)
-            known[image.file] = [state.size, state.mtime_ns, image.sha256]
+            known[image.file] = (state.size, state.mtime_ns, image.sha256)
         if known != self.known:
             self.path.parent.mkdir(exist_ok=True)
             write_text(self.path, json.dumps(known))
 
 
 def source_digest(*places: str, root: Path | None = None) -> str:
-    """SHA-256 over the Python source of `wbc`, or of the files and folders in it that are named.
+    """SHA-256 of the Python source of `wbc`, or of some files and folders in it.
 
     Args:
         places: Files and folders in it; none: all of it.

@@ -1,29 +1,45 @@
-"""How long a trial may take, and how often it is tried."""
+"""How long a trial may take, and how often it is retried."""
 
+import re
 from dataclasses import dataclass
 
+from wbc.errors import InputError
+
 RETRIED = frozenset({"host-oom", "crashed", "stalled"})
-"""Kinds of failure that may pass; the others would happen again."""
+"""Kinds of failure that another attempt may avoid."""
+
+_UNITS = {"ms": 1e-3, "s": 1, "m": 60, "h": 3600, "d": 86400}
 
 
 @dataclass(frozen=True)
 class Limits:
-    """Limits of a suite, in seconds.
-
-    Attributes:
-        trial_s: Longest time of an attempt, from the start of its process; None for no limit.
-        stall_s: Longest time without an event of the worker.
-        retries: How often a trial is tried again within a run, where its failure may pass (`RETRIED`).
-        grace_s: How long a worker that was asked to stop may take.
-        checkpoint_s: A checkpoint at the end of an epoch when this long has passed; None: by epochs.
-        checkpoint_epochs: A checkpoint every so many epochs; None: by time.
-        quiet_s: With `exclusive`, how long to wait for a quiet machine before a trial.
-    """
+    """Limits of the trials of a suite."""
 
     trial_s: float | None = None
+    """Longest time of an attempt, from the start of its process; None: no limit."""
     stall_s: float = 15 * 60.0
+    """Longest time without an event of the worker."""
     retries: int = 1
+    """How often a run retries a trial whose failure may pass (`RETRIED`)."""
     grace_s: float = 5.0
+    """How long a worker may take to stop after it was asked to."""
     checkpoint_s: float | None = 5 * 60.0
+    """Write a checkpoint at the end of an epoch when this much time has passed; None: count epochs."""
     checkpoint_epochs: int | None = None
+    """Write a checkpoint every so many epochs; None: go by time."""
+    exclusive: bool = False
+    """Run one trial at a time, on a quiet machine, with nothing of the harness beside it."""
     quiet_s: float = 10 * 60.0
+    """How long an exclusive run waits for a quiet machine before each trial."""
+
+
+def seconds_of(text: str) -> float:
+    """A time such as `"12h"`, `"90m"`, `"30s"` or `"100ms"`, in seconds.
+
+    Raises:
+        InputError: It is none.
+    """
+    match = re.fullmatch(r"(\d+(?:\.\d+)?)\s*(ms|[smhd])", text.strip())
+    if match is None:
+        raise InputError(f"{text!r} is not a time", 'Write "30s", "90m", "12h" or "2d".')
+    return float(match[1]) * _UNITS[match[2]]

@@ -1,4 +1,4 @@
-"""Pretrained weights that are not on this machine: say so, or have Keras fetch them."""
+"""Pretrained weights that are missing on this machine: explain them, or have Keras download them."""
 
 import json
 import os
@@ -6,35 +6,38 @@ import subprocess
 import sys
 from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import Any
+from pathlib import Path
 
-from bench.trials.backends import installed_backends
-from wbc.networks.weights import check_reachable, missing_weights
+from bench.trials.runtime import installed_backends
+from wbc.networks.weights import check_reachable, locate_weights, missing_weights
+from wbc.options import OptionValue
 from wbc.specification import WeightsSource
 
 
 @dataclass(frozen=True)
 class Download:
-    """Weights that are not here; Keras would have to fetch them."""
+    """Weights that are missing on this machine; Keras can download them."""
 
     network: str
-    options: dict[str, Any]
+    options: dict[str, OptionValue]
     image_size: int
+    url: str
+    path: Path
+    """The file that Keras will write."""
     source: WeightsSource
+    """Of kind `download`."""
 
 
 def explain_missing(downloads: Sequence[Download]) -> list[str]:
-    """For each set of missing weights: that Keras will download it, or why it cannot, with the ways out."""
+    """A sentence for each missing file of weights: that Keras will download it, or why it cannot."""
     lines = []
     like_the_first = []
     unreachable: str | None = None
     for download in downloads:
-        # One failure to connect stands for all: each further one would cost a time-out.
-        reason = unreachable or check_reachable(download.source.url)
+        # One failed connection counts for all, because each further one could take until its timeout.
+        reason = unreachable or check_reachable(download.url)
         if reason is None:
-            lines.append(
-                f"The ImageNet weights of {download.network} will be downloaded from {download.source.url}"
-            )
+            lines.append(f"The ImageNet weights of {download.network} will be downloaded from {download.url}")
         elif unreachable is not None:
             like_the_first.append(download.network)
         else:
@@ -46,18 +49,23 @@ def explain_missing(downloads: Sequence[Download]) -> list[str]:
     return lines
 
 
-def fetch(downloads: Sequence[Download]) -> None:
+def fetch(downloads: Sequence[Download]) -> dict[Path, WeightsSource]:
     """Have Keras download missing weights into its cache, in a process of its own, before any trial starts.
 
+    Returns:
+        The path where the weights were missing -> where they are now.
+
     Raises:
-        InputError: Weights cannot be had; says where was looked and the ways out.
+        InputError: Weights cannot be downloaded; the message says where they were searched, and what to do.
     """
+    found = {}
     for download in downloads:
-        reason = check_reachable(download.source.url)
-        if reason is None:
-            reason = _fetch_one(download)
+        reason = check_reachable(download.url) or _fetch_one(download)
         if reason is not None:
             raise missing_weights(download.network, download.options, download.source, reason)
+        now = locate_weights("imagenet", download.network, download.options, image_size=download.image_size)
+        found[download.path] = now
+    return found
 
 
 def _fetch_one(download: Download) -> str | None:

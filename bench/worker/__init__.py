@@ -1,4 +1,4 @@
-"""The process in which one trial runs, in whatever TensorFlow environment starts it.
+"""The process in which one trial runs, in whatever environment starts it.
 
-It needs `wbc`'s own dependencies and the standard library, nothing else of the harness' dependencies.
+It needs only the dependencies of `wbc` and the standard library, and imports nothing else of the harness.
 """

@@ -3,29 +3,34 @@
 import platform
 import sys
 import time
+from collections.abc import Mapping
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
+from bench.worker.environment import installed_packages
 from bench.worker.files import write_json, write_text
+
+if TYPE_CHECKING:
+    from wbc.observer import Trained
 
 MODEL_FILE = "model.keras"
 SIGNATURE_FILE = "model.json"
 PACKAGES_FILE = "packages.txt"
 
 
-def keep_model(trained, about: dict[str, Any], folder: Path) -> dict[str, Any]:
+def keep_model(trained: "Trained", about: Mapping[str, Any], folder: Path) -> dict[str, Any]:
     """Write `model.keras`, and `model.json` beside it: its schema and what its input means.
 
     Args:
-        trained: A `wbc.observer.Trained`.
+        trained: What was trained.
         about: What its input means, see `wbc.observer.Observer.trained`.
         folder: The attempt's.
 
     Returns:
-        `bytes`, `seconds`, `input` and `output` (each shape and dtype).
+        `bytes`, `seconds`, `input` and `output` (shape and dtype of each).
 
     Raises:
-        Exception: It cannot be written; whatever its library raises.
+        Exception: The model cannot be written; Keras and the user's own layers raise anything.
     """
     began = time.monotonic()
     schema = trained.save(folder / MODEL_FILE)
@@ -45,14 +50,6 @@ def keep_model(trained, about: dict[str, Any], folder: Path) -> dict[str, Any]:
 
 
 def write_packages(folder: Path) -> None:
-    """Write what is installed as `packages.txt`, a `name==version` a line.
-
-    Read off the names of folders: to ask every package costs half a second.
-    """
-    found = {
-        "==".join(path.name.removesuffix(".dist-info").split("-", 1)).replace("_", "-")
-        for place in map(Path, sys.path)
-        if place.is_dir()
-        for path in place.glob("*.dist-info")
-    }
-    write_text(folder / PACKAGES_FILE, "".join(f"{line}\n" for line in sorted(found, key=str.lower)))
+    """Write the installed packages as `packages.txt`, one `name==version` per line."""
+    lines = [f"{name}=={version}\n" for name, version in installed_packages().items()]
+    write_text(folder / PACKAGES_FILE, "".join(lines))

@@ -1,8 +1,8 @@
-"""`python -m bench.worker.calibrate`: what one device can do at most, by measuring; prints JSON.
+"""`python -m bench.worker.calibrate`: measure the peak rates of one device; prints JSON.
 
-A process of its own, confined to a slot as a trial's worker is, so that the harness never loads TensorFlow.
-The roofline by measuring (Williams, Waterman and Patterson: Roofline, 2009): noise only ever slows things
-down, so the best of many runs is the figure.
+It is a process of its own, confined to a slot as a trial's worker is, so that the harness never loads TensorFlow.
+The rates are the roofline's (Williams, Waterman and Patterson: Roofline, 2009). Noise only slows things down, so
+the best of many runs counts.
 """
 
 import json
@@ -11,6 +11,7 @@ import sys
 import time
 from collections.abc import Callable
 from dataclasses import asdict
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -18,29 +19,32 @@ from bench.worker import protocol
 from bench.worker.environment import SetupError, granted_cores, keep_to_cores
 
 CHAIN = 4
-"""Operations a call, each on the result of the one before: none can be left out, merged or overlapped."""
+"""Operations per call. Each uses the result of the one before, so none can be skipped, merged or overlapped."""
 
 _SIZES = {"cpu": (1024, 2048, 4096), "gpu": (4096, 8192, 16384)}
 _BYTES = {"cpu": 256 << 20, "gpu": 1 << 30}
 _BF16_FLAGS = ("avx512_bf16", "amx_bf16")
 _AMPERE, _VOLTA = (8, 0), (7, 0)
 
+Rate = dict[str, Any]
+"""`best`, `median`, `runs`, and `size` of a matrix; or `unavailable`, the reason. Goes into the JSON."""
+
 
 def best_rate(
-    call: Callable[[], Any], work: float, budget_s: float, clock=time.perf_counter
-) -> dict[str, Any]:
-    """Call again and again, and keep the best.
+    call: Callable[[], object], work: float, budget_s: float, clock: Callable[[], float] = time.perf_counter
+) -> Rate:
+    """Call repeatedly and keep the best rate.
 
     Args:
         call: Does the work, and returns only when it is done.
-        work: How much one call does, such as floating-point operations.
-        budget_s: For how long, in seconds; at least three calls are made.
+        work: The work of one call, such as floating-point operations.
+        budget_s: For how many seconds; there are at least three calls.
         clock: Seconds.
 
     Returns:
-        `best` and `median` (work a second), `runs`.
+        `best` and `median` (work per second), `runs`.
     """
-    call()  # traces, compiles, tunes
+    call()  # traces, compiles and tunes
     rates: list[float] = []
     began = clock()
     while len(rates) < 3 or clock() - began < budget_s:
@@ -50,25 +54,22 @@ def best_rate(
     return {"best": max(rates), "median": sorted(rates)[len(rates) // 2], "runs": len(rates)}
 
 
-def matmul_rate(tf, device: str, dtype: str, sizes: tuple[int, ...], budget_s: float) -> dict[str, Any]:
-    """The best rate of matrix products over sizes that grow until that gains nothing; floating-point
-    operations a s."""
-    found: dict[str, Any] = {}
+def matmul_rate(tf: Any, device: str, dtype: str, sizes: tuple[int, ...], budget_s: float) -> Rate:
+    """The best rate of matrix products, floating-point operations per second; sizes grow until that gains
+    nothing."""
+    found: Rate = {}
     for size in sizes:
         with tf.device(device):
             left = tf.cast(tf.random.normal((size, size)), dtype)
             right = tf.cast(tf.random.normal((size, size)) / size**0.5, dtype)
 
-            @tf.function(jit_compile=False)
-            def chained(left, right):
+            def chained(left: Any, right: Any) -> Any:
                 for _ in range(CHAIN):
                     left = tf.matmul(left, right)
-                return left[:1, :1]  # to read a number back is to wait for it
+                return left[:1, :1]  # reading one number back waits for all of them
 
-            # Bound here: the loop goes on.
-            rate = best_rate(
-                lambda run=chained, a=left, b=right: run(a, b).numpy(), 2.0 * size**3 * CHAIN, budget_s
-            )
+            call = partial(_number_of, tf.function(chained, jit_compile=False), left, right)
+            rate = best_rate(call, 2.0 * size**3 * CHAIN, budget_s)
         if found and rate["best"] < 1.03 * found["best"]:
             break
         found = {**rate, "size": size}
@@ -77,38 +78,46 @@ def matmul_rate(tf, device: str, dtype: str, sizes: tuple[int, ...], budget_s: f
     return found
 
 
-def bandwidth(tf, device: str, size: int, budget_s: float) -> dict[str, Any]:
-    """Bytes read and written a second by sums and products of long vectors.
+def bandwidth(tf: Any, device: str, size: int, budget_s: float) -> Rate:
+    """Bytes read and written per second by sums and products of long vectors.
 
-    Both operands are tensors: with a constant TensorFlow merges the chain into one operation.
+    Both operands are tensors: with a constant TensorFlow would merge the chain into one operation.
     """
     numbers = size // 4
     with tf.device(device):
         first, second = tf.random.normal((numbers,)), tf.random.normal((numbers,))
 
-        @tf.function(jit_compile=False)
-        def chained(first, second):
+        def chained(first: Any, second: Any) -> Any:
             for step in range(CHAIN):
                 first = first * second if step % 2 else first + second
             return first[0]
 
-        return best_rate(lambda: chained(first, second).numpy(), 3.0 * 4 * numbers * CHAIN, budget_s)
+        return best_rate(
+            partial(_number_of, tf.function(chained, jit_compile=False), first, second),
+            3.0 * 4 * numbers * CHAIN,
+            budget_s,
+        )
+
+
+def _number_of(function: Callable[[Any, Any], Any], first: Any, second: Any) -> object:
+    """Call a function of TensorFlow and wait for its result."""
+    return function(first, second).numpy()
 
 
 def measure(budget_s: float) -> dict[str, Any]:
     """Measure the device that this process was given.
 
     Returns:
-        `kind`, `device` (its name where TensorFlow knows it), `cores`, `tensorflow`, and the rates
+        `kind`, `device` (its name if TensorFlow reports it), `cores`, `tensorflow`, and the rates
         `matmul_float32`, `matmul_tensorfloat32`, `matmul_bfloat16`, `matmul_float16` (floating-point
-        operations a second) and `bandwidth` (bytes a second), each as `best_rate` returns it, or
+        operations per second) and `bandwidth` (bytes per second), each as `best_rate` returns it, or
         `{"unavailable": reason}`; `settings` (`onednn`, `tensorfloat32`) and `reference_work` (see
         `wbc.reference_work`).
     """
     os.environ["KERAS_BACKEND"] = "tensorflow"
     import tensorflow as tf
 
-    from bench.worker.backends.tensorflow import onednn, tensorfloat32
+    from bench.worker.backends import onednn, tensorfloat32
     from wbc.reference_work import measure_reference_work
 
     tf.config.threading.set_intra_op_parallelism_threads(granted_cores())
@@ -150,21 +159,21 @@ def measure(budget_s: float) -> dict[str, Any]:
         measured["bandwidth"] = {"unavailable": " ".join(str(error).split())[:200]}
     capability = [details.get("compute_capability")] if kind == "gpu" else []
     measured["settings"] = {"onednn": onednn(), "tensorfloat32": tensorfloat32(True, capability)}
-    # What the reference work of a trial is compared with, measured in the same way.
+    # Measured as a trial measures its own, which is compared with it.
     works = [measure_reference_work("tensorflow") for _ in range(3)]
     measured["reference_work"] = asdict(max(works, key=lambda work: work.gflops))
     return measured
 
 
 def _missing(kind: str, capability: tuple[int, int] | None) -> dict[str, str]:
-    """Which rates a device does not have, and why."""
+    """Rate -> why a device does not have it."""
     if kind == "gpu":
         if capability is None or capability >= _AMPERE:
             return {}
-        old = "GPUs have it from Ampere on (compute capability 8.0); this one has {}.{}".format(*capability)
+        old = "GPUs have it since Ampere (compute capability 8.0); this one has {}.{}".format(*capability)
         missing = {"matmul_tensorfloat32": old, "matmul_bfloat16": old}
         if capability < _VOLTA:
-            missing["matmul_float16"] = "GPUs have tensor cores for it from Volta on (compute capability 7.0)"
+            missing["matmul_float16"] = "GPUs have tensor cores for it since Volta (compute capability 7.0)"
         return missing
     missing = {
         "matmul_tensorfloat32": "a format of NVIDIA's tensor cores",
@@ -184,7 +193,7 @@ def _processor_has(flags: tuple[str, ...]) -> bool:
 
 
 def main(arguments: list[str]) -> str | None:
-    """Measure and print; the reason where that fails, in one line, for `sys.exit`."""
+    """Measure and print; where that fails, return the reason in one line for `sys.exit`."""
     os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")
     try:
         keep_to_cores()

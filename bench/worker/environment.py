@@ -1,14 +1,44 @@
-"""What a trial runs in: the machine and its cores. Frameworks are in `bench.worker.backends`."""
+"""What a trial runs in: cores, memory, variables, packages. Standard library only.
+
+The frameworks are in `bench.worker.backends`.
+"""
 
 import os
 import platform
 import sys
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from pathlib import Path
 from typing import Any
 
 from bench.worker import protocol
-from bench.worker.variables import compute_variables
+
+_PREFIXES = (
+    *(
+        "TF_",
+        "XLA_",
+        "KERAS_",
+        "JAX_",
+        "TORCH_",
+        "PYTORCH_",
+        "CUDA_",
+        "CUBLAS_",
+        "CUDNN_",
+        "NCCL_",
+        "NVIDIA_",
+    ),
+    *("OMP_", "KMP_", "GOMP_", "MKL_", "DNNL_", "ONEDNN_", "OPENBLAS_", "BLIS_", "MALLOC_"),
+)
+_NAMES = ("LD_PRELOAD", "PYTHONHASHSEED", "PYTHONMALLOC")
+
+_TERRAFORM = (
+    *("TF_VAR_", "TF_CLI_", "TF_TOKEN_", "TF_PLUGIN_", "TF_LOG", "TF_WORKSPACE", "TF_CLOUD_", "TF_DATA_DIR"),
+)
+"""Terraform's names begin as TensorFlow's do, and some of its variables hold secrets."""
+
+_SECRET = ("KEY", "TOKEN", "SECRET", "PASSWORD", "PASSWD", "CREDENTIAL", "AUTH")
+"""A variable with such a word in its name may hold a secret; no setting of a framework has one."""
+
+_LONGEST_VALUE = 500
 
 
 class SetupError(Exception):
@@ -18,10 +48,10 @@ class SetupError(Exception):
 def keep_to_cores() -> None:
     """Keep this process, and the threads that it will start, to the cores that the trial was given.
 
-    To be called before NumPy is imported, whose threads are counted at import.
+    Call it before NumPy is imported, which counts the cores for its threads at import.
 
     Raises:
-        SetupError: None of these cores may be used any more.
+        SetupError: This process may use none of these cores.
     """
     if not (given := os.environ.get(protocol.CORES)):
         return
@@ -38,10 +68,9 @@ def granted_cores() -> int:
 
 
 def peak_of_process() -> int | None:
-    """The most memory that this process had in RAM so far (`VmHWM`), bytes; None where the kernel does not
-    tell.
+    """The peak of this process' resident memory (`VmHWM`), bytes; None where the kernel does not report it.
 
-    `ru_maxrss` would be no use: that of a child starts at its parent's.
+    `ru_maxrss` is of no use: that of a child starts at its parent's.
     """
     try:
         lines = Path("/proc/self/status").read_text().splitlines()
@@ -51,11 +80,11 @@ def peak_of_process() -> int | None:
 
 
 def describe_machine() -> dict[str, Any]:
-    """What can be said without loading a framework.
+    """The environment, without loading a framework.
 
     Returns:
         `python`, `kernel`, `cores` (that this process may use), `visible_gpus`, `variables` (see
-        `bench.worker.variables`), `packages` (name -> version).
+        `compute_variables`), `packages` (name -> version).
     """
     return {
         "python": platform.python_version(),
@@ -67,11 +96,24 @@ def describe_machine() -> dict[str, Any]:
     }
 
 
+def compute_variables(environment: Mapping[str, str] = os.environ) -> dict[str, str]:
+    """The environment variables that change how frameworks compute, without secrets: name -> value."""
+    return {
+        name: value[:_LONGEST_VALUE]
+        for name, value in sorted(environment.items())
+        if (name.startswith(_PREFIXES) or name in _NAMES)
+        and not name.startswith(_TERRAFORM)
+        and not any(word in name.upper() for word in _SECRET)
+    }
+
+
 def installed_packages(folders: Iterable[str] | None = None) -> dict[str, str]:
-    """Name -> version of what is installed, from the names of its folders: to read them all takes too long.
+    """Installed packages: name -> version.
+
+    They are read from the names of folders: to ask every package costs half a second.
 
     Args:
-        folders: Where packages lie, the first goes before; where Python looks, if not given.
+        folders: Where packages lie, the first takes precedence; None: where Python looks.
     """
     found: dict[str, str] = {}
     for folder in sys.path if folders is None else folders:

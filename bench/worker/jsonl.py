@@ -1,4 +1,4 @@
-"""JSON lines: one event a line, appended and never changed. Standard library only: the worker uses it."""
+"""Journals as JSON lines: one event per line, appended and never changed. Standard library only."""
 
 import contextlib
 import json
@@ -7,18 +7,21 @@ import time
 from pathlib import Path
 from typing import Any
 
+RawEvent = dict[str, Any]
+"""One line of a journal, as JSON has it."""
+
 
 class EventWriter:
     """Appends events to a file, each stamped with the monotonic clock and the process' CPU time.
 
     Args:
-        path: The file; made if it is not there.
+        path: The file; created if missing.
         stream: File descriptor of a pipe that gets a copy of short events, or None. A copy that does not fit
-            is dropped: the file is the truth, and a slow reader must not hold up what is measured.
+            is dropped: the file has all events, and a slow reader must not delay what is measured.
     """
 
-    def __init__(self, path: Path, stream: int | None = None):
-        # Opened for as long as the process lives, so that an event costs one write.
+    def __init__(self, path: Path, stream: int | None = None) -> None:
+        # Open as long as the process lives, so that an event costs one write.
         self._file = path.open("ab", buffering=0)
         self._stream = stream
         if stream is not None:
@@ -26,7 +29,7 @@ class EventWriter:
             os.set_inheritable(stream, False)
 
     def write(self, event: str, **content: Any) -> None:
-        """Append an event; `t` and `cpu` (nanoseconds) may be given where it happened earlier."""
+        """Append an event; give `t` and `cpu` (nanoseconds) if it happened earlier."""
         stamped = {"t": time.monotonic_ns(), "cpu": time.process_time_ns(), "event": event, **content}
         line = (json.dumps(stamped) + "\n").encode()
         self._file.write(line)
@@ -40,18 +43,18 @@ class EventWriter:
         self._file.close()
 
 
-def read_events(path: Path) -> list[dict[str, Any]]:
-    """The events of a file, none if it is not there; a torn last line and what is no event are left out."""
+def read_events(path: Path) -> list[RawEvent]:
+    """The events of a file, none if it is missing; an incomplete last line and other objects are left out."""
     return [line for line in read_lines(path) if "event" in line]
 
 
-def read_lines(path: Path) -> list[dict[str, Any]]:
+def read_lines(path: Path) -> list[RawEvent]:
     """The objects of a file, events or not, as `read_events` reads them."""
     try:
         lines = path.read_bytes().split(b"\n")
     except FileNotFoundError:
         return []
-    objects = []
+    objects: list[RawEvent] = []
     for line in lines[:-1]:
         try:
             content = json.loads(line)

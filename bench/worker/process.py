@@ -1,14 +1,14 @@
-"""Run one trial and write down what happens, whatever happens."""
+"""Run one trial, and write down what happens even if it fails."""
 
 import errno
 import json
 import os
 import traceback
 from pathlib import Path
+from typing import Any
 
 from bench.worker import protocol
 from bench.worker.artifacts import write_packages
-from bench.worker.die_with_parent import die_with
 from bench.worker.environment import SetupError, describe_machine, keep_to_cores
 from bench.worker.jsonl import EventWriter
 from bench.worker.recorder import Recorder
@@ -20,13 +20,13 @@ def run_trial(folder: Path) -> int:
     """Run the trial of an attempt's folder.
 
     Returns:
-        The exit code: 0 when the trial is done, 1 when the journal says why it is not.
+        The exit code: 0 if the trial is done, 1 if the journal says why it is not.
     """
-    die_with(int(os.environ[protocol.PARENT_PID]))
+    protocol.die_with_parent(int(os.environ[protocol.PARENT_PID]))
     events = EventWriter(folder / "events.jsonl", int(os.environ.pop(protocol.EVENT_FD)))
     recorder = Recorder(events, folder)
     spawned = int(os.environ[protocol.SPAWNED_NS])
-    # Stamped with the time at which the parent started this process: interpreter and imports count.
+    # Stamped with the time at which the parent started this process, so that the imports count.
     events.write("phase_started", phase="startup", t=spawned, cpu=0)
     try:
         keep_to_cores()
@@ -35,12 +35,12 @@ def run_trial(folder: Path) -> int:
         from wbc.specification import Specification
 
         specification = Specification.from_json(_with_measurements(content, folder))
-        loaded = {}
+        loaded: dict[str, Any] = {}
         if specification.uses_keras:
             from bench.worker.backends import load_backend
 
             loaded = load_backend(specification)
-        # Afterwards, for what a backend claims is in the environment's variables.
+        # Afterwards, because loading a backend sets environment variables.
         described = {**describe_machine(), **loaded}
         experiment.load_trainer(specification.mode)  # imports belong to the startup
         events.write("environment", environment=described)
@@ -49,7 +49,7 @@ def run_trial(folder: Path) -> int:
         recorder.phase_started("teardown")
         recorder.describe_memory()
         return 0
-    except SystemExit as error:  # of a network of the user's own
+    except SystemExit as error:  # raised by the user's own network
         events.write("failed", kind="setup", message=f"the trial's code called sys.exit({error.code!r})")
         return 1
     except Exception as error:
@@ -62,26 +62,26 @@ def run_trial(folder: Path) -> int:
         events.close()
 
 
-def _with_measurements(content: dict, folder: Path) -> dict:
-    """A trial's specification with what is measured beside it; the trace goes into the attempt's folder."""
+def _with_measurements(content: dict[str, Any], folder: Path) -> dict[str, Any]:
+    """The specification with the folder of its trace, which belongs to the attempt."""
     if not content.get("profile"):
         return content
     return {**content, "profile": {**content["profile"], "folder": str(folder / TRACE_FOLDER)}}
 
 
 def _explain(error: Exception) -> tuple[str, str]:
-    """The kind of a failure, and one line for its row."""
+    """The kind of a failure, and one line about it."""
     from wbc.errors import InputError, OutOfMemoryError, TrainingDivergedError
 
     message = " ".join(str(error).split()) or type(error).__name__
     if isinstance(error, SetupError | InputError):
         return "setup", message
-    name = type(error).__name__
-    if isinstance(error, MemoryError) or (isinstance(error, OSError) and error.errno == errno.ENOMEM):
-        return "host-oom", f"{name}: {message[:300]}"
     if isinstance(error, TrainingDivergedError):
         return "nan-loss", message
     if isinstance(error, OutOfMemoryError):
         gpu = os.environ.get(protocol.DEVICE_KIND) == "gpu"
         return "gpu-oom" if gpu else "host-oom", message[:300]
-    return "crashed", f"{name}: {message[:300]}"
+    named = f"{type(error).__name__}: {message[:300]}"
+    if isinstance(error, MemoryError) or (isinstance(error, OSError) and error.errno == errno.ENOMEM):
+        return "host-oom", named
+    return "crashed", named

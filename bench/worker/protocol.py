@@ -1,4 +1,11 @@
-"""What parent and worker agree on: the names of the environment variables that the worker reads."""
+"""What a worker and its parent agree on: the variables that the worker reads, and that it ends with its parent.
+
+Standard library only.
+"""
+
+import ctypes
+import os
+import signal
 
 SPAWNED_NS = "LEUKOBENCH_SPAWNED_NS"
 """Monotonic time, in nanoseconds, at which the parent started the process."""
@@ -7,13 +14,26 @@ EVENT_FD = "LEUKOBENCH_EVENT_FD"
 """File descriptor of the pipe that gets a copy of the events."""
 
 PARENT_PID = "LEUKOBENCH_PARENT_PID"
-"""The parent; a worker whose parent is gone must not train on."""
+"""The parent. A worker whose parent has ended must not train on."""
 
 DEVICE_KIND = "LEUKOBENCH_DEVICE_KIND"
 """`gpu` or `cpu`: what the worker was given."""
 
 CORES = "LEUKOBENCH_CORES"
-"""The processor's cores that the worker may use, such as `0,1`; unset: all that its parent may use."""
+"""The cores that the worker may use, such as `0,1`; unset: all that its parent may use."""
 
 REPLICAS = "LEUKOBENCH_REPLICAS"
-"""On how many devices the trial is trained at once; unset: 1."""
+"""The number of devices that train the trial together; unset: 1."""
+
+_PR_SET_PDEATHSIG = 1
+
+
+def die_with_parent(parent: int) -> None:
+    """Ask the kernel to kill this process when its parent ends, for whatever reason. Linux only.
+
+    Args:
+        parent: The expected parent. If it has ended already, this process ends at once.
+    """
+    ctypes.CDLL(None).prctl(_PR_SET_PDEATHSIG, signal.SIGKILL)
+    if os.getppid() != parent:
+        os._exit(1)

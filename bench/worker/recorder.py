@@ -1,29 +1,30 @@
-"""Writes down what an experiment reports."""
+"""Writes what an experiment reports into the journal of its attempt."""
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from bench.worker.artifacts import keep_model
 from bench.worker.environment import peak_of_process
 from bench.worker.jsonl import EventWriter
 
 if TYPE_CHECKING:
-    from wbc.observer import Block
+    from wbc.evaluation.predictions import Predictions, ShuffledComparison
+    from wbc.observer import Block, Trained
 
 
 class Recorder:
     """A `wbc.observer.Observer` that appends to the journal of an attempt."""
 
-    def __init__(self, events: EventWriter, folder: Path):
+    def __init__(self, events: EventWriter, folder: Path) -> None:
         self.events, self.folder = events, folder
-        self._trained = None
+        self._trained: Trained | None = None
 
     def phase_started(self, phase: str) -> None:
         """See `wbc.observer.Observer`."""
         self.events.write("phase_started", phase=phase)
 
-    def phase_ended(self, phase: str, **figures) -> None:
+    def phase_ended(self, phase: str, **figures: Any) -> None:
         """See `wbc.observer.Observer`."""
         self.events.write("phase_ended", phase=phase, figures=figures)
 
@@ -47,36 +48,36 @@ class Recorder:
         """See `wbc.observer.Observer`."""
         self.events.write("heartbeat", done=done, total=total)
 
-    def predicted(self, predictions) -> None:
+    def predicted(self, predictions: "Predictions") -> None:
         """Keep the predictions as `predictions.csv`."""
         predictions.write_csv(self.folder / "predictions.csv")
 
-    def shuffled(self, comparison) -> None:
+    def shuffled(self, comparison: "ShuffledComparison") -> None:
         """Keep which prediction was compared with which file as `shuffled.csv`."""
         comparison.write_csv(self.folder / "shuffled.csv")
 
-    def trained(self, trained, about: dict) -> None:
-        """Keep the model; that it cannot be written is no failure of the trial, for its result is there."""
+    def trained(self, trained: "Trained", about: Mapping[str, Any]) -> None:
+        """Keep the model. If it cannot be written the trial does not fail, because its result is there."""
         try:
             self.events.write("model_saved", **keep_model(trained, about, self.folder))
         except Exception as error:
             self.events.write("model_not_saved", reason=f"{type(error).__name__}: {error}"[:1000])
 
-    def evaluated(self, metrics: dict, evaluations: dict[str, dict]) -> None:
+    def evaluated(self, metrics: Mapping[str, Any], evaluations: Mapping[str, Mapping[str, Any]]) -> None:
         """See `wbc.observer.Observer`."""
         self.events.write("evaluated", metrics=metrics, evaluations=evaluations)
 
-    def finished(self, trained) -> None:
-        """Keep it until nobody waits any more."""
+    def finished(self, trained: "Trained") -> None:
+        """Keep it for `describe_memory`, after everything that is timed."""
         self._trained = trained
 
     def describe_memory(self) -> None:
-        """Write down what training took of memory; whatever goes wrong is the reason why that is unknown."""
+        """Write down how much memory training took, or why that is unknown."""
         if self._trained is None:
             return
-        process_peak = peak_of_process()  # before looking into it takes memory as well
+        process_peak = peak_of_process()  # first, because the analysis itself takes memory
         try:
             memory = self._trained.memory()
-        except Exception as error:  # a figure beside the result must not spoil it
+        except Exception as error:  # must not spoil the result
             memory = {"unavailable": " ".join(f"{type(error).__name__}: {error}".split())[:300]}
         self.events.write("memory", **memory, process_peak=process_peak)

@@ -146,7 +146,7 @@ epochs = 1
     }
     markdown = (bench.results / "mixed" / "report" / "tables" / "trials.md").read_text()
     assert "killed by signal 11" in markdown
-    assert "no sign of life for 15 s" in " ".join(done.stdout.split())
+    assert "no event for 15 s" in " ".join(done.stdout.split())
 
 
 def test_a_dead_tracking_server_does_not_fail_the_suite(tmp_path: Path):

@@ -6,9 +6,9 @@ import pytest
 
 from bench.commands.main import main
 from bench.suite.resolve import resolve_suite
-from bench.trials import backends
+from bench.trials import runtime as backends
 from bench.trials.settings import Runtime
-from bench.worker.backends.tensorflow import tensorfloat32
+from bench.worker.backends import tensorfloat32
 from wbc.backends import BACKENDS
 from wbc.errors import InputError
 from wbc.specification import Specification
@@ -29,7 +29,7 @@ backend = {backend}
 def trials_of(folder: Path, text: str, runtime: Runtime = RUNTIME):
     path = folder / "suite.toml"
     path.write_text(text)
-    return resolve_suite(path, runtime, folder / "cache").trials
+    return resolve_suite(path, folder / "cache", runtime=runtime).trials
 
 
 def test_both_packages_know_the_same_backends_and_tensorflow_is_the_default(tmp_path):
@@ -123,7 +123,7 @@ def test_an_experiment_is_not_run_with_another_backend_than_its_own():
         (True, [(7, 5)], False),
         (False, [(9, 0)], False),
         (True, [(8, 6), (7, 5)], "unavailable: the GPUs differ"),
-        (True, [None], "unavailable: TensorFlow does not tell the compute capability of a GPU"),
+        (True, [None], "unavailable: TensorFlow does not report the compute capability of a GPU"),
     ],
 )
 def test_whether_tf32_is_computed_in(monkeypatch, allowed: bool, capabilities: list, found: bool | str):

@@ -43,7 +43,7 @@ class Notes:
 def trials(folder: Path, text: str, runtime: Runtime = RUNTIME):
     path = folder / "suite.toml"
     path.write_text(text)
-    return resolve_suite(path, runtime, folder / "cache").trials
+    return resolve_suite(path, folder / "cache", runtime=runtime).trials
 
 
 @pytest.fixture(scope="module")

@@ -22,7 +22,7 @@ def resolve(tmp_path, monkeypatch):
     def resolved(text: str):
         Path("suite.toml").write_text(text)
         runtime = Runtime(wbc="w", tensorflow="2.21.0", keras="3.15.1", device="cpu")
-        return resolve_suite(Path("suite.toml"), runtime, tmp_path / "cache")
+        return resolve_suite(Path("suite.toml"), tmp_path / "cache", runtime=runtime)
 
     return resolved
 
@@ -32,11 +32,11 @@ def resolve(tmp_path, monkeypatch):
     [
         (
             '[training]\nweights = "random"\n[[matrix]]\nbackbone = "LeNet5"\nmode = "finetune"\n',
-            ["line 5: training.weights", "nothing to keep"],
+            ["line 5: training.weights", "starts from pretrained weights, but these are random"],
         ),
         (
             '[[matrix]]\nbackbone = "LeNet5"\nmode = "finetune"\nweights = "random"\n',
-            ["line 7: matrix[1].weights", "nothing to keep"],
+            ["line 7: matrix[1].weights", "starts from pretrained weights, but these are random"],
         ),
         (
             '[[matrix]]\nbackbone = "LeNet5"\nweights = "random"\naugmentation = true\n',

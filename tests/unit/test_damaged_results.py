@@ -10,7 +10,7 @@ from bench.journal.results import SuiteResults
 from bench.plan.decide import make_plan
 from bench.report.figures.machine import read_samples
 from bench.report.frame import trials_frame
-from bench.runner.recovery import tidy_up
+from bench.runner.suite import recover
 from bench.worker.files import write_json
 from bench.worker.jsonl import read_events
 
@@ -48,7 +48,7 @@ def test_a_damaged_record_is_made_again_from_the_journals(results: SuiteResults,
     attempt.result.write_text(content)
     (planned,) = make_plan([TRIAL], results)
     assert planned.status == "unfinished"
-    tidy_up(results)
+    recover(results)
     assert attempt.record().done
 
 
@@ -64,7 +64,7 @@ def test_journals_that_say_nothing_sensible_are_put_aside(results: SuiteResults,
     (attempt,) = results.all_attempts()
     ended = {"t": 4, "cpu": 4, "event": "phase_ended", "phase": "train", "figures": {}}
     attempt.events.write_text(f"{json.dumps(line)}\n{json.dumps(ended)}\n")
-    tidy_up(results)
+    recover(results)
     assert results.all_attempts() == []
     kept = attempt.folder.with_name(f"damaged-{attempt.folder.name}")
     assert (kept / "events.jsonl").is_file()
@@ -95,7 +95,7 @@ def test_a_report_says_which_record_is_damaged(results: SuiteResults):
 def test_an_attempt_without_a_readable_trial_is_put_aside(results: SuiteResults):
     (attempt,) = results.all_attempts()
     (attempt.folder / "trial.json").write_text("garbage")
-    tidy_up(results)
+    recover(results)
     assert results.all_attempts() == []
     assert (attempt.folder.parent / "damaged-attempt-1" / "events.jsonl").is_file()
 
@@ -116,5 +116,5 @@ def test_lines_that_are_no_events_are_passed_over(tmp_path: Path):
 def test_a_record_stays_as_it_is(results: SuiteResults):
     (attempt,) = results.all_attempts()
     before = write_record(attempt, a_record(disturbed=("Somebody was here before.",)))
-    tidy_up(results)
+    recover(results)
     assert attempt.record() == before

@@ -10,6 +10,7 @@ from typer.main import get_command
 
 from bench.commands.main import app
 from bench.errors import ExitCode
+from bench.suite.file import shipped_suites
 from bench.suite.schema import (
     DataTable,
     DevicesTable,
@@ -20,10 +21,9 @@ from bench.suite.schema import (
     SuiteTable,
     Table,
     TelemetryTable,
-    TrainingAxes,
+    TrainingTable,
     WeightsTable,
 )
-from bench.suite.shipped import shipped_suites
 from bench.trials.measured import Memory, Profile, StepMemory, Utilization, Work
 from bench.trials.phases import Phases, TrainPhase
 
@@ -33,7 +33,7 @@ PAGES = [REPOSITORY / "README.md", REPOSITORY / "CONTRIBUTING.md", *sorted(DOCS.
 TABLES: dict[str, type[Table]] = {
     "suite": SuiteTable,
     "data": DataTable,
-    "training": TrainingAxes,
+    "training": TrainingTable,
     "weights": WeightsTable,
     "devices": DevicesTable,
     "limits": LimitsTable,
@@ -69,7 +69,7 @@ def test_every_table_of_a_suite_has_a_section():
 def test_every_key_of_a_suite_is_documented_and_no_other():
     for title, table in TABLES.items():
         assert documented(title) - {"preprocessing"} == set(table.model_fields) - {"preprocessing"}, title
-    own = set(MatrixBlock.model_fields) - set(DataTable.model_fields) - set(TrainingAxes.model_fields)
+    own = set(MatrixBlock.model_fields) - set(DataTable.model_fields) - set(TrainingTable.model_fields)
     assert documented("matrix") == own
 
 

@@ -15,8 +15,7 @@ from bench.doctor.doctor import advice_of, weights_at_hand
 from bench.doctor.noise import Noise, measure_noise
 from bench.machine import host
 from bench.trials.origin import MachineFacts
-from bench.worker.environment import installed_packages, peak_of_process
-from bench.worker.variables import compute_variables
+from bench.worker.environment import compute_variables, installed_packages, peak_of_process
 
 QUIET = Noise(mean=0.01, worst=0.1, pressure=0.0, steal=0.0)
 HOST = MachineFacts(governor="performance", quota_cores=None, usable_cores=4)

@@ -23,7 +23,7 @@ def test_functions_are_functions_whatever_was_imported_before(before: str):
     code = f"""
 {before}
 from bench import {", ".join(FUNCTIONS)}
-import bench.plan.schedule
+import bench.plan.predict
 from bench import plan as again
 print({", ".join(f"{name}.__module__" for name in FUNCTIONS)}, again is plan, bench.plan is plan)
 """

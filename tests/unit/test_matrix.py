@@ -10,7 +10,7 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from bench.suite.load import load_suite
+from bench.suite.file import load_suite
 from bench.suite.matrix import DEFAULTS, Combination, expand
 from bench.suite.resolve import ResolvedSuite, resolve_suite
 from bench.trials.settings import Runtime, digest_of
@@ -36,7 +36,7 @@ def combinations(text: str) -> list[Combination]:
 def resolve(text: str, runtime: Runtime = RUNTIME, **options) -> ResolvedSuite:
     path = Path("suite.toml")
     path.write_text(text)
-    return resolve_suite(path, runtime, Path("results/cache"), **options)
+    return resolve_suite(path, Path("results/cache"), runtime=runtime, **options)
 
 
 def only_trial(text: str, runtime: Runtime = RUNTIME, **options):
@@ -60,7 +60,7 @@ def test_product_within_a_block():
         '[suite]\nseeds = [0, 7]\n[[matrix]]\nmode = ["transfer", "scratch"]\n'
         'backbone = ["LeNet5", "VGG16"]\nepochs = [1, 2, 3]\n'
     )
-    points = {(one.backbone.name, one.training["mode"], one.training["epochs"], one.seed) for one in found}
+    points = {(one.backbone.name, one.mode, one.epochs, one.seed) for one in found}
     assert len(found) == len(points) == 2 * 2 * 3 * 2
     assert [one.seed for one in found[:2]] == [0, 7], "repeats of a trial stand side by side"
     assert [one.backbone.name for one in found] == ["LeNet5"] * 12 + ["VGG16"] * 12
@@ -72,36 +72,36 @@ def test_union_over_blocks():
         '[[matrix]]\nbackbone = "VGG19"\nepochs = 9\n'
     )
     assert [one.block for one in found] == [0, 0, 0, 0, 1]
-    assert (found[-1].backbone.name, found[-1].training["epochs"]) == ("VGG19", 9)
+    assert (found[-1].backbone.name, found[-1].epochs) == ("VGG19", 9)
 
 
 def test_block_before_suite_before_default():
     shared = "[data]\nimage_size = 64\n[training]\nepochs = 5\nbatch_size = 8\n"
     first, second = combinations(shared + BLOCK + BLOCK + "epochs = 6\n")
-    assert (first.training["epochs"], first.training["batch_size"]) == (5, 8)
-    assert (second.training["epochs"], second.training["batch_size"]) == (6, 8)
-    assert first.training["image_size"] == second.training["image_size"] == 64
+    assert (first.epochs, first.batch_size) == (5, 8)
+    assert (second.epochs, second.batch_size) == (6, 8)
+    assert first.image_size == second.image_size == 64
     for key in DEFAULTS.keys() - {"epochs", "batch_size", "image_size"}:
-        assert first.training[key] == DEFAULTS[key]
+        assert getattr(first, key) == DEFAULTS[key]
 
 
 def test_defaults_are_those_of_the_thesis():
     (one,) = combinations(BLOCK)
-    assert (one.training["epochs"], one.training["optimizer"].specification("LeNet5").name) == (
+    assert (one.epochs, one.optimizer.specification("LeNet5").name) == (
         100,
         "RMSprop",
     )
-    assert one.training["optimizer"].specification("LeNet5").learning_rate == 1e-5
+    assert one.optimizer.specification("LeNet5").learning_rate == 1e-5
 
 
 def test_a_list_in_training_is_an_axis_until_a_block_says_otherwise():
     found = combinations("[training]\nepochs = [5, 6]\n" + BLOCK + BLOCK + "epochs = 7\n")
-    assert [one.training["epochs"] for one in found] == [5, 6, 7]
+    assert [one.epochs for one in found] == [5, 6, 7]
 
 
 def test_axes_in_data():
     found = combinations('[data]\nsource = "synthetic"\nimage_size = [32, 64]\ndata_seed = [0, 1]\n' + BLOCK)
-    points = [(one.training["image_size"], one.data) for one in found]
+    points = [(one.image_size, one.data) for one in found]
     assert points == [(size, {"data_seed": seed}) for size in (32, 64) for seed in (0, 1)]
     found = combinations('[data]\nsource = "bccd"\nsplit_seed = [0, 1, 2]\n' + BLOCK)
     assert [one.data for one in found] == [{"split_seed": seed} for seed in range(3)]

@@ -25,7 +25,7 @@ def optimizer_of(folder: Path, optimizer: str, backbone: str = "VGG16") -> dict:
         '[data]\nimage_size = 64\n[training]\nmode = "scratch"\n[[matrix]]\n'
         f'backbone = "{backbone}"\noptimizer = {optimizer}\n'
     )
-    (trial,) = resolve_suite(path, RUNTIME, folder / "cache").trials
+    (trial,) = resolve_suite(path, folder / "cache", runtime=RUNTIME).trials
     assert trial.specification["optimizer"] == msgspec.to_builtins(trial.settings.optimizer)
     return msgspec.to_builtins(trial.settings.optimizer)
 

@@ -7,7 +7,7 @@ from equipment.results.records import a_failure, a_record, a_runtime, a_trial, p
 
 from bench.devices.device import Device, Slot
 from bench.journal.results import SuiteResults
-from bench.plan.decide import make_plan
+from bench.plan.decide import choose, make_plan
 from bench.plan.needs import needs_of, too_large
 from bench.plan.predict import Predictor
 from bench.trials.phases import DataPhase, EvaluatePhase, TrainPhase
@@ -101,18 +101,18 @@ def test_another_trial_of_the_suite_decides_nothing(results: SuiteResults):
 )
 def test_only(results: SuiteResults, pattern: str, networks: list[str]):
     trials = [trial(network) for network in ("VGG16", "VGG19", "LeNet5")]
-    assert [one.trial.network for one in make_plan(trials, results, only=pattern)] == networks
+    assert [one.network for one in choose(trials, pattern, "--only")] == networks
 
 
 def test_only_one_whole_id(results: SuiteResults):
     trials = [trial(seed=seed) for seed in range(3)]
-    (planned,) = make_plan(trials, results, only=trials[1].id)
-    assert planned.trial is trials[1]
+    (chosen,) = choose(trials, trials[1].id, "--only")
+    assert chosen is trials[1]
 
 
 def test_only_that_matches_nothing_names_an_id(results: SuiteResults):
     with pytest.raises(InputError) as caught:
-        make_plan([trial()], results, only="densenet*")
+        choose([trial()], "densenet*", "--only")
     assert "densenet*" in caught.value.what
     assert trial().id in caught.value.way_out
 
@@ -133,7 +133,7 @@ def test_a_trial_that_the_suite_still_asks_for_is_no_earlier_version_of_another(
 def test_a_checkpoint_is_named(results: SuiteResults):
     attempt(results, trial(), "interrupted", "interrupted")
     results.checkpoint(trial().id).mkdir()
-    assert decision(results, trial())[1].endswith("goes on from its checkpoint")
+    assert decision(results, trial())[1].endswith("resumes from its checkpoint")
 
 
 KNOWN = {

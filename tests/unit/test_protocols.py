@@ -13,8 +13,8 @@ from bench.journal.history import history
 from bench.journal.results import SuiteResults
 from bench.records.fold import fold
 from bench.report.frame import trials_frame
-from bench.suite.load import load_suite
-from bench.suite.matrix import expand
+from bench.suite.file import load_suite
+from bench.suite.matrix import Combination, expand
 from bench.suite.resolve import resolve_suite
 from bench.tracking.points import points_of
 from bench.trials.metrics import Metrics
@@ -37,16 +37,16 @@ SUITE = (
 BLOCK = '[[matrix]]\nbackbone = "LeNet5"\nprotocol = "thesis-2018"\n'
 
 
-def training_of(folder: Path, text: str) -> list[dict]:
+def combinations_of(folder: Path, text: str) -> list[Combination]:
     path = folder / "suite.toml"
     path.write_text(text)
-    return [one.training for one in expand(*load_suite(path))]
+    return expand(*load_suite(path))
 
 
 def trials_of(folder: Path, text: str):
     path = folder / "suite.toml"
     path.write_text(text)
-    return resolve_suite(path, RUNTIME, folder / "cache").trials
+    return resolve_suite(path, folder / "cache", runtime=RUNTIME).trials
 
 
 def predictions(count: int = 400, right: float = 0.97, seed: int = 0) -> Predictions:
@@ -87,41 +87,45 @@ class Events:
 
 
 def test_corrected_is_the_default_and_changes_nothing(tmp_path):
-    transfer, scratch = training_of(tmp_path, SUITE + '[[matrix]]\nbackbone = "LeNet5"\n')
+    transfer, scratch = combinations_of(tmp_path, SUITE + '[[matrix]]\nbackbone = "LeNet5"\n')
     for training in (transfer, scratch):
-        assert training["protocol"] == "corrected"
-        assert (training["loss"], training["evaluation"]) == ("categorical_crossentropy", "aligned")
-        assert (training["preprocessing"], training["clock"]) == ("network", "wall")
-        assert training["binary_accuracy"] is False
+        assert training.protocol == "corrected"
+        assert (training.loss, training.evaluation) == ("categorical_crossentropy", "aligned")
+        assert (training.preprocessing, training.clock) == ("network", "wall")
+        assert training.binary_accuracy is False
 
 
 def test_the_thesis_did_it_to_models_from_scratch_only(tmp_path):
     text = SUITE + '[[matrix]]\nbackbone = "LeNet5"\nprotocol = "thesis-2018"\n'
-    transfer, scratch = training_of(tmp_path, text)
-    assert (transfer["loss"], transfer["evaluation"], transfer["binary_accuracy"]) == (
+    transfer, scratch = combinations_of(tmp_path, text)
+    assert (transfer.loss, transfer.evaluation, transfer.binary_accuracy) == (
         "categorical_crossentropy",
         "aligned",
         False,
     )
-    assert (scratch["loss"], scratch["evaluation"], scratch["binary_accuracy"]) == (
+    assert (scratch.loss, scratch.evaluation, scratch.binary_accuracy) == (
         "binary_crossentropy",
         "shuffled",
         True,
     )
     for training in (transfer, scratch):
-        assert (training["preprocessing"], training["clock"]) == ("rescale", "process")
+        assert (training.preprocessing, training.clock) == ("rescale", "process")
 
 
 def test_what_a_suite_says_goes_before_its_protocol(tmp_path):
     text = SUITE.replace("[data]\n", '[data]\npreprocessing = "network"\n')
     block = '[[matrix]]\nbackbone = "LeNet5"\nprotocol = ["corrected", "thesis-2018"]\nloss = {}\n'
-    found = training_of(tmp_path, text + block.format('"categorical_crossentropy"'))
-    assert [one["protocol"] for one in found] == 2 * ["corrected", "thesis-2018"]
-    assert {one["loss"] for one in found} == {"categorical_crossentropy"}
-    assert {one["preprocessing"] for one in found} == {"network"}
-    assert found[-1]["evaluation"] == "shuffled"
+    found = combinations_of(tmp_path, text + block.format('"categorical_crossentropy"'))
+    assert [one.protocol for one in found] == 2 * ["corrected", "thesis-2018"]
+    assert {one.loss for one in found} == {"categorical_crossentropy"}
+    assert {one.preprocessing for one in found} == {"network"}
+    assert found[-1].evaluation == "shuffled"
     assert (
-        len(training_of(tmp_path, text + block.format('["categorical_crossentropy", "binary_crossentropy"]')))
+        len(
+            combinations_of(
+                tmp_path, text + block.format('["categorical_crossentropy", "binary_crossentropy"]')
+            )
+        )
         == 8
     )
 

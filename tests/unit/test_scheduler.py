@@ -1,10 +1,11 @@
-"""The scheduler with an engine, a clock and surroundings of the tests' own: no process is started."""
+"""The scheduler with an engine, a clock and other users of the tests' own: no process is started."""
 
 import itertools
 import os
 import random
 import signal
 from contextlib import contextmanager
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -14,7 +15,7 @@ from bench.devices.device import Device, Slot
 from bench.errors import InterruptedRun
 from bench.journal.results import SuiteResults
 from bench.plan.decide import PlannedTrial, Prediction
-from bench.plan.schedule import lower_bound, makespan
+from bench.plan.predict import lower_bound, makespan
 from bench.runner.scheduler import Scheduler
 from bench.runner.signals import interruptible
 from bench.trials.limits import Limits
@@ -50,14 +51,14 @@ class ScriptedEngine:
     failure that the worker reports, or an exit code; `takes` seconds; `hears` (whether SIGTERM ends it).
     """
 
-    def __init__(self, clock: Clock):
-        self.clock = clock
-        self.running: list[ScriptedRunning] = []
+    def __init__(self, clock: Clock, other_users):
+        self.clock, self.slots, self.other_users = clock, SLOTS, other_users
+        self.running: list[ScriptedWorker] = []
         self.placed: list[tuple[str, str]] = []
         self.most: dict[str, int] = {}
 
     def start(self, attempt, slot):
-        running = ScriptedRunning(self, attempt, slot)
+        running = ScriptedWorker(self, attempt, slot)
         self.running.append(running)
         self.placed.append((attempt.trial().network, slot.name))
         at_once = sum(other.slot is slot for other in self.running)
@@ -65,7 +66,7 @@ class ScriptedEngine:
         return running
 
 
-class ScriptedRunning:
+class ScriptedWorker:
     def __init__(self, engine, attempt, slot):
         self.engine, self.attempt, self.slot = engine, attempt, slot
         settings = attempt.trial().specification
@@ -98,7 +99,7 @@ class ScriptedRunning:
     def kill(self):
         self.killed, self.ends_at = True, self.engine.clock.now
 
-    def is_over(self):
+    def reap(self):
         asked = self.killed or (self.stopped and self.hears)
         if not asked and self.engine.clock.now < self.ends_at:
             return self.over
@@ -121,7 +122,7 @@ class ScriptedRunning:
 
 
 class Notes:
-    """Watcher, recording and surroundings in one; remembers."""
+    """Watcher, recording and other users in one; remembers."""
 
     def __init__(self):
         self.ended: list[tuple[str, str, bool]] = []
@@ -148,7 +149,7 @@ class Notes:
 
     def settle(self, interrupted): ...
 
-    def neighbours(self, slot):
+    def neighbors(self, slot):
         return self.users
 
     def wait_until_quiet(self, slot, sleep):
@@ -161,26 +162,15 @@ class Bed:
 
     def __init__(self, folder: Path):
         self.clock, self.notes = Clock(), Notes()
-        self.engine = ScriptedEngine(self.clock)
+        self.engine = ScriptedEngine(self.clock, self.notes)
         self.results = SuiteResults(folder, "suite")
         self.on_wait = lambda: None
 
     @contextmanager
-    def scheduler(self, slots=SLOTS, limits=NO_LIMITS, exclusive=False):
+    def scheduler(self, limits=NO_LIMITS):
         with interruptible() as interruption:
             notes = self.notes
-            scheduler = Scheduler(
-                self.results,
-                self.engine,
-                slots,
-                limits,
-                notes,
-                notes,
-                notes,
-                interruption,
-                exclusive,
-                self.clock,
-            )
+            scheduler = Scheduler(self.results, self.engine, limits, notes, notes, interruption, self.clock)
             scheduler._wait = lambda: self._sleep(scheduler)
             yield scheduler
 
@@ -292,7 +282,7 @@ def test_the_second_signal_ends_them_at_once(bed: Bed):
 
 
 def test_exclusive_runs_one_at_a_time_and_asks_for_quiet_before_each(bed: Bed):
-    bed.run([planned(name, takes=10.0) for name in "abc"], exclusive=True)
+    bed.run([planned(name, takes=10.0) for name in "abc"], limits=replace(NO_LIMITS, exclusive=True))
     assert bed.clock.now == pytest.approx(30.0)
     assert {slot for _, slot in bed.engine.placed} == {"gpu:0"}
     assert bed.notes.quiet_asked == 3

@@ -2,7 +2,7 @@
 
 import pytest
 
-from bench.suite.locate import line_of
+from bench.suite.file import line_of
 
 TABLES = """\
 a = 1

@@ -7,7 +7,7 @@ from pathlib import Path
 import pytest
 
 from bench.commands.main import main
-from bench.suite.load import load_suite, spelled
+from bench.suite.file import load_suite, spelled
 from wbc.errors import InputError
 
 GOOD = """\
@@ -61,7 +61,7 @@ BAD = {
     "neither a word nor a number": (
         suite('unfreeze = "some"', "epochs = 1"),
         "line 6",
-        ["training.unfreeze: 'some' is not \"all\" or a number from 1 on"],
+        ["training.unfreeze: 'some' is not \"all\" or an integer of at least 1"],
     ),
     "neither a truth nor a word": (
         suite("jit_compile = 1", "epochs = 1"),

@@ -6,9 +6,9 @@ import pytest
 
 from bench.plan.needs import needs_of
 from bench.plan.predict import Predictor
-from bench.suite.load import load_suite
+from bench.suite.file import load_suite
 from bench.suite.matrix import expand
-from bench.suite.open import open_suite
+from bench.suite.resolve import resolve_suite
 
 SUITES = sorted((Path(__file__).parents[2] / "suites").glob("*.toml"))
 
@@ -35,9 +35,9 @@ def test_is_valid_and_named_like_its_file(path: Path):
 @pytest.mark.parametrize("path", SUITES, ids=lambda path: path.stem)
 def test_can_be_planned(path: Path, shared: Path, tmp_path: Path):
     images = shared / "data" / "bccd" if load_suite(path)[0].data.source == ["bccd"] else None
-    opened = open_suite(path, tmp_path / "cache", "cpu", images, shared / "weights")
+    resolved = resolve_suite(path, tmp_path / "cache", "cpu", images, shared / "weights")
     predictor = Predictor(tmp_path, "cpu")
-    for trial in opened.resolved.trials:
+    for trial in resolved.trials:
         needs = needs_of(trial, predictor.images(trial))
         assert needs.memory > 0 and needs.disk > 0
         assert predictor(trial).seconds > 0

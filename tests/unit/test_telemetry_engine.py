@@ -19,13 +19,14 @@ def run(folder: Path, **options) -> Record:
     attempt = Attempt(folder / "trials" / "a-trial" / "attempt-1")
     attempt.folder.mkdir(parents=True)
     write_json(attempt.folder / "trial.json", {**a_trial().to_json(), "specification": {}})
-    running = local.LocalEngine(**options).start(attempt, CPU)
-    while not running.is_over():
+    other_users = local.LocalOtherUsers(None, 0.0, print)
+    worker = local.LocalEngine([CPU], other_users, **options).start(attempt, CPU)
+    while not worker.reap():
         with selectors.DefaultSelector() as selector:
-            for fileno in running.filenos():
+            for fileno in worker.filenos():
                 selector.register(fileno, selectors.EVENT_READ)
             selector.select(60)
-        running.events()
+        worker.events()
     return fold(attempt)
 
 
@@ -38,8 +39,8 @@ def test_beside_a_worker_there_is_a_sampler(tmp_path):
 
 
 def test_without_a_sampler_the_record_says_why(tmp_path):
-    settings = TelemetrySettings(off_every=2)
-    record = run(tmp_path, telemetry=settings, without=frozenset({"a-trial"}))
+    settings = TelemetrySettings(off_every=2, without=frozenset({"a-trial"}))
+    record = run(tmp_path, telemetry=settings)
     assert record.telemetry is None and record.disturbed == ()
     assert "off_every = 2" in record.unavailable["telemetry"]
     assert not list(tmp_path.rglob("telemetry.jsonl"))

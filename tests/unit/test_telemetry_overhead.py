@@ -25,10 +25,10 @@ def test_every_nth_repeat_of_each_configuration_runs_without():
 
 
 def test_the_reason_is_said():
-    settings = TelemetrySettings(off_every=2)
-    assert settings.reason_off("a", frozenset({"b"})) == ""
-    assert "off_every = 2" in settings.reason_off("b", frozenset({"b"}))
-    assert "enabled = false" in TelemetrySettings(enabled=False).reason_off("a", frozenset())
+    settings = TelemetrySettings(off_every=2).for_trials(twins := [trial("a", 0), trial("a", 1)])
+    assert settings.reason_off(twins[0].id) == ""
+    assert "off_every = 2" in settings.reason_off(twins[1].id)
+    assert "enabled = false" in TelemetrySettings(enabled=False).reason_off(twins[0].id)
 
 
 def test_of_one_configuration_it_is_the_t_interval_of_logarithms():
@@ -63,7 +63,8 @@ def test_what_cannot_be_compared():
 def test_the_table_has_a_row_per_metric():
     rows = [
         {"network": "a", "weights": "none", "mode": "scratch", "epochs": 2, "variant": "", "status": "done",
-         "configuration": "k", "watched": seed != 2, "train_images_per_s": 100.0 + seed if seed != 2 else 104.0, "fit_s": 10.0}
+         "configuration": "k", "watched": seed != 2, "fit_s": 10.0,
+         "train_images_per_s": 100.0 + seed if seed != 2 else 104.0}
         for seed in range(4)
     ]  # fmt: skip
     table = overhead_table("mine", pd.DataFrame(rows))

@@ -212,7 +212,7 @@ class TestSuite:
     def trials(self, folder, backbone, mode="scratch"):
         text = f'[data]\nimage_size = 32\n[[matrix]]\nmode = "{mode}"\n\nbackbone = {backbone}\n'
         (folder / "suite.toml").write_text(text)
-        return resolve_suite(folder / "suite.toml", RUNTIME, folder / "cache").trials
+        return resolve_suite(folder / "suite.toml", folder / "cache", runtime=RUNTIME).trials
 
     def test_a_changed_source_file_is_another_trial(self, module, tmp_path):
         backbone = f'{{ name = "MyNet", build = "{module}:small", width = 3 }}'
@@ -269,7 +269,7 @@ import sys
 from pathlib import Path
 from bench.trials.settings import Runtime
 from bench.suite.resolve import resolve_suite
-resolve_suite(Path("suite.toml"), Runtime(wbc="w", tensorflow="2", keras="3", device="cpu"), Path("cache"))
+resolve_suite(Path("suite.toml"), Path("cache"), runtime=Runtime(wbc="w", tensorflow="2", keras="3", device="cpu"))
 print(*{{"keras", "tensorflow", {module!r}}} & set(sys.modules))
 """
         done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)

@@ -1,0 +1,185 @@
+"""Find, read and validate a suite file; every message names file, line and key."""
+
+import re
+import tomllib
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from types import UnionType
+from typing import Any, get_args, get_origin
+
+from pydantic import BaseModel, ValidationError
+
+from bench.suite.schema import SuiteFile
+from wbc.errors import InputError, did_you_mean, nearest
+
+_PACKAGE = Path(__file__).resolve().parent.parent
+_SHIPPED = (_PACKAGE / "suites", _PACKAGE.parent / "suites")
+"""In an installed package; in the repository."""
+
+_HEADER = re.compile(r"^\s*(\[\[?)\s*([^\]\[]+?)\s*\]\]?\s*(#.*)?$")
+_KEY = re.compile(r"""^\s*((?:"[^"]*"|'[^']*'|[A-Za-z0-9_.-])+)\s*=""")
+
+Keys = Sequence[str | int]
+"""Keys and list positions that lead to a value, such as `("matrix", 1, "backbone", 0)`."""
+
+
+@dataclass(frozen=True)
+class Source:
+    """The file that a suite was read from, for messages."""
+
+    path: Path
+    text: str
+
+    def error(self, keys: Keys, what: str, way_out: str = "") -> InputError:
+        """An error about a key of the file."""
+        line = line_of(self.text, keys)
+        place = f"{self.path}, line {line}" if line else f"{self.path}"
+        key = spelled(keys)
+        return InputError(f"{place}: {key + ': ' if key else ''}{what}", way_out)
+
+
+def load_suite(path: Path) -> tuple[SuiteFile, Source]:
+    """Read a suite file, or a suite that comes with leukobench by its name.
+
+    Raises:
+        InputError: There is no such file, it is not TOML, or a key or value is wrong.
+    """
+    path = find_shipped(path)
+    try:
+        text = path.read_text(encoding="utf-8-sig")  # Windows editors put a mark before the text
+    except FileNotFoundError:
+        raise _missing(path) from None
+    except (OSError, UnicodeDecodeError) as error:
+        raise InputError(f"{path} cannot be read: {error}", "A suite is a TOML file in UTF-8.") from None
+    source = Source(path, text)
+    try:
+        content = tomllib.loads(text)
+    except ValueError as error:  # of TOML, or an integer with thousands of digits
+        raise InputError(
+            f"{path} is not valid TOML: {error}", "See https://toml.io for the format."
+        ) from None
+    try:
+        return SuiteFile.model_validate(content), source
+    except ValidationError as error:
+        raise _explain(error, source) from None
+
+
+def shipped_suites() -> dict[str, Path]:
+    """The suites that come with leukobench: name -> file, in alphabetical order."""
+    folder = next((folder for folder in _SHIPPED if folder.is_dir()), None)
+    return {file.stem: file for file in sorted(folder.glob("*.toml"))} if folder else {}
+
+
+def find_shipped(path: Path) -> Path:
+    """The file of a suite that is given by its bare name, such as `demo`.
+
+    Args:
+        path: A path, or the name of a suite. A file of that name in the current folder takes precedence.
+
+    Returns:
+        The shipped suite if `path` is its name and no file; else `path` itself.
+    """
+    if path.name != str(path) or path.suffix or path.is_file():
+        return path
+    return shipped_suites().get(path.name, path)
+
+
+def line_of(text: str, path: Keys) -> int | None:
+    """The line (from 1) of the deepest key of `path` that a TOML text has; `tomllib` keeps no positions.
+
+    A key inside an inline table, or in a list over several lines, is found as the key that holds it.
+    """
+    best: tuple[int, int] | None = None
+    table: tuple[str | int, ...] = ()
+    blocks: dict[str, int] = {}
+    for number, line in enumerate(text.splitlines(), start=1):
+        if header := _HEADER.match(line):
+            table = _split_key(header[2])
+            if header[1] == "[[":
+                index = blocks[header[2]] = blocks.get(header[2], -1) + 1
+                table = (*table, index)
+            found = table
+        elif key := _KEY.match(line):
+            found = (*table, *_split_key(key[1]))
+        else:
+            continue
+        depth = len(found)
+        if tuple(path[:depth]) == found and (best is None or depth > best[0]):
+            best = (depth, number)
+    return best[1] if best else None
+
+
+def spelled(keys: Keys) -> str:
+    """A path of keys as a person writes it: `matrix[1].backbone`."""
+    text = ""
+    for key in keys:
+        text += f"[{key + 1}]" if isinstance(key, int) else f".{key}" if text else str(key)
+    return text
+
+
+def _split_key(name: str) -> tuple[str | int, ...]:
+    return tuple(word.strip().strip("\"'") for word in name.split("."))
+
+
+def _missing(path: Path) -> InputError:
+    # Compared by name alone: with folder and suffix, which they share, any two files would look similar.
+    others = {other.stem: str(other) for other in sorted(path.parent.glob("*.toml"))}
+    shipped = {name: name for name in shipped_suites()} if path.name == str(path) else {}
+    near = nearest(path.stem, [*others, *shipped])
+    hint = f"did you mean {(shipped | others)[near]}?" if near else ""
+    return InputError(
+        f"there is no suite {path}",
+        hint or f"Suites that come with leukobench: {', '.join(shipped_suites())}.",
+    )
+
+
+def _explain(error: ValidationError, source: Source) -> InputError:
+    """The first problem in words; the others are counted."""
+    # Where a value may be false or a table, only the problem of the table is of use.
+    first, *others = [one for one in error.errors() if "literal[False]" not in one["loc"]]
+    keys = [key for key in first["loc"] if not (isinstance(key, str) and key.endswith("Table"))]
+    kind, given, cause = first["type"], first.get("input"), first.get("ctx", {}).get("error")
+    if kind == "extra_forbidden":
+        known = _known_keys(keys[:-1])
+        what = "there is no such key"
+        guess = did_you_mean(str(keys[-1]), known)
+        way_out = guess[:1].upper() + guess[1:] or f"Known here: {', '.join(known)}."
+    elif kind == "missing":
+        what, way_out = "is missing", ""
+        if keys == ["matrix"]:
+            way_out = 'A suite needs at least one [[matrix]] block, with backbone = "VGG16" for example.'
+    elif kind == "too_short":
+        what, way_out = "is empty", "Give at least one value."
+    elif isinstance(cause, InputError):  # of our own validators
+        what, way_out = cause.what, cause.way_out
+    elif kind == "list_type" and keys == ["matrix"]:
+        what, way_out = "must be a list of blocks", "Write [[matrix]] with two brackets."
+    else:
+        what, way_out = f"{first['msg'][0].lower() + first['msg'][1:]}, not {given!r}", ""
+    if others:
+        more = "1 more problem follows." if len(others) == 1 else f"{len(others)} more problems follow."
+        way_out = f"{way_out} {more}".strip()
+    # The position in a list that only stands for a scalar tells the reader nothing.
+    if keys and isinstance(keys[-1], int) and len(keys) > 2:
+        keys = keys[:-1]
+    return source.error(keys, what, way_out)
+
+
+def _known_keys(keys: Keys) -> list[str]:
+    """The keys that the table at `keys` may have."""
+    model: type[BaseModel] = SuiteFile
+    for key in keys:
+        if isinstance(key, str) and key in model.model_fields:
+            model = _model_within(model.model_fields[key].annotation) or model
+    return list(model.model_fields)
+
+
+def _model_within(annotation: Any) -> type[BaseModel] | None:
+    if isinstance(annotation, type) and issubclass(annotation, BaseModel):
+        return annotation
+    if get_origin(annotation) is not None or isinstance(annotation, UnionType):
+        for argument in get_args(annotation):
+            if found := _model_within(argument):
+                return found
+    return None

@@ -1,0 +1,171 @@
+"""The deep-learning frameworks that Keras can compute with.
+
+A fact that a framework does not report is a sentence that begins with `unavailable: `.
+"""
+
+import os
+from collections.abc import Callable, Sequence
+from typing import Any
+
+from bench.worker import protocol
+from bench.worker.environment import SetupError, granted_cores
+from wbc.specification import Specification
+
+Facts = dict[str, Any]
+"""Name -> value, as the journal keeps it: versions, devices, how the framework computes."""
+
+_TITLES = {"tensorflow": "TensorFlow", "jax": "JAX", "torch": "PyTorch"}
+_AMPERE = (8, 0)
+"""The first compute capability with TF32."""
+
+
+def load_backend(specification: Specification) -> Facts:
+    """Import Keras with the backend of an experiment, and make sure of the devices that the trial was given.
+
+    Returns:
+        `backend`, its version under its name, `keras`, `precision`, `gpus` (names), `cuda`, `cudnn`.
+
+    Raises:
+        SetupError: The backend does not see the GPUs that the trial was given, or cannot be imported.
+    """
+    name = specification.backend
+    # Keras reads it once, at its import. The user's shell or keras.json must not change what a trial is.
+    os.environ["KERAS_BACKEND"] = name
+    _prepare(name, specification.deterministic)
+    try:
+        import keras
+
+        # Before anything else of Keras, which fixes the policy at its first use; keras.json may have another.
+        keras.config.set_floatx("float32")
+        found = _LOADERS[name]()
+    except ImportError as error:
+        raise SetupError(f"Keras with {_TITLES[name]} cannot be imported: {error}") from error
+    given = int(os.environ.get(protocol.REPLICAS, "1"))
+    seen = len(found["gpus"])
+    if os.environ.get(protocol.DEVICE_KIND) == "gpu" and seen < given:
+        raise SetupError(
+            f"the trial was given {'a GPU' if given == 1 else f'{given} GPUs'}, but {_TITLES[name]} sees "
+            f"{seen or 'none'} (a CPU build, or a broken driver)"
+        )
+    # The first use of a device may take seconds. They belong to the startup, not to what is timed first.
+    keras.ops.convert_to_numpy(keras.ops.ones(()))
+    return {"backend": name, "keras": keras.__version__, "precision": _precision(keras), **found}
+
+
+def tensorfloat32(allowed: bool, capabilities: Sequence[tuple[int, int] | None]) -> bool | str:
+    """Whether products of float32 numbers are computed in TF32, or a sentence why that is not known.
+
+    Args:
+        allowed: TensorFlow's setting. It has no effect where no device has TF32.
+        capabilities: Compute capability of each GPU, None where TensorFlow does not report it.
+    """
+    # NVIDIA's libraries obey this variable; TensorFlow does not know of it.
+    if not allowed or not capabilities or os.environ.get("NVIDIA_TF32_OVERRIDE") == "0":
+        return False
+    having: set[bool] = set()
+    for capability in capabilities:
+        if capability is None:
+            return "unavailable: TensorFlow does not report the compute capability of a GPU"
+        having.add(capability >= _AMPERE)
+    return having.pop() if len(having) == 1 else "unavailable: the GPUs differ"
+
+
+def onednn() -> str:
+    """Whether operations on the processor are oneDNN's: `on`, `off`."""
+    try:
+        # The only place that knows: the build decides, then TF_ENABLE_ONEDNN_OPTS.
+        from tensorflow.python.util import _pywrap_util_port
+    except ImportError:
+        return "unavailable: this TensorFlow does not report it"
+    return "on" if _pywrap_util_port.IsMklEnabled() else "off"
+
+
+def _prepare(name: str, deterministic: bool) -> None:
+    """Set the environment variables that a framework reads at its import.
+
+    TensorFlow needs none: `wbc` asks it for deterministic operations. On processors XLA's operations repeat
+    to the last bit anyway, as long as the number of cores is the same.
+    """
+    if name == "jax":
+        # Otherwise JAX takes three quarters of a GPU at once, and hides what the trial needs.
+        os.environ["XLA_PYTHON_CLIENT_PREALLOCATE"] = "false"
+        if deterministic:
+            flags = os.environ.get("XLA_FLAGS", "").split()
+            os.environ["XLA_FLAGS"] = " ".join([*flags, "--xla_gpu_exclude_nondeterministic_ops=true"])
+    if name == "torch" and deterministic:
+        # Without this workspace the order of cuBLAS' sums changes. `wbc` asks PyTorch for the rest.
+        os.environ["CUBLAS_WORKSPACE_CONFIG"] = ":4096:8"
+
+
+def _load_tensorflow() -> Facts:
+    import tensorflow as tf
+
+    tf.config.threading.set_intra_op_parallelism_threads(granted_cores())
+    tf.config.threading.set_inter_op_parallelism_threads(granted_cores())
+    gpus = tf.config.list_physical_devices("GPU")
+    replicas = int(os.environ.get(protocol.REPLICAS, "1"))
+    if replicas > 1 and not gpus:
+        (processor,) = tf.config.list_physical_devices("CPU")
+        logical = [tf.config.LogicalDeviceConfiguration() for _ in range(replicas)]
+        tf.config.set_logical_device_configuration(processor, logical)
+    for gpu in gpus:
+        # Otherwise TensorFlow takes all memory at once, and hides what the trial needs.
+        tf.config.experimental.set_memory_growth(gpu, True)
+    build = tf.sysconfig.get_build_info()
+    without = "none: a CPU build"
+    details = [tf.config.experimental.get_device_details(gpu) for gpu in gpus]
+    capabilities = [one.get("compute_capability") for one in details]
+    allowed = tf.config.experimental.tensor_float_32_execution_enabled()
+    return {
+        "tensorflow": tf.__version__,
+        "replicas": replicas,
+        "gpus": [one.get("device_name", "") for one in details],
+        "cuda": build.get("cuda_version", without),
+        "cudnn": build.get("cudnn_version", without),
+        "intra_op_threads": tf.config.threading.get_intra_op_parallelism_threads(),
+        "inter_op_threads": tf.config.threading.get_inter_op_parallelism_threads(),
+        "compute_capabilities": [".".join(map(str, one)) if one else "unavailable" for one in capabilities],
+        "tensorfloat32": tensorfloat32(allowed, capabilities),
+        "onednn": onednn(),
+        "allocator": os.environ.get("TF_GPU_ALLOCATOR", "default") + (", growing" if gpus else ""),
+    }
+
+
+def _load_jax() -> Facts:
+    import jax
+
+    devices = [device for device in jax.devices() if device.platform == "gpu"]
+    version = "unavailable: JAX does not report it" if devices else "none: no GPU is in use"
+    return {
+        "jax": jax.__version__,
+        "gpus": [device.device_kind for device in devices],
+        "cuda": version,
+        "cudnn": version,
+    }
+
+
+def _load_torch() -> Facts:
+    import torch
+
+    torch.set_num_threads(granted_cores())
+    gpus = range(torch.cuda.device_count()) if torch.cuda.is_available() else ()
+    without = "none: a CPU build"
+    return {
+        "torch": torch.__version__,
+        "gpus": [torch.cuda.get_device_name(gpu) for gpu in gpus],
+        "cuda": torch.version.cuda or without,
+        "cudnn": str(torch.backends.cudnn.version() or without),
+    }
+
+
+_LOADERS: dict[str, Callable[[], Facts]] = {
+    "tensorflow": _load_tensorflow,
+    "jax": _load_jax,
+    "torch": _load_torch,
+}
+
+
+def _precision(keras: Any) -> str:
+    """The format in which layers compute and keep their weights, where nothing else is asked for."""
+    policy = getattr(keras.config, "dtype_policy", None)
+    return str(getattr(policy(), "name", policy())) if policy else str(keras.config.floatx())
