@@ -53,7 +53,7 @@ def run_trial(folder: Path) -> int:
         events.write("failed", kind="setup", message=f"the trial's code called sys.exit({error.code!r})")
         return 1
     except Exception as error:
-        kind, message = _explain(error)
+        kind, message = explain(error)
         events.write("failed", kind=kind, message=message)
         traceback.print_exc()
         return 1
@@ -69,7 +69,7 @@ def _with_measurements(content: dict[str, Any], folder: Path) -> dict[str, Any]:
     return {**content, "profile": {**content["profile"], "folder": str(folder / TRACE_FOLDER)}}
 
 
-def _explain(error: Exception) -> tuple[str, str]:
+def explain(error: Exception) -> tuple[str, str]:
     """The kind of a failure, and one line about it."""
     from wbc.errors import InputError, OutOfMemoryError, TrainingDivergedError
 

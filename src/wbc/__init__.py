@@ -10,5 +10,7 @@ REQUIREMENTS = {
     "pillow": "PIL",
     "scikit-image": "skimage",
     "scikit-learn": "sklearn",
+    "scipy": "scipy",
+    "threadpoolctl": "threadpoolctl",
 }
 """Distribution -> module, for all that `wbc` imports besides a backend of Keras. A worker needs no more."""

@@ -1,53 +1,168 @@
-"""Who was killed because memory ran out."""
+"""Memory of a training step: the allocator's rules, steps worked out by hand, and one that TensorFlow
+trained."""
 
-import json
-from pathlib import Path
+import subprocess
+import sys
 
 import pytest
-from equipment.results.records import a_trial
 
-from bench.journal.results import SuiteResults
-from bench.machine.host import killed_for_memory
-from bench.records.fold import fold
+from wbc.memory.allocator import Allocator
+from wbc.memory.graph import Node
+from wbc.memory.step import step_memory
 
-TRIAL = a_trial("LeNet5", epochs=1)
-
-
-@pytest.fixture
-def machine(tmp_path: Path) -> tuple[Path, Path]:
-    proc, cgroups = tmp_path / "proc", tmp_path / "cgroup"
-    (proc / "self").mkdir(parents=True)
-    (proc / "self" / "cgroup").write_text("0::/user/session\n")
-    (proc / "vmstat").write_text("nr_free_pages 5\noom_kill 7\n")
-    return proc, cgroups
+KB, MB = 1 << 10, 1 << 20
 
 
-def test_the_own_cgroup_goes_before_the_machine(machine):
-    proc, cgroups = machine
-    assert killed_for_memory(proc, cgroups) == 7
-    (cgroups / "user" / "session").mkdir(parents=True)
-    (cgroups / "user" / "session" / "memory.events").write_text("low 0\noom 2\noom_kill 1\n")
-    assert killed_for_memory(proc, cgroups) == 1
+def test_the_door_of_the_memory_model_loads_no_framework():
+    code = "import sys, wbc.memory; print(*{'keras', 'tensorflow'} & set(sys.modules), 'done')"
+    ran = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
+    assert ran.stdout.split() == ["done"]
 
 
-def test_where_nothing_is_told_nobody_was_killed(machine):
-    proc, cgroups = machine
-    (proc / "vmstat").unlink()
-    assert killed_for_memory(proc, cgroups) == 0
+def test_a_piece_is_split_only_if_half_of_it_would_be_left():
+    allocator = Allocator()
+    whole = allocator.take(2 * MB)
+    allocator.give_back(whole)
+    assert allocator.used == 0
+    address = allocator.take(MB + 256)
+    assert (address, allocator.used) == (whole, 2 * MB), (
+        "what is left would be smaller than what was asked for"
+    )
+    allocator.give_back(address)
+    allocator.take(MB)
+    assert allocator.used == MB
 
 
-@pytest.mark.parametrize(
-    ("exit_code", "memory_kills", "log", "kind"),
-    [
-        (-9, 1, "", "host-oom"),
-        (-9, 0, "", "crashed"),
-        (-6, 0, "terminate called after throwing an instance of 'std::bad_alloc'\n", "host-oom"),
-        (-11, 1, "", "crashed"),
-    ],
-)
-def test_a_worker_that_went_for_memory_is_told_from_a_crash(tmp_path, exit_code, memory_kills, log, kind):
-    attempt = SuiteResults(tmp_path, "suite").new_attempt(TRIAL)
-    end = {"t": 1, "cpu": 1, "event": "ended", "exit_code": exit_code, "cpu_s": 1.0, "stopped": {}}
-    attempt.runner_events.write_text(json.dumps({**end, "memory_kills": memory_kills}) + "\n")
-    attempt.log.write_text(log)
-    assert fold(attempt).failure.kind == kind
+def test_free_neighbours_grow_together_and_the_smallest_piece_that_fits_is_taken():
+    allocator = Allocator()
+    pieces = [allocator.take(256 * KB) for _ in range(8)]
+    assert pieces == [256 * KB * number for number in range(8)]
+    for number in (0, 2, 3, 5):
+        allocator.give_back(pieces[number])
+    assert allocator.take(500 * KB) == pieces[2]
+    assert allocator.take(100 * KB) == pieces[0]
+    assert allocator.peak == 2 * MB
+
+
+def test_sizes_are_aligned_and_small_requests_are_not_counted():
+    allocator = Allocator(least=256 * KB)
+    assert allocator.take(256 * KB - 1) is None
+    allocator.give_back(None)
+    assert allocator.used == 0
+    small = Allocator()
+    small.take(1)
+    assert small.used == 256
+
+
+def node(kind, inputs=(), size=0, stage="forward", after=(), seconds=1e-3):
+    return Node(
+        kind, tuple((number, 0) for number in inputs), tuple(after), (size,) if size else (), stage, seconds
+    )
+
+
+STEP = [
+    node("Placeholder"),  # 0: a weight's handle
+    node("ReadVariableOp", [0], 4 * MB),  # 1
+    node("Placeholder", size=MB),  # 2: the batch
+    node("Conv2D", [2, 1], 8 * MB),  # 3
+    node("Relu", [3], 8 * MB),  # 4: over 3, which nobody else needs
+    node("MatMul", [4], 2 * MB),  # 5: the loss, in short
+    node("ReluGrad", [5, 4], 8 * MB, "backward"),  # 6
+    node("Conv2DBackpropFilter", [2, 6], 4 * MB, "backward"),  # 7
+    node("Mul", [7], 4 * MB, "update"),  # 8: over 7
+    node("AssignSubVariableOp", [0, 8], stage="update"),  # 9
+]
+"""One layer, its gradient and its update."""
+
+
+@pytest.mark.parametrize("threads", [1, 2])
+def test_a_step_by_hand(threads: int):
+    memory = step_memory(STEP, weights=[4 * MB], optimizer=[3 * MB], threads=threads)
+    assert memory.kept_feature_maps == 8 * MB + 2 * MB, (
+        "what ReLU made, and the loss; the batch is not counted"
+    )
+    # The gradient of the map is written over the map itself; the most is held when that of the weight joins
+    # it.
+    assert memory.figures() == {
+        "weights": 4 * MB,
+        "gradients": 4 * MB,
+        "optimizer": 3 * MB,
+        "feature_maps": 0,
+        "workspace": 8 * MB,
+        "allocated": memory.allocated,
+        "kept_feature_maps": 10 * MB,
+        "total": 19 * MB,
+    }
+    assert 19 * MB <= memory.allocated <= 1.5 * 19 * MB
+
+
+def test_what_another_operation_still_needs_is_not_written_over():
+    # The batch's statistics need the map as well, but later.
+    later = [*STEP[:8], node("Sum", [4, 7], 4, "backward"), *STEP[8:]]
+    later[9] = node("Mul", [7], 4 * MB, "update", after=[8])
+    later[10] = node("AssignSubVariableOp", [0, 9], stage="update")
+    memory = step_memory(later, [4 * MB], [3 * MB], threads=1)
+    assert memory.feature_maps == 8 * MB
+    assert memory.total == (4 + 3 + 8 + 8 + 4) * MB
+
+
+def test_what_the_allocator_does_not_count_is_in_the_kinds_all_the_same():
+    memory = step_memory(STEP, [4 * MB, KB], [3 * MB], threads=1, least_counted=256 * KB)
+    assert memory.weights == 4 * MB + KB
+    assert memory.allocated == step_memory(STEP, [4 * MB], [3 * MB], threads=1).allocated
+
+
+def test_without_gradients_nothing_is_kept():
+    forward = [one for one in STEP if one.stage == "forward"]
+    memory = step_memory(forward, [4 * MB], [], threads=1)
+    assert (memory.kept_feature_maps, memory.gradients, memory.feature_maps) == (0, 0, 0)
+    assert memory.workspace == 10 * MB
+
+
+@pytest.fixture(scope="module")
+def trained():
+    """Figures of a network of some megabytes that was trained for six steps, with Adam."""
+    import keras
+    import numpy as np
+
+    from wbc.memory import Footprint
+    from wbc.networks.build import build_classifier
+
+    model = build_classifier("AlexNet", {}, 67, 4)
+    model.compile("adam", "categorical_crossentropy", jit_compile=False)
+    footprint = Footprint(model, images=8)
+    batches = (np.zeros((8, 67, 67, 3), "float32"), np.eye(4, dtype="float32")[[0, 1, 2, 3] * 2])
+
+    def endless():
+        while True:
+            yield batches
+
+    model.fit(endless(), steps_per_epoch=6, verbose=0, callbacks=[footprint.callback()])
+    figures = footprint.figures()
+    yield model, figures
+    keras.utils.clear_session()
+
+
+def test_the_allocators_peak_within_ten_percent(trained):
+    model, figures = trained
+    analytic = figures["analytic"]
+    assert analytic["weights"] == pytest.approx(4 * model.count_params(), abs=100), "and states of dropout"
+    assert analytic["optimizer"] > 2 * 4 * model.count_params(), "Adam remembers two numbers for each"
+    assert analytic["total"] == sum(
+        analytic[kind] for kind in ("weights", "gradients", "optimizer", "feature_maps", "workspace")
+    )
+    assert figures["allocator_peak"] == pytest.approx(analytic["allocated"], rel=0.1)
+
+
+def test_a_single_step_is_no_training():
+    import keras
+    import numpy as np
+
+    from wbc.memory import Footprint
+
+    model = keras.Sequential([keras.Input((2,)), keras.layers.Dense(2)])
+    model.compile("sgd", "mse", jit_compile=False)
+    footprint = Footprint(model, images=1)
+    model.fit(np.zeros((1, 2)), np.zeros((1, 2)), verbose=0, callbacks=[footprint.callback()])
+    assert "only one step" in footprint.figures()["unavailable"]
+    assert "single device" in Footprint(model, images=2, replicas=2).figures()["unavailable"]

@@ -7,13 +7,17 @@ import shutil
 import subprocess
 import sys
 import time
+import tomllib
 from collections.abc import Mapping
 from graphlib import CycleError, TopologicalSorter
 from pathlib import Path
 
 import pytest
 
+from bench.regress.packages import name_of
 from bench.worker import protocol
+from wbc import REQUIREMENTS
+from wbc.backends import BACKENDS
 from wbc.data.synthetic import SyntheticSettings, generate
 
 ROOT = Path(__file__).parents[2]
@@ -145,6 +149,26 @@ def test_the_search_for_near_duplicates_has_one_door(arrows):
     assert outside(arrows, "wbc.data", "wbc.duplicates") != []
     assert [arrow for arrow in outside(arrows, "wbc.data", "wbc.duplicates") if inside(arrow)] == []
     assert [arrow for arrow in outside(arrows, "bench", "wbc.duplicates") if inside(arrow)] == []
+
+
+def test_the_memory_model_has_one_door(arrows):
+    others = {name: targets for name, targets in arrows.items() if not name.startswith("wbc.memory")}
+    used = {target for targets in others.values() for target in targets if target.startswith("wbc.memory")}
+    assert used == {"wbc.memory"}
+
+
+def test_the_system_under_test_imports_what_it_declares_and_no_more():
+    found: set[str] = set()
+    for path in (ROOT / "src" / "wbc").rglob("*.py"):
+        for node in ast.walk(ast.parse(path.read_text(encoding="utf-8"))):
+            if isinstance(node, ast.Import):
+                found |= {alias.name.split(".")[0] for alias in node.names}
+            elif isinstance(node, ast.ImportFrom):
+                found.add(str(node.module).split(".")[0])
+    foreign = found - sys.stdlib_module_names - {"wbc", *BACKENDS}
+    assert foreign == set(REQUIREMENTS.values())
+    project = tomllib.loads((ROOT / "pyproject.toml").read_text())["project"]
+    assert {name_of(one) for one in project["dependencies"]} >= set(REQUIREMENTS)
 
 
 def test_the_worker_imports_nothing_of_the_harness(arrows):

@@ -29,7 +29,7 @@ from wbc.networks.preprocessing import symmetric
 
 preprocess_input = symmetric
 
-# Table I: the maps of S2 that each map of C3 sees: three neighbours, four neighbours, two pairs, all.
+# Table I: the maps of S2 that each map of C3 sees: three neighbors, four neighbors, two pairs, all.
 C3_SOURCES = (
     *(tuple((first + step) % 6 for step in range(3)) for first in range(6)),
     *(tuple((first + step) % 6 for step in range(4)) for first in range(6)),

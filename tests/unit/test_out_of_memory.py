@@ -1,0 +1,101 @@
+"""Trials that run out of memory: killed by the kernel, or refused by their device."""
+
+import json
+from pathlib import Path
+
+import pytest
+from equipment.results.records import a_trial
+from training_equipment import Notes
+
+from bench.journal.results import SuiteResults
+from bench.machine.host import killed_for_memory
+from bench.records.fold import fold
+from bench.worker import protocol
+from bench.worker.process import explain
+from wbc import experiment
+from wbc.backends import is_out_of_memory
+from wbc.errors import InputError, OutOfMemoryError, TrainingDivergedError
+from wbc.specification import Specification
+
+TRIAL = a_trial("LeNet5", epochs=1)
+
+
+@pytest.fixture
+def machine(tmp_path: Path) -> tuple[Path, Path]:
+    proc, cgroups = tmp_path / "proc", tmp_path / "cgroup"
+    (proc / "self").mkdir(parents=True)
+    (proc / "self" / "cgroup").write_text("0::/user/session\n")
+    (proc / "vmstat").write_text("nr_free_pages 5\noom_kill 7\n")
+    return proc, cgroups
+
+
+def test_the_own_cgroup_goes_before_the_machine(machine):
+    proc, cgroups = machine
+    assert killed_for_memory(proc, cgroups) == 7
+    (cgroups / "user" / "session").mkdir(parents=True)
+    (cgroups / "user" / "session" / "memory.events").write_text("low 0\noom 2\noom_kill 1\n")
+    assert killed_for_memory(proc, cgroups) == 1
+
+
+def test_where_nothing_is_told_nobody_was_killed(machine):
+    proc, cgroups = machine
+    (proc / "vmstat").unlink()
+    assert killed_for_memory(proc, cgroups) == 0
+
+
+@pytest.mark.parametrize(
+    ("exit_code", "memory_kills", "log", "kind"),
+    [
+        (-9, 1, "", "host-oom"),
+        (-9, 0, "", "crashed"),
+        (-6, 0, "terminate called after throwing an instance of 'std::bad_alloc'\n", "host-oom"),
+        (-11, 1, "", "crashed"),
+    ],
+)
+def test_a_worker_that_went_for_memory_is_told_from_a_crash(tmp_path, exit_code, memory_kills, log, kind):
+    attempt = SuiteResults(tmp_path, "suite").new_attempt(TRIAL)
+    end = {"t": 1, "cpu": 1, "event": "ended", "exit_code": exit_code, "cpu_s": 1.0, "stopped": {}}
+    attempt.runner_events.write_text(json.dumps({**end, "memory_kills": memory_kills}) + "\n")
+    attempt.log.write_text(log)
+    assert fold(attempt).failure.kind == kind
+
+
+def test_a_device_without_memory_is_recognized_by_type():
+    import tensorflow as tf
+
+    assert is_out_of_memory(tf.errors.ResourceExhaustedError(None, None, "failed to allocate"))
+    assert is_out_of_memory(RuntimeError("RESOURCE_EXHAUSTED: Out of memory while trying to allocate")), "XLA"
+    assert not is_out_of_memory(tf.errors.InvalidArgumentError(None, None, "failed to allocate"))
+
+    class ResourceExhaustedError(Exception):
+        """Has the name alone."""
+
+    assert not is_out_of_memory(ResourceExhaustedError("no more coffee"))
+
+
+def test_an_experiment_reports_a_device_without_memory_as_one_class(tmp_path, monkeypatch):
+    def fails(mode):
+        raise RuntimeError("RESOURCE_EXHAUSTED: 8 GiB")
+
+    monkeypatch.setattr(experiment, "load_trainer", fails)
+    specification = Specification(tmp_path, tmp_path / "manifest.json", 32, "LeNet5", "scratch")
+    with pytest.raises(OutOfMemoryError, match="8 GiB") as caught:
+        experiment.run(specification, Notes())
+    assert isinstance(caught.value.__cause__, RuntimeError)
+
+
+@pytest.mark.parametrize(
+    ("error", "device", "kind"),
+    [
+        (OutOfMemoryError("no room"), "gpu", "gpu-oom"),
+        (OutOfMemoryError("no room"), "cpu", "host-oom"),
+        (MemoryError("no room"), "gpu", "host-oom"),
+        (OSError(12, "Cannot allocate memory"), "gpu", "host-oom"),
+        (TrainingDivergedError("the loss is nan"), "gpu", "nan-loss"),
+        (InputError("no such weights"), "gpu", "setup"),
+        (ZeroDivisionError("of the user's"), "gpu", "crashed"),
+    ],
+)
+def test_the_worker_tells_failures_apart_by_type(error, device, kind, monkeypatch):
+    monkeypatch.setenv(protocol.DEVICE_KIND, device)
+    assert explain(error)[0] == kind
