@@ -11,6 +11,7 @@ from wbc.errors import InputError, command
 
 __all__ = [
     "DamagedAttempt",
+    "DamagedFile",
     "DiskError",
     "ExitCode",
     "InUse",
@@ -64,6 +65,19 @@ class InUse(ResultsError):
 
 class DamagedAttempt(ResultsError):
     """The files of one attempt cannot be read. Other attempts are not affected."""
+
+
+class DamagedFile(DamagedAttempt):
+    """One file of an attempt is damaged.
+
+    Args:
+        path: The file.
+        reason: What is wrong, with the field and what it should hold.
+    """
+
+    def __init__(self, path: object, reason: str):
+        super().__init__(f"{path} is damaged: {reason}")
+        self.reason = reason
 
 
 class DiskError(ResultsError):

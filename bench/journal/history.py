@@ -102,7 +102,7 @@ def _before(attempt: Attempt, events: Sequence[WorkerEvent]) -> list[Stretch]:
     resumed = last(events, ResumedFrom)
     if resumed is None:
         return []
-    earlier = Attempt(attempt.folder.with_name(f"attempt-{resumed.tag}"))
+    earlier = attempt.beside(int(resumed.tag))
     everything = worker_events(earlier.events)
     kept = _until_checkpoint(everything, resumed.epoch)
     runner = runner_events(earlier.runner_events)

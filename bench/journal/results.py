@@ -9,12 +9,15 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from bench.errors import DamagedAttempt, InUse, ResultsError
+from bench.errors import DamagedAttempt, DamagedFile, InUse, ResultsError
 from bench.journal.events import WorkerEvent, worker_events
 from bench.journal.plain import plain
 from bench.trials.record import Record, decode_record
 from bench.trials.trial import Trial, decode_trial
 from bench.worker.files import write_json
+
+_ATTEMPT = "attempt-"
+"""How the folder of an attempt begins; its number follows."""
 
 
 @dataclass(frozen=True)
@@ -26,7 +29,7 @@ class Attempt:
     @property
     def number(self) -> int:
         """Counted from 1."""
-        return int(self.folder.name.removeprefix("attempt-"))
+        return int(self.folder.name.removeprefix(_ATTEMPT))
 
     @property
     def trial_id(self) -> str:
@@ -79,9 +82,13 @@ class Attempt:
         """Whether there is a record; whether it can be read is not asked."""
         return self.result.exists()
 
+    def beside(self, number: int) -> "Attempt":
+        """Another attempt at the same trial."""
+        return Attempt(self.folder.with_name(f"{_ATTEMPT}{number}"))
+
     def record(self) -> Record | None:
-        """The record; None while the attempt is not over, and where it is damaged: then `bench run` makes it
-        again from the journals.
+        """The record; None while the attempt is not over, and where it is damaged: a run makes it again from
+        the journals.
 
         Raises:
             InputError: It has another format.
@@ -104,6 +111,14 @@ class Attempt:
             return None
         return decode_record(content, self.result)
 
+    def damage(self) -> str:
+        """What is wrong with the record: the field and what it should hold; empty where nothing is."""
+        try:
+            self.read_record()
+        except DamagedFile as error:
+            return error.reason
+        return ""
+
     def record_json(self) -> dict[str, Any] | None:
         """The record as the plain table of before, for rooms that do not read `record` yet."""
         record = self.record()
@@ -125,20 +140,21 @@ class SuiteResults:
 
     def attempts(self, trial_id: str) -> list[Attempt]:
         """The attempts at a trial, oldest first."""
-        return sorted(
-            (
-                Attempt(folder)
-                for folder in (self.trials / trial_id).glob("attempt-*")
-                if folder.name.removeprefix("attempt-").isdecimal()
-            ),
-            key=lambda attempt: attempt.number,
-        )
+        folders = (self.trials / trial_id).glob(f"{_ATTEMPT}*")
+        found = [Attempt(folder) for folder in folders if folder.name.removeprefix(_ATTEMPT).isdecimal()]
+        return sorted(found, key=lambda attempt: attempt.number)
+
+    def attempt(self, trial_id: str, number: int) -> Attempt:
+        """An attempt at a trial, whether it is there or not."""
+        return Attempt(self.trials / trial_id / f"{_ATTEMPT}{number}")
+
+    def trial_ids(self) -> list[str]:
+        """The trials that there is a folder of."""
+        return sorted(folder.name for folder in self.trials.iterdir()) if self.trials.is_dir() else []
 
     def all_attempts(self) -> list[Attempt]:
         """Every attempt of the suite, by trial and number."""
-        if not self.trials.is_dir():
-            return []
-        return [attempt for trial in sorted(self.trials.iterdir()) for attempt in self.attempts(trial.name)]
+        return [attempt for trial_id in self.trial_ids() for attempt in self.attempts(trial_id)]
 
     def new_attempt(self, trial: Trial, checkpointing: dict[str, Any] | None = None) -> Attempt:
         """Make the folder of the next attempt at a trial, with `trial.json` in it.
@@ -149,7 +165,7 @@ class SuiteResults:
                 `wbc.training.checkpoint.Checkpointing`; the attempt's number becomes their tag.
         """
         number = max((attempt.number for attempt in self.attempts(trial.id)), default=0) + 1
-        attempt = Attempt(self.trials / trial.id / f"attempt-{number}")
+        attempt = self.attempt(trial.id, number)
         attempt.folder.mkdir(parents=True)
         content = trial.to_json()
         if checkpointing is not None:

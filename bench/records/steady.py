@@ -118,7 +118,7 @@ def median_interval(ordered: Sequence[float]) -> tuple[float, float]:
 
 
 def _grouped(blocks: Sequence[Block]) -> list[Block]:
-    """Neighbours together, so that there are about `GROUPS`; what is left at the end goes to the last one."""
+    """Neighbors together, so that there are about `GROUPS`; what is left at the end goes to the last one."""
     size = max(1, len(blocks) // GROUPS)
     groups: list[Block] = []
     for index, block in enumerate(blocks):

@@ -264,7 +264,7 @@ def _means_from_counters(
     if "run_queue_wait_s" in counted and wanted > 0:
         put("run_queue_wait", counted["run_queue_wait_s"] / wanted)
     if (used := sampled.get("cpu_percent")) is not None:
-        sampled["cpu_utilisation"] = replace(
+        sampled["cpu_utilization"] = replace(
             used, mean=share(used.mean), p95=share(used.p95), max=share(used.max)
         )
 

@@ -63,7 +63,7 @@ def trials_frame(results: SuiteResults, trial_ids: Iterable[str]) -> pd.DataFram
 
 def attempt_of(results: SuiteResults, row: Row) -> Attempt:
     """The attempt that a row of the frame of trials describes."""
-    return Attempt(results.trials / row["trial"] / f"attempt-{int(row['attempt'])}")
+    return results.attempt(row["trial"], int(row["attempt"]))
 
 
 def configurations_frame(trials: pd.DataFrame) -> pd.DataFrame:

@@ -31,7 +31,7 @@ MEMORY_KINDS = ("weights", "gradients", "optimizer", "feature_maps", "workspace"
 MEASURED_PHASE = "train"
 """The phase whose utilization is shown."""
 
-CPU_UTILIZATION, GPU_UTILIZATION = "cpu_utilisation", "gpu_utilization"
+CPU_UTILIZATION, GPU_UTILIZATION = "cpu_utilization", "gpu_utilization"
 """Metrics of telemetry."""
 
 TAIL_BYTES = 1 << 16
@@ -77,8 +77,8 @@ def unfinished_row(attempt: Attempt) -> Row:
         trial = attempt.trial()
     except DamagedAttempt:
         return row
-    if attempt.is_over():
-        said = f"the record of attempt {attempt.number} is damaged; a run makes it again"
+    if damage := attempt.damage():
+        said = f"the record of attempt {attempt.number} is damaged ({damage}); a run makes it again"
     else:
         said = f"attempt {attempt.number} is under way or was cut off"
         if reached := _last_epoch(attempt):

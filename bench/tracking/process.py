@@ -258,4 +258,4 @@ class Recorder:
         if name == EVERYTHING:
             return unsent(self.results, projection.store)
         trial_id, _, number = name.rpartition("/")
-        return [Attempt(self.results.trials / trial_id / f"attempt-{number}")]
+        return [self.results.attempt(trial_id, int(number))]

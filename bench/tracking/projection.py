@@ -104,7 +104,8 @@ class Projection:
         """
         record = attempt.record()
         if record is None:
-            raise DamagedAttempt(f"{attempt.folder} has no record, or a damaged one; a run makes it again")
+            why = f"damaged: {damage}" if (damage := attempt.damage()) else "missing"
+            raise DamagedAttempt(f"the record of {attempt.folder} is {why}; a run makes it again")
         try:
             content = self._content(attempt, record)
         except (ArithmeticError, AttributeError, LookupError, TypeError, ValueError) as error:
@@ -203,7 +204,7 @@ class Projection:
             if name is None:
                 continue  # the suite's own run
             trial_id, _, number = name.rpartition("/")
-            attempt = Attempt(results.trials / trial_id / f"attempt-{number}")
+            attempt = results.attempt(trial_id, int(number))
             if not attempt.result.exists():
                 self.client.set_terminated(run.info.run_id, "KILLED")
             elif is_sent(attempt, self.store):

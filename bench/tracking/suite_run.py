@@ -114,12 +114,9 @@ def note_of_suite(events: list[Event], counts: Counter[str]) -> str:
 
 
 def latest_statuses(results: SuiteResults) -> Counter[str]:
-    """Status -> number of trials whose last finished attempt has it."""
-    statuses: dict[str, str] = {}
-    for attempt in results.all_attempts():
-        if record := attempt.record():
-            statuses[attempt.trial_id] = record.status
-    return Counter(statuses.values())
+    """Status -> number of trials that have it, see `bench.journal.results.latest_of`."""
+    latest = (results.latest(trial_id) for trial_id in results.trial_ids())
+    return Counter(found[1].status for found in latest if found is not None)
 
 
 def state_of_trials(counts: Counter[str]) -> str:

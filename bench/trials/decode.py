@@ -7,7 +7,7 @@ from typing import TypeVar
 
 import msgspec
 
-from bench.errors import DamagedAttempt
+from bench.errors import DamagedFile
 
 T = TypeVar("T")
 
@@ -24,14 +24,14 @@ def decode_file(decoder: msgspec.json.Decoder[T], content: bytes, path: Path) ->
         path: The file, for messages.
 
     Raises:
-        DamagedAttempt: It is truncated, or a field is missing or of another type.
+        DamagedFile: It is truncated, or a field is missing or of another type.
     """
     try:
         return decode_value(decoder, content)
     except msgspec.ValidationError as error:
-        raise DamagedAttempt(f"{path} is damaged: {field_of(error)}") from None
+        raise DamagedFile(path, field_of(error)) from None
     except (ValueError, RecursionError):
-        raise DamagedAttempt(f"{path} is damaged: it is not whole JSON") from None
+        raise DamagedFile(path, "it is not whole JSON") from None
 
 
 def field_of(error: msgspec.ValidationError) -> str:

@@ -89,7 +89,7 @@ def test_a_report_says_which_record_is_damaged(results: SuiteResults):
     write_json(attempt.result, {"status": "done", "test": None})  # nothing of the wrong kind, much missing
     (row,) = trials_frame(results, [TRIAL.id]).to_dict("records")
     assert row["status"] == "unfinished"
-    assert row["reason"] == "the record of attempt 1 is damaged; a run makes it again"
+    assert row["reason"] == "the record of attempt 1 is damaged (format is missing); a run makes it again"
 
 
 def test_an_attempt_without_a_readable_trial_is_put_aside(results: SuiteResults):

@@ -4,10 +4,13 @@ import os
 from pathlib import Path
 
 import pytest
-from equipment.results.records import a_trial
+from equipment.results.records import a_failure, a_record, a_trial, write_record
 
-from bench.errors import ResultsError
+from bench.errors import DamagedAttempt, InputError, ResultsError
 from bench.journal.results import SuiteResults
+from bench.plan.decide import make_plan
+from bench.report.frame import trials_frame
+from bench.tracking.suite_run import latest_statuses
 from bench.trials.trial import Trial
 
 
@@ -89,3 +92,73 @@ def test_all_attempts_by_trial_and_number(results: SuiteResults):
         results.new_attempt(trial(network))
     found = [(one.trial_id.split("-")[0], one.number) for one in results.all_attempts()]
     assert found == [("vgg16", 1), ("vgg19", 1), ("vgg19", 2)]
+
+
+def over(results: SuiteResults, *failures: str) -> None:
+    """Attempts at a trial that are over, in their order; an empty failure is a result."""
+    for failure in failures:
+        content = a_record(failure=a_failure(failure) if failure else None)
+        write_record(results.new_attempt(trial()), content)
+
+
+@pytest.mark.parametrize(
+    ("failures", "number"),
+    [
+        (("",), 1),
+        (("", "crashed"), 1),
+        (("crashed", "", "interrupted", "crashed"), 2),
+        (("", ""), 2),
+        (("crashed", "interrupted"), 2),
+    ],
+)
+def test_the_last_attempt_that_is_done_stands_for_a_trial_else_the_last_that_is_over(
+    results: SuiteResults, failures: tuple[str, ...], number: int
+):
+    over(results, *failures)
+    results.new_attempt(trial())  # under way
+    attempt, record = results.latest(trial().id)
+    assert attempt.number == record.attempt == number
+
+
+def test_a_trial_without_an_attempt_that_is_over_has_no_record(results: SuiteResults):
+    assert results.latest(trial().id) is None
+    results.new_attempt(trial())
+    assert results.latest(trial().id) is None
+
+
+def test_a_failed_attempt_to_run_afresh_hides_the_result_from_nobody(results: SuiteResults):
+    over(results, "", "crashed")
+    (row,) = trials_frame(results, [trial().id]).to_dict("records")
+    (planned,) = make_plan([trial()], results)
+    assert (row["status"], row["attempt"]) == ("done", 1)
+    assert (planned.status, planned.why) == ("done", "attempt 1")
+    assert latest_statuses(results) == {"done": 1}, "MLflow's note"
+
+
+def test_the_record_of_another_format_is_refused_by_whoever_reads_it(results: SuiteResults):
+    over(results, "")
+    (attempt,) = results.all_attempts()
+    attempt.result.write_text(attempt.result.read_text().replace('"format": 1', '"format": 7', 1))
+    with pytest.raises(InputError, match=f"{attempt.result} has format 7; .* reads format 1 only"):
+        trials_frame(results, [trial().id])
+
+
+def test_what_is_wrong_with_a_record_is_told(results: SuiteResults):
+    over(results, "")
+    (attempt,) = results.all_attempts()
+    assert attempt.damage() == ""
+    whole = attempt.result.read_text()
+    attempt.result.write_text(whole[: len(whole) // 2])
+    assert attempt.record() is None and attempt.damage() == "it is not whole JSON"
+    attempt.result.write_text(whole.replace('"attempt": 1', '"attempt": "one"', 1))
+    assert attempt.record() is None and attempt.damage() == "attempt: expected int, got str"
+    with pytest.raises(DamagedAttempt, match=f"{attempt.result} is damaged: attempt: expected int"):
+        attempt.read_record()
+
+
+def test_the_folder_of_an_attempt_has_one_home(results: SuiteResults):
+    made = results.new_attempt(trial())
+    assert results.attempt(trial().id, 1) == made
+    assert made.beside(3) == results.attempt(trial().id, 3)
+    assert results.trial_ids() == [trial().id]
+    assert SuiteResults(results.results, "another").trial_ids() == []

@@ -61,7 +61,7 @@ def test_counters_are_taken_at_the_edges_between_two_samples():
     assert told.counters["data"]["cpu_s"] == pytest.approx(2.5)
     train = told.phases["train"]
     assert train["cpu_percent"].mean == pytest.approx(300)
-    assert train["cpu_utilisation"].mean == pytest.approx(1.5)  # of two cores
+    assert train["cpu_utilization"].mean == pytest.approx(1.5)  # of two cores
     assert train["run_queue_wait"].mean == pytest.approx(2.125 / (2.125 + 12.75), rel=1e-5)
 
 

@@ -56,7 +56,7 @@ def thesis_suite(
         plan: Modes with their epochs.
         seeds: How many repeats.
         telemetry: With what the sampler writes.
-        energy: With energy and utilisation in the records.
+        energy: With energy and utilization in the records.
 
     Returns:
         The results and the trials' ids, in the suite's order.
