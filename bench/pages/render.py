@@ -2,12 +2,15 @@
 
 from functools import cache
 from importlib import resources
+from pathlib import Path
 from typing import Any
 
-from jinja2 import Environment, PackageLoader, StrictUndefined
+from jinja2 import Environment, PackageLoader, StrictUndefined, Template
 from markupsafe import Markup
 
-__all__ = ["Markup", "asset", "macros", "render"]
+from bench.worker.files import whole_file
+
+__all__ = ["Markup", "asset", "macros", "render", "write_page"]
 
 
 def render(template: str, **values: Any) -> str:
@@ -17,12 +20,18 @@ def render(template: str, **values: Any) -> str:
         template: Name of its file, without `.html.jinja`.
         values: What the template reads. One that it reads and that is missing here is an error.
     """
-    return _environment().get_template(f"{template}.html.jinja").render(values)
+    return _template(template).render(values)
+
+
+def write_page(path: Path, template: str, **values: Any) -> None:
+    """Write the page that a template makes of values. It is never in memory as a whole."""
+    with whole_file(path) as partial, partial.open("w", encoding="utf-8", errors="replace") as file:
+        file.writelines(_template(template).generate(values))
 
 
 def macros(template: str) -> Any:
     """The macros of a template, as functions."""
-    return _environment().get_template(f"{template}.html.jinja").module
+    return _template(template).module
 
 
 def asset(name: str) -> Markup:
@@ -33,6 +42,10 @@ def asset(name: str) -> Markup:
 @cache
 def _text(name: str) -> str:
     return (resources.files(__package__) / "templates" / name).read_text(encoding="utf-8")
+
+
+def _template(name: str) -> Template:
+    return _environment().get_template(f"{name}.html.jinja")
 
 
 @cache

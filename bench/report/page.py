@@ -4,14 +4,15 @@ import base64
 import hashlib
 from collections.abc import Sequence
 from dataclasses import dataclass
-from functools import cache
+from functools import cache, cached_property
 from importlib import resources
 from itertools import pairwise
+from pathlib import Path
 from typing import Any
 
 import msgspec
 
-from bench.pages.render import Markup, asset, render
+from bench.pages.render import Markup, asset, write_page
 from bench.report.figures.figure import PHASE_COLORS, Figure
 from bench.report.gather import Contents
 from bench.report.pareto import Candidate, best_of, front, worth_its_time
@@ -44,7 +45,7 @@ class Grid:
     headings: Sequence[str]
     rows: Sequence[Sequence[str]]
 
-    @property
+    @cached_property
     def sides(self) -> list[str]:
         """The class of every column in the style sheet; empty where it has none."""
         return [_side(column) for column in list(zip(*self.rows, strict=True)) or [()] * len(self.headings)]
@@ -76,12 +77,13 @@ class Answer:
     """The Pareto front."""
 
 
-def page(contents: Contents, made_at: str) -> str:
-    """The whole file.
+def write_report_page(contents: Contents, made_at: str, path: Path) -> None:
+    """Write the whole file.
 
     Args:
         contents: What to show.
         made_at: Date and time, as text.
+        path: The file.
     """
     plotly, script = plotly_js(), asset("report.js")
     accuracy = [table for name, table in contents.tables.items() if name.startswith("accuracy-")]
@@ -96,7 +98,8 @@ def page(contents: Contents, made_at: str) -> str:
 
     few = len(contents.trials) <= FEW_TRIALS
     troubled, more_troubled = _troubled(contents)
-    return render(
+    write_page(
+        path,
         "report",
         report=contents,
         made_at=made_at,

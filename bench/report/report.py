@@ -6,10 +6,10 @@ from pathlib import Path
 
 from bench.errors import InputError
 from bench.journal.results import SuiteResults
-from bench.pages.render import render
+from bench.pages.render import write_page
 from bench.report.figures.figure import Figure
 from bench.report.gather import Contents, gather
-from bench.report.page import page, plotly_js
+from bench.report.page import plotly_js, write_report_page
 from bench.report.tables.table import write_tables
 from bench.worker.files import write_text
 
@@ -50,7 +50,7 @@ def make_report(
     figures = [figure for own in contents.figures.values() for figure in own if not figure.small]
     write_figures(figures, folder)
     made_at = (now or datetime.now(UTC)).strftime("%Y-%m-%d %H:%M UTC")
-    write_text(folder / FILE, page(contents, made_at))
+    write_report_page(contents, made_at, folder / FILE)
     return contents
 
 
@@ -64,7 +64,7 @@ def write_figures(figures: Sequence[Figure], report: Path) -> list[Path]:
     written = []
     for figure in figures:
         path = folder / f"{figure.name}.html"
-        write_text(path, render("figure", figure=figure))
+        write_page(path, "figure", figure=figure)
         written.append(path)
     for path in folder.glob("*.html"):
         if path not in written:
