@@ -112,11 +112,12 @@ def _selected(
     from bench.commands.target import choose_ids
     from bench.journal.results import SuiteResults
     from bench.report.selection import Selection, select_folder
-    from bench.suite.resolve import resolve_suite
 
     if target.suite is None:
         selected = select_folder(target.folder)
     else:
+        from bench.suite.resolve import resolve_suite
+
         resolved = resolve_suite(target.suite, target.results / "cache", devices, data, weights)
         ids = [trial.id for trial in resolved.trials]
         selected = Selection(SuiteResults(target.results, resolved.name), ids, resolved.description)

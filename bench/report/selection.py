@@ -1,12 +1,12 @@
 """Which trials a report is about."""
 
 import json
+from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
 from bench.errors import DamagedAttempt, InputError
 from bench.journal.results import Attempt, SuiteResults
-from wbc.errors import nearest
 
 
 @dataclass(frozen=True)
@@ -40,18 +40,13 @@ def select_folder(folder: Path) -> Selection:
             f"{folder} holds no trials, so it is no results folder of a suite",
             hint or "Name a suite file, or a folder such as results/demo.",
         )
-    latest: dict[str, tuple[tuple[bool, str], str, str]] = {}
-    replaced = 0
+    runs: dict[str, list[list[Attempt]]] = {}
     for path in results.trials.iterdir():
-        attempts = results.attempts(path.name)
-        if not attempts:
-            continue
-        key, rank, began = _looked_up(path.name, attempts)
-        known = latest.get(key)
-        replaced += known is not None
-        if known is None or rank > known[0]:
-            latest[key] = rank, path.name, began
-    ids = [trial_id for _, trial_id, _ in sorted(latest.values(), key=lambda one: (one[2], one[1]))]
+        if attempts := results.attempts(path.name):
+            runs.setdefault(_key(attempts), []).append(attempts)
+    chosen = [alike[0] if len(alike) == 1 else max(alike, key=_rank) for alike in runs.values()]
+    replaced = sum(len(alike) - 1 for alike in runs.values())
+    ids = [attempts[0].trial_id for attempts in sorted(chosen, key=_first_started)]
     if not ids:
         raise InputError(f"{folder} holds no attempt at any trial", "Run its suite first.")
     notes = []
@@ -61,27 +56,22 @@ def select_folder(folder: Path) -> Selection:
     return Selection(results, ids, notes=tuple(notes))
 
 
-def no_folder(folder: Path) -> InputError:
-    """The error for a name that is neither a results folder nor a suite."""
-    known = {other.stem: other for other in sorted(folder.parent.glob("*.toml"))}
-    known |= {other.parent.name: other.parent for other in sorted(folder.parent.glob("*/trials"))}
-    near = nearest(folder.name, list(known))
-    hint = f"did you mean {known[near]}?" if near else ""
-    return InputError(
-        f"there is neither a folder nor a suite {folder}",
-        hint or "Name a suite file, or a folder such as results/demo.",
-    )
-
-
-def _looked_up(trial_id: str, attempts: list[Attempt]) -> tuple[str, tuple[bool, str], str]:
-    """The key of a trial; whether it is done, and when it last started; when it first started."""
-    first, last = attempts[0], attempts[-1]
+def _key(attempts: Sequence[Attempt]) -> str:
+    """The key of a trial; its id where its file is damaged."""
     try:
-        key = last.trial().key
+        return attempts[-1].trial().key
     except DamagedAttempt:
-        key = trial_id
+        return attempts[-1].trial_id
+
+
+def _rank(attempts: Sequence[Attempt]) -> tuple[bool, str, str]:
+    """Of trials with the same key, the largest counts: whether it is done, and when it last started."""
     done = any(b'"status": "done"' in _content(attempt.result) for attempt in attempts)
-    return key, (done, _began(last.runner_events)), _began(first.runner_events)
+    return done, _started(attempts[-1].runner_events), attempts[-1].trial_id
+
+
+def _first_started(attempts: Sequence[Attempt]) -> tuple[str, str]:
+    return _started(attempts[0].runner_events), attempts[0].trial_id
 
 
 def _content(path: Path) -> bytes:
@@ -92,7 +82,7 @@ def _content(path: Path) -> bytes:
         return b""
 
 
-def _began(path: Path) -> str:
+def _started(path: Path) -> str:
     """When an attempt started, UTC; empty where its journal does not say."""
     try:
         with path.open() as file:
