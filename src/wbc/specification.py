@@ -73,7 +73,7 @@ USUAL_AUGMENTATION = Augmentation(
     saturation=0.15,
 )
 """The meaning of `augmentation = true`: the changes that the thesis made to its images beforehand (section
-5.2). Its color changes are as small as those of `wbc.data.augmentation`."""
+5.2). Its color changes are as small as those of `wbc.data.pipeline.augmentation`."""
 
 
 @dataclass(frozen=True)

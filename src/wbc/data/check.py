@@ -13,7 +13,7 @@ from wbc.data.manifest import MANIFEST_NAME, ImageEntry, Manifest
 from wbc.data.pipeline.decoding import decoding_pool
 from wbc.data.pipeline.stages import Progress, no_progress
 from wbc.duplicates import find_near_duplicates, read_picture, searches_all_shifts
-from wbc.errors import InputError
+from wbc.errors import InputError, command
 from wbc.files import file_sha256
 
 
@@ -114,7 +114,7 @@ def _files(root: Path) -> list[tuple[str, str, str]]:
     if len(splits) < 2:
         raise InputError(
             f"{root} has fewer than two of train/, validation/ and test/, so there can be no leaks",
-            f"Split it with: leukobench data prepare {root} TO",
+            f"Split it with: {command()} data prepare {root} TO",
         )
     return [
         (split, name, path.relative_to(root).as_posix())

@@ -7,16 +7,11 @@ from pathlib import Path
 from wbc.data import SPLITS
 from wbc.data.manifest import MANIFEST_NAME, ImageEntry, Manifest
 from wbc.data.pipeline.decoding import decoding_pool
-from wbc.errors import InputError, UnsplitFolderError, did_you_mean
+from wbc.errors import InputError, UnsplitFolderError, command, did_you_mean
 from wbc.files import file_sha256
 
 JUNK = {"thumbs.db", "desktop.ini"}
 """Files that file managers leave behind; hidden files are ignored as well."""
-
-_LAYOUT = (
-    "It should contain train/, validation/ and test/, each with one folder per class. "
-    "`leukobench data prepare FROM TO` makes such a folder from one with a folder per class."
-)
 
 
 @dataclass(frozen=True)
@@ -159,8 +154,12 @@ def _split_meant(name: str, missing: list[str]) -> str:
 
 def _check_layout(root: Path) -> list[str]:
     """The class names of a split folder."""
+    layout = (
+        "It should contain train/, validation/ and test/, each with one folder per class. "
+        f"`{command()} data prepare FROM TO` makes such a folder from one with a folder per class."
+    )
     if not root.is_dir():
-        raise InputError(f"there is no folder {root}", _LAYOUT)
+        raise InputError(f"there is no folder {root}", layout)
     folders = class_folders(root)
     missing = [split for split in SPLITS if split not in folders]
     if missing == list(SPLITS) and any(
@@ -170,7 +169,7 @@ def _check_layout(root: Path) -> list[str]:
     if missing:
         hints = [(name, _split_meant(name, missing)) for name in folders if name not in SPLITS]
         hint = next((f" ({name}/: {hint})" for name, hint in hints if hint), "")
-        raise InputError(f"{root} has no {' and no '.join(f'{split}/' for split in missing)}{hint}", _LAYOUT)
+        raise InputError(f"{root} has no {' and no '.join(f'{split}/' for split in missing)}{hint}", layout)
     by_split = {split: class_folders(root / split) for split in SPLITS}
     classes = sorted(set().union(*by_split.values()))
     for split, names in by_split.items():

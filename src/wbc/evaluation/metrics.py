@@ -163,21 +163,22 @@ def _by_class(
     uses = np.bincount(predicted, minlength=len(classes))
     metrics: _ByClass = {"per_class_accuracy": {}, "precision": {}, "f1": {}, "auc": {}, "support": {}}
     for number, name in enumerate(classes):
-
-        def defined(metric: str, value: float, reason: str, name: str = name) -> float | None:
-            if reason:
-                undefined[f"{metric} of {name}"] = reason
-                return None
-            return float(value)
-
         absent = "" if support[number] else "the test split has no image of it"
         alone = absent or ("" if support[number] < len(truth) else "the test split has only images of it")
         unused = "" if uses[number] else "it is never predicted"
         area = 0.0 if alone else roc_auc_score(truth == number, probabilities[:, number])
-        metrics["per_class_accuracy"][name] = defined("per_class_accuracy", recall[number], absent)
-        metrics["precision"][name] = defined("precision", precision[number], unused)
-        metrics["f1"][name] = defined("f1", f1[number], absent)
-        metrics["auc"][name] = defined("auc", area, alone)
+        values: dict[str, tuple[float, str]] = {
+            "per_class_accuracy": (recall[number], absent),
+            "precision": (precision[number], unused),
+            "f1": (f1[number], absent),
+            "auc": (area, alone),
+        }
+        undefined |= {f"{metric} of {name}": reason for metric, (_, reason) in values.items() if reason}
+        own = {metric: None if reason else float(value) for metric, (value, reason) in values.items()}
+        metrics["per_class_accuracy"][name] = own["per_class_accuracy"]
+        metrics["precision"][name] = own["precision"]
+        metrics["f1"][name] = own["f1"]
+        metrics["auc"][name] = own["auc"]
         metrics["support"][name] = int(support[number])
     return metrics
 
