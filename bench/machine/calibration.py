@@ -161,7 +161,7 @@ def calibrate(
 def _measure(slot: Slot, budget_s: float) -> bytes:
     """What a process of its own measured, as the file keeps it."""
     disturbed = processor_noise()
-    command = [sys.executable, "-m", "bench.worker.calibrate", str(budget_s)]
+    command = [sys.executable, "-P", "-m", "bench.worker.calibrate", str(budget_s)]
     environment = {**os.environ, **slot.environment(), "TF_CPP_MIN_LOG_LEVEL": "3"}
     try:
         done = subprocess.run(

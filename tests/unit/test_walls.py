@@ -3,6 +3,7 @@
 import ast
 import json
 import os
+import re
 import shutil
 import subprocess
 import sys
@@ -264,3 +265,11 @@ runpy.run_module("bench.worker", run_name="__main__", alter_sys=True)
     (evaluated,) = [event for event in events if event["event"] == "evaluated"]
     assert evaluated["metrics"]["images"] == 8
     assert (attempt / "predictions.csv").is_file()
+
+
+def test_child_processes_ignore_packages_in_the_current_folder():
+    """It may hold another `bench`: a clone of the repository, in which somebody uses an installed package."""
+    for path in (ROOT / "bench").rglob("*.py"):
+        code = path.read_text()
+        started = re.findall(r'("-P",)?\s*"-m",\s*"[a-z]', code)
+        assert all(started), f"{path}: start it with -P"
