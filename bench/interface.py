@@ -17,10 +17,9 @@ from bench.errors import InputError, InterruptedRun, ResultsError
 from bench.journal.results import SuiteResults
 from bench.plan.decide import PlannedTrial, make_plan
 from bench.plan.predict import Predictor
-from bench.regress.comparison import RegressOptions
-from bench.regress.run import run_regress
-from bench.regress.side_request import Ask
-from bench.regress.sides import SideName
+from bench.regress.session import RegressRequest
+from bench.regress.side_request import SideRequest
+from bench.regress.verdict import run_regress
 from bench.report.selection import select_folder
 from bench.runner.suite import RunOptions, run_suite
 from bench.suite import file
@@ -271,19 +270,22 @@ def regress(
         ResultsError: The results folder, or a device, cannot be used.
         InterruptedRun: A signal came. Finished pairs are kept; the same call resumes.
     """
-    asks: dict[SideName, Ask] = {"baseline": Ask(baseline), "candidate": Ask(candidate)}
-    options = RegressOptions(
+    request = RegressRequest(
+        _file(suite),
+        SideRequest(baseline),
+        SideRequest(candidate),
+        results=Path(results),
         name=name,
-        repeats=pairs,
+        pairs=pairs,
         budget_s=budget_s,
         fresh=fresh,
+        thresholds=thresholds or Thresholds(),
         devices=devices,
         data=_path(data),
         weights=_path(weights),
         only=only,
     )
-    judged_by = thresholds or Thresholds()
-    return run_regress(_file(suite), asks, Path(results), _Listener(say), options, judged_by).verdict
+    return run_regress(request, _Listener(say)).verdict
 
 
 class _Listener:

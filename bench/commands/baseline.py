@@ -2,7 +2,7 @@
 
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Annotated, Any
+from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
@@ -14,6 +14,10 @@ from bench.commands.options import (
     SuiteArgument,
     add_verb,
 )
+
+if TYPE_CHECKING:
+    from bench.compare.baseline import Baseline
+    from bench.compare.measurement import Measurement
 
 app = typer.Typer(no_args_is_help=True, rich_markup_mode=None, help="Save results to compare with later.")
 
@@ -118,6 +122,8 @@ def list_baselines(results: ResultsOption = DEFAULT_RESULTS, as_json: JsonOption
 
 def show(name: NameArgument, results: ResultsOption = DEFAULT_RESULTS, as_json: JsonOption = False) -> None:
     """Show a baseline: its machine and its configurations."""
+    import msgspec
+
     from bench.commands.output import print_document
     from bench.commands.terminal import Terminal, simple_table
     from bench.compare.baseline import find, refusal
@@ -125,20 +131,22 @@ def show(name: NameArgument, results: ResultsOption = DEFAULT_RESULTS, as_json: 
     from bench.compare.reading import read_folder
 
     baseline = find(results, name)
-    grouped: dict[str, list[Any]] = {}
+    grouped: dict[str, list[Measurement]] = {}
     for one in read_folder(baseline.folder):
         grouped.setdefault(configuration_of(one), []).append(one)
     configurations = []
     for group in grouped.values():
         done = [one.record for one in group if one.done]
-        fit = [record["fit_time"]["wall_s"] for record in done]
-        right = [record["test"]["accuracy"] for record in done if record.get("test")]
-        configurations.append(ConfigurationDocument(group[0].label, len(done), len(group), fit, right))
+        fit = [record.fit_time.wall_s for record in done if record.fit_time]
+        right = [record.test.accuracy for record in done if record.test]
+        label = group[0].record.trial.label
+        configurations.append(ConfigurationDocument(label, len(done), len(group), fit, right))
+    fingerprint = msgspec.to_builtins(baseline.machine)
     if as_json:
-        print_document(ShownDocument(_document(baseline), baseline.machine, configurations))
+        print_document(ShownDocument(_document(baseline), fingerprint, configurations))
         return
     console = Terminal()
-    machine = ", ".join(f"{key} {_plain(value)}" for key, value in baseline.machine.items()) or "another one"
+    machine = ", ".join(f"{key} {_plain(value)}" for key, value in fingerprint.items()) or "another one"
     console.print(f"{baseline.name}: {baseline.suite}, saved {baseline.saved_at}", markup=False)
     console.print(f"Machine: {machine}", markup=False, highlight=False)
     if why := refusal(baseline):
@@ -160,7 +168,7 @@ for verb, name in ((save, "save"), (list_baselines, "list"), (show, "show")):
     add_verb(app, verb, name)
 
 
-def _document(baseline: Any) -> BaselineDocument:
+def _document(baseline: "Baseline") -> BaselineDocument:
     from bench.compare.baseline import refusal
 
     why = refusal(baseline) if baseline.machine else "measured on another machine"

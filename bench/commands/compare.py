@@ -87,13 +87,12 @@ def show(verdict: "Verdict", folder: Path, as_json: bool) -> ExitCode:
     Args:
         verdict: Of `compare` or `regress`.
         folder: Where its files go.
-        as_json: Print the document that `regression.json` holds as well, see `bench.compare.output.document`.
+        as_json: Print the document that `regression.json` holds as well, see `bench.compare.output.files.document`.
     """
     from bench.commands.output import print_document
     from bench.commands.terminal import Terminal, messages
-    from bench.compare.output.document import document
-    from bench.compare.output.files import write_verdict
-    from bench.compare.output.table import print_verdict
+    from bench.compare.output.files import document, write_verdict
+    from bench.compare.output.format import print_verdict
 
     # Printed first: it must be seen even where nothing can be written.
     if as_json:

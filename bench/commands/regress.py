@@ -152,27 +152,32 @@ def regress(
     from bench.commands.progress import Progress
     from bench.commands.target import find_target
     from bench.commands.terminal import messages
-    from bench.regress.comparison import RegressOptions
-    from bench.regress.run import run_regress
-    from bench.regress.side_request import Ask
-    from bench.regress.sides import SideName
+    from bench.regress.session import RegressRequest
+    from bench.regress.side_request import SideRequest
+    from bench.regress.verdict import run_regress
 
     count = _count(pairs)
-    seconds = (1800.0 if count is None else None) if budget is None else _seconds(budget)
-    asks: dict[SideName, Ask] = {
-        "baseline": Ask(baseline, tuple(baseline_with or ()), baseline_python, baseline_revision),
-        "candidate": Ask(candidate, tuple(candidate_with or ()), candidate_python, candidate_revision),
-    }
-    options = RegressOptions(
-        environments, python_version, name, count, seconds, fresh, devices, data, weights, only
-    )
-    thresholds = thresholds_of(change, margin)
-    recorded = None if baseline_results is None else side_of(baseline_results, results)
     target = find_target(suite, results)
+    request = RegressRequest(
+        suite=target.require_suite(),
+        baseline=SideRequest(baseline, tuple(baseline_with or ()), baseline_python, baseline_revision),
+        candidate=SideRequest(candidate, tuple(candidate_with or ()), candidate_python, candidate_revision),
+        baseline_results=None if baseline_results is None else side_of(baseline_results, results),
+        results=target.results,
+        name=name,
+        pairs=count,
+        budget_s=_seconds(budget) if budget is not None else 1800.0 if count is None else None,
+        fresh=fresh,
+        thresholds=thresholds_of(change, margin),
+        devices=devices,
+        data=data,
+        weights=weights,
+        only=only,
+        environments=environments,
+        python=python_version,
+    )
     with Progress(messages()) as progress:
-        outcome = run_regress(
-            target.require_suite(), asks, target.results, progress, options, thresholds, recorded
-        )
+        outcome = run_regress(request, progress)
     return show(outcome.verdict, output or outcome.folder, as_json)
 
 

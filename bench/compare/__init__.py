@@ -1,1 +1,1 @@
-"""Is one side worse than the other? Pairs of measurements, judged in speed and in learning."""
+"""Is the candidate worse than the baseline? Pairs of measurements, judged in speed and in learning."""

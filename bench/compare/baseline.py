@@ -1,105 +1,111 @@
-"""Results kept to compare with later: `<results>/baselines/<name>/`."""
+"""Results saved to compare with later: `<results>/baselines/<name>/`."""
 
-import json
 import re
 import shutil
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from pathlib import Path
-from typing import Any
 
-from bench.compare.fingerprint import difference, of_machine, of_measurement
+import msgspec
+
+from bench.compare.differences import ANYWHERE, Fingerprint
 from bench.compare.measurement import Measurement
-from bench.compare.reading import SUITE_FILE, read_folder, suite_folder
+from bench.compare.reading import (
+    BASELINE_FILE,
+    SavedBaseline,
+    matching,
+    read_folder,
+    read_saved,
+    suite_folder,
+)
 from bench.errors import InputError, command
-from bench.plan.decide import matches
-from bench.worker.files import write_json
+from bench.worker.files import PARTIAL, write_json
 from wbc.errors import did_you_mean
 
 FOLDER = "baselines"
-KEPT = ("trial.json", "result.json", "events.jsonl", "runner.jsonl", "predictions.csv")
-"""Files of an attempt that are kept: records, journals and predictions, no images and no weights."""
 
-_PARTIAL, _ASIDE = ".partial", ".replaced"
+KEPT = ("trial.json", "result.json", "events.jsonl", "runner.jsonl", "predictions.csv")
+"""Files of an attempt that are saved: records, journals and predictions, but no images and no weights."""
+
+_REPLACED = ".replaced"
+"""Suffix of a baseline while another one takes its place."""
+
 _NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9._+-]*")
 
 
 @dataclass(frozen=True)
 class Baseline:
-    """A kept result.
-
-    Attributes:
-        name: Its name.
-        folder: Where it lies.
-        suite: Name of the suite.
-        saved_at: UTC, ISO 8601.
-        machine: Fingerprint of the machine that measured it; empty if it was another one than saved it.
-        attempts: How many attempts it has.
-    """
+    """A saved result."""
 
     name: str
     folder: Path
     suite: str
     saved_at: str
-    machine: dict[str, Any]
+    """UTC, ISO 8601."""
+    machine: Fingerprint
+    """Of the machine that measured it; unknown if another machine saved it."""
     attempts: int
 
 
 def save(results: Path, name: str, source: Path, replace: bool = False, only: str | None = None) -> Baseline:
-    """Keep the results of a suite under a name; it appears whole.
+    """Save the results of a suite under a name; they appear whole or not at all.
 
     Args:
         results: The results folder.
         name: Of the baseline.
-        source: The suite's folder.
-        replace: Put it in the place of one that has the name already.
-        only: A pattern for the names of trials; None for all.
+        source: The folder of the suite.
+        replace: Replace a baseline of this name.
+        only: Only trials whose name matches this pattern; None: all.
 
     Raises:
-        InputError: The name will not do or is taken, or there is nothing to keep.
+        InputError: The name is no name for a folder or is taken, or there is nothing to save.
     """
-    target = _checked(results, name)
+    target = _folder(results, name)
     if (target.exists() or _read(target) is not None) and not replace:
         raise InputError(f"there is a baseline {name} already", "Choose another name, or give --replace.")
     folder = suite_folder(source)
-    measurements = tuple(one for one in read_folder(folder) if only is None or matches(one.label, only))
-    if not measurements:
-        raise InputError(f"no trial of {folder} matches --only {only}")
-    partial = target.with_name(name + _PARTIAL)
+    measurements = matching(read_folder(folder), only, folder)
+    kept = {one.record.trial.id for one in measurements}
+    partial = target.with_name(name + PARTIAL)
     shutil.rmtree(partial, ignore_errors=True)
     for attempt in sorted((folder / "trials").glob("*/attempt-*")):
-        label = attempt.parent.name.rpartition("-")[0]
-        if not (attempt / "result.json").is_file() or (only is not None and not matches(label, only)):
+        if not (attempt / "result.json").is_file() or attempt.parent.name not in kept:
             continue
         copied = partial / "trials" / attempt.parent.name / attempt.name
         copied.mkdir(parents=True)
         for file in KEPT:
             if (attempt / file).is_file():
                 shutil.copyfile(attempt / file, copied / file)
-    content = {
-        "name": name,
-        "suite": folder.resolve().name,
-        "saved_at": datetime.now(UTC).isoformat(timespec="seconds"),
-        "machine": machine_of(measurements),
-        "attempts": len(measurements),
-    }
-    write_json(partial / SUITE_FILE, content)
-    aside = _aside(target)
+    note = SavedBaseline(
+        name=name,
+        suite=folder.resolve().name,
+        saved_at=datetime.now(UTC).isoformat(timespec="seconds"),
+        machine=machine_of(measurements),
+        attempts=len(measurements),
+    )
+    write_json(partial / BASELINE_FILE, msgspec.to_builtins(note))
+    replaced = target.with_name(name + _REPLACED)
     if target.exists():
-        shutil.rmtree(aside, ignore_errors=True)
-        target.rename(aside)  # whoever reads now, or after a kill, finds it there
+        shutil.rmtree(replaced, ignore_errors=True)
+        target.rename(replaced)  # who reads it now, or after a kill, finds it there
     partial.rename(target)
-    shutil.rmtree(aside, ignore_errors=True)
-    return Baseline(folder=target, **content)
+    shutil.rmtree(replaced, ignore_errors=True)
+    return _baseline(name, target, note)
 
 
-def machine_of(measurements: tuple[Measurement, ...]) -> dict[str, Any]:
-    """Fingerprint of this machine if it is the one that took them, as far as their records can tell."""
-    here = of_machine()
-    models = {of_measurement(one).get("model") for one in measurements} - {None}
-    known = {here["model"], *here["gpus"]}
-    known |= {f"{number} x {model}" for model in here["gpus"] for number in range(2, len(here["gpus"]) + 1)}
-    return here if models and models <= known else {}
+def machine_of(measurements: tuple[Measurement, ...]) -> Fingerprint:
+    """This machine, if the records tell of no device that it does not have; otherwise unknown."""
+    here = Fingerprint.of_machine()
+    models = {Fingerprint.of_record(one.record).model for one in measurements} - {None}
+    gpus = here.gpus or ()
+    known = {here.model, *gpus}
+    known |= {f"{number} x {model}" for model in gpus for number in range(2, len(gpus) + 1)}
+    return here if models and models <= known else ANYWHERE
+
+
+def refusal(baseline: Baseline) -> str:
+    """Why times measured on this machine are not compared with a baseline's times; empty if they are."""
+    return baseline.machine.difference(Fingerprint.of_machine())
 
 
 def saved(results: Path) -> list[Baseline]:
@@ -107,17 +113,8 @@ def saved(results: Path) -> list[Baseline]:
     folder = results / FOLDER
     if not folder.is_dir():
         return []
-    names = {path.name.removesuffix(_ASIDE) for path in folder.iterdir()}
+    names = {path.name.removesuffix(_REPLACED) for path in folder.iterdir()}
     return [found for name in sorted(names) if (found := _read(folder / name)) is not None]
-
-
-def folder_of(results: Path, name: str) -> Path:
-    """Where a baseline lies.
-
-    Raises:
-        InputError: There is none of this name.
-    """
-    return find(results, name).folder
 
 
 def find(results: Path, name: str) -> Baseline:
@@ -126,7 +123,7 @@ def find(results: Path, name: str) -> Baseline:
     Raises:
         InputError: There is none.
     """
-    found = _read(_checked(results, name))
+    found = _read(_folder(results, name))
     if found is None:
         known = [one.name for one in saved(results)]
         hint = did_you_mean(name, known) or (
@@ -138,37 +135,22 @@ def find(results: Path, name: str) -> Baseline:
     return found
 
 
-def refusal(baseline: Baseline) -> str:
-    """Why times measured on this machine are not compared with a baseline's; empty if they are."""
-    return difference(baseline.machine, of_machine())
-
-
 def _read(folder: Path) -> Baseline | None:
-    if folder.name.endswith(_PARTIAL):
+    if folder.name.endswith(PARTIAL):
         return None
-    place = folder if folder.is_dir() else _aside(folder)  # the other one while that is replaced
-    try:
-        content = json.loads((place / SUITE_FILE).read_text())
-        return Baseline(
-            name=folder.name,
-            folder=place,
-            suite=str(content["suite"]),
-            saved_at=str(content["saved_at"]),
-            machine=dict(content["machine"]),
-            attempts=int(content["attempts"]),
-        )
-    except (OSError, ValueError, KeyError, TypeError):
-        return None
+    # While another one takes its place, it lies beside.
+    place = folder if folder.is_dir() else folder.with_name(folder.name + _REPLACED)
+    note = read_saved(place)
+    return None if note is None else _baseline(folder.name, place, note)
 
 
-def _aside(folder: Path) -> Path:
-    """Where a baseline lies while another one takes its place."""
-    return folder.with_name(folder.name + _ASIDE)
+def _baseline(name: str, folder: Path, note: SavedBaseline) -> Baseline:
+    return Baseline(name, folder, note.suite, note.saved_at, note.machine, note.attempts)
 
 
-def _checked(results: Path, name: str) -> Path:
-    if not _NAME.fullmatch(name) or name.endswith((_PARTIAL, _ASIDE)):
+def _folder(results: Path, name: str) -> Path:
+    if not _NAME.fullmatch(name) or name.endswith((PARTIAL, _REPLACED)):
         raise InputError(
-            f"a baseline cannot be called {name!r}", "Its name has letters, digits, dots, + and -."
+            f"a baseline cannot be called {name!r}", "Use letters, digits, dots, + and - for its name."
         )
     return results / FOLDER / name

@@ -1,25 +1,29 @@
 """Which measurements of two sides belong together, and what differs where none do."""
 
 from collections import defaultdict
-from collections.abc import Iterable, Sequence
-from typing import Any
+from collections.abc import Callable, Iterable, Sequence
+from dataclasses import replace
+from typing import TypeVar
 
-from bench.compare.fingerprint import difference, difference_of
+from bench.compare.differences import device_difference
 from bench.compare.measurement import Measurement, Pair, TrialPairs
 from bench.compare.reading import Side
-from bench.trials.settings import REPLICATE_SETTINGS, digest_of, flatten
+from bench.trials.settings import REPLICATE_SETTINGS, repeats
 
-FILES = ("data.digest", "weights.sha256")
-"""Settings that say with which files a trial ran."""
+FILES = {"data.digest": "the images", "weights.sha256": "the pretrained weights"}
+"""Settings that tell with which files a trial ran -> what these are."""
+
 NEAR = 3
-"""So many differing settings still make the nearest trial worth naming."""
+"""The nearest trial is named if it differs in at most so many settings."""
+
+_T = TypeVar("_T")
 
 
 def match(baseline: Side, candidate: Side) -> list[TrialPairs]:
     """Pair the measurements of both sides.
 
-    Trials are matched by key; of each the k-th attempt that is done pairs with the k-th of the other side.
-    Trials that differ in seed or split only are pairs of one configuration.
+    Trials are matched by key. Of each trial, the k-th attempt that is done is paired with the k-th of the
+    other side. Trials that differ in seed or split only are pairs of one configuration.
 
     Returns:
         A `TrialPairs` for every configuration of either side, in the baseline's order.
@@ -36,8 +40,7 @@ def match(baseline: Side, candidate: Side) -> list[TrialPairs]:
         for number, side in enumerate(done):
             rest[number].extend(side[len(matched) :])
             rest[number].extend(one for one in both[number] if not one.done)
-    machines = difference(baseline.machine, candidate.machine)
-    return group(pairs, *rest, machines)
+    return group(pairs, *rest, baseline.machine.difference(candidate.machine))
 
 
 def group(
@@ -50,110 +53,100 @@ def group(
 
     Args:
         pairs: Of trials with the same key.
-        baseline_only: What found no partner or is not done.
+        baseline_only: Measurements without a partner, and those that are not done.
         candidate_only: Likewise.
-        machines: In what the machines differ; their times are then not compared.
+        machines: What differs between the machines; times are then not compared.
     """
     of_pairs = _by(lambda pair: configuration_of(pair.baseline), pairs)
-    old = _by(configuration_of, baseline_only)
-    new = _by(configuration_of, candidate_only)
+    old, new = _by(configuration_of, baseline_only), _by(configuration_of, candidate_only)
     trials = []
     for key in dict.fromkeys((*of_pairs, *old, *new)):
         mine, alone = of_pairs.get(key, []), (*old.get(key, []), *new.get(key, []))
-        some = mine[0].baseline if mine else alone[0]
-        devices = machines or difference_of([p.baseline for p in mine], [p.candidate for p in mine])
+        trial = (mine[0].baseline if mine else alone[0]).record.trial
+        devices = machines or device_difference([p.baseline for p in mine], [p.candidate for p in mine])
         trials.append(
             TrialPairs(
                 key=key,
-                label=some.label,
-                settings=some.settings,
+                label=trial.label,
+                settings=trial.settings,
                 pairs=tuple(mine),
                 baseline_only=tuple(old.get(key, [])),
                 candidate_only=tuple(new.get(key, [])),
                 speed_not_comparable=f"measured on different machines: {devices}" if devices else "",
             )
         )
-    return _named(_explained(trials))
+    return _with_unique_labels(_explained(trials))
 
 
 def configuration_of(measurement: Measurement) -> str:
-    """Hash of a trial's settings without those that only repeat it."""
-    return digest_of(
-        {name: value for name, value in _flat(measurement).items() if name not in REPLICATE_SETTINGS}
-    )
+    """Key of a measurement's configuration: the same on both sides, whatever runs it."""
+    return measurement.settings.configuration_key
 
 
-def _flat(measurement: Measurement) -> dict[str, Any]:
-    return flatten(measurement.settings)
-
-
-def _by(key, values: Iterable) -> dict[str, list]:
-    found: dict[str, list] = defaultdict(list)
+def _by(key: Callable[[_T], str], values: Iterable[_T]) -> dict[str, list[_T]]:
+    found: dict[str, list[_T]] = defaultdict(list)
     for value in values:
         found[key(value)].append(value)
     return dict(found)
 
 
 def _explained(trials: Sequence[TrialPairs]) -> list[TrialPairs]:
-    """Say why configurations without pairs have none: other images, other weights, or which settings."""
-    from dataclasses import replace
-
-    explained, joined = [], set()
+    """Say why configurations have no pairs: other images, other weights, or which settings."""
+    explained: list[TrialPairs] = []
+    joined: set[str] = set()
     for trial in trials:
         if trial.key in joined:
             continue
-        if not trial.pairs and trial.baseline_only and trial.candidate_only:
-            why = _other_files(trial.baseline_only, trial.candidate_only)
-            explained.append(replace(trial, not_comparable=why) if why else trial)
-            continue
         if trial.pairs or not trial.baseline_only:
             explained.append(trial)
-            continue
-        # A weights file of another content makes another key: such a trial is neither new nor gone.
-        other = next(
-            (
-                one
-                for one in trials
-                if not one.pairs
-                and one.candidate_only
-                and not one.baseline_only
-                and one.key not in joined
-                and set(_differing(trial, one)) <= set(FILES) | set(REPLICATE_SETTINGS)
-            ),
-            None,
-        )
-        if other is None:
+        elif trial.candidate_only:
+            why = _other_files(trial.baseline_only, trial.candidate_only)
+            explained.append(replace(trial, not_comparable=why))
+        elif (other := _same_but_files(trial, trials, joined)) is not None:
+            # Weights of other content make another key; such a trial is neither new nor gone.
+            joined.add(other.key)
+            why = _other_files(trial.baseline_only, other.candidate_only)
+            explained.append(replace(trial, candidate_only=other.candidate_only, not_comparable=why))
+        else:
             explained.append(trial)
-            continue
-        joined.add(other.key)
-        why = _other_files(trial.baseline_only, other.candidate_only)
-        explained.append(replace(trial, candidate_only=other.candidate_only, not_comparable=why))
     return [_near(trial, explained) for trial in explained if trial.key not in joined]
 
 
+def _same_but_files(trial: TrialPairs, trials: Sequence[TrialPairs], joined: set[str]) -> TrialPairs | None:
+    """A trial of the candidate alone that differs in nothing but the files it ran with."""
+    return next(
+        (
+            one
+            for one in trials
+            if not one.pairs
+            and one.candidate_only
+            and not one.baseline_only
+            and one.key not in joined
+            and set(_differing(trial, one)) <= FILES.keys()
+        ),
+        None,
+    )
+
+
 def _other_files(old: Sequence[Measurement], new: Sequence[Measurement]) -> str:
-    """Which files of trials with the same settings differ; empty if a done one has its key on both sides."""
+    """The files that differ between trials with the same settings; empty if a key is on both sides."""
     if {one.key for one in old} & {one.key for one in new}:
         return ""
-    before, after = _flat(old[0]), _flat(new[0])
-    said = {"data.digest": "the images", "weights.sha256": "the pretrained weights"}
-    found = [
-        f"{words} are others ({str(before.get(name))[:8]} and {str(after.get(name))[:8]})"
-        for name, words in said.items()
-        if before.get(name) != after.get(name)
-    ]
+    before, after = old[0].settings.flat(), new[0].settings.flat()
     others = [
         name for name in REPLICATE_SETTINGS if name not in FILES and before.get(name) != after.get(name)
     ]
     if others:
-        found = [f"no {name.rpartition('.')[2]} is on both sides" for name in others]
-    return "; ".join(found)
+        return "; ".join(f"no {name.rpartition('.')[2]} is on both sides" for name in others)
+    return "; ".join(
+        f"{what} differ ({str(before.get(name))[:8]} and {str(after.get(name))[:8]})"
+        for name, what in FILES.items()
+        if before.get(name) != after.get(name)
+    )
 
 
 def _near(trial: TrialPairs, trials: Sequence[TrialPairs]) -> TrialPairs:
-    """Name what tells a new or gone trial from the nearest one of the other side."""
-    from dataclasses import replace
-
+    """Note in what a new or gone trial differs from the nearest one of the other side."""
     if trial.pairs or (trial.baseline_only and trial.candidate_only):
         return trial
     side = "candidate" if trial.baseline_only else "baseline"
@@ -162,37 +155,31 @@ def _near(trial: TrialPairs, trials: Sequence[TrialPairs]) -> TrialPairs:
         for one in trials
         if one is not trial
         and (one.pairs or (one.candidate_only if side == "candidate" else one.baseline_only))
-        if len(differing := _differing(trial, one)) <= NEAR
+        and len(differing := _differing(trial, one)) <= NEAR
     ]
     if not others:
         return trial
     differing, one = min(others, key=lambda found: len(found[0]))
-    mine, its = flatten(trial.settings), flatten(one.settings)
+    mine, its = trial.settings.flat(), one.settings.flat()
     said = ", ".join(f"{name} {mine.get(name)}, there {its.get(name)}" for name in differing)
     return replace(trial, notes=(*trial.notes, f"nearest trial of the {side}: {one.label} ({said})"))
 
 
 def _differing(one: TrialPairs, other: TrialPairs) -> list[str]:
-    mine, its = flatten(one.settings), flatten(other.settings)
+    """The settings, by flat name, in which two configurations differ."""
+    mine, its = one.settings.flat(), other.settings.flat()
     return [
-        name
-        for name in dict.fromkeys((*mine, *its))
-        if mine.get(name) != its.get(name) and name not in REPLICATE_SETTINGS
+        name for name in dict.fromkeys((*mine, *its)) if mine.get(name) != its.get(name) and not repeats(name)
     ]
 
 
-def _named(trials: list[TrialPairs]) -> list[TrialPairs]:
-    """Where labels are alike, add the settings that tell the trials apart."""
-    from dataclasses import replace
-
+def _with_unique_labels(trials: list[TrialPairs]) -> list[TrialPairs]:
+    """Add to equal labels the settings that tell the trials apart."""
     named = []
     for trial in trials:
         alike = [one for one in trials if one.label == trial.label]
-        if len(alike) == 1:
-            named.append(trial)
-            continue
         names = dict.fromkeys(name for one in alike for name in _differing(trial, one))
-        mine = flatten(trial.settings)
+        mine = trial.settings.flat()
         said = ", ".join(f"{name.rpartition('.')[2]} {mine.get(name)}" for name in names)
         named.append(replace(trial, label=f"{trial.label} ({said})" if said else trial.label))
     return named

@@ -1,15 +1,17 @@
-"""What is compared: measurements of one trial on two sides, in pairs."""
+"""What is compared: attempts at the same trial on two sides, in pairs."""
 
 import csv
 from collections.abc import Sequence
 from dataclasses import dataclass, field, replace
 from functools import cached_property
 from pathlib import Path
-from typing import Any
 
 import numpy as np
+from numpy.typing import NDArray
 
 from bench.errors import InputError
+from bench.trials.record import Record
+from bench.trials.settings import Settings
 
 COLUMNS = ["file", "source", "true", "predicted"]
 """First columns of `predictions.csv` (`wbc.evaluation.predictions`); the others are probabilities."""
@@ -17,62 +19,60 @@ COLUMNS = ["file", "source", "true", "predicted"]
 
 @dataclass(frozen=True)
 class Images:
-    """What one trained network said of each test image.
-
-    Attributes:
-        files: Path of each image below the data folder.
-        sources: The source cell of each.
-        truth: Name of its class.
-        right: Whether it was predicted right; boolean array of shape (n,).
-        losses: Cross-entropy of each in nats; shape (n,).
-        content: All rows as read, to tell predictions that are the same to the bit.
-    """
+    """What one trained network predicted for each test image."""
 
     files: tuple[str, ...]
+    """Path of each image below the data folder."""
     sources: tuple[str, ...]
+    """The source of each."""
     truth: tuple[str, ...]
-    right: np.ndarray
-    losses: np.ndarray
+    """Its class."""
+    right: NDArray[np.bool_]
+    """Whether the prediction is right; shape (n,)."""
+    losses: NDArray[np.float64]
+    """Cross-entropy of each in nats; shape (n,)."""
     content: tuple[tuple[str, ...], ...] = field(repr=False)
+    """All rows as read, to tell predictions that are identical to the bit."""
+
+
+@dataclass(frozen=True)
+class Epoch:
+    """Keras' metrics after an epoch."""
+
+    number: int
+    """From 1."""
+    metrics: dict[str, float]
 
 
 @dataclass(frozen=True)
 class Measurement:
-    """One attempt at a trial.
+    """One attempt at a trial that is over."""
 
-    Attributes:
-        key: The trial's key: by it both sides are matched.
-        label: The trial's readable name, without the hash.
-        record: As in `result.json`.
-        predictions: `predictions.csv`; None if there is none.
-        epochs: Metrics after each epoch, from the journal; empty if there is none.
-    """
-
-    key: str
-    label: str
-    record: dict[str, Any] = field(repr=False)
+    record: Record = field(repr=False)
     predictions: Path | None = None
-    epochs: tuple[dict[str, float], ...] = field(default=(), repr=False)
+    """`predictions.csv`; None if there is none."""
+    epochs: tuple[Epoch, ...] = field(default=(), repr=False)
+    """From the journal; empty if there is none."""
+
+    @property
+    def key(self) -> str:
+        """The trial's key, by which the sides are matched."""
+        return self.record.trial.key
+
+    @property
+    def settings(self) -> Settings:
+        """What the user asked for."""
+        return self.record.trial.settings
 
     @property
     def done(self) -> bool:
         """Whether it came to its end."""
-        return self.record["status"] == "done"
+        return self.record.done
 
     @property
-    def settings(self) -> dict[str, Any]:
-        """What the user asked for."""
-        return self.record["trial"]["settings"]
-
-    @property
-    def disturbed(self) -> tuple[str, ...]:
-        """Why its times say little; empty if nothing was seen."""
-        return tuple(self.record.get("disturbed") or ())
-
-    @property
-    def when(self) -> str:
-        """Start, UTC in ISO 8601; empty if unknown."""
-        return self.record.get("started_at") or ""
+    def failed(self) -> bool:
+        """Whether it failed; an interrupted attempt did not."""
+        return self.record.status == "failed"
 
     @cached_property
     def images(self) -> Images | None:
@@ -86,51 +86,48 @@ class Measurement:
 
 @dataclass(frozen=True)
 class Pair:
-    """A measurement of each side, taken close to each other.
-
-    Attributes:
-        baseline: The old side.
-        candidate: The new side.
-    """
+    """A measurement of each side, taken close to each other."""
 
     baseline: Measurement
     candidate: Measurement
 
     @property
+    def sides(self) -> tuple[Measurement, Measurement]:
+        """Both, the baseline's first."""
+        return self.baseline, self.candidate
+
+    @property
     def disturbed(self) -> tuple[str, ...]:
-        """Why its times say little; empty if nothing was seen on either side."""
-        return tuple(dict.fromkeys((*self.baseline.disturbed, *self.candidate.disturbed)))
+        """Why its times may not be its own; empty if neither side was disturbed."""
+        return tuple(dict.fromkeys((*self.baseline.record.disturbed, *self.candidate.record.disturbed)))
 
 
 @dataclass(frozen=True)
 class TrialPairs:
-    """All pairs of one configuration; seeds and splits of it are pairs like repeats.
-
-    Attributes:
-        key: Of the configuration: the trial's settings without `REPEATS`, hashed.
-        label: Its readable name, without the seed.
-        settings: The settings of one of its trials.
-        pairs: Every baseline measurement that is done with its candidate.
-        baseline_only: Measurements that are done and found no partner, and those that are not done.
-        candidate_only: Likewise.
-        not_comparable: Why neither speed nor learning can be compared; empty if they can.
-        speed_not_comparable: Why times cannot be compared, though learning can.
-        notes: What a reader should know: what differs from the nearest trial of the other side, say.
-    """
+    """All pairs of one configuration; its seeds and splits are pairs like any other."""
 
     key: str
+    """See `bench.trials.settings.Settings.configuration_key`."""
     label: str
-    settings: dict[str, Any] = field(repr=False)
+    """Readable name, without the seed."""
+    settings: Settings = field(repr=False)
+    """Of one of its trials."""
     pairs: tuple[Pair, ...]
+    """Every baseline measurement that is done, with its candidate."""
     baseline_only: tuple[Measurement, ...] = ()
+    """Measurements that are done and have no partner, and those that are not done."""
     candidate_only: tuple[Measurement, ...] = ()
+    """Likewise."""
     not_comparable: str = ""
+    """Why neither speed nor learning can be compared; empty if they can."""
     speed_not_comparable: str = ""
+    """Why times cannot be compared, though learning can."""
     notes: tuple[str, ...] = ()
+    """What else a reader should know: what differs from the nearest trial of the other side, for example."""
 
     @property
     def undisturbed(self) -> tuple[Pair, ...]:
-        """Pairs whose times count."""
+        """Pairs without a disturbance."""
         return tuple(pair for pair in self.pairs if not pair.disturbed)
 
     def with_pairs(self, pairs: Sequence[Pair]) -> "TrialPairs":
@@ -142,7 +139,7 @@ def read_images(path: Path) -> Images:
     """Read `predictions.csv`.
 
     Raises:
-        InputError: It is not there or damaged.
+        InputError: It is missing or damaged.
     """
     try:
         with path.open(newline="") as file:
@@ -153,13 +150,12 @@ def read_images(path: Path) -> Images:
         true = []
         for row in rows:
             shares = dict(zip(classes, map(float, row[4:]), strict=True))
-            if not all(0 <= share < 1.001 for share in shares.values()) or shares[row[3]] < max(
-                shares.values()
-            ):
-                raise ValueError(f"the probabilities of {row[0]} are not those of what it was taken for")
+            possible = all(0 <= share < 1.001 for share in shares.values())
+            if not possible or shares[row[3]] < max(shares.values()):
+                raise ValueError(f"the probabilities of {row[0]} contradict its predicted class")
             true.append(shares[row[2]])
     except (OSError, ValueError, LookupError) as error:
-        raise InputError(f"{path} cannot be read: {error}", "It is made when a trial is evaluated.") from None
+        raise InputError(f"{path} cannot be read: {error}", "Evaluating the trial again writes it.") from None
     return Images(
         files=tuple(row[0] for row in rows),
         sources=tuple(row[1] for row in rows),

@@ -1,62 +1,65 @@
-"""Which figures of a record are compared, and where the time of a trial goes."""
+"""The metrics of a record that are compared, and where the time of a trial goes."""
 
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
-from typing import Any
 
 import numpy as np
 
 from bench.compare.measurement import Pair
+from bench.compare.ratio import Floats
 from bench.compare.verdict import PhaseChange
+from bench.trials.record import Record
 
-Record = dict[str, Any]
 Source = Callable[[Record], float | None]
 
 
 @dataclass(frozen=True)
 class Metric:
-    """A figure of a trial.
-
-    Attributes:
-        name: As in `regression.json`.
-        title: As people read it.
-        unit: `s`, `images/s`, `bytes`.
-        more_is_worse: Whether a ratio above 1 is a change for the worse.
-        sources: Where a record has it, the best first; both sides and all pairs use the same.
-        decides_same: Whether a trial is only the same if this figure is.
-        processor_only: Whether it means nothing for trials that train on GPUs.
-    """
+    """A time, a throughput or a memory of a trial."""
 
     name: str
+    """As in `regression.json`."""
     title: str
+    """As people read it."""
     unit: str
+    """`s`, `images/s`, `bytes`."""
     more_is_worse: bool
+    """Whether a ratio above 1 is a change for the worse."""
     sources: tuple[Source, ...]
+    """Where a record has it, the best first; both sides and all pairs use the same source."""
     decides_same: bool = False
+    """Whether a trial is the same only if this metric is."""
     processor_only: bool = False
-
-
-def _at(*path: str) -> Source:
-    def read(record: Record) -> float | None:
-        value: Any = record
-        for name in path:
-            value = value.get(name) if isinstance(value, dict) else None
-        return float(value) if isinstance(value, int | float) and value > 0 else None
-
-    return read
+    """Whether it means nothing for trials that train on GPUs."""
 
 
 METRICS = {
     metric.name: metric
     for metric in (
-        Metric("fit_time", "fit time", "s", True, (_at("fit_time", "wall_s"),), decides_same=True),
-        Metric("time_to_result", "time to result", "s", True, (_at("time_to_result", "wall_s"),)),
+        Metric(
+            "fit_time",
+            "fit time",
+            "s",
+            True,
+            (lambda record: record.fit_time.wall_s if record.fit_time else None,),
+            decides_same=True,
+        ),
+        Metric(
+            "time_to_result",
+            "time to result",
+            "s",
+            True,
+            (lambda record: record.time_to_result.wall_s if record.time_to_result else None,),
+        ),
         Metric(
             "throughput",
             "training throughput",
             "images/s",
             False,
-            (_at("steady", "images_per_s"), _at("throughput", "train_images_per_s")),
+            (
+                lambda record: record.steady.images_per_s if record.steady else None,
+                lambda record: record.throughput.train_images_per_s,
+            ),
             decides_same=True,
         ),
         Metric(
@@ -64,7 +67,7 @@ METRICS = {
             "feature throughput",
             "images/s",
             False,
-            (_at("throughput", "feature_images_per_s"),),
+            (lambda record: record.throughput.feature_images_per_s,),
             decides_same=True,
         ),
         Metric(
@@ -72,14 +75,17 @@ METRICS = {
             "compile time",
             "s",
             True,
-            (_at("steady", "compile_s"), _at("phases", "compile", "wall_s")),
+            (
+                lambda record: record.steady.compile_s if record.steady else None,
+                lambda record: record.phases.compile.wall_s if record.phases.compile else None,
+            ),
         ),
         Metric(
             "train_cpu_time",
             "CPU time of training",
             "s",
             True,
-            (_at("phases", "train", "cpu_s"),),
+            (lambda record: record.phases.train.cpu_s if record.phases.train else None,),
             processor_only=True,
         ),
         Metric(
@@ -88,14 +94,14 @@ METRICS = {
             "bytes",
             True,
             (
-                _at("memory", "device_peak"),
-                _at("memory", "process_peak"),
-                _at("memory", "allocator_peak"),
+                lambda record: record.memory.device_peak if record.memory else None,
+                lambda record: record.memory.process_peak if record.memory else None,
+                lambda record: record.memory.allocator_peak if record.memory else None,
             ),
         ),
     )
 }
-"""All figures by name, in the order in which they are shown."""
+"""All metrics by name, in the order in which they are shown."""
 
 PHASES = {
     "startup": "import",
@@ -112,82 +118,78 @@ PHASES = {
     "save": "saving the model",
     "profile": "profile",
 }
-"""Parts of a trial's time -> what happens in them. `waiting` and the two after it lie within `train`."""
+"""Part of a trial's time -> what happens in it. `waiting`, `validation` and `checkpoint` are parts of `train`."""
 
 
 @dataclass(frozen=True)
 class Values:
     """A metric in pairs; arrays of shape (pairs,)."""
 
-    baseline: np.ndarray
-    candidate: np.ndarray
+    baseline: Floats
+    candidate: Floats
 
     @property
-    def logs(self) -> np.ndarray:
+    def logs(self) -> Floats:
         """Logarithms of candidate / baseline."""
-        return np.log(self.candidate / self.baseline)
+        ratios: Floats = np.log(self.candidate / self.baseline)
+        return ratios
 
 
 def values_of(metric: Metric, pairs: Sequence[Pair]) -> Values | None:
     """A metric of all pairs that have it on both sides; None if none has.
 
-    Of several sources the first is taken that most pairs have: figures from different ones don't mix.
+    Of several sources it takes the one that most pairs have, because values of two sources do not mix.
     """
     best: list[tuple[float, float]] = []
     for source in metric.sources:
-        found = [
-            (old, new)
-            for pair in pairs
-            if (old := source(pair.baseline.record)) is not None
-            and (new := source(pair.candidate.record)) is not None
-        ]
+        found = []
+        for pair in pairs:
+            old, new = source(pair.baseline.record), source(pair.candidate.record)
+            if old is not None and new is not None and old > 0 and new > 0:
+                found.append((old, new))
         if len(found) > len(best):
             best = found
     if not best:
         return None
-    baseline, candidate = np.array(best).T
+    baseline, candidate = np.array(best, float).T
     return Values(baseline, candidate)
 
 
 def metrics_for(pairs: Sequence[Pair]) -> list[Metric]:
     """The metrics that mean something for these pairs."""
-    kinds = {(side.record.get("slot") or {}).get("kind") for pair in pairs for side in _sides(pair)}
-    return [metric for metric in METRICS.values() if not metric.processor_only or kinds <= {"cpu"}]
+    slots = [side.record.slot for pair in pairs for side in pair.sides]
+    on_processor = all(slot is not None and slot.kind == "cpu" for slot in slots)
+    return [metric for metric in METRICS.values() if on_processor or not metric.processor_only]
 
 
 def phase_changes(pairs: Sequence[Pair]) -> tuple[PhaseChange, ...]:
-    """Where the time went on both sides, means over the pairs; largest differences first."""
+    """Where the time went on both sides: means over the pairs, largest differences first."""
     changes = []
-    spent = [[phase_seconds(side.record) for side in _sides(pair)] for pair in pairs]
+    spent = [[phase_seconds(side.record) for side in pair.sides] for pair in pairs]
     for phase, means in PHASES.items():
         both = [(old[phase], new[phase]) for old, new in spent if phase in old and phase in new]
         if both:
             seconds = np.array(both)
-            old, new = seconds.mean(axis=0)
-            number = len(seconds)
-            spread = float(np.std(seconds[:, 1] - seconds[:, 0], ddof=1)) if number > 1 else None
-            error = None if spread is None else spread / number**0.5
-            changes.append(PhaseChange(phase, means, float(old), float(new), error))
+            old, new = map(float, seconds.mean(axis=0))
+            error = None
+            if len(seconds) > 1:
+                error = float(np.std(seconds[:, 1] - seconds[:, 0], ddof=1)) / len(seconds) ** 0.5
+            changes.append(PhaseChange(phase, means, old, new, error))
     return tuple(sorted(changes, key=lambda change: -abs(change.difference_s)))
 
 
 def phase_seconds(record: Record) -> dict[str, float]:
     """Wall seconds of each part, without overlap; the end of the process is left out."""
-    phases = record.get("phases") or {}
-    seconds = {name: phases[name]["wall_s"] for name in PHASES if "wall_s" in phases.get(name, {})}
-    train = phases.get("train") or {}
-    inside = {"validation": train.get("validation_s"), "checkpoint": train.get("checkpoint_s")}
-    # Waiting is measured in the steady part of training only: its share is taken for all of it.
-    share = (record.get("steady") or {}).get("data_wait_share")
-    for name, value in inside.items():
-        if value and "train" in seconds:
-            seconds[name] = value
-            seconds["train"] -= value
-    if share is not None and "train" in seconds:
-        seconds["waiting"] = share * seconds["train"]
+    seconds = {name: phase.wall_s for name, phase in record.phases.items() if name in PHASES}
+    train = record.phases.train
+    if train is None:
+        return seconds
+    for name, inside in (("validation", train.validation_s), ("checkpoint", train.checkpoint_s)):
+        if inside:
+            seconds[name] = inside
+            seconds["train"] -= inside
+    if record.steady is not None:
+        # Waiting is measured in the steady part of training only; its share stands for all of it.
+        seconds["waiting"] = record.steady.data_wait_share * seconds["train"]
         seconds["train"] -= seconds["waiting"]
     return seconds
-
-
-def _sides(pair: Pair):
-    return pair.baseline, pair.candidate

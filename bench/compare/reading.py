@@ -1,39 +1,71 @@
-"""Measurements from where they are kept: results folders, baselines, MLflow."""
+"""Measurements from where they are kept: results folders, saved baselines, MLflow."""
 
-import json
+import re
 from collections.abc import Iterable
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from bench.compare.measurement import Measurement
-from bench.errors import InputError
+import msgspec
+from msgspec import Struct
+
+from bench.compare.differences import ANYWHERE, Fingerprint
+from bench.compare.measurement import Epoch, Measurement
+from bench.errors import DamagedAttempt, InputError, ResultsError
 from bench.journal.history import history
 from bench.journal.results import Attempt
+from bench.plan.decide import matches
+from bench.tracking.content import ATTEMPT_TAG, RESULTS_TAG
+from bench.tracking.store import apply_settings, own_store, without_password
 from wbc.errors import did_you_mean
 
 BASELINE, MLFLOW = "baseline:", "mlflow:"
-SUITE_FILE = "baseline.json"
-"""Beside a baseline's trials: what it is and where it was measured."""
+
+BASELINE_FILE = "baseline.json"
+"""Beside the trials of a saved baseline."""
+
+NEEDED = ("result.json",)
+FILES = (*NEEDED, "events.jsonl", "runner.jsonl", "predictions.csv")
+"""Files of an attempt that a comparison reads."""
+
+A_CALL = 500
+"""Runs that MLflow is asked for at a time."""
 
 
 @dataclass(frozen=True)
 class Side:
-    """All measurements of one side.
-
-    Attributes:
-        name: As the user gave it.
-        measurements: Every attempt that is over, in the order in which they ran.
-        machine: Fingerprint of the machine where it says so (baselines); else empty.
-    """
+    """All measurements of one side."""
 
     name: str
+    """As the user gave it."""
     measurements: tuple[Measurement, ...]
-    machine: dict[str, Any] = field(default_factory=dict)
+    """Every attempt that is over, in the order in which they ran."""
+    machine: Fingerprint = ANYWHERE
+    """Of the machine, where it is noted (saved baselines)."""
+
+
+class SavedBaseline(Struct, frozen=True, kw_only=True):
+    """What `baseline.json` says of a saved baseline."""
+
+    name: str
+    suite: str
+    saved_at: str
+    """UTC, ISO 8601."""
+    machine: Fingerprint
+    """Of the machine that measured it; unknown if another machine saved it."""
+    attempts: int
+
+
+def read_saved(folder: Path) -> SavedBaseline | None:
+    """What `baseline.json` in a folder says; None where there is none, or it is damaged."""
+    try:
+        return msgspec.json.decode((folder / BASELINE_FILE).read_bytes(), type=SavedBaseline)
+    except (OSError, msgspec.MsgspecError, UnicodeDecodeError):
+        return None
 
 
 def suite_folder(folder: Path) -> Path:
-    """The folder that has `trials/`: the one given, or the only one in it that has.
+    """The folder that has `trials/`: the given one, or the only folder in it that has.
 
     Raises:
         InputError: There is none, or more than one.
@@ -49,23 +81,19 @@ def suite_folder(folder: Path) -> Path:
     if len(suites) == 1:
         return suites[0]
     if not suites:
-        hint = did_you_mean(folder.name, _neighbours(folder))
+        whole = folder.resolve()
+        others = [trials.parent.name for trials in whole.parent.glob("*/trials") if trials.parent != whole]
+        hint = did_you_mean(folder.name, sorted(others))
         raise InputError(f"{folder} has no trials/: it is not the results of a suite", hint)
     names = ", ".join(map(str, suites))
     raise InputError(f"{folder} has the results of several suites", f"Name one of {names}.")
-
-
-def _neighbours(folder: Path) -> list[str]:
-    """Names of the suites' results beside a folder."""
-    whole = folder.resolve()
-    return sorted(trials.parent.name for trials in whole.parent.glob("*/trials") if trials.parent != whole)
 
 
 def read_folder(folder: Path) -> tuple[Measurement, ...]:
     """Every attempt of a suite that is over, in the order in which they ran.
 
     Raises:
-        InputError: There is none.
+        InputError: There is none, or a record cannot be read.
     """
     attempts = [
         Attempt(attempt)
@@ -75,57 +103,130 @@ def read_folder(folder: Path) -> tuple[Measurement, ...]:
     return in_order(measured(attempts), folder)
 
 
+def read_experiment(where: str, results: Path) -> Side:
+    """Read an experiment through the tracking client.
+
+    Downloaded files stay under `<results>/cache/mlflow/`, because complete runs do not change.
+
+    Args:
+        where: `mlflow:NAME`.
+        results: The results folder; its store is read unless MLFLOW_TRACKING_URI names another one.
+
+    Raises:
+        InputError: There is no such experiment, or nothing in it to compare.
+        ResultsError: The store cannot be reached.
+    """
+    name = where.removeprefix(MLFLOW)
+    uri = apply_settings(results)
+    store = own_store(results, uri)
+    if store is not None and not store.exists():  # a question would create it
+        raise InputError(
+            f"{results} has no MLflow store",
+            "Give --results the folder of the run, or set MLFLOW_TRACKING_URI.",
+        )
+    from mlflow import MlflowClient
+
+    try:
+        attempts = _experiment(MlflowClient(tracking_uri=uri), name, results)
+        return Side(where, in_order(measured(attempts), where))
+    except (InputError, ResultsError):
+        raise
+    except Exception as error:  # whatever MLflow or its database raises
+        reason = without_password(" ".join(str(error).split()))[:300]
+        raise ResultsError(f"MLflow at {without_password(uri)} cannot be read: {reason}") from None
+
+
 def measured(attempts: Iterable[Attempt]) -> list[Measurement]:
     """Measurements of those attempts that are over."""
     return [measurement for attempt in attempts if (measurement := measurement_of(attempt))]
-
-
-def in_order(measurements: Iterable[Measurement], where: object) -> tuple[Measurement, ...]:
-    """Sorted by start, attempts of a trial by number.
-
-    Raises:
-        InputError: There are none.
-    """
-    found = sorted(measurements, key=lambda one: (one.when, one.key, one.record.get("attempt", 0)))
-    if not found:
-        raise InputError(f"{where} has no attempt that is over", "Run its suite first.")
-    return tuple(found)
 
 
 def measurement_of(attempt: Attempt) -> Measurement | None:
     """An attempt as a measurement; None while it is not over.
 
     Raises:
-        InputError: Its record is not one of leukobench's.
+        InputError: Its record is damaged, or has another format.
     """
-    record = attempt.record_json()
+    try:
+        record = attempt.read_record()
+    except DamagedAttempt as error:
+        raise InputError(str(error), "Running its suite again writes it anew from the journals.") from None
     if record is None:
         return None
-    try:
-        trial = record["trial"]
-        key, label = trial["key"], label_of(trial)
-    except (KeyError, TypeError) as error:
-        raise InputError(f"{attempt.result} is not a whole record: {error} is missing") from None
     epochs = tuple(
-        {**event["metrics"], "epoch": event["epoch"]}
+        Epoch(event["epoch"], event["metrics"])
         for stretch in history(attempt)
         for event in stretch.events
         if event["event"] == "epoch"
     )
-    predictions = attempt.predictions if attempt.predictions.is_file() else None
-    return Measurement(key, label, record, predictions, epochs)
+    return Measurement(record, attempt.predictions if attempt.predictions.is_file() else None, epochs)
 
 
-def label_of(trial: dict[str, Any]) -> str:
-    """Readable name of a configuration: network, mode, epochs, without seed and hash."""
-    settings = trial["settings"]
-    epochs = f"-{settings['epochs']}e" if settings.get("epochs") else ""
-    return f"{trial['network']}-{settings['mode']}{epochs}".lower()
+def matching(
+    measurements: tuple[Measurement, ...], only: str | None, where: object
+) -> tuple[Measurement, ...]:
+    """Those whose trial matches a pattern by its name; all without a pattern.
+
+    Raises:
+        InputError: There are none.
+    """
+    found = tuple(one for one in measurements if only is None or matches(one.record.trial.label, only))
+    if not found:
+        first = measurements[0].record.trial.label
+        raise InputError(f"no trial of {where} matches --only {only}", f"The first is {first}.")
+    return found
 
 
-def machine_noted(folder: Path) -> dict[str, Any]:
-    """Fingerprint of the machine where a baseline was measured; empty elsewhere."""
-    try:
-        return json.loads((folder / SUITE_FILE).read_text())["machine"]
-    except (FileNotFoundError, ValueError, KeyError, TypeError):
-        return {}
+def in_order(measurements: Iterable[Measurement], where: object) -> tuple[Measurement, ...]:
+    """Sorted by start, attempts at the same trial by number.
+
+    Raises:
+        InputError: There are none.
+    """
+    found = sorted(measurements, key=lambda one: (one.record.started_at or "", one.key, one.record.attempt))
+    if not found:
+        raise InputError(f"{where} has no attempt that is over", "Run its suite first.")
+    return tuple(found)
+
+
+def _experiment(client: Any, name: str, results: Path) -> list[Attempt]:
+    """The attempts of an experiment, downloaded."""
+    experiment = client.get_experiment_by_name(name)
+    if experiment is None:
+        known = [one.name for one in client.search_experiments(max_results=A_CALL)]
+        hint = did_you_mean(name, known) or f"There are {', '.join(sorted(known)) or 'none'}."
+        raise InputError(f"MLflow has no experiment {name!r}", hint)
+    cache = results / "cache" / "mlflow" / _safe(experiment.experiment_id)
+    attempts: list[Attempt] = []
+    token = None
+    while True:
+        runs = client.search_runs([experiment.experiment_id], max_results=A_CALL, page_token=token)
+        attempts += [attempt for run in runs if (attempt := _download(client, run, cache))]
+        token = runs.token
+        if not token:
+            return attempts
+
+
+def _download(client: Any, run: Any, cache: Path) -> Attempt | None:
+    """The folder of an attempt, with the files that a comparison reads; None for runs of other kinds."""
+    trial_id, _, number = run.data.tags.get(ATTEMPT_TAG, "").rpartition("/")
+    if not trial_id or not number.isdecimal():
+        return None
+    # One experiment may hold the runs of several results folders.
+    folder = cache / _safe(run.data.tags.get(RESULTS_TAG, "one")) / _safe(trial_id) / f"attempt-{number}"
+    attempt = Attempt(folder)
+    if attempt.is_over() and attempt.record() is not None:
+        return attempt
+    there = {file.path for file in client.list_artifacts(run.info.run_id)}
+    if not there.issuperset(NEEDED):
+        return None
+    folder.mkdir(parents=True, exist_ok=True)
+    for file in reversed(FILES):  # the record last: where it is, everything is
+        if file in there:
+            client.download_artifacts(run.info.run_id, file, str(folder))
+    return attempt
+
+
+def _safe(name: str) -> str:
+    """A name from elsewhere as the name of one folder."""
+    return re.sub(r"[^A-Za-z0-9._-]", "_", name).lstrip(".") or "_"

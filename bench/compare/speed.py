@@ -1,49 +1,48 @@
 """Times and memory of all trials, judged together. Works on plain arrays, without records."""
 
 import math
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Sequence
 
 import numpy as np
 
 from bench.compare.metrics import METRICS, Values
-from bench.compare.statistics.multiplicity import holm
-from bench.compare.statistics.ratio import estimate, intervals, p_value, test_name
-from bench.compare.statistics.spread import Spread, common_spread
-from bench.compare.thresholds import Thresholds
+from bench.compare.ratio import Floats, Spread, common_spread, estimate, intervals, p_value, test_name
+from bench.compare.thresholds import Thresholds, holm
 from bench.compare.verdict import MetricVerdict, Speed
 
-Figures = Mapping[str, Values]
+MetricValues = Mapping[str, Values]
 """Metric -> its values in the pairs of one trial."""
 
 
 def judge_speed(
-    trials: Mapping[str, Figures],
+    trials: Mapping[str, MetricValues],
     thresholds: Thresholds,
-    noise: Mapping[str, Figures] | None = None,
+    noise: Mapping[str, MetricValues] | None = None,
     with_intervals: bool = True,
 ) -> dict[str, list[MetricVerdict]]:
-    """Judge every metric of every trial; Holm's correction is over all of them.
+    """Judge every metric of every trial, with Holm's correction over all of them.
 
-    A metric is slower (or faster) if the change is significant in the family of all trials and metrics
-    *and* estimated to be at least `thresholds.change`; it is the same if its 90 % interval lies inside that
-    change (two one-sided tests at 5 %, Schuirmann, J Pharmacokinet Biopharm 1987); else it is inconclusive.
+    A metric is slower (or faster) if its change is significant in the family of all trials and metrics *and*
+    is estimated to be at least `thresholds.change`. It is the same if its 90 % interval lies inside that
+    change (two one-sided tests at 5 %; Schuirmann, J Pharmacokinet Biopharm 1987). Otherwise it is
+    inconclusive.
 
     Args:
-        trials: Name of a trial -> its figures.
-        thresholds: See `Thresholds`.
-        noise: Trials of A against A, measured on this machine, by the same names.
-        with_intervals: Without them nothing is ever the same; for simulations of false alarms and power.
+        trials: Name of a trial -> its metrics.
+        thresholds: What to judge by.
+        noise: Pairs of A against A on this machine, by the same names.
+        with_intervals: Without intervals nothing is ever the same; enough to simulate false alarms and power.
     """
-    tested = [(trial, name) for trial, figures in trials.items() for name in figures]
+    tested = [(trial, name) for trial, values in trials.items() for name in values]
     level = thresholds.alpha_now / max(1, len(tested))
-    spreads = {key: _known(*key, trials, noise or {}) for key in tested}
+    spreads = {key: _known_spread(*key, trials, noise or {}) for key in tested}
     p = {key: _p(trials[key[0]][key[1]], spreads[key], level) for key in tested}
     adjusted = dict(zip(tested, holm([p[key] for key in tested]), strict=True))
     return {
         trial: [
             _judge(
                 name,
-                values,
+                one,
                 spreads[trial, name],
                 p[trial, name],
                 adjusted[trial, name],
@@ -51,14 +50,14 @@ def judge_speed(
                 thresholds,
                 with_intervals,
             )
-            for name, values in figures.items()
+            for name, one in values.items()
         ]
-        for trial, figures in trials.items()
+        for trial, values in trials.items()
     }
 
 
-def speed_of(metrics: list[MetricVerdict]) -> Speed:
-    """The verdict of a trial: the worst of its metrics; the same if those that decide on it are."""
+def speed_of(metrics: Sequence[MetricVerdict]) -> Speed:
+    """The verdict of a trial: the worst of its metrics; the same if the metrics that decide on that are."""
     verdicts = {metric.verdict for metric in metrics}
     for verdict in (Speed.SLOWER, Speed.FASTER):
         if verdict in verdicts:
@@ -67,26 +66,27 @@ def speed_of(metrics: list[MetricVerdict]) -> Speed:
     return Speed.SAME if deciding and set(deciding) == {Speed.SAME} else Speed.INCONCLUSIVE
 
 
-def _known(trial: str, name: str, trials: Mapping[str, Figures], noise: Mapping[str, Figures]) -> Spread:
-    """What is known of a trial's variance without its own pairs, which must not count twice."""
-    others = common_spread(
-        *(_logs([each[one] for one in each if one != trial], name) for each in (trials, noise))
-    )
-    own = noise.get(trial, {}).get(name)
-    return others if own is None else others.with_noise(own.logs)
-
-
-def spreads_of(trials: Mapping[str, Figures], noise: Mapping[str, Figures]) -> dict[str, Spread]:
+def spreads_of(trials: Mapping[str, MetricValues], noise: Mapping[str, MetricValues]) -> dict[str, Spread]:
     """Metric -> what all trials, and A against A, say of its variance."""
-    names = dict.fromkeys(name for found in (*trials.values(), *noise.values()) for name in found)
+    names = dict.fromkeys(name for values in (*trials.values(), *noise.values()) for name in values)
     return {
         name: common_spread(_logs(trials.values(), name), _logs(noise.values(), name), alone=math.inf)
         for name in names
     }
 
 
-def _logs(trials: Iterable[Figures], name: str) -> list[np.ndarray]:
-    return [figures[name].logs for figures in trials if name in figures]
+def _known_spread(
+    trial: str, name: str, trials: Mapping[str, MetricValues], noise: Mapping[str, MetricValues]
+) -> Spread:
+    """What is known of a trial's variance without its own pairs, which must not count twice."""
+    known, noisy = (_logs([each[one] for one in each if one != trial], name) for each in (trials, noise))
+    others = common_spread(known, noisy)
+    own = noise.get(trial, {}).get(name)
+    return others if own is None else others.with_noise(own.logs)
+
+
+def _logs(trials: Iterable[MetricValues], name: str) -> list[Floats]:
+    return [values[name].logs for values in trials if name in values]
 
 
 def _p(values: Values, spread: Spread, level: float) -> float | None:
@@ -104,7 +104,7 @@ def _judge(
     with_intervals: bool,
 ) -> MetricVerdict:
     logs, metric = values.logs, METRICS[name]
-    n, centre = len(logs), float(estimate(logs))
+    n, center = len(logs), float(estimate(logs))
     band = math.log1p(thresholds.change)
     wide = narrow = None
     if with_intervals:
@@ -113,12 +113,12 @@ def _judge(
     significant = adjusted is not None and adjusted <= thresholds.alpha_now
     if n < thresholds.minimum_pairs:
         note = f"{n} pair{'' if n == 1 else 's'}: it takes {thresholds.minimum_pairs}"
-    elif significant and abs(centre) >= band:
-        verdict = Speed.SLOWER if (centre > 0) == metric.more_is_worse else Speed.FASTER
+    elif significant and abs(center) >= band:
+        verdict = Speed.SLOWER if (center > 0) == metric.more_is_worse else Speed.FASTER
     elif narrow is not None and narrow.within(-band, band):
         verdict = Speed.SAME
     elif significant:
-        note = f"there is a change, but perhaps not one of {thresholds.change:.0%}"
+        note = f"there is a change, but it may be smaller than {thresholds.change:.0%}"
     else:
         note = f"neither a change nor the absence of one of {thresholds.change:.0%} is shown"
     return MetricVerdict(
@@ -126,7 +126,7 @@ def _judge(
         verdict=verdict,
         baseline=float(np.median(values.baseline)),
         candidate=float(np.median(values.candidate)),
-        ratio=math.exp(centre),
+        ratio=math.exp(center),
         low=None if wide is None or wide.low is None else math.exp(wide.low),
         high=None if wide is None or wide.high is None else math.exp(wide.high),
         p=p,

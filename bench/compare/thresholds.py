@@ -1,42 +1,75 @@
-"""What a verdict goes by."""
+"""What a verdict is judged by: sizes that count, and error rates over many hypotheses and several looks."""
 
+from collections.abc import Sequence
 from dataclasses import asdict, dataclass
+
+import numpy as np
+
+FIRST_LOOK = 0.8
+"""Share of the error rate that the first look may spend; later looks share the rest."""
 
 
 @dataclass(frozen=True)
 class Thresholds:
-    """Sizes that count and errors that are allowed.
-
-    Attributes:
-        change: Smallest change of a time or of memory that counts, as a share.
-        margin: Accuracies that differ by less are equivalent, as a share (0.02 is two points).
-        loss_margin: Test losses that differ by less are equivalent, in nats: 0.05 is 5 % in the probability
-            that images give to their true class, in the geometric mean.
-        alpha: False alarms of a whole run, over all trials, figures and looks, for each of the two dimensions.
-        effect: The change that repeats are planned to find.
-        power: How often they find it.
-        minimum_pairs: With fewer undisturbed pairs no change of time is claimed.
-        look: How many times these growing data were judged, this time included (`alpha_at`).
-        looks_planned: Whether there may be further looks; without, all of alpha is spent on this one.
-    """
+    """Sizes that count, and errors that are allowed."""
 
     change: float = 0.05
+    """Smallest change of a time or of memory that counts, as a share."""
     margin: float = 0.02
+    """Accuracies that differ by less are equivalent, as a share: 0.02 is two points."""
     loss_margin: float = 0.05
+    """Test losses that differ by less are equivalent, in nats. A difference of 0.05 is 5 % in the probability
+    of the true class, as a geometric mean over images."""
     alpha: float = 0.05
+    """Rate of false alarms of a whole run, for speed and for learning each: over all trials, metrics, looks."""
     effect: float = 0.10
+    """The smallest effect that the number of pairs is planned to find, as a share."""
     power: float = 0.9
+    """How often that effect is found."""
     minimum_pairs: int = 4
+    """With fewer undisturbed pairs no change of a time is claimed."""
     look: int = 1
+    """Number of this look at growing data, from 1."""
     looks_planned: bool = False
+    """Whether more looks may follow. If not, this look may spend all of `alpha`."""
 
     @property
     def alpha_now(self) -> float:
-        """What this look may spend."""
-        from bench.compare.statistics.multiplicity import alpha_at
-
+        """The error rate that this look may spend."""
         return alpha_at(self.look, self.alpha) if self.looks_planned else self.alpha
 
     def plain(self) -> dict[str, float]:
         """As plain values, for the outputs."""
         return {**asdict(self), "alpha_now": self.alpha_now}
+
+
+def alpha_at(look: int, alpha: float) -> float:
+    """The error rate that the n-th look at growing data may spend.
+
+    The first look gets four fifths, each later one half of what is left. All looks together stay below
+    `alpha`, whatever the test and however many looks there are (Bonferroni).
+
+    Args:
+        look: Counted from 1.
+        alpha: Error rate of all looks together.
+    """
+    if look == 1:
+        return FIRST_LOOK * alpha
+    return float(np.ldexp((1 - FIRST_LOOK) * alpha, 1 - look))
+
+
+def holm(p_values: Sequence[float | None]) -> list[float | None]:
+    """P values adjusted for many hypotheses (Holm, Scand J Statist 1979).
+
+    Rejecting those below alpha keeps the error rate of the whole family below alpha.
+
+    Args:
+        p_values: One for each hypothesis; None where nothing was tested, which is no hypothesis.
+    """
+    known = sorted((p, number) for number, p in enumerate(p_values) if p is not None)
+    adjusted: list[float | None] = [None] * len(p_values)
+    largest = 0.0
+    for rank, (p, number) in enumerate(known):
+        largest = max(largest, min(1.0, (len(known) - rank) * p))
+        adjusted[number] = largest
+    return adjusted

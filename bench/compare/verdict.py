@@ -7,7 +7,7 @@ from bench.errors import ExitCode
 
 
 class Speed(StrEnum):
-    """What is said of a trial's times."""
+    """The verdict on a trial's times and memory."""
 
     FASTER = "faster"
     SAME = "same"
@@ -17,7 +17,7 @@ class Speed(StrEnum):
 
 
 class Learning(StrEnum):
-    """What is said of what a trial learnt."""
+    """The verdict on what a trial learned."""
 
     BETTER = "better"
     SAME = "same"
@@ -38,87 +38,74 @@ class Status(StrEnum):
 
 @dataclass(frozen=True)
 class MetricVerdict:
-    """One figure of a trial.
-
-    Attributes:
-        metric: Name in `bench.compare.metrics.METRICS`.
-        verdict: What the pairs say.
-        baseline: Median of the baseline's values, in the metric's unit.
-        candidate: Median of the candidate's.
-        ratio: Candidate / baseline over the pairs; 1.1 is 10 % more.
-        low: Lower bound of its 95 % interval; None from a single pair.
-        high: Upper bound.
-        p: Two-sided, against a ratio of 1, not corrected; None from fewer than two pairs.
-        adjusted_p: After Holm's correction over all trials and metrics.
-        method: How the interval was found and what tested it.
-        ratios: Of every pair that counted.
-        note: Why it is inconclusive.
-    """
+    """The verdict on a time, a throughput or a memory of a trial."""
 
     metric: str
+    """A name in `bench.compare.metrics.METRICS`."""
     verdict: Speed
     baseline: float
+    """Median of the baseline's values, in the metric's unit."""
     candidate: float
+    """Median of the candidate's values."""
     ratio: float
+    """Candidate / baseline over the pairs; 1.1 is 10 % more."""
     low: float | None
+    """Lower bound of the ratio's 95 % interval; None where there is no interval."""
     high: float | None
+    """Upper bound."""
     p: float | None
+    """Two-sided p value of no change, not adjusted; None with fewer than two pairs."""
     adjusted_p: float | None
+    """After Holm's correction over all trials and metrics."""
     method: str
+    """The test, and how the interval was found."""
     ratios: tuple[float, ...]
+    """Of every pair that counted."""
     note: str = ""
+    """Why it is inconclusive."""
 
 
 @dataclass(frozen=True)
 class DifferenceVerdict:
-    """Accuracy or loss of a trial: candidate less baseline.
+    """The verdict on the accuracy or the loss of a trial."""
 
-    Attributes:
-        figure: `accuracy` (shares of 1) or `loss` (nats).
-        verdict: What the images and the pairs say.
-        baseline: Mean of the baseline's.
-        candidate: Mean of the candidate's.
-        difference: Candidate less baseline.
-        low: Lower bound of its 95 % interval.
-        high: Upper bound.
-        p: Two-sided, against no difference; not corrected.
-        adjusted_p: After Holm's correction over all trials and both figures.
-        method: What tested it.
-        pairs: Differences of every pair of trained networks.
-        note: Why it is inconclusive and what it would take.
-    """
-
-    figure: str
+    metric: str
+    """`accuracy` (shares of 1) or `loss` (nats)."""
     verdict: Learning
     baseline: float
+    """Mean of the baseline's values."""
     candidate: float
+    """Mean of the candidate's values."""
     difference: float
+    """Candidate less baseline."""
     low: float | None
+    """Lower bound of the difference's 95 % interval."""
     high: float | None
+    """Upper bound."""
     p: float | None
+    """Two-sided p value of no difference, not adjusted."""
     adjusted_p: float | None
+    """After Holm's correction over all trials and both metrics."""
     method: str
+    """The tests."""
     pairs: tuple[float, ...]
+    """The difference of every pair of trained networks."""
     note: str = ""
+    """Why it is inconclusive, and what it would take."""
 
 
 @dataclass(frozen=True)
 class PhaseChange:
-    """A part of the time to the result, means over the pairs, in seconds.
-
-    Attributes:
-        phase: Its name in a record, or of a part of one.
-        means: What happens in it.
-        baseline_s: On the baseline's side.
-        candidate_s: On the candidate's.
-        error_s: Standard error of the difference; None from a single pair.
-    """
+    """A part of the time to result: means over the pairs, in seconds."""
 
     phase: str
+    """Name of a phase of a record, or of a part of one."""
     means: str
+    """What happens in it."""
     baseline_s: float
     candidate_s: float
     error_s: float | None = None
+    """Standard error of the difference; None with a single pair."""
 
     @property
     def difference_s(self) -> float:
@@ -127,13 +114,13 @@ class PhaseChange:
 
     @property
     def clear(self) -> bool:
-        """Whether the difference is more than twice its error: to be named as where the time went."""
+        """Whether the difference is more than twice its standard error, so that it is worth naming."""
         return self.error_s is not None and abs(self.difference_s) > 2 * self.error_s
 
 
 @dataclass(frozen=True)
 class EpochChange:
-    """Losses of both sides after the same epoch, means over the pairs."""
+    """Keras' metrics on both sides after the same epoch: means over the pairs."""
 
     epoch: int
     baseline: dict[str, float]
@@ -142,62 +129,57 @@ class EpochChange:
 
 @dataclass(frozen=True)
 class TrialVerdict:
-    """What is said of one configuration.
-
-    Attributes:
-        key: See `TrialPairs`.
-        label: Likewise.
-        status: Whether it could be judged; failed as well where some of its seeds newly fail.
-        speed: Worst of its metrics; None where no pair is there.
-        learning: Of accuracy and loss; likewise.
-        regression: Whether this trial makes the exit code 1.
-        reason: One sentence: what decided, or why it could not be judged.
-        metrics: Times and memory.
-        differences: Accuracy and loss.
-        phases: Where the time went.
-        curves: Losses at equal epochs.
-        pairs: How many pairs there are.
-        disturbed: How many of them were disturbed.
-        failed: Failed attempts of the candidate beside those that are done.
-        images: Test images.
-        sources: Source cells that they show.
-        notes: What else a reader should know.
-    """
+    """The verdict on one configuration."""
 
     key: str
+    """See `bench.compare.measurement.TrialPairs`."""
     label: str
     status: Status
+    """`failed` also where only some of its seeds newly fail."""
     speed: Speed | None = None
+    """The worst of its metrics; None without pairs."""
     learning: Learning | None = None
+    """Of accuracy and loss; None without pairs."""
     regression: bool = False
+    """Whether this trial makes the exit code 1."""
     reason: str = ""
+    """One sentence: what decided, or why it could not be judged."""
     metrics: tuple[MetricVerdict, ...] = ()
+    """Times and memory."""
     differences: tuple[DifferenceVerdict, ...] = ()
+    """Accuracy and loss."""
     phases: tuple[PhaseChange, ...] = ()
+    """Where the time went."""
     curves: tuple[EpochChange, ...] = ()
+    """Keras' metrics at equal epochs."""
     pairs: int = 0
     disturbed: int = 0
+    """Pairs among them that were disturbed."""
     failed: int = 0
+    """Failed attempts of the candidate beside those that are done."""
     images: int = 0
+    """Test images."""
     sources: int = 0
+    """Sources of the test images."""
     notes: tuple[str, ...] = ()
+    """What else a reader should know."""
 
     @property
     def compared(self) -> bool:
-        """Whether anything of both sides stood against each other: times, or what was learnt."""
+        """Whether anything of both sides could be compared: speed or learning."""
         return self.status is Status.JUDGED and not (
             self.speed is Speed.NOT_COMPARABLE and self.learning is Learning.NOT_COMPARABLE
         )
 
     @property
     def inconclusive(self) -> bool:
-        """Whether more measuring could still say something."""
-        return Speed.INCONCLUSIVE in (self.speed,) or Learning.INCONCLUSIVE in (self.learning,)
+        """Whether more pairs could still decide something."""
+        return self.speed is Speed.INCONCLUSIVE or self.learning is Learning.INCONCLUSIVE
 
 
 @dataclass(frozen=True)
 class Change:
-    """Something that differs between the sides: a package's version, the kernel, the source of wbc."""
+    """Something that differs between the sides: the version of a package, the kernel, the source of `wbc`."""
 
     name: str
     baseline: str
@@ -206,25 +188,22 @@ class Change:
 
 @dataclass(frozen=True)
 class Verdict:
-    """Everything that a comparison found.
-
-    Attributes:
-        baseline: Name of the old side.
-        candidate: Name of the new side.
-        trials: A verdict a configuration.
-        changes: What differs between the sides.
-        thresholds: What it was judged by, as plain values.
-        detectable: Metric -> smallest change (share) that these repeats find in nine of ten runs.
-        notes: Of the whole: how noise was measured, pairs run again.
-    """
+    """Everything that a comparison found."""
 
     baseline: str
+    """Name of the old side."""
     candidate: str
+    """Name of the new side."""
     trials: tuple[TrialVerdict, ...]
+    """One for each configuration."""
     changes: tuple[Change, ...] = ()
+    """What differs between the sides."""
     thresholds: dict[str, float] = field(default_factory=dict)
+    """What it was judged by, as plain values."""
     detectable: dict[str, float] = field(default_factory=dict)
+    """Metric -> the smallest change, as a share, that so many pairs find in nine of ten runs."""
     notes: tuple[str, ...] = ()
+    """Of the whole comparison: pairs that ran, how the noise was measured."""
 
     @property
     def regressions(self) -> tuple[TrialVerdict, ...]:
@@ -233,7 +212,7 @@ class Verdict:
 
     @property
     def exit_code(self) -> ExitCode:
-        """1 for a regression, 3 for failed trials that were not done before, 4 without evidence, else 0."""
+        """1: a regression; 3: trials failed that failed before, too; 4: not enough evidence; else 0."""
         if self.regressions:
             return ExitCode.REGRESSION
         if any(trial.status is Status.FAILED for trial in self.trials):

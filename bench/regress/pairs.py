@@ -1,75 +1,117 @@
-"""Which attempts belong together: the journal of a comparison, and what stands in it."""
+"""Pairs of attempts, one right after the other: how they are run, and the journal that keeps them."""
 
 from collections.abc import Mapping
-from dataclasses import asdict, dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
-from types import MappingProxyType
-from typing import Any, Literal
+from typing import Literal
 
-from bench.compare.fingerprint import difference, of_record
+import msgspec
+from msgspec import Struct
+
+from bench.compare.differences import ANYWHERE, Fingerprint
+from bench.devices.device import Slot
+from bench.errors import InputError
 from bench.journal.results import Attempt, SuiteResults
-from bench.regress.sides import NAMES, SideName
-from bench.worker.jsonl import EventWriter, read_events
+from bench.machine.notes import Notes
+from bench.plan.decide import PlannedTrial, Prediction
+from bench.regress.sides import NAMES, Side, SideName
+from bench.runner.local import LocalOtherUsers
+from bench.runner.scheduler import Scheduler, Watcher
+from bench.runner.signals import Interruption
+from bench.trials.limits import Limits
+from bench.trials.record import Record
+from bench.trials.sampling import TelemetrySettings
+from bench.trials.trial import Trial
+from bench.worker.jsonl import EventWriter, RawEvent
 
 Kind = Literal["ab", "aa"]
-"""`ab`: baseline and candidate. `aa`: the baseline twice, which shows the machine's noise."""
+"""`ab`: baseline and candidate. `aa`: the baseline twice, which shows the noise of the machine."""
 
-ANYWHERE: Mapping[str, Any] = MappingProxyType({})
-"""The fingerprint of no place in particular."""
+FORMAT = 1
+"""Of `pairs.jsonl`, whose first line carries it. Format 1 is the first one."""
+
+Results = Mapping[SideName, SuiteResults]
+"""Where the attempts of each side are."""
 
 
-@dataclass(frozen=True)
-class Run:
-    """An attempt at a trial, by where it lies.
-
-    Attributes:
-        side: Under which side's results.
-        trial_id: The trial as that side runs it.
-        attempt: Number of the attempt.
-    """
+class Run(Struct, frozen=True):
+    """An attempt at a trial, by its place."""
 
     side: SideName
+    """Under whose results it is."""
     trial_id: str
+    """The trial as that side runs it."""
     attempt: int
+    """Number of the attempt."""
 
-    def of(self, results: Mapping[SideName, SuiteResults]) -> Attempt:
+    def of(self, results: Results) -> Attempt:
         """The attempt itself."""
         return Attempt(results[self.side].trials / self.trial_id / f"attempt-{self.attempt}")
 
 
-@dataclass(frozen=True)
-class PairedRuns:
-    """Two attempts that ran one right after the other.
-
-    Attributes:
-        kind: Of what.
-        trial_key: The trial.
-        sides: Keys of the two sides (`bench.regress.sides.Side.key`); both the baseline's for `aa`.
-        first: Which of the two ran first.
-        baseline: The attempt of the baseline.
-        candidate: The attempt of the candidate; of `aa` the baseline's other one.
-        seconds: What both took.
-        status: `done`, or `failed` where either is.
-        disturbed: What went on beside them: sentences.
-    """
+class PairedRuns(Struct, frozen=True, tag_field="event", tag="pair"):
+    """Two attempts that ran one right after the other."""
 
     kind: Kind
     trial_key: str
     sides: tuple[str, str]
+    """Keys of the two sides (`bench.regress.sides.Side.key`); for `aa` the baseline's twice."""
     first: SideName
+    """Which of the two ran first."""
     baseline: Run
     candidate: Run
+    """Of `aa` the other attempt of the baseline."""
     seconds: float
-    status: str
+    """What both took."""
+    status: Literal["done", "failed"]
+    """`failed` if either is."""
     disturbed: tuple[str, ...] = ()
+    """What disturbed them: sentences."""
 
+    @property
+    def done(self) -> bool:
+        """Whether both runs are done."""
+        return self.status == "done"
+
+    @property
     def runs(self) -> tuple[Run, Run]:
         """Both attempts, the baseline's first."""
         return self.baseline, self.candidate
 
 
+class _Begun(Struct, frozen=True, tag_field="event", tag="begun"):
+    """The first line of a journal."""
+
+    format: int
+
+
+class _SingleRun(Struct, frozen=True, tag_field="event", tag="run"):
+    """A run without a partner, against a saved baseline."""
+
+    side_key: str
+    run: Run
+
+
+class _Look(Struct, frozen=True, tag_field="event", tag="look"):
+    """A look at the growing pairs of two sides."""
+
+    sides: tuple[str, str]
+    pairs: int
+    number: int
+    """From 1."""
+
+
+class _Afresh(Struct, frozen=True, tag_field="event", tag="afresh"):
+    """Nothing before it counts."""
+
+
+_Event = _Begun | PairedRuns | _SingleRun | _Look | _Afresh
+
+_DECODER: msgspec.json.Decoder[_Event] = msgspec.json.Decoder(_Event)
+
+
 class PairJournal:
-    """Appends pairs to `pairs.jsonl`, and reads those that are there; single runs, too, against a recording.
+    """Appends to `pairs.jsonl`, and reads what is there.
 
     Args:
         folder: Of the comparison.
@@ -80,88 +122,97 @@ class PairJournal:
 
     def append(self, pair: PairedRuns) -> None:
         """Keep a pair, once both of its records are written."""
-        self._write("pair", **asdict(pair))
+        self._write(pair)
 
-    def append_run(self, side: str, run: Run) -> None:
-        """Keep a run that has no partner here, once its record is written.
+    def append_run(self, side_key: str, run: Run) -> None:
+        """Keep a run without a partner, once its record is written.
 
         Args:
-            side: Key of its side (`bench.regress.sides.Side.key`).
+            side_key: Key of its side.
             run: The run.
         """
-        self._write("run", key=side, **asdict(run))
-
-    def runs(
-        self,
-        side: str,
-        results: Mapping[SideName, SuiteResults],
-        place: Mapping[str, Any] = ANYWHERE,
-    ) -> list[Run]:
-        """The single runs of a side whose attempts are still there, oldest first; see `read`."""
-        kept = [event for event in self._events() if event["event"] == "run" and event.get("key") == side]
-        runs = [Run(event["side"], event["trial_id"], event["attempt"]) for event in kept]
-        return [run for run in runs if _there(run, results, place)]
+        self._write(_SingleRun(side_key, run))
 
     def read(
-        self,
-        sides: tuple[str, str],
-        results: Mapping[SideName, SuiteResults],
-        place: Mapping[str, Any] = ANYWHERE,
+        self, sides: tuple[str, str], results: Results, place: Fingerprint = ANYWHERE
     ) -> list[PairedRuns]:
         """The pairs of these two sides whose attempts are still there, oldest first.
 
         Args:
             sides: Keys of both.
-            results: Where their attempts lie.
-            place: Fingerprint (`bench.compare.fingerprint`) of where they must have run.
+            results: Where their attempts are.
+            place: Where they must have run.
+
+        Raises:
+            InputError: The journal has another format.
         """
-        pairs = [_from_json(event) for event in self._events() if event["event"] == "pair"]
         wanted = {"ab": sides, "aa": (sides[0], sides[0])}
         return [
-            pair
-            for pair in pairs
-            if pair is not None
-            and pair.sides == wanted[pair.kind]
-            and all(_there(run, results, place) for run in pair.runs())
+            event
+            for event in self._events()
+            if isinstance(event, PairedRuns)
+            and event.sides == wanted[event.kind]
+            and all(_counts(run, results, place) for run in event.runs)
+        ]
+
+    def runs(self, side_key: str, results: Results, place: Fingerprint = ANYWHERE) -> list[Run]:
+        """The single runs of a side whose attempts are still there, oldest first; see `read`."""
+        return [
+            event.run
+            for event in self._events()
+            if isinstance(event, _SingleRun)
+            and event.side_key == side_key
+            and _counts(event.run, results, place)
         ]
 
     def look(self, sides: tuple[str, str], pairs: int) -> int:
-        """Number of the look at the growing pairs of these sides, from 1; kept, for every look has its price.
+        """Number of this look at the growing pairs of two sides, from 1. It is kept: every look has its price.
 
-        Looking again at as many pairs is the same look.
+        Another look at the same number of pairs is the same look.
         """
-        looks = [
-            event
-            for event in self._events()
-            if event["event"] == "look" and tuple(event.get("sides", ())) == sides
-        ]
-        if looks and looks[-1]["pairs"] == pairs:
-            return looks[-1]["number"]
-        number = looks[-1]["number"] + 1 if looks else 1
-        self._write("look", sides=sides, pairs=pairs, number=number)
+        looks = [event for event in self._events() if isinstance(event, _Look) and event.sides == sides]
+        if looks and looks[-1].pairs == pairs:
+            return looks[-1].number
+        number = looks[-1].number + 1 if looks else 1
+        self._write(_Look(sides, pairs, number))
         return number
 
     def begin_afresh(self) -> None:
         """Forget every pair that came before; their attempts stay where they are."""
         if self.path.exists():
-            self._write("afresh")
+            self._write(_Afresh())
 
-    def _write(self, event: str, **content: Any) -> None:
-        torn = self.path.exists() and not self.path.read_bytes().endswith(b"\n")
-        if torn:  # by a machine that went down; the line is lost, the next one must not be
+    def _write(self, event: _Event) -> None:
+        new = not self.path.exists()
+        if not new and not self.path.read_bytes().endswith(b"\n"):
+            # Of a machine that went down. That line is lost, but the next one must not be.
             with self.path.open("ab") as file:
                 file.write(b"\n")
         writer = EventWriter(self.path)
         try:
-            writer.write(event, **content)
+            for one in (_Begun(FORMAT), event) if new else (event,):
+                writer.write(**msgspec.to_builtins(one))
         finally:
             writer.close()
 
-    def _events(self) -> list[dict[str, Any]]:
-        """What was written since the last new beginning."""
-        events = read_events(self.path)
-        begun = [number for number, event in enumerate(events) if event["event"] == "afresh"]
-        return events[begun[-1] :] if begun else events
+    def _events(self) -> list[_Event]:
+        """What was written since the last fresh start; lines that are torn are left out."""
+        events: list[_Event] = []
+        for line in self.path.read_bytes().splitlines() if self.path.exists() else ():
+            try:
+                event = _DECODER.decode(line)
+            except msgspec.DecodeError:
+                continue
+            if isinstance(event, _Begun) and event.format != FORMAT:
+                raise InputError(
+                    f"{self.path} has format {event.format}; this version of leukobench reads format {FORMAT}",
+                    "Give --name another name, or remove the folder.",
+                )
+            if isinstance(event, _Afresh):
+                events.clear()
+            else:
+                events.append(event)
+        return events
 
 
 def first_side(number: int) -> SideName:
@@ -169,18 +220,156 @@ def first_side(number: int) -> SideName:
     return NAMES[0] if number % 4 in (0, 3) else NAMES[1]
 
 
-def _there(run: Run, results: Mapping[SideName, SuiteResults], place: Mapping[str, Any]) -> bool:
-    """Whether a run has a record, and ran in such a place as far as that says."""
-    record = run.of(results).record_json()
-    return bool(record) and not difference(place, of_record(record))
+def seconds_of(record: Record) -> float:
+    """Wall time of all phases of an attempt, in seconds."""
+    return sum(phase.wall_s for _, phase in record.phases.items())
 
 
-def _from_json(event: dict[str, Any]) -> PairedRuns | None:
+class NoRecording:
+    """A `bench.runner.scheduler.Recording` that sends nothing: a comparison stays in its folder."""
+
+    def filenos(self) -> list[int]:
+        """See `bench.runner.scheduler.Recording`."""
+        return []
+
+    def pump(self) -> list[RawEvent]:
+        """See `bench.runner.scheduler.Recording`."""
+        return []
+
+    def send(self, attempt: Attempt) -> None:
+        """See `bench.runner.scheduler.Recording`."""
+
+    def settle(self, interrupted: int) -> None:
+        """See `bench.runner.scheduler.Recording`."""
+
+
+class SideWatcher:
+    """Passes on the progress of a run, with the side in the name of the slot.
+
+    Args:
+        watcher: Is told.
+        side: Whose run it is.
+    """
+
+    def __init__(self, watcher: Watcher, side: SideName):
+        self.watcher, self.side = watcher, side
+
+    def trial_started(self, planned: PlannedTrial, slot: Slot) -> None:
+        """See `bench.runner.scheduler.Watcher`."""
+        self.watcher.trial_started(planned, of_side(slot, self.side))
+
+    def event(self, planned: PlannedTrial, slot: Slot, event: RawEvent) -> None:
+        """See `bench.runner.scheduler.Watcher`."""
+        self.watcher.event(planned, of_side(slot, self.side), event)
+
+    def trial_ended(self, planned: PlannedTrial, slot: Slot, record: Record, again: bool) -> None:
+        """See `bench.runner.scheduler.Watcher`."""
+        self.watcher.trial_ended(planned, of_side(slot, self.side), record, again)
+
+
+def of_side(slot: Slot, side: SideName) -> Slot:
+    """A slot with the side in its name, for people."""
+    return replace(slot, name=f"{side}, {slot.name}")
+
+
+@dataclass(frozen=True)
+class PairRunner:
+    """Runs pairs of trials, one process at a time."""
+
+    sides: Mapping[SideName, Side]
+    """Both sides; the candidate alone against a saved baseline."""
+    results: Results
+    journal: PairJournal
+    slot: Slot
+    """Where everything runs."""
+    limits: Limits
+    telemetry: TelemetrySettings
+    watcher: Watcher
+    other_users: LocalOtherUsers
+    interruption: Interruption
+    notes: Notes | None = None
+    """What the journal of a trial says about the machine."""
+
+    @property
+    def places(self) -> list[Slot]:
+        """The slot of each side that runs, by name; one of them is in use at a time."""
+        return [of_side(self.slot, name) for name in NAMES if name in self.sides]
+
+    def planned(self, name: SideName, trial: Trial, expected: Prediction | None) -> PlannedTrial:
+        """A fresh attempt at a trial, as a side runs it."""
+        own = self.sides[name].trial(trial, self.slot.model)
+        return PlannedTrial(own, "again", "every run of a comparison is a fresh one", True, expected)
+
+    def run_pair(
+        self, kind: Kind, trial: Trial, number: int, expected: Prediction | None = None
+    ) -> PairedRuns:
+        """Run a trial on both sides, one right after the other.
+
+        Args:
+            kind: Of which sides.
+            trial: The trial.
+            number: Of the pair among the trial's, from 0; it says which side runs first.
+            expected: How long a run takes.
+
+        Returns:
+            The pair, which is in the journal.
+
+        Raises:
+            InterruptedRun: A signal came; the pair is not kept.
+        """
+        first = first_side(number)
+        runs = {}
+        for name in NAMES if first == NAMES[0] else NAMES[::-1]:
+            runs[name] = self.run_one("baseline" if kind == "aa" else name, trial, expected)
+        return self.keep(kind, trial, first, runs["baseline"], runs["candidate"])
+
+    def keep(self, kind: Kind, trial: Trial, first: SideName, baseline: Run, candidate: Run) -> PairedRuns:
+        """Put two runs of a trial, one right after the other, into the journal as a pair; see `PairedRuns`."""
+        records = [self.record_of(run) for run in (baseline, candidate)]
+        pair = PairedRuns(
+            kind=kind,
+            trial_key=trial.key,
+            sides=(self.sides["baseline"].key, self.sides["baseline" if kind == "aa" else "candidate"].key),
+            first=first,
+            baseline=baseline,
+            candidate=candidate,
+            seconds=sum(map(seconds_of, records)),
+            status="done" if all(record.done for record in records) else "failed",
+            disturbed=tuple(
+                f"{name}: {reason}"
+                for name, record in zip(NAMES, records, strict=True)
+                for reason in record.disturbed
+            ),
+        )
+        self.journal.append(pair)
+        return pair
+
+    def run_one(self, name: SideName, trial: Trial, expected: Prediction | None = None) -> Run:
+        """Run a trial on one side; see `run_pair`."""
+        planned = self.planned(name, trial, expected)
+        results = self.results[name]
+        Scheduler(
+            results,
+            self.sides[name].engine(self.slot, self.other_users, self.telemetry, self.notes),
+            self.limits,
+            SideWatcher(self.watcher, name),
+            NoRecording(),
+            self.interruption,
+        ).run([planned])
+        last = results.attempts(planned.trial.id)[-1]
+        return Run(name, planned.trial.id, last.number)
+
+    def record_of(self, run: Run) -> Record:
+        """The record of a run that is over."""
+        record = run.of(self.results).record()
+        assert record is not None, "the scheduler writes a record for every attempt"
+        return record
+
+
+def _counts(run: Run, results: Results, place: Fingerprint) -> bool:
+    """Whether a run still has a record, and ran in such a place as far as the record tells."""
     try:
-        content = {name: event[name] for name in PairedRuns.__dataclass_fields__}
-        for name in NAMES:
-            content[name] = Run(**content[name])
-        content["sides"], content["disturbed"] = tuple(content["sides"]), tuple(content["disturbed"])
-        return PairedRuns(**content)
-    except (KeyError, TypeError):
-        return None
+        record = run.of(results).record()
+    except InputError:  # of another format
+        return False
+    return record is not None and not place.difference(Fingerprint.of_record(record))

@@ -1,43 +1,45 @@
-"""What a user asks of a side, and the side that comes of it."""
+"""What a user asks of each side, and the sides that are made from it."""
 
 import sys
-from collections.abc import Callable, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
 
 from bench.errors import InputError
-from bench.regress.code import Code, revision, working_tree
-from bench.regress.environments import Environments
-from bench.regress.packages import installed, name_of, names_of, preferences, requirements_of
-from bench.regress.sides import Side, SideName, look, modules_of
+from bench.regress.environments import (
+    Environments,
+    installed,
+    name_of,
+    names_of,
+    preferences,
+    requirements_of,
+)
+from bench.regress.sides import Code, Side, SideName, inspect, modules_of, revision, working_tree
 from bench.trials.trial import Trial
 
 
 @dataclass(frozen=True)
-class Ask:
-    """What the command line says of a side; nothing at all means what is running now.
-
-    Attributes:
-        requirement: What it is about: `tensorflow==2.20.0`.
-        beside: Further requirements: `keras==3.3.3`.
-        python: An existing interpreter, in place of an environment.
-        revision: A git revision of leukobench, in place of the working tree.
-    """
+class SideRequest:
+    """What is asked of a side; nothing at all means what is running now."""
 
     requirement: str | None = None
-    beside: tuple[str, ...] = ()
+    """`tensorflow==2.20.0`."""
+    more: tuple[str, ...] = ()
+    """More requirements: `keras==3.3.3`."""
     python: Path | None = None
+    """An existing interpreter, in place of an environment that is built."""
     revision: str | None = None
+    """A git revision of leukobench, in place of the working tree."""
 
     @property
     def requirements(self) -> tuple[str, ...]:
         """All requirements."""
-        return (*(() if self.requirement is None else (self.requirement,)), *self.beside)
+        return (*(() if self.requirement is None else (self.requirement,)), *self.more)
 
     @property
-    def says_something(self) -> bool:
-        """Whether the side is another than what is running."""
+    def asks_something(self) -> bool:
+        """Whether the side is anything else than what is running."""
         return bool(self.requirements or self.python or self.revision is not None)
 
     @property
@@ -51,95 +53,89 @@ class Ask:
         return ", ".join(words) or "this environment"
 
     def check(self, name: SideName) -> None:
-        """Raise InputError if it contradicts itself, or if something is given that is empty.
+        """Raise InputError if it contradicts itself, or if something is given but empty.
 
-        What a script failed to find must not pass for this environment.
+        A value that a script failed to find must not mean this environment.
         """
-        given = [(f"--{name}", self.requirement), *((f"--{name}-with", one) for one in self.beside)]
-        for option, said in [*given, (f"--{name}-revision", self.revision)]:
-            if said is not None and not said.strip():
+        given = [(f"--{name}", self.requirement), *((f"--{name}-with", one) for one in self.more)]
+        for option, value in [*given, (f"--{name}-revision", self.revision)]:
+            if value is not None and not value.strip():
                 raise InputError(f"{option} is empty", "Give it a value, or leave it out.")
         if self.python and self.requirements:
             raise InputError(
-                f"--{name}-python names an interpreter, into which nothing is installed: "
-                f"{self.requirements[0]} cannot be asked for beside it",
-                f"Give one of the two, --{name} REQUIREMENT or --{name}-python PATH.",
+                f"--{name}-python gives an interpreter, into which nothing is installed, so "
+                f"{self.requirements[0]} cannot be asked for as well",
+                f"Give either --{name} REQUIREMENT or --{name}-python PATH.",
             )
-        if self.beside and not self.requirement:
+        if self.more and not self.requirement:
             raise InputError(
                 f"--{name}-with adds to what --{name} asks for, which is not given",
-                f"Give --{name} {self.beside[0]}.",
+                f"Give --{name} {self.more[0]}.",
             )
         for one in self.requirements:
-            place = any(mark in one for mark in ("/", "@", ".whl"))
-            option = one.lstrip().startswith("-")  # it would be one of uv's
-            if option or not one.isprintable() or not (name_of(one) or place):
+            is_place = any(mark in one for mark in ("/", "@", ".whl"))
+            is_option = one.lstrip().startswith("-")  # uv would take it for one of its own
+            if is_option or not one.isprintable() or not (name_of(one) or is_place):
                 raise InputError(
                     f"--{name} {one!r} is no requirement", "Write it as for pip: tensorflow==2.21.0."
                 )
 
 
-@dataclass(frozen=True)
-class SideMaker:
-    """Makes sides out of what was asked for.
+THIS_ENVIRONMENT = SideRequest()
 
-    Attributes:
+
+def make_sides(
+    requests: Mapping[SideName, SideRequest],
+    environments: Environments,
+    cache: Path,
+    trials: Sequence[Trial],
+    gpu: bool,
+) -> dict[SideName, Side]:
+    """The sides that are asked for: both, or the candidate alone. Building them may take minutes.
+
+    Packages that nobody asked for have the versions that are installed here. The candidate takes those of the
+    baseline, where that is possible.
+
+    Args:
+        requests: What is asked of each.
         environments: Builds and keeps environments.
-        cache: Cache in the results folder, for code.
-        trials: The trials that both sides are to run.
+        cache: The cache in the results folder, for code.
+        trials: The trials that the sides will run.
         gpu: Whether they run on a GPU.
-        say: Is told what takes time.
+
+    Raises:
+        InputError: A side cannot be made. No trial has run.
     """
+    backends = sorted({trial.settings.backend for trial in trials if trial.settings.backend})
+    codes = {name: _code(request, cache) for name, request in requests.items()}
+    asked = [one for request in requests.values() for one in request.requirements]
+    named = names_of(asked)
+    preferred = installed()
+    sides: dict[SideName, Side] = {}
+    pins: dict[SideName, list[str]] = {}
+    # What can fail quickly comes before what takes minutes.
+    for name, request in requests.items():
+        if request.requirements:
+            wanted = requirements_of(request.requirements, backends, gpu)
+            pins[name] = environments.resolve(name, wanted, preferences(preferred, asked))
+            there = dict(pin.split("==", 1) for pin in pins[name] if "==" in pin)
+        else:
+            python = _interpreter(request.python)
+            sides[name] = inspect(name, request.label, python, codes[name], modules_of(trials))
+            there = dict(sides[name].packages)
+        preferred |= {package: version for package, version in there.items() if package not in named}
+    for name in pins:
+        label, code = requests[name].label, codes[name]
+        check = partial(inspect, name, label, code=code, modules=modules_of(trials))
+        python = environments.build(name, pins[name], check)
+        sides[name] = inspect(name, label, python, code)
+    return {name: sides[name] for name in requests}
 
-    environments: Environments
-    cache: Path
-    trials: Sequence[Trial]
-    gpu: bool
-    say: Callable[[str], None]
 
-    def both(self, asks: dict[SideName, Ask]) -> dict[SideName, Side]:
-        """The sides that are asked for, both or the candidate alone; what has to be built may take minutes.
-
-        Packages that nobody asked for are taken as they are installed here, and by the candidate as the
-        baseline has them, where that is possible.
-
-        Raises:
-            InputError: A side cannot be had; nothing has run.
-        """
-        asked = [one for ask in asks.values() for one in ask.requirements]
-        named = names_of(asked)
-        preferred = installed()
-        looked: dict[SideName, Side] = {}
-        pins: dict[SideName, list[str]] = {}
-        codes = {name: self._code(ask) for name, ask in asks.items()}
-        # All that can go wrong quickly goes before what takes minutes.
-        for name, ask in asks.items():
-            if ask.requirements:
-                wanted = requirements_of(ask.requirements, self._backends, self.gpu)
-                pins[name] = self.environments.resolve(name, wanted, preferences(preferred, asked))
-                there = dict(pin.split("==", 1) for pin in pins[name] if "==" in pin)
-            else:
-                looked[name] = self._look(name, ask, _interpreter(ask.python), codes[name], True)
-                there = dict(looked[name].packages)
-            preferred |= {package: version for package, version in there.items() if package not in named}
-        for name in pins:
-            code, ask = codes[name], asks[name]
-            check = partial(self._look, name, ask, code=code, checked=True)
-            interpreter = self.environments.build(name, pins[name], check)
-            looked[name] = self._look(name, ask, interpreter, code, False)
-        return looked
-
-    @property
-    def _backends(self) -> list[str]:
-        return sorted({trial.settings.backend for trial in self.trials if trial.settings.backend})
-
-    def _code(self, ask: Ask) -> Code:
-        return revision(ask.revision, self.cache) if ask.revision else working_tree(self.cache)
-
-    def _look(self, name: SideName, ask: Ask, interpreter: Path, code: Code, checked: bool) -> Side:
-        return look(name, ask.label, interpreter, code, modules_of(self.trials) if checked else ())
+def _code(request: SideRequest, cache: Path) -> Code:
+    return revision(request.revision, cache) if request.revision else working_tree(cache)
 
 
 def _interpreter(path: Path | None) -> Path:
-    """An interpreter as an absolute path, its links left alone: a venv's link is what makes it a venv."""
+    """An absolute path without following links: the link of a virtual environment is what makes it one."""
     return Path(sys.executable) if path is None else path.expanduser().absolute()

@@ -1,158 +1,326 @@
-"""From a session to its verdict: how much noise there is, how many repeats it takes, and what they say."""
+"""From a request to its verdict: a session is opened, pairs run until it is time to stop, and they are judged."""
 
-import math
-from collections.abc import Callable, Sequence
+from collections import Counter
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
+from pathlib import Path
 
-from bench.compare.judge import judge
-from bench.compare.measurement import TrialPairs
-from bench.compare.repeats import GROWTH, MOST, next_look, plan_repeats
+from bench.compare.baseline import machine_of
+from bench.compare.compare import judge, read_side
+from bench.compare.differences import ANYWHERE, Fingerprint
+from bench.compare.matching import group, match
+from bench.compare.measurement import Measurement, Pair, TrialPairs
+from bench.compare.reading import Side, in_order, measured, measurement_of
 from bench.compare.thresholds import Thresholds
 from bench.compare.verdict import Verdict
-from bench.regress.comparison import Session
-from bench.regress.evidence import Evidence, configurations, noise_elsewhere, shared_out
-from bench.regress.pairs import PairedRuns
+from bench.errors import InputError
+from bench.journal.results import Attempt, SuiteResults
+from bench.regress.pairs import Kind, PairedRuns, PairJournal, Results, Run, seconds_of
+from bench.regress.session import RegressRequest, Session, Speaker, open_session, side_differences
+from bench.regress.sides import NAMES
+from bench.regress.stopping import (
+    FIRST_PAIRS,
+    after_look,
+    configurations,
+    expected,
+    noise_wanted,
+    plan_pairs,
+    runs_wanted,
+    shared_out,
+)
+from bench.trials.trial import Trial
 
-NOISE_PAIRS = 8
-"""Pairs of A against A, over all trials, on which the number of repeats is planned; two a
-configuration at least."""
+UNPAIRED = (
+    "The baseline was recorded at another time: what changed on the machine since then is in the ratios, too. "
+    "For small changes, measure both sides in turn."
+)
+CUT_SHORT = "The budget was spent before every trial ran as often as was wanted."
 
-FIRST_PAIRS = 2
-"""Pairs that each configuration gets whatever the budget: A B B A."""
-
-
-@dataclass
-class Judging:
-    """Runs what it takes for a verdict.
-
-    Attributes:
-        session: The comparison, ready to run.
-        thresholds: What is judged by.
-        say: Is told what the noise asks for, and why it goes on.
-    """
-
-    session: Session
-    thresholds: Thresholds
-    say: Callable[[str], None]
-
-    def __post_init__(self) -> None:
-        comparison = self.session.comparison
-        self.trials = list(comparison.trials)
-        self.groups = configurations(self.trials)
-        keys = {trial.key for trial in self.trials}
-        folder, name = comparison.folder.parent, comparison.name
-        elsewhere = noise_elsewhere(folder, name, comparison.keys[0], keys, self.session.place)
-        self.evidence = Evidence(comparison.results, elsewhere)
-
-    def fixed(self, repeats: int) -> Verdict:
-        """Run a given number of pairs of each configuration, shared out to its seeds, then judge once.
-
-        Raises:
-            InterruptedRun: A signal came; finished pairs are kept.
-        """
-        self._bring_to_first(repeats)
-        self._bring_to(shared_out(dict.fromkeys(self.groups, repeats), self.groups))
-        return self._judge(self.thresholds, ())
-
-    def until_clear(self) -> Verdict:
-        """Measure the noise, run as many pairs as it asks for, and more until the verdict is clear.
-
-        Raises:
-            InterruptedRun: A signal came; finished pairs are kept.
-        """
-        course = self.session.course
-        course.bring_to("aa", self._noise_wanted(), self.trials)
-        groups = self.groups
-        self._bring_to_first(FIRST_PAIRS)
-        thresholds = replace(self.thresholds, looks_planned=True)
-        plan = plan_repeats(self._noise(), len(groups), thresholds)
-        self.say(str(plan))
-        wanted, before = dict.fromkeys(groups, plan.repeats), -1
-        while True:
-            self._bring_to(shared_out(wanted, groups))
-            ran = [one for one in course.pairs if one.kind == "ab"]
-            look = self.session.comparison.journal.look(self.session.comparison.keys, len(ran))
-            verdict = self._judge(replace(thresholds, look=look), (str(plan),))
-            after = next_look(verdict, self._measured())
-            more = [key for configuration in after.wanted for key in groups[configuration]]
-            spent = course.cut_short and not any(map(course.fits, more))
-            spent = spent or len(ran) == before or len(ran) >= MOST * len(groups)
-            before = len(ran)
-            if after.clear or not after.wanted or spent:
-                self.say(
-                    f"Look {look}: {after.why}" + ("; the budget is spent." if course.cut_short else ".")
-                )
-                return verdict
-            self.say(f"Look {look}: {after.why}; more repeats.")
-            wanted = self._grown(after.wanted, groups)
-
-    def _noise_wanted(self) -> dict[str, int]:
-        each = max(2, math.ceil(NOISE_PAIRS / len(self.groups)))
-        known: dict[str, int] = {}
-        for pair in self.evidence.elsewhere:
-            known[pair.baseline.key] = known.get(pair.baseline.key, 0) + 1
-        return {key: each - known.get(key, 0) for key, *_ in self.groups.values()}
-
-    def _bring_to_first(self, repeats: int) -> None:
-        """Run the first pairs of every configuration, whatever the budget: each is to be in the verdict."""
-        first = dict.fromkeys(self.groups, min(FIRST_PAIRS, repeats))
-        self._bring_to(shared_out(first, self.groups), within=False)
-
-    def _bring_to(self, wanted: dict[str, int], within: bool = True) -> None:
-        self.session.course.bring_to("ab", wanted, self.trials, within)
-
-    def _grown(self, wanted: dict[str, int], groups: dict[str, list[str]]) -> dict[str, int]:
-        """More pairs than there are, also where disturbed ones are taken as they are."""
-        there = {key: sum(self.session.course.have("ab", trial) for trial in groups[key]) for key in wanted}
-        return {key: max(number, math.ceil(GROWTH * there[key])) for key, number in wanted.items()}
-
-    def _measured(self) -> list[TrialPairs]:
-        return self.evidence.trials(self.session.course.pairs)
-
-    def _noise(self) -> list[TrialPairs]:
-        return self.evidence.noise(self.session.course.pairs)
-
-    def _judge(self, thresholds: Thresholds, notes: Sequence[str]) -> Verdict:
-        comparison, pairs = self.session.comparison, self.session.course.pairs
-        baseline, candidate = comparison.sides["baseline"], comparison.sides["candidate"]
-        return judge(
-            self._measured(),
-            thresholds,
-            noise=self._noise(),
-            baseline=baseline.label,
-            candidate=candidate.label,
-            differences=comparison.differences(),
-            notes=[*notes, *_counts(pairs, self.session.course.cut_short)],
-        )
+_STOPPED = 10**9
+"""Stands for the runs of a trial that is not tried again."""
 
 
-def regression(
-    session: Session, repeats: int | None, thresholds: Thresholds, say: Callable[[str], None]
-) -> Verdict:
-    """Run a comparison and judge it.
+@dataclass(frozen=True)
+class Outcome:
+    """What a comparison comes to."""
+
+    verdict: Verdict
+    folder: Path
+    """Where its runs and reports are."""
+
+
+def run_regress(request: RegressRequest, speaker: Speaker) -> Outcome:
+    """Compare two environments; see `bench.regress.session.open_session` for the errors.
 
     Args:
-        session: Ready to run.
-        repeats: Pairs of each configuration; None: until the verdict is clear.
-        thresholds: What is judged by.
-        say: Is told how it goes.
+        request: What is asked for.
+        speaker: Is told the progress.
+    """
+    request.check()
+    recorded = None if request.recorded is None else read_side(request.recorded, request.results)
+    with open_session(request, speaker) as session:
+        if recorded is not None:
+            verdict = against_recorded(session, recorded)
+        elif request.pairs is not None:
+            verdict = with_pairs(session, request.pairs)
+        else:
+            verdict = until_clear(session)
+        return Outcome(verdict, session.folder)
+
+
+def with_pairs(session: Session, pairs: int) -> Verdict:
+    """Run a given number of pairs of each configuration, shared by its seeds, then judge once.
 
     Raises:
         InterruptedRun: A signal came; finished pairs are kept.
     """
-    judging = Judging(session, thresholds, say)
-    return judging.until_clear() if repeats is None else judging.fixed(repeats)
+    schedule, groups = session.schedule, session.schedule.groups
+    first_pairs(session, pairs)
+    schedule.bring_to("ab", shared_out(dict.fromkeys(groups, pairs), groups))
+    return judge_pairs(session, Evidence.of(session), session.request.thresholds)
 
 
-def _counts(pairs: Sequence[PairedRuns], cut_short: bool) -> list[str]:
-    """What was run: sentences for the verdict."""
+def until_clear(session: Session) -> Verdict:
+    """Measure the noise, run as many pairs as it asks for, and more until the verdict is clear.
+
+    Raises:
+        InterruptedRun: A signal came; finished pairs are kept.
+    """
+    schedule, groups, say = session.schedule, session.schedule.groups, session.speaker.say
+    evidence = Evidence.of(session)
+    schedule.bring_to("aa", noise_wanted(groups, (pair.baseline.key for pair in evidence.elsewhere)))
+    first_pairs(session, FIRST_PAIRS)
+    thresholds = replace(session.request.thresholds, looks_planned=True)
+    plan = plan_pairs(evidence.noise(schedule.pairs), len(groups), thresholds)
+    say(str(plan))
+    wanted: Mapping[str, int] = dict.fromkeys(groups, plan.pairs)
+    seen = -1
+    while True:
+        schedule.bring_to("ab", shared_out(wanted, groups))
+        look = session.journal.look(session.keys, schedule.count("ab"))
+        verdict = judge_pairs(session, evidence, replace(thresholds, look=look), str(plan))
+        after = after_look(verdict, evidence.trials(schedule.pairs), schedule, seen)
+        if not after.wanted:
+            say(f"Look {look}: {after.why}" + ("; the budget is spent." if schedule.cut_short else "."))
+            return verdict
+        say(f"Look {look}: {after.why}; more pairs.")
+        wanted, seen = after.wanted, schedule.count("ab")
+
+
+def first_pairs(session: Session, most: int) -> None:
+    """Run the first pairs of every configuration, whatever the budget, so that the verdict has all of them."""
+    groups = session.schedule.groups
+    first = dict.fromkeys(groups, min(FIRST_PAIRS, most))
+    session.schedule.bring_to("ab", shared_out(first, groups), within=False)
+
+
+def judge_pairs(session: Session, evidence: "Evidence", thresholds: Thresholds, *notes: str) -> Verdict:
+    """Judge the pairs that ran so far."""
+    pairs, sides = session.schedule.pairs, session.sides
+    return judge(
+        evidence.trials(pairs),
+        thresholds,
+        noise=evidence.noise(pairs),
+        baseline=sides["baseline"].label,
+        candidate=sides["candidate"].label,
+        differences=side_differences(sides),
+        notes=[*notes, *_summary(pairs, session.schedule.cut_short)],
+    )
+
+
+class Evidence:
+    """Pairs of attempts as pairs of measurements; each record is read once.
+
+    Args:
+        results: Where the attempts of both sides are.
+        elsewhere: Pairs of the baseline with itself from other comparisons.
+    """
+
+    def __init__(self, results: Results, elsewhere: Sequence[Pair] = ()):
+        self.results, self.elsewhere = results, list(elsewhere)
+        self._read: dict[Run, Measurement] = {}
+
+    @classmethod
+    def of(cls, session: Session) -> "Evidence":
+        """For the pairs of a session."""
+        keys = {trial.key for trial in session.trials}
+        place, baseline = session.place, session.keys[0]
+        return cls(session.results, noise_elsewhere(session.folder, baseline, keys, place))
+
+    def trials(self, pairs: Iterable[PairedRuns]) -> list[TrialPairs]:
+        """Baseline against candidate: every configuration, those that failed, too."""
+        latest = _latest(pairs, "ab")
+        failed = [self.pair(one) for one in latest if not one.done]
+        done = [self.pair(one) for one in latest if one.done]
+        return group(done, [pair.baseline for pair in failed], [pair.candidate for pair in failed])
+
+    def noise(self, pairs: Iterable[PairedRuns]) -> list[TrialPairs]:
+        """The baseline against itself: of this comparison, and what other comparisons measured."""
+        return group([*self.elsewhere, *(self.pair(one) for one in _latest(pairs, "aa") if one.done)])
+
+    def pair(self, pair: PairedRuns) -> Pair:
+        """A pair of attempts as a pair of measurements."""
+        baseline, candidate = map(self._measured, pair.runs)
+        return Pair(baseline, candidate)
+
+    def _measured(self, run: Run) -> Measurement:
+        if run not in self._read:
+            found = measurement_of(run.of(self.results))
+            assert found is not None, "a pair is kept once its records are written"
+            self._read[run] = found
+        return self._read[run]
+
+
+def noise_elsewhere(
+    folder: Path, baseline: str, trial_keys: set[str], place: Fingerprint = ANYWHERE
+) -> list[Pair]:
+    """Pairs of the same baseline with itself in other comparisons, so that noise is not measured again.
+
+    Args:
+        folder: Of the comparison for which they are wanted; the others are beside it.
+        baseline: Key of the baseline, see `bench.regress.sides.Side.key`.
+        trial_keys: Trials of which they may be.
+        place: Where they must have run.
+    """
+    found: list[Pair] = []
+    for journal in sorted(folder.parent.glob("*/pairs.jsonl")):
+        if journal.parent != folder:
+            evidence = Evidence({name: SuiteResults(journal.parent, name) for name in NAMES})
+            pairs = _readable(PairJournal(journal.parent), (baseline, baseline), evidence.results, place)
+            found += [
+                evidence.pair(one)
+                for one in pairs
+                if one.kind == "aa" and one.done and one.trial_key in trial_keys
+            ]
+    return found
+
+
+def against_recorded(session: Session, baseline: Side) -> Verdict:
+    """Run the candidate as often as a saved baseline was, and judge.
+
+    Raises:
+        InputError: The baseline has none of the trials.
+        InterruptedRun: A signal came; finished runs are kept.
+    """
+    say, thresholds = session.speaker.say, session.request.thresholds
+    known = Counter(one.key for one in baseline.measurements if one.done)
+    trials = [trial for trial in session.trials if known[trial.key]]
+    if not trials:
+        raise InputError(
+            f"{baseline.name} has none of the suite's trials",
+            "Their settings, seeds and images must be the same; `compare` says what differs.",
+        )
+    if left_out := len(session.trials) - len(trials):
+        say(f"{baseline.name} lacks {left_out} of the suite's trials; the candidate runs them once.")
+    if few := too_few(trials, known, baseline.name, thresholds.minimum_pairs):
+        say(few)
+    cut_short = _run_missing(session, runs_wanted(session.trials, known, session.request.pairs))
+    attempts = [attempt for found in _attempts(session).values() for attempt in found]
+    candidate = Side("candidate", in_order(measured(attempts), session.folder))
+    if baseline.machine:
+        candidate = replace(candidate, machine=machine_of(candidate.measurements))
+    keys = {trial.key for trial in session.trials}
+    asked = replace(baseline, measurements=tuple(one for one in baseline.measurements if one.key in keys))
+    return judge(
+        match(asked, candidate),
+        thresholds,
+        baseline=baseline.name,
+        candidate=session.sides["candidate"].label,
+        notes=[UNPAIRED, *([CUT_SHORT] if cut_short else [])],
+    )
+
+
+def too_few(trials: Sequence[Trial], known: Mapping[str, int], name: str, minimum: int) -> str:
+    """Which configurations have too few saved runs to judge times: a sentence, or nothing.
+
+    Args:
+        trials: Those that the baseline has.
+        known: Key of a trial -> runs that the baseline has.
+        name: Of the baseline.
+        minimum: With fewer pairs no change of a time is claimed.
+    """
+    labels = {trial.key: trial.label for trial in trials}
+    runs = {keys[0]: sum(known[key] for key in keys) for keys in configurations(trials).values()}
+    few = [
+        f"{number} run{'' if number == 1 else 's'} of {labels[key]}"
+        for key, number in runs.items()
+        if number < minimum
+    ]
+    if not few:
+        return ""
+    return (
+        f"{name} has {', '.join(few)}: times need {minimum}. Run its suite with `run --fresh` as often as it takes "
+        "(and save it with `baseline save --replace`)."
+    )
+
+
+def _run_missing(session: Session, wanted: Mapping[str, int]) -> bool:
+    """Run what the candidate lacks, every trial once before any of them twice.
+
+    Trials without a run get one whatever the budget, and the others as far as it goes. A trial that failed is
+    not tried again.
+
+    Returns:
+        Whether the budget had no room for a run.
+    """
+    budget, runner, key = session.schedule.budget, session.runner, session.keys[1]
+    took: dict[str, float] = {}
+    done: dict[str, int] = {}
+    cut_short = False
+    for trial_key, attempts in _attempts(session).items():
+        records = [record for one in attempts if (record := one.record()) is not None and record.done]
+        done[trial_key] = len(records)
+        took[trial_key] = seconds_of(records[-1]) if records else 0.0
+    while todo := [trial for trial in session.trials if done[trial.key] < wanted[trial.key]]:
+        todo.sort(key=lambda trial: done[trial.key])
+        plan = {trial.key: runner.planned("candidate", trial, expected(took[trial.key])) for trial in todo}
+        session.speaker.plan(list(plan.values()), runner.places, at_once=1)
+        for trial in todo:
+            if done[trial.key] and not budget.has_room_for(took[trial.key]):
+                done[trial.key], cut_short = _STOPPED, True
+                continue
+            ran = runner.run_one("candidate", trial, plan[trial.key].prediction)
+            session.journal.append_run(key, ran)
+            record = runner.record_of(ran)
+            took[trial.key] = seconds_of(record)
+            done[trial.key] = done[trial.key] + 1 if record.done else _STOPPED
+    return cut_short
+
+
+def _attempts(session: Session) -> dict[str, list[Attempt]]:
+    """Key of a trial -> the attempts at it of this candidate, on this device."""
+    runs = session.journal.runs(session.keys[1], session.results, session.place)
+    found = {}
+    for trial in session.trials:
+        own = session.runner.planned("candidate", trial, None).trial.id
+        found[trial.key] = [run.of(session.results) for run in runs if run.trial_id == own]
+    return found
+
+
+def _latest(pairs: Iterable[PairedRuns], kind: Kind) -> list[PairedRuns]:
+    """The pairs of a kind, without failures that a later pair of the same trial made good."""
+    own = [one for one in pairs if one.kind == kind]
+    last = {one.trial_key: one.done for one in own}
+    return [one for one in own if one.done or not last[one.trial_key]]
+
+
+def _readable(
+    journal: PairJournal, sides: tuple[str, str], results: Results, place: Fingerprint
+) -> Iterator[PairedRuns]:
+    """The pairs of a journal; none where it has another format."""
+    try:
+        yield from journal.read(sides, results, place)
+    except InputError:
+        return
+
+
+def _summary(pairs: Sequence[PairedRuns], cut_short: bool) -> list[str]:
+    """What ran: sentences for the verdict."""
     compared = [one for one in pairs if one.kind == "ab"]
     noise = len(pairs) - len(compared)
     disturbed = sum(bool(one.disturbed) for one in compared)
-    failed = sum(one.status != "done" for one in compared)
-    said = [
-        f"{len(compared)} pairs of baseline and candidate were run, and {noise} of the baseline with itself."
-    ]
+    failed = sum(not one.done for one in compared)
+    said = [f"{len(compared)} pairs of baseline and candidate ran, and {noise} of the baseline with itself."]
     if disturbed:
         said.append(
             f"{disturbed} pairs were disturbed; where that was the exception, others ran in their place."

@@ -23,10 +23,10 @@ if __name__ == "__main__":
 from evidence.others import Judged, asv, overlap, pyperf  # noqa: E402
 
 from bench.compare.metrics import METRICS, Values  # noqa: E402
-from bench.compare.repeats import GROWTH, plan_from  # noqa: E402
 from bench.compare.speed import judge_speed, speed_of  # noqa: E402
 from bench.compare.thresholds import Thresholds  # noqa: E402
 from bench.compare.verdict import Speed  # noqa: E402
+from bench.regress.stopping import GROWTH, plan_from  # noqa: E402
 
 KEPT = sorted((HERE / "pairs").glob("*.json"))
 NOISE_PAIRS = 8
@@ -166,23 +166,23 @@ def resampled(
         plan = plan_from(noise, len(trials), Thresholds(looks_planned=True))
         slow = planted[number % len(planted)]
         for kind in ("same", "slow"):
-            most = int(np.ceil(plan.repeats * GROWTH ** (LOOKS - 1))) + LOOKS
+            most = int(np.ceil(plan.pairs * GROWTH ** (LOOKS - 1))) + LOOKS
             drawn = {
                 trial.label: drawing.pairs(trial.slower, most, rng, False)
                 if kind == "slow" and trial.label == slow
                 else drawing.pairs(trial.same, most, rng, True)
                 for trial in trials
             }
-            looks = follow(drawn, noise, plan.repeats)
-            _count(tallies["ours, planned repeats"], looks[:1], kind, slow, plan.repeats)
+            looks = follow(drawn, noise, plan.pairs)
+            _count(tallies["ours, planned repeats"], looks[:1], kind, slow, plan.pairs)
             _count(tallies["ours, auto"], looks, kind, slow, looks[-1][1])
             for rule, scope in product(RULES, SCOPES):
                 said = {
-                    label: judged_by(rule, first(figures, plan.repeats), scope == "throughput")
+                    label: judged_by(rule, first(figures, plan.pairs), scope == "throughput")
                     for label, figures in drawn.items()
                 }
                 tally = tallies[f"{rule.__name__}, {scope}"]
-                _count(tally, [(said, plan.repeats)], kind, slow, plan.repeats)
+                _count(tally, [(said, plan.pairs)], kind, slow, plan.pairs)
     return tallies
 
 

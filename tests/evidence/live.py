@@ -68,7 +68,7 @@ def compare(wanted: argparse.Namespace, kind: str, name: str) -> tuple[int, str]
         for one in trial["metrics"]
         if one["metric"] in ("fit_time", "throughput") and one["low"] is not None
     ]
-    figures += [f"{one['figure']} {one['difference']:+.3f}" for one in trial["differences"]]
+    figures += [f"{one['metric']} {one['difference']:+.3f}" for one in trial["differences"]]
     return done.returncode, (
         f"{trial['speed']} x {trial['learning']}, {trial['pairs']} pairs ({trial['disturbed']} disturbed): "
         + ", ".join(figures)

@@ -19,10 +19,9 @@ from bench.commands.terminal import Terminal  # noqa: E402
 from bench.compare.measurement import Pair  # noqa: E402
 from bench.compare.metrics import METRICS, values_of  # noqa: E402
 from bench.compare.reading import measurement_of  # noqa: E402
-from bench.regress.comparison import RegressOptions, Session, session  # noqa: E402
-from bench.regress.execute import PairRunner  # noqa: E402
-from bench.regress.pairs import PairedRuns, first_side  # noqa: E402
-from bench.regress.side_request import Ask  # noqa: E402
+from bench.regress.pairs import PairedRuns, PairRunner, first_side  # noqa: E402
+from bench.regress.session import RegressRequest, Session, open_session  # noqa: E402
+from bench.regress.side_request import SideRequest  # noqa: E402
 from bench.regress.sides import SideName  # noqa: E402
 from bench.trials.trial import Trial  # noqa: E402
 from bench.worker.files import write_json  # noqa: E402
@@ -43,12 +42,15 @@ def main() -> int:
     wanted = parser.parse_args()
     wanted.work.mkdir(parents=True, exist_ok=True)
     slower = plant(wanted.work / "slower-python", str(wanted.python), slower=SLOWER)
-    asks = {"baseline": Ask(python=wanted.python), "candidate": Ask(python=slower)}
     name = wanted.name or wanted.suite.stem
-    with (
-        Progress(Terminal()) as progress,
-        session(wanted.suite, asks, wanted.work, progress, RegressOptions(name=name)) as recording,
-    ):
+    request = RegressRequest(
+        wanted.suite,
+        baseline=SideRequest(python=wanted.python),
+        candidate=SideRequest(python=slower),
+        results=wanted.work,
+        name=name,
+    )
+    with Progress(Terminal()) as progress, open_session(request, progress) as recording:
         record(recording, wanted.pairs, wanted.at_most)
         export(recording, HERE / "pairs" / f"{name}.json")
     return 0
@@ -59,16 +61,16 @@ def record(recording: Session, pairs: int, at_most: int | None) -> None:
 
     Within a kind no two pairs share a run.
     """
-    for trial in recording.comparison.trials:
+    for trial in recording.trials:
         there = min(len(done(recording, kind, trial.key)) for kind in KINDS)
         missing = range(there, pairs if at_most is None else min(pairs, there + at_most))
         runner = recording.runner
         runs = [runner.planned(name, trial, None) for name in ("baseline", "baseline", "candidate")]
-        recording.course.listener.plan(runs * len(missing), runner.places, at_once=1)
+        recording.speaker.plan(runs * len(missing), runner.places, at_once=1)
         for number in missing:
             for ran in three(runner, trial, first_side(number)):
-                recording.course.pairs.append(ran)
-                if ran.status != "done":
+                recording.schedule.pairs.append(ran)
+                if not ran.done:
                     raise SystemExit(f"a run failed: {ran}")
 
 
@@ -85,17 +87,13 @@ def three(runner: PairRunner, trial: Trial, first: SideName) -> tuple[PairedRuns
 
 def done(recording: Session, kind: str, key: str) -> list[PairedRuns]:
     """The pairs that are there, disturbed ones too: what a shared machine does to them is what is asked."""
-    return [
-        one
-        for one in recording.course.pairs
-        if one.kind == kind and one.trial_key == key and one.status == "done"
-    ]
+    return [one for one in recording.schedule.pairs if one.kind == kind and one.trial_key == key and one.done]
 
 
 def export(recording: Session, path: Path) -> None:
     """Write the figures of every pair, in the order in which they ran."""
     content = []
-    for trial in recording.comparison.trials:
+    for trial in recording.trials:
         for kind, title in KINDS.items():
             pairs = [
                 {side: figures(recording, pair, side) for side in ("baseline", "candidate")}
@@ -111,7 +109,7 @@ def export(recording: Session, path: Path) -> None:
 
 def figures(recording: Session, pair: PairedRuns, side: str) -> dict[str, float]:
     """What the speed of a run is judged by."""
-    measured = measurement_of(getattr(pair, side).of(recording.comparison.results))
+    measured = measurement_of(getattr(pair, side).of(recording.results))
     found = {name: values_of(metric, [Pair(measured, measured)]) for name, metric in METRICS.items()}
     return {name: round(float(value.baseline[0]), 6) for name, value in found.items() if value is not None}
 

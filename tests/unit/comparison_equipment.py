@@ -4,56 +4,85 @@ import csv
 import json
 from collections.abc import Sequence
 from pathlib import Path
+from typing import Any
 
-import msgspec
 import numpy as np
-from equipment.results.records import a_failure, a_record, a_runtime, a_trial, write_record
+from equipment.results.records import (
+    a_failure,
+    a_record,
+    a_runtime,
+    a_trial,
+    phases,
+    some_metrics,
+    times,
+    write_record,
+)
 
 from bench.compare.measurement import Measurement, Pair, TrialPairs
-from bench.journal.plain import typed
 from bench.journal.results import Attempt, SuiteResults
-from bench.trials.record import Record, record_to_json
+from bench.trials.measured import Steady
+from bench.trials.origin import Environment, SlotDescription
+from bench.trials.phases import TrainPhase
+from bench.trials.record import Record, Throughput
 from bench.trials.trial import Trial
 
 CLASSES = ("EOSINOPHIL", "LYMPHOCYTE")
-SLOT = {"name": "cpu:0", "kind": "cpu", "model": "A processor", "uuids": [], "replicas": 1, "cores": [0, 1]}
+SLOT = SlotDescription(name="cpu:0", kind="cpu", model="A processor", cores=(0, 1))
 
 
-def trial(network: str = "VGG16", *, seed: int = 0, digest: str = "d0", **settings) -> Trial:
+def trial(network: str = "VGG16", *, seed: int = 0, digest: str = "d0", **settings: Any) -> Trial:
     content = {
         "data": {"source": "synthetic", "digest": digest},
         "epochs": 3,
         "seed": seed,
         **settings,
     }
-    return a_trial(network, a_runtime(tensorflow="2.20.0", device=SLOT["model"]), **content)
+    return a_trial(network, a_runtime(tensorflow="2.20.0", device=SLOT.model), **content)
 
 
-def record(of: Trial, seconds: float = 10.0, failure: tuple[str, str] | None = None, **more) -> dict:
+def record(
+    of: Trial, seconds: float = 10.0, failure: tuple[str, str] | None = None, **changes: Any
+) -> Record:
     """A record whose training takes so many seconds of its time."""
     done = failure is None
-    clock = {"wall_s": seconds, "cpu_s": 2 * seconds}
-    phases = {
-        "startup": {"wall_s": 9.0, "cpu_s": 9.0},
-        "compile": {"wall_s": 1.0, "cpu_s": 1.0},
-        "train": {**clock, "images": 1000, "validation_s": 0.1 * seconds, "checkpoint_s": 0.0},
-        "evaluate": {"wall_s": 0.5, "cpu_s": 0.5},
-    }
-    return {
-        "trial": of.to_json(),
-        "attempt": 1,
-        "status": "done" if done else "failed",
-        "failure": None if done else {"kind": failure[0], "message": failure[1], "phase": "train"},
+    train = TrainPhase(
+        wall_s=seconds,
+        cpu_s=2 * seconds,
+        images=1000,
+        validation_s=0.1 * seconds,
+        checkpoint_s=0.0,
+    )
+    usual = {
+        "failure": None if done else a_failure(*failure),
         "started_at": "2026-01-02T03:04:05.000+00:00",
         "slot": SLOT,
-        "phases": phases if done else {},
-        "fit_time": {"wall_s": seconds + 1, "cpu_s": 2 * seconds + 1} if done else None,
-        "time_to_result": {"wall_s": seconds + 10.5, "cpu_s": 2 * seconds + 10.5} if done else None,
-        "throughput": {"train_images_per_s": 1000 / seconds / 0.9 if done else None},
-        "test": {"accuracy": 0.9} if done else None,
-        "environment": {"tensorflow": "2.20.0", "python": "3.11.7"},
-        **more,
+        "phases": phases(startup=9.0, compile=1.0, train=train, evaluate=0.5) if done else phases(),
+        "fit_time": times(seconds + 1, 2 * seconds + 1) if done else None,
+        "time_to_result": times(seconds + 10.5, 2 * seconds + 10.5) if done else None,
+        "throughput": Throughput(
+            train_images_per_s=1000 / seconds / 0.9 if done else None, feature_images_per_s=None
+        ),
+        "test": some_metrics(0.9) if done else None,
+        "environment": Environment(tensorflow="2.20.0", python="3.11.7"),
     }
+    return a_record(of, **{**usual, **changes})
+
+
+def steady(images_per_s: float, **changes: Any) -> Steady:
+    """A steady pace of training."""
+    usual = {
+        "images_per_s": images_per_s,
+        "low": images_per_s,
+        "high": images_per_s,
+        "step_s": 1 / images_per_s,
+        "steps": 10,
+        "settled_s": 0.0,
+        "settled_step": 0,
+        "blocks": 4,
+        "data_wait_s": 0.0,
+        "data_wait_share": 0.0,
+    }
+    return Steady(**{**usual, **changes})
 
 
 def write_predictions(
@@ -72,33 +101,26 @@ def write_predictions(
 
 
 def add(
-    results: SuiteResults, of: Trial, content: dict, right: Sequence[bool] | None = None, **predictions
+    results: SuiteResults,
+    of: Trial,
+    content: Record,
+    right: Sequence[bool] | None = None,
+    **predictions: Any,
 ) -> Attempt:
     """An attempt that is over."""
     attempt = results.new_attempt(of)
-    write_record(attempt, whole(of, content))
+    write_record(attempt, content)
     if right is not None:
         write_predictions(attempt.predictions, right, **predictions)
     return attempt
 
 
-def whole(of: Trial, content: dict) -> Record:
-    """A whole record, with what a table of `record` says."""
-    usual = record_to_json(a_record(of))
-    given = {**content, "throughput": {**usual["throughput"], **content["throughput"]}}
-    if given["failure"]:
-        given["failure"] = {**msgspec.to_builtins(a_failure()), **given["failure"]}
-    if given["test"]:
-        given["test"] = {"images": 10, **given["test"]}
-    return msgspec.convert({**usual, **typed(given)}, Record)
-
-
-def suite(folder: Path, times: list[tuple[Trial, Sequence[float]]], right=None, **more) -> Path:
+def suite(folder: Path, runs: list[tuple[Trial, Sequence[float]]], right=None, **changes: Any) -> Path:
     """Results of a suite: an attempt for every time, all with the same predictions."""
     results = SuiteResults(folder.parent, folder.name)
-    for of, seconds in times:
+    for of, seconds in runs:
         for one in seconds:
-            add(results, of, record(of, one, **more), right)
+            add(results, of, record(of, one, **changes), right)
     return folder
 
 
@@ -111,17 +133,21 @@ def write_epochs(attempt: Attempt, losses: Sequence[float]) -> None:
     attempt.events.write_text("".join(json.dumps(event) + "\n" for event in events))
 
 
-def measurement(of: Trial, content: dict, predictions: Path | None = None) -> Measurement:
-    return Measurement(of.key, "a trial", content, predictions)
+def measurement(of: Trial, content: Record, predictions: Path | None = None) -> Measurement:
+    """A measurement of a trial."""
+    assert content.trial == of
+    return Measurement(content, predictions)
 
 
-def trial_pairs(of: Trial, baseline: Sequence[float], candidate: Sequence[float], **more) -> TrialPairs:
+def trial_pairs(
+    of: Trial, baseline: Sequence[float], candidate: Sequence[float], **changes: Any
+) -> TrialPairs:
     """Pairs by the seconds of their training, without predictions."""
     pairs = [
-        Pair(measurement(of, record(of, old)), measurement(of, record(of, new, **more)))
+        Pair(measurement(of, record(of, old)), measurement(of, record(of, new, **changes)))
         for old, new in zip(baseline, candidate, strict=True)
     ]
-    return TrialPairs(of.key, "a trial", msgspec.to_builtins(of.settings), tuple(pairs))
+    return TrialPairs(of.key, "a trial", of.settings, tuple(pairs))
 
 
 def noisy(seconds: float, pairs: int, seed: int, share: float = 0.01) -> list[float]:

@@ -19,7 +19,7 @@ def test_a_kill_while_a_baseline_is_replaced_loses_none(tmp_path: Path):
     kept = baseline.save(results, "v1", old).folder
     kept.rename(kept.with_name("v1.replaced"))  # what a kill between the two renames leaves behind
     assert [one.name for one in baseline.saved(results)] == ["v1"]
-    assert len(list(baseline.folder_of(results, "v1").glob("trials/*/attempt-*"))) == 2
+    assert len(list(baseline.find(results, "v1").folder.glob("trials/*/attempt-*"))) == 2
     with pytest.raises(InputError, match="there is a baseline v1 already"):
         baseline.save(results, "v1", new)
     baseline.save(results, "v1", new, replace=True)

@@ -2,21 +2,32 @@
 
 from dataclasses import replace
 
+import msgspec
 import numpy as np
 import pytest
-from comparison_equipment import measurement, noisy, record, trial, trial_pairs, write_predictions
+from comparison_equipment import (
+    SLOT,
+    measurement,
+    noisy,
+    record,
+    steady,
+    trial,
+    trial_pairs,
+    write_predictions,
+)
 
-from bench.compare.judge import judge
+from bench.compare.compare import judge
+from bench.compare.discordance import mcnemar
 from bench.compare.matching import match
 from bench.compare.measurement import Pair, TrialPairs, read_images
 from bench.compare.metrics import METRICS, phase_seconds, values_of
 from bench.compare.output.format import outcome
 from bench.compare.reading import Side
-from bench.compare.repeats import next_look, plan_repeats
-from bench.compare.statistics.discordance import mcnemar
 from bench.compare.thresholds import Thresholds
 from bench.compare.verdict import Learning, Speed, Status
 from bench.errors import ExitCode, InputError
+from bench.regress.stopping import next_look, plan_pairs
+from bench.trials.origin import Environment, MachineFacts, Provenance
 
 
 def predicted(tmp_path, rights, sources=(), sures=None) -> TrialPairs:
@@ -39,7 +50,7 @@ def some_right(images: int, share: float, seed: int) -> np.ndarray:
 
 
 def replace_disturbed(pair: Pair) -> Pair:
-    content = {**pair.candidate.record, "disturbed": ["another process took a core"]}
+    content = msgspec.structs.replace(pair.candidate.record, disturbed=("another process took a core",))
     return replace(pair, candidate=replace(pair.candidate, record=content))
 
 
@@ -78,7 +89,7 @@ def test_noise_is_inconclusive():
     assert next_look(verdict, trials, most=6).wanted == {}
 
 
-def test_more_pairs_are_not_asked_for_where_repeats_are_one_training(tmp_path):
+def test_more_pairs_are_not_asked_for_where_they_are_one_training(tmp_path):
     old = some_right(60, 0.9, 0)
     new = old ^ some_right(60, 0.05, 2)
     trials = [predicted(tmp_path, [(old, new)] * 8)]
@@ -109,7 +120,7 @@ def test_few_pairs_claim_nothing():
 
 def test_disturbed_pairs_are_left_out_counted_and_run_again():
     calm = trial_pairs(trial(), noisy(10, 6, 0), noisy(10, 6, 1))
-    bad = trial_pairs(trial(), [10.0] * 2, [40.0] * 2, disturbed=["another process took a core"])
+    bad = trial_pairs(trial(), [10.0] * 2, [40.0] * 2, disturbed=("another process took a core",))
     both = calm.with_pairs([*calm.pairs, *bad.pairs])
     found = only(judge([both]))
     assert (found.pairs, found.disturbed, found.speed) == (8, 2, Speed.SAME)
@@ -123,8 +134,7 @@ def test_disturbed_pairs_are_left_out_counted_and_run_again():
 
 def test_figures_from_different_sources_are_not_mixed():
     of = trial()
-    steady = {"steady": {"images_per_s": 50.0}}
-    with_steady = measurement(of, record(of, 10, **steady))
+    with_steady = measurement(of, record(of, 10, steady=steady(50.0)))
     without = measurement(of, record(of, 10))
     values = values_of(METRICS["throughput"], [Pair(with_steady, without)])
     assert values.baseline == values.candidate
@@ -135,25 +145,25 @@ def test_figures_from_different_sources_are_not_mixed():
 
 def test_phases_do_not_overlap():
     of = trial()
-    content = record(of, 10, steady={"images_per_s": 1.0, "data_wait_share": 0.25})
+    content = record(of, 10, steady=steady(1.0, data_wait_share=0.25))
     seconds = phase_seconds(content)
     assert sum(seconds.values()) == pytest.approx(20.5)
     assert seconds["validation"] == pytest.approx(1.0)
     assert seconds["waiting"] == pytest.approx(9 / 4)
 
 
-def test_a_planned_number_of_repeats_finds_what_it_was_planned_for():
+def test_a_planned_number_of_pairs_finds_what_it_was_planned_for():
     thresholds = Thresholds(looks_planned=True)
     noise = [
         trial_pairs(trial(epochs=n), noisy(10, 3, n, 0.03), noisy(10, 3, n + 50, 0.03)) for n in range(1, 5)
     ]
-    plan = plan_repeats(noise, 4, thresholds)
-    assert 4 < plan.repeats < 40 and plan.basis == 12
+    plan = plan_pairs(noise, 4, thresholds)
+    assert 4 < plan.pairs < 40 and plan.basis == 12
     assert plan.detectable[plan.metric] <= 0.1
     assert "A against A differs" in str(plan)
     quiet = [trial_pairs(trial(), noisy(10, 3, 1, 0.002), noisy(10, 3, 2, 0.002))]
-    assert plan_repeats(quiet, 4, thresholds).repeats < plan.repeats
-    assert plan_repeats([], 4, thresholds).metric is None
+    assert plan_pairs(quiet, 4, thresholds).pairs < plan.pairs
+    assert plan_pairs([], 4, thresholds).metric is None
 
 
 def test_worse_by_mcnemar(tmp_path):
@@ -164,7 +174,7 @@ def test_worse_by_mcnemar(tmp_path):
     accuracy = found.differences[0]
     assert accuracy.method.startswith("McNemar") and accuracy.adjusted_p < 0.05
     assert accuracy.low < accuracy.difference < accuracy.high < 0
-    assert "one network a side does not show" in accuracy.note
+    assert "one network per side cannot show" in accuracy.note
     better = only(judge([predicted(tmp_path, [(new, old)])]))
     assert better.learning is Learning.BETTER
 
@@ -176,7 +186,7 @@ def test_one_network_a_side_is_not_the_software(tmp_path):
     found = only(judge([predicted(tmp_path, [(old, new)])]))
     assert mcnemar(int((old & ~new).sum()), int((new & ~old).sum())) < 1e-6
     assert found.learning is Learning.INCONCLUSIVE
-    assert "trained anew might as well: more seeds" in found.differences[0].note
+    assert "might differ as much; more seeds" in found.differences[0].note
     several = [(old, old & some_right(2000, 0.96, 10 + number)) for number in range(6)]
     assert only(judge([predicted(tmp_path, several)])).learning is Learning.WORSE
 
@@ -192,7 +202,7 @@ def test_too_few_images_for_the_margin_says_how_many(tmp_path):
     new = old ^ some_right(60, 0.05, 2)
     found = only(judge([predicted(tmp_path, [(old, new)])]))
     assert found.learning is Learning.INCONCLUSIVE
-    assert "60 test images are too few for a margin of 2 points: about" in found.differences[0].note
+    assert "60 test images are too few for a margin of 2 points; it takes about" in found.differences[0].note
 
 
 def test_identical_to_the_bit_is_the_same_however_few(tmp_path):
@@ -294,8 +304,8 @@ def test_new_and_gone_name_the_nearest_trial():
 @pytest.mark.parametrize(
     ("settings", "why"),
     [
-        ({"digest": "d1"}, "the images are others (d0 and d1)"),
-        ({"weights": {"name": "none", "sha256": "abc"}}, "the pretrained weights are others"),
+        ({"digest": "d1"}, "the images differ (d0 and d1)"),
+        ({"weights": {"name": "none", "sha256": "abc"}}, "the pretrained weights differ"),
     ],
 )
 def test_other_files_are_not_comparable(settings, why):
@@ -309,9 +319,12 @@ def test_other_files_are_not_comparable(settings, why):
 def test_another_device_is_refused_for_time_but_not_for_learning(tmp_path):
     right = some_right(100, 0.9, 0)
     pairs = predicted(tmp_path, [(right, right)] * 5)
-    slot = {**record(trial())["slot"], "model": "Another processor"}
+    slot = msgspec.structs.replace(SLOT, model="Another processor")
     old = [pair.baseline for pair in pairs.pairs]
-    new = [replace(pair.candidate, record={**pair.candidate.record, "slot": slot}) for pair in pairs.pairs]
+    new = [
+        replace(pair.candidate, record=msgspec.structs.replace(pair.candidate.record, slot=slot))
+        for pair in pairs.pairs
+    ]
     verdict = matched(old, new)
     found = only(verdict)
     assert (found.speed, found.learning) == (Speed.NOT_COMPARABLE, Learning.SAME)
@@ -321,8 +334,8 @@ def test_another_device_is_refused_for_time_but_not_for_learning(tmp_path):
 
 def test_where_nothing_at_all_is_compared_there_is_no_evidence():
     of = trial()
-    elsewhere = {"slot": {**record(of)["slot"], "model": "Another processor"}}
-    verdict = matched([measurement(of, record(of))] * 5, [measurement(of, record(of, **elsewhere))] * 5)
+    elsewhere = record(of, slot=msgspec.structs.replace(SLOT, model="Another processor"))
+    verdict = matched([measurement(of, record(of))] * 5, [measurement(of, elsewhere)] * 5)
     assert (only(verdict).speed, only(verdict).learning) == (Speed.NOT_COMPARABLE, Learning.NOT_COMPARABLE)
     assert verdict.exit_code == ExitCode.NOT_ENOUGH_EVIDENCE
     assert outcome(verdict) == "Not enough evidence: no trial could be compared"
@@ -340,8 +353,8 @@ def test_seeds_are_paired_and_joined():
 def test_what_changed():
     of = trial()
     environments = [
-        {"python": "3.11.7", "packages": {"keras": "3.3.3", "x": "1"}},
-        {"python": "3.11.7", "packages": {"keras": "3.15.1", "y": "2"}},
+        Environment(python="3.11.7", packages={"keras": "3.3.3", "x": "1"}),
+        Environment(python="3.11.7", packages={"keras": "3.15.1", "y": "2"}),
     ]
     old, new = (measurement(of, record(of, environment=one)) for one in environments)
     changes = {(one.name, one.baseline, one.candidate) for one in matched([old], [new]).changes}
@@ -351,13 +364,16 @@ def test_what_changed():
 def test_what_is_told_twice_is_said_once():
     of = trial()
     packages = [{"typing_extensions": "1", "numpy": "2"}, {"typing_extensions": "3", "numpy": "2"}]
-    provenance = [{"packages": one, "machine": {"driver": "570", "fingerprint": "f"}} for one in packages]
-    old, new = (measurement(of, record(of, provenance=one)) for one in provenance)
+    provenance = Provenance(machine=MachineFacts(driver="570", fingerprint="f"))
+    old, new = (
+        measurement(of, record(of, provenance=provenance, environment=Environment(packages=one)))
+        for one in packages
+    )
     trials = match(Side("old", (old,)), Side("new", (new,)))
     (change,) = judge(trials, differences={"typing-extensions": ("1", "3")}).changes
     assert (change.name, change.baseline, change.candidate) == ("typing_extensions", "1", "3")
     bare = measurement(of, record(of))
-    assert matched([bare], [new]).changes == ()  # older records list no packages: that is no difference
+    assert matched([bare], [new]).changes == ()  # a side that lists no packages does not differ in them
 
 
 @pytest.mark.parametrize("share", ["nan", "-5", "7", "0.05"])

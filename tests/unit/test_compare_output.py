@@ -9,17 +9,16 @@ from xml.etree import ElementTree
 
 import pytest
 from comparison_equipment import measurement, noisy, record, trial, trial_pairs, write_predictions
+from equipment.results.records import a_runtime, a_trial
 
-from bench.compare.changes import changes_between
-from bench.compare.judge import judge
-from bench.compare.measurement import Pair, TrialPairs
-from bench.compare.output.document import SCHEMA, VERSION, document
-from bench.compare.output.files import write_verdict
-from bench.compare.output.junit import junit
-from bench.compare.output.markdown import markdown
+from bench.compare.compare import judge
+from bench.compare.differences import software_changes
+from bench.compare.measurement import Epoch, Pair, TrialPairs
+from bench.compare.output.files import SCHEMA, VERSION, document, junit, markdown, write_verdict
+from bench.compare.output.format import print_verdict
 from bench.compare.output.page import page
-from bench.compare.output.table import print_verdict
 from bench.compare.verdict import EpochChange, Verdict
+from bench.trials.origin import Environment
 
 EVIL = "<script>alert('x')</script> | a * b \x00 \x1b[31m"
 
@@ -34,7 +33,7 @@ def verdict(tmp_path_factory) -> Verdict:
         Pair(*(replace(side, predictions=folder / "p.csv") for side in (pair.baseline, pair.candidate)))
         for pair in slow.pairs
     ]
-    curves = ({"epoch": 1, "loss": 1.5}, {"epoch": 2, "loss": 1.25})
+    curves = (Epoch(1, {"loss": 1.5}), Epoch(2, {"loss": 1.25}))
     pairs = [Pair(*(replace(side, epochs=curves) for side in vars(pair).values())) for pair in pairs]
     broken, gone = trial("VGG19"), trial("Xception")
     done = measurement(broken, record(broken))
@@ -196,15 +195,13 @@ def test_what_holds_of_several_trials_is_said_once(verdict: Verdict):
 
 
 def test_tensorflow_is_named_once_however_it_is_packed():
-    of = trial()
     sides = []
     for version in ("2.20.0", "2.21.0"):
-        made = record(
-            of, environment={"tensorflow": version}, provenance={"packages": {"tensorflow-cpu": version}}
-        )
-        made["trial"]["runtime"] = {"tensorflow": version}
-        sides.append([measurement(of, made)])
-    assert [(one.name, one.baseline, one.candidate) for one in changes_between(*sides)] == [
+        side = a_trial(runtime=a_runtime(tensorflow=version))
+        packages = {"tensorflow-cpu": version}
+        environment = Environment(tensorflow=version, packages=packages)
+        sides.append([measurement(side, record(side, environment=environment))])
+    assert [(one.name, one.baseline, one.candidate) for one in software_changes(*sides)] == [
         ("tensorflow", "2.20.0", "2.21.0")
     ]
 

@@ -4,10 +4,9 @@ import numpy as np
 import pytest
 from scipy import stats
 
-from bench.compare.statistics.discordance import Clusters, images_needed, mcnemar, sign_flip
-from bench.compare.statistics.multiplicity import alpha_at, holm
-from bench.compare.statistics.ratio import estimate, intervals, p_value, rank_test_from
-from bench.compare.statistics.spread import Spread, common_spread
+from bench.compare.discordance import Clusters, images_needed, mcnemar, sign_flip
+from bench.compare.ratio import Spread, common_spread, estimate, intervals, p_value, rank_test_from
+from bench.compare.thresholds import alpha_at, holm
 
 SLOW = np.log(85 / 43)
 

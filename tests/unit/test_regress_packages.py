@@ -2,7 +2,7 @@
 
 import pytest
 
-from bench.regress.packages import (
+from bench.regress.environments import (
     differing,
     name_of,
     names_of,

@@ -1,16 +1,18 @@
 """The journal of a comparison."""
 
+import json
 from pathlib import Path
 
-import msgspec
 import pytest
 from comparison_equipment import SLOT
 from equipment.results.records import a_failure, a_record, write_record
 from regress_equipment import SIDES, a_pair
 
+from bench.compare.differences import Fingerprint
+from bench.errors import InputError
 from bench.journal.results import SuiteResults
-from bench.regress.pairs import PairJournal, Run, first_side
-from bench.trials.origin import MachineFacts, Provenance, SlotDescription
+from bench.regress.pairs import FORMAT, PairJournal, Run, first_side
+from bench.trials.origin import MachineFacts, Provenance
 
 
 @pytest.fixture
@@ -20,7 +22,7 @@ def results(tmp_path: Path):
 
 def recorded(pair, results):
     """A pair whose attempts have records."""
-    for run in pair.runs():
+    for run in pair.runs:
         attempt = run.of(results)
         attempt.folder.mkdir(parents=True, exist_ok=True)
         write_record(attempt, a_record(failure=None if pair.status == "done" else a_failure()))
@@ -91,19 +93,18 @@ def test_either_side_goes_first_equally_often():
 @pytest.mark.parametrize(
     ("place", "there"),
     [
-        ({"kind": "cpu", "model": "A processor", "cores": 2}, 1),
-        ({"kind": "cpu", "model": "A processor", "cores": 4}, 0),
-        ({"kind": "gpu"}, 0),
-        ({"host": "here"}, 1),
-        ({"host": "there"}, 0),
+        (Fingerprint(kind="cpu", model="A processor", cores=2), 1),
+        (Fingerprint(kind="cpu", model="A processor", cores=4), 0),
+        (Fingerprint(kind="gpu"), 0),
+        (Fingerprint(host="here"), 1),
+        (Fingerprint(host="there"), 0),
     ],
 )
 def test_pairs_of_another_device_do_not_count(tmp_path: Path, results, place, there):
     journal, pair = PairJournal(tmp_path), recorded(a_pair(), results)
-    for run in pair.runs():
+    for run in pair.runs:
         provenance = Provenance(machine=MachineFacts(fingerprint="here"))
-        slot = msgspec.convert(SLOT, SlotDescription)
-        write_record(run.of(results), a_record(slot=slot, provenance=provenance))
+        write_record(run.of(results), a_record(slot=SLOT, provenance=provenance))
     journal.append(pair)
     journal.append_run("new", pair.candidate)
     assert len(journal.read(SIDES, results, place)) == there
@@ -111,7 +112,7 @@ def test_pairs_of_another_device_do_not_count(tmp_path: Path, results, place, th
 
 
 def test_single_runs_are_those_of_their_side_since_the_last_beginning(tmp_path: Path, results):
-    journal, runs = PairJournal(tmp_path), recorded(a_pair(), results).runs()
+    journal, runs = PairJournal(tmp_path), recorded(a_pair(), results).runs
     journal.append_run("new", runs[1])
     journal.append_run("newer", runs[0])
     journal.append_run("new", Run("candidate", "trial", 99))  # its attempt is not there
@@ -119,3 +120,13 @@ def test_single_runs_are_those_of_their_side_since_the_last_beginning(tmp_path: 
     assert journal.read(SIDES, results) == []
     journal.begin_afresh()
     assert journal.runs("new", results) == []
+
+
+def test_a_journal_of_another_format_is_refused_with_its_file(tmp_path: Path, results):
+    journal = PairJournal(tmp_path)
+    journal.append(recorded(a_pair(), results))
+    first, *rest = journal.path.read_text().splitlines()
+    assert json.loads(first)["format"] == FORMAT
+    journal.path.write_text("\n".join([first.replace(f'"format": {FORMAT}', '"format": 99'), *rest, ""]))
+    with pytest.raises(InputError, match=f"{journal.path} has format 99"):
+        journal.read(SIDES, results)

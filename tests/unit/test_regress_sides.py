@@ -7,16 +7,11 @@ from pathlib import Path
 
 import pytest
 from equipment.results import records
-from regress_equipment import Listener
 
-from bench.compare.thresholds import Thresholds
 from bench.devices.device import Device, Slot
 from bench.errors import InputError
-from bench.regress.code import revision, working_tree
-from bench.regress.comparison import RegressOptions
-from bench.regress.run import run_regress
-from bench.regress.side_request import Ask
-from bench.regress.sides import look
+from bench.regress.side_request import SideRequest
+from bench.regress.sides import inspect, revision, working_tree
 from bench.trials.datasets import source_digest
 from bench.trials.runtime import find_runtime
 
@@ -39,7 +34,7 @@ def code(tmp_path_factory):
 
 @pytest.fixture(scope="module")
 def side(code):
-    return look("candidate", "this one", Path(sys.executable), code)
+    return inspect("candidate", "this one", Path(sys.executable), code)
 
 
 def test_the_code_is_a_copy_that_runs_from_anywhere(code):
@@ -72,17 +67,17 @@ def test_settings_that_say_nothing_are_kept_from_code_that_does_not_know_them(si
 
 def test_an_interpreter_that_is_not_there(code):
     with pytest.raises(InputError, match="cannot be run"):
-        look("baseline", "gone", Path("/nonexistent/python"), code)
+        inspect("baseline", "gone", Path("/nonexistent/python"), code)
 
 
 def test_an_interpreter_that_is_no_python(code):
     with pytest.raises(InputError, match="cannot be used"):
-        look("baseline", "echo", Path("/bin/echo"), code)
+        inspect("baseline", "echo", Path("/bin/echo"), code)
 
 
 def test_a_module_that_is_missing_is_named(code):
     with pytest.raises(InputError, match="nosuchmodule cannot be imported: ModuleNotFoundError"):
-        look("baseline", "this one", Path(sys.executable), code, ["nosuchmodule"])
+        inspect("baseline", "this one", Path(sys.executable), code, ["nosuchmodule"])
 
 
 def test_a_revision_that_is_not_there(tmp_path: Path):
@@ -103,35 +98,22 @@ def test_a_revision_is_what_git_has(tmp_path: Path):
 
 
 def test_a_side_takes_packages_or_an_interpreter_but_not_both():
-    with pytest.raises(InputError, match="names an interpreter"):
-        Ask("tensorflow==2.20.0", python=Path("python")).check("baseline")
+    with pytest.raises(InputError, match="gives an interpreter"):
+        SideRequest("tensorflow==2.20.0", python=Path("python")).check("baseline")
     with pytest.raises(InputError, match="adds to what --candidate asks for"):
-        Ask(beside=("keras==3.3.3",)).check("candidate")
+        SideRequest(more=("keras==3.3.3",)).check("candidate")
     for wrong in ("==2.20.0", "-r ../secrets.txt", "keras==3.3.3\n--no-index"):
         with pytest.raises(InputError, match="no requirement"):
-            Ask(wrong).check("candidate")
+            SideRequest(wrong).check("candidate")
 
 
-@pytest.mark.parametrize("ask", [Ask(""), Ask(" "), Ask("keras==3.3.3", ("",)), Ask(revision="")])
-def test_what_a_script_failed_to_find_is_not_taken_for_this_environment(ask: Ask):
-    assert ask.says_something
+@pytest.mark.parametrize(
+    "asked", [SideRequest(""), SideRequest(" "), SideRequest("keras==3.3.3", ("",)), SideRequest(revision="")]
+)
+def test_what_a_script_failed_to_find_is_not_taken_for_this_environment(asked: SideRequest):
+    assert asked.asks_something
     with pytest.raises(InputError, match="is empty"):
-        ask.check("candidate")
-
-
-def asked(tmp_path: Path, baseline: Ask, recorded: str | None = None, **options) -> None:
-    asks = {"baseline": baseline, "candidate": Ask(python=Path(sys.executable))}
-    thresholds, options = Thresholds(), RegressOptions(**options)
-    run_regress(tmp_path / "no.toml", asks, tmp_path, Listener(), options, thresholds, recorded)
-
-
-def test_options_that_would_do_nothing_are_refused(tmp_path: Path):
-    with pytest.raises(InputError, match="says what makes environments"):
-        asked(tmp_path, Ask(), python="3.12")
-    with pytest.raises(InputError, match="given twice"):
-        asked(tmp_path, Ask("baseline:v1"), str(tmp_path))
-    with pytest.raises(InputError, match="nothing else can be asked"):
-        asked(tmp_path, Ask(""), str(tmp_path))
+        asked.check("candidate")
 
 
 def test_a_revisions_journals_name_its_own_commit(side, code):

@@ -1,31 +1,155 @@
-"""How many pairs it takes for a verdict, without processes."""
+"""From a session to its verdict, without processes: what runs, and what counts."""
 
+from dataclasses import dataclass, field
 from pathlib import Path
 from types import SimpleNamespace
 
+import msgspec
+from comparison_equipment import SLOT, add, measurement, record, trial
 from equipment.results import records
 from regress_equipment import SIDES, Listener, Runner
 
+from bench.compare.differences import Fingerprint
+from bench.compare.reading import Side
 from bench.compare.thresholds import Thresholds
-from bench.regress.pair_schedule import Budget, Course
-from bench.regress.verdict import Judging
+from bench.journal.results import SuiteResults
+from bench.plan.decide import PlannedTrial
+from bench.regress import verdict
+from bench.regress.pairs import PairedRuns, PairJournal, Run
+from bench.regress.stopping import Budget, PairSchedule
+from bench.regress.verdict import CUT_SHORT, against_recorded, noise_elsewhere, too_few, with_pairs
 
-TRIALS = [records.a_trial("LeNet5", epochs=epochs) for epochs in (1, 2, 3)]
-
-
-class Unjudged(Judging):
-    """Runs only."""
-
-    def _judge(self, thresholds, notes):
-        return None
+CONFIGURATIONS = [records.a_trial("LeNet5", epochs=epochs) for epochs in (1, 2, 3)]
+TRIALS = [trial(seed=seed) for seed in (0, 1)]
 
 
-def test_every_configuration_gets_its_first_pairs_whatever_the_budget(tmp_path: Path):
+def known(*runs: int) -> Side:
+    """A baseline with so many runs of each trial."""
+    trials = [of for of, number in zip(TRIALS, runs, strict=True) for _ in range(number)]
+    return Side("baseline:v1", tuple(measurement(of, record(of)) for of in trials))
+
+
+@dataclass
+class Candidate:
+    """Stands in for `bench.regress.pairs.PairRunner`: every run is done at once."""
+
+    results: SuiteResults
+    cores: int
+    now: float = 0.0
+    ran: list[int] = field(default_factory=list)
+    places: list = field(default_factory=list)
+
+    def planned(self, name, trial, expected) -> PlannedTrial:
+        return PlannedTrial(trial, "again", "", True, expected)
+
+    def run_one(self, name, trial, expected=None) -> Run:
+        self.ran.append(trial.settings.seed)
+        self.now += 20.0
+        content = record(trial, slot=msgspec.structs.replace(SLOT, cores=tuple(range(self.cores))))
+        return Run("candidate", trial.id, add(self.results, trial, content).number)
+
+    def record_of(self, run: Run):
+        return run.of({"candidate": self.results}).record()
+
+    def clock(self) -> float:
+        return self.now
+
+
+def a_session(folder: Path, key: str = "new", seconds: float | None = None, cores: int = 2):
+    results = {name: SuiteResults(folder, name) for name in ("baseline", "candidate")}
+    runner = Candidate(results["candidate"], cores)
+    return SimpleNamespace(
+        trials=TRIALS,
+        keys=("", key),
+        results=results,
+        journal=PairJournal(folder),
+        folder=folder,
+        sides={"candidate": SimpleNamespace(label=key)},
+        runner=runner,
+        schedule=SimpleNamespace(budget=Budget(seconds, runner.clock)),
+        speaker=Listener(),
+        request=SimpleNamespace(thresholds=Thresholds(), pairs=None),
+        place=Fingerprint(kind="cpu", model=SLOT.model, cores=cores),
+    )
+
+
+def judged(session, baseline: Side | None = None):
+    return against_recorded(session, baseline or known(2, 1))
+
+
+def test_what_another_candidate_ran_does_not_count(tmp_path: Path):
+    for key in ("new", "newer"):
+        session = a_session(tmp_path, key)
+        (verdict,) = judged(session).trials
+        assert session.runner.ran == [0, 1, 0] and verdict.pairs == 3
+    again = a_session(tmp_path, "new")
+    judged(again)
+    assert again.runner.ran == []
+    elsewhere = a_session(tmp_path, "new", cores=4)
+    judged(elsewhere)
+    assert len(elsewhere.runner.ran) == 3, "on another device"
+    fresh = a_session(tmp_path, "new")
+    fresh.journal.begin_afresh()
+    (verdict,) = judged(fresh).trials
+    assert len(fresh.runner.ran) == 3 and verdict.pairs == 3
+    resumed = a_session(tmp_path, "new")
+    judged(resumed)
+    assert resumed.runner.ran == [], "what came before the new beginning is forgotten for good"
+
+
+def test_a_baseline_with_too_few_runs_is_said_before_anything_runs(tmp_path: Path):
+    session = a_session(tmp_path)
+    judged(session)
+    (said,) = session.speaker.said
+    assert said.startswith("baseline:v1 has 3 runs of vgg16-scratch-3e: times need 4.")
+    assert too_few(TRIALS, {of.key: 2 for of in TRIALS}, "old", 4) == ""
+
+
+def test_it_says_how_many_runs_come(tmp_path: Path):
+    session = a_session(tmp_path)
+    judged(session)
+    assert session.speaker.plans == [2, 1]
+
+
+def test_a_run_that_would_pass_the_budget_is_not_begun_after_a_resume_either(tmp_path: Path):
+    judged(a_session(tmp_path), known(1, 1))
+    session = a_session(tmp_path, seconds=10.0)
+    verdict = judged(session, known(2, 2))
+    assert session.runner.ran == [] and CUT_SHORT in verdict.notes
+
+
+def test_every_trial_runs_once_whatever_the_budget(tmp_path: Path):
+    session = a_session(tmp_path, seconds=1.0)
+    verdict = judged(session, known(3, 3))
+    assert session.runner.ran == [0, 1] and CUT_SHORT in verdict.notes
+
+
+def test_every_configuration_gets_its_first_pairs_whatever_the_budget(tmp_path: Path, monkeypatch):
+    monkeypatch.setattr(verdict, "judge_pairs", lambda *judged: None)
     runner = Runner()
-    comparison = SimpleNamespace(trials=TRIALS, folder=tmp_path / "own", name="own", keys=SIDES, results={})
-    course = Course(runner, [], Listener(), Budget(30.0, runner.clock), TRIALS)
-    session = SimpleNamespace(comparison=comparison, course=course, place={})
-    Unjudged(session, Thresholds(), print).fixed(6)
-    assert len(runner.ran) == 6 and course.cut_short
-    Unjudged(session, Thresholds(), print).fixed(1)
+    schedule = PairSchedule(runner, [], Listener(), Budget(30.0, runner.clock), CONFIGURATIONS)
+    session = SimpleNamespace(
+        trials=CONFIGURATIONS,
+        folder=tmp_path / "own",
+        keys=SIDES,
+        results={},
+        schedule=schedule,
+        place=Fingerprint(),
+        request=SimpleNamespace(thresholds=Thresholds()),
+    )
+    with_pairs(session, 6)
+    assert len(runner.ran) == 6 and schedule.cut_short
+    with_pairs(session, 1)
     assert len(runner.ran) == 6, "one pair each is there"
+
+
+def test_noise_that_another_device_showed_is_not_this_ones(tmp_path: Path):
+    of, folder = trial(), tmp_path / "other"
+    results = SuiteResults(folder, "baseline")
+    runs = [Run("baseline", of.id, add(results, of, record(of)).number) for _ in range(2)]
+    PairJournal(folder).append(PairedRuns("aa", of.key, ("old", "old"), "baseline", *runs, 20.0, "done"))
+    found = [
+        len(noise_elsewhere(tmp_path / "own", "old", {of.key}, Fingerprint(cores=cores, kind="cpu")))
+        for cores in (2, 4)
+    ]
+    assert found == [1, 0]

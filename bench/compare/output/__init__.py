@@ -1,1 +1,1 @@
-"""The verdict for people and for machines; every output is made from the same `Verdict`."""
+"""A verdict for people and for machines; every output is made from the same `Verdict`."""

@@ -1,24 +1,43 @@
-"""How figures of a verdict are written: the same in every output."""
+"""How a verdict is put into words, the same in every output; and its table on the terminal."""
 
 from collections import Counter
+from typing import TYPE_CHECKING
 
 from bench.compare.metrics import METRICS
 from bench.compare.verdict import DifferenceVerdict, MetricVerdict, Status, TrialVerdict, Verdict
 from bench.errors import ExitCode
 
+if TYPE_CHECKING:
+    from rich.console import Console
+
 COLUMNS = ("fit_time", "time_to_result", "throughput", "feature_throughput", "train_cpu_time", "peak_memory")
 """Metrics that tables show, where any trial has them."""
+
+SHOWN = ("fit_time", "throughput", "time_to_result")
+"""Metrics that the terminal shows, the most useful first, as far as there is room. The files have all."""
+
+LONGEST, FIXED, COLUMN = 36, 50, 20
+"""Characters of a trial's label at most, of the other columns together, and of the column of a metric."""
+
+STYLES = {
+    "slower": "bold red",
+    "worse": "bold red",
+    "failed": "bold red",
+    "faster": "green",
+    "better": "green",
+    "inconclusive": "yellow",
+}
 
 _OUTCOMES = {
     ExitCode.OK: "No regression",
     ExitCode.REGRESSION: "Regression",
-    ExitCode.TRIALS_FAILED: "No regression, but trials failed that had not been done before",
+    ExitCode.TRIALS_FAILED: "No regression, but trials failed that the baseline has not done either",
     ExitCode.NOT_ENOUGH_EVIDENCE: "Not enough evidence",
 }
 
 
 def outcome(verdict: Verdict) -> str:
-    """The whole in a line."""
+    """The whole verdict in one line."""
     said = _OUTCOMES[verdict.exit_code]
     if verdict.regressions:
         said += ": " + ", ".join(
@@ -31,7 +50,7 @@ def outcome(verdict: Verdict) -> str:
 
 
 def wrongs(trial: TrialVerdict) -> list[str]:
-    """What is wrong with a trial that is a regression."""
+    """What makes a trial a regression."""
     found = [str(said) for said in (trial.speed, trial.learning) if said in ("slower", "worse")]
     return ["newly failing"] if trial.status is Status.FAILED else found
 
@@ -66,13 +85,13 @@ def metric_of(trial: TrialVerdict, name: str) -> MetricVerdict | None:
     return next((one for one in trial.metrics if one.metric == name), None)
 
 
-def difference_of(trial: TrialVerdict, figure: str) -> DifferenceVerdict | None:
+def difference_of(trial: TrialVerdict, metric: str) -> DifferenceVerdict | None:
     """Accuracy or loss of a trial."""
-    return next((one for one in trial.differences if one.figure == figure), None)
+    return next((one for one in trial.differences if one.metric == metric), None)
 
 
 def change(one: MetricVerdict | None) -> str:
-    """`+9.4 % [+3.1, +13.0]`: change with its 95 % interval; a dash where there is none."""
+    """`+9.4 % [+3.1, +13.0]`: a change with its 95 % interval; a dash where there is none."""
     if one is None:
         return "—"
     said = f"{(one.ratio - 1) * 100:+.1f} %"
@@ -85,7 +104,7 @@ def difference(one: DifferenceVerdict | None) -> str:
     """`-1.2 points [-2.0, -0.4]`, or in nats; a dash where there is none."""
     if one is None:
         return "—"
-    scale, unit, digits = (100, "points", 1) if one.figure == "accuracy" else (1, "nats", 3)
+    scale, unit, digits = (100, "points", 1) if one.metric == "accuracy" else (1, "nats", 3)
     said = f"{one.difference * scale:+.{digits}f} {unit}"
     if one.low is None or one.high is None:
         return said
@@ -114,20 +133,20 @@ def pairs_of(trial: TrialVerdict) -> str:
 
 
 def remarks(trial: TrialVerdict) -> list[str]:
-    """Everything that is to be said of a trial, each once."""
+    """All remarks on a trial, each once."""
     said: dict[str, list[str]] = {}
     for one in trial.metrics:
         if one.note and METRICS[one.metric].decides_same:
             said.setdefault(one.note, []).append(title_of(one.metric))
-    for one in trial.differences:
-        if one.note:
-            said.setdefault(one.note, []).append(one.figure)
+    for learned in trial.differences:
+        if learned.note:
+            said.setdefault(learned.note, []).append(learned.metric)
     notes = [trial.reason, *trial.notes, *(f"{', '.join(names)}: {note}" for note, names in said.items())]
     return list(dict.fromkeys(filter(None, notes)))
 
 
 def notes_of(verdict: Verdict) -> list[str]:
-    """What is to be said of trials, a line a trial, and what holds of several once, with their names."""
+    """Remarks: one line for each trial, then those that several trials share, once, with their names."""
     shared = shared_remarks(verdict)
     own = [(trial.label, [one for one in remarks(trial) if one not in shared]) for trial in verdict.trials]
     return [
@@ -137,7 +156,7 @@ def notes_of(verdict: Verdict) -> list[str]:
 
 
 def shared_remarks(verdict: Verdict) -> dict[str, list[str]]:
-    """What is to be said of several trials -> their names, or `all trials`."""
+    """Remark that several trials share -> their labels, or `all trials`."""
     found: dict[str, list[str]] = {}
     for trial in verdict.trials:
         for said in remarks(trial):
@@ -150,9 +169,50 @@ def shared_remarks(verdict: Verdict) -> dict[str, list[str]]:
 
 
 def detectable(verdict: Verdict) -> str:
-    """What these repeats can find; empty if that is not known."""
+    """The changes that so many pairs can find; empty if unknown."""
     if not verdict.detectable:
         return ""
     found = ", ".join(f"{title_of(name)} {share:.0%}" for name, share in verdict.detectable.items())
     power = verdict.thresholds["power"]
-    return f"In {power:.0%} of runs these repeats find a change of: {found}."
+    return f"In {power:.0%} of runs so many pairs find a change of: {found}."
+
+
+def print_verdict(console: "Console", verdict: Verdict) -> None:
+    """Print one row for each trial, the remarks, and what differs between the sides."""
+    from rich.box import SIMPLE_HEAD
+    from rich.table import Table
+    from rich.text import Text
+
+    def say(text: str, style: str | None = None) -> None:
+        console.print(_printable(text), markup=False, highlight=False, style=style)
+
+    title = Text(_printable(f"{verdict.baseline} against {verdict.candidate}"))
+    table = Table(title=title, title_justify="left", box=SIMPLE_HEAD, padding=(0, 1, 0, 0))
+    longest = min(LONGEST, max((len(trial.label) for trial in verdict.trials), default=0))
+    room = max(0, (console.width - longest - FIXED) // COLUMN)
+    known = shown_metrics(verdict)
+    shown = [name for name in SHOWN if name in known][:room]
+    for heading in ("trial", "speed", "learning", *map(title_of, shown), "accuracy", "pairs"):
+        table.add_column(heading, overflow="fold", no_wrap=heading not in ("trial", "pairs"))
+    for trial in verdict.trials:
+        said = [Text(word, style=STYLES.get(word, "")) for word in verdict_of(trial)]
+        changes = [change(metric_of(trial, name)) for name in shown]
+        changes.append(difference(difference_of(trial, "accuracy")))
+        # Intervals go below: beside the changes they would leave no room for labels.
+        texts = [Text(text.replace(" [", "\n[")) for text in changes]
+        table.add_row(Text(_printable(trial.label)), *said, *texts, Text(pairs_of(trial)))
+    console.print(table)
+    for note in notes_of(verdict):
+        say(note)
+    if verdict.changes:
+        differing = ", ".join(f"{one.name} {one.baseline} -> {one.candidate}" for one in verdict.changes)
+        say(f"What differs: {differing}.")
+    for note in (detectable(verdict), *verdict.notes):
+        if note:
+            say(note)
+    say(f"{outcome(verdict)}. {counts(verdict)}.", style="bold")
+
+
+def _printable(text: str) -> str:
+    """Without characters that a terminal would take for commands."""
+    return "".join(char if char.isprintable() else "?" for char in text)

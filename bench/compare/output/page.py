@@ -126,14 +126,14 @@ def _metric(one: MetricVerdict) -> ShownChange:
 
 
 def _difference(one: DifferenceVerdict) -> ShownChange:
-    accuracy = one.figure == "accuracy"
+    accuracy = one.metric == "accuracy"
     scale, unit = (100, "points") if accuracy else (1, "nats")
     interval = None if one.low is None or one.high is None else (scale * one.low, scale * one.high)
     baseline, candidate = (
         f"{value:.1%}" if accuracy else f"{value:.3f}" for value in (one.baseline, one.candidate)
     )
     return ShownChange(
-        one.figure,
+        one.metric,
         str(one.verdict),
         baseline,
         candidate,
@@ -154,7 +154,7 @@ def dots(
         estimate: Over all pairs.
         unit: Of all of them.
     """
-    reach = max(SMALLEST.get(unit, 0.01), *map(abs, (*values, *(interval or ()), estimate))) * 1.1
+    reach: float = max(SMALLEST.get(unit, 0.01), *map(abs, (*values, *(interval or ()), estimate))) * 1.1
     if not math.isfinite(reach):
         return None
 

@@ -1,30 +1,34 @@
-"""The same images judged by two networks: who is right where the other is wrong."""
+"""The same images, predicted by two networks: which one is right where the other is wrong.
+
+Pure functions of arrays; seeds of random draws are arguments.
+"""
 
 import math
+from collections.abc import Sequence
 from dataclasses import dataclass
 
 import numpy as np
+from numpy.typing import NDArray
+
+Floats = NDArray[np.float64]
 
 SIGN_FLIPS = 4999
 
 MANY, LARGEST = 100, 0.05
-"""Terms from which on their sum is normal, and the share of its variance that none may then have alone."""
+"""From `MANY` terms on their sum counts as normal, if none has more than this share of its variance."""
 
 
 @dataclass(frozen=True)
 class Clusters:
-    """Images joined by source cell: images of one are right or wrong together, so they count as one draw.
+    """Images joined by source. Images of one source tend to be right or wrong together, so they are one draw."""
 
-    Attributes:
-        difference: Sum over the images of each source of candidate less baseline; shape (sources,).
-        size: Images of each source.
-    """
-
-    difference: np.ndarray
-    size: np.ndarray
+    difference: Floats
+    """Sum over the images of each source of candidate less baseline; shape (sources,)."""
+    size: NDArray[np.int64]
+    """Images of each source; shape (sources,)."""
 
     @classmethod
-    def of(cls, difference: np.ndarray, sources) -> "Clusters":
+    def of(cls, difference: Floats, sources: Sequence[str]) -> "Clusters":
         """Join images.
 
         Args:
@@ -32,7 +36,7 @@ class Clusters:
             sources: The source of each.
         """
         _, number = np.unique(np.asarray(sources, dtype=object).astype(str), return_inverse=True)
-        return cls(np.bincount(number, weights=difference), np.bincount(number))
+        return cls(np.bincount(number, weights=difference).astype(float), np.bincount(number))
 
     @property
     def images(self) -> int:
@@ -47,11 +51,11 @@ class Clusters:
     def error(self, resolution: float = 1.0) -> float:
         """Standard error of `mean`, robust to what images of a source have in common.
 
-        Half a source that speaks for either side is added, as Agresti and Min (Stat Med 2005) add half an
-        image to the discordant cells: no discordant image at all among few is no proof of equality.
+        Half a source in favor of either side is added, as Agresti and Min (Stat Med 2005) add half an image
+        to the discordant counts: no discordant image among few is no proof of equality.
 
         Args:
-            resolution: What one image can differ by; 1 for right or wrong, 0 for figures that are continuous.
+            resolution: What one image can differ by: 1 for right or wrong, 0 for continuous metrics.
         """
         typical = self.images / len(self.size) * resolution
         added = 2 if resolution else 0
@@ -61,7 +65,7 @@ class Clusters:
         return math.sqrt(scale * float(residuals @ residuals) + typical**2) / total
 
     def interval(self, confidence: float, resolution: float = 1.0) -> tuple[float, float]:
-        """Interval of `mean`; Student's t with a degree of freedom less than there are sources."""
+        """Interval of `mean` by Student's t, with one degree of freedom less than there are sources."""
         from scipy.special import stdtrit
 
         half = float(stdtrit(max(1, len(self.size) - 1), (1 + confidence) / 2)) * self.error(resolution)
@@ -69,11 +73,11 @@ class Clusters:
 
 
 def mcnemar(only_baseline: int, only_candidate: int) -> float:
-    """Exact two-sided p of McNemar's test (Psychometrika 1947): discordant images as coin flips.
+    """Exact two-sided p value of McNemar's test (Psychometrika 1947): discordant images as coin flips.
 
     Args:
-        only_baseline: Images that the baseline alone has right.
-        only_candidate: Images that the candidate alone has right.
+        only_baseline: Images that the baseline alone predicts right.
+        only_candidate: Images that the candidate alone predicts right.
     """
     from scipy.stats import binomtest
 
@@ -81,14 +85,14 @@ def mcnemar(only_baseline: int, only_candidate: int) -> float:
     return float(binomtest(only_candidate, discordant).pvalue) if discordant else 1.0
 
 
-def sign_flip(values: np.ndarray, seed: int = 0) -> float:
-    """Two-sided p of a sum whose terms might as well have the other sign (Fisher's randomisation).
+def sign_flip(values: Floats, seed: int = 0) -> float:
+    """Two-sided p value of a sum whose terms have either sign with equal probability (Fisher's randomization).
 
-    With terms of -1, 0 and 1 it is McNemar's test. Up to 12 terms all signs are tried, then there are
-    `SIGN_FLIPS` draws, the observed one counted in; from `MANY` terms on the sum is normal.
+    With terms of -1, 0 and 1 it is McNemar's test. Up to 12 terms all signs are tried. With more there are
+    `SIGN_FLIPS` draws and the observed one. From `MANY` terms on the sum counts as normal.
 
     Args:
-        values: Sum over the images of each source cell; shape (sources,).
+        values: Sum over the images of each source; shape (sources,).
         seed: Of the draws.
     """
     values = np.asarray(values, float)
@@ -107,8 +111,8 @@ def sign_flip(values: np.ndarray, seed: int = 0) -> float:
     rng = np.random.default_rng(seed)
     hits = 0
     for start in range(0, SIGN_FLIPS, 500):
-        signs = rng.choice((-1.0, 1.0), (min(500, SIGN_FLIPS - start), len(values)))
-        hits += int((np.abs(signs @ values) >= observed).sum())
+        flips = rng.choice((-1.0, 1.0), (min(500, SIGN_FLIPS - start), len(values)))
+        hits += int((np.abs(flips @ values) >= observed).sum())
     return (hits + 1) / (SIGN_FLIPS + 1)
 
 
@@ -117,9 +121,9 @@ def images_needed(clusters: Clusters, margin: float, resolution: float = 1.0, po
 
     Args:
         clusters: What was seen.
-        margin: Differences below it are equivalent.
+        margin: Smaller differences are equivalent.
         resolution: See `Clusters.error`.
-        power: How often it would be found.
+        power: How often equivalence would be found.
     """
     from scipy.special import ndtri
 

@@ -1,1 +1,0 @@
-"""Statistics of pairs: pure functions of arrays; seeds are given."""
