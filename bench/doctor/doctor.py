@@ -186,7 +186,7 @@ def _sight_of_gpu(nvml: Nvml, gpu: Device) -> Sight:
     reader = gpu_telemetry.GpuReader(nvml, gpu.uuid)
     names = dict.fromkeys((*gpu_telemetry.GAUGES, *gpu_telemetry.COUNTER_NAMES))
     time.sleep(GPM_INTERVAL_S)  # it measures between two samples
-    reader.finer()
+    reader.gpm()
     unseen = {name: why for name, why in reader.unavailable.items() if name in names}
     if not sees_the_hosts_pids():
         unseen.setdefault(PROCESS_MEMORY, "a container does not see whose processes these are")

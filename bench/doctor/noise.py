@@ -11,7 +11,7 @@ import time
 from collections.abc import Callable
 from dataclasses import dataclass
 
-from bench.telemetry.cores import PRESSURE, STAT, core_times, pressure_s
+from bench.telemetry.kernel import PRESSURE, STAT, core_times, pressure_s
 
 _QUANTUM = bytes(1 << 20)
 

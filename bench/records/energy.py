@@ -41,7 +41,7 @@ def energy_of(
         for name, one in devices.items()
         if "energy_j" in one.unavailable
     ]
-    series = [trace.counters.get(f"{gpu}/energy_j") for trace in traces for gpu in trace.header["gpus"]]
+    series = [trace.counters.get(f"{gpu}/energy_j") for trace in traces for gpu in trace.header.gpus]
     read = [one for one in series if one is not None and len(one.values) > 1]
     if reasons or len(read) < len(series):
         return Energy(), "; ".join(reasons) or "the sampler read it too seldom"

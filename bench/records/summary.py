@@ -6,7 +6,7 @@ from dataclasses import dataclass
 from msgspec.structs import replace
 
 from bench.journal.events import Event, PhaseEnded, PhaseStarted
-from bench.telemetry.trace import Sample, Trace
+from bench.telemetry.trace import Header, Sample, Trace
 from bench.trials.measured import DeviceTelemetry, Sampler, Summary, Telemetry
 
 Span = tuple[int, int]
@@ -99,19 +99,19 @@ def summarize(watched: Sequence[Stretch], unwatched: bool = False) -> Telemetry 
     for trace in traces:
         if trace.failure:
             unavailable["telemetry"] = f"the sampler failed: {trace.failure}"
-        elif trace.end is None:
+        elif trace.sampler_cpu_s is None:
             unavailable["telemetry"] = "the sampler ended before the trial did; what is after that is missing"
     if unwatched:
         unavailable["telemetry"] = "an attempt that the trial continued was not watched"
-    gpus = dict.fromkeys(name for trace in traces for name in trace.header.get("gpus", []))
+    gpus = dict.fromkeys(name for trace in traces for name in trace.header.gpus)
     host = _of(watched, phases, unavailable, "")
     devices = {name: _device(watched, phases, unavailable, name) for name in gpus}
     _add_shares_of_all(host, devices)
     most = max((sample.samples for trace in traces for sample in trace.samples), default=1)
     return Telemetry(
-        interval_s=header["interval_s"],
-        cores=header["cores"]["slot"],
-        longest_line_s=header["interval_s"] * most,
+        interval_s=header.interval_s,
+        cores=header.slot_cores,
+        longest_line_s=header.interval_s * most,
         phases=host.phases,
         counters=host.counters,
         unavailable=host.unavailable,
@@ -126,7 +126,7 @@ def _device(
     told = _of(watched, phases, unavailable, f"{name}/")
     if not any(_PROCESS_MEMORY in phase for phase in told.phases.values()):
         told.unavailable.setdefault(_PROCESS_MEMORY, _NOT_SEEN)
-    energy = watched[-1].trace.header.get("methods", {}).get(f"{name}/energy_j")
+    energy = watched[-1].trace.header.methods.get(f"{name}/energy_j")
     return DeviceTelemetry(
         phases=told.phases,
         counters=told.counters,
@@ -170,14 +170,14 @@ def _of(
             if name.startswith(prefix) and "/" not in name[len(prefix) :]
         }
 
-    gauges = own(dict.fromkeys(name for one in stretches for name in one.trace.header["gauges"]))
+    gauges = own(dict.fromkeys(name for one in stretches for name in one.trace.header.gauges))
     counters = own(dict.fromkeys(name for one in stretches for name in one.trace.counters))
     counted = {phase: _counted(stretches, phase, counters) for phase in phases}
     sampled = {phase: _sampled(stretches, phase, gauges) for phase in phases}
     if not prefix:
-        cores = stretches[-1].trace.header["cores"]
+        header = stretches[-1].trace.header
         for phase in phases:
-            _means_from_counters(sampled[phase], counted[phase], _seconds(stretches, phase), cores)
+            _means_from_counters(sampled[phase], counted[phase], _seconds(stretches, phase), header)
     lacking = {short: unavailable[name] for name, short in own(unavailable).items()}
     return _Told(sampled, counted, lacking)
 
@@ -219,7 +219,7 @@ def _counted(stretches: Sequence[Stretch], phase: str, counters: dict[str, str])
     grown: dict[str, float] = {}
     for name, short in counters.items():
         # A trial may go on on another GPU.
-        own = [one for one in stretches if name in one.trace.header["counters"]]
+        own = [one for one in stretches if name in one.trace.header.counters]
         spans = [(one.trace, span) for one in own for span in one.spans.get(phase, [])]
         series = [(trace.counters.get(name), span, name in trace.unavailable) for trace, span in spans]
         growths = [
@@ -235,7 +235,7 @@ def _counted(stretches: Sequence[Stretch], phase: str, counters: dict[str, str])
 
 
 def _means_from_counters(
-    sampled: dict[str, Summary], counted: dict[str, float], seconds: float, cores: dict[str, int]
+    sampled: dict[str, Summary], counted: dict[str, float], seconds: float, header: Header
 ) -> None:
     def put(name: str, mean: float) -> None:
         mean, before = short_of(mean), sampled.get(name, Summary())
@@ -244,11 +244,11 @@ def _means_from_counters(
         sampled[name] = replace(before, mean=mean, max=most)
 
     def share(percent: float | None) -> float | None:
-        return None if percent is None else short_of(percent / 100 / cores["slot"])
+        return None if percent is None else short_of(percent / 100 / header.slot_cores)
 
     if seconds <= 0:
         return
-    slot, machine = seconds * cores["slot"], seconds * cores["machine"]
+    slot, machine = seconds * header.slot_cores, seconds * header.machine_cores
     for name, counter, whole in (
         ("cpu_percent", "cpu_s", seconds / 100),
         ("machine_cpu", "machine_busy_s", machine),
@@ -280,10 +280,10 @@ def short_of(value: float) -> float:
 
 def _sampler(traces: Sequence[Trace]) -> Sampler:
     """What watching itself took; None where a sampler was killed before it could say."""
-    ends = [trace.end for trace in traces if trace.end is not None]
+    ends = [trace.sampler_cpu_s for trace in traces if trace.sampler_cpu_s is not None]
     complete = len(ends) == len(traces)
     return Sampler(
-        cpu_s=sum(float(end["cpu_s"]) for end in ends) if complete else None,
+        cpu_s=sum(ends) if complete else None,
         samples=sum(sample.samples for trace in traces for sample in trace.samples),
         complete=complete,
     )

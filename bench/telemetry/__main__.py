@@ -1,4 +1,4 @@
-"""`python -m bench.telemetry JOB`: watch the trial that JOB (JSON) names; phases come on standard input."""
+"""`python -m bench.telemetry JOB`: watch the trial that JOB (JSON) names. Edges of phases come on standard input."""
 
 import json
 import os
@@ -12,4 +12,4 @@ if __name__ == "__main__":
     die_with_parent(job.harness)
     watch(job, sys.stdin.fileno())
     sys.stdout.flush()
-    os._exit(0)  # the interpreter's own farewell takes longer than the parent should wait
+    os._exit(0)  # the end of the interpreter takes longer than the parent should wait

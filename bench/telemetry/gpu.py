@@ -1,12 +1,11 @@
-"""A GPU of a trial's slot: what is read of it, and how often."""
+"""Metrics of a GPU of a trial's slot, and how often each is read."""
 
 from collections.abc import Collection, Iterable
 
 from bench.devices import gauges
 from bench.devices.gauges import GPM_METRICS, PROCESS_MEMORY, Gpm, Questions
 from bench.devices.nvml import Nvml, NvmlError
-
-Figures = dict[str, float]
+from bench.telemetry.trace import Values
 
 NAMES = (*(name for group in (gauges.FAST, gauges.SLOW) for names in group for name in names), *GPM_METRICS)
 GAUGES = (*NAMES, PROCESS_MEMORY)
@@ -16,10 +15,10 @@ COUNTED, INTEGRATED = "the GPU's energy counter", "power integrated over samples
 
 
 class GpuReader:
-    """Reads figures of one GPU; what it lacks is in `unavailable`, and is not asked for again.
+    """Reads the metrics of one GPU. Those that it lacks are in `unavailable`, and are not read again.
 
-    Every question is tried once at first. Later one that fails leaves a gap, or is given up where the GPU
-    says that it does not support it. A GPU that is lost is not asked anything any more.
+    Every metric is tried once at first. One that fails later leaves a gap, or is given up if the GPU says that
+    it does not support it. A GPU that is lost is not read any more.
 
     Args:
         nvml: An open session.
@@ -50,13 +49,13 @@ class GpuReader:
 
     @property
     def energy_method(self) -> str | None:
-        """Where `energy_j` comes from; None where it is unavailable."""
+        """How `energy_j` is measured; None if it is unavailable."""
         if "energy_j" in self.unavailable:
             return None
         return COUNTED if self._integrated is None else INTEGRATED
 
-    def fast(self, now: float) -> Figures:
-        """Read at every sample; `now`: monotonic time in seconds."""
+    def fast(self, now: float) -> Values:
+        """Read the metrics of every sample; `now` is monotonic time in seconds."""
         read = self._ask(self._fast)
         if self._integrated is not None and "power_w" in read:
             if self._power is not None:
@@ -65,19 +64,19 @@ class GpuReader:
             self._power = now, read["power_w"]
         return read
 
-    def slow(self, trials: Collection[int]) -> Figures:
-        """Read once a second; `trials`: the processes of the trial."""
-        return {**self._ask(self._slow), **self.process_memory(trials)}
+    def slow(self, pids: Collection[int]) -> Values:
+        """Read the metrics of every second; `pids` are the processes of the trial."""
+        return {**self._ask(self._slow), **self.process_memory(pids)}
 
-    def counters(self) -> Figures:
-        """Cumulative energy in joules, and seconds in which the GPU was held back."""
+    def counters(self) -> Values:
+        """Cumulative energy in joules, and seconds in which the GPU was throttled."""
         read = self._ask(self._counted)
         if self._integrated is not None and "energy_j" not in self.unavailable:
             read["energy_j"] = self._integrated
         return read
 
-    def process_memory(self, trials: Collection[int]) -> Figures:
-        """What the trial's processes hold of the GPU's memory; nothing where none of them is listed."""
+    def process_memory(self, pids: Collection[int]) -> Values:
+        """Memory of the GPU that the trial's processes hold; nothing if none of them is listed."""
         if self.lost or not self._processes:
             return {}
         try:
@@ -86,14 +85,14 @@ class GpuReader:
             self._processes = error.passing
             self._missing((PROCESS_MEMORY,), error, lasting=not error.passing)
             return {}
-        sizes = [process.memory_bytes for process in listed if process.pid in trials]
+        sizes = [process.memory_bytes for process in listed if process.pid in pids]
         known = [size for size in sizes if size is not None]
         if sizes and not known:
-            self.unavailable[PROCESS_MEMORY] = "the NVIDIA driver does not tell the memory of processes"
+            self.unavailable[PROCESS_MEMORY] = "the NVIDIA driver does not report the memory of processes"
         return {PROCESS_MEMORY: float(sum(known))} if known and len(known) == len(sizes) else {}
 
-    def finer(self) -> Figures:
-        """What GPM says since the last call; to be asked every `bench.devices.gauges.GPM_INTERVAL_S` at most."""
+    def gpm(self) -> Values:
+        """Read GPM's metrics since the last call; at most every `bench.devices.gauges.GPM_INTERVAL_S`."""
         if self.lost or self._gpm is None:
             return {}
         try:
@@ -106,8 +105,8 @@ class GpuReader:
         self.unavailable |= missing
         return read
 
-    def _ask(self, questions: Questions, probing: bool = False) -> Figures:
-        read: Figures = {}
+    def _ask(self, questions: Questions, probing: bool = False) -> Values:
+        read: Values = {}
         for names, question in list(questions.items()):
             if self.lost:
                 break

@@ -1,53 +1,51 @@
-"""A trial's processes and cores: what is read of them, and how often."""
+"""Metrics of a trial's processes and cores, and how often each is read."""
 
 import os
 from typing import NamedTuple
 
-from bench.telemetry.cores import PRESSURE, STAT, KernelFile, core_times, pressure_s
-from bench.telemetry.processes import (
+from bench.telemetry.kernel import (
+    PRESSURE,
+    STAT,
     CpuTime,
+    KernelFile,
     OthersCpuTime,
     QueueWait,
+    core_times,
     may_use,
     parents,
+    pressure_s,
     resident_bytes,
     tree,
 )
-
-Figures = dict[str, float]
+from bench.telemetry.trace import Values
 
 FAST = ("cpu_percent", "rss_bytes", "machine_cpu", "cpu_pressure", "steal")
 """Read at every sample."""
 
 SLOW = ("run_queue_wait", "foreign_cpu", "cotenant_cpu")
-"""Read once a second: they ask every thread of the trial, or every process of the machine."""
+"""Read once a second: they take a look at every thread of the trial, or every process of the machine."""
 
 FAST_COUNTERS = ("cpu_s", "machine_busy_s", "slot_busy_s", "steal_s", "pressure_s")
 SLOW_COUNTERS = ("run_queue_wait_s", "cotenant_s", "foreign_s")
 
-
 LEAST_S = 0.5
-"""Over less, cores that are counted in ticks of 10 ms give no rate worth keeping."""
+"""Shortest time for a rate: the kernel counts cores in ticks of 10 ms."""
 
 
 class Sizes(NamedTuple):
-    """How many cores there are.
-
-    Attributes:
-        slot: The trial may use.
-        machine: There are.
-    """
+    """Numbers of cores."""
 
     slot: int
+    """Cores that the trial may use."""
     machine: int
 
 
 class HostReader:
-    """Reads figures of one trial; what cannot be read is left out of the answers and is in `unavailable`.
+    """Reads the metrics of one trial. Those that cannot be read are left out, and are in `unavailable`.
 
     Co-tenants are the other processes of the harness that may run on the trial's cores: trials on other slots,
-    the scheduler, what sends records to MLflow, samplers. `foreign_s` is time in which the trial's cores
-    worked for neither the trial nor them.
+    the scheduler, samplers, the process that sends records to MLflow. `foreign_s` is time in which the trial's
+    cores worked for neither the trial nor its co-tenants.
 
     Args:
         worker: The trial's process.
@@ -63,12 +61,12 @@ class HostReader:
         self._own, self._others = CpuTime(), OthersCpuTime()
         self._pids, self._cotenants = [worker], list[int]()
         self._foreign = 0.0
-        self._last: dict[str, tuple[float, Figures]] = {}
+        self._last: dict[str, tuple[float, Values]] = {}
         try:
             self._pressure: KernelFile | None = KernelFile(PRESSURE)
         except OSError:
             self._pressure = None
-            self._lacks("the kernel does not tell the pressure (CONFIG_PSI)", "cpu_pressure", "pressure_s")
+            self._lacks("the kernel does not report the pressure (CONFIG_PSI)", "cpu_pressure", "pressure_s")
         try:
             self._waits: QueueWait | None = QueueWait()
         except OSError:
@@ -77,23 +75,23 @@ class HostReader:
 
     @property
     def pids(self) -> list[int]:
-        """The trial's processes, as last listed."""
+        """The trial's processes, when they were last listed."""
         return self._pids
 
     def list_processes(self) -> None:
-        """Look which processes there are; costs milliseconds."""
+        """List the processes; takes milliseconds."""
         parent_of = parents()
         self._pids = tree(self.worker, parent_of)
         own = set(self._pids)
         everyone = tree(self.harness, parent_of)
         self._cotenants = [pid for pid in everyone if pid not in own and may_use(pid, self.cores)]
 
-    def counters(self, now: float, all_of_them: bool) -> Figures:
-        """Cumulative seconds. Not of any one origin: only differences mean something.
+    def counters(self, now: float, all_of_them: bool) -> Values:
+        """Cumulative seconds. They begin at different times, so only differences have a meaning.
 
         Args:
             now: Monotonic time in seconds.
-            all_of_them: The slow ones too.
+            all_of_them: Read the slow ones too.
         """
         machine, slot = core_times(self._stat.read(), self.cores)
         read = {
@@ -111,16 +109,16 @@ class HostReader:
             read["foreign_s"] = self._foreign_s(now, read)
         return read
 
-    def gauges(self, now: float, counters: Figures, slow: bool) -> Figures:
-        """Rates since the last call, and levels.
+    def gauges(self, now: float, counters: Values, slow: bool) -> Values:
+        """Rates since the last call, and current values.
 
         Args:
-            now: When the counters were read.
+            now: When the counters were read, monotonic time in seconds.
             counters: As read now.
-            slow: They hold the slow ones too.
+            slow: The counters have the slow ones too.
         """
         passed, used = self._since("fast", now, counters)
-        read: Figures = {}
+        read: Values = {}
         if passed:
             read["cpu_percent"] = 100 * used["cpu_s"] / passed
             read["machine_cpu"] = min(1.0, used["machine_busy_s"] / passed / self.sizes.machine)
@@ -140,19 +138,19 @@ class HostReader:
                     read["run_queue_wait"] = waited / (waited + used["cpu_s"])
         return read
 
-    def _foreign_s(self, now: float, read: Figures) -> float:
-        """Grows by what the slot's cores did for others since the last time.
+    def _foreign_s(self, now: float, read: Values) -> float:
+        """Time that the slot's cores worked for others, so far.
 
-        The kernel counts busy cores in ticks and processes exactly, so that single differences may come out
-        below zero; they are added all the same, for they make up for others.
+        The kernel counts busy cores in ticks but processes exactly, so a single difference may be negative. It
+        is added too, because it compensates for another.
         """
         _, used = self._since("foreign", now, read)
         if used:
             self._foreign += used["slot_busy_s"] - used["cpu_s"] - used["cotenant_s"]
         return self._foreign
 
-    def _since(self, what: str, now: float, counters: Figures) -> tuple[float, Figures]:
-        """Seconds and counts since it was last asked for; nothing the first time."""
+    def _since(self, what: str, now: float, counters: Values) -> tuple[float, Values]:
+        """Seconds, and growth of the counters, since the last call for this; nothing at the first call."""
         before, self._last[what] = self._last.get(what), (now, dict(counters))
         if before is None or now <= before[0]:
             return 0.0, {}

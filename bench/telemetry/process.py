@@ -1,4 +1,4 @@
-"""The sampler as its parent sees it."""
+"""The sampler's process, as its parent sees it."""
 
 import contextlib
 import json
@@ -13,14 +13,14 @@ from bench.journal.results import Attempt
 from bench.telemetry.sampler import Job
 
 PATIENCE_S = 2.0
-"""How long a trial's end waits for the sampler's last line. It needs milliseconds, unless a driver hangs."""
+"""Longest wait for the sampler's last line. It takes milliseconds, unless a driver hangs."""
 
 
 class SamplerProcess:
-    """A sampler beside one worker. It never fails the trial: what it cannot do is missing in the record.
+    """The sampler of one worker. It never fails the trial: what it cannot measure is missing in the record.
 
     Args:
-        attempt: Whose telemetry is written.
+        attempt: The attempt, which has the file for its telemetry.
         slot: Where its worker runs.
         worker: The worker's process.
         interval_s: Time between samples.
@@ -37,26 +37,27 @@ class SamplerProcess:
             stdin=subprocess.PIPE,
             stdout=subprocess.DEVNULL,
             stderr=subprocess.DEVNULL,
-            start_new_session=True,  # Ctrl-C is the harness' to hear
+            start_new_session=True,  # Ctrl-C is for the harness alone
         )
         assert self._process.stdin is not None
-        self._words = self._process.stdin.fileno()
-        os.set_blocking(self._words, False)
+        self._input = self._process.stdin
+        self._edges = self._input.fileno()
+        os.set_blocking(self._edges, False)
 
     def tell(self, event: dict[str, Any]) -> None:
-        """Pass on an event of the worker; the edges of its phases are what the sampler wants to know."""
+        """Pass on an event of the worker; only the edges of its phases are sent."""
         if event.get("event") in ("phase_started", "phase_ended"):
             line = json.dumps({name: event[name] for name in ("event", "phase", "t")}) + "\n"
-            with contextlib.suppress(OSError):  # it died, or is far behind; samples go near the edge, too
-                os.write(self._words, line.encode())
+            with contextlib.suppress(OSError):  # it died or is far behind; samples are near the edge, too
+                os.write(self._edges, line.encode())
 
     def finish(self) -> None:
-        """Let it write its end; to be called when the worker is over."""
+        """Let it write its last line. Call this when the worker has ended."""
         with contextlib.suppress(OSError):
-            self._process.stdin.close()
+            self._input.close()
         try:
             self._process.wait(PATIENCE_S)
         except subprocess.TimeoutExpired:
             self._process.kill()
-            with contextlib.suppress(subprocess.TimeoutExpired):  # it is stuck in the driver, killed or not
+            with contextlib.suppress(subprocess.TimeoutExpired):  # it hangs in the driver, killed or not
                 self._process.wait(PATIENCE_S)

@@ -5,17 +5,18 @@ import json
 import os
 import selectors
 import time
+from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import Any, TypedDict
 
 from bench.devices.gauges import GPM_INTERVAL_S
 from bench.devices.nvml import Nvml, NvmlError, open_nvml
 from bench.telemetry import gpu as gpus
 from bench.telemetry import host as hosts
-from bench.telemetry.downsample import Thinning, Window
 from bench.telemetry.gpu import GpuReader
 from bench.telemetry.host import HostReader
+from bench.telemetry.trace import Thinning, Values, Window
 
 VERSION = 1
 SLOW_S = 1.0
@@ -23,36 +24,43 @@ SLOW_S = 1.0
 
 @dataclass(frozen=True)
 class Job:
-    """What to watch; crosses the process boundary as JSON.
-
-    Attributes:
-        path: The file to write.
-        worker: The trial's process.
-        harness: The process that started it and the sampler.
-        interval_s: Time between samples.
-        cores: The cores that the trial may use.
-        gpus: Name -> UUID of its GPUs.
-    """
+    """What to watch; crosses the process boundary as JSON."""
 
     path: str
+    """The file to write."""
     worker: int
+    """The trial's process."""
     harness: int
+    """The process that started the worker and the sampler."""
     interval_s: float
+    """Time between samples."""
     cores: tuple[int, ...]
+    """Cores that the trial may use."""
     gpus: dict[str, str]
+    """Name -> UUID of its GPUs."""
+
+
+class Edge(TypedDict):
+    """The beginning or the end of a phase, as the worker reports it."""
+
+    event: str
+    """`phase_started` or `phase_ended`."""
+    phase: str
+    t: int
+    """Nanoseconds of the monotonic clock."""
 
 
 class Sampler:
-    """Reads, at every interval and whenever the parent tells of a phase's edge.
+    """Reads all metrics, at every interval and whenever the parent reports the edge of a phase.
 
-    Lines of the file: `header` (names of the values, what is missing and why); samples (`t` nanoseconds of
-    the monotonic clock and the values, see `bench.telemetry.downsample`); `edge` (counters read when a phase
-    began or ended at `at`); `unavailable` (given up later); `end` (what the sampler itself cost).
+    Lines of the file: `header` (names of the values, which are missing and why); samples (`t` nanoseconds of
+    the monotonic clock and the values, see `bench.telemetry.trace`); `edge` (counters, read when a phase began
+    or ended at `at`); `unavailable` (metrics given up later); `end` (what the sampler itself cost).
 
     Args:
         job: What to watch.
-        nvml: An open session; None where there are no GPUs, or where `no_nvml` says why it is missing.
-        no_nvml: A reason.
+        nvml: An open session; None if there are no GPUs, or if `no_nvml` says why it is missing.
+        no_nvml: The reason.
     """
 
     def __init__(self, job: Job, nvml: Nvml | None, no_nvml: str = ""):
@@ -76,7 +84,7 @@ class Sampler:
         self._file = Path(job.path).open("ab", buffering=0)  # noqa: SIM115
 
     def run(self, told: int) -> None:
-        """Sample until the worker ends, or the parent closes `told`, a pipe from which its words are read."""
+        """Sample until the worker ends or the parent closes `told`, a pipe that brings the edges of phases."""
         self._write(
             event="header",
             version=VERSION,
@@ -106,7 +114,7 @@ class Sampler:
                     break
                 if (now := time.monotonic()) >= due:
                     self._sample(now)
-                    # What a stall made it miss is not made up for.
+                    # Samples that a stall prevented are not made up for.
                     due = max(due + self.job.interval_s, time.monotonic())
         self._end()
 
@@ -115,13 +123,13 @@ class Sampler:
         if slow:
             self._slow_due = now + SLOW_S
             self._host.list_processes()
-        # A line tells what counters were at its end: those that are read seldom are read again for that.
+        # A line has all counters as of its end, so those that are rarely read are read again for that.
         self._slow_in_window |= slow
         all_counters = slow or (self._slow_in_window and self._thinning.closes(self._window))
         counters = self._host.counters(now, all_counters)
         gauges = self._host.gauges(now, counters, slow)
-        finer = now >= self._gpm_due
-        if finer:
+        gpm = now >= self._gpm_due
+        if gpm:
             self._gpm_due = now + max(GPM_INTERVAL_S, self.job.interval_s)
         for name, one in self._gpus.items():
             read = one.fast(now)
@@ -129,8 +137,8 @@ class Sampler:
                 read |= one.slow(self._host.pids)
             if all_counters:
                 counters |= {f"{name}/{counter}": value for counter, value in one.counters().items()}
-            if finer:
-                read |= one.finer()
+            if gpm:
+                read |= one.gpm()
             gauges |= {f"{name}/{gauge}": value for gauge, value in read.items()}
         self._window.add(counters, gauges)
         self._sampled = now
@@ -141,14 +149,14 @@ class Sampler:
             self._unavailable |= news
             self._write(event="unavailable", t=_nanoseconds(now), metrics=news)
 
-    def _edges(self, told: list[dict[str, Any]]) -> None:
-        """A phase began or ended: read every counter now."""
+    def _edges(self, told: list[Edge]) -> None:
+        """Read every counter now: a phase began or ended."""
         if not told:
             return
         now = time.monotonic()
         self._flush()
         self._thinning.phase_changes()
-        self._slow_due = 0.0  # also the shortest phase gets a reading of what is read seldom
+        self._slow_due = 0.0  # even the shortest phase gets a reading of the slow metrics
         self._host.list_processes()
         counters = self._all_counters(now)
         self._write(
@@ -158,7 +166,7 @@ class Sampler:
             **_only_counters(counters, self._counters),
         )
 
-    def _all_counters(self, now: float) -> dict[str, float]:
+    def _all_counters(self, now: float) -> Values:
         counters = self._host.counters(now, all_of_them=True)
         for name, one in self._gpus.items():
             one.fast(now)  # power, where energy is integrated from it
@@ -166,7 +174,7 @@ class Sampler:
         return counters
 
     def _flush(self) -> None:
-        """Write what was sampled, at the time of its last sample: later it would be the next phase's."""
+        """Write the samples so far with the time of the last one: a later time would belong to the next phase."""
         if self._window.samples:
             self._write(t=_nanoseconds(self._sampled), **self._window.line(self._gauges, self._counters))
             self._window, self._slow_in_window = Window(), False
@@ -190,7 +198,7 @@ class Sampler:
 
 
 def watch(job: Job, told: int) -> None:
-    """Watch a trial; GPUs that NVML cannot show have that as their reason."""
+    """Watch a trial. If NVML fails, the metrics of GPUs are unavailable for its reason."""
     with contextlib.ExitStack() as stack:
         nvml, reason = None, ""
         if job.gpus:
@@ -201,21 +209,21 @@ def watch(job: Job, told: int) -> None:
         try:
             Sampler(job, nvml, reason).run(told)
         except Exception as error:
-            # Whatever it is must not be lost, and nobody reads this process' standard error.
+            # The error must not be lost, and nobody reads the standard error of this process.
             with Path(job.path).open("a") as file:
                 file.write(
                     json.dumps({"event": "failed", "message": f"{type(error).__name__}: {error}"}) + "\n"
                 )
 
 
-def _only_counters(counters: dict[str, float], names: list[str]) -> dict[str, list[float | None] | int]:
+def _only_counters(counters: Values, names: list[str]) -> dict[str, list[float | None] | int]:
     window = Window()
     window.add(counters, {})
     return {"c": window.line([], names)["c"]}
 
 
 @contextlib.contextmanager
-def _watched(pid: int):
+def _watched(pid: int) -> Iterator[int]:
     """A descriptor that becomes readable when a process ends."""
     descriptor = os.pidfd_open(pid)
     try:

@@ -63,7 +63,7 @@ def test_loads_of_two_gpus_go_to_their_own_trials(tmp_path, beside_gpus: StandIn
         joules = device.counters["train"]["energy_j"]
         assert joules == pytest.approx(power / 1000 * (ended - began) / 1e9, rel=0.05)
         assert device.methods == {"energy_j": "the GPU's energy counter"}
-        assert trace.header["gpus"] == [f"gpu:{number}"], "the other GPU is no concern of this trial"
+        assert trace.header.gpus == (f"gpu:{number}",), "the other GPU is no concern of this trial"
         assert train["gpu_process_memory_bytes"].max == pytest.approx(memory * 2**30, rel=1e-5)
 
 
@@ -93,7 +93,7 @@ def test_a_gpu_that_is_lost_ends_neither_the_sampler_nor_the_other_gpu(tmp_path,
     watched.tell("phase_ended", "train")
     watched.wait_for(lambda lines: sum(line.get("event") == "edge" for line in lines) == 2)
     trace = watched.end()
-    assert trace.end is not None and not trace.failure
+    assert trace.sampler_cpu_s is not None and not trace.failure
     lost, other = (of_gpu(trace, watched.events, f"gpu:{number}") for number in (0, 1))
     assert "the GPU is lost" in lost.unavailable["gpu_utilization"]
     assert lost.phases["train"]["gpu_utilization"].mean == 0.5, "as far as it went"
@@ -142,7 +142,7 @@ for call in [None, *json.loads(sys.argv[2])]:
         reader = GpuReader(nvml, StandIn.uuid(0))
         read = {}
         for now in (1.0, 2.0):
-            read |= {**reader.fast(now), **reader.slow([os.getpid()]), **reader.counters(), **reader.finer()}
+            read |= {**reader.fast(now), **reader.slow([os.getpid()]), **reader.counters(), **reader.gpm()}
         found[call or "none"] = {"read": read, "unavailable": reader.unavailable, "lost": reader.lost}
     if call:
         stand_in.fail(call, 0)

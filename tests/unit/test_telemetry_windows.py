@@ -8,7 +8,7 @@ from itertools import pairwise
 from telemetry_equipment import CORES
 
 from bench.telemetry import sampler
-from bench.telemetry.downsample import Thinning, Window
+from bench.telemetry.trace import Thinning, Window
 
 
 def written(samples: int, thinning: Thinning) -> list[dict]:
@@ -44,7 +44,7 @@ def test_counters_of_a_line_of_many_samples_are_all_of_its_end(tmp_path, monkeyp
     monkeypatch.setattr(sampler, "SLOW_S", 0.03)
     path = tmp_path / "telemetry.jsonl"
     one = sampler.Sampler(sampler.Job(str(path), os.getpid(), os.getppid(), 0.01, CORES, {}), None)
-    one._thinning = Thinning(lines_a_width=4)
+    one._thinning = Thinning(lines_per_width=4)
     for _ in range(70):
         until = time.monotonic() + 0.01
         while time.monotonic() < until:
