@@ -1,6 +1,5 @@
 """`regress SUITE`: is the candidate slower than the baseline, or does it learn worse?"""
 
-import re
 from pathlib import Path
 from typing import Annotated
 
@@ -194,8 +193,12 @@ def _count(text: str) -> int | None:
 
 def _seconds(text: str) -> float:
     from bench.errors import InputError
+    from bench.trials.limits import seconds_of
 
-    match = re.fullmatch(r"(\d+(?:\.\d+)?)\s*([smhd])", text.strip())
-    if match is None or not float(match[1]):
-        raise InputError(f"--budget {text} is not a time", "Write 30m, 2h or 90s.")
-    return float(match[1]) * {"s": 1, "m": 60, "h": 3600, "d": 86400}[match[2]]
+    try:
+        found = seconds_of(text)
+    except InputError as error:
+        raise InputError(f"--budget: {error.what}", error.way_out) from None
+    if not found:
+        raise InputError(f"--budget is {text}", "Give a time such as 30m, 2h or 90s.")
+    return found
