@@ -15,7 +15,7 @@ from pathlib import Path
 
 import pytest
 
-from bench.regress.packages import name_of
+from bench.regress.environments import name_of
 from bench.worker import protocol
 from wbc import REQUIREMENTS
 from wbc.backends import BACKENDS
