@@ -27,5 +27,5 @@ autodoc_typehints_description_target = "documented"
 html_theme = "furo"
 html_title = f"Leukobench {version}"
 html_static_path = ["static"]
-html_css_files = ["tables.css"]
+html_css_files = ["site.css"]
 html_copy_source = html_show_sourcelink = html_show_sphinx = False

@@ -3,7 +3,7 @@
 from bench import compare, load_results, load_suite, plan, run
 
 suite = load_suite("demo")
-chosen = "lenet5-transfer-4e"  # a part of the id of one trial; without `only` all eight run
+chosen = "lenet5-transfer-4e"  # a part of the id of one of eight trials
 
 for planned in plan(suite, only=chosen):
     print(f"{planned.trial.id}: {planned.status}, {planned.why}")
@@ -13,9 +13,8 @@ print(results.frame()[["trial", "balanced_accuracy", "fit_s"]])
 
 for record in load_results("results/demo").records():
     if record.test and record.fit_time:
-        print(
-            f"{record.trial.id}: accuracy {record.test.accuracy:.1%} after {record.fit_time.wall_s:.1f} s of training"
-        )
+        accuracy, seconds = record.test.accuracy, record.fit_time.wall_s
+        print(f"{record.trial.id}: {accuracy:.1%} after {seconds:.1f} s of training")
 
 run(suite, results="again", only=chosen)
 verdict = compare(results, "again/demo")
