@@ -184,7 +184,7 @@ def _add(trace: Trace, line: dict[str, Any]) -> None:
 
 
 def _named(names: Iterable[str], values: Iterable[float | None]) -> Values:
-    return {name: value for name, value in zip(names, values, strict=False) if value is not None}
+    return {name: float(value) for name, value in zip(names, values, strict=False) if value is not None}
 
 
 @dataclass

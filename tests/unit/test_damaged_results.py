@@ -73,9 +73,12 @@ def test_journals_that_say_nothing_sensible_are_put_aside(results: SuiteResults,
 def test_samples_of_the_machine_that_are_none_are_passed_over(results: SuiteResults):
     (attempt,) = results.all_attempts()
     lines = [
-        {"event": "header", "gauges": ["cpu_percent"]},
+        {
+            **{"event": "header", "gauges": ["cpu_percent"], "counters": [], "unavailable": {}},
+            **{"interval_s": 0.1, "cores": {"slot": 1, "machine": 2}},
+        },
         *(
-            {"t": t, "n": 1, "g": g}
+            {"t": t, "n": 1, "c": [], "g": g}
             for t, g in ((10, [50.0]), (None, [1.0]), (20, None), (30, ["x"]), (40, [70.0]))
         ),
     ]

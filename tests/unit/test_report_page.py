@@ -166,6 +166,17 @@ def test_damaged_attempts_do_not_cost_the_report(tmp_path):
     assert [len(figure.data) for figure in contents.figures["all networks"]] == [1] * 4
 
 
+def test_a_damaged_journal_costs_only_what_it_tells(tmp_path):
+    """An event of a known kind that lacks what belongs to it: the record stands, its curves are missing."""
+    results, ids = thesis_suite(tmp_path, networks=NETWORKS, plan=(("transfer", 9),), cells_a_class=2)
+    events = results.attempts(ids[0])[0].events
+    events.write_text(events.read_text() + '{"t": 1, "cpu": 1, "event": "epoch"}\n')
+    contents = make_report(results, ids)
+    assert contents.trials["status"].tolist() == ["done", "done"]
+    assert [len(figure.data) for figure in contents.figures["all networks"]] == [1] * 4
+    assert len(contents.figures["machine"]) == 2
+
+
 def test_it_may_go_elsewhere_but_never_over_other_files(tmp_path):
     results, elsewhere = SuiteResults(tmp_path / "results", "nothing"), tmp_path / "mine"
     (elsewhere / "tables").mkdir(parents=True)

@@ -7,6 +7,7 @@ import numpy as np
 import pandas as pd
 from numpy.typing import ArrayLike, NDArray
 
+from bench.errors import DamagedAttempt
 from bench.journal.history import history
 from bench.journal.results import SuiteResults
 from bench.report.figures.figure import (
@@ -103,18 +104,12 @@ def _choose(group: pd.DataFrame) -> pd.DataFrame:
 
 
 def _read(results: SuiteResults, row: Row) -> Course:
-    epochs = [
-        event
-        for stretch in history(attempt_of(results, row))
-        for event in stretch.events
-        if event["event"] == "epoch"
-    ]
-    metrics = {name: np.array([_number(event["metrics"].get(name)) for event in epochs]) for name in METRICS}
-    return Course(row["label"], row, np.array([event["epoch"] for event in epochs], int), metrics)
-
-
-def _number(value: object) -> float:
-    return float(value) if isinstance(value, int | float) else float("nan")
+    try:
+        epochs = [epoch for stretch in history(attempt_of(results, row)) for epoch in stretch.epochs]
+    except DamagedAttempt:  # its curves are missing, and nothing else
+        epochs = []
+    metrics = {name: np.array([epoch.metrics.get(name, np.nan) for epoch in epochs]) for name in METRICS}
+    return Course(row["label"], row, np.array([epoch.epoch for epoch in epochs], int), metrics)
 
 
 POINTS, FEW_POINTS = 500, 240

@@ -1,19 +1,18 @@
 """Utilization and memory of the device over time, read from telemetry; phases are shaded."""
 
-import json
 from dataclasses import dataclass
-from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
+from bench.errors import DamagedAttempt
+from bench.journal.events import PhaseEnded, PhaseStarted
 from bench.journal.results import Attempt
 from bench.report.figures.figure import PHASE_COLORS, Figure, Trace, axis, numbers, plain, thin
 from bench.report.rows import GPU_UTILIZATION
+from bench.telemetry.trace import read_trace
 
 Series = NDArray[np.float64]
-Line = dict[str, Any]
-Values = list[float | None]
 
 _PEAKS = ("rss_bytes", "memory_bytes")
 """Gauges whose maximum counts where a line has several samples: peaks of memory must not be averaged."""
@@ -30,80 +29,45 @@ class Samples:
     `gpu:0/power_w` and the like."""
     phases: list[tuple[str, float, float]]
     """(name, begin, end) in seconds since the trial started."""
-    slot_cores: int | None
+    slot_cores: int
     """How many cores the trial had."""
-    unavailable: dict[str, str]
-    """Gauge -> why it is missing."""
 
 
 def read_samples(attempt: Attempt) -> Samples | None:
-    """The telemetry of an attempt; None where there is none. Lines that are torn or unknown are ignored."""
-    try:
-        text = attempt.telemetry.read_text(errors="replace")
-    except OSError:
+    """The telemetry of an attempt; None where there is none."""
+    trace = read_trace(attempt.telemetry)
+    if trace is None or not trace.samples:
         return None
-    header: Line = {}
-    times: list[int] = []
-    rows: list[tuple[Values, Values]] = []
-    for line in text.split("\n"):
-        try:
-            content = json.loads(line)
-        except (ValueError, RecursionError):
-            continue
-        if not isinstance(content, dict):
-            continue
-        if content.get("event") == "header":
-            header = content
-        elif "event" not in content and _is_sample(content):
-            times.append(content["t"])
-            rows.append((content["g"], content.get("m") or content["g"]))
-    gauges = [str(name) for name in header.get("gauges") or ()]
-    if not rows or not gauges:
-        return None
-    values = np.full((len(rows), len(gauges)), np.nan)
-    peaks = np.array([name.endswith(_PEAKS) for name in gauges])
-    for index, (means, maxima) in enumerate(rows):
-        values[index] = np.where(peaks, _row(maxima, len(gauges)), _row(means, len(gauges)))
     spans = _phases(attempt)
-    began = min([times[0], *(begin for _, begin, _ in spans)])
+    began = min([trace.samples[0].t, *(begin for _, begin, _ in spans)])
+    values = {
+        name: np.array(
+            [(one.most if name.endswith(_PEAKS) else one.mean).get(name, np.nan) for one in trace.samples]
+        )
+        for name in trace.header.gauges
+    }
     return Samples(
-        (np.array(times, float) - began) / 1e9,
-        {name: values[:, index] for index, name in enumerate(gauges)},
+        (np.array([sample.t for sample in trace.samples], float) - began) / 1e9,
+        values,
         [(name, (begin - began) / 1e9, (end - began) / 1e9) for name, begin, end in spans],
-        (header.get("cores") or {}).get("slot"),
-        header.get("unavailable") or {},
+        trace.header.slot_cores,
     )
-
-
-def _is_sample(content: Line) -> bool:
-    """Whether a line is a sample. A failing disk or an editor may have changed it."""
-    lists = (content.get("g"), content.get("m") or content.get("g"))
-    return isinstance(content.get("t"), int) and all(
-        isinstance(values, list) and all(one is None or isinstance(one, int | float) for one in values)
-        for values in lists
-    )
-
-
-def _row(known: Values, length: int) -> Series:
-    """The values of one line; those that it lacks at its end are missing."""
-    row = np.full(length, np.nan)
-    filled = [np.nan if one is None else one for one in known[:length]]
-    row[: len(filled)] = filled
-    return row
 
 
 def _phases(attempt: Attempt) -> list[tuple[str, int, int]]:
     """Phases with begin and end, in nanoseconds of the clock. One without an end lasts until the last event."""
-    events = [event for event in attempt.worker_events() if isinstance(event.get("t"), int)]
+    try:
+        events = attempt.worker_events()
+    except DamagedAttempt:  # the phases only shade what telemetry shows
+        return []
     begun: dict[str, int] = {}
     spans: list[tuple[str, int, int]] = []
     for event in events:
-        kind, phase = event.get("event"), str(event.get("phase"))
-        if kind == "phase_started":
-            begun[phase] = event["t"]
-        elif kind == "phase_ended" and phase in begun:
-            spans.append((phase, begun.pop(phase), event["t"]))
-    spans += [(name, begin, events[-1]["t"]) for name, begin in begun.items()]
+        if isinstance(event, PhaseStarted):
+            begun[event.phase] = event.t
+        elif isinstance(event, PhaseEnded) and event.phase in begun:
+            spans.append((event.phase, begun.pop(event.phase), event.t))
+    spans += [(name, begin, events[-1].t) for name, begin in begun.items()]
     return sorted(spans, key=lambda span: span[1])
 
 
@@ -178,7 +142,7 @@ def _series(samples: Samples) -> tuple[dict[str, Series], dict[str, Series]]:
         elif metric == "gpu_memory_bytes":
             held[f"{device} memory"] = values / 2**30
     if not busy and np.isfinite(samples.values.get("cpu_percent", np.array([np.nan]))).any():
-        busy["cores busy"] = samples.values["cpu_percent"] / (samples.slot_cores or 1)
+        busy["cores busy"] = samples.values["cpu_percent"] / samples.slot_cores
     if not held and np.isfinite(samples.values.get("rss_bytes", np.array([np.nan]))).any():
         held["memory of the processes"] = samples.values["rss_bytes"] / 2**30
     return busy, held
