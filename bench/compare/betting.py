@@ -1,0 +1,142 @@
+"""Evidence that grows pair by pair and may be looked at after each of them.
+
+If nothing differs between two sides, the log ratio of a pair is as likely `+x` as `-x`: which side runs first
+is drawn at random. Whoever then bets on the sign of the next pair, with a stake that depends on earlier pairs
+only, cannot expect to gain. The capital of such a bettor is an e-process: it reaches `1 / alpha` with
+probability `alpha` at most, after however many looks (Ville 1939; Ramdas, Gruenwald, Vovk and Shafer, Stat Sci
+2023). Nothing else is assumed: noise may have heavy tails or two modes, may grow, and may differ between
+trials. Pairs may be dealt to trials in any way that looks at earlier pairs only.
+"""
+
+import math
+
+import numpy as np
+from numpy.typing import NDArray
+
+Array = NDArray[np.float64]
+
+STAKES = np.array([0.25, 0.5, 0.8, 1.0])
+"""Shares of its capital that each of four bettors puts on a pair."""
+
+SHARES = np.array([0.15, 0.25, 0.35, 0.25])
+"""Their capital at the beginning. Small stakes win where noise is large, large ones where it is small."""
+
+FIRST_BET = 0.9
+"""On the first pair, of whose size nothing is known."""
+
+STEEPNESS = 1.5
+"""How fast a bet grows with the size of a ratio, in units of the typical size of earlier ones."""
+
+GRID = 241
+"""Changes that a confidence sequence tries."""
+
+
+def evidence(logs: Array) -> Array:
+    """Capital of a bettor on positive values, after each pair; it starts at 1.
+
+    The bet on a pair is `tanh` of its value over the median size of earlier values.
+
+    Args:
+        logs: Log ratios in the order of time; shape (..., n).
+
+    Returns:
+        Shape (..., n). Values of 1 / alpha and more are evidence at level alpha.
+    """
+    sizes = np.abs(logs)
+    capital = np.zeros((*logs.shape[:-1], len(STAKES)))  # logarithms
+    grown = np.empty(logs.shape)
+    for number in range(logs.shape[-1]):
+        value = logs[..., number]
+        if number == 0:
+            bet = FIRST_BET * np.sign(value)
+        else:
+            typical = np.median(sizes[..., :number], axis=-1)
+            # Where all earlier values are 0, so is the noise: any other value counts in full.
+            bet = np.tanh(STEEPNESS * value / np.maximum(typical, np.finfo(float).tiny))
+        with np.errstate(divide="ignore"):  # a lost stake of 1 is the end of that bettor
+            capital = capital + np.log(np.maximum(1 + STAKES * bet[..., None], 0.0))
+        grown[..., number] = np.exp(capital) @ SHARES
+    return grown
+
+
+def highest(capital: Array) -> Array:
+    """The most that was reached; a look that was not taken counts as well. Shape (..., n) -> (...)."""
+    most: Array = np.max(capital, axis=-1, initial=1.0)
+    return most
+
+
+def confidence_sequence(logs: Array, level: float = 0.95) -> tuple[float | None, float | None]:
+    """Interval of the change that holds after every pair at once, with probability `level`.
+
+    It consists of the changes against which neither bettor has evidence, and so never contradicts them.
+
+    Args:
+        logs: Log ratios in the order of time; shape (n,).
+        level: Confidence.
+
+    Returns:
+        Lower and upper bound of the log ratio; None where so few pairs leave it open.
+    """
+    if not len(logs):
+        return None, None
+    center, size = float(np.median(logs)), float(np.ptp(logs))
+    if size == 0.0:
+        size = abs(center)
+    if size == 0.0:
+        size = 1e-6
+    changes = center + np.linspace(-3, 3, GRID) * size
+    shifted = logs[None, :] - changes[:, None]
+    capital = np.maximum(highest(evidence(shifted)), highest(evidence(-shifted)))
+    open_ = np.flatnonzero(capital < 2 / (1 - level))
+    if not len(open_):  # pairs in conflict, such as a change in mid-course: no single change fits
+        return None, None
+    low, high = int(open_[0]), int(open_[-1])
+    step = float(changes[1] - changes[0])
+    return (
+        None if low == 0 else float(changes[low]) - step,
+        None if high == GRID - 1 else float(changes[high]) + step,
+    )
+
+
+def least_pairs(bar: float) -> int:
+    """Fewest pairs that can reach a bar, all of them in one direction.
+
+    Args:
+        bar: 1 / alpha.
+    """
+    pairs = 1
+    while float(evidence(np.ones(pairs))[-1]) < bar and pairs < 100:
+        pairs += 1
+    return pairs
+
+
+def pairs_needed(
+    spread: float, change: float, bar: float, power: float, most: int = 200, seed: int = 0
+) -> int:
+    """Pairs that reach a bar as often as `power` asks, found by simulation.
+
+    Args:
+        spread: Standard deviation of the log ratio of a pair.
+        change: What is to be found, as a share: 0.1.
+        bar: 1 / alpha.
+        power: Share of comparisons that find it.
+        most: Of pairs; the answer where even so many do not suffice.
+        seed: Of the simulation, so that the same question has the same answer.
+    """
+    draws = 400
+    rng = np.random.default_rng(seed)
+    found = np.zeros(draws, bool)
+    needed = np.full(draws, most)
+    # Twice as many pairs in each round: most questions are answered by few.
+    pairs = 16
+    values = math.log1p(change) + spread * rng.standard_normal((draws, most))
+    while True:
+        reached = evidence(values[~found, :pairs]) >= bar
+        now = reached.any(axis=-1)
+        where = np.flatnonzero(~found)[now]
+        needed[where] = reached[now].argmax(axis=-1) + 1
+        found[where] = True
+        if found.mean() >= power or pairs >= most:
+            break
+        pairs = min(most, 2 * pairs)
+    return int(np.sort(needed)[math.ceil(power * draws) - 1])

@@ -1,0 +1,98 @@
+"""Evidence that may be looked at after every pair: false alarms at any look, in noise of any shape."""
+
+from collections.abc import Callable
+
+import numpy as np
+import pytest
+
+from bench.compare.betting import (
+    confidence_sequence,
+    evidence,
+    highest,
+    least_pairs,
+    pairs_needed,
+)
+
+Noise = Callable[[np.random.Generator, tuple[int, int]], np.ndarray]
+
+
+def normal(rng: np.random.Generator, shape: tuple[int, int]) -> np.ndarray:
+    return rng.standard_normal(shape)
+
+
+def heavy(rng: np.random.Generator, shape: tuple[int, int]) -> np.ndarray:
+    return rng.standard_t(3, shape)
+
+
+def two_modes(rng: np.random.Generator, shape: tuple[int, int]) -> np.ndarray:
+    return (rng.random(shape) < 0.5) * 2.0 - 1.0 + 0.1 * rng.standard_normal(shape)
+
+
+def growing(rng: np.random.Generator, shape: tuple[int, int]) -> np.ndarray:
+    return rng.standard_normal(shape) * np.linspace(1.0, 1.5, shape[-1])
+
+
+def test_one_bettor_by_hand():
+    # FIRST_BET on the first pair, then tanh(1.5 * value / median of earlier sizes).
+    stakes, shares = np.array([0.25, 0.5, 0.8, 1.0]), np.array([0.15, 0.25, 0.35, 0.25])
+    first = 1 + stakes * 0.9
+    second = 1 + stakes * np.tanh(1.5 * -0.02 / 0.1)
+    third = 1 + stakes * np.tanh(1.5 * 0.08 / 0.06)
+    expected = [first @ shares, (first * second) @ shares, (first * second * third) @ shares]
+    assert evidence(np.array([0.1, -0.02, 0.08])) == pytest.approx(expected)
+
+
+@pytest.mark.parametrize("noise", [normal, heavy, two_modes, growing])
+def test_false_alarms_over_all_looks_stay_below_the_level(noise: Noise):
+    rng = np.random.default_rng(1)
+    values = noise(rng, (4000, 30)) - noise(rng, (4000, 30))
+    for level in (0.05, 0.01):
+        alarms = float((highest(evidence(values)) >= 1 / level).mean())
+        # Four standard errors above the level.
+        assert alarms <= level + 4 * np.sqrt(level / 4000)
+
+
+@pytest.mark.parametrize("noise", [normal, heavy, two_modes, growing])
+def test_the_interval_holds_at_every_look(noise: Noise):
+    rng = np.random.default_rng(2)
+    values = 0.03 + 0.05 * (noise(rng, (150, 12)) - noise(rng, (150, 12)))
+    missed = 0
+    for row in values:
+        bounds = [confidence_sequence(row[:pairs]) for pairs in (4, 8, 12)]
+        missed += any(
+            (low is not None and low > 0.03) or (high is not None and high < 0.03) for low, high in bounds
+        )
+    assert missed / 150 <= 0.05 + 4 * np.sqrt(0.05 / 150)
+
+
+def test_the_interval_agrees_with_the_evidence():
+    rng = np.random.default_rng(3)
+    for _ in range(50):
+        values = rng.normal(0.1, 0.08, 12)
+        low, _ = confidence_sequence(values)
+        shown = highest(evidence(values)) >= 2 / 0.05
+        if shown:
+            assert low is not None and low > -0.08
+        elif low is not None:
+            assert low <= 0.08
+
+
+def test_capital_starts_at_one_and_needs_some_pairs():
+    assert highest(evidence(np.array([-1.0, -1.0]))) == 1.0
+    assert [least_pairs(bar) for bar in (20, 50, 300)] == [6, 8, 11]
+
+
+def test_pairs_that_a_change_takes():
+    quiet, noisy = (pairs_needed(spread, 0.1, 2 / 0.04, 0.9) for spread in (0.03, 0.09))
+    assert 6 <= quiet <= 9 < noisy <= 25
+    assert pairs_needed(0.03, 0.1, 2 / 0.04, 0.9) == quiet, "the same question has the same answer"
+    rng = np.random.default_rng(5)
+    values = np.log(1.1) + 0.09 * rng.standard_normal((1000, noisy))
+    assert (highest(evidence(values)) >= 50).mean() >= 0.85
+
+
+def test_noise_of_nothing_and_one_changed_value():
+    assert evidence(np.zeros(5))[-1] == 1.0
+    assert confidence_sequence(np.array([])) == (None, None)
+    low, high = confidence_sequence(np.full(12, 0.1))
+    assert low is not None and high is not None and low <= 0.1 <= high
