@@ -145,7 +145,7 @@ def intervals(
 
     From `BOOTSTRAP_FROM` pairs on they are bootstrap percentiles, widened for the number of pairs (Hesterberg,
     Am Stat 2015, section 3.2), because plain and BCa intervals are too narrow for so few. With fewer pairs
-    they are Student's t with the moderated variance. docs/regression.md reports the coverage of both.
+    they are Student's t with the moderated variance. docs/verdicts.md reports the coverage of both.
 
     Args:
         logs: Shape (n,).

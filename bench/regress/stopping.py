@@ -96,7 +96,7 @@ class PairPlan:
     detectable: Mapping[str, float] = field(default_factory=dict)
     """Metric -> the smallest change that so many pairs find."""
     noise: Mapping[str, float] = field(default_factory=dict)
-    """Metric -> typical difference in a pair of A against A (one standard deviation, as a share)."""
+    """Metric -> standard deviation in a pair of A against A, as a share."""
     basis: int = 0
     """Pairs of A against A that it rests on."""
 
@@ -174,25 +174,18 @@ def runs_wanted(trials: Sequence[Trial], known: Mapping[str, int], pairs: int | 
     return {trial.key: max(1, min(shares.get(trial.key, 0), known.get(trial.key, 0))) for trial in trials}
 
 
-def plan_pairs(
-    noise: Sequence[TrialPairs], trials: int, thresholds: Thresholds, most: int = MOST
-) -> PairPlan:
+def plan_pairs(noise: Sequence[TrialPairs], trials: int, thresholds: Thresholds) -> PairPlan:
     """How many pairs of each configuration it takes to find a change of `thresholds.effect`.
 
     Args:
         noise: A against A, all trials.
         trials: How many configurations will be judged together.
         thresholds: What they will be judged by.
-        most: The most that may be asked for.
     """
-    return plan_from(
-        {trial.key: metric_values(trial) for trial in noise if trial.pairs}, trials, thresholds, most
-    )
+    return plan_from({trial.key: metric_values(trial) for trial in noise if trial.pairs}, trials, thresholds)
 
 
-def plan_from(
-    noise: Mapping[str, MetricValues], trials: int, thresholds: Thresholds, most: int = MOST
-) -> PairPlan:
+def plan_from(noise: Mapping[str, MetricValues], trials: int, thresholds: Thresholds) -> PairPlan:
     """The same as `plan_pairs`, from plain values."""
     spreads = {name: spread for name, spread in spreads_of({}, noise).items() if spread.degrees}
     tests = trials * max(1, len(spreads))
@@ -205,7 +198,7 @@ def plan_from(
     if not needed:
         return PairPlan(thresholds.minimum_pairs, thresholds.minimum_pairs, None)
     metric = min(needed, key=lambda name: needed[name])
-    pairs = min(most, needed[metric])
+    pairs = min(MOST, needed[metric])
     shown = [name for name in METRICS if name in spreads]
     return PairPlan(
         pairs=pairs,

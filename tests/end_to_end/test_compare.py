@@ -145,3 +145,24 @@ def test_damaged_predictions_are_named(bench: Bench):
     done = bench("compare", old, new)
     assert done.returncode == 2
     assert str(damaged) in done.stderr and "Traceback" not in done.stderr
+
+
+def test_damaged_records_are_named_with_their_field(bench: Bench):
+    old, new = sides(bench)
+    (damaged,) = new.glob("trials/*/attempt-3/result.json")
+    content = json.loads(damaged.read_text())
+    content["test"]["accuracy"] = "high"
+    damaged.write_text(json.dumps(content))
+    done = bench("compare", old, new)
+    assert done.returncode == 2
+    assert f"{damaged} is damaged: test.accuracy" in done.stderr and "Traceback" not in done.stderr
+
+
+def test_trials_are_chosen_by_their_names(bench: Bench):
+    old, new = sides(bench)
+    assert bench("compare", old, new, "--only", "vgg*").returncode == 0
+    done = bench("compare", old, new, "--only", "xception*")
+    assert done.returncode == 2
+    assert "matches --only xception*" in done.stderr and "The first is vgg16-scratch-3e" in done.stderr
+    assert bench("baseline", "save", "v1", old, "--only", "xception*").returncode == 2
+    assert bench("baseline", "save", "v1", old, "--only", "vgg*").returncode == 0

@@ -1,6 +1,6 @@
 """False alarms and power of the verdict, and of others' rules, over resamples of recorded pairs.
 
-`python tests/evidence/judging.py [--resamples 1000] [FILE ...]` prints the tables of docs/regression.md. A
+`python tests/evidence/judging.py [--resamples 1000] [FILE ...]` prints the tables of docs/verdicts.md. A
 file of pairs (`tests/evidence/pairs/*.json`) is a list of `{"label", "kind": "aa" or "slow10", "pairs":
 [{"baseline": {metric: value}, "candidate": {...}, "disturbed": [...]}]}`; `aa` is the same software twice, in
 `slow10` the candidate's training step takes a tenth longer.
@@ -96,23 +96,23 @@ class Tally:
         regressions: Those of them in which it called one slower.
         found: Runs with a planted change in which it called that trial slower.
         runs: Of either kind.
-        repeats: Pairs of a trial that it asked for, a run each.
+        pairs: Pairs of a trial that it asked for, a run each.
     """
 
     false: int = 0
     regressions: int = 0
     found: int = 0
     runs: int = 0
-    repeats: list[int] = field(default_factory=list)
+    pairs: list[int] = field(default_factory=list)
 
     def row(self, title: str) -> str:
         """As a row of the table."""
         low, middle, high = (
-            np.percentile(self.repeats, [10, 50, 90]).round().astype(int) if self.repeats else ("", "", "")
+            np.percentile(self.pairs, [10, 50, 90]).round().astype(int) if self.pairs else ("", "", "")
         )
-        repeats = f"{middle} ({low}–{high})" if self.repeats else ""
+        pairs = f"{middle} ({low}–{high})" if self.pairs else ""
         share = [f"{count / self.runs:.1%}" for count in (self.false, self.regressions)]
-        return f"| {title} | {repeats} | {share[0]} | {share[1]} | {1 - self.found / self.runs:.1%} |"
+        return f"| {title} | {pairs} | {share[0]} | {share[1]} | {1 - self.found / self.runs:.1%} |"
 
 
 def read_trials(files: Iterable[Path], calm: bool) -> list[Trial]:
@@ -146,7 +146,7 @@ def resampled(
 ) -> dict[str, Tally]:
     """Tallies of every rule.
 
-    A resample is a run of the tool: noise is measured, repeats are planned, pairs are drawn from those that
+    A resample is a run of the tool: noise is measured, pairs are planned, pairs are drawn from those that
     were recorded, and all trials are judged together; once without any change, once with one trial (each in its
     turn) made slower. The others' rules get the runs of the first look, as two samples.
 
@@ -158,7 +158,7 @@ def resampled(
     """
     rng, drawing = np.random.default_rng(seed), drawing or Drawing()
     names = [f"{rule.__name__}, {scope}" for rule, scope in product(RULES, SCOPES)]
-    tallies = {name: Tally() for name in ("ours, planned repeats", "ours, auto", *names)}
+    tallies = {name: Tally() for name in ("ours, planned pairs", "ours, auto", *names)}
     planted = [trial.label for trial in trials if trial.slower is not None]
     for number in range(resamples):
         each = max(2, -(-NOISE_PAIRS // len(trials)))
@@ -174,7 +174,7 @@ def resampled(
                 for trial in trials
             }
             looks = follow(drawn, noise, plan.pairs)
-            _count(tallies["ours, planned repeats"], looks[:1], kind, slow, plan.pairs)
+            _count(tallies["ours, planned pairs"], looks[:1], kind, slow, plan.pairs)
             _count(tallies["ours, auto"], looks, kind, slow, looks[-1][1])
             for rule, scope in product(RULES, SCOPES):
                 said = {
@@ -187,21 +187,21 @@ def resampled(
 
 
 def follow(
-    drawn: dict[str, Figures], noise: dict[str, Figures], repeats: int
+    drawn: dict[str, Figures], noise: dict[str, Figures], pairs: int
 ) -> list[tuple[dict[str, Speed], int]]:
-    """Looks of a run until one shows a change: the verdict of every trial, and repeats.
+    """Looks of a run until one shows a change: the verdict of every trial, and pairs.
 
     A run also ends when all trials are shown to be the same; not asking for that can only add false alarms.
     """
     looks = []
     for look in range(1, LOOKS + 1):
-        seen = {label: first(figures, repeats) for label, figures in drawn.items()}
+        seen = {label: first(figures, pairs) for label, figures in drawn.items()}
         verdicts = judge_speed(seen, Thresholds(looks_planned=True, look=look), noise, with_intervals=False)
         said = {label: speed_of(metrics) for label, metrics in verdicts.items()}
-        looks.append((said, repeats))
+        looks.append((said, pairs))
         if {Speed.SLOWER, Speed.FASTER} & set(said.values()):
             break
-        repeats = int(np.ceil(GROWTH * repeats))
+        pairs = int(np.ceil(GROWTH * pairs))
     return looks
 
 
@@ -222,11 +222,11 @@ def first(figures: Figures, pairs: int) -> Figures:
     return {name: Values(one.baseline[:pairs], one.candidate[:pairs]) for name, one in figures.items()}
 
 
-def _count(tally: Tally, looks: Sequence[tuple], kind: str, slow: str, repeats: int) -> None:
+def _count(tally: Tally, looks: Sequence[tuple], kind: str, slow: str, pairs: int) -> None:
     said = [verdict for verdicts, *_ in looks for verdict in verdicts.values()]
     if kind == "same":
         tally.runs += 1
-        tally.repeats.append(repeats)
+        tally.pairs.append(pairs)
         tally.false += Speed.SLOWER in said or Speed.FASTER in said
         tally.regressions += Speed.SLOWER in said
     else:
@@ -236,7 +236,7 @@ def _count(tally: Tally, looks: Sequence[tuple], kind: str, slow: str, repeats: 
 def table(tallies: dict[str, Tally]) -> str:
     """As Markdown."""
     lines = [
-        "| rule | repeats (10–90 %) | false alarms | of these regressions | missed |",
+        "| rule | pairs (10–90 %) | false alarms | of these regressions | missed |",
         "| --- | --- | --- | --- | --- |",
     ]
     return "\n".join([*lines, *(tally.row(name) for name, tally in tallies.items())])

@@ -17,9 +17,9 @@ def calm(rng: np.random.Generator, runs: int) -> np.ndarray:
 
 def test_the_verdict_keeps_its_promise_under_simulated_noise():
     tallies = resampled(simulated(3, 60, calm, seed=1), RESAMPLES)
-    ours = tallies["ours, planned repeats"]
+    ours = tallies["ours, planned pairs"]
     assert ours.false <= 0.1 * ours.runs and ours.found >= 0.8 * ours.runs
-    assert 4 <= np.median(ours.repeats) <= 12
+    assert 4 <= np.median(ours.pairs) <= 12
     assert tallies["ours, auto"].found >= ours.found
     assert table(tallies).count("\n") == len(tallies) + 1
 

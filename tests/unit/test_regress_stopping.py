@@ -1,12 +1,14 @@
 """Which pair runs next, and when enough have run."""
 
 import pytest
+from comparison_equipment import noisy, trial, trial_pairs
 from equipment.results.records import a_record
 from regress_equipment import Listener, Runner, a_pair, a_trial
 
-from bench.compare.matching import configuration_of
+from bench.compare.compare import judge
+from bench.compare.matching import configuration_of, group
 from bench.compare.measurement import Measurement
-from bench.regress.stopping import Budget, PairSchedule, configurations, runs_wanted, shared_out
+from bench.regress.stopping import Budget, PairSchedule, after_look, configurations, runs_wanted, shared_out
 
 SEEDS = [a_trial(seed) for seed in (0, 1, 2)]
 TRIALS = SEEDS[:2]
@@ -156,3 +158,22 @@ def test_seeds_share_the_pairs_of_their_configuration():
 def test_the_candidate_runs_as_often_as_it_finds_partners(runs, pairs, number):
     there = {of.key: number for of, number in zip(TRIALS, runs, strict=True)}
     assert list(runs_wanted(TRIALS, there, pairs).values()) == number
+
+
+@pytest.mark.parametrize(
+    ("seen", "seconds", "pairs"),
+    [
+        (-1, None, [9]),
+        (6, None, []),  # nothing ran since the last look
+        (-1, 1.0, []),  # the budget has no room
+    ],
+)
+def test_looking_goes_on_while_pairs_can_run_and_help(seen: int, seconds: float | None, pairs: list[int]):
+    of = trial()
+    trials = group(trial_pairs(of, noisy(10, 6, 0, 0.2), noisy(10, 6, 1, 0.2)).pairs)
+    ran = [a_pair(trial_key=of.key, number=number) for number in range(6)]
+    runner = Runner()
+    schedule = PairSchedule(runner, ran, Listener(), Budget(seconds, runner.clock), [of])
+    schedule.bring_to("ab", {of.key: 6 if seconds is None else 7})
+    after = after_look(judge(trials), trials, schedule, seen)
+    assert (after.clear, list(after.wanted.values())) == (False, pairs)

@@ -47,7 +47,7 @@ def write_verdict(verdict: Verdict, folder: Path) -> list[Path]:
 
 
 def document(verdict: Verdict) -> dict[str, Any]:
-    """The verdict as JSON values; docs/regression.md describes every key. Numbers that are not finite are None."""
+    """The verdict as JSON values; docs/verdicts.md describes every key. Numbers that are not finite are None."""
     content: dict[str, Any] = _plain(
         {
             "schema": SCHEMA,
