@@ -30,9 +30,9 @@ class Target:
         Raises:
             InputError: The suite file is wrong.
         """
-        from bench.suite.resolve import name_of_suite
+        from bench.suite.file import load_suite, name_of
 
-        return name_of_suite(self.suite) if self.suite else self.known_name
+        return name_of(*load_suite(self.suite)) if self.suite else self.known_name
 
     @property
     def folder(self) -> Path:
@@ -45,7 +45,10 @@ class Target:
         Raises:
             InputError: That file is not known or not there any more.
         """
-        suite = self.suite or _suite_file_of(self.results, self.name)
+        from bench.journal.results import SuiteResults
+        from bench.journal.runs import suite_file_of
+
+        suite = self.suite or suite_file_of(SuiteResults(self.results, self.name))
         if suite is None:
             raise InputError(
                 f"{self.text} holds results, but their suite file is not known or no longer there",
@@ -116,16 +119,6 @@ def _in_folder(text: str, folder: Path) -> Target:
         if inside
         else "Give a suite file, the name of a suite, or a folder such as results/demo.",
     )
-
-
-def _suite_file_of(results: Path, name: str) -> Path | None:
-    from bench.journal.results import SuiteResults
-    from bench.journal.runs import runs_file
-    from bench.worker.jsonl import read_events
-
-    events = read_events(runs_file(SuiteResults(results, name)))
-    paths = [Path(event["path"]) for event in events if event["event"] == "run_started" and event.get("path")]
-    return paths[-1] if paths and paths[-1].is_file() else None
 
 
 def _unknown(given: Path, results: Path) -> InputError:

@@ -79,6 +79,13 @@ def state_of_runs(results: SuiteResults) -> str | None:
     return "running" if running_process(results) == events[-1]["pid"] else "interrupted"
 
 
+def suite_file_of(results: SuiteResults) -> Path | None:
+    """The file of the suite, as the last run found it; None where there is no such file any more."""
+    events = read_events(runs_file(results))
+    paths = [Path(event["path"]) for event in events if event["event"] == "run_started" and event.get("path")]
+    return paths[-1] if paths and paths[-1].is_file() else None
+
+
 def running_process(results: SuiteResults) -> int | None:
     """The process that runs a suite in the results folder; None where there is none."""
     path = results.results / ".lock"

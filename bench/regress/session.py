@@ -24,8 +24,9 @@ from bench.regress.stopping import Budget, Listener, PairSchedule
 from bench.runner.local import local_other_users
 from bench.runner.scheduler import Watcher
 from bench.runner.signals import interruptible
-from bench.runner.suite import prepare_data, recover
+from bench.runner.suite import recover
 from bench.suite.resolve import ResolvedSuite, resolve_suite
+from bench.trials.datasets import prepare_data
 from bench.trials.trial import Trial
 from bench.worker.files import write_json
 

@@ -26,8 +26,8 @@ from bench.trials.runtime import BACKENDS
 from bench.trials.sampling import TelemetrySettings
 from bench.trials.settings import Runtime, digest_of
 from bench.trials.trial import Trial
-from bench.worker.files import whole_folder
 from wbc import REQUIREMENTS
+from wbc.files import whole_folder
 from wbc.specification import Specification
 
 SideName = Literal["baseline", "candidate"]

@@ -1,7 +1,7 @@
 """Run a whole suite, from its file to its records: the work behind `bench run`."""
 
 import shutil
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Protocol
@@ -22,9 +22,8 @@ from bench.runner.signals import interruptible
 from bench.suite.resolve import resolve_suite
 from bench.tracking.markers import is_behind
 from bench.tracking.process import RecordingProcess
-from bench.trials.datasets import DataSet
+from bench.trials.datasets import prepare_data
 from bench.trials.runtime import require_backends
-from bench.trials.trial import Trial
 
 _DAMAGED = (DamagedAttempt, ValueError, TypeError, LookupError, AttributeError, RecursionError)
 """What reading journals raises after a disk, or somebody with an editor, has damaged them."""
@@ -116,20 +115,17 @@ def run_suite(
         # Run: the scheduler folds the journals of each attempt that is over, and hands its record to MLflow.
         trial_ids = [planned.trial.id for planned in plan]
         about = {"file": suite.path.name, "path": str(suite.path.resolve()), "description": suite.description}
+        telemetry = suite.telemetry.for_trials(suite.trials)
+        notes = notes_of(results_folder, find_machine())
         behind = is_behind(results, waiting > 0)
         with (
             RecordingProcess(results, speaker.say) as recording,
-            local_other_users(slots, suite.limits.quiet_s, speaker.say) as other_users,
             noted_run(results, trial_ids, suite.limits.exclusive, **about, **origin(gpu=False)) as note,
+            local_other_users(slots, suite.limits.quiet_s, speaker.say) as other_users,
         ):
             if behind:
                 recording.catch_up()
-            engine = LocalEngine(
-                slots,
-                other_users,
-                telemetry=suite.telemetry.for_trials(suite.trials),
-                notes=notes_of(results_folder, find_machine()),
-            )
+            engine = LocalEngine(slots, other_users, telemetry=telemetry, notes=notes)
             Scheduler(results, engine, suite.limits, speaker, recording, interruption).run(plan)
             failed = [one.trial.id for one in plan if one.runs and not results.is_done(one.trial.id)]
             note.failed = bool(failed)
@@ -160,12 +156,3 @@ def recover(results: SuiteResults) -> list[Attempt]:
         if results.is_done(trial_id):
             results.discard_checkpoint(trial_id)
     return abandoned
-
-
-def prepare_data(datasets: Sequence[DataSet], trials: Sequence[Trial], say: Callable[[str], None]) -> None:
-    """Make the data sets that trials need and that are not in the cache, each once."""
-    needed = {trial.settings.data.digest for trial in trials}
-    missing = [one for one in datasets if one.digest in needed and not one.ready]
-    for number, dataset in enumerate(missing, start=1):
-        say(f"Preparing images: {dataset.source}, set {number} of {len(missing)}")
-        dataset.prepare()

@@ -38,6 +38,21 @@ class Source:
         key = spelled(keys)
         return InputError(f"{place}: {key + ': ' if key else ''}{what}", way_out)
 
+    def folder(self, keys: Keys, text: str | None) -> Path | None:
+        """The folder that a key of the file names, which need not exist.
+
+        Raises:
+            InputError: The system does not accept it as a path.
+        """
+        if not text:
+            return None
+        try:
+            return usable(Path(text).expanduser())
+        except RuntimeError:
+            raise self.error(keys, f"the folder {text} cannot be found", "There is no such user.") from None
+        except InputError as error:
+            raise self.error(keys, error.what, error.way_out) from None
+
 
 def load_suite(path: Path) -> tuple[SuiteFile, Source]:
     """Read a suite file, or a suite that comes with leukobench by its name.
@@ -63,6 +78,44 @@ def load_suite(path: Path) -> tuple[SuiteFile, Source]:
         return SuiteFile.model_validate(content), source
     except ValidationError as error:
         raise _explain(error, source) from None
+
+
+def name_of(suite: SuiteFile, file: Source) -> str:
+    """The suite's name, which is a folder in the results; the file's if it has none of its own.
+
+    Raises:
+        InputError: The results folder uses this name itself.
+    """
+    name = suite.suite.name or re.sub(r"[^A-Za-z0-9._-]+", "-", file.path.stem).strip("-._") or "suite"
+    if name in ("cache", "mlartifacts") or name.startswith("mlflow.db"):
+        raise file.error(
+            ("suite", "name"),
+            f"{name!r} is a name that the results folder uses itself",
+            "Give [suite] another name.",
+        )
+    return name
+
+
+def usable(path: Path, option: str = "") -> Path:
+    """A path, whether it exists or not, that the system accepts.
+
+    Args:
+        path: The path.
+        option: The option that gave it.
+
+    Raises:
+        InputError: It is too long, contains a zero byte, or the like.
+    """
+    try:
+        path.stat()
+    except FileNotFoundError:
+        pass  # reported where it is needed
+    except (OSError, ValueError) as error:
+        shown = str(path) if len(str(path)) <= 60 else f"{str(path)[:60]}..."
+        reason = error.strerror if isinstance(error, OSError) else str(error)
+        what = f"the folder {shown!r} cannot be used: {reason}"
+        raise InputError(f"{option}: {what}" if option else what) from None
+    return path
 
 
 def shipped_suites() -> dict[str, Path]:

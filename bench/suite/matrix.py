@@ -1,6 +1,10 @@
-"""From the matrix of a suite to its combinations: product within a block, union over blocks."""
+"""From the matrix of a suite to its combinations, and which settings have a meaning together.
+
+The combinations are the product of the sweeps within a block, and the union over blocks.
+"""
 
 import itertools
+import json
 from collections.abc import Iterator, Sequence
 from dataclasses import MISSING, dataclass, fields
 from typing import Any, Literal
@@ -17,6 +21,11 @@ from bench.suite.schema import (
     Table,
     TrainingTable,
 )
+from wbc.backends import ONLY_TENSORFLOW
+from wbc.classical.catalog import Method
+from wbc.errors import InputError
+from wbc.networks.network import Network
+from wbc.optimizer import OptimizerSpecification
 from wbc.protocols import PROTOCOL_KEYS, ProtocolSettings, settings_of
 from wbc.specification import KERAS_FREE_MODES, MODES, Specification
 
@@ -100,14 +109,40 @@ class Combination:
     evaluation: str = Specification.evaluation
     clock: str = ProtocolSettings.clock
 
-    def meaningful(self) -> dict[str, object]:
-        """The settings that have a meaning in its mode.
+    def spelled_out(self, file: Source, replicas: int) -> dict[str, object]:
+        """The settings that have a meaning in its mode, with presets and defaults spelled out.
 
         Without this, sweeps of `[training]` that mean nothing in a mode would make trials that are equal except
         for their ids. The `epochs` of a classical method are 0.
+
+        Args:
+            file: The suite's file, for messages.
+            replicas: The number of devices that train a network together.
+
+        Returns:
+            Fields of `bench.trials.settings.Settings`, as JSON has them.
+
+        Raises:
+            InputError: A preset has no optimizer for the network.
         """
         found = {key: getattr(self, key) for key in DEFAULTS if self.mode in modes_of(key)}
-        return found if "epochs" in found else {**found, "epochs": 0}
+        if self.mode in KERAS_FREE_MODES:
+            return {**found, "epochs": 0}
+        optimizer = self._optimizer("optimizer", self.optimizer, file)
+        found |= {"optimizer": optimizer.resolved(), "replicas": replicas}
+        for name in ("early_stopping", "augmentation"):
+            found[name] = found[name].model_dump() if found[name] else None
+        if self.mode == "finetune":
+            own = self.finetune_optimizer
+            second = self._optimizer("finetune_optimizer", own, file) if own else optimizer.slower()
+            found["finetune_optimizer"] = second.resolved()
+        return found
+
+    def _optimizer(self, key: str, table: Optimizer, file: Source) -> OptimizerSpecification:
+        try:
+            return table.specification(self.backbone.name)
+        except InputError as error:
+            raise file.error(("matrix", self.block, key), error.what, error.way_out) from None
 
 
 DEFAULTS: dict[str, object] = {
@@ -125,14 +160,18 @@ def expand(suite: SuiteFile, file: Source, folder_given: bool = False) -> list[C
         folder_given: The caller names a folder of images, as `path` of `[data]` would.
 
     Raises:
-        InputError: A data key, or the folder, has no meaning for the source of the images.
+        InputError: A key has no meaning for any mode that it is set for, or for the source of the images; or
+            settings contradict each other.
     """
+    _check_blocks(suite, file)
     default_source = "folder" if suite.data.path or folder_given else "synthetic"
     found = [
         combination
         for number, block in enumerate(suite.matrix)
         for combination in _of_block(suite, number, block, default_source)
     ]
+    for combination in found:
+        _check(combination, suite, file)
     sources = {one.source for one in found}
     _check_data_keys(suite, file, sources)
     if sources == {"synthetic"} and default_source == "folder":
@@ -149,6 +188,70 @@ def modes_of(key: str) -> frozenset[str]:
     if key in ("mode", "image_size"):
         return frozenset(MODES)
     return OF_SOME_NETWORKS.get(key, frozenset(MODES) - KERAS_FREE_MODES)
+
+
+def _check_blocks(suite: SuiteFile, file: Source) -> None:
+    """Make sure that every setting has a meaning in some mode that it is set for.
+
+    `[training]` is shared: its settings may have no meaning for some blocks, but not for all.
+
+    Raises:
+        InputError: A setting has no meaning.
+    """
+    every_mode: set[str] = set()
+    for number, block in enumerate(suite.matrix):
+        modes = block.mode or suite.training.mode or [Combination.mode]
+        every_mode.update(modes)
+        for key in (*TrainingTable.model_fields, "preprocessing"):
+            if getattr(block, key) is not None and modes_of(key).isdisjoint(modes):
+                raise file.error(("matrix", number, key), *_no_meaning(key, modes))
+    for key in OF_SOME_NETWORKS:
+        if getattr(suite.training, key) is not None and modes_of(key).isdisjoint(every_mode):
+            raise file.error(("training", key), *_no_meaning(key, sorted(every_mode)))
+
+
+def warning_about(combination: Combination, network: Network | Method, label: str) -> str | None:
+    """What a user should know about a trial before it costs time; None if there is nothing.
+
+    Args:
+        combination: The settings of the trial.
+        network: The network, or a classical method.
+        label: Its name with its options.
+    """
+    scales_inside = isinstance(network, Network) and network.scales_inside
+    if scales_inside and combination.preprocessing == "rescale":
+        return (
+            f'{label} scales its pixels itself: with preprocessing = "rescale" they are scaled twice and '
+            'become almost black. preprocessing = "network" is what it expects.'
+        )
+    return None
+
+
+def _check(combination: Combination, suite: SuiteFile, file: Source) -> None:
+    """Refuse settings that contradict each other, or that only TensorFlow supports."""
+    if combination.mode == "finetune" and combination.weights == "random":
+        raise file.error(
+            _place("weights", combination, suite),
+            'mode = "finetune" starts from pretrained weights, but these are random',
+            'Name weights, or set mode = "scratch", which trains the whole network from random ones.',
+        )
+    if combination.mode == "transfer" and combination.augmentation:
+        raise file.error(
+            _place("augmentation", combination, suite),
+            'mode = "transfer" extracts the features of each image once, so images cannot change every epoch',
+            'Put it into a block with mode = "finetune" or "scratch", or let data prepare make more images.',
+        )
+    if combination.backend == "tensorflow" or combination.mode in KERAS_FREE_MODES:
+        return
+    for key, (harmless, reason) in ONLY_TENSORFLOW.items():
+        value = suite.devices.gpus_per_trial if key == "replicas" else getattr(combination, key)
+        if value != harmless:
+            place = ("devices", "gpus_per_trial") if key == "replicas" else ("matrix", combination.block, key)
+            raise file.error(
+                place,
+                f'{json.dumps(value)} is not for backend = "{combination.backend}": {reason}',
+                f'Remove {place[-1]} for this backend, or set backend = "tensorflow".',
+            )
 
 
 def _of_block(suite: SuiteFile, number: int, block: MatrixBlock, source: str) -> Iterator[Combination]:
@@ -189,3 +292,16 @@ def _check_data_keys(suite: SuiteFile, file: Source, sources: set[str]) -> None:
                     "has no meaning for the images of this suite",
                     f'It belongs to source = "{having}"; remove it, or choose that source.',
                 )
+
+
+def _place(key: str, combination: Combination, suite: SuiteFile) -> tuple[str | int, ...]:
+    """Where a setting of a combination was given; its block if it is a default."""
+    if getattr(suite.matrix[combination.block], key) is None and getattr(suite.training, key) is not None:
+        return "training", key
+    return "matrix", combination.block, key
+
+
+def _no_meaning(key: str, modes: list[str]) -> tuple[str, str]:
+    named = ", ".join(f'"{mode}"' for mode in modes)
+    fitting = " or ".join(f'"{mode}"' for mode in MODES if mode in modes_of(key))
+    return f"has no meaning for mode = {named}", f"Remove it, or put it into a block with mode = {fitting}."

@@ -16,11 +16,13 @@ from typing import Any
 import msgspec
 
 from bench.trials.settings import DataSettings, digest_of
-from bench.worker.files import whole_folder, write_text
+from bench.trials.trial import Trial
+from bench.worker.files import write_text
 from wbc.data import CELL_CLASSES
 from wbc.data.folders import FileState, inspect_folder
 from wbc.data.manifest import MANIFEST_NAME, Manifest
 from wbc.errors import InputError, UnsplitFolderError, command
+from wbc.files import whole_folder
 
 DEFAULT_BCCD = Path("data/bccd")
 
@@ -85,6 +87,15 @@ class DataSet:
             manifest = self.make(partial)
             manifest.write(partial)
         return manifest
+
+
+def prepare_data(datasets: Sequence[DataSet], trials: Sequence[Trial], say: Callable[[str], None]) -> None:
+    """Make the data sets that trials need and that are not ready, each once."""
+    needed = {trial.settings.data.digest for trial in trials}
+    missing = [one for one in datasets if one.digest in needed and not one.ready]
+    for number, dataset in enumerate(missing, start=1):
+        say(f"Preparing images: {dataset.source}, set {number} of {len(missing)}")
+        dataset.prepare()
 
 
 class DataSets:

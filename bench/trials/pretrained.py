@@ -60,22 +60,19 @@ def fetch(downloads: Sequence[Download]) -> dict[Path, WeightsSource]:
     """
     found = {}
     for download in downloads:
-        reason = check_reachable(download.url) or _fetch_one(download)
+        reason = check_reachable(download.url)
+        if reason is None:
+            wanted = json.dumps([download.network, download.options, download.image_size])
+            environment = {**os.environ, "TF_CPP_MIN_LOG_LEVEL": "3", "CUDA_VISIBLE_DEVICES": ""}
+            environment["KERAS_BACKEND"] = installed_backends()[0]  # any will do: none computes
+            command = [sys.executable, "-P", "-m", "bench.worker.fetch", wanted]
+            done = subprocess.run(command, env=environment, capture_output=True, text=True, check=False)
+            if done.returncode != 0:
+                said = done.stderr.strip().splitlines()
+                reason = said[-1] if said else f"exit code {done.returncode}"
         if reason is not None:
             raise missing_weights(download.network, download.options, download.source, reason)
-        now = locate_weights("imagenet", download.network, download.options, image_size=download.image_size)
-        found[download.path] = now
+        found[download.path] = locate_weights(
+            "imagenet", download.network, download.options, image_size=download.image_size
+        )
     return found
-
-
-def _fetch_one(download: Download) -> str | None:
-    """Run Keras' own download; None when it worked, else the reason in one line."""
-    wanted = json.dumps([download.network, download.options, download.image_size])
-    environment = {**os.environ, "TF_CPP_MIN_LOG_LEVEL": "3", "CUDA_VISIBLE_DEVICES": ""}
-    environment["KERAS_BACKEND"] = installed_backends()[0]  # any will do: none computes
-    command = [sys.executable, "-P", "-m", "bench.worker.fetch", wanted]
-    done = subprocess.run(command, env=environment, capture_output=True, text=True, check=False)
-    if done.returncode == 0:
-        return None
-    lines = done.stderr.strip().splitlines()
-    return lines[-1] if lines else f"exit code {done.returncode}"

@@ -18,7 +18,9 @@ def python(code: str) -> str:
     return done.stdout.strip()
 
 
-@pytest.mark.parametrize("before", ["", "import bench.plan.decide, bench.compare.compare, bench.regress.verdict"])
+@pytest.mark.parametrize(
+    "before", ["", "import bench.plan.decide, bench.compare.compare, bench.regress.verdict"]
+)
 def test_functions_are_functions_whatever_was_imported_before(before: str):
     code = f"""
 {before}
