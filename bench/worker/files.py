@@ -1,4 +1,4 @@
-"""Writes a file whole or not at all; `wbc.files` does the same for folders.
+"""Writes a file whole or not at all; `wbc.files` does the same for folders. Standard library only.
 
 The content goes into a neighbor whose name ends in `PARTIAL`. It is synced, then renamed over the target.
 """
