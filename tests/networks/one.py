@@ -16,7 +16,7 @@ from wbc.networks.preprocessing import preprocess
 IMAGES = 2
 RATE = 1e-5
 """A step so small that it cannot overflow: at the smallest sizes the last maps are single pixels, and batch
-normalisation over two of them has enormous gradients."""
+normalization over two of them has enormous gradients."""
 
 
 def check(name: str, graph: bool) -> dict:

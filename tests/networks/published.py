@@ -15,7 +15,7 @@ class Published:
         within: How far ours may be from it: half of the last digit that was published, or a known difference.
         source: Who published it.
         classes: Number of classes of the published network.
-        trainable: Only what training changes was counted; else also the statistics of batch normalisation.
+        trainable: Only what training changes was counted; else also the statistics of batch normalization.
         note: Why the numbers differ.
     """
 
@@ -91,7 +91,7 @@ PUBLISHED = {
         "LeCun et al. 1998, section II.B",
         classes=10,
         note="published for gray images and without the classifier, which counts 60,000 here too; "
-        "in colour C1 has 300 more, and the softmax 850",
+        "in color C1 has 300 more, and the softmax 850",
     ),
     "AlexNet": Published(60_965_224, 0, "BVLC's Caffe model; the paper says 60 million"),
     "ZFNet": Published(

@@ -1,4 +1,4 @@
-"""The catalogue of networks, without Keras."""
+"""The catalog of networks, without Keras."""
 
 import subprocess
 import sys

@@ -48,17 +48,17 @@ def run_and_die(specification: Specification, die_after: int) -> None:
 
 
 @pytest.mark.parametrize("mode", ["transfer", "scratch"])
-def test_a_killed_experiment_goes_on_as_if_it_had_not_been(noisy_cells, tmp_path, mode):
+def test_a_killed_experiment_goes_on_as_if_it_had_not_been(noisy_images, tmp_path, mode):
     whole, resumed = Notes(), Notes()
-    experiment.run(specification_of(noisy_cells, None, mode), whole)
-    first = specification_of(noisy_cells, tmp_path / "c", mode, tag="attempt-1")
+    experiment.run(specification_of(noisy_images, None, mode), whole)
+    first = specification_of(noisy_images, tmp_path / "c", mode, tag="attempt-1")
     if mode == "scratch":
         run_and_die(first, die_after=3)
     else:  # the same without another process
         with pytest.raises(Interrupted):
             experiment.run(first, Notes(break_after=3))
 
-    experiment.run(specification_of(noisy_cells, tmp_path / "c", mode, tag="attempt-2"), resumed)
+    experiment.run(specification_of(noisy_images, tmp_path / "c", mode, tag="attempt-2"), resumed)
     assert resumed.from_before == (2, "attempt-1")
     assert resumed.epochs == {epoch: whole.epochs[epoch] for epoch in (3, 4)}, "to the last bit"
     np.testing.assert_array_equal(resumed.probabilities, whole.probabilities)
@@ -69,16 +69,16 @@ def test_a_killed_experiment_goes_on_as_if_it_had_not_been(noisy_cells, tmp_path
     assert whole.from_before is None
 
     after = Notes()  # the last epoch was on the disk already: killed while it was evaluated
-    experiment.run(specification_of(noisy_cells, tmp_path / "c", mode, tag="attempt-3"), after)
+    experiment.run(specification_of(noisy_images, tmp_path / "c", mode, tag="attempt-3"), after)
     assert (after.from_before, after.epochs) == ((4, "attempt-2"), {})
     np.testing.assert_array_equal(after.probabilities, whole.probabilities)
     assert after.phases["train"]["images"] == after.phases["train"]["steps"] == 0
     assert list(after.phases)[-3:] == ["compile", "train", "evaluate"]
 
 
-def test_what_cannot_be_used_is_passed_over_with_a_reason(noisy_cells, tmp_path, caplog):
+def test_what_cannot_be_used_is_passed_over_with_a_reason(noisy_images, tmp_path, caplog):
     file = tmp_path / FILE
-    specification = replace(specification_of(noisy_cells, tmp_path, "scratch"), epochs=1)
+    specification = replace(specification_of(noisy_images, tmp_path, "scratch"), epochs=1)
     first = Notes()
     experiment.run(specification, first)
     content = file.read_bytes()

@@ -19,11 +19,11 @@ EPOCHS = 2
 
 
 @pytest.fixture(scope="module")
-def found(noisy_cells, tmp_path_factory) -> dict:
+def found(noisy_images, tmp_path_factory) -> dict:
     """What `experiments` found in its own process."""
     folder = tmp_path_factory.mktemp("replicas")
     process = subprocess.run(
-        [sys.executable, __file__, str(noisy_cells), str(folder)], capture_output=True, text=True
+        [sys.executable, __file__, str(noisy_images), str(folder)], capture_output=True, text=True
     )
     assert process.returncode == 0, process.stderr
     return json.loads(process.stdout.splitlines()[-1])

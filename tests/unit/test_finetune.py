@@ -23,10 +23,10 @@ def weights(tmp_path_factory) -> WeightsSource:
     return WeightsSource("file", path)
 
 
-def specification_of(noisy_cells, weights, **more) -> Specification:
+def specification_of(noisy_images, weights, **more) -> Specification:
     return Specification(
-        data_folder=noisy_cells,
-        manifest=noisy_cells / "manifest.json",
+        data_folder=noisy_images,
+        manifest=noisy_images / "manifest.json",
         image_size=32,
         network="LeNet5",
         mode="finetune",
@@ -54,7 +54,7 @@ class Keeping(Notes):
 
 
 @pytest.fixture(scope="module")
-def uninterrupted(noisy_cells, weights, tmp_path_factory) -> dict[str, tuple[Specification, Keeping]]:
+def uninterrupted(noisy_images, weights, tmp_path_factory) -> dict[str, tuple[Specification, Keeping]]:
     """Experiments and what they reported: with features extracted once, and with images that change."""
     found = {}
     for name, augmentation in (
@@ -64,7 +64,7 @@ def uninterrupted(noisy_cells, weights, tmp_path_factory) -> dict[str, tuple[Spe
         notes = Keeping(tmp_path_factory.mktemp(name))
         checkpoint = Checkpointing(notes.folder / "now", every_epochs=1, tag="first")
         more = {"augmentation": augmentation, "checkpoint": checkpoint}
-        specification = specification_of(noisy_cells, weights, **more)
+        specification = specification_of(noisy_images, weights, **more)
         experiment.run(specification, notes)
         found[name] = specification, notes
     return found
@@ -95,7 +95,7 @@ def test_it_goes_on_in_either_stage_as_if_it_had_not_been_killed(uninterrupted, 
 
 
 def test_the_first_stage_leaves_the_backbone_as_it_was_and_the_second_only_its_last_layers(
-    noisy_cells, weights, monkeypatch
+    noisy_images, weights, monkeypatch
 ):
     before = {}
     train_head = finetune._train_head
@@ -107,7 +107,7 @@ def test_the_first_stage_leaves_the_backbone_as_it_was_and_the_second_only_its_l
         before["backbone"] = backbone
 
     monkeypatch.setattr(finetune, "_train_head", watched)
-    specification = specification_of(noisy_cells, weights, unfreeze=2)
+    specification = specification_of(noisy_images, weights, unfreeze=2)
     experiment.run(specification, Notes())
 
     def changed(old, new) -> list[bool]:
@@ -120,7 +120,7 @@ def test_the_first_stage_leaves_the_backbone_as_it_was_and_the_second_only_its_l
     assert moved == ["s4", "c5"]
 
 
-def backbone_with_normalisation() -> keras.Model:
+def backbone_with_normalization() -> keras.Model:
     layers = keras.layers
     return keras.Sequential(
         [
@@ -144,7 +144,7 @@ def backbone_with_normalisation() -> keras.Model:
     ],
 )
 def test_which_layers_are_unfrozen(count, freeze, trainable):
-    backbone = backbone_with_normalisation()
+    backbone = backbone_with_normalization()
     finetune.unfreeze(backbone, count, freeze)
     assert [layer.name for layer in backbone.layers if layer.trainable_weights] == trainable
     statistics = backbone.get_layer("d").moving_mean
@@ -155,13 +155,13 @@ def test_which_layers_are_unfrozen(count, freeze, trainable):
 
 def test_more_layers_than_there_are():
     with pytest.raises(InputError, match="has 2 layers"):
-        finetune.unfreeze(backbone_with_normalisation(), 3, True)
+        finetune.unfreeze(backbone_with_normalization(), 3, True)
 
 
-def test_early_stopping_goes_on_too_and_gives_back_the_best_epoch(noisy_cells, weights, tmp_path):
+def test_early_stopping_goes_on_too_and_gives_back_the_best_epoch(noisy_images, weights, tmp_path):
     # At this rate the validation loss soon rises, so that it stops before its twelve epochs are over.
     plain = replace(
-        specification_of(noisy_cells, weights, early_stopping=EarlyStopping(patience=2)),
+        specification_of(noisy_images, weights, early_stopping=EarlyStopping(patience=2)),
         mode="scratch",
         weights=None,
         epochs=12,

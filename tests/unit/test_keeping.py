@@ -37,10 +37,10 @@ for folder in map(Path, sys.argv[1:]):
 MODES = ["scratch", "transfer"]
 
 
-def specification_of(noisy_cells: Path, mode: str, **more) -> Specification:
+def specification_of(noisy_images: Path, mode: str, **more) -> Specification:
     return Specification(
-        data_folder=noisy_cells,
-        manifest=noisy_cells / "manifest.json",
+        data_folder=noisy_images,
+        manifest=noisy_images / "manifest.json",
         image_size=32,
         network="LeNet5",
         mode=mode,
@@ -51,12 +51,12 @@ def specification_of(noisy_cells: Path, mode: str, **more) -> Specification:
 
 
 @pytest.fixture(scope="module")
-def kept(noisy_cells, tmp_path_factory) -> dict[str, tuple[Attempt, Specification]]:
+def kept(noisy_images, tmp_path_factory) -> dict[str, tuple[Attempt, Specification]]:
     """Mode -> an attempt whose model was kept, and its specification."""
     found = {}
     for mode in MODES:
         folder = tmp_path_factory.mktemp(mode)
-        specification = specification_of(noisy_cells, mode, epochs=2, save_model=True)
+        specification = specification_of(noisy_images, mode, epochs=2, save_model=True)
         recorder = Recorder(EventWriter(folder / "events.jsonl"), folder)
         experiment.run(specification, recorder)
         recorder.events.close()
@@ -135,12 +135,12 @@ def test_a_model_that_cannot_be_written_does_not_spoil_the_result(tmp_path):
     )
 
 
-def test_nothing_is_kept_unless_it_is_asked_for(noisy_cells):
+def test_nothing_is_kept_unless_it_is_asked_for(noisy_images):
     class Watchful(Notes):
         def trained(self, trained, about):
             raise AssertionError("nobody asked")
 
-    experiment.run(specification_of(noisy_cells, "scratch", epochs=1), Watchful())
+    experiment.run(specification_of(noisy_images, "scratch", epochs=1), Watchful())
 
 
 def test_packages(tmp_path):

@@ -1,4 +1,4 @@
-"""The catalogue held against the Keras that is installed."""
+"""The catalog held against the Keras that is installed."""
 
 import inspect
 import os

@@ -1,6 +1,7 @@
 """Memory of a training step: the allocator's rules, steps worked out by hand, and one that TensorFlow
 trained."""
 
+import gc
 import subprocess
 import sys
 
@@ -33,7 +34,7 @@ def test_a_piece_is_split_only_if_half_of_it_would_be_left():
     assert allocator.used == MB
 
 
-def test_free_neighbours_grow_together_and_the_smallest_piece_that_fits_is_taken():
+def test_free_neighbors_grow_together_and_the_smallest_piece_that_fits_is_taken():
     allocator = Allocator()
     pieces = [allocator.take(256 * KB) for _ in range(8)]
     assert pieces == [256 * KB * number for number in range(8)]
@@ -128,6 +129,9 @@ def trained():
     from wbc.memory import Footprint
     from wbc.networks.build import build_classifier
 
+    # Models of earlier tests in this process would count in the allocator's peak.
+    keras.utils.clear_session()
+    gc.collect()
     model = build_classifier("AlexNet", {}, 67, 4)
     model.compile("adam", "categorical_crossentropy", jit_compile=False)
     footprint = Footprint(model, images=8)

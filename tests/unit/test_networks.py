@@ -119,7 +119,7 @@ class TestBackbone:
         model = build_backbone("LeNet5", {}, 40, WeightsSource("random"))
         assert model.output_shape == (None, 3, 3, 120)
 
-    def test_imagenet_weights_of_efficientnet_meet_colours_as_keras_scales_them(self, tmp_path, monkeypatch):
+    def test_imagenet_weights_of_efficientnet_meet_colors_as_keras_scales_them(self, tmp_path, monkeypatch):
         keras.utils.set_random_seed(0)
         file = tmp_path / "efficientnetb0.weights.h5"
         random = build_backbone("EfficientNetB0", {}, 32)

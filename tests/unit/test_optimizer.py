@@ -1,4 +1,4 @@
-"""Optimisers of a suite: explicit, checked, and what the papers used."""
+"""Optimizers of a suite: explicit, checked, and what the papers used."""
 
 from pathlib import Path
 
@@ -19,7 +19,7 @@ RUNTIME = Runtime(wbc="w", tensorflow="2.21.0", keras="3.15.1", device="cpu")
 
 
 def optimizer_of(folder: Path, optimizer: str, backbone: str = "VGG16") -> dict:
-    """The optimiser in the settings of the only trial."""
+    """The optimizer in the settings of the only trial."""
     path = folder / "suite.toml"
     path.write_text(
         '[data]\nimage_size = 64\n[training]\nmode = "scratch"\n[[matrix]]\n'
@@ -94,8 +94,8 @@ def test_a_trial_shows_every_value_and_two_ways_to_write_one_are_one(tmp_path):
 def test_nonsense_is_refused_with_its_place(tmp_path, optimizer, said):
     with pytest.raises(InputError) as error:
         optimizer_of(tmp_path, optimizer)
-    for part in ("line 7", "optimizer", *said):
-        assert part in str(error.value)
+    for words in ("line 7", "optimizer", *said):
+        assert words in str(error.value)
 
 
 def test_presets_are_resolved_for_each_network(tmp_path):

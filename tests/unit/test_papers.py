@@ -117,10 +117,10 @@ def test_resnext():
 
 class TestStochasticDepth:
     def test_parameters(self):
-        # He et al. 2016, table 6: 1.7 million; by hand: kernels, batch normalisation, classifier.
+        # He et al. 2016, table 6: 1.7 million; by hand: kernels, batch normalization, classifier.
         kernels = 432 + 36 * 2304 + (4608 + 35 * 9216) + (18432 + 35 * 36864)
-        normalisation = 2 * (37 * 16 + 36 * 32 + 36 * 64)
-        assert trainable(stochastic_depth_resnet110(CIFAR, 10)) == kernels + normalisation + 650 == 1_727_962
+        normalization = 2 * (37 * 16 + 36 * 32 + 36 * 64)
+        assert trainable(stochastic_depth_resnet110(CIFAR, 10)) == kernels + normalization + 650 == 1_727_962
         assert trainable(stochastic_depth_resnet50(IMAGENET, 1000)) == 25_557_032  # ResNet-50 without biases
 
     def test_linear_decay(self):

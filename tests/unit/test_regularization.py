@@ -56,13 +56,13 @@ def test_a_shift_moves_by_a_share_of_the_side_and_repeats_the_border(image):
     np.testing.assert_array_equal(moved[:4, 4:], np.repeat(image[:1, :-4], 4, axis=0))
 
 
-def test_a_rotation_turns_about_the_centre(image):
+def test_a_rotation_turns_about_the_center(image):
     turned = augment_image(image, Augmentation(rotation=90.0), Fixed())
     expected = [np.rot90(image), np.rot90(image, -1)]
     assert any(np.abs(turned.astype(int) - view).max() <= 1 for view in expected)
 
 
-def test_a_zoom_keeps_the_centre(image):
+def test_a_zoom_keeps_the_center(image):
     larger = augment_image(image, Augmentation(zoom=0.5), Fixed()).astype(int)
     assert np.ptp(larger[..., 1]) < 0.75 * np.ptp(image[..., 1])
     assert np.abs(larger[19:21, 19:21] - image[19:21, 19:21]).max() <= 4
@@ -72,12 +72,12 @@ def test_brightness_contrast_and_saturation(image):
     brighter = augment_image(image, Augmentation(brightness=0.1), Fixed()).astype(int)
     unclipped = image < 225
     assert np.abs(brighter - image - 25.5)[unclipped].max() <= 0.5
-    grey = image @ np.array([0.299, 0.587, 0.114])
+    gray = image @ np.array([0.299, 0.587, 0.114])
     contrast = augment_image(image, Augmentation(contrast=0.2), Fixed()).astype(float)
     assert contrast.std() > image.std()
-    assert (contrast @ np.array([0.299, 0.587, 0.114])).mean() == pytest.approx(grey.mean(), abs=3)
+    assert (contrast @ np.array([0.299, 0.587, 0.114])).mean() == pytest.approx(gray.mean(), abs=3)
     saturated = augment_image(image, Augmentation(saturation=0.2), Fixed()).astype(float)
-    assert (saturated @ np.array([0.299, 0.587, 0.114])).mean() == pytest.approx(grey.mean(), abs=1)
+    assert (saturated @ np.array([0.299, 0.587, 0.114])).mean() == pytest.approx(gray.mean(), abs=1)
     assert np.ptp(saturated, axis=2).mean() > 1.1 * np.ptp(image.astype(int), axis=2).mean()
 
 

@@ -1,11 +1,17 @@
-"""Multiply-accumulates and floating-point operations, against publications, TensorFlow and arithmetic."""
+"""What networks cost: work against publications, TensorFlow and arithmetic; size and time as they train."""
+
+import time
+from pathlib import Path
 
 import keras
 import pytest
 from keras import layers
 
+from wbc import experiment
+from wbc.data.synthetic import SyntheticSettings, generate
 from wbc.networks.build import build_backbone, build_classifier
 from wbc.networks.complexity import size_figures, work_of
+from wbc.specification import Specification
 from wbc.training.finetune import unfreeze
 from wbc.training.transfer import build_head
 
@@ -107,3 +113,38 @@ def test_published_figures_within_two_percent(network: str):
     macs = work_of(build_classifier(network, {}, size, 1000)).macs / 1e9
     assert 0.98 * low <= macs <= 1.02 * high
     keras.utils.clear_session()
+
+
+class Figures:
+    """An observer that keeps the figures of phases."""
+
+    def __init__(self):
+        self.of = {}
+
+    def phase_ended(self, phase, **figures):
+        self.of[phase] = figures
+
+    def __getattr__(self, name):
+        return lambda *values, **more: None
+
+
+@pytest.fixture(scope="module")
+def synthetic(tmp_path_factory) -> Path:
+    folder = tmp_path_factory.mktemp("synthetic")
+    generate(folder, SyntheticSettings(5, 1, 2, image_size=32)).write(folder)
+    return folder
+
+
+@pytest.mark.parametrize("mode", ["transfer", "scratch"])
+def test_size_and_time_hold_the_frozen_part(synthetic: Path, mode: str):
+    figures, began = Figures(), time.perf_counter()
+    experiment.run(
+        Specification(synthetic, synthetic / "manifest.json", 32, "LeNet5", mode, epochs=1, batch_size=4),
+        figures,
+    )
+    took = time.perf_counter() - began
+    evaluated = figures.of["evaluate"]
+    assert evaluated["model_bytes"] == 4 * figures.of["build"]["parameters"]
+    assert evaluated["inference_batch_size"] == 4
+    assert evaluated["inference_batches"] >= 1
+    assert 0 < evaluated["inference_s"] < took

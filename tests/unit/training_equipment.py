@@ -58,15 +58,15 @@ class Notes(Observer):
         self.probabilities = predictions.probabilities
 
 
-def draw_noisy_cells(folder: Path, train: int = 11) -> Path:
+def draw_noisy_images(folder: Path, train: int = 11) -> Path:
     """A few noisy images of two classes, which a network tells apart after some epochs."""
     rng = np.random.default_rng(0)
     entries = []
-    for part, count in (("train", train), ("validation", 5), ("test", 5)):
+    for split, count in (("train", train), ("validation", 5), ("test", 5)):
         for index in range(count):
-            name = f"{part}{index:02d}.png"
+            name = f"{split}{index:02d}.png"
             level = 90 + 40 * (index % 2)
             Image.fromarray(rng.integers(0, level, (32, 32, 3), np.uint8)).save(folder / name)
-            entries.append(ImageEntry(name, part, "ab"[index % 2], name, f"{index:064x}"))
+            entries.append(ImageEntry(name, split, "ab"[index % 2], name, f"{index:064x}"))
     Manifest(tuple(entries), ("a", "b")).write(folder)
     return folder
