@@ -2,7 +2,7 @@
 
 from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, Any
+from typing import TYPE_CHECKING, Annotated
 
 import typer
 
@@ -17,6 +17,7 @@ from bench.commands.options import (
 
 if TYPE_CHECKING:
     from bench.compare.baseline import Baseline
+    from bench.compare.differences import Fingerprint
     from bench.compare.measurement import Measurement
 
 app = typer.Typer(no_args_is_help=True, rich_markup_mode=None, help="Save results to compare with later.")
@@ -57,8 +58,8 @@ class ShownDocument:
     """What `baseline show --json` prints."""
 
     baseline: BaselineDocument
-    machine: dict[str, Any]
-    """Fingerprint; empty where another machine measured it."""
+    machine: "Fingerprint"
+    """Of the machine that measured it; unknown if another machine saved it."""
     configurations: list[ConfigurationDocument]
 
 
@@ -141,11 +142,11 @@ def show(name: NameArgument, results: ResultsOption = DEFAULT_RESULTS, as_json: 
         right = [record.test.accuracy for record in done if record.test]
         label = group[0].record.trial.label
         configurations.append(ConfigurationDocument(label, len(done), len(group), fit, right))
-    fingerprint = msgspec.to_builtins(baseline.machine)
     if as_json:
-        print_document(ShownDocument(_document(baseline), fingerprint, configurations))
+        print_document(ShownDocument(_document(baseline), baseline.machine, configurations))
         return
     console = Terminal()
+    fingerprint = msgspec.to_builtins(baseline.machine)
     machine = ", ".join(f"{key} {_plain(value)}" for key, value in fingerprint.items()) or "another one"
     console.print(f"{baseline.name}: {baseline.suite}, saved {baseline.saved_at}", markup=False)
     console.print(f"Machine: {machine}", markup=False, highlight=False)

@@ -57,7 +57,7 @@ def _of_each(split: str) -> Any:
 
 @dataclass(frozen=True)
 class DataDocument:
-    """A data set; what `data prepare`, `data bccd` and `data synth` print with `--json`."""
+    """A data set; what `data prepare` and `data synth` print with `--json`."""
 
     folder: Path
     digest: str

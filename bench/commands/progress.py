@@ -3,7 +3,6 @@
 import time
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
-from typing import Any
 
 from rich.console import Console, Group
 from rich.live import Live
@@ -17,6 +16,7 @@ from bench.devices.device import Slot
 from bench.plan.decide import PlannedTrial
 from bench.plan.predict import makespan
 from bench.trials.record import Record
+from bench.worker.jsonl import RawEvent
 
 
 @dataclass
@@ -31,7 +31,7 @@ class _Line:
     images_per_s: float | None = None
     remaining_s: float | None = None
 
-    def take(self, event: dict[str, Any], now: float) -> None:
+    def take(self, event: RawEvent, now: float) -> None:
         """Update from an event of the worker."""
         settings = self.planned.trial.settings
         if event["event"] == "phase_started":
@@ -112,7 +112,7 @@ class Progress:
             expected = f", about {duration(self._expected(planned))}" if planned.prediction else ""
             self.say(f"{slot.name}: {planned.trial.id} starts{expected}")
 
-    def event(self, planned: PlannedTrial, slot: Slot, event: dict[str, Any]) -> None:
+    def event(self, planned: PlannedTrial, slot: Slot, event: RawEvent) -> None:
         """See `bench.runner.scheduler.Watcher`."""
         self._lines[slot.name].take(event, self.clock())
         if is_verbose() and event["event"] == "phase_started":

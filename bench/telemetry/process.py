@@ -6,11 +6,11 @@ import os
 import subprocess
 import sys
 from dataclasses import asdict
-from typing import Any
 
 from bench.devices.device import Slot
 from bench.journal.results import Attempt
 from bench.telemetry.sampler import Job
+from bench.worker.jsonl import RawEvent
 
 PATIENCE_S = 2.0
 """Longest wait for the sampler's last line. It takes milliseconds, unless a driver hangs."""
@@ -44,7 +44,7 @@ class SamplerProcess:
         self._edges = self._input.fileno()
         os.set_blocking(self._edges, False)
 
-    def tell(self, event: dict[str, Any]) -> None:
+    def tell(self, event: RawEvent) -> None:
         """Pass on an event of the worker; only the edges of its phases are sent."""
         if event.get("event") in ("phase_started", "phase_ended"):
             line = json.dumps({name: event[name] for name in ("event", "phase", "t")}) + "\n"

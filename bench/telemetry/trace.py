@@ -9,7 +9,9 @@ from bisect import bisect_left
 from collections.abc import Iterable
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any, NamedTuple
+from typing import NamedTuple
+
+from bench.worker.jsonl import RawEvent
 
 LINES_PER_WIDTH = 1000
 """After so many lines of one width, the next ones hold twice as many samples. At 10 Hz, 100 s are kept sample
@@ -88,7 +90,7 @@ class Header:
     """Metric -> how it is measured."""
 
     @classmethod
-    def of(cls, line: dict[str, Any]) -> "Header":
+    def of(cls, line: RawEvent) -> "Header":
         """From the line as JSON has it.
 
         Raises:
@@ -164,7 +166,7 @@ def parse_trace(lines: Iterable[bytes | str]) -> Trace | None:
     return trace
 
 
-def _add(trace: Trace, line: dict[str, Any]) -> None:
+def _add(trace: Trace, line: RawEvent) -> None:
     kind = line.get("event")
     if kind is None:
         t, names = int(line["t"]), trace.header.gauges

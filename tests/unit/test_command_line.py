@@ -2,6 +2,7 @@
 
 import errno
 import json
+import re
 import signal
 import sys
 from collections.abc import Iterator
@@ -29,6 +30,8 @@ from bench.errors import (
 )
 from bench.journal.results import SuiteResults
 from bench.worker.jsonl import EventWriter
+
+REPOSITORY = Path(__file__).resolve().parents[2]
 
 SUITE = """
 [suite]
@@ -110,6 +113,8 @@ def test_every_verb_is_quiet_or_verbose_and_prints_json_if_it_prints_a_table(pat
     options = {name for one in VERBS[path].params for name in one.opts}
     assert {"-q", "--quiet", "-v", "--verbose"} <= options
     assert ("--json" in options) == (path not in {("ui",), ("data", "show")})
+    documented = re.findall(r"`([a-z ]+)`", (REPOSITORY / "docs" / "json.md").read_text())
+    assert ("--json" in options) == (" ".join(path) in documented)
 
 
 def test_completion_names_the_verbs(capsys, monkeypatch):

@@ -7,6 +7,7 @@ import pytest
 from equipment.results.records import a_failure, a_record, a_trial, some_metrics
 from rich.console import Console
 
+from bench.commands.output import set_level
 from bench.commands.progress import Progress, duration
 from bench.devices.device import Device, Slot
 from bench.plan.decide import PlannedTrial, Prediction
@@ -126,3 +127,16 @@ def test_a_trial_that_went_on_says_from_where():
 )
 def test_durations_are_for_people(seconds, text):
     assert duration(seconds) == text
+
+
+def test_a_verbose_run_prints_phases():
+    for verbose in (False, True):
+        watched = Watched(terminal=False)
+        vgg = watched.trials[0]
+        set_level(verbose=verbose)
+        try:
+            watched.progress.trial_started(vgg, SLOTS[0])
+            watched.progress.event(vgg, SLOTS[0], {"event": "phase_started", "phase": "train"})
+        finally:
+            set_level()
+        assert (f"cpu:0: {vgg.trial.id}: train" in watched.written.getvalue()) == verbose
