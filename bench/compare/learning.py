@@ -104,9 +104,9 @@ def judge_learning(
 ) -> dict[str, list[DifferenceVerdict]]:
     """Judge accuracy and loss of every trial, with Holm's correction over all of them.
 
-    Two things vary: which images are tested, and how training goes. A difference counts if the images show it
-    (McNemar's exact test, or sign flips of sources) *and* the networks show it (t test over the pairs,
-    variance moderated by other trials and A against A), and if it is as large as the margin.
+    Two things vary: which images are tested, and how training goes. A difference counts if three conditions
+    hold. The images show it: McNemar's exact test, or sign flips of sources. The networks show it: a t test
+    over the pairs, with variance moderated by other trials and A against A. It is as large as the margin.
 
     McNemar's test alone is about the two networks, not about what trained them (Dietterich, Neural Comput
     1998): of networks trained from other seeds, one in three would differ as much. Where too little is known

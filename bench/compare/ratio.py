@@ -144,7 +144,7 @@ def intervals(
     """Intervals of `estimate`, one for each level.
 
     From `BOOTSTRAP_FROM` pairs on they are bootstrap percentiles, widened for the number of pairs (Hesterberg,
-    Am Stat 2015, section 3.2), because plain and BCa intervals are too narrow for so few. With fewer pairs
+    Am Stat 2015, section 3.2). Plain and BCa intervals are too narrow for so few. With fewer pairs
     they are Student's t with the moderated variance. docs/verdicts.md reports the coverage of both.
 
     Args:

@@ -22,10 +22,10 @@ def judge_speed(
 ) -> dict[str, list[MetricVerdict]]:
     """Judge every metric of every trial, with Holm's correction over all of them.
 
-    A metric is slower (or faster) if its change is significant in the family of all trials and metrics *and*
-    is estimated to be at least `thresholds.change`. It is the same if its 90 % interval lies inside that
-    change (two one-sided tests at 5 %; Schuirmann, J Pharmacokinet Biopharm 1987). Otherwise it is
-    inconclusive.
+    A metric is slower (or faster) under two conditions: its change is significant in the family of all trials
+    and metrics, and it is estimated to be at least `thresholds.change`. It is the same if its 90 % interval
+    lies inside that change (two one-sided tests at 5 %; Schuirmann, J Pharmacokinet Biopharm 1987). Otherwise
+    it is inconclusive.
 
     Args:
         trials: Name of a trial -> its metrics.
