@@ -6,7 +6,7 @@ version may know more kinds. An event of a known kind that lacks what belongs to
 
 from collections.abc import Iterable, Sequence
 from pathlib import Path
-from typing import Any, TypeVar
+from typing import Any, TypeVar, get_args
 
 import msgspec
 from msgspec import Struct
@@ -266,12 +266,12 @@ def worker_events(path: Path) -> list[WorkerEvent]:
     Raises:
         DamagedAttempt: An event lacks what belongs to it; the message names file, line and field.
     """
-    return _read(_WORKER, _kinds(WorkerEvent), path)
+    return read_journal(_WORKER, path)
 
 
 def runner_events(path: Path) -> list[RunnerEvent]:
     """The same of the harness' events."""
-    return _read(_RUNNER, _kinds(RunnerEvent), path)
+    return read_journal(_RUNNER, path)
 
 
 def last(events: Sequence[object], kind: type[T]) -> T | None:
@@ -284,11 +284,17 @@ def every(events: Iterable[object], kind: type[T]) -> list[T]:
     return [event for event in events if isinstance(event, kind)]
 
 
-def _kinds(union: Any) -> frozenset[str]:
-    return frozenset(str(kind.__struct_config__.tag) for kind in union.__args__)
+def read_journal(decoder: msgspec.json.Decoder[T], path: Path) -> list[T]:
+    """The events in a file, in their order; none where the file is not there.
 
+    Args:
+        decoder: Of a union of kinds of events.
+        path: The file.
 
-def _read(decoder: msgspec.json.Decoder[T], kinds: frozenset[str], path: Path) -> list[T]:
+    Raises:
+        DamagedAttempt: An event lacks what belongs to it; the message names file, line and field.
+    """
+    kinds = {str(kind.__struct_config__.tag) for kind in get_args(decoder.type)}
     try:
         *lines, _torn = path.read_bytes().split(b"\n")
     except FileNotFoundError:

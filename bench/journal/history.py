@@ -27,8 +27,6 @@ from bench.journal.results import Attempt
 from bench.trials.decode import field_of
 from bench.trials.phases import Phases
 
-Event = WorkerEvent
-
 _ADDED = {
     *("wall_s", "cpu_s", "images", "steps"),
     *("steps_s", "data_wait_s", "validation_s", "checkpoint_s", "recompile_s", "between_s", "ending_s"),

@@ -10,23 +10,57 @@ from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
+import msgspec
+
 from bench.errors import InterruptedRun
+from bench.journal.events import Event, read_journal
 from bench.journal.results import SuiteResults
-from bench.worker.jsonl import EventWriter, read_events
+from bench.worker.jsonl import EventWriter
 
 ENDS = ("done", "failed", "interrupted")
 """How a run may end: all trials asked for are done, some are not, or it was stopped."""
 
 
+class RunStarted(Event, frozen=True, kw_only=True, tag="run_started"):
+    """A run of the suite began."""
+
+    at: str | None = None
+    """UTC, ISO 8601."""
+    pid: int = 0
+    trials: tuple[str, ...] = ()
+    """Ids of the trials that were asked for."""
+    exclusive: bool = False
+    """Nothing else may run beside its trials."""
+    file: str = ""
+    """Name of the suite's file."""
+    path: str = ""
+    """Where the file is."""
+    description: str = ""
+    """Of the suite."""
+    host: str = ""
+    commit: str = ""
+    driver: str = ""
+
+
+class RunEnded(Event, frozen=True, kw_only=True, tag="run_ended"):
+    """A run of the suite ended."""
+
+    at: str
+    state: str
+    """One of `ENDS`."""
+
+
+RunEvent = RunStarted | RunEnded
+
+_DECODER: msgspec.json.Decoder[RunEvent] = msgspec.json.Decoder(RunEvent)
+
+
 @dataclass
 class RunNote:
-    """What a run says of itself before it ends.
-
-    Attributes:
-        failed: Whether some of the trials that were asked for are not done.
-    """
+    """What a run says of itself before it ends."""
 
     failed: bool = False
+    """Some of the trials that were asked for are not done."""
 
 
 @contextmanager
@@ -69,14 +103,20 @@ def runs_file(results: SuiteResults) -> Path:
     return results.folder / "runs.jsonl"
 
 
+def run_events(results: SuiteResults) -> list[RunEvent]:
+    """What is noted of the runs of a suite, in its order."""
+    return read_journal(_DECODER, runs_file(results))
+
+
 def state_of_runs(results: SuiteResults) -> str | None:
     """How the last run stands: `running`, or one of `ENDS`; None where no run was noted."""
-    events = read_events(runs_file(results))
+    events = run_events(results)
     if not events:
         return None
-    if events[-1]["event"] == "run_ended":
-        return str(events[-1]["state"])
-    return "running" if running_process(results) == events[-1]["pid"] else "interrupted"
+    latest = events[-1]
+    if isinstance(latest, RunEnded):
+        return latest.state
+    return "running" if running_process(results) == latest.pid else "interrupted"
 
 
 def suite_file_of(results: SuiteResults) -> Path | None:
@@ -122,8 +162,8 @@ def wait_for_end(process: int) -> None:
 def measures_alone(results: Path) -> bool:
     """Whether the last run of any suite of a results folder that has not ended asks to run alone."""
     for journal in results.glob("*/runs.jsonl"):
-        events = read_events(journal)
-        if events and events[-1]["event"] == "run_started" and events[-1]["exclusive"]:
+        events = read_journal(_DECODER, journal)
+        if events and isinstance(events[-1], RunStarted) and events[-1].exclusive:
             return True
     return False
 

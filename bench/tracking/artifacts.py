@@ -45,9 +45,7 @@ def staged(attempt: Attempt, record: Record) -> Iterator[Path]:
         if record.test:
             _write_csv(folder / "confusion_matrix.csv", confusion_rows(record.test))
             _write_csv(folder / "classification_report.csv", report_rows(record.test))
-        epochs = [
-            event for stretch in history(attempt) for event in stretch.events if event["event"] == "epoch"
-        ]
+        epochs = [epoch for stretch in history(attempt) for epoch in stretch.epochs]
         if record.test or epochs:
             (folder / "figures.html").write_text(figures_html(record, epochs))
         if (attempt.folder / MODEL_FILE).is_file():

@@ -136,12 +136,12 @@ def span_of(stretches: Sequence[Stretch]) -> tuple[int, int]:
     """Start and end of an attempt, in ms since 1970."""
     own = stretches[-1]
     began = milliseconds(own.started_at)
-    return began, moment(own, own.events[-1]["t"]) if own.events else began
+    return began, moment(own, own.events[-1].t) if own.events else began
 
 
 def moment(stretch: Stretch, t: int) -> int:
     """When something happened, in ms since 1970; the clock of an attempt starts with its first event."""
-    return milliseconds(stretch.started_at) + int(t - stretch.events[0]["t"]) // 1_000_000
+    return milliseconds(stretch.started_at) + (t - stretch.events[0].t) // 1_000_000
 
 
 def milliseconds(iso: str | None) -> int:

@@ -7,7 +7,7 @@ import math
 from collections.abc import Sequence
 from dataclasses import dataclass
 
-from bench.journal.history import Event
+from bench.journal.events import Epoch
 from bench.pages.render import render
 from bench.trials.record import Record
 
@@ -42,17 +42,17 @@ class _Chart:
     high: str
 
 
-def figures_html(record: Record, epochs: Sequence[Event]) -> str:
+def figures_html(record: Record, epochs: Sequence[Epoch]) -> str:
     """Loss and accuracy by epoch, and the confusion matrix.
 
     Args:
         record: The attempt's record.
-        epochs: Its `epoch` events, in their order.
+        epochs: Its epochs, in their order.
     """
     charts = []
     for metric, title in (("loss", "Loss"), ("accuracy", "Accuracy")):
         curves = {
-            split: [(event["epoch"], event["metrics"].get(key)) for event in epochs]
+            split: [(epoch.epoch, epoch.metrics.get(key)) for epoch in epochs]
             for split, key in (("train", metric), ("validation", f"validation_{metric}"))
         }
         if chart := _chart(title, curves):

@@ -11,7 +11,8 @@ from typing import Any
 
 import msgspec
 
-from bench.journal.history import Event, Stretch
+from bench.journal.events import Epoch
+from bench.journal.history import Stretch
 from bench.tracking.content import moment, plain_keys, span_of
 from bench.trials.record import Record
 
@@ -87,9 +88,8 @@ def points_of(
     points: list[Point] = []
     end = span_of(stretches)[1]
     for stretch in stretches:
-        for event in stretch.events:
-            if event["event"] == "epoch":
-                points += _points_of_epoch(event, moment(stretch, event["t"]))
+        for epoch in stretch.epochs:
+            points += _points_of_epoch(epoch, moment(stretch, epoch.t))
     points += [(name, float(value), end, 0) for name, value in _final(record) if _is_number(value)]
     own = stretches[-1]
     if own.events:
@@ -151,12 +151,12 @@ def windows_of(series: Mapping[str, Series]) -> dict[str, list[tuple[int, float]
     return found
 
 
-def _points_of_epoch(event: Event, time: int) -> list[Point]:
+def _points_of_epoch(epoch: Epoch, time: int) -> list[Point]:
     points = []
-    for name, value in event["metrics"].items():
+    for name, value in epoch.metrics.items():
         validation = name.startswith("validation_")
         key = f"validation/{name.removeprefix('validation_')}" if validation else f"train/{name}"
-        points.append((key, value, time, event["epoch"]))
+        points.append((key, value, time, epoch.epoch))
     return points
 
 

@@ -1,14 +1,14 @@
 """The run of a suite in MLflow: the parent of the runs of its attempts, one for each results folder."""
 
 from collections import Counter
+from collections.abc import Sequence
 from datetime import datetime
 from typing import TYPE_CHECKING
 
-from bench.journal.history import Event
+from bench.journal.events import every, last
 from bench.journal.results import SuiteResults
-from bench.journal.runs import runs_file, state_of_runs
+from bench.journal.runs import RunEnded, RunEvent, RunStarted, run_events, state_of_runs
 from bench.tracking.content import LONGEST_TAG, RESULTS_TAG, STATES, milliseconds
-from bench.worker.jsonl import read_events
 
 if TYPE_CHECKING:
     from mlflow import MlflowClient
@@ -47,7 +47,7 @@ class SuiteRun:
         )
         for twin in found[1:]:  # asked twice for one run: the answer to the first request was lost
             self.client.delete_run(twin.info.run_id)
-        events = read_events(runs_file(self.results))
+        events = run_events(self.results)
         if found:
             run = found[0]
         else:
@@ -65,7 +65,7 @@ class SuiteRun:
         """Set its state and its summary, and send a new report."""
         from mlflow.entities import RunTag
 
-        events = read_events(runs_file(self.results))
+        events = run_events(self.results)
         counts = latest_statuses(self.results)
         tags = {"mlflow.note.content": note_of_suite(events, counts)}
         tags |= {f"leukobench.trials.{status}": str(count) for status, count in counts.items()}
@@ -78,7 +78,7 @@ class SuiteRun:
             self._tags |= changed
         self._set_state(events, counts)
 
-    def _set_state(self, events: list[Event], counts: Counter[str] | None) -> None:
+    def _set_state(self, events: Sequence[RunEvent], counts: Counter[str] | None) -> None:
         state = state_of_runs(self.results) or state_of_trials(counts or latest_statuses(self.results))
         status, ended = STATES[state], _ended(events)
         if status == self._state[0] and ended in (None, self._state[1]):
@@ -91,24 +91,24 @@ class SuiteRun:
         self._state = (status, ended)
 
 
-def tags_of_suite(suite: str, events: list[Event]) -> dict[str, str]:
+def tags_of_suite(suite: str, events: Sequence[RunEvent]) -> dict[str, str]:
     """Tags of a suite's own run, from the journal of its runs."""
-    last = _last_start(events)
+    started = last(events, RunStarted) or RunStarted(t=0)
     tags = {
         "mlflow.runName": suite,
         "mlflow.source.name": "leukobench",
         "mlflow.source.type": "LOCAL",
         "leukobench.suite": suite,
-        "host": last.get("host"),
-        "mlflow.source.git.commit": last.get("commit"),
+        "host": started.host,
+        "mlflow.source.git.commit": started.commit,
     }
     return {name: value for name, value in tags.items() if value}
 
 
-def note_of_suite(events: list[Event], counts: Counter[str]) -> str:
+def note_of_suite(events: Sequence[RunEvent], counts: Counter[str]) -> str:
     """What the suite is, and the status of its trials."""
-    last = _last_start(events)
-    described = last.get("description") or ""
+    started = last(events, RunStarted)
+    described = started.description if started else ""
     trials = ", ".join(f"{count} {status}" for status, count in sorted(counts.items())) or "none yet"
     return "\n\n".join(filter(None, [described, f"Trials: {trials}"]))[:LONGEST_TAG]
 
@@ -124,15 +124,11 @@ def state_of_trials(counts: Counter[str]) -> str:
     return next((status for status in ("interrupted", "failed") if counts[status]), "done")
 
 
-def _last_start(events: list[Event]) -> Event:
-    """The last `run_started`; empty where no run was noted."""
-    return next((event for event in reversed(events) if event["event"] == "run_started"), {})
+def _began(events: Sequence[RunEvent]) -> int | None:
+    started = every(events, RunStarted)
+    return milliseconds(started[0].at) if started else None
 
 
-def _began(events: list[Event]) -> int | None:
-    return next((milliseconds(event["at"]) for event in events if event["event"] == "run_started"), None)
-
-
-def _ended(events: list[Event]) -> int | None:
+def _ended(events: Sequence[RunEvent]) -> int | None:
     """The end of the last run; None while it runs, and where it was killed."""
-    return milliseconds(events[-1]["at"]) if events and events[-1]["event"] == "run_ended" else None
+    return milliseconds(events[-1].at) if events and isinstance(events[-1], RunEnded) else None

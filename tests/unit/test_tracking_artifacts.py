@@ -7,6 +7,7 @@ import pytest
 from equipment.attempts import write_suite
 from msgspec import structs
 
+from bench.journal.events import Epoch, every
 from bench.journal.results import Attempt, SuiteResults
 from bench.tracking.artifacts import confusion_rows, report_rows, staged
 from bench.tracking.figures import figures_html, thinned
@@ -32,7 +33,7 @@ def test_a_thinned_curve_keeps_its_extremes_and_its_order():
 
 def test_figures_need_no_script_and_no_network(attempt: Attempt):
     record = attempt.record()
-    epochs = [event for event in attempt.worker_events() if event["event"] == "epoch"]
+    epochs = every(attempt.worker_events(), Epoch)
     page = figures_html(record, epochs)
     assert page.count("<polyline") == 4
     assert "<script" not in page and "http" not in page and "src=" not in page
@@ -53,9 +54,9 @@ def test_names_of_classes_are_text(attempt: Attempt):
 
 def test_what_is_no_number_is_not_drawn(attempt: Attempt):
     epochs = [
-        {"epoch": 1, "metrics": {"loss": 1.0}},
-        {"epoch": 2, "metrics": {"loss": float("nan"), "validation_loss": float("inf")}},
-        {"epoch": 3, "metrics": {"loss": 1.0}},
+        Epoch(t=1, epoch=1, metrics={"loss": 1.0}),
+        Epoch(t=2, epoch=2, metrics={"loss": float("nan"), "validation_loss": float("inf")}),
+        Epoch(t=3, epoch=3, metrics={"loss": 1.0}),
     ]
     page = figures_html(attempt.record(), epochs)
     assert "nan" not in page and "inf" not in page.replace("info", "")

@@ -7,12 +7,14 @@ import re
 from pathlib import Path
 from typing import Any
 
+import msgspec
 import pytest
 from dotenv import dotenv_values
 from equipment.results.records import NO_UTILIZATION, a_failure, a_record, a_runtime, a_trial
 from msgspec import structs
 
 from bench.errors import ResultsError
+from bench.journal.events import WorkerEvent
 from bench.journal.history import Stretch
 from bench.journal.results import Attempt
 from bench.tracking.content import ATTEMPT_TAG, params_of, span_of, tags_of
@@ -68,13 +70,18 @@ def events() -> list[dict[str, Any]]:
             "epoch": 2,
             "metrics": {"loss": 0.5, "validation_loss": 0.6},
         },
-        {"t": start + 5 * SECOND, "event": "evaluated", "metrics": {}},
+        {"t": start + 5 * SECOND, "event": "failed", "kind": "crashed", "message": "later"},
     ]
 
 
 def stretches(happened: list | None = None, started_at: str | None = "2026-01-02T03:04:05+00:00") -> list:
     """The history of an attempt that goes on from no other."""
-    return [Stretch(Attempt(Path("attempt-1")), started_at, events() if happened is None else happened)]
+    told = typed(events() if happened is None else happened)
+    return [Stretch(Attempt(Path("attempt-1")), started_at, told)]
+
+
+def typed(happened: list[dict[str, Any]]) -> list[WorkerEvent]:
+    return [msgspec.convert(event, WorkerEvent) for event in happened]
 
 
 def test_points():
@@ -167,7 +174,10 @@ def test_span():
 
 def test_a_resumed_attempt_shows_the_epochs_that_it_goes_on_from():
     later = [{"t": 5, "event": "phase_started"}, {**events()[2], "t": 5 + SECOND, "epoch": 3}]
-    before, own = stretches()[0], Stretch(Attempt(Path("attempt-2")), "2026-01-03T03:04:05+00:00", later)
+    before, own = (
+        stretches()[0],
+        Stretch(Attempt(Path("attempt-2")), "2026-01-03T03:04:05+00:00", typed(later)),
+    )
     points = points_of(record(), [before, own])
     losses = [(time, step) for key, _, time, step in points if key == "train/loss"]
     day = 86_400_000
