@@ -19,6 +19,7 @@ from bench.compare.reading import (
     suite_folder,
 )
 from bench.errors import InputError, command
+from bench.journal.results import SuiteResults
 from bench.worker.files import PARTIAL, write_json
 from wbc.errors import did_you_mean
 
@@ -68,14 +69,15 @@ def save(results: Path, name: str, source: Path, replace: bool = False, only: st
     kept = {one.record.trial.id for one in measurements}
     partial = target.with_name(name + PARTIAL)
     shutil.rmtree(partial, ignore_errors=True)
-    for attempt in sorted((folder / "trials").glob("*/attempt-*")):
-        if not (attempt / "result.json").is_file() or attempt.parent.name not in kept:
+    copies = SuiteResults(partial.parent, partial.name)
+    for attempt in SuiteResults(folder.parent, folder.name).all_attempts():
+        if not attempt.is_over() or attempt.trial_id not in kept:
             continue
-        copied = partial / "trials" / attempt.parent.name / attempt.name
+        copied = copies.attempt(attempt.trial_id, attempt.number).folder
         copied.mkdir(parents=True)
         for file in KEPT:
-            if (attempt / file).is_file():
-                shutil.copyfile(attempt / file, copied / file)
+            if (attempt.folder / file).is_file():
+                shutil.copyfile(attempt.folder / file, copied / file)
     note = SavedBaseline(
         name=name,
         suite=folder.resolve().name,

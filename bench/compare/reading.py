@@ -13,7 +13,7 @@ from bench.compare.differences import ANYWHERE, Fingerprint
 from bench.compare.measurement import Epoch, Measurement
 from bench.errors import DamagedAttempt, InputError, ResultsError
 from bench.journal.history import history
-from bench.journal.results import Attempt
+from bench.journal.results import Attempt, SuiteResults
 from bench.plan.decide import matches
 from bench.tracking.content import ATTEMPT_TAG, RESULTS_TAG
 from bench.tracking.store import apply_settings, own_store, without_password
@@ -95,12 +95,7 @@ def read_folder(folder: Path) -> tuple[Measurement, ...]:
     Raises:
         InputError: There is none, or a record cannot be read.
     """
-    attempts = [
-        Attempt(attempt)
-        for attempt in (folder / "trials").glob("*/attempt-*")
-        if attempt.name.removeprefix("attempt-").isdecimal()
-    ]
-    return in_order(measured(attempts), folder)
+    return in_order(measured(SuiteResults(folder.parent, folder.name).all_attempts()), folder)
 
 
 def read_experiment(where: str, results: Path) -> Side:
@@ -149,16 +144,12 @@ def measurement_of(attempt: Attempt) -> Measurement | None:
     """
     try:
         record = attempt.read_record()
+        if record is None:
+            return None
+        told = [epoch for stretch in history(attempt) for epoch in stretch.epochs]
     except DamagedAttempt as error:
         raise InputError(str(error), "Running its suite again writes it anew from the journals.") from None
-    if record is None:
-        return None
-    epochs = tuple(
-        Epoch(event["epoch"], event["metrics"])
-        for stretch in history(attempt)
-        for event in stretch.events
-        if event["event"] == "epoch"
-    )
+    epochs = tuple(Epoch(epoch.epoch, epoch.metrics) for epoch in told)
     return Measurement(record, attempt.predictions if attempt.predictions.is_file() else None, epochs)
 
 
@@ -213,17 +204,17 @@ def _download(client: Any, run: Any, cache: Path) -> Attempt | None:
     if not trial_id or not number.isdecimal():
         return None
     # One experiment may hold the runs of several results folders.
-    folder = cache / _safe(run.data.tags.get(RESULTS_TAG, "one")) / _safe(trial_id) / f"attempt-{number}"
-    attempt = Attempt(folder)
+    trial = cache / _safe(run.data.tags.get(RESULTS_TAG, "one")) / _safe(trial_id)
+    attempt = Attempt.at(trial, int(number))
     if attempt.is_over() and attempt.record() is not None:
         return attempt
     there = {file.path for file in client.list_artifacts(run.info.run_id)}
     if not there.issuperset(NEEDED):
         return None
-    folder.mkdir(parents=True, exist_ok=True)
+    attempt.folder.mkdir(parents=True, exist_ok=True)
     for file in reversed(FILES):  # the record last: where it is, everything is
         if file in there:
-            client.download_artifacts(run.info.run_id, file, str(folder))
+            client.download_artifacts(run.info.run_id, file, str(attempt.folder))
     return attempt
 
 

@@ -29,21 +29,6 @@ class Event(Struct, frozen=True, kw_only=True, tag_field="event"):
     cpu: int = 0
     """Processor time of the writing process, nanoseconds."""
 
-    def __getitem__(self, name: str) -> Any:
-        """As a table, for rooms that do not read the types yet."""
-        if name == "event":
-            return self.__struct_config__.tag
-        if name not in self.__struct_fields__:
-            raise KeyError(name)
-        return getattr(self, name)
-
-    def get(self, name: str, default: Any = None) -> Any:
-        """As a table, for rooms that do not read the types yet."""
-        try:
-            return self[name]
-        except KeyError:
-            return default
-
 
 class PhaseStarted(Event, frozen=True, kw_only=True, tag="phase_started"):
     """A phase of `wbc.observer.PHASES` began."""

@@ -11,7 +11,6 @@ from typing import Any
 
 from bench.errors import DamagedAttempt, DamagedFile, InUse, ResultsError
 from bench.journal.events import WorkerEvent, worker_events
-from bench.journal.plain import plain
 from bench.trials.record import Record, decode_record
 from bench.trials.trial import Trial, decode_trial
 from bench.worker.files import write_json
@@ -82,9 +81,14 @@ class Attempt:
         """Whether there is a record; whether it can be read is not asked."""
         return self.result.exists()
 
+    @classmethod
+    def at(cls, trial: Path, number: int) -> "Attempt":
+        """An attempt in the folder of its trial, whether it is there or not."""
+        return cls(trial / f"{_ATTEMPT}{number}")
+
     def beside(self, number: int) -> "Attempt":
         """Another attempt at the same trial."""
-        return Attempt(self.folder.with_name(f"{_ATTEMPT}{number}"))
+        return Attempt.at(self.folder.parent, number)
 
     def record(self) -> Record | None:
         """The record; None while the attempt is not over, and where it is damaged: a run makes it again from
@@ -119,11 +123,6 @@ class Attempt:
             return error.reason
         return ""
 
-    def record_json(self) -> dict[str, Any] | None:
-        """The record as the plain table of before, for rooms that do not read `record` yet."""
-        record = self.record()
-        return None if record is None else plain(record)
-
     def worker_events(self) -> list[WorkerEvent]:
         """The events of the worker, see `bench.journal.events.worker_events`."""
         return worker_events(self.events)
@@ -146,7 +145,7 @@ class SuiteResults:
 
     def attempt(self, trial_id: str, number: int) -> Attempt:
         """An attempt at a trial, whether it is there or not."""
-        return Attempt(self.trials / trial_id / f"{_ATTEMPT}{number}")
+        return Attempt.at(self.trials / trial_id, number)
 
     def trial_ids(self) -> list[str]:
         """The trials that there is a folder of."""
@@ -225,6 +224,13 @@ class SuiteResults:
             yield
         finally:
             os.close(file)
+
+
+def attempts_of_all(results: Path, prefix: str) -> list[Attempt]:
+    """The attempts of every suite in a results folder at trials whose ids begin with `prefix`."""
+    folders = sorted(results.glob(f"*/trials/{prefix}*"))
+    suites = ((SuiteResults(results, folder.parts[-3]), folder.name) for folder in folders)
+    return [attempt for suite, trial_id in suites for attempt in suite.attempts(trial_id)]
 
 
 def latest_of(attempts: Sequence[Attempt]) -> tuple[Attempt, Record] | None:

@@ -13,7 +13,7 @@ from typing import Any
 import msgspec
 
 from bench.errors import InterruptedRun
-from bench.journal.events import Event, read_journal
+from bench.journal.events import Event, every, read_journal
 from bench.journal.results import SuiteResults
 from bench.worker.jsonl import EventWriter
 
@@ -121,8 +121,7 @@ def state_of_runs(results: SuiteResults) -> str | None:
 
 def suite_file_of(results: SuiteResults) -> Path | None:
     """The file of the suite, as the last run found it; None where there is no such file any more."""
-    events = read_events(runs_file(results))
-    paths = [Path(event["path"]) for event in events if event["event"] == "run_started" and event.get("path")]
+    paths = [Path(run.path) for run in every(run_events(results), RunStarted) if run.path]
     return paths[-1] if paths and paths[-1].is_file() else None
 
 

@@ -9,7 +9,7 @@ from collections.abc import Iterable, Sequence
 from dataclasses import replace
 from pathlib import Path
 
-from bench.journal.results import Attempt
+from bench.journal.results import attempts_of_all
 from bench.plan.decide import PlannedTrial, Prediction
 from bench.trials.record import Record
 from bench.trials.settings import DataSettings
@@ -80,8 +80,7 @@ class Predictor:
         """The latest done trials with the same network, mode, image size and device."""
         prefix = f"{trial.network}-{trial.settings.mode}-".lower()
         if prefix not in self._done:
-            paths = self.results.glob(f"*/trials/{prefix}*/attempt-*/result.json")
-            records = (Attempt(path.parent).record() for path in paths)
+            records = (attempt.record() for attempt in attempts_of_all(self.results, prefix))
             self._done[prefix] = [record for record in records if record is not None and record.done]
         alike = [record for record in self._done[prefix] if _is_like(record.trial, trial)]
         return sorted(alike, key=lambda record: record.started_at or "")[-LAST:]

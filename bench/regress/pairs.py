@@ -46,7 +46,7 @@ class Run(Struct, frozen=True):
 
     def of(self, results: Results) -> Attempt:
         """The attempt itself."""
-        return Attempt(results[self.side].trials / self.trial_id / f"attempt-{self.attempt}")
+        return results[self.side].attempt(self.trial_id, self.attempt)
 
 
 class PairedRuns(Struct, frozen=True, tag_field="event", tag="pair"):

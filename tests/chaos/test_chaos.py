@@ -121,11 +121,11 @@ def test_a_trial_that_was_killed_learnt_what_it_would_have_learnt(chaos: Chaos):
         (killed,) = (a for a in chaos.killed.attempts(trial) if a.record().status == "done")
         (peaceful,) = chaos.peaceful.attempts(trial)
         epochs = [
-            [event for stretch in history(attempt) for event in stretch.events if event["event"] == "epoch"]
+            [epoch for stretch in history(attempt) for epoch in stretch.epochs]
             for attempt in (killed, peaceful)
         ]
-        assert [event["epoch"] for event in epochs[0]] == [event["epoch"] for event in epochs[1]]
-        losses = [[event["metrics"]["loss"] for event in one] for one in epochs]
+        assert [epoch.epoch for epoch in epochs[0]] == [epoch.epoch for epoch in epochs[1]]
+        losses = [[epoch.metrics["loss"] for epoch in one] for one in epochs]
         np.testing.assert_allclose(losses[0], losses[1], atol=1e-5)
         one, other = (Predictions.read_csv(a.predictions).probabilities for a in (killed, peaceful))
         np.testing.assert_allclose(one, other, atol=1e-5)

@@ -173,7 +173,10 @@ def test_span():
 
 
 def test_a_resumed_attempt_shows_the_epochs_that_it_goes_on_from():
-    later = [{"t": 5, "event": "phase_started"}, {**events()[2], "t": 5 + SECOND, "epoch": 3}]
+    later = [
+        {"t": 5, "event": "phase_started", "phase": "startup"},
+        {**events()[2], "t": 5 + SECOND, "epoch": 3},
+    ]
     before, own = (
         stretches()[0],
         Stretch(Attempt(Path("attempt-2")), "2026-01-03T03:04:05+00:00", typed(later)),
