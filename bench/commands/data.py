@@ -13,7 +13,7 @@ from bench.commands.options import JsonOption, OutputOption, add_verb
 from bench.errors import ExitCode, InputError
 
 if TYPE_CHECKING:
-    from wbc.data.check import Report
+    from wbc.data.check import Leak, Report
     from wbc.data.manifest import Manifest
 
 app = typer.Typer(no_args_is_help=True, help="Make, check and look at data sets.")
@@ -72,16 +72,6 @@ class DataDocument:
 
 
 @dataclass(frozen=True)
-class LeakDocument:
-    """Two images of different splits that show the same."""
-
-    first: str
-    second: str
-    how: str
-    """How they resemble each other."""
-
-
-@dataclass(frozen=True)
 class CheckDocument:
     """What `data check --json` prints."""
 
@@ -90,7 +80,7 @@ class CheckDocument:
     """Width and height in pixels, and the number of images of that size; most common first."""
     unreadable: list[tuple[str, str]]
     """File and reason."""
-    leaks: list[LeakDocument]
+    leaks: list["Leak"]
     thorough: bool
     """Whether photographs that share a part of their field were searched for; not in large sets."""
 
@@ -202,9 +192,8 @@ def check(folder: FolderArgument, as_json: JsonOption = False) -> int:
         report = check_folder(folder, progress)
     if as_json:
         sizes = [(width, height, number) for (width, height), number in report.sizes.most_common()]
-        leaks = [LeakDocument(leak.first, leak.second, leak.how) for leak in report.leaks]
         data = _document(folder, report.manifest)
-        print_document(CheckDocument(data, sizes, report.unreadable, leaks, report.all_shifts))
+        print_document(CheckDocument(data, sizes, report.unreadable, report.leaks, report.all_shifts))
     else:
         _print_counts(folder, report.manifest)
         _print_report(report)

@@ -60,8 +60,7 @@ class Target:
 def find_target(text: str, results: Path) -> Target:
     """Find out what a user means.
 
-    A folder takes precedence over a file, a file over a suite that comes with leukobench, and that over
-    results of this name in the results folder.
+    Looked for in this order: a folder, a file, a suite that comes with leukobench, results of this name.
 
     Args:
         text: `suites/demo.toml`, `demo` or `results/demo`.

@@ -1,11 +1,11 @@
-"""What NVIDIA's datasheets promise of GPUs: operations a second at boost clock, without sparsity."""
+"""Peak rates from NVIDIA's datasheets: operations per second at boost clock, without sparsity."""
 
 import re
 
 _T = 1e12
 _COUNT = re.compile(r"^\d+ X ")
 _UNTOLD = re.compile(r"NVIDIA|GEFORCE|TESLA|QUADRO|GENERATION|\d+GB|HBM\d\w*")
-"""Words of a name that say nothing of its speed."""
+"""Words of a name that do not matter for the speed."""
 
 _PEAKS = {
     # name: (float32 outside the tensor cores, TF32 in the tensor cores or None)
@@ -56,19 +56,18 @@ _PEAKS = {
     "H200": (67.0, 494.5),
     "GH200": (67.0, 494.5),
 }
-"""As far as the name in NVML goes: TF32 and float32 of NVIDIA's product pages, in 10^12 operations a
-second."""
+"""From NVIDIA's product pages, in 10^12 operations per second. GPUs are told apart by their names in NVML."""
 
 
 def datasheet_of(model: str) -> dict[str, float] | None:
-    """Precision -> floating-point operations a second that a GPU's datasheet promises.
+    """Precision -> floating-point operations per second, from the datasheet of a GPU.
 
     Args:
         model: Its name in NVML, such as `NVIDIA A100-SXM4-80GB`; of several GPUs `2 x NVIDIA A100-SXM4-80GB`.
 
     Returns:
-        `float32` and, where it has tensor cores for it, `tensorfloat32`; None for a GPU that is not known. A
-        name that only resembles a known one (a laptop's, a `Ti`) is not known.
+        `float32` and, if the GPU has tensor cores for it, `tensorfloat32`; None for an unknown GPU. A name that
+        only resembles a known one (of a laptop's GPU, with `Ti`) is unknown.
     """
     name = _COUNT.sub("", model.upper()).replace("-", " ")
     words = [word for word in name.split() if not _UNTOLD.fullmatch(word)]

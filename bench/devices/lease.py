@@ -102,12 +102,12 @@ def lease(choice: Choice, results: Path, suite: str) -> Iterator[Leased]:
 
 
 def lease_folder() -> Path:
-    """The folder of the lock files, made where it is not there.
+    """The folder of the lock files; created if it does not exist.
 
     An existing folder takes precedence over a new one, so that users with more rights find the same folder.
 
     Raises:
-        ResultsError: There is none and none can be made.
+        ResultsError: There is none, and none can be created.
     """
     given = os.environ.get(FOLDER)
     folders = (Path(given),) if given else _FOLDERS
@@ -140,7 +140,7 @@ def _take(device: Device, holder: Holder, held: ExitStack) -> str:
         except BlockingIOError:
             os.close(file)
             if (other := _read(path)) is None:
-                continue  # given back in the meantime
+                continue  # released in the meantime
             return other
         if _same(file, path):
             break
@@ -211,7 +211,7 @@ def _read(path: Path) -> str | None:
             holder = None
         if holder and holder.boot_id == _boot_id():
             return str(holder)
-        time.sleep(_PAUSE_S)  # locked, but not yet signed
+        time.sleep(_PAUSE_S)  # locked, but its text is not written yet
     return "another run"
 
 
