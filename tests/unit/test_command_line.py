@@ -1,5 +1,6 @@
 """Conventions of the command line: help, errors, streams, JSON documents, and what a verb is asked to work on."""
 
+import ast
 import errno
 import json
 import re
@@ -115,6 +116,19 @@ def test_every_verb_is_quiet_or_verbose_and_prints_json_if_it_prints_a_table(pat
     assert ("--json" in options) == (path not in {("ui",), ("data", "show")})
     documented = re.findall(r"`([a-z ]+)`", (REPOSITORY / "docs" / "json.md").read_text())
     assert ("--json" in options) == (" ".join(path) in documented)
+
+
+def test_messages_name_options_that_exist():
+    known = {
+        name for verb in VERBS.values() for one in verb.params for name in (*one.opts, *one.secondary_opts)
+    }
+    known |= {"--help", "--calibrate", "--install-completion"}
+    others = {"--governor", "--cpuset-cpus", "--python", "--xla"}  # of other programs
+    for path in (*(REPOSITORY / "bench").rglob("*.py"), *(REPOSITORY / "src").rglob("*.py")):
+        for node in ast.walk(ast.parse(path.read_text())):
+            if isinstance(node, ast.Constant) and isinstance(node.value, str) and " " in node.value:
+                named = set(re.findall(r"(?<![\w-])--[a-z][a-z-]*", node.value))
+                assert named <= known | others, f"{path}: {named - known}"
 
 
 def test_completion_names_the_verbs(capsys, monkeypatch):
