@@ -1,7 +1,14 @@
-"""Every kind of error that leukobench raises for a person to read, and the exit code of each.
+"""Every kind of error that ends a command, and its exit code.
 
-`InputError` comes from `wbc.errors`, for the system under test raises it too. Anything that is not listed here
-is a bug of leukobench.
+    InputError, in `wbc.errors`   2     what the user gave is wrong
+    ResultsError                  5     results, or a service that keeps them, cannot be used
+      InUse                       2     another run uses them, or a device
+      DamagedAttempt, DamagedFile 5     files of one attempt cannot be read
+      DiskError                   5     the disk is full, or a file cannot be used
+    InterruptedRun                130, 143
+
+Other kinds, such as `bench.devices.nvml.NvmlError`, are handled where they arise. Anything else is a bug, and
+ends with 5 and a traceback.
 """
 
 import errno
@@ -104,7 +111,7 @@ class DiskError(ResultsError):
             where = f" ({error.filename})" if error.filename else ""
             return cls(
                 f"cannot write{where}: {error.strerror}",
-                "Free some space, then repeat the command without --fresh: it resumes.",
+                "Free some space, then repeat the command; a run without --fresh resumes.",
             )
         if error.errno in cls.UNUSABLE:
             where = f"{error.filename}: " if error.filename else ""
