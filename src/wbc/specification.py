@@ -81,8 +81,14 @@ class WeightsSource:
     """Where the weights of one backbone are."""
 
     kind: str
-    """`random` (drawn, no file), `folder` (a file in the weights folder), `keras-cache` (a file that Keras
-    downloaded earlier), `file` (the user's own) or `download` (not on this machine yet)."""
+    """Which of five:
+
+    - `random`: random weights, no file
+    - `folder`: a file in the weights folder
+    - `keras-cache`: a file that Keras downloaded earlier
+    - `file`: a file of the user's
+    - `download`: not on this machine yet
+    """
     path: Path | None = None
     """The file. For `download` the file that Keras would write; None for `random`."""
     url: str | None = None

@@ -1,7 +1,7 @@
 """GoogLeNet, the network of Szegedy et al. (2015). Loads Keras.
 
-As in the paper: the stem and the nine inception modules of table 1, response normalization (figure 3) with
-AlexNet's constants, average pooling, dropout of 40 %, and pixels with the mean color subtracted.
+As in the paper: the stem and the nine inception modules of table 1, average pooling and dropout of 40 %. Response
+normalization (figure 3) has AlexNet's constants, and the mean color is subtracted from the pixels.
 
 The two auxiliary classifiers are for training only: the paper adds their losses, times 0.3, and discards them
 afterwards. `auxiliary=True` builds them as additional outputs, for `compile` with

@@ -1,8 +1,8 @@
 """LeNet-5, the network of LeCun et al. (1998). Loads Keras.
 
-As in the paper: the sizes and numbers of the maps (C1, S2, C3, S4, C5, F6), the incomplete connections of C3
-(table I), sub-sampling with a trainable coefficient and bias per map, and the scaled tanh after every layer
-up to F6. Up to F6, a gray image of 32 x 32 pixels needs the published 60,000 trainable parameters.
+As in the paper: the sizes and numbers of the maps (C1, S2, C3, S4, C5, F6) and the incomplete connections of C3 (table
+I). Sub-sampling has a trainable coefficient and bias per map. A scaled tanh follows every layer up to F6. Up to F6, a
+gray image of 32 x 32 pixels needs the published 60,000 trainable parameters.
 
 Differences from the paper:
 
