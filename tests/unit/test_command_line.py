@@ -5,6 +5,7 @@ import errno
 import json
 import re
 import signal
+import subprocess
 import sys
 from collections.abc import Iterator
 from pathlib import Path
@@ -129,6 +130,30 @@ def test_messages_name_options_that_exist():
             if isinstance(node, ast.Constant) and isinstance(node.value, str) and " " in node.value:
                 named = set(re.findall(r"(?<![\w-])--[a-z][a-z-]*", node.value))
                 assert named <= known | others, f"{path}: {named - known}"
+
+
+def test_help_loads_nothing_slow():
+    code = (
+        "import sys\n"
+        "from bench.commands.main import main\n"
+        "main(['regress', '--help'])\n"
+        "print('loaded', *{name.split('.')[0] for name in sys.modules})\n"
+    )
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
+    loaded = set(done.stdout.splitlines()[-1].split()) - {"loaded"}
+    slow = {
+        "mlflow",
+        "msgspec",
+        "numpy",
+        "pandas",
+        "plotly",
+        "psutil",
+        "pydantic",
+        "rich",
+        "scipy",
+        "skimage",
+    }
+    assert "typer" in loaded and not loaded & slow
 
 
 def test_completion_names_the_verbs(capsys, monkeypatch):
