@@ -176,8 +176,8 @@ def resolve_suite(
                 for key, value in msgspec.to_builtins(settings).items()
                 if key not in _NOT_SPECIFIED
             },
-            "data_folder": str(dataset.images.resolve()),
-            "manifest": str(dataset.manifest.resolve()),
+            "data_folder": str(dataset.images),
+            "manifest": str(dataset.manifest),
             "weights": _place_of(source),
             # These change nothing in the result, so they are no settings.
             "reference_work": suite.telemetry.reference_work,

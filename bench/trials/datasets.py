@@ -43,9 +43,9 @@ class DataSet:
     settings: DataSettings
     """What it is made with, its source and its digest."""
     images: Path
-    """Folder that the files of the manifest are relative to."""
+    """Folder that the files of the manifest are relative to, absolute."""
     manifest: Path
-    """Where its manifest is, once it is made."""
+    """Where its manifest is, once it is made; absolute."""
     make: Callable[[Path], Manifest]
     """Writes it into an empty folder and returns its manifest."""
     classes: tuple[str, ...] = CELL_CLASSES
@@ -108,7 +108,7 @@ class DataSets:
     """
 
     def __init__(self, cache: Path, path: Path | None, groups: Mapping[str, list[str]] | None = None) -> None:
-        self.cache, self.path, self.groups = cache, path, dict(groups or {})
+        self.cache, self.path, self.groups = cache.resolve(), path, dict(groups or {})
         self._known: dict[str, DataSet] = {}
 
     def find(self, source: str, data: Mapping[str, Any], image_size: int) -> DataSet:

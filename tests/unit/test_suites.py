@@ -1,5 +1,7 @@
 """The suites that come with leukobench."""
 
+import subprocess
+import sys
 from pathlib import Path
 
 import pytest
@@ -45,3 +47,18 @@ def test_can_be_planned(path: Path, shared: Path, tmp_path: Path):
 
 def test_each_is_counted_here():
     assert set(COMBINATIONS) == {path.stem for path in SUITES}
+
+
+def test_a_suite_of_synthetic_images_is_resolved_without_numpy(tmp_path: Path):
+    """It takes longer to load than the suite."""
+    suite = tmp_path / "small.toml"
+    suite.write_text('[training]\nmode = "scratch"\n[[matrix]]\nbackbone = "LeNet5"\n')
+    code = f"""
+import sys
+from pathlib import Path
+from bench.suite.resolve import resolve_suite
+resolve_suite(Path({str(suite)!r}), Path("cache"), "cpu")
+print("numpy" in sys.modules)
+"""
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, cwd=tmp_path)
+    assert done.stdout.split() == ["False"], done.stderr

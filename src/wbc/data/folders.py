@@ -6,7 +6,6 @@ from pathlib import Path
 
 from wbc.data import SPLITS
 from wbc.data.manifest import MANIFEST_NAME, ImageEntry, Manifest
-from wbc.data.pipeline.decoding import decoding_pool
 from wbc.errors import InputError, UnsplitFolderError, command, did_you_mean
 from wbc.files import file_sha256
 
@@ -75,6 +74,8 @@ def inspect_folder(root: Path, remembered: Remembered = lambda file, state: None
             check_image(path)
             sha256 = file_sha256(path)
         return ImageEntry(file, split, name, known_sources.get((file, sha256), file), sha256)
+
+    from wbc.data.pipeline.decoding import decoding_pool  # loads NumPy
 
     with decoding_pool() as pool:
         images = tuple(pool.map(entry, found))

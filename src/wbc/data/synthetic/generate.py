@@ -2,18 +2,16 @@
 
 from dataclasses import asdict, dataclass
 from pathlib import Path
-
-import numpy as np
-from numpy.typing import NDArray
-from PIL import Image
+from typing import TYPE_CHECKING
 
 from wbc.data import CELL_CLASSES, SPLITS
 from wbc.data.manifest import ImageEntry, Manifest
-from wbc.data.synthetic.microscope import Microscope
-from wbc.data.synthetic.smear import Field, draw_platelets, draw_white_cell, sample_red_cells
-from wbc.data.synthetic.white_cell import KINDS
 from wbc.errors import InputError, did_you_mean
 from wbc.files import file_sha256
+
+if TYPE_CHECKING:
+    import numpy as np
+    from numpy.typing import NDArray
 
 SMALLEST_IMAGE = 32
 """Side in pixels below which a cell is no longer recognizable."""
@@ -58,7 +56,7 @@ class SyntheticSettings:
         }
 
 
-def draw_cell(class_name: str, image_size: int, rng: np.random.Generator) -> NDArray[np.uint8]:
+def draw_cell(class_name: str, image_size: int, rng: "np.random.Generator") -> "NDArray[np.uint8]":
     """Draw one photograph of a stained smear with one white cell.
 
     Generators in the same state show the same cell at every size, except for the noise of the sensor.
@@ -74,6 +72,11 @@ def draw_cell(class_name: str, image_size: int, rng: np.random.Generator) -> NDA
     Raises:
         InputError: The class is unknown or the image too small.
     """
+    # Here, because the harness reads the settings in every command, and NumPy would take longer than that.
+    from wbc.data.synthetic.microscope import Microscope
+    from wbc.data.synthetic.smear import Field, draw_platelets, draw_white_cell, sample_red_cells
+    from wbc.data.synthetic.white_cell import KINDS
+
     if class_name not in KINDS:
         hint = did_you_mean(class_name, CELL_CLASSES) or f"Known are {', '.join(CELL_CLASSES)}."
         raise InputError(f"no cell of the class {class_name!r} can be drawn", hint)
@@ -105,6 +108,9 @@ def generate(destination: Path, settings: SyntheticSettings) -> Manifest:
     Returns:
         The manifest; every image is a source of its own. It is not written.
     """
+    import numpy as np
+    from PIL import Image
+
     images = []
     for split_number, split in enumerate(SPLITS):
         for class_number, class_name in enumerate(CELL_CLASSES):
