@@ -33,7 +33,7 @@ class PlannedTrial:
     `unfinished` (interrupted; it resumes if it has a checkpoint), `again` (done, but `--fresh` was given)."""
     why: str
     """The reason, in words."""
-    afresh: bool = False
+    fresh: bool = False
     """Run it from its beginning, even if it has a checkpoint."""
     prediction: Prediction | None = field(default=None, compare=False)
     """How long it will take; None for a trial that is not run."""

@@ -6,10 +6,7 @@ from typing import Any, Protocol
 from bench.devices.device import Slot
 from bench.journal.results import Attempt
 from bench.trials.origin import Neighbors
-from bench.worker.jsonl import RawEvent
-
-Facts = dict[str, Any]
-"""Content of an event for the journal, as JSON has it."""
+from bench.worker.jsonl import Facts, RawEvent
 
 
 class Worker(Protocol):

@@ -19,12 +19,11 @@ from bench.devices.other_users import neighbors, wait_until_quiet
 from bench.journal.results import Attempt
 from bench.machine.host import killed_for_memory
 from bench.machine.notes import Notes, origin
-from bench.runner.engine import Facts
 from bench.telemetry.process import SamplerProcess
 from bench.trials.origin import Neighbors
 from bench.trials.sampling import TelemetrySettings
 from bench.worker import protocol
-from bench.worker.jsonl import EventWriter, RawEvent
+from bench.worker.jsonl import EventWriter, Facts, RawEvent
 
 
 class LocalOtherUsers:

@@ -16,12 +16,12 @@ from bench.devices.device import Slot
 from bench.journal.results import Attempt, SuiteResults
 from bench.plan.decide import PlannedTrial
 from bench.records.fold import finish
-from bench.runner.engine import Engine, Facts, Worker
+from bench.runner.engine import Engine, Worker
 from bench.runner.signals import Interruption
 from bench.trials.limits import RETRIED, Limits
 from bench.trials.origin import Neighbors
 from bench.trials.record import Record
-from bench.worker.jsonl import RawEvent
+from bench.worker.jsonl import Facts, RawEvent
 
 NEIGHBORS_S = 10.0
 """How often the other users of a trial's devices are looked for."""
@@ -139,7 +139,7 @@ class Scheduler:
             self._start(planned, slot, quiet)
 
     def _start(self, planned: PlannedTrial, slot: Slot, quiet: Facts | None) -> None:
-        if planned.afresh and not self._tries[planned.trial.id]:
+        if planned.fresh and not self._tries[planned.trial.id]:
             self.results.discard_checkpoint(planned.trial.id)
         self._tries[planned.trial.id] += 1
         attempt = self.results.new_attempt(planned.trial, self._checkpointing(planned.trial.id))

@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any
 
 from bench.worker.environment import installed_packages
 from bench.worker.files import write_json, write_text
+from bench.worker.jsonl import Facts
 
 if TYPE_CHECKING:
     from wbc.observer import Trained
@@ -18,7 +19,7 @@ SIGNATURE_FILE = "model.json"
 PACKAGES_FILE = "packages.txt"
 
 
-def keep_model(trained: "Trained", about: Mapping[str, Any], folder: Path) -> dict[str, Any]:
+def keep_model(trained: "Trained", about: Mapping[str, Any], folder: Path) -> Facts:
     """Write `model.keras`, and `model.json` beside it: its schema and what its input means.
 
     Args:

@@ -9,10 +9,8 @@ from typing import Any
 
 from bench.worker import protocol
 from bench.worker.environment import SetupError, granted_cores
+from bench.worker.jsonl import Facts
 from wbc.specification import Specification
-
-Facts = dict[str, Any]
-"""Name -> value, as the journal keeps it: versions, devices, how the framework computes."""
 
 _TITLES = {"tensorflow": "TensorFlow", "jax": "JAX", "torch": "PyTorch"}
 _AMPERE = (8, 0)

@@ -17,6 +17,7 @@ from typing import Any
 
 from bench.worker import protocol
 from bench.worker.environment import SetupError, granted_cores, keep_to_cores
+from bench.worker.jsonl import Facts
 
 CHAIN = 4
 """Operations per call. Each uses the result of the one before, so none can be skipped, merged or overlapped."""
@@ -26,8 +27,8 @@ _BYTES = {"cpu": 256 << 20, "gpu": 1 << 30}
 _BF16_FLAGS = ("avx512_bf16", "amx_bf16")
 _AMPERE, _VOLTA = (8, 0), (7, 0)
 
-Rate = dict[str, Any]
-"""`best`, `median`, `runs`, and `size` of a matrix; or `unavailable`, the reason. Goes into the JSON."""
+Rate = Facts
+"""`best`, `median`, `runs`, and `size` of a matrix; or `unavailable`, the reason."""
 
 
 def best_rate(
@@ -104,7 +105,7 @@ def _number_of(function: Callable[[Any, Any], Any], first: Any, second: Any) -> 
     return function(first, second).numpy()
 
 
-def measure(budget_s: float) -> dict[str, Any]:
+def measure(budget_s: float) -> Facts:
     """Measure the device that this process was given.
 
     Returns:
@@ -129,7 +130,7 @@ def measure(budget_s: float) -> dict[str, Any]:
         tf.config.experimental.set_memory_growth(gpu, True)
     details = tf.config.experimental.get_device_details(gpus[0]) if kind == "gpu" else {}
     place, sizes = f"/{kind.upper()}:0", _SIZES[kind]
-    measured: dict[str, Any] = {
+    measured: Facts = {
         "kind": kind,
         "device": details.get("device_name", ""),
         "cores": granted_cores(),

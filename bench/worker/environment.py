@@ -8,9 +8,9 @@ import platform
 import sys
 from collections.abc import Iterable, Mapping
 from pathlib import Path
-from typing import Any
 
 from bench.worker import protocol
+from bench.worker.jsonl import Facts
 
 _PREFIXES = (
     *(
@@ -79,7 +79,7 @@ def peak_of_process() -> int | None:
         return None
 
 
-def describe_machine() -> dict[str, Any]:
+def describe_machine() -> Facts:
     """The environment, without loading a framework.
 
     Returns:

@@ -7,8 +7,11 @@ import time
 from pathlib import Path
 from typing import Any
 
-RawEvent = dict[str, Any]
-"""One line of a journal, as JSON has it."""
+Facts = dict[str, Any]
+"""A table as JSON has it: what a journal keeps of something."""
+
+RawEvent = Facts
+"""One line of a journal."""
 
 
 class EventWriter:

@@ -5,12 +5,11 @@ import json
 import os
 import traceback
 from pathlib import Path
-from typing import Any
 
 from bench.worker import protocol
 from bench.worker.artifacts import write_packages
 from bench.worker.environment import SetupError, describe_machine, keep_to_cores
-from bench.worker.jsonl import EventWriter
+from bench.worker.jsonl import EventWriter, Facts
 from bench.worker.recorder import Recorder
 
 TRACE_FOLDER = "trace"
@@ -35,7 +34,7 @@ def run_trial(folder: Path) -> int:
         from wbc.specification import Specification
 
         specification = Specification.from_json(_with_measurements(content, folder))
-        loaded: dict[str, Any] = {}
+        loaded: Facts = {}
         if specification.uses_keras:
             from bench.worker.backends import load_backend
 
@@ -62,7 +61,7 @@ def run_trial(folder: Path) -> int:
         events.close()
 
 
-def _with_measurements(content: dict[str, Any], folder: Path) -> dict[str, Any]:
+def _with_measurements(content: Facts, folder: Path) -> Facts:
     """The specification with the folder of its trace, which belongs to the attempt."""
     if not content.get("profile"):
         return content

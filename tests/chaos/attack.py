@@ -151,5 +151,5 @@ def _pid(attempt: Attempt) -> int | None:
 def _wait_until_gone(pid: int) -> None:
     deadline = time.monotonic() + PATIENCE_S
     while psutil.pid_exists(pid) and psutil.Process(pid).status() != psutil.STATUS_ZOMBIE:
-        assert time.monotonic() < deadline, f"process {pid} goes on"
+        assert time.monotonic() < deadline, f"process {pid} still runs"
         time.sleep(0.02)

@@ -22,7 +22,7 @@ from wbc.evaluation.predictions import Predictions
 REPOSITORY = Path(__file__).resolve().parents[2]
 KILLS = int(os.environ.get("LEUKOBENCH_CHAOS_KILLS", "4"))
 SEED = int(os.environ.get("LEUKOBENCH_CHAOS_SEED", "1"))
-EPOCHS = 40 + 60 * KILLS  # enough to be killed in, for training goes on between the kills
+EPOCHS = 40 + 60 * KILLS  # enough to be killed in, because training continues between the kills
 SEEDS = [0, 1] if KILLS > 10 else [0]
 TRIALS = 4 * len(SEEDS)
 

@@ -1,4 +1,4 @@
-"""Signals, kills and broken workers: every trial becomes a row, and the same command goes on."""
+"""Signals, kills and broken workers: every trial becomes a row, and the same command resumes."""
 
 import json
 import os
@@ -54,7 +54,7 @@ def wait_for_training(bench: Bench) -> int:
 def wait_until_gone(pid: int) -> None:
     deadline = time.monotonic() + PATIENCE_S
     while psutil.pid_exists(pid) and psutil.Process(pid).status() != psutil.STATUS_ZOMBIE:
-        assert time.monotonic() < deadline, f"process {pid} goes on"
+        assert time.monotonic() < deadline, f"process {pid} still runs"
         time.sleep(0.05)
 
 

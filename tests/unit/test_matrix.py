@@ -62,7 +62,7 @@ def test_product_within_a_block():
     )
     points = {(one.backbone.name, one.mode, one.epochs, one.seed) for one in found}
     assert len(found) == len(points) == 2 * 2 * 3 * 2
-    assert [one.seed for one in found[:2]] == [0, 7], "repeats of a trial stand side by side"
+    assert [one.seed for one in found[:2]] == [0, 7], "replicates of a trial are next to each other"
     assert [one.backbone.name for one in found] == ["LeNet5"] * 12 + ["VGG16"] * 12
 
 
@@ -75,7 +75,7 @@ def test_union_over_blocks():
     assert (found[-1].backbone.name, found[-1].epochs) == ("VGG19", 9)
 
 
-def test_block_before_suite_before_default():
+def test_a_block_overrides_the_suite_and_the_suite_the_defaults():
     shared = "[data]\nimage_size = 64\n[training]\nepochs = 5\nbatch_size = 8\n"
     first, second = combinations(shared + BLOCK + BLOCK + "epochs = 6\n")
     assert (first.epochs, first.batch_size) == (5, 8)
@@ -94,12 +94,12 @@ def test_defaults_are_those_of_the_thesis():
     assert one.optimizer.specification("LeNet5").learning_rate == 1e-5
 
 
-def test_a_list_in_training_is_an_axis_until_a_block_says_otherwise():
+def test_a_list_in_training_is_a_sweep_until_a_block_says_otherwise():
     found = combinations("[training]\nepochs = [5, 6]\n" + BLOCK + BLOCK + "epochs = 7\n")
     assert [one.epochs for one in found] == [5, 6, 7]
 
 
-def test_axes_in_data():
+def test_sweeps_in_data():
     found = combinations('[data]\nsource = "synthetic"\nimage_size = [32, 64]\ndata_seed = [0, 1]\n' + BLOCK)
     points = [(one.image_size, one.data) for one in found]
     assert points == [(size, {"data_seed": seed}) for size in (32, 64) for seed in (0, 1)]

@@ -58,7 +58,7 @@ def test_a_done_trial_stays_done_when_a_later_attempt_fails(results: SuiteResult
     assert decision(results, trial()) == ("done", "attempt 1")
 
 
-def test_a_done_trial_afresh(results: SuiteResults):
+def test_fresh_runs_a_done_trial_again(results: SuiteResults):
     attempt(results, trial())
     status, why = decision(results, trial(), fresh=True)
     assert status == "again"
@@ -66,18 +66,18 @@ def test_a_done_trial_afresh(results: SuiteResults):
 
 
 @pytest.mark.parametrize("fresh", [False, True])
-def test_a_failed_trial_is_tried_again(results: SuiteResults, fresh: bool):
+def test_a_failed_trial_is_retried(results: SuiteResults, fresh: bool):
     attempt(results, trial(), "failed", "crashed")
     attempt(results, trial(), "failed", "memory")
     assert decision(results, trial(), fresh=fresh) == ("failed", "memory: too large")
 
 
-def test_an_interrupted_trial_is_tried_again(results: SuiteResults):
+def test_an_interrupted_trial_is_retried(results: SuiteResults):
     attempt(results, trial(), "interrupted", "interrupted")
     assert decision(results, trial())[0] == "unfinished"
 
 
-def test_an_attempt_without_a_record_is_tried_again(results: SuiteResults):
+def test_an_attempt_without_a_record_is_retried(results: SuiteResults):
     attempt(results, trial(), None)
     status, why = decision(results, trial())
     assert status == "unfinished"
@@ -117,7 +117,7 @@ def test_only_that_matches_nothing_names_an_id(results: SuiteResults):
     assert trial().id in caught.value.way_out
 
 
-def test_a_trial_that_differs_from_an_earlier_one_says_in_what(results: SuiteResults):
+def test_a_trial_that_differs_from_an_earlier_one_says_how(results: SuiteResults):
     attempt(results, trial(optimizer={"name": "SGD"}))
     assert decision(results, trial(optimizer={"name": "Adam"})) == ("changed", "optimizer.name Adam, was SGD")
     newer = trial(optimizer={"name": "SGD"}, runtime=a_runtime(torch="2.5.1"))
@@ -243,7 +243,7 @@ def test_of_a_network_outside_the_table_nobody_knows():
     assert sentence == "Whether a batch fits A GPU is unknown for Own."
 
 
-def test_gpus_that_share_a_batch_hold_a_part_of_its_maps_each():
+def test_gpus_that_share_a_batch_each_keep_a_share_of_its_maps():
     one, two = (needs_of(real(mode="scratch"), IMAGES, "gpu", count).device for count in (1, 2))
     small = needs_of(real(mode="scratch", batch_size=8), IMAGES, "gpu").device
     assert one > two == small

@@ -214,14 +214,14 @@ def test_makespan_counts_what_slots_are_still_busy_with():
 
 
 @pytest.mark.parametrize("kind", ["crashed", "host-oom", "stalled"])
-def test_what_may_pass_is_tried_once_more(bed: Bed, kind):
+def test_a_failure_that_may_pass_is_retried(bed: Bed, kind):
     bed.run([planned("a", ends=[kind, "done"])])
     assert bed.notes.ended == [("a", kind, True), ("a", "done", False)]
     assert bed.notes.sent == ["a/1", "a/2"]
 
 
 @pytest.mark.parametrize("kind", ["setup", "nan-loss", "gpu-oom", "timeout"])
-def test_what_would_not_pass_is_not_tried_again(bed: Bed, kind):
+def test_a_failure_that_would_come_again_is_not_retried(bed: Bed, kind):
     bed.run([planned("a", ends=[kind, "done"]), planned("b")])
     assert sorted(bed.notes.ended) == [("a", kind, False), ("b", "done", False)]
 
@@ -231,7 +231,7 @@ def test_retries_are_counted(bed: Bed):
     assert [again for *_, again in bed.notes.ended] == [True, True, False]
 
 
-def test_an_exit_code_without_a_word_is_a_crash(bed: Bed):
+def test_a_worker_that_ends_without_an_event_has_crashed(bed: Bed):
     bed.run([planned("a", ends=[-11])], limits=Limits(retries=0))
     (attempt,) = bed.results.all_attempts()
     failure = attempt.record().failure
@@ -245,13 +245,13 @@ def test_a_trial_over_its_limit_is_stopped_and_says_so(bed: Bed):
     assert bed.clock.now == pytest.approx(60.0)
 
 
-def test_one_that_does_not_hear_is_killed_after_its_grace(bed: Bed):
+def test_a_worker_that_ignores_the_signal_is_killed_after_its_grace_period(bed: Bed):
     bed.run([planned("deaf", takes=1000.0, hears=False)], limits=Limits(trial_s=60.0, grace_s=5.0))
     assert bed.clock.now == pytest.approx(65.0)
     assert bed.notes.ended == [("deaf", "timeout", False)]
 
 
-def test_a_trial_without_a_sign_of_life_is_stalled_a_slow_one_is_not(bed: Bed):
+def test_a_trial_without_events_is_stalled_but_a_slow_one_is_not(bed: Bed):
     trials = [planned("silent", takes=1000.0), planned("slow", takes=1000.0, speaks_every=50.0)]
     bed.run(trials, limits=Limits(stall_s=60.0, retries=0))
     assert sorted(bed.notes.ended) == [("silent", "stalled", False), ("slow", "done", False)]
@@ -324,10 +324,10 @@ def test_a_trial_that_is_done_leaves_no_checkpoint(bed: Bed):
     assert specification["checkpoint"]["tag"] == "2"
 
 
-def test_afresh_starts_without_the_checkpoint(bed: Bed):
+def test_fresh_starts_without_the_checkpoint(bed: Bed):
     one = planned("a")
     bed.results.checkpoint(one.trial.id).mkdir(parents=True)
     seen = []
     bed.on_wait = lambda: seen.append(bed.results.checkpoint(one.trial.id).exists())
-    bed.run([PlannedTrial(one.trial, "again", "", afresh=True)])
+    bed.run([PlannedTrial(one.trial, "again", "", fresh=True)])
     assert seen and not any(seen)

@@ -7,7 +7,7 @@ from pathlib import Path
 import pytest
 
 from bench.commands.main import main
-from bench.suite.file import load_suite, spelled
+from bench.suite.file import line_of, load_suite, spelled
 from wbc.errors import InputError
 
 GOOD = """\
@@ -142,13 +142,13 @@ BAD = {
     ),
     "backbone in other capitals": (suite("lenet5", "LeNet5"), "line 9", ["did you mean LeNet5?"]),
     "text without its end": (suite('"LeNet5', '"LeNet5"'), "line 9", ["is not valid TOML"]),
-    "split of drawn cells": (
+    "split of synthetic images": (
         GOOD + "[data]\nsplit_seed = 1\n",
         "line 11",
         ["data.split_seed", 'source = "bccd"'],
     ),
     "path that leads nowhere": (GOOD + '[data]\npath = "nowhere"\n', "", ["nowhere"]),
-    "drawn cells and a folder": (
+    "synthetic images and a folder": (
         GOOD + '[data]\nsource = "synthetic"\npath = "x"\n',
         "line 11",
         ["data.source", "folder of images is named too"],
@@ -287,3 +287,51 @@ def test_further_problems_are_counted(folder: Path):
 def test_keys_are_spelled_as_people_count():
     assert spelled(("matrix", 0, "backbone")) == "matrix[1].backbone"
     assert spelled(()) == ""
+
+
+TABLES = """\
+a = 1
+[t] # comment
+x.y = 2
+"odd key" = 3
+[[m]]
+k = 1
+[[ m ]]
+k = 2
+"""
+
+LISTS = """\
+# first
+[a]
+x = 1
+[[m]]
+y = 2
+[[m]]
+y = [
+  3,
+]
+z.w = 4
+"""
+
+
+@pytest.mark.parametrize(
+    ("text", "path", "line"),
+    [
+        (TABLES, ("a",), 1),
+        (TABLES, ("t",), 2),
+        (TABLES, ("t", "odd key"), 4),
+        (TABLES, ("t", "x", "y"), 3),
+        (TABLES, ("m", 0, "k"), 6),
+        (TABLES, ("m", 1, "k"), 8),
+        (TABLES, ("m", 1, "other"), 7),
+        (TABLES, ("m", 1, "k", 0, "name"), 8),
+        (TABLES, ("nowhere",), None),
+        (LISTS, ("a", "x"), 3),
+        (LISTS, ("m", 0, "y"), 5),
+        (LISTS, ("m", 1, "y", 0), 7),
+        (LISTS, ("m", 1, "z", "w"), 10),
+        (LISTS, ("m", 1, "unknown"), 6),
+    ],
+)
+def test_lines_of_keys(text: str, path: tuple, line: int | None):
+    assert line_of(text, path) == line
