@@ -22,7 +22,7 @@ run: $(READY) ## run the demonstration: eight trials and a report
 
 # Two at a time. A file stays together, for its tests share what is costly; the longest files come first in the order
 # of folders.
-test: $(READY) lint ## check format and lint, then run the tests
+test: $(READY) lint types ## check format, lint and types, then run the tests
 	$(BIN)/python -m pytest --numprocesses $(JOBS) --dist loadfile --no-loadscope-reorder $(ARGS)
 
 # Stalls of a slowed pipeline to two hundredths: alone, for a second process would be in the figures.
