@@ -11,7 +11,7 @@ BIN := $(VENV)/bin
 READY := $(VENV)/ready-$(FLAVOUR)
 
 .PHONY: help run test format lint types docs wheel-check measuring services real families tracking-speed chaos \
-	networks memory scale locks clean
+	networks demonstration memory scale locks clean
 
 help: ## list these targets
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  make %-15s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
@@ -73,6 +73,10 @@ chaos: $(READY) ## kill workers and harness at random moments
 # Every network that a suite may name: minutes on two idle cores. It goes on where it was stopped.
 networks: $(READY) ## make docs/networks.md: build and train every network
 	$(BIN)/python tests/networks/every.py $(ARGS)
+
+# After `make run` on an idle machine; the picture needs Chromium.
+demonstration: $(READY) ## put table and picture of results/demo into README and docs
+	$(BIN)/python docs/demonstration.py
 
 # How long reports over 1,000, 3,000 and 10,000 trials take; a minute and a half, most of it to write the records.
 scale: $(READY) ## time reports over 1,000 to 10,000 trials
