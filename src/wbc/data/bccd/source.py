@@ -14,15 +14,16 @@ from pathlib import Path
 from wbc.data import CELL_CLASSES
 from wbc.data.manifest import LeftOut
 from wbc.data.pipeline.cropping import Box, read_white_box
-from wbc.errors import InputError
+from wbc.errors import InputError, command
 from wbc.files import file_sha256
 
 IMAGES, ANNOTATIONS, LABELS = "JPEGImages", "Annotations", "labels.csv"
 
-_WAY_OUT = f"""\
-A BCCD folder contains {IMAGES}/BloodImage_00000.jpg ..., {ANNOTATIONS}/BloodImage_00000.xml ... and {LABELS}.
-Images and boxes come from github.com/Shenggan/BCCD_Dataset (its folder BCCD),
-{LABELS} from github.com/dhruvp/wbc-classification. Give the folder with --data DIR."""
+
+def _way_out() -> str:
+    return f"""\
+Get BCCD with `{command()} data bccd DIR`, or give its folder with --data DIR. It contains {IMAGES}/, {ANNOTATIONS}/
+(from github.com/Shenggan/BCCD_Dataset, folder BCCD) and {LABELS} (from github.com/dhruvp/wbc-classification)."""
 
 
 @dataclass(frozen=True)
@@ -51,15 +52,15 @@ def check_bccd_folder(folder: Path) -> None:
         InputError: The folder, or something in it, is missing. The message says where BCCD comes from.
     """
     if not folder.is_dir():
-        raise InputError(f"{folder}: there is no such folder, but BCCD is expected there", _WAY_OUT)
+        raise InputError(f"{folder}: there is no such folder, but BCCD is expected there", _way_out())
     missing = [f"{name}/" for name in (IMAGES, ANNOTATIONS) if not (folder / name).is_dir()]
     if not (folder / LABELS).is_file():
         missing.append(LABELS)
     if missing:
         verb = "is" if len(missing) == 1 else "are"
-        raise InputError(f"{folder} is not BCCD: {' and '.join(missing)} {verb} missing", _WAY_OUT)
+        raise InputError(f"{folder} is not BCCD: {' and '.join(missing)} {verb} missing", _way_out())
     if not photographs(folder):
-        raise InputError(f"{folder / IMAGES}: there is no photograph in it", _WAY_OUT)
+        raise InputError(f"{folder / IMAGES}: there is no photograph in it", _way_out())
 
 
 def bccd_fingerprint(folder: Path) -> str:
@@ -135,7 +136,7 @@ def _read_labels(path: Path) -> dict[int, str]:
     reader = csv.DictReader(text, skipinitialspace=True)
     for column in ("Image", "Category"):
         if column not in (reader.fieldnames or ()):
-            raise InputError(f"{path}, line 1: there is no column {column}", _WAY_OUT)
+            raise InputError(f"{path}, line 1: there is no column {column}", _way_out())
     categories: dict[int, str] = {}
     try:
         for row in reader:
