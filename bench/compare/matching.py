@@ -8,7 +8,7 @@ from typing import TypeVar
 from bench.compare.differences import device_difference
 from bench.compare.measurement import Measurement, Pair, TrialPairs
 from bench.compare.reading import Side
-from bench.trials.settings import REPLICATE_SETTINGS, repeats
+from bench.trials.settings import REPLICATE_SETTINGS, is_of_replicate
 
 FILES = {"data.digest": "the images", "weights.sha256": "the pretrained weights"}
 """Settings that tell with which files a trial ran -> what these are."""
@@ -169,7 +169,9 @@ def _differing(one: TrialPairs, other: TrialPairs) -> list[str]:
     """The settings, by flat name, in which two configurations differ."""
     mine, its = one.settings.flat(), other.settings.flat()
     return [
-        name for name in dict.fromkeys((*mine, *its)) if mine.get(name) != its.get(name) and not repeats(name)
+        name
+        for name in dict.fromkeys((*mine, *its))
+        if mine.get(name) != its.get(name) and not is_of_replicate(name)
     ]
 
 

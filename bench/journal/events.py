@@ -85,7 +85,7 @@ class Checkpointed(Event, frozen=True, kw_only=True, tag="checkpointed"):
 
 
 class Heartbeat(Event, frozen=True, kw_only=True, tag="heartbeat"):
-    """Work goes on inside a phase."""
+    """Progress inside a phase."""
 
     done: int
     total: int

@@ -52,7 +52,7 @@ class Stretch:
     phases: Phases = NO_PHASES
     """A phase cut short by the end of the attempt counts up to the checkpoint."""
     lost_s: float = 0.0
-    """Seconds of work after the checkpoint, done again by the attempt that went on."""
+    """Seconds of work after the checkpoint, done again by the attempt that resumed."""
     runner: Sequence[RunnerEvent] = ()
     """The harness' events."""
 
@@ -85,7 +85,7 @@ def open_phase(events: Sequence[WorkerEvent]) -> str | None:
 
 
 def summed(stretches: Sequence[Stretch]) -> Phases:
-    """The phases of all stretches: seconds, images and steps add up; other figures are the last ones."""
+    """The phases of all stretches: seconds, images and steps add up; other figures are those of the last stretch."""
     total: _Content = {}
     for stretch in stretches:
         for name, phase in msgspec.to_builtins(stretch.phases).items():

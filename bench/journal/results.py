@@ -13,7 +13,7 @@ from bench.errors import DamagedAttempt, DamagedFile, InUse, ResultsError
 from bench.journal.events import WorkerEvent, worker_events
 from bench.trials.record import Record, decode_record
 from bench.trials.trial import Trial, decode_trial
-from bench.worker.files import write_json
+from bench.worker.files import PARTIAL, write_json
 
 _ATTEMPT = "attempt-"
 """How the folder of an attempt begins; its number follows."""
@@ -182,7 +182,7 @@ class SuiteResults:
         return latest is not None and latest[1].done
 
     def checkpoint(self, trial_id: str) -> Path:
-        """Where a trial's attempts leave off and go on."""
+        """The checkpoint from which a trial's next attempt resumes."""
         return self.trials / trial_id / "checkpoint"
 
     def discard_checkpoint(self, trial_id: str) -> None:
@@ -195,7 +195,7 @@ class SuiteResults:
 
     def partial_files(self) -> list[Path]:
         """Files and folders that a killed process left half-written."""
-        return [path for depth in ("*", "*/*", "*/*/*") for path in self.trials.glob(f"{depth}.partial")]
+        return [path for depth in ("*", "*/*", "*/*/*") for path in self.trials.glob(f"{depth}{PARTIAL}")]
 
     @contextmanager
     def lock(self) -> Iterator[None]:

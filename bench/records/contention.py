@@ -1,9 +1,8 @@
-"""Waiting for cores beyond what the trial's own threads make each other wait.
+"""Waiting for cores because others used them, not because the trial's own threads did.
 
-Threads of one trial wait for each other all the time: a quiet LeNet5 on two cores spends a third of its thread
-time in the run queue. So the trial is compared with itself: a time in which its threads waited much longer
-than in its calmest times *and* got less work done is one in which somebody else had the cores. More waiting
-with more work is the trial's own doing.
+Threads of one trial always wait for each other: a quiet LeNet5 on two cores spends a third of its thread time
+in the run queue. So each trial is compared with itself. Others had the cores when its threads waited much
+longer than in its calmest times *and* did less work. More waiting with more work is the trial's own doing.
 """
 
 from collections.abc import Iterable, Iterator, Sequence
@@ -15,45 +14,42 @@ from bench.telemetry.trace import Trace
 from bench.trials.measured import Contention
 
 CALM = 0.2
-"""The quantile of waiting that stands for the trial's calm times; a disturbance may take most of a phase."""
+"""Quantile of waiting that represents the trial's calm times. It is low: a disturbance may last most of a phase."""
 
 MORE_WAITING = 0.15
-"""So much more of the thread time is waiting than in calm times. Quiet trials kept within 0.03 here, a burner
-on one of two cores added 0.25 to 0.3."""
+"""Waiting counts as a disturbance if its share is higher than in calm times by this much. Quiet trials stayed
+within 0.03; a busy loop on one of two cores added 0.25 to 0.3."""
 
 LESS_WORK = 0.85
-"""So little of the calm times' processor time. A burner on one of two cores left 0.6 to 0.7."""
+"""And if the processor time is below this share of that in calm times. A busy loop on one of two cores left 0.6
+to 0.7."""
 
 FEWEST = 8
-"""Readings, one a second, without which there is nothing to compare."""
+"""Fewest readings, one per second, that can be compared."""
 
 IDLE = 0.2
-"""Below this processor time a second the trial wanted no core, and waiting says nothing."""
-
+"""Below this processor time per second the trial needed no core, and waiting says nothing."""
 
 APART_S = 0.9
-"""Readings that are closer, as at the edges of phases, say too little."""
+"""Least time between two readings; closer ones, as at the edges of phases, are too coarse."""
 
 
 class Second(NamedTuple):
-    """What a trial's threads did between two readings.
-
-    Attributes:
-        seconds: Between them.
-        used: Processor time a second.
-        waiting: Share of the thread time (used and waited) that was waiting; see `seconds_of`.
-    """
+    """What a trial's threads did between two readings."""
 
     seconds: float
+    """Between the readings."""
     used: float
+    """Processor time per second."""
     waiting: float
+    """Waiting as a share of the thread time, which is used and waited; see `seconds_of`."""
 
 
 def seconds_of(trace: Trace, spans: Sequence[Span]) -> list[Second]:
     """The readings within some spans, about a second apart.
 
-    Where the kernel does not count the waiting of threads, the pressure on the machine stands in for it: the
-    share of the time in which any process waited. Where it tells neither, there are none.
+    Where the kernel does not count the waiting of threads, the machine's pressure replaces it: the share of
+    the time in which any process waited. Where it tells neither, there are no readings.
     """
     used, waits = trace.counters.get("cpu_s"), trace.counters.get("run_queue_wait_s")
     pressure = trace.counters.get("pressure_s")

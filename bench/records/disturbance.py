@@ -1,7 +1,7 @@
-"""Why a trial's times may not be its own: rules on what was seen while it was timed.
+"""Which trials are disturbed: rules on what was seen while a trial was timed.
 
-Each threshold stands here once, with its reason. Trials of the same run on other slots, and the harness
-itself, are co-tenants: what they use is recorded (`cotenant_cpu`), and marks nothing.
+Each threshold has its reason beside it. Trials of the same run on other slots, and the harness itself, are
+co-tenants: what they use is recorded (`cotenant_cpu`), but does not mark a trial.
 """
 
 from collections.abc import Iterable, Sequence
@@ -14,33 +14,33 @@ TIMED = ("train", "compile", "features", "evaluate")
 """Phases whose times are results."""
 
 SHORTEST_S = 1.0
-"""The kernel counts busy cores in ticks of 10 ms; in less than a second that is too coarse for a verdict.
-Shorter phases are judged together."""
+"""Shorter phases are judged together: the kernel counts busy cores in ticks of 10 ms, which is too coarse for
+them."""
 
 FOREIGN_SHARE = 0.05
 """Of the slot's cores. The drop of the reference work is held to the same; on quiet trials here it stayed below
 0.02."""
 
 FOREIGN_CORES, SATURATED = 0.25, 0.9
-"""On a machine of many cores a whole one is less than that share. It disturbs where no core is free: threads
-that meet at every step wait for the slowest."""
+"""On a machine with many cores, a whole core may be less than that share. It disturbs if no core is free,
+because threads that meet at every step wait for the slowest one."""
 
 CONTENDED_SHARE = 0.1
-"""Of a phase in which threads waited beyond the trial's own measure, see `bench.records.contention`. A
-single odd second in ten is not worth a mark."""
+"""Share of a phase in which others had the cores, see `bench.records.contention`. One odd second in ten does
+not mark a trial."""
 
 STEAL_SHARE = 0.02
-"""Of the slot's cores, taken by other virtual machines. On quiet trials here it was below 0.002."""
+"""Share of the slot's cores that other virtual machines took. In quiet trials it was below 0.002."""
 
 THROTTLED_SHARE = 0.01
-"""Of a phase in which heat, the board or a brake held a GPU back. A GPU at its power limit is not counted:
-many run so whenever they are busy, and all their trials alike."""
+"""Share of a phase in which heat, the board or a brake slowed a GPU. A GPU at its power limit is not counted:
+many are whenever they are busy, in all trials alike."""
 
 _HELD_BACK = ("throttled_heat_s", "throttled_board_s", "throttled_reliability_s", "throttled_s")
-"""Counters of it; the last one is of older traces."""
+"""Counters of that; the last one is in older traces."""
 
 REFERENCE_DROP = 0.05
-"""The same matrix product was so much slower than it can be."""
+"""How much slower the reference work was than it can be."""
 
 
 def disturbances(

@@ -18,10 +18,10 @@ def energy_of(
 ) -> tuple[Energy, str]:
     """Joules of all GPUs of the slot together, idle power included, and why there are none.
 
-    `trial_j` reaches from the sampler's first reading, some tenths of a second after the start, to the
-    worker's end; with a resumed trial over all its attempts. `image_j` is that of the phase `train`
-    (validation included) for each image trained on after the first step; `correct_test_image_j` shares out
-    the whole trial.
+    `trial_j` covers the time from the sampler's first reading, some tenths of a second after the start, to
+    the worker's end; in a resumed trial, of all its attempts. `image_j` is the energy of the phase `train`,
+    validation included, per image trained on after the first step. `correct_test_image_j` is that of the
+    whole trial per test image that was predicted right.
 
     Args:
         telemetry: Of the record.
@@ -66,7 +66,7 @@ def energy_of(
 
 
 def shares_missing(energy: Energy, test: Metrics | None) -> dict[str, str]:
-    """Why a trial whose energy is known has none for an image: figure -> reason."""
+    """Metric -> why it is missing, for a trial whose energy is known."""
     missing = {}
     if energy.train_j is None:
         missing["train_j"] = missing["image_j"] = "the sampler read it too seldom while training"

@@ -15,7 +15,7 @@ NO_WAITS = "the trace does not show in which part of a step its batch is got"
 
 
 def profile_of(events: Sequence[WorkerEvent]) -> tuple[Profile | None, dict[str, str]]:
-    """What was traced, or None; and figure -> why it is missing, if it was to be traced.
+    """What was traced, or None; and metric -> why it is missing, if it was to be traced.
 
     Raises:
         DamagedAttempt: The journal tells something else.

@@ -1,4 +1,4 @@
-"""What watching trials costs: repeats with telemetry against repeats of the same configuration without."""
+"""What telemetry costs: replicates with it against replicates of the same configuration without it."""
 
 import math
 from collections.abc import Sequence
@@ -9,49 +9,43 @@ CONFIDENCE = 0.95
 
 @dataclass(frozen=True)
 class Group:
-    """A figure of the repeats of one configuration; every value above 0.
-
-    Attributes:
-        watched: Of those with telemetry.
-        unwatched: Of those without.
-    """
+    """A metric of the replicates of one configuration; every value is above 0."""
 
     watched: Sequence[float]
+    """With telemetry."""
     unwatched: Sequence[float]
+    """Without."""
 
 
 @dataclass(frozen=True)
 class Overhead:
-    """By how much a figure differs with telemetry, as a share of what it is without.
-
-    Attributes:
-        difference: 0.01: 1 % more with telemetry.
-        low: Lower bound of its 95 % interval; None for too few repeats.
-        high: Upper bound.
-        watched: Repeats with telemetry.
-        unwatched: Repeats without.
-    """
+    """By how much a metric differs with telemetry, as a share of its value without."""
 
     difference: float
+    """0.01: 1 % more with telemetry."""
     low: float | None
+    """Lower bound of its 95 % interval; None for too few replicates."""
     high: float | None
+    """Upper bound."""
     watched: int
+    """Replicates with telemetry."""
     unwatched: int
+    """Replicates without."""
 
 
 def overhead(groups: Sequence[Group]) -> Overhead | None:
-    """Compare within configurations, and put these together.
+    """Compare within each configuration, and combine the configurations.
 
-    Figures of one configuration differ by factors, so logarithms are compared. Configurations weigh as the
-    variance of their difference tells, their scatter is taken as one, and the interval is Student's t on what
-    repeats leave after a mean for each configuration with and without (the usual two-sample interval, where
-    there is one).
+    Logarithms are compared, because metrics of one configuration differ by factors. A configuration weighs as
+    the variance of its difference tells, and all are taken to scatter alike. The interval is Student's t on
+    the scatter around each configuration's two means. With one configuration it is the usual two-sample
+    interval.
 
     Args:
-        groups: A configuration each; those that lack either kind of repeats say nothing.
+        groups: One per configuration; a configuration that lacks either kind of replicates says nothing.
 
     Returns:
-        None where no configuration has both.
+        None where no configuration has both kinds.
     """
     both = [group for group in groups if len(group.watched) and len(group.unwatched)]
     if not both:
@@ -63,15 +57,15 @@ def overhead(groups: Sequence[Group]) -> Overhead | None:
         differences.append(_mean(watched) - _mean(unwatched))
         squares += _squares(watched) + _squares(unwatched)
     difference = sum(w * d for w, d in zip(weights, differences, strict=True)) / sum(weights)
-    repeats = [(len(group.watched), len(group.unwatched)) for group in both]
-    freedom = sum(map(sum, repeats)) - 2 * len(both)
+    counts = [(len(group.watched), len(group.unwatched)) for group in both]
+    freedom = sum(map(sum, counts)) - 2 * len(both)
     low = high = None
     if freedom > 0:
         from scipy.special import stdtrit
 
         half = float(stdtrit(freedom, (1 + CONFIDENCE) / 2)) * math.sqrt(squares / freedom / sum(weights))
         low, high = math.expm1(difference - half), math.expm1(difference + half)
-    return Overhead(math.expm1(difference), low, high, sum(n for n, _ in repeats), sum(n for _, n in repeats))
+    return Overhead(math.expm1(difference), low, high, sum(n for n, _ in counts), sum(n for _, n in counts))
 
 
 def _mean(values: Sequence[float]) -> float:

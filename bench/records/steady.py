@@ -10,14 +10,14 @@ from bench.trials.measured import Steady
 from wbc.observer import Block
 
 TOLERANCE = 0.05
-"""So far may the rolling median be from the median of all that follows."""
+"""Largest distance of the rolling median from the median of all that follows."""
 
 LEAST = 6
-"""Fewer values have no 95 % interval of their median."""
+"""Fewest values whose median has a 95 % interval."""
 
 GROUPS = 30
-"""Blocks are put together into about so many: slow stretches last longer than a block, and neighbors that
-are slow together would make the interval too narrow."""
+"""Blocks are combined into about this many groups. Slow times last longer than a block, and neighbors that are
+slow together would make the interval too narrow."""
 
 
 def pace_of(stretches: Sequence[Stretch]) -> tuple[Steady | None, str]:
@@ -81,9 +81,9 @@ def steady(blocks: Sequence[Block], compile_s: float | None = None) -> Steady | 
 def settled(paces: Sequence[float]) -> int | None:
     """Where the steady window begins.
 
-    At the first value before which the rolling median is within `TOLERANCE` of the median of all values from
-    there on: what came before is not slower or faster any more than what comes. Later stretches that are slow
-    are no reason to begin later; they are in the interval.
+    It begins at the first value before which the rolling median is within `TOLERANCE` of the median of all
+    later values: from there on, training gets neither slower nor faster. Slow times later do not move the
+    beginning; they widen the interval.
 
     Returns:
         The index of the first value of the window; None where fewer than `LEAST` would be left.
@@ -97,12 +97,12 @@ def settled(paces: Sequence[float]) -> int | None:
 
 
 def rolling_width(count: int) -> int:
-    """Over how many of `count` values the rolling median goes: 3 of few, else a twentieth, 5 at least."""
+    """Values in the rolling median of `count`: 3 if there are few, else a twentieth, at least 5."""
     return 3 if count < 16 else max(5, count // 20)
 
 
 def median_interval(ordered: Sequence[float]) -> tuple[float, float]:
-    """The 95 % interval of a median, from the order of its values alone; whatever their distribution.
+    """The 95 % interval of a median, from the order of its values alone, for any distribution.
 
     The narrowest pair of ranks that covers the median with at least 95 % (Conover, Practical Nonparametric
     Statistics, 3.2).
@@ -118,7 +118,7 @@ def median_interval(ordered: Sequence[float]) -> tuple[float, float]:
 
 
 def _grouped(blocks: Sequence[Block]) -> list[Block]:
-    """Neighbors together, so that there are about `GROUPS`; what is left at the end goes to the last one."""
+    """Combine neighbors into about `GROUPS` groups; blocks left at the end join the last one."""
     size = max(1, len(blocks) // GROUPS)
     groups: list[Block] = []
     for index, block in enumerate(blocks):

@@ -24,10 +24,10 @@ OF_ALL_GPUS = (
     "fp16_activity",
     "dram_activity",
 )
-"""Metrics of GPUs that are shares, and stand for the slot as a whole, too."""
+"""Metrics of GPUs that are shares; their mean is also told of the whole slot."""
 
 ASKED_FOR = ("gpu_utilization", "tensor_activity", "fp32_activity")
-"""Those of them whose absence is explained on a processor, too: utilization is told by them."""
+"""Those of them that utilization needs; their absence is explained on a processor, too."""
 
 _PROCESS_MEMORY = "gpu_process_memory_bytes"
 _NOT_SEEN = "the driver lists no process of the trial (in a container it may know them by other numbers)"
@@ -36,7 +36,7 @@ _FIRST = ("train", "compile", "features", "evaluate")
 
 @dataclass(frozen=True)
 class Stretch:
-    """What one watched attempt contributes to a trial's telemetry."""
+    """What one attempt with telemetry contributes."""
 
     trace: Trace
     """As sampled."""
@@ -77,10 +77,10 @@ def spans_of(events: Sequence[Event], until: int | None = None) -> dict[str, lis
 def summarize(watched: Sequence[Stretch], unwatched: bool = False) -> Telemetry | None:
     """Mean, p95 and maximum of every metric in every phase, and the growth of every counter; `train` first.
 
-    Means of rates are those of the counters behind them, where these were read at both edges of the phase. A
-    percentile is that of lines, each weighing as much as it holds samples: in phases so long that lines are
-    means over several samples (`longest_line_s`) it is that of the means. A maximum of samples that lies
-    below a counter's mean, in a short phase, is raised to it.
+    The mean of a rate comes from its counter, if that was read at both edges of the phase. Percentiles are
+    those of lines, weighted by their samples. In long phases a line is a mean over several samples
+    (`longest_line_s`), and so is the percentile. In a short phase, the maximum of the samples may be below
+    the counter's mean; then it is raised to it.
 
     Args:
         watched: Attempts with a trace, the oldest first.
@@ -136,7 +136,7 @@ def _device(
 
 
 def _add_shares_of_all(host: _Told, devices: dict[str, DeviceTelemetry]) -> None:
-    """Shares of GPUs also as those of the slot: means of means, the largest maximum."""
+    """Add the shares of the slot: means over its GPUs, the largest maximum."""
     for name in OF_ALL_GPUS:
         reasons = [
             f"{gpu}: {one.unavailable[name]}" for gpu, one in devices.items() if name in one.unavailable
@@ -218,7 +218,7 @@ def _counted(stretches: Sequence[Stretch], phase: str, counters: dict[str, str])
     """Growth within a phase; a counter that was not watched through it is left out."""
     grown: dict[str, float] = {}
     for name, short in counters.items():
-        # A trial may go on on another GPU.
+        # A trial may resume on another GPU.
         own = [one for one in stretches if name in one.trace.header.counters]
         spans = [(one.trace, span) for one in own for span in one.spans.get(phase, [])]
         series = [(trace.counters.get(name), span, name in trace.unavailable) for trace, span in spans]
@@ -227,7 +227,7 @@ def _counted(stretches: Sequence[Stretch], phase: str, counters: dict[str, str])
             for one, span, given_up in series
             if one and (growth := one.grown(*span, given_up)) is not None
         ]
-        # Foreign time is a difference of counts in ticks; any other that falls was set back meanwhile.
+        # Foreign time is a difference of counts in ticks; any other counter that falls was set back.
         set_back = short != "foreign_s" and any(growth < 0 for growth in growths)
         if growths and len(growths) == len(series) and not set_back:
             grown[short] = round(max(0.0, sum(growths)), 6)
@@ -274,12 +274,12 @@ def _seconds(stretches: Sequence[Stretch], phase: str) -> float:
 
 
 def short_of(value: float) -> float:
-    """Six digits: records of thousands of trials are read again and again."""
+    """Rounded to six digits, because records of thousands of trials are read often."""
     return float(f"{value:.6g}")
 
 
 def _sampler(traces: Sequence[Trace]) -> Sampler:
-    """What watching itself took; None where a sampler was killed before it could say."""
+    """What sampling itself cost; None where a sampler was killed before it could say."""
     ends = [trace.sampler_cpu_s for trace in traces if trace.sampler_cpu_s is not None]
     complete = len(ends) == len(traces)
     return Sampler(

@@ -1,6 +1,6 @@
-"""How much of what a device can do a trial used. Pure functions; each figure is named for what it is.
+"""How much of what a device can do a trial used. Pure functions; each metric is named for what it is.
 
-There are three ways, never mixed. `of_measured_peak`: the floating-point operations that the model needs,
+There are three kinds, never mixed. `of_measured_peak`: the floating-point operations that the model needs,
 against what matrix products reached on this device. `of_datasheet_peak_busy`: the same against the datasheet,
 over the time in which the GPU was busy (FP32 utilization of Zhu et al.: Benchmarking and Analyzing Deep Neural
 Network Training, 2018). `gpm_fp32` and `gpm_tensor`: how busy the GPU itself says that these pipes were.
@@ -23,7 +23,7 @@ class Rates:
     steps: float | None
     """In the steady window, else after the first step."""
     whole: float | None = None
-    """Over the whole phase `train`, in which the GPU's own figures were sampled; an image of the validation
+    """Over the whole phase `train`, in which the GPU's own metrics were sampled. An image of the validation
     counts as a third of one."""
     steady: bool = False
     """`steps` is of steady training, and so of the last stage alone."""
@@ -57,7 +57,7 @@ class Device:
 
 
 def utilization_of(work: Work | None, rates: Rates, device: Device) -> tuple[Utilization, dict[str, str]]:
-    """Utilization while a trial trained, and for each figure that is None the reason.
+    """Utilization while a trial trained, and for each metric that is None the reason.
 
     Args:
         work: Of the record.

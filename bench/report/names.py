@@ -6,7 +6,7 @@ from typing import Any
 
 import pandas as pd
 
-from bench.trials.settings import Settings, repeats
+from bench.trials.settings import Settings, is_of_replicate
 from wbc.protocols import PROTOCOL_KEYS, PROTOCOLS, settings_of
 
 FlatSettings = Mapping[str, Any]
@@ -92,7 +92,7 @@ def _varying(settings: Sequence[FlatSettings]) -> list[str]:
         alike.setdefault((*shown, *options), []).append(one)
     names = dict.fromkeys(name for group in alike.values() for name in _differing(group))
     # The size of the images of a data set is that of the network's.
-    return [name for name in names if name != "data.image_size" and not repeats(name)]
+    return [name for name in names if name != "data.image_size" and not is_of_replicate(name)]
 
 
 def _implied(name: str, settings: FlatSettings) -> bool:

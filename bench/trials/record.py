@@ -92,7 +92,7 @@ class KeptModel(Struct, frozen=True, kw_only=True, omit_defaults=True):
 
 
 class Record(Struct, frozen=True, kw_only=True):
-    """One attempt that is over. Times are in seconds; a figure that is missing is None, never 0."""
+    """One attempt that is over. Times are in seconds; a metric that is missing is None, never 0."""
 
     format: Literal[1]
     trial: Trial

@@ -142,7 +142,7 @@ class Settings(Struct, frozen=True, kw_only=True, omit_defaults=True):
     @property
     def configuration_key(self) -> str:
         """Hash of the settings that replicates have in common."""
-        return digest_of({name: value for name, value in self.flat().items() if not repeats(name)})
+        return digest_of({name: value for name, value in self.flat().items() if not is_of_replicate(name)})
 
     @property
     def all_epochs(self) -> int:
@@ -181,7 +181,7 @@ class Runtime(Struct, frozen=True, kw_only=True, omit_defaults=True):
         return content
 
 
-def repeats(setting: str) -> bool:
+def is_of_replicate(setting: str) -> bool:
     """Whether replicates of a configuration differ in a setting, given by its flat name."""
     return setting in REPLICATE_SETTINGS
 

@@ -81,7 +81,7 @@ class Trial(Struct, frozen=True, kw_only=True, omit_defaults=True, eq=False):
 
     def to_json(self) -> dict[str, Any]:
         """As plain JSON values: `trial.json`."""
-        return {**msgspec.to_builtins(self), "specification": self.specification}
+        return {**msgspec.to_builtins(self), "specification": {**self.specification}}
 
 
 _DECODER = msgspec.json.Decoder(Trial)

@@ -79,6 +79,14 @@ def test_attempts_are_numbered_from_one(results: SuiteResults):
     assert made[0].record() is None
 
 
+def test_where_checkpoints_go_is_of_the_attempt_and_not_of_the_trial(results: SuiteResults):
+    asked = trial()
+    attempt = results.new_attempt(asked, {"folder": "/checkpoint", "every_epochs": 5})
+    checkpoint = {"folder": "/checkpoint", "every_epochs": 5, "tag": "1"}
+    assert attempt.trial().specification == {"data_folder": "x", "checkpoint": checkpoint}
+    assert asked.specification == {"data_folder": "x"}
+
+
 def test_a_number_is_never_given_twice(results: SuiteResults):
     first, _ = results.new_attempt(trial()), results.new_attempt(trial())
     (first.folder / "trial.json").unlink()
