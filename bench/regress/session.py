@@ -192,7 +192,7 @@ def open_session(request: RegressRequest, speaker: Speaker) -> Iterator[Session]
         write_json(folder / "sides.json", {side: _description(one) for side, one in sides.items()})
         results: Results = {side: SuiteResults(folder, side) for side in NAMES}
         for one in results.values():
-            recover(one)
+            recover(one, say)
         prepare_data(suite.datasets, trials, say)
         for sentence in introduction(name, sides, trials, suite, slot):
             say(sentence)

@@ -1,7 +1,7 @@
 """Run a whole suite, from its file to its records: the work behind `bench run`."""
 
 import shutil
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Protocol
@@ -25,7 +25,7 @@ from bench.tracking.process import RecordingProcess
 from bench.trials.datasets import prepare_data
 from bench.trials.runtime import require_backends
 
-_DAMAGED = (DamagedAttempt, ValueError, TypeError, LookupError, AttributeError, RecursionError)
+_DAMAGED = (DamagedAttempt, ValueError, LookupError, ArithmeticError)
 """What reading journals raises after a disk, or somebody with an editor, has damaged them."""
 
 
@@ -99,7 +99,7 @@ def run_suite(
     ):
         slots = leased.slots[:1] if suite.limits.exclusive else leased.slots
         # Plan: decide what runs, make its images, predict how long it takes.
-        recover(results)
+        recover(results, speaker.say)
         plan = make_plan(suite.chosen, results, suite.trials, options.fresh)
         prepare_data(suite.datasets, [one.trial for one in plan if one.runs], speaker.say)
         plan = Predictor(results_folder, slots[0].kind).predict(plan)
@@ -132,10 +132,15 @@ def run_suite(
     return Outcome(results, [trial.id for trial in suite.trials], trial_ids, failed)
 
 
-def recover(results: SuiteResults) -> list[Attempt]:
+def recover(results: SuiteResults, say: Callable[[str], None]) -> list[Attempt]:
     """Clean up after a harness that was killed; the caller holds the lock.
 
-    Attempts without a record get one. Half-written files go, and so do checkpoints of trials that are done.
+    Attempts without a record get one, and so do those whose record is damaged. Half-written files go, and so
+    do checkpoints of trials that are done.
+
+    Args:
+        results: The suite's results.
+        say: Is told what is damaged.
 
     Returns:
         The attempts that had no record.
@@ -145,11 +150,16 @@ def recover(results: SuiteResults) -> list[Attempt]:
         if not (attempt.folder / "trial.json").exists():  # killed while the folder was made: nothing ran
             shutil.rmtree(attempt.folder)
             continue
+        damage = attempt.damage()
         try:
-            attempt.trial()
             finish(attempt)
-        except _DAMAGED:  # kept for people to look at, but not as an attempt
-            attempt.folder.replace(attempt.folder.with_name(f"damaged-{attempt.folder.name}"))
+        except _DAMAGED as error:  # kept for people to look at, but not as an attempt
+            aside = attempt.folder.with_name(f"damaged-{attempt.folder.name}")
+            attempt.folder.replace(aside)
+            say(f"{error}. The attempt is set aside as {aside.name}.")
+            continue
+        if damage:
+            say(f"{attempt.result} was damaged ({damage}); it is made again from the journals.")
     for partial in results.partial_files():
         shutil.rmtree(partial) if partial.is_dir() else partial.unlink()
     for trial_id in results.checkpointed():

@@ -48,24 +48,32 @@ def test_a_damaged_record_is_made_again_from_the_journals(results: SuiteResults,
     attempt.result.write_text(content)
     (planned,) = make_plan([TRIAL], results)
     assert planned.status == "unfinished"
-    recover(results)
+    said: list[str] = []
+    recover(results, said.append)
     assert attempt.record().done
+    (sentence,) = said
+    assert sentence.startswith(f"{attempt.result} was damaged (")
+    assert sentence.endswith("); it is made again from the journals.")
 
 
 @pytest.mark.parametrize(
-    "line",
+    ("line", "field"),
     [
-        {"t": 3, "cpu": 3, "event": "phase_started"},
-        {"t": "soon", "cpu": 3, "event": "phase_started", "phase": "train"},
-        {"t": 3, "event": "epoch", "epoch": 1},
+        ({"t": 3, "cpu": 3, "event": "phase_started"}, "phase is missing"),
+        ({"t": "soon", "cpu": 3, "event": "phase_started", "phase": "train"}, "t: expected int, got str"),
+        ({"t": 3, "event": "epoch", "epoch": 1}, "metrics is missing"),
     ],
 )
-def test_journals_that_say_nothing_sensible_are_put_aside(results: SuiteResults, line: dict):
+def test_journals_that_say_nothing_sensible_are_put_aside(results: SuiteResults, line: dict, field: str):
     (attempt,) = results.all_attempts()
     ended = {"t": 4, "cpu": 4, "event": "phase_ended", "phase": "train", "figures": {}}
     attempt.events.write_text(f"{json.dumps(line)}\n{json.dumps(ended)}\n")
-    recover(results)
+    said: list[str] = []
+    recover(results, said.append)
     assert results.all_attempts() == []
+    (sentence,) = said
+    assert sentence.startswith(f"{attempt.events}, line 1 is damaged: {field}")
+    assert sentence.endswith("The attempt is set aside as damaged-attempt-1.")
     kept = attempt.folder.with_name(f"damaged-{attempt.folder.name}")
     assert (kept / "events.jsonl").is_file()
 
@@ -98,7 +106,7 @@ def test_a_report_says_which_record_is_damaged(results: SuiteResults):
 def test_an_attempt_without_a_readable_trial_is_put_aside(results: SuiteResults):
     (attempt,) = results.all_attempts()
     (attempt.folder / "trial.json").write_text("garbage")
-    recover(results)
+    recover(results, [].append)
     assert results.all_attempts() == []
     assert (attempt.folder.parent / "damaged-attempt-1" / "events.jsonl").is_file()
 
@@ -119,5 +127,7 @@ def test_lines_that_are_no_events_are_passed_over(tmp_path: Path):
 def test_a_record_stays_as_it_is(results: SuiteResults):
     (attempt,) = results.all_attempts()
     before = write_record(attempt, a_record(disturbed=("Somebody was here before.",)))
-    recover(results)
+    said: list[str] = []
+    recover(results, said.append)
+    assert said == []
     assert attempt.record() == before
