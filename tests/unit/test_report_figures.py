@@ -142,6 +142,27 @@ def test_curves_are_those_of_the_journals(suite):
     assert epoch.tolist() == list(range(1, 41))
 
 
+def test_a_replicate_under_way_is_no_curve_of_its_own(tmp_path):
+    """It has no variant yet, but the key of its configuration: of that, the replicate that is done is drawn."""
+    results, ids = SuiteResults(tmp_path, "seeds"), []
+    seconds = {"startup": 1.0, "compile": 1.0, "train": 3.0, "evaluate": 1.0, "teardown": 0.1}
+    test = {
+        "images": 2,
+        "accuracy": 0.5,
+        "loss": 1.0,
+        "balanced_accuracy": 0.5,
+        "per_class_accuracy": {"a": 0.5},
+    }
+    for batch_size in (8, 16):
+        done = trial_of("VGG16", "scratch", 3, batch_size=batch_size)
+        write_attempt(results, done, Course(seconds, 0.5, 3.0, test, predictions="file\n"))
+        ids.append(done.id)
+    running = trial_of("VGG16", "scratch", 3, seed=1, batch_size=8)
+    write_attempt(results, running, Course(seconds, 0.5, 3.0, None, stopped_at=2), over=False)
+    ((group,), _) = read_groups(results, trials_frame(results, [running.id, *ids]))
+    assert [course.label for course in group.courses] == ["VGG16, batch_size 8", "VGG16, batch_size 16"]
+
+
 def test_a_group_of_too_many_says_so(tmp_path):
     results, ids = SuiteResults(tmp_path, "wide"), []
     seconds = {"startup": 1.0, "compile": 1.0, "train": 3.0, "evaluate": 1.0, "teardown": 0.1}
