@@ -1,0 +1,94 @@
+"""Which configurations are no worse than any other one: by hand, and how often a worse one passes."""
+
+import numpy as np
+import pytest
+from evidence.learners import rights
+
+from bench.compare.noninferiority import fastest_non_inferior, most_accurate, non_inferior
+
+
+def some(right: np.ndarray) -> dict[str, np.ndarray]:
+    return {f"c{number}": one for number, one in enumerate(right)}
+
+
+def names(images: int) -> list[str]:
+    return [f"s{number}" for number in range(images)]
+
+
+def test_a_bound_by_hand():
+    own, other = np.ones((2, 400)), np.ones((2, 400))
+    own[0, :8], own[1, :4] = 0, 0  # 2 points and 1 point worse
+    found = non_inferior({"own": own, "other": other}, names(400))["own"]
+    by_image = np.zeros(400)
+    by_image[:4], by_image[4:8] = 1.0, 0.5
+    residuals = by_image - 0.015
+    image = 1.6487 * np.sqrt(residuals @ residuals + 1) / 402  # t, 399 degrees, one-sided 95 %
+    seed = min(6.3138 * np.std([0.02, 0.01], ddof=1) / np.sqrt(2), 1.6449 * 0.05 / np.sqrt(2))
+    assert found.bound == pytest.approx(0.015 + np.hypot(image, seed), abs=1e-5)
+    assert (found.shown, found.against, found.seeds, found.images) == (False, "other", 2, 400)
+    assert found.difference == pytest.approx(0.015)
+
+
+@pytest.mark.parametrize("seeds", [1, 3])
+@pytest.mark.parametrize("images", [90, 1000])
+def test_a_configuration_that_is_worse_is_rarely_chosen(seeds: int, images: int):
+    """The fast one is worse by the margin, where the promise is hardest to keep."""
+    rng, chosen = np.random.default_rng(seeds * images), 0
+    for _ in range(200):
+        right = some(rights(rng, [0.02, 0.0, 0.0], seeds, images))
+        chosen += (
+            fastest_non_inferior({"c0": 1, "c1": 2, "c2": 3}, non_inferior(right, names(images))) == "c0"
+        )
+    assert chosen / 200 <= 0.05
+
+
+def test_what_is_as_accurate_and_fast_is_found():
+    rng, chosen = np.random.default_rng(1), 0
+    for _ in range(40):
+        right = some(rights(rng, [0.0, 0.01], 8, 4000, sd=0.004, discordant=0.04))
+        chosen += fastest_non_inferior({"c0": 1, "c1": 2}, non_inferior(right, names(4000))) == "c0"
+    assert chosen >= 34
+
+
+def test_what_it_would_take_is_named_and_suffices():
+    rng, asked, enough = np.random.default_rng(2), 0, 0
+    for _ in range(20):
+        found = non_inferior(some(rights(rng, [0.0, 0.0], 12, 300, sd=0.002)), names(300))["c0"]
+        if found.shown or found.images_needed is None or found.images_needed > 20_000:
+            continue
+        more = found.images_needed
+        after = non_inferior(some(rights(rng, [0.0, 0.0], 12, more, sd=0.002)), names(more))["c0"]
+        asked, enough = asked + 1, enough + after.shown
+        assert more > 300
+    assert asked >= 4 and enough >= 0.6 * asked
+    one = non_inferior(some(rights(rng, [0.0, 0.0], 1, 8000)), names(8000))["c0"]
+    assert not one.shown and one.images_needed is None, "one seed cannot show it, whatever the images"
+    assert one.seeds_needed > 4
+
+
+def test_images_of_one_source_count_once():
+    rng = np.random.default_rng(3)
+    right = some(rights(rng, [0.0, 0.0], 3, 300))
+    alone = non_inferior(right, names(300))["c0"]
+    joined = non_inferior(
+        {name: np.repeat(one, 5, axis=1) for name, one in right.items()}, np.repeat(names(300), 5).tolist()
+    )["c0"]
+    assert joined.bound == pytest.approx(alone.bound, abs=1e-3) and joined.images == 1500
+
+
+def test_trainings_that_one_side_lacks_and_splits_with_their_own_images():
+    own, other = np.full((3, 6), np.nan), np.full((3, 6), np.nan)
+    own[0, :3], own[1, 3:], own[2, :3] = [1, 1, 0], [1, 0, 1], [1, 1, 1]
+    other[0, :3], other[1, 3:] = [1, 1, 1], [1, 1, 1]
+    found = non_inferior({"own": own, "other": other}, names(6))["own"]
+    assert (found.seeds, found.images) == (2, 6)
+    assert found.difference == pytest.approx(1 / 3)
+    assert most_accurate({"own": own, "other": other}) == "other"
+
+
+def test_a_configuration_that_cannot_be_compared_with_all_is_not_chosen():
+    right = {"a": np.ones((1, 5000)), "b": np.ones((1, 5000)), "c": np.full((1, 5000), np.nan)}
+    found = non_inferior(right, names(5000))
+    assert not any(one.shown for one in found.values())
+    assert found["c"].bound is None and fastest_non_inferior(dict.fromkeys(right, 1.0), found) is None
+    assert non_inferior({"a": np.ones((1, 5))}, names(5))["a"].shown, "there is no other one"
