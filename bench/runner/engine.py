@@ -42,7 +42,7 @@ class OtherUsers(Protocol):
         """Other users of a slot's devices; None if there are none."""
 
     def wait_until_quiet(self, slot: Slot, sleep: Callable[[float], None]) -> Facts:
-        """Wait until nobody else computes there, but not for ever.
+        """Wait until nobody else computes there, but not forever.
 
         Returns:
             `noise` (what is still not quiet) and `waited_s`, for the journal.

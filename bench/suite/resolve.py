@@ -153,11 +153,7 @@ def resolve_suite(
         if source.kind == "download" and source.path is not None and source.url is not None:
             missing = source.path.resolve()
             downloads[missing] = Download(network.name, options, size, source.url, missing, source)
-        named = source.kind
-        if named not in ("none", "random"):
-            named = (
-                combination.weights if combination.weights == "imagenet" else Path(combination.weights).name
-            )
+        named = source.kind if source.kind in ("none", "random") else Path(combination.weights).name
         settings = msgspec.convert(
             {
                 **combination.spelled_out(file, suite.devices.gpus_per_trial),
@@ -170,12 +166,9 @@ def resolve_suite(
             },
             Settings,
         )
+        plain = msgspec.to_builtins(settings)
         specification = {
-            **{
-                key: value
-                for key, value in msgspec.to_builtins(settings).items()
-                if key not in _NOT_SPECIFIED
-            },
+            **{key: value for key, value in plain.items() if key not in _NOT_SPECIFIED},
             "data_folder": str(dataset.images),
             "manifest": str(dataset.manifest),
             "weights": _place_of(source),

@@ -15,6 +15,7 @@ from bench.suite.matrix import DEFAULTS, Combination, expand
 from bench.suite.resolve import ResolvedSuite, resolve_suite
 from bench.trials.settings import Runtime, digest_of
 from wbc.data import SPLITS
+from wbc.specification import WeightsSource
 
 RUNTIME = Runtime(wbc="0123", tensorflow="2.16.1", keras="3.3.3", device="one processor")
 SMALL = '[training]\nmode = "scratch"\nepochs = 1\n[data]\nimage_size = 32\n'
@@ -224,3 +225,22 @@ def test_digests_do_not_depend_on_the_order_of_keys():
 def test_resolving_writes_nothing(folder: Path):
     resolve(SMALL + BLOCK)
     assert [path.name for path in folder.iterdir()] == ["suite.toml"]
+
+
+def test_weights_that_were_downloaded_change_the_ids_of_their_trials_alone(monkeypatch):
+    monkeypatch.setenv("KERAS_HOME", "keras")
+    text = '[training]\nmode = ["transfer", "scratch"]\n[[matrix]]\nbackbone = "VGG16"\n'
+    before = resolve(text, only="transfer")
+    (download,) = before.downloads
+    place = Path("elsewhere/vgg16.h5")
+    found = WeightsSource("keras-cache", place, sha256="0123")
+    monkeypatch.setattr("bench.suite.resolve.fetch", lambda downloads: {download.path: found})
+    after = before.with_weights()
+    (transfer, scratch), (old, same) = after.trials, before.trials
+    assert scratch == same
+    assert (transfer.key != old.key, transfer.id != old.id) == (True, True)
+    assert (old.settings.weights.sha256, transfer.settings.weights.sha256) == (None, "0123")
+    assert transfer.specification["weights"] == {"kind": "keras-cache", "path": str(place.resolve())}
+    assert transfer.specification["manifest"] == old.specification["manifest"]
+    assert after.chosen == [transfer]
+    assert after.downloads == []
