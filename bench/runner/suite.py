@@ -22,6 +22,7 @@ from bench.runner.signals import interruptible
 from bench.suite.resolve import resolve_suite
 from bench.tracking.markers import is_behind
 from bench.tracking.process import RecordingProcess
+from bench.tracking.store import copy_note
 from bench.trials.datasets import prepare_data
 from bench.trials.runtime import require_backends
 
@@ -108,7 +109,7 @@ def run_suite(
         speaker.say(
             f"{suite.name}: {plural(len(plan), 'trial')}, {len(plan) - waiting} done before, on {where}"
         )
-        for sentence in (*suite.warnings, suite.devices.note, leased.note):
+        for sentence in (*suite.warnings, suite.devices.note, leased.note, copy_note(results_folder)):
             if sentence:
                 speaker.say(sentence)
         speaker.plan(plan, slots)

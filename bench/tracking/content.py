@@ -16,7 +16,10 @@ from bench.trials.record import Record
 Value = TypeVar("Value")
 
 ATTEMPT_TAG = "leukobench.attempt"
-"""`<trial id>/<attempt>`: this tag and `RESULTS_TAG` find a run again."""
+"""`<trial id>/<attempt>`, for people: copies of a results folder count their attempts alike."""
+
+DIGEST_TAG = "leukobench.digest"
+"""See `bench.tracking.markers.digest_of`: by this tag the run of an attempt is found again."""
 
 RESULTS_TAG = "leukobench.results"
 """The results folder, see `bench.tracking.store.results_identity`: two machines may have a trial in common."""

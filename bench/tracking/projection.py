@@ -12,8 +12,17 @@ from bench.journal.history import history
 from bench.journal.results import Attempt, SuiteResults
 from bench.tracking import store
 from bench.tracking.artifacts import staged
-from bench.tracking.content import ATTEMPT_TAG, RESULTS_TAG, STATES, dataset_of, params_of, span_of, tags_of
-from bench.tracking.markers import is_sent, mark_sent
+from bench.tracking.content import (
+    ATTEMPT_TAG,
+    DIGEST_TAG,
+    RESULTS_TAG,
+    STATES,
+    dataset_of,
+    params_of,
+    span_of,
+    tags_of,
+)
+from bench.tracking.markers import digest_of, is_sent, mark_sent
 from bench.tracking.points import Point, points_of, series_of
 from bench.tracking.store import SyncLock, apply_settings
 from bench.tracking.suite_run import SuiteRun
@@ -42,6 +51,7 @@ FEW = 20
 class _Content:
     """What the run of an attempt holds besides its artifacts; made before anything is sent."""
 
+    digest: str
     span: tuple[int, int]
     tags: dict[str, str]
     params: dict[str, str]
@@ -129,10 +139,12 @@ class Projection:
             self._suite_run.update()
 
     def _content(self, attempt: Attempt, record: Record) -> "_Content":
-        stretches = history(attempt)
+        stretches, digest = history(attempt), digest_of(attempt)
+        tags = tags_of(record, self.suite) | self._suite_run.tags_of_children()
         return _Content(
+            digest=digest,
             span=span_of(stretches),
-            tags=tags_of(record, self.suite) | self._suite_run.tags_of_children(),
+            tags={**tags, DIGEST_TAG: digest},
             params=params_of(record),
             points=points_of(record, stretches, series_of(read_lines(attempt.telemetry))),
             dataset=dataset_of(record),
@@ -141,8 +153,7 @@ class Projection:
     def _send(self, attempt: Attempt, record: Record, content: "_Content") -> bool:
         from mlflow.entities import Metric, Param, RunTag
 
-        name = f"{attempt.trial_id}/{attempt.number}"
-        run_id, complete = self._find(name) or ("", False)
+        run_id, complete = self._find(content.digest) or ("", False)
         if complete:
             return False
         if not run_id:
@@ -150,7 +161,7 @@ class Projection:
             run = self.client.create_run(self.experiment_id, start_time=began, tags=content.tags)
             run_id = run.info.run_id
             if self._known is not None:
-                self._known[name] = (run_id, False)
+                self._known[content.digest] = (run_id, False)
         params = [Param(key, text) for key, text in content.params.items()]
         for few in _chunks(params, PARAMS_A_CALL):
             self.client.log_batch(run_id, params=few)
@@ -163,7 +174,7 @@ class Projection:
         self.client.log_batch(run_id, tags=[RunTag(COMPLETE_TAG, "true")])
         self.client.set_terminated(run_id, STATES[record.status], end_time=content.span[1])
         if self._known is not None:
-            self._known[name] = (run_id, True)
+            self._known[content.digest] = (run_id, True)
         return True
 
     def _log_dataset(self, run_id: str, dataset: dict[str, str]) -> None:
@@ -175,11 +186,14 @@ class Projection:
     def _open(self, client: type["MlflowClient"], results: SuiteResults, uri: str, own: Path | None) -> None:
         if own is not None:
             store.ensure(own)
+            store.settle_in(own, results.results)
+        else:
+            store.check_reachable(uri)
         self.client = client(tracking_uri=uri)
         experiment = self.client.get_experiment_by_name(self.suite)
         if experiment is None:
             self.store = uuid.uuid4().hex
-            folder = results.results / "mlartifacts" / self.suite
+            folder = results.results / store.ARTIFACTS / self.suite
             location = folder.resolve().as_uri() if store.is_local(uri) else None
             self.experiment_id = self.client.create_experiment(
                 self.suite,
@@ -207,33 +221,33 @@ class Projection:
             attempt = results.attempt(trial_id, int(number))
             if not attempt.result.exists():
                 self.client.set_terminated(run.info.run_id, "KILLED")
-            elif is_sent(attempt, self.store):
+            elif is_sent(attempt, self.store) and run.data.tags.get(DIGEST_TAG) == digest_of(attempt):
                 # Asked twice for one run: the answer to the first request was lost.
                 self.client.delete_run(run.info.run_id)
 
-    def _find(self, name: str) -> tuple[str, bool] | None:
-        """The run of an attempt, and whether it is complete."""
+    def _find(self, digest: str) -> tuple[str, bool] | None:
+        """The run of an attempt, from whichever copy of its folder it was sent, and whether it is complete."""
         if self._known is None and self._searched < FEW:
             self._searched += 1
-            found = self._list(f" and tags.`{ATTEMPT_TAG}` = '{name}'")
+            found = self._list(f"tags.`{DIGEST_TAG}` = '{digest}'")
         else:
             if self._known is None:
-                self._known = self._list()
+                self._known = self._list(f"tags.`{DIGEST_TAG}` != ''")
             found = self._known
-        return found.get(name)
+        return found.get(digest)
 
-    def _list(self, condition: str = "") -> dict[str, tuple[str, bool]]:
-        """Attempt -> its run, and whether that is complete; of two the complete one, or the first.
+    def _list(self, condition: str) -> dict[str, tuple[str, bool]]:
+        """Digest of an attempt -> its run, and whether that is complete; of two the complete one, or the first.
 
         A run that somebody deleted in the browser counts: it is not to come back.
         """
         found: dict[str, tuple[str, bool]] = {}
-        for run in self._search(f"tags.`{RESULTS_TAG}` = '{self._results_id}'{condition}", deleted=True):
-            name, complete = run.data.tags.get(ATTEMPT_TAG), run.data.tags.get(COMPLETE_TAG) == "true"
-            if name is None or (run.info.lifecycle_stage == "deleted" and not complete):
+        for run in self._search(condition, deleted=True):
+            digest, complete = run.data.tags[DIGEST_TAG], run.data.tags.get(COMPLETE_TAG) == "true"
+            if run.info.lifecycle_stage == "deleted" and not complete:
                 continue
-            if name not in found or (complete and not found[name][1]):
-                found[name] = (run.info.run_id, complete)
+            if digest not in found or (complete and not found[digest][1]):
+                found[digest] = (run.info.run_id, complete)
         return found
 
     def _search(self, condition: str, deleted: bool = False) -> Iterator["Run"]:

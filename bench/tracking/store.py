@@ -14,6 +14,7 @@ from contextlib import closing, contextmanager
 from pathlib import Path
 from urllib.parse import urlsplit
 
+import msgspec
 from dotenv import dotenv_values
 
 from bench.errors import ResultsError
@@ -26,6 +27,22 @@ STORE_TAG = "leukobench.store"
 
 _SHIPPED = Path(__file__).with_name("mlflow.env")
 """For folders without a file of their own: by default MLflow waits minutes for dead servers and phones home."""
+
+CONNECT_S = 5
+"""Seconds in which a database must accept a connection."""
+
+REDIRECTING = ("MLFLOW_ACTIVE_MODEL_ID", "MLFLOW_RUN_ID", "MLFLOW_EXPERIMENT_ID", "MLFLOW_EXPERIMENT_NAME")
+"""Variables of the user's shell with which MLflow would write somewhere else than it is told to."""
+
+ARTIFACTS = "mlartifacts"
+"""Folder of the embedded store's artifacts, in the results folder."""
+
+_PLACES = (
+    ("experiments", "artifact_location"),
+    ("runs", "artifact_uri"),
+    ("logged_models", "artifact_location"),
+)
+"""Tables and columns of MLflow's database that hold whole paths of artifacts."""
 
 _SQLITE = "sqlite:///"
 _PORTS = {"http": 80, "https": 443}
@@ -45,6 +62,8 @@ _own_stores: set[str] = set()
 def apply_settings(results: Path, env_file: Path = ENV_FILE) -> str:
     """Put the settings of `mlflow.env` into the environment; what is set there already overrides them.
 
+    Variables that redirect MLflow (`REDIRECTING`) are removed.
+
     The SQLite store of the file is in `results/`; with another results folder it is in that one.
 
     Args:
@@ -61,6 +80,8 @@ def apply_settings(results: Path, env_file: Path = ENV_FILE) -> str:
     settings = {key: value for key, value in dotenv_values(file).items() if value is not None}
     for key, value in settings.items():
         os.environ.setdefault(key, value)
+    for key in REDIRECTING:
+        os.environ.pop(key, None)
     given = os.environ.get("MLFLOW_TRACKING_URI", "")
     from_file = given.startswith(_SQLITE) and given == settings.get("MLFLOW_TRACKING_URI")
     if not given or from_file or given in _own_stores:
@@ -104,12 +125,39 @@ def identity(results: Path, uri: str, suite: str) -> str | None:
     return str(found[0]) if found else ""
 
 
+class _Identity(msgspec.Struct, frozen=True, kw_only=True):
+    """What `.results.id` holds."""
+
+    id: str
+    inode: int
+    """Of the results folder. A folder that was moved keeps it, a copy has another one."""
+
+
 def results_identity(results: Path) -> str:
-    """What tells a results folder from any other one, on any machine; the caller holds a lock."""
-    path = results / ".results.id"
-    if not path.exists():
-        write_text(path, uuid.uuid4().hex)
-    return path.read_text()
+    """What tells a results folder from any other one, on any machine; the caller holds a lock.
+
+    A copy takes an identity of its own, so that it does not end or change the runs of its original.
+    """
+    path, inode = results / ".results.id", results.stat().st_ino
+    try:
+        known = msgspec.json.decode(path.read_bytes(), type=_Identity)
+    except (OSError, msgspec.DecodeError):
+        known = None
+    if known is None or known.inode != inode:
+        known = _Identity(id=uuid.uuid4().hex, inode=inode)
+        write_text(path, msgspec.json.encode(known).decode())
+    return known.id
+
+
+def copy_note(results: Path) -> str:
+    """A sentence where a results folder finds itself copied, before it takes an identity of its own; else empty."""
+    try:
+        known = msgspec.json.decode((results / ".results.id").read_bytes(), type=_Identity)
+    except (OSError, msgspec.DecodeError):
+        return ""
+    if known.inode == results.stat().st_ino:
+        return ""
+    return f"{results} is a copy of another results folder. It now has an identity of its own in MLflow."
 
 
 def ensure(path: Path) -> None:
@@ -132,6 +180,53 @@ def ensure(path: Path) -> None:
     with closing(sqlite3.connect(partial)) as connection:
         connection.execute("PRAGMA wal_checkpoint(TRUNCATE)")
     partial.replace(path)
+
+
+def settle_in(path: Path, results: Path) -> None:
+    """Point an embedded store that came here with its folder to the artifacts beside it; the caller holds the lock.
+
+    MLflow keeps whole paths. In a folder that was moved or copied they lead to where it was, and artifacts
+    would be written there.
+    """
+    here = (results / ARTIFACTS).resolve().as_uri()
+    with closing(sqlite3.connect(path)) as connection, connection:
+        for table, column in _PLACES:
+            columns = {row[1] for row in connection.execute(f"PRAGMA table_info({table})")}
+            if column not in columns:
+                continue  # a version of MLflow without it
+            for (place,) in connection.execute(f"SELECT DISTINCT {column} FROM {table}").fetchall():
+                there, mark, below = (place or "").partition(f"/{ARTIFACTS}/")
+                if mark and f"{there}/{ARTIFACTS}" != here:
+                    moved = f"{here}/{below}"
+                    connection.execute(f"UPDATE {table} SET {column} = ? WHERE {column} = ?", (moved, place))
+
+
+def check_reachable(uri: str) -> None:
+    """Try to open a store once, because MLflow tries ten times and waits for minutes, without a word.
+
+    Raises:
+        ResultsError: Nobody answers, or the database cannot be opened.
+    """
+    if urlsplit(uri).scheme in _PORTS:
+        if not answers(uri):
+            raise ResultsError(f"nobody answers at {without_password(uri)}")
+        return
+    from sqlalchemy import create_engine
+    from sqlalchemy.exc import SQLAlchemyError
+
+    waits = {} if is_local(uri) else {"connect_timeout": CONNECT_S}
+    try:
+        engine = create_engine(uri, connect_args=waits)
+        try:
+            with engine.connect():
+                pass
+        finally:
+            engine.dispose()
+    except (SQLAlchemyError, ImportError, TypeError) as error:
+        reason = " ".join(str(getattr(error, "orig", None) or error).split())
+        raise ResultsError(
+            f"{without_password(uri)} cannot be opened: {without_password(reason)[:200]}"
+        ) from None
 
 
 def set_aside(path: Path, error: Exception) -> bool:

@@ -9,7 +9,7 @@ from bench.journal.results import Attempt, SuiteResults
 from bench.journal.runs import measures_alone, running_process, wait_for_end
 from bench.plan.decide import matches
 from bench.tracking.markers import unsent
-from bench.tracking.store import without_password
+from bench.tracking.store import copy_note, without_password
 
 
 @dataclass(frozen=True)
@@ -54,6 +54,8 @@ def sync(
     suites = [suite] if suite is not None else recorded_suites(results)
     if not suites:
         raise InputError(f"nothing is recorded in {results}", f"Run a suite first: {command()} run SUITE")
+    if note := copy_note(results):
+        say(note)
     done = []
     for name in suites:
         one = SuiteResults(results, name)

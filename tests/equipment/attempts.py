@@ -22,7 +22,7 @@ GAUGES = ("cpu_percent", "rss_bytes", "gpu:0/gpu_utilization", "gpu:0/power_w")
 
 
 def write_suite(
-    results: SuiteResults, trials: int, epochs: int, samples: int = 0, failing: int = 0
+    results: SuiteResults, trials: int, epochs: int, samples: int = 0, failing: int = 0, machine: str = ""
 ) -> list[Attempt]:
     """Write the journals of a suite and fold them; the last `failing` trials crashed in their last epoch.
 
@@ -34,17 +34,22 @@ def write_suite(
         failing: How many trials.
     """
     return [
-        write_attempt(results, _trial(number, epochs), epochs, samples, number >= trials - failing)
+        write_attempt(results, _trial(number, epochs), epochs, samples, number >= trials - failing, machine)
         for number in range(trials)
     ]
 
 
 def write_attempt(
-    results: SuiteResults, trial: Trial, epochs: int, samples: int = 0, crashed: bool = False
+    results: SuiteResults,
+    trial: Trial,
+    epochs: int,
+    samples: int = 0,
+    crashed: bool = False,
+    machine: str = "",
 ) -> Attempt:
-    """Write the journals of one attempt at a trial."""
+    """Write the journals of one attempt at a trial; on another machine, or again, clocks differ."""
     attempt = results.new_attempt(trial)
-    noise = random.Random(trial.id)
+    noise = random.Random(f"{trial.id}{machine}{attempt.number if attempt.number > 1 else ''}")
     t = noise.randrange(SECOND)
     runner = [
         {

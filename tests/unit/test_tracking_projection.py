@@ -1,14 +1,15 @@
 """Attempts in a real store: each once, whatever happened before."""
 
+import json
 import shutil
 from pathlib import Path
 
 import pytest
-from equipment.attempts import write_suite
+from equipment.attempts import write_attempt, write_suite
 
 from bench.journal.history import history
 from bench.journal.results import SuiteResults
-from bench.tracking.markers import unsent
+from bench.tracking.markers import is_sent, unsent
 from bench.tracking.points import points_of, series_of
 from bench.tracking.projection import Projection
 from bench.tracking.sync import sync
@@ -33,8 +34,15 @@ def results(template: Path, tmp_path: Path, monkeypatch) -> SuiteResults:
     for name in ("MLFLOW_TRACKING_URI", "MLFLOW_BACKEND_STORE_URI"):
         monkeypatch.setenv(name, "")
         monkeypatch.delenv(name)
-    shutil.copytree(template, tmp_path / "results", dirs_exist_ok=True)
-    return SuiteResults(tmp_path / "results", "suite")
+    return SuiteResults(moved(template, tmp_path / "results"), "suite")
+
+
+def moved(folder: Path, target: Path) -> Path:
+    """A copy that takes itself for the original, as a folder that was moved does."""
+    shutil.copytree(folder, target)
+    path = target / ".results.id"
+    path.write_text(json.dumps({**json.loads(path.read_text()), "inode": target.stat().st_ino}))
+    return target
 
 
 def runs(results: SuiteResults) -> list:
@@ -155,8 +163,46 @@ def test_what_somebody_deleted_in_the_browser_stays_deleted(results):
 def test_two_results_folders_with_the_same_trials_are_told_apart(results, tmp_path, monkeypatch):
     """As two machines with one server have them."""
     other = SuiteResults(tmp_path / "other", "suite")
-    write_suite(other, trials=4, epochs=5, failing=1)
+    write_suite(other, trials=4, epochs=5, failing=1, machine="another")
     monkeypatch.setenv("MLFLOW_TRACKING_URI", f"sqlite:///{(results.results / 'mlflow.db').resolve()}")
     assert sync(other.results)[0].sent == 4
     assert len(children(results)) == 8
     assert len({run.data.tags["mlflow.parentRunId"] for run in children(results)}) == 2
+
+
+def test_both_copies_of_a_results_folder_send_what_they_run(results, tmp_path, monkeypatch):
+    """A folder that is copied and used in both places, with one store: attempts have equal numbers."""
+    said: list[str] = []
+    copy = SuiteResults(tmp_path / "copy", "suite")
+    shutil.copytree(results.results, copy.results)
+    monkeypatch.setenv("MLFLOW_TRACKING_URI", f"sqlite:///{(results.results / 'mlflow.db').resolve()}")
+    assert sync(copy.results, say=said.append)[0].sent == 0, "what was sent before is the same attempt"
+    assert len(said) == 1 and "is a copy of another results folder" in said[0]
+    trial = results.all_attempts()[0].trial()
+    for one, machine in ((results, "here"), (copy, "there")):
+        write_attempt(one, trial, 5, machine=machine)
+    assert [sync(one.results)[0].sent for one in (results, copy)] == [1, 1]
+    assert len(children(results)) == 6
+    assert [sync(one.results, again=True)[0].sent for one in (results, copy)] == [0, 0]
+    own = [run for run in children(results) if run.data.tags["leukobench.attempt"].endswith("/2")]
+    assert len({run.data.tags["mlflow.parentRunId"] for run in own}) == 2
+
+
+def test_a_marker_holds_for_the_record_it_was_set_for(results):
+    attempt = results.all_attempts()[0]
+    assert is_sent(attempt, None)
+    attempt.result.write_bytes(attempt.result.read_bytes() + b" ")
+    assert not is_sent(attempt, None)
+
+
+def test_a_store_that_was_moved_writes_beside_itself(results, tmp_path):
+    (tmp_path / "old").mkdir()
+    here = SuiteResults(tmp_path / "old" / "results", "suite")
+    shutil.move(results.results, here.results)
+    write_attempt(here, here.all_attempts()[0].trial(), 5)
+    assert sync(here.results)[0].sent == 1
+    assert not results.results.exists(), "nothing is written where the folder was"
+    client = client_of(here)
+    for run in children(here):
+        assert run.info.artifact_uri.startswith((here.results / "mlartifacts").resolve().as_uri())
+        assert "events.jsonl" in {artifact.path for artifact in client.list_artifacts(run.info.run_id)}

@@ -1,5 +1,6 @@
 """The embedded store of MLflow: whole or not there, and known by what it has."""
 
+import os
 import sqlite3
 from contextlib import closing
 from pathlib import Path
@@ -7,7 +8,7 @@ from pathlib import Path
 import pytest
 from equipment.results.records import a_trial
 
-from bench.errors import InputError
+from bench.errors import InputError, ResultsError
 from bench.journal.results import SuiteResults
 from bench.tracking import store
 from bench.tracking.markers import mark_sent, unsent
@@ -127,3 +128,21 @@ def test_nobody_reads_a_password():
     assert "secret" not in said
     assert "http://***@127.0.0.1:9/api" in said
     assert "https://host/a@b" in said
+
+
+@pytest.mark.parametrize(
+    "address", ["sqlite:///{folder}", "postgresql://me:secret@127.0.0.1:1/x", "http://127.0.0.1:1"]
+)
+def test_a_store_that_cannot_be_opened_is_found_out_at_once(tmp_path: Path, address: str):
+    """MLflow would try ten times, for 108 seconds, without a word."""
+    with pytest.raises(ResultsError, match=r"cannot be opened|nobody answers") as error:
+        store.check_reachable(address.format(folder=tmp_path))
+    assert "secret" not in str(error.value)
+
+
+def test_variables_that_redirect_mlflow_are_removed(tmp_path: Path, monkeypatch):
+    monkeypatch.setenv("MLFLOW_TRACKING_URI", "")
+    monkeypatch.setenv("MLFLOW_ACTIVE_MODEL_ID", "m-1")
+    monkeypatch.setenv("MLFLOW_RUN_ID", "r-1")
+    store.apply_settings(tmp_path)
+    assert not {"MLFLOW_ACTIVE_MODEL_ID", "MLFLOW_RUN_ID"} & os.environ.keys()
