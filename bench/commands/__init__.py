@@ -1,1 +1,1 @@
-"""The command line: one file a verb, each of which parses and prints; the work is done elsewhere."""
+"""The command line: one file per verb. A verb parses and prints; the function that it calls does the work."""

@@ -1,1 +1,1 @@
-"""Devices: what there is, who gets it, and who else uses it. The only package that knows NVML."""
+"""Devices and slots, leases, and other users of the machine. The only package that uses NVML."""

@@ -1,1 +1,1 @@
-"""What is known about this machine: who it is, what it can do at most, what disturbs it."""
+"""This machine: its facts, the measured peaks of its devices, and what journals keep of both."""

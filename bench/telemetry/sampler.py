@@ -96,7 +96,7 @@ class Sampler:
             gauges=self._gauges,
             methods={f"{name}/energy_j": one.energy_method for name, one in self._gpus.items()},
             unavailable=self._unavailable,
-            thinning="lines of one sample at first; a phase that goes on gets lines of 2, 4, 8 ... samples, "
+            thinning="lines of one sample at first; a long phase gets lines of 2, 4, 8 ... samples, "
             "with means (g) and maxima (m)",
         )
         due = time.monotonic()
