@@ -25,6 +25,7 @@ from bench.runner.suite import RunOptions, run_suite
 from bench.suite import file
 from bench.suite.resolve import resolve_suite
 from bench.suite.schema import SuiteFile
+from bench.trials.layout import CACHE
 from bench.trials.record import Record
 
 if TYPE_CHECKING:
@@ -147,7 +148,7 @@ def plan(
         InputError: The suite, the devices, the data or the weights are wrong, or no trial matches.
     """
     folder = Path(results)
-    resolved = resolve_suite(_file(suite), folder / "cache", devices, _path(data), _path(weights), only)
+    resolved = resolve_suite(_file(suite), folder / CACHE, devices, _path(data), _path(weights), only)
     recorded = SuiteResults(folder, resolved.name)
     planned = make_plan(resolved.chosen, recorded, resolved.trials, fresh)
     return Predictor(folder, resolved.devices.slots[0].kind).predict(planned)

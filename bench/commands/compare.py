@@ -42,10 +42,11 @@ def compare(
     """
     from bench.commands.target import short_name
     from bench.compare.compare import compare_sides
+    from bench.trials.layout import COMPARISONS
 
     thresholds = thresholds_of(change, margin)
     verdict = compare_sides(side_of(a, results), side_of(b, results), results, thresholds, only)
-    folder = output or results / "compare" / f"{short_name(a)}-vs-{short_name(b)}"
+    folder = output or results / COMPARISONS / f"{short_name(a)}-vs-{short_name(b)}"
     return show(verdict, folder, as_json)
 
 

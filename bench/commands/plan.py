@@ -96,15 +96,17 @@ def plan(
     from bench.commands.target import find_target
     from bench.commands.terminal import Terminal
     from bench.journal.results import SuiteResults
+    from bench.journal.runs import other_file
     from bench.plan.decide import choose, make_plan
     from bench.plan.predict import Predictor
     from bench.suite.resolve import resolve_suite
+    from bench.trials.layout import CACHE
     from bench.trials.pretrained import explain_missing
     from bench.trials.runtime import backend_problems
 
     target = find_target(suite, results)
     results = target.results
-    resolved = resolve_suite(target.require_suite(), results / "cache", devices, data, weights, only)
+    resolved = resolve_suite(target.require_suite(), results / CACHE, devices, data, weights, only)
     slots = resolved.devices.slots
     suite_results = SuiteResults(results, resolved.name)
     predictor = Predictor(results, slots[0].kind)
@@ -122,6 +124,7 @@ def plan(
         *map(str, backend_problems([one.trial for one in planned], slots[0].replicas)),
         *resolved.warnings,
         *explain_missing(resolved.downloads),
+        *filter(None, [other_file(suite_results, resolved.path)]),
     ]
     needs = _needs(planned, slots, predictor)
     if as_json:

@@ -112,13 +112,14 @@ def _selected(
     from bench.commands.target import choose_ids
     from bench.journal.results import SuiteResults
     from bench.report.selection import Selection, select_folder
+    from bench.trials.layout import CACHE
 
     if target.suite is None:
         selected = select_folder(target.folder)
     else:
         from bench.suite.resolve import resolve_suite
 
-        resolved = resolve_suite(target.suite, target.results / "cache", devices, data, weights)
+        resolved = resolve_suite(target.suite, target.results / CACHE, devices, data, weights)
         ids = [trial.id for trial in resolved.trials]
         selected = Selection(SuiteResults(target.results, resolved.name), ids, resolved.description)
     return replace(selected, trial_ids=choose_ids(selected.trial_ids, only))

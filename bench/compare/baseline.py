@@ -20,10 +20,9 @@ from bench.compare.reading import (
 )
 from bench.errors import InputError, command
 from bench.journal.results import SuiteResults
+from bench.trials.layout import BASELINES
 from bench.worker.files import PARTIAL, write_json
 from wbc.errors import did_you_mean
-
-FOLDER = "baselines"
 
 KEPT = ("trial.json", "result.json", "events.jsonl", "runner.jsonl", "predictions.csv")
 """Files of an attempt that are saved: records, journals and predictions, but no images and no weights."""
@@ -64,6 +63,11 @@ def save(results: Path, name: str, source: Path, replace: bool = False, only: st
     target = _folder(results, name)
     if (target.exists() or _read(target) is not None) and not replace:
         raise InputError(f"there is a baseline {name} already", "Choose another name, or give --replace.")
+    if target.exists() and _read(target) is None:
+        raise InputError(
+            f"{target} is not a saved baseline, so it is not replaced",
+            "Choose another name, or move it away.",
+        )
     folder = suite_folder(source)
     measurements = matching(read_folder(folder), only, folder)
     kept = {one.record.trial.id for one in measurements}
@@ -112,7 +116,7 @@ def refusal(baseline: Baseline) -> str:
 
 def saved(results: Path) -> list[Baseline]:
     """All baselines, by name."""
-    folder = results / FOLDER
+    folder = results / BASELINES
     if not folder.is_dir():
         return []
     names = {path.name.removesuffix(_REPLACED) for path in folder.iterdir()}
@@ -133,7 +137,7 @@ def find(results: Path, name: str) -> Baseline:
             if known
             else f"Save one with `{command()} baseline save NAME SUITE`."
         )
-        raise InputError(f"there is no baseline {name} in {results / FOLDER}", hint)
+        raise InputError(f"there is no baseline {name} in {results / BASELINES}", hint)
     return found
 
 
@@ -155,4 +159,4 @@ def _folder(results: Path, name: str) -> Path:
         raise InputError(
             f"a baseline cannot be called {name!r}", "Use letters, digits, dots, + and - for its name."
         )
-    return results / FOLDER / name
+    return results / BASELINES / name

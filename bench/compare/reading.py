@@ -17,6 +17,7 @@ from bench.journal.results import Attempt, SuiteResults
 from bench.plan.decide import matches
 from bench.tracking.content import ATTEMPT_TAG, RESULTS_TAG
 from bench.tracking.store import apply_settings, own_store, without_password
+from bench.trials.layout import CACHE
 from wbc.errors import did_you_mean
 
 BASELINE, MLFLOW = "baseline:", "mlflow:"
@@ -187,7 +188,7 @@ def _experiment(client: Any, name: str, results: Path) -> list[Attempt]:
         known = [one.name for one in client.search_experiments(max_results=A_CALL)]
         hint = did_you_mean(name, known) or f"There are {', '.join(sorted(known)) or 'none'}."
         raise InputError(f"MLflow has no experiment {name!r}", hint)
-    cache = results / "cache" / "mlflow" / _safe(experiment.experiment_id)
+    cache = results / CACHE / "mlflow" / _safe(experiment.experiment_id)
     attempts: list[Attempt] = []
     token = None
     while True:

@@ -108,6 +108,24 @@ def run_events(results: SuiteResults) -> list[RunEvent]:
     return read_journal(_DECODER, runs_file(results))
 
 
+def other_file(results: SuiteResults, path: Path) -> str:
+    """A sentence where another suite file has its results in the same folder; empty where none has.
+
+    Names of suites become names of folders, and two names may become one.
+    """
+    mine = path.resolve()
+    for event in reversed(run_events(results)):
+        if isinstance(event, RunStarted) and event.path:
+            other = Path(event.path)
+            if other == mine or not other.exists():
+                return ""
+            return (
+                f"{results.folder} also has the results of {other}. "
+                "Give one of the two suites another name ([suite] name)."
+            )
+    return ""
+
+
 def state_of_runs(results: SuiteResults) -> str | None:
     """How the last run stands: `running`, or one of `ENDS`; None where no run was noted."""
     events = run_events(results)

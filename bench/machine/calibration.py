@@ -21,6 +21,7 @@ from bench.devices.device import Slot
 from bench.devices.machine import Machine
 from bench.devices.other_users import processor_noise
 from bench.errors import InputError
+from bench.trials.layout import MACHINE
 from bench.worker.files import write_text
 
 PRECISIONS = ("float32", "tensorfloat32", "bfloat16", "float16")
@@ -185,4 +186,4 @@ def _load(path: Path) -> _File:
 
 
 def _file(results: Path, machine: Machine) -> Path:
-    return results / "machine" / f"{fingerprint(machine)}.json"
+    return results / MACHINE / f"{fingerprint(machine)}.json"

@@ -27,11 +27,9 @@ from bench.runner.signals import interruptible
 from bench.runner.suite import recover
 from bench.suite.resolve import ResolvedSuite, resolve_suite
 from bench.trials.datasets import prepare_data
+from bench.trials.layout import CACHE, ENVIRONMENTS, REGRESS
 from bench.trials.trial import Trial
 from bench.worker.files import write_json
-
-REGRESS = "regress"
-"""Folder of all comparisons in the results folder."""
 
 
 class Speaker(Watcher, Listener, Protocol):
@@ -173,19 +171,19 @@ def open_session(request: RegressRequest, speaker: Speaker) -> Iterator[Session]
     request.check()
     say, home = speaker.say, request.results
     suite = resolve_suite(
-        request.suite, home / "cache", request.devices, request.data, request.weights, request.only
+        request.suite, home / CACHE, request.devices, request.data, request.weights, request.only
     )
     if suite.downloads:
         suite = suite.with_weights()
     trials = suite.chosen
-    environments = Environments(request.environments or home / "environments", say, request.python)
+    environments = Environments(request.environments or home / ENVIRONMENTS, say, request.python)
     with (
         interruptible() as interruption,
         SuiteResults(home, REGRESS).lock(),
         first_free_slot(suite.devices, home) as slot,
     ):
         on_gpu = suite.devices.slots[0].kind == "gpu"
-        sides = make_sides(request.sides, environments, home / "cache", trials, on_gpu)
+        sides = make_sides(request.sides, environments, home / CACHE, trials, on_gpu)
         name = request.name or name_of(suite.name, request.sides)
         folder = home / REGRESS / name
         folder.mkdir(parents=True, exist_ok=True)

@@ -11,7 +11,7 @@ from bench.devices.lease import lease
 from bench.devices.machine import find_machine, plural
 from bench.errors import DamagedAttempt
 from bench.journal.results import Attempt, SuiteResults
-from bench.journal.runs import noted_run
+from bench.journal.runs import noted_run, other_file
 from bench.machine.notes import notes_of, origin
 from bench.plan.decide import PlannedTrial, make_plan
 from bench.plan.predict import Predictor
@@ -24,6 +24,7 @@ from bench.tracking.markers import is_behind
 from bench.tracking.process import RecordingProcess
 from bench.tracking.store import copy_note
 from bench.trials.datasets import prepare_data
+from bench.trials.layout import CACHE
 from bench.trials.runtime import require_backends
 
 _DAMAGED = (DamagedAttempt, ValueError, LookupError, ArithmeticError)
@@ -87,7 +88,7 @@ def run_suite(
         InterruptedRun: A signal came; what ran is recorded.
     """
     # Resolve: look up everything that the suite names. Nothing is written while the input is wrong.
-    cache = results_folder / "cache"
+    cache = results_folder / CACHE
     suite = resolve_suite(path, cache, options.devices, options.data, options.weights, options.only)
     require_backends(suite.chosen, suite.devices.slots[0].replicas)
     if suite.downloads:
@@ -101,6 +102,7 @@ def run_suite(
         slots = leased.slots[:1] if suite.limits.exclusive else leased.slots
         # Plan: decide what runs, make its images, predict how long it takes.
         recover(results, speaker.say)
+        shared = other_file(results, suite.path)
         plan = make_plan(suite.chosen, results, suite.trials, options.fresh)
         prepare_data(suite.datasets, [one.trial for one in plan if one.runs], speaker.say)
         plan = Predictor(results_folder, slots[0].kind).predict(plan)
@@ -109,7 +111,7 @@ def run_suite(
         speaker.say(
             f"{suite.name}: {plural(len(plan), 'trial')}, {len(plan) - waiting} done before, on {where}"
         )
-        for sentence in (*suite.warnings, suite.devices.note, leased.note, copy_note(results_folder)):
+        for sentence in (*suite.warnings, suite.devices.note, leased.note, copy_note(results_folder), shared):
             if sentence:
                 speaker.say(sentence)
         speaker.plan(plan, slots)

@@ -11,6 +11,7 @@ from typing import Any, get_args, get_origin
 from pydantic import BaseModel, ValidationError
 
 from bench.suite.schema import SuiteFile
+from bench.trials.layout import is_reserved
 from wbc.errors import InputError, did_you_mean, nearest
 
 _PACKAGE = Path(__file__).resolve().parent.parent
@@ -87,7 +88,7 @@ def name_of(suite: SuiteFile, file: Source) -> str:
         InputError: The results folder uses this name itself.
     """
     name = suite.suite.name or re.sub(r"[^A-Za-z0-9._-]+", "-", file.path.stem).strip("-._") or "suite"
-    if name in ("cache", "mlartifacts") or name.startswith("mlflow.db"):
+    if is_reserved(name):
         raise file.error(
             ("suite", "name"),
             f"{name!r} is a name that the results folder uses itself",

@@ -26,6 +26,7 @@ from bench.tracking.markers import digest_of, is_sent, mark_sent
 from bench.tracking.points import Point, points_of, series_of
 from bench.tracking.store import SyncLock, apply_settings
 from bench.tracking.suite_run import SuiteRun
+from bench.trials.layout import ARTIFACTS
 from bench.trials.record import Record
 from bench.worker.jsonl import read_lines
 
@@ -193,7 +194,7 @@ class Projection:
         experiment = self.client.get_experiment_by_name(self.suite)
         if experiment is None:
             self.store = uuid.uuid4().hex
-            folder = results.results / store.ARTIFACTS / self.suite
+            folder = results.results / ARTIFACTS / self.suite
             location = folder.resolve().as_uri() if store.is_local(uri) else None
             self.experiment_id = self.client.create_experiment(
                 self.suite,

@@ -18,6 +18,7 @@ import msgspec
 from dotenv import dotenv_values
 
 from bench.errors import ResultsError
+from bench.trials.layout import ARTIFACTS, STORE
 from bench.worker.files import PARTIAL, write_text
 
 ENV_FILE = Path("mlflow.env")
@@ -33,9 +34,6 @@ CONNECT_S = 5
 
 REDIRECTING = ("MLFLOW_ACTIVE_MODEL_ID", "MLFLOW_RUN_ID", "MLFLOW_EXPERIMENT_ID", "MLFLOW_EXPERIMENT_NAME")
 """Variables of the user's shell with which MLflow would write somewhere else than it is told to."""
-
-ARTIFACTS = "mlartifacts"
-"""Folder of the embedded store's artifacts, in the results folder."""
 
 _PLACES = (
     ("experiments", "artifact_location"),
@@ -85,7 +83,7 @@ def apply_settings(results: Path, env_file: Path = ENV_FILE) -> str:
     given = os.environ.get("MLFLOW_TRACKING_URI", "")
     from_file = given.startswith(_SQLITE) and given == settings.get("MLFLOW_TRACKING_URI")
     if not given or from_file or given in _own_stores:
-        given = f"{_SQLITE}{(results / 'mlflow.db').resolve()}"
+        given = f"{_SQLITE}{(results / STORE).resolve()}"
         _own_stores.add(given)
     elif given.startswith(_SQLITE):
         given = f"{_SQLITE}{Path(given.removeprefix(_SQLITE)).resolve()}"
@@ -99,7 +97,7 @@ def apply_settings(results: Path, env_file: Path = ENV_FILE) -> str:
 
 def own_store(results: Path, uri: str) -> Path | None:
     """The file of the embedded store; None where records go elsewhere."""
-    path = (results / "mlflow.db").resolve()
+    path = (results / STORE).resolve()
     return path if uri == f"{_SQLITE}{path}" else None
 
 

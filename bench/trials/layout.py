@@ -1,0 +1,32 @@
+"""Names in a results folder: what lies there beside the folders of suites."""
+
+CACHE = "cache"
+"""Prepared images, copies of code, files fetched from MLflow."""
+
+STORE = "mlflow.db"
+"""The embedded tracking store, and beside it what SQLite and we add to its name."""
+
+ARTIFACTS = "mlartifacts"
+"""Artifacts of the embedded store."""
+
+BASELINES = "baselines"
+COMPARISONS = "compare"
+REGRESS = "regress"
+MACHINE = "machine"
+"""What was measured of this machine."""
+
+ENVIRONMENTS = "environments"
+"""Environments that `regress` builds."""
+
+GPU_CHECK = "gpu-check"
+
+RESERVED = (CACHE, ARTIFACTS, BASELINES, COMPARISONS, REGRESS, MACHINE, ENVIRONMENTS, GPU_CHECK, "report")
+
+
+def is_reserved(name: str) -> bool:
+    """Whether a suite cannot have this name, because the results folder uses it itself.
+
+    Names that differ in case only are one folder on some file systems.
+    """
+    lower = name.lower()
+    return lower in RESERVED or lower.startswith(STORE) or lower.startswith(".")
