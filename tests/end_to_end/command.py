@@ -61,14 +61,11 @@ def tiny_suite(
 
 @dataclass(frozen=True)
 class Bench:
-    """`python -m bench` with a results folder of its own.
-
-    Attributes:
-        recorded: Whether its runs are written to MLflow, whose import takes longer than most tests.
-    """
+    """`python -m bench` with its own results folder."""
 
     folder: Path
     recorded: bool = False
+    """Whether its runs are written to MLflow, whose import takes longer than most tests."""
 
     @property
     def results(self) -> Path:
