@@ -30,11 +30,13 @@ def trials_frame(results: SuiteResults, trial_ids: Iterable[str]) -> pd.DataFram
     Every record is read once and released again, so that ten thousand fit into memory.
 
     Columns: trial, network, weights, mode, epochs, configuration (its key: `Settings.configuration_key`),
+    replicate (its seeds, in words),
     variant (see `bench.report.names.variants`), seeds (those that differ), status, reason; test_accuracy,
     balanced_accuracy, test_loss, a column `accuracy of CLASS` for every class (shares of 1); split_low and
     split_high (95 % interval of the balanced accuracy, from one test split); aligned_accuracy and
     shuffled_accuracy (balanced, of the same predictions); validation_accuracy and validation_binary_accuracy
-    after the last epoch; fit_s, fit_cpu_s, result_s, result_cpu_s (seconds), clock (the one that the protocol
+    after the last epoch; epochs_run (epochs that were done);
+    fit_s, fit_cpu_s, result_s, result_cpu_s (seconds), clock (the one that the protocol
     uses) and clocked_fit_s; `seconds of PHASE`; train_images_per_s, feature_images_per_s; parameters;
     attempt, key, started_at, runtime; those of `bench.report.rows.cost_of`. What is missing is NaN.
 
@@ -69,13 +71,14 @@ def attempt_of(results: SuiteResults, row: Row) -> Attempt:
 def configurations_frame(trials: pd.DataFrame) -> pd.DataFrame:
     """One row per configuration: means over its replicates, how many are done and how many failed.
 
-    Columns: those of `CONFIGURATION`, replicates, failed, and the numbers of `trials_frame`. `accuracy_low`
+    Columns: configuration (its key), those of `CONFIGURATION`, replicates, failed, and the numbers of
+    `trials_frame`. `accuracy_low`
     and `accuracy_high` are the lowest and highest balanced accuracy among the replicates. From two replicates
     on, `_t95_low` and `_t95_high` bound the 95 % interval of a mean by Student's t; those of classes are
     called `t95 low of CLASS` and `t95 high of CLASS`.
     """
     if "variant" not in trials:  # nothing is over yet
-        return pd.DataFrame(columns=[*CONFIGURATION, "replicates", "failed"])
+        return pd.DataFrame(columns=["configuration", *CONFIGURATION, "replicates", "failed"])
     known = trials[~trials["status"].isin(NOT_OVER)]
     done = known["status"] == "done"
     numbers = [name for name in known.select_dtypes("number") if not name.startswith((LOW, HIGH))]
@@ -96,7 +99,7 @@ def configurations_frame(trials: pd.DataFrame) -> pd.DataFrame:
         ],
         axis=1,
     )
-    return frame.reset_index(drop=True)
+    return frame.reset_index(names="configuration")
 
 
 def share_of(configuration: Row) -> Share | None:

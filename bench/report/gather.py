@@ -6,10 +6,19 @@ from dataclasses import dataclass, field
 import pandas as pd
 
 from bench.journal.results import Attempt, SuiteResults
+from bench.report.answer import Decision, decide, same_images
 from bench.report.figures import learning, machine, outcomes, tradeoff
 from bench.report.figures.figure import Colors, Figure
 from bench.report.frame import attempt_of, configurations_frame, trials_frame
-from bench.report.mistakes import HardImage, Mistake, Pictures, hardest, mistakes_of, predictions_of
+from bench.report.mistakes import (
+    HardImage,
+    Mistake,
+    Pictures,
+    data_folder,
+    hardest,
+    mistakes_of,
+    predictions_of,
+)
 from bench.report.names import group_name, labels
 from bench.report.pareto import Candidate, candidates
 from bench.report.tables.accuracy import accuracy_tables, classification_table
@@ -18,6 +27,7 @@ from bench.report.tables.costs import cost_table, memory_table, overhead_table, 
 from bench.report.tables.reference import reference_tables
 from bench.report.tables.summary import trial_tables
 from bench.report.tables.table import Table
+from bench.report.winner import Winner, winner_of
 from bench.trials.record import Record
 from wbc.evaluation.predictions import Predictions
 
@@ -59,6 +69,14 @@ class Contents:
     """By the names of their files."""
     found: list[Candidate]
     """Candidates for the answer."""
+    decision: Decision | None = None
+    """The answer; None where nothing is done."""
+    winner: Winner | None = None
+    """The configuration that the answer names."""
+    majority: float | None = None
+    """Share of the largest class among the test images."""
+    classes: int = 0
+    """How many the test images have."""
     figures: dict[str, list[Figure]] = field(default_factory=dict)
     """By their kinds."""
     mistakes: list[NetworkMistakes] = field(default_factory=list)
@@ -109,9 +127,28 @@ def gather(
         command=command,
     )
     if pictures:
+        _answer(results, contents)
         _draw(results, contents)
         _look_closer(results, contents)
     return contents
+
+
+def _answer(results: SuiteResults, contents: Contents) -> None:
+    """Decide which configuration is worth its time, and describe it."""
+    found, trials = contents.found, contents.trials
+    decision = contents.decision = decide(found, same_images(results, trials, found))
+    if decision is None:
+        return
+    own = trials[(trials["configuration"] == decision.named.configuration) & (trials["status"] == "done")]
+    attempts = [attempt_of(results, row) for row in own.head(MOST_DETAILS).to_dict("records")]
+    records = [record for attempt in attempts if (record := attempt.record()) is not None]
+    if not records:
+        return
+    folder, model = data_folder(attempts[0]), attempts[0].folder / "model.keras"
+    contents.winner = winner_of(records, contents.suite, folder, str(model) if model.is_file() else "")
+    if (test := records[0].test) is not None and test.support:
+        contents.majority = max(test.support.values()) / sum(test.support.values())
+        contents.classes = sum(count > 0 for count in test.support.values())
 
 
 def all_tables(

@@ -94,6 +94,15 @@ class Pictures:
         return self._hashes[manifest]
 
 
+def data_folder(attempt: Attempt) -> Path | None:
+    """Where the images of an attempt were; None where its file does not say."""
+    try:
+        folder = attempt.trial().specification.get("data_folder")
+    except DamagedAttempt:
+        return None
+    return Path(folder) if folder else None
+
+
 def predictions_of(attempt: Attempt) -> Predictions | None:
     """The predictions of an attempt; None where they are missing, empty or damaged."""
     try:

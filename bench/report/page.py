@@ -13,11 +13,12 @@ from typing import Any
 import msgspec
 
 from bench.pages.render import Markup, asset, write_page
+from bench.report.answer import majority, sentences
 from bench.report.figures.figure import PHASE_COLORS, Figure
 from bench.report.gather import Contents
-from bench.report.pareto import Candidate, best_of, front, worth_its_time
+from bench.report.pareto import Candidate, front
 from bench.report.rows import reasons_of
-from bench.report.tables.formats import amount, bounds, duration, durations, numeric
+from bench.report.tables.formats import amount, bounds, durations, numeric
 from bench.report.tables.table import Table
 
 MOST_LISTED = 60
@@ -108,7 +109,8 @@ def write_report_page(contents: Contents, made_at: str, path: Path) -> None:
         plotly=plotly,
         script=script,
         counts=_counts(contents),
-        answer=answer(contents.found, _disturbed(contents)),
+        answer=answer(contents),
+        winner=contents.winner,
         no_energy=_no_energy(contents),
         tables=tables,
         drawn=drawn,
@@ -150,53 +152,23 @@ def shown_table(table: Table, suite: str = "", closed: bool = False, most: int =
     return ShownTable(title[:1].upper() + title[1:], table.file, Grid(headings, rows[:most]), notes, closed)
 
 
-def answer(found: Sequence[Candidate], disturbed: int = 0) -> Answer | None:
-    """Two or three sentences and the Pareto front; None where nothing is done.
-
-    Args:
-        found: See `bench.report.pareto.candidates`.
-        disturbed: How many trials were disturbed while they were timed.
-    """
-    worth, best = worth_its_time(found), best_of(found)
-    if worth is None or best is None:
+def answer(contents: Contents) -> Answer | None:
+    """The answer in sentences, and the Pareto front; None where nothing is done."""
+    decision = contents.decision
+    if decision is None:
         return None
-    more = []
-    if worth is not best:
-        more.append(_best(worth, best))
-    if best.low is not None and best.high is not None and len(found) >= 3:
-        alike = sum(one.accuracy >= best.low for one in found)
-        more.append(
-            f"{alike} of {len(found)} configurations {'lies' if alike == 1 else 'lie'} within that interval "
-            f"({bounds(best.low, best.high)} %). Worth its time is the fastest of them."
-        )
-    if disturbed:
-        trials = "1 trial was" if disturbed == 1 else f"{disturbed} trials were"
-        more.append(f"{trials} disturbed while timed, so these times may not be their own: see Every trial.")
-    return Answer(worth.name, _worth(worth, best, len(found)), more, _front(found))
+    named = decision.named.name
+    first, *more = sentences(decision, contents.found)
+    more += filter(None, (majority(contents.majority, contents.classes), disturbed(_disturbed(contents))))
+    return Answer(named, first.removeprefix(named).strip(), more, _front(contents.found))
 
 
-def _worth(worth: Candidate, best: Candidate, count: int) -> str:
-    if count == 1:
-        return f"comes to {_accuracy(worth)} in {duration(worth.seconds)}. Nothing else is done yet."
-    if worth is best:
-        return f"is worth its time: {_accuracy(worth)}, the best of {count}, in {duration(worth.seconds)}."
-    return f"is worth its time: {_accuracy(worth)} in {duration(worth.seconds)}."
-
-
-def _best(worth: Candidate, best: Candidate) -> str:
-    times = best.seconds / worth.seconds
-    gained = (best.accuracy - worth.accuracy) * 100
-    how_long = f"{times:.1f} times as long" if times < 10 else f"{times:.0f} times as long"
-    more = f"{gained:.1f} points more" if gained >= 0.05 else "the same accuracy"
-    return (
-        f"The most accurate, {best.name}, has {more} and takes {how_long} ({duration(best.seconds)}); "
-        "its 95 % interval holds the other's accuracy, so the test images do not show that it is better."
-    )
-
-
-def _accuracy(one: Candidate) -> str:
-    interval = f" (95 %: {_interval(one)})" if one.low is not None else ""
-    return f"{one.accuracy * 100:.1f} % balanced accuracy{interval}"
+def disturbed(count: int) -> str:
+    """How many trials were disturbed while they were timed; empty where none was."""
+    if not count:
+        return ""
+    trials = "1 trial was" if count == 1 else f"{count} trials were"
+    return f"{trials} disturbed while timed, so these times may not be their own: see Every trial."
 
 
 def _interval(one: Candidate) -> str:

@@ -1,4 +1,4 @@
-"""Which configurations are worth their cost: the Pareto front, and the fastest that is as good as the best."""
+"""Configurations with their accuracy and cost, and which of them are on the Pareto front."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -29,6 +29,8 @@ class Candidate:
     """Time to result."""
     joules: float | None
     replicates: int
+    configuration: str = ""
+    """Its key."""
 
     @property
     def name(self) -> str:
@@ -58,6 +60,7 @@ def candidates(configurations: pd.DataFrame) -> list[Candidate]:
                 row["result_s"],
                 None if missing(joules) else joules,
                 int(row["replicates"]),
+                str(row.get("configuration", "")),
             )
         )
     return found
@@ -82,11 +85,3 @@ def front(found: Sequence[Candidate], cost: str = "seconds") -> list[Candidate]:
 def best_of(found: Sequence[Candidate]) -> Candidate | None:
     """The most accurate; among equals the fastest."""
     return max(found, key=lambda one: (one.accuracy, -one.seconds), default=None)
-
-
-def worth_its_time(found: Sequence[Candidate]) -> Candidate | None:
-    """The fastest whose accuracy lies within the best's 95 % interval; the best itself where it has none."""
-    best = best_of(found)
-    if best is None or best.low is None:
-        return best
-    return min((one for one in found if one.accuracy >= best.low), key=lambda one: one.seconds)

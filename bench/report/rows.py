@@ -48,6 +48,7 @@ def row_of(trial_id: str, record: Record) -> Row:
         "status": record.status,
         "reason": f"{record.failure.kind}: {record.failure.message}" if record.failure else "",
         **_of_accuracy(record),
+        "epochs_run": record.epochs,
         "fit_s": fit and fit.wall_s,
         "fit_cpu_s": fit and fit.cpu_s,
         "result_s": result and result.wall_s,
@@ -157,6 +158,9 @@ def _of_settings(settings: Settings) -> Row:
         "mode": settings.mode,
         "epochs": settings.epochs,
         "configuration": settings.configuration_key,
+        "replicate": intern(
+            f"seed {settings.seed} split {settings.data.split_seed} data {settings.data.data_seed}"
+        ),
     }
 
 

@@ -14,7 +14,7 @@ from bench.report.figures.learning import MOST_A_GROUP, all_networks, attempt_of
 from bench.report.figures.machine import read_samples
 from bench.report.frame import trials_frame
 from bench.report.gather import Contents, gather
-from bench.report.pareto import Candidate, best_of, front, worth_its_time
+from bench.report.pareto import Candidate, best_of, front
 from bench.worker.jsonl import read_events
 
 NETWORKS = ("VGG16", "ResNet50", "DenseNet121")
@@ -221,7 +221,7 @@ def candidate(name: str, accuracy: float, seconds: float, low: float | None = No
     return Candidate(name, name, "transfer", "transfer", accuracy, low, high, seconds, None, 1)
 
 
-def test_the_pareto_front_and_what_is_worth_its_time():
+def test_the_pareto_front():
     quick, same, slow, worst, best = (
         candidate("quick", 0.80, 10, 0.7),
         candidate("same", 0.80, 10, 0.7),
@@ -233,10 +233,7 @@ def test_the_pareto_front_and_what_is_worth_its_time():
     assert [one.label for one in front(found)] == ["same", "slow", "best"]
     assert front(found, "joules") == []
     assert best_of(found) is best
-    assert worth_its_time(found) is slow
-    sure = candidate("sure", 0.93, 500, None)
-    assert worth_its_time([quick, sure]) is sure, "without an interval nothing is as good as the best"
-    assert worth_its_time([]) is None
+    assert best_of([]) is None
 
 
 def test_a_trial_under_way_is_drawn_as_far_as_it_got(tmp_path):

@@ -81,8 +81,8 @@ def parsed(made) -> Elements:
 
 
 def test_the_answer_comes_first(parsed):
-    assert "is worth its time" in parsed.text
-    assert parsed.text.index("worth its time") < parsed.text.index("Test accuracy of the classes")
+    assert "is the most accurate of 4" in parsed.text, "one seed cannot tell more"
+    assert parsed.text.index("is the most accurate") < parsed.text.index("Test accuracy of the classes")
     assert 'Is "this" <b>bold</b>?' in parsed.text
 
 
@@ -97,7 +97,21 @@ def test_nothing_from_names_becomes_an_element(parsed, made):
     assert names <= {
         *("html", "head", "meta", "title", "style", "body", "main", "header", "nav", "section", "script"),
         *("h1", "h2", "h3", "p", "a", "b", "i", "ul", "li", "div", "span", "figure", "figcaption", "img"),
-        *("table", "thead", "tbody", "tr", "th", "td", "details", "summary", "pre", "dl", "dt", "dd"),
+        *(
+            "table",
+            "thead",
+            "tbody",
+            "tr",
+            "th",
+            "td",
+            "details",
+            "summary",
+            "pre",
+            "dl",
+            "dt",
+            "dd",
+            "button",
+        ),
     }
     for image in parsed.of("img"):
         assert set(image) == {"src", "alt"} and image["src"].startswith("data:image/jpeg;base64,")

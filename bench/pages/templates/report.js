@@ -156,6 +156,16 @@
     canvases.forEach(function (canvas) { seen.observe(canvas); });
   } else { drawAll(); }
 
+  // Copies a text; without the right to, it is selected.
+  Array.prototype.forEach.call(document.querySelectorAll("[data-copy]"), function (button) {
+    button.addEventListener("click", function () {
+      var source = document.getElementById(button.dataset.copy);
+      window.getSelection().selectAllChildren(source);
+      var said = function () { button.textContent = "Copied"; };
+      if (navigator.clipboard) { navigator.clipboard.writeText(source.textContent).then(said, function () {}); }
+    });
+  });
+
   window.leukobench = { drawAll: drawAll, figures: canvases.length, errors: errors };
   tell();
 })();

@@ -1,0 +1,180 @@
+"""The answer: which configuration is named, and that no sentence is said where it is false."""
+
+from dataclasses import replace as changed
+
+import numpy as np
+import pytest
+from equipment.results.records import a_record, a_trial
+from equipment.results.suites import CLASSES, thesis_suite
+from msgspec.structs import replace
+
+from bench.compare.noninferiority import non_inferior
+from bench.report import answer
+from bench.report.answer import SameImages, decide, same_images, sentences
+from bench.report.gather import gather
+from bench.report.pareto import Candidate
+from bench.report.winner import epochs_said, suite_of, winner_of
+from bench.suite.file import load_suite
+from bench.suite.resolve import resolve_suite
+from bench.trials.settings import EarlyStoppingSettings
+from wbc.evaluation.metrics import score
+from wbc.evaluation.predictions import Predictions
+
+
+def candidate(name: str, accuracy: float, seconds: float, mode: str = "transfer") -> Candidate:
+    return Candidate(name, name, mode, mode, accuracy, None, None, seconds, None, 3, name)
+
+
+def images(seeds: int = 3, count: int = 4000, spread: float = 0.0, **accuracies: float) -> SameImages:
+    """Right and wrong answers: the first so many of the images are right, fewer or more by seed."""
+    right = {}
+    for name, accuracy in accuracies.items():
+        rows = [
+            np.arange(count) < round(count * (accuracy + spread * (seed - (seeds - 1) / 2)))
+            for seed in range(seeds)
+        ]
+        right[name] = np.array(rows, float)
+    return SameImages(right, [str(number) for number in range(count)])
+
+
+def asked(*found: Candidate, **options):
+    made = images(**options, **{one.configuration: one.accuracy for one in found})
+    decision = decide(found, made)
+    return decision, " ".join(sentences(decision, found))
+
+
+def test_the_fastest_that_is_as_good_is_worth_its_time():
+    quick, slow = candidate("quick", 0.949, 5), candidate("slow", 0.95, 600)
+    decision, said = asked(quick, slow)
+    assert decision.named is quick
+    assert "quick, transfer is worth its time: 94.9 % balanced accuracy in 5.00 s." in said
+    assert "The most accurate, slow, transfer, has 0.1 points more and takes 120 times as long" in said
+    assert "No other configuration is better by 2 points or more" in said
+    assert "cannot tell" not in said
+
+
+def test_a_fast_one_that_is_worse_is_never_named():
+    quick, slow = candidate("quick", 0.90, 5), candidate("slow", 0.95, 600)
+    decision, said = asked(quick, slow)
+    assert decision.named is slow and "quick" not in said
+    assert "is worth its time: 95.0 % balanced accuracy, the most accurate of 2," in said
+    assert "points more" not in said
+
+
+@pytest.mark.parametrize(("seeds", "count"), [(1, 4000), (3, 60)])
+def test_too_few_seeds_or_images_cannot_tell_and_say_what_it_takes(seeds, count):
+    quick, slow = candidate("quick", 0.94, 5), candidate("slow", 0.95, 600)
+    decision, said = asked(quick, slow, seeds=seeds, count=count, spread=0.02)
+    assert decision.named is slow and decision.shown is None
+    assert "slow, transfer is the most accurate of 2" in said and "worth its time" not in said
+    assert "we cannot tell: quick, transfer has 1.0 points less in 5.00 s, 120 times faster." in said
+    assert "It would take about" in said or "both together" in said
+    assert "No other configuration is better" not in said
+
+
+def test_the_effort_names_only_what_would_do():
+    takes = next(iter(non_inferior(images(a=0.95, b=0.94).right, [str(n) for n in range(4000)]).values()))
+    few = changed(takes, images_needed=None, seeds_needed=12)
+    assert answer._effort(few) == "It would take about 12 seeds."
+    both = changed(takes, images_needed=1234, seeds_needed=12)
+    assert answer._effort(both) == "It would take about 1,200 test images or 12 seeds."
+    neither = changed(takes, images_needed=None, seeds_needed=None)
+    assert "It would take" not in answer._effort(neither)
+
+
+def test_nothing_faster_is_close():
+    quick, slow = candidate("quick", 0.80, 5), candidate("slow", 0.95, 600)
+    decision, said = asked(quick, slow, seeds=1)
+    assert decision.shown is None or decision.named is slow
+    assert "we cannot tell" not in said
+
+
+def test_without_predictions_nothing_is_shown():
+    quick, slow = candidate("quick", 0.95, 5), candidate("slow", 0.95, 600)
+    decision = decide([quick, slow], images(quick=0.95))
+    said = " ".join(sentences(decision, [quick, slow]))
+    assert "worth its time" not in said
+    assert "1 configuration has no readable predictions" in said
+
+
+def test_one_configuration_is_compared_with_nothing():
+    only = candidate("only", 0.9, 5)
+    decision = decide([only], SameImages())
+    assert sentences(decision, [only]) == [
+        "only, transfer comes to 90.0 % balanced accuracy in 5.00 s. Nothing else is done yet."
+    ]
+    assert decide([], SameImages()) is None and answer.in_one_sentence(None) == ""
+
+
+def test_the_floor_is_said_only_where_it_is_one():
+    svm, network = candidate("SVM", 0.6, 2, "classical"), candidate("net", 0.9, 60)
+    assert "The best classical method, SVM, classical, comes to 60.0 %" in asked(svm, network)[1]
+    assert "classical method" not in asked(candidate("SVM", 0.95, 2, "classical"), network)[1]
+    assert "classical method" not in asked(candidate("quick", 0.6, 2), network)[1]
+    assert answer.majority(0.808, 4) == (
+        "Always naming the largest class comes to 80.8 % accuracy and 25.0 % balanced accuracy."
+    )
+    assert answer.majority(None, 4) == ""
+
+
+def test_the_mean_of_the_images_is_the_balanced_accuracy(tmp_path):
+    """Images are weighted by class, and rows of all configurations are the same trainings."""
+    results, ids = thesis_suite(tmp_path, networks=("VGG16", "ResNet50"), plan=(("transfer", 9),), seeds=2)
+    # One class loses three quarters of its images.
+    for trial in ids:
+        path = results.attempts(trial)[0].predictions
+        head, *lines = path.read_text().splitlines()
+        kept = [line for n, line in enumerate(lines) if f"/{CLASSES[0]}/" not in line or n % 4 == 0]
+        path.write_text("\n".join([head, *kept]) + "\n")
+    contents = gather(results, ids)
+    found = same_images(results, contents.trials, contents.found)
+    assert {values.shape[0] for values in found.right.values()} == {2}
+    for one in contents.found:
+        for row, trial in zip(
+            found.right[one.configuration],
+            contents.trials[contents.trials["configuration"] == one.configuration]["trial"],
+            strict=True,
+        ):
+            read = Predictions.read_csv(results.attempts(trial)[0].predictions)
+            assert np.nanmean(row) == pytest.approx(score(read)["balanced_accuracy"])
+    assert set(found.sources) and len(set(found.sources)) < len(found.sources)
+
+
+def test_epochs_that_were_run_are_said():
+    trial = a_trial("VGG16", epochs=25)
+    assert epochs_said([25, 25], trial.settings) == "It trained for all 25 epochs."
+    stopped = replace(
+        trial.settings,
+        early_stopping=EarlyStoppingSettings(patience=3, monitor="validation_loss", restore_best=True),
+    )
+    assert epochs_said([4, 6], stopped) == "Early stopping ended it after 4 to 6 of 25 epochs."
+    assert "Early stopping" not in epochs_said([4], trial.settings)
+
+
+def test_the_suite_to_copy_names_the_same_trial(tmp_path):
+    """Written, loaded and expanded again, it is the configuration of a shipped suite, whatever its settings."""
+    written = tmp_path / "first.toml"
+    written.write_text(
+        '[suite]\nname = "first"\nseeds = [3, 4]\n[data]\nimage_size = 48\ntrain_images_per_class = 9\n'
+        '[training]\nweights = "random"\noptimizer = { name = "Adam", learning_rate = 2e-3, decay = 1e-3 }\n'
+        "early_stopping = { patience = 7 }\ndropout = 0.25\n"
+        '[[matrix]]\nmode = ["transfer", "scratch"]\nepochs = 5\nbackbone = { name = "MobileNet", alpha = 0.25 }\n'
+        '[[matrix]]\nmode = "scratch"\naugmentation = true\nbackbone = "LeNet5"\nepochs = 3\n'
+        '[[matrix]]\nmode = "classical"\nbackbone = "KNN"\n'
+    )
+    resolved = resolve_suite(written, tmp_path / "cache", "cpu")
+    assert len(resolved.trials) == 8
+    for trial in resolved.trials:
+        again = tmp_path / f"{trial.id}.toml"
+        again.write_text(suite_of(trial.settings, [trial.settings.seed], "first", None))
+        assert load_suite(again)[0].suite.name == "first-winner"
+        found = resolve_suite(again, tmp_path / "cache", "cpu").trials
+        assert [one.key for one in found] == [trial.key], again.read_text()
+
+
+def test_the_winner_shows_all_settings():
+    record = a_record(a_trial("VGG16"))
+    winner = winner_of([record], "s", None)
+    names = dict(winner.settings)
+    assert names["network"] == "VGG16" and names["seeds"] == "0" and "mode" in names
+    assert winner.model == ""
