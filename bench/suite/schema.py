@@ -185,7 +185,7 @@ class Backbone(BaseModel):
         return keys
 
     @property
-    def options(self) -> dict[str, Any]:
+    def options(self) -> dict[str, object]:
         """The network's keyword arguments."""
         return dict(self.model_extra or {})
 

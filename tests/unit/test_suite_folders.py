@@ -20,7 +20,7 @@ backbone = "LeNet5"
 
 @pytest.fixture
 def images(tmp_path: Path) -> Path:
-    """A split folder of two classes, one grey image a part and class."""
+    """A split folder of two classes, one gray image for each split and class."""
     root = tmp_path / "images"
     for split in ("train", "validation", "test"):
         for kind in ("a", "b"):

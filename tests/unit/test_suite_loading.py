@@ -43,7 +43,7 @@ BAD = {
         "line 2",
         ["suite.zzz", "Known here: name, description, seeds, save_model."],
     ),
-    "unknown key of the optimiser": (
+    "unknown key of the optimizer": (
         suite('epochs = 1\noptimizer = { name = "Adam", learning_rat = 0.1 }', "epochs = 1"),
         "line 7",
         ["training.optimizer", "learning_rat", "Did you mean learning_rate?"],
@@ -84,7 +84,7 @@ BAD = {
         "line 9",
         ["matrix[1].backbone", "alpha", "nan"],
     ),
-    "unknown optimiser": (
+    "unknown optimizer": (
         suite('epochs = 1\noptimizer = "RMSprob"', "epochs = 1"),
         "line 7",
         ["training.optimizer", "'RMSprob' is not one of SGD, Nesterov, RMSprop", "Did you mean RMSprop?"],
@@ -135,7 +135,7 @@ BAD = {
         "line 10",
         ["matrix[1].mode: 'transfr'", "Did you mean transfer?"],
     ),
-    "unknown optimiser in a table": (
+    "unknown optimizer in a table": (
         suite('epochs = 1\noptimizer = { name = "Adm" }', "epochs = 1"),
         "line 7",
         ["training.optimizer", "Did you mean Adam?"],
@@ -216,7 +216,7 @@ def test_missing_file(verb: str, folder: Path, capsys: pytest.CaptureFixture):
     assert "come with leukobench: bccd, classical, demo" in message
 
 
-def test_missing_file_with_a_neighbour(folder: Path, capsys: pytest.CaptureFixture):
+def test_missing_file_with_a_similar_name_beside_it(folder: Path, capsys: pytest.CaptureFixture):
     (folder / "thesis.toml").write_text(GOOD)
     (folder / "tiny.toml").write_text(GOOD)
     assert "did you mean thesis.toml?" in refused(capsys, folder, "plan", "tesis.toml")
