@@ -29,7 +29,7 @@ MOST_PIECES = 2
 LEAST_ROOM = 30
 """Characters that names leave to values."""
 
-SENTENCES = ("reason", "disturbed")
+SENTENCES = ("reason", "disturbed", "note")
 """Columns that tables on the terminal leave out: they are printed below, or counted."""
 
 FIRST = ("accuracy %", "result s", "status", "fit s", "loss", "images/s")

@@ -137,6 +137,10 @@ class Failed(Event, frozen=True, kw_only=True, tag="failed"):
     message: str
 
 
+class Closed(Event, frozen=True, kw_only=True, tag="closed"):
+    """The journal is complete: nothing is left but the end of the process."""
+
+
 WorkerEvent = (
     PhaseStarted
     | PhaseEnded
@@ -151,6 +155,7 @@ WorkerEvent = (
     | ModelNotSaved
     | MemoryTold
     | Failed
+    | Closed
 )
 """What a worker writes into `events.jsonl`."""
 

@@ -10,6 +10,7 @@ import msgspec
 from bench.errors import DamagedAttempt
 from bench.journal.events import (
     Checkpointed,
+    Closed,
     Ended,
     Epoch,
     PhaseEnded,
@@ -137,8 +138,11 @@ def _phases(
                 span = {clock: span[clock] + before[clock] for clock in span}
             # The phase's own seconds override a figure of that name: a trace has a `wall_s` as well.
             phases[event.phase] = {**event.figures, **span}
+    closed = last(events, Closed)
     if ended is not None and ended.exit_code == 0 and "teardown" in begun:
         phases["teardown"] = _span(begun["teardown"], ended.t, round(ended.cpu_s * 1e9))
+    elif closed is not None and "teardown" in begun:  # what followed is not the trial's
+        phases["teardown"] = _span(begun["teardown"], closed.t, closed.cpu)
     if cut and "train" in begun:
         span = _span(begun["train"], events[-1].t, events[-1].cpu)
         images = phases.get("data", {}).get("train_images", 0)

@@ -6,6 +6,7 @@ Nothing in a record comes from anywhere else, so it can be made again at any tim
 from collections.abc import Iterable, Sequence
 
 from bench.journal.events import (
+    Closed,
     Ended,
     EnvironmentTold,
     Evaluated,
@@ -125,6 +126,7 @@ def fold(attempt: Attempt) -> Record:
         attempt=attempt.number,
         status=_status(failure),
         failure=failure,
+        note=_note(failure, events, last(runner, Ended)),
         started_at=stretches[-1].started_at,
         slot=slot,
         resumed=_resumed(stretches, last(events, ResumedFrom)),
@@ -229,10 +231,14 @@ def _failure(
     attempt: Attempt, events: Sequence[WorkerEvent], ended: Ended | None, epochs: int
 ) -> Failure | None:
     """Why the attempt is not done, or None."""
-    if ended and ended.exit_code == 0 and last(events, Evaluated) and attempt.predictions.is_file():
-        return None  # also when it was asked to stop and had just come to its end
-    log, failed = _log_tail(attempt), last(events, Failed)
-    if ended and ended.stopped.why:
+    log, failed, closed = _log_tail(attempt), last(events, Failed), last(events, Closed)
+    # A journal that is complete is a result, however the process ended: also when it was asked to stop and had
+    # just come to its end, and where threads of the user's network go on.
+    complete = closed is not None or (ended is not None and ended.exit_code == 0)
+    evaluated = last(events, Evaluated) is not None
+    if complete and evaluated and not failed and attempt.predictions.is_file():
+        return None
+    if ended and ended.stopped.why and not (closed and failed):
         kind, message = ended.stopped.why, ended.stopped.message
     elif failed:
         kind, message = failed.kind, failed.message
@@ -248,6 +254,23 @@ def _failure(
         log=tuple(log),
         folder=str(attempt.folder),
     )
+
+
+def _note(failure: Failure | None, events: Sequence[WorkerEvent], ended: Ended | None) -> str | None:
+    """What is worth a word about the end of an attempt whose journal is complete."""
+    if failure is not None or last(events, Closed) is None or (ended and ended.exit_code == 0):
+        return None
+    if ended is None:
+        how = "the harness ended before it did"
+    elif ended.stopped.why:
+        how = f"it was ended: {ended.stopped.message}"
+    else:
+        how = f"it {_how(ended.exit_code)}"
+    return f"The result was complete, but its process did not end by itself with exit code 0; {how}."
+
+
+def _how(code: int) -> str:
+    return f"was killed by signal {-code}" if code < 0 else f"ended with exit code {code}"
 
 
 def _broken(ended: Ended, log: list[str]) -> tuple[str, str]:

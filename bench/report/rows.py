@@ -63,6 +63,8 @@ def row_of(trial_id: str, record: Record) -> Row:
         row |= _of_evaluation(record.test)
     if record.phases.evaluate is not None:
         row |= _of_use(record.phases.evaluate)
+    if record.note is not None:
+        row["note"] = record.note
     row |= cost_of(record)
     row |= {intern(f"{PHASE}{name}"): phase.wall_s for name, phase in record.phases.items()}
     row |= {"attempt": record.attempt, "key": trial.key, "started_at": record.started_at}

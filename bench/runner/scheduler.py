@@ -23,6 +23,9 @@ from bench.trials.origin import Neighbors
 from bench.trials.record import Record
 from bench.worker.jsonl import Facts, RawEvent
 
+LINGER_S = 10.0
+"""How long a process may take to end once its journal is complete; threads of a user's network may go on."""
+
 NEIGHBORS_S = 10.0
 """How often the other users of a trial's devices are looked for."""
 
@@ -70,6 +73,8 @@ class _Active:
     neighbors: Neighbors | None = None
     stopping: bool = False
     kill_at: float = math.inf
+    linger_until: float = math.inf
+    """Set once the journal is complete."""
 
     def __post_init__(self) -> None:
         self.last_event = self.neighbors_due = self.started
@@ -170,6 +175,8 @@ class Scheduler:
     def _due(self, active: _Active) -> float:
         if active.stopping:
             return active.kill_at
+        if not math.isinf(active.linger_until):
+            return active.linger_until
         limit = active.started + (self.limits.trial_s or math.inf)
         return min(limit, active.last_event + self.limits.stall_s, active.neighbors_due)
 
@@ -182,6 +189,8 @@ class Scheduler:
             ended = active.worker.reap()  # first, so that the last events are not missed
             for event in active.worker.events():
                 active.last_event = self.clock()
+                if event.get("event") == "closed":
+                    active.linger_until = active.last_event + LINGER_S
                 self.watcher.event(active.planned, active.slot, event)
             if ended:
                 self._end(active)
@@ -197,6 +206,10 @@ class Scheduler:
             if now >= active.kill_at:
                 active.worker.kill()
                 active.kill_at = math.inf
+        elif not math.isinf(active.linger_until):  # its result is there: no limit counts any more
+            if now >= active.linger_until:
+                message = f"it was still there {LINGER_S:g} s after its last event (a thread that goes on?)"
+                self._stop(active, "lingered", message)
         elif self.limits.trial_s and now - active.started >= self.limits.trial_s:
             self._stop(active, "timeout", f"it took longer than {self.limits.trial_s:g} s ([limits] trial)")
         elif now - active.last_event >= self.limits.stall_s:

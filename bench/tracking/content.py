@@ -63,6 +63,7 @@ def tags_of(record: Record, suite: str) -> dict[str, str]:
         "host": provenance.host,
         "mlflow.source.git.commit": provenance.commit,
         "disturbed": " ".join(record.disturbed),
+        "note": record.note,
     }
     if slot:
         tags |= {"device": slot.model, "device.slot": slot.name, "device.uuid": ",".join(slot.uuids)}

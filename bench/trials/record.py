@@ -140,6 +140,8 @@ class Record(Struct, frozen=True, kw_only=True):
     work: Work | None
     memory: Memory | None
     utilization: Utilization
+    note: str | None = None
+    """How its process ended, where the result was complete and the process did not end by itself."""
 
     @property
     def done(self) -> bool:

@@ -58,6 +58,7 @@ def run_trial(folder: Path) -> int:
         return 1
     finally:
         write_packages(folder)
+        events.write("closed")
         events.close()
 
 

@@ -7,7 +7,11 @@ from pathlib import Path
 import pytest
 from command import REPOSITORY, UNWATCHED, Bench
 
+from bench.runner.scheduler import LINGER_S
+
 MODULE = """
+import threading
+
 import keras
 from keras import layers
 
@@ -21,6 +25,10 @@ def tiny(input_shape, classes, width):
 
 def logits(input_shape, classes):
     return keras.Sequential([layers.Input(input_shape), layers.Flatten(), layers.Dense(classes or 2)])
+
+def busy(input_shape, classes):
+    threading.Thread(target=threading.Event().wait).start()
+    return tiny(input_shape, classes, 4)
 
 def scale(pixels):
     return pixels / 64 - 2
@@ -47,7 +55,7 @@ backbone = { name = "Tiny", build = "own.networks:tiny", preprocess = "own.netwo
 
 [[matrix]]
 mode = "scratch"
-backbone = { build = "own.networks:logits" }
+backbone = [{ build = "own.networks:logits" }, { build = "own.networks:busy" }]
 """
 
 
@@ -96,3 +104,13 @@ def test_a_model_that_is_no_classifier_fails_as_setup_with_a_sentence(ran):
         "own.networks:logits((32, 32, 3), 4) returned a model whose output is not probabilities"
         in (failure["message"])
     )
+
+
+def test_a_thread_that_goes_on_costs_a_few_seconds_and_no_result(ran):
+    folder, _ = ran
+    record = records(folder)["busy", "scratch"]
+    assert record["status"] == "done"
+    assert record["attempt"] == 1
+    assert "a thread that goes on" in record["note"]
+    assert record["phases"]["teardown"]["wall_s"] < LINGER_S
+    assert record["time_to_result"]["wall_s"] > 0

@@ -16,7 +16,7 @@ from bench.errors import InterruptedRun
 from bench.journal.results import SuiteResults
 from bench.plan.decide import PlannedTrial, Prediction
 from bench.plan.predict import lower_bound, makespan
-from bench.runner.scheduler import Scheduler
+from bench.runner.scheduler import LINGER_S, Scheduler
 from bench.runner.signals import interruptible
 from bench.trials.limits import Limits
 from bench.trials.origin import Neighbors, Quiet
@@ -76,6 +76,10 @@ class ScriptedWorker:
         self.speaks_at = itertools.count(engine.clock.now, settings.get("speaks_every", 1e9))
         self.next_word = next(self.speaks_at)
         self.hears = settings.get("hears", True)
+        self.lingers = settings.get("lingers", False)
+        self.closes_at = self.ends_at if self.lingers else float("inf")
+        if self.lingers:
+            self.ends_at = float("inf")
         self.stopped, self.killed, self.over = {}, False, False
         self.journal = EventWriter(attempt.runner_events)
 
@@ -87,6 +91,17 @@ class ScriptedWorker:
         while self.next_word <= self.engine.clock.now:
             events.append({"event": "heartbeat", "done": 1, "total": 2})
             self.next_word = next(self.speaks_at)
+        if self.closes_at <= self.engine.clock.now:
+            self.closes_at = float("inf")
+            worker = EventWriter(self.attempt.events)
+            if self.outcome == "done":
+                worker.write("evaluated", metrics={"accuracy": 1.0, "images": 1})
+                self.attempt.predictions.write_text("")
+            else:
+                worker.write("failed", kind=self.outcome, message="as scripted")
+            worker.write("closed")
+            worker.close()
+            events.append({"event": "closed"})
         return events
 
     def note(self, event, **content):
@@ -176,7 +191,7 @@ class Bed:
 
     def _sleep(self, scheduler):
         self.on_wait()
-        ends = [running.ends_at for running in self.engine.running]
+        ends = [min(running.ends_at, running.closes_at) for running in self.engine.running]
         words = [running.next_word for running in self.engine.running]
         due = [scheduler._due(work) for work in scheduler._active]
         self.clock.now = max(self.clock.now, min((*ends, *words, *due), default=0.0)) + SOON
@@ -255,6 +270,21 @@ def test_a_trial_without_events_is_stalled_but_a_slow_one_is_not(bed: Bed):
     trials = [planned("silent", takes=1000.0), planned("slow", takes=1000.0, speaks_every=50.0)]
     bed.run(trials, limits=Limits(stall_s=60.0, retries=0))
     assert sorted(bed.notes.ended) == [("silent", "stalled", False), ("slow", "done", False)]
+
+
+@pytest.mark.parametrize(("hears", "seconds"), [(True, 50 + LINGER_S), (False, 55 + LINGER_S)])
+def test_a_complete_journal_is_done_though_its_process_goes_on(bed: Bed, hears, seconds):
+    limits = Limits(stall_s=1000.0, trial_s=52.0, grace_s=5.0)
+    bed.run([planned("threads", takes=50.0, lingers=True, hears=hears)], limits=limits)
+    assert bed.notes.ended == [("threads", "done", False)]
+    assert bed.clock.now == pytest.approx(seconds)
+    (attempt,) = bed.results.all_attempts()
+    assert "did not end by itself" in attempt.record().note
+
+
+def test_a_failure_keeps_its_kind_though_its_process_goes_on(bed: Bed):
+    bed.run([planned("threads", takes=50.0, lingers=True, ends=["nan-loss"])])
+    assert bed.notes.ended == [("threads", "nan-loss", False)]
 
 
 def test_the_first_signal_stops_the_trials_and_starts_no_other(bed: Bed):

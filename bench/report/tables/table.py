@@ -69,6 +69,7 @@ _AFTER_CLASSES = {
     "feature_images_per_s": Column("features/s", number("{:.0f}")),
     "parameters": Column("parameters", parameters),
     "disturbed": Column("disturbed", text),
+    "note": Column("note", text),
 }
 
 
