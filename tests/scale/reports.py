@@ -25,7 +25,7 @@ def measure(folder: Path) -> tuple[float, float, int]:
     began = time.monotonic()
     pid = os.posix_spawn(
         sys.executable,
-        [sys.executable, "-m", "bench", "report", str(folder)],
+        [sys.executable, "-m", "bench", "report", "-q", str(folder)],
         {**os.environ, "PYTHONPATH": f"{REPOSITORY}:{REPOSITORY / 'src'}"},
         file_actions=[(os.POSIX_SPAWN_OPEN, 1, os.devnull, os.O_WRONLY, 0)],
     )

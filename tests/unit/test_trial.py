@@ -4,7 +4,8 @@ import msgspec
 import pytest
 from equipment.results.records import a_runtime, a_trial, some_settings
 
-from bench.trials.settings import Runtime, Settings
+from bench.suite.schema import DataKeys, TrainingTable
+from bench.trials.settings import DataSettings, Runtime, Settings
 from bench.trials.trial import Trial
 
 
@@ -93,3 +94,12 @@ def test_settings_survive_the_way_to_the_disk_and_back():
         data={"groups": {"ROUND": ["LYMPHOCYTE", "MONOCYTE"]}, "test_cells_per_class": None},
     )
     assert msgspec.json.decode(msgspec.json.encode(settings), type=Settings) == settings
+
+
+def test_every_key_of_a_suite_has_a_place_in_the_settings():
+    """A key without one would be lost on the way, and two different trials would have one name."""
+    settings, data = (
+        {field.name for field in msgspec.structs.fields(kind)} for kind in (Settings, DataSettings)
+    )
+    assert set(TrainingTable.model_fields) <= settings
+    assert set(DataKeys.model_fields) <= settings | data
