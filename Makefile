@@ -4,8 +4,11 @@ SUITE ?= suites/demo.toml
 ARGS ?=
 JOBS ?= 2
 VENV := .venv
-# TensorFlow with CUDA where an NVIDIA driver is, else the small one.
-FLAVOUR ?= $(if $(wildcard /proc/driver/nvidia/version /dev/nvidiactl),gpu,cpu)
+# TensorFlow with CUDA where an NVIDIA driver is, else the small one. In WSL 2 /dev/dxg may be any maker's GPU:
+# only NVIDIA's driver brings the library.
+DRIVER ?= $(wildcard /proc/driver/nvidia/version /dev/nvidiactl) \
+	$(and $(wildcard /dev/dxg),$(wildcard /usr/lib/wsl/lib/libcuda.so.1))
+FLAVOUR ?= $(if $(strip $(DRIVER)),gpu,cpu)
 LOCK := locks/$(FLAVOUR).txt
 BIN := $(VENV)/bin
 READY := $(VENV)/ready-$(FLAVOUR)

@@ -80,6 +80,9 @@ class Slot:
         uuids = [device.uuid for device in self.devices if device.kind == "gpu"]
         return {
             "CUDA_VISIBLE_DEVICES": ",".join(uuids),
+            # JAX's CUDA plugin fails where no GPU is visible. With names, JAX never falls back to another device.
+            # Keras and callbacks of JAX need the processor beside a GPU.
+            "JAX_PLATFORMS": "cuda,cpu" if self.kind == "gpu" else "cpu",
             protocol.DEVICE_KIND: self.kind,
             protocol.CORES: ",".join(map(str, self.cores)),
             protocol.REPLICAS: str(self.replicas),

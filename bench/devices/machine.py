@@ -2,7 +2,7 @@
 
 import os
 import platform
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from importlib import metadata
 from pathlib import Path
@@ -29,6 +29,8 @@ class Machine:
     """Names of other GPUs, such as `gpu:1`, and why they may not be used."""
     reason: str = ""
     """Why no GPU is used unless the user names one; empty if one is."""
+    blind: Mapping[str, str] = field(default_factory=dict)
+    """Backend that is installed without support for GPUs -> the reason."""
 
     def __str__(self) -> str:
         gpus = [f"{gpu.name} ({gpu.model}, {gpu.uuid})" for gpu in self.gpus]
@@ -48,13 +50,10 @@ def find_machine() -> Machine:
     gpus = allowed(listing.gpus, visible)
     hidden = {gpu.name: f"CUDA_VISIBLE_DEVICES={visible} hides it" for gpu in listing.gpus if gpu not in gpus}
     unusable = {**listing.unusable, **hidden}
+    reason = ""
     if not gpus:
         reason = "; ".join(f"{name}: {why}" for name, why in unusable.items()) or "NVML shows no GPU"
-    elif not _tensorflow_may_use_gpus():
-        reason = "the TensorFlow that is installed is built for the processor alone"
-    else:
-        reason = ""
-    return Machine(processor, cores, gpus, unusable, reason)
+    return Machine(processor, cores, gpus, unusable, reason, blind_backends())
 
 
 def allowed(gpus: Sequence[Device], visible: str | None) -> tuple[Device, ...]:
@@ -101,13 +100,28 @@ def plural(number: int, noun: str) -> str:
     return f"{number} {noun}{'' if number == 1 else 's'}"
 
 
-def _tensorflow_may_use_gpus() -> bool:
-    """Whether the TensorFlow that is installed is not `tensorflow-cpu`."""
+def blind_backends(version: Callable[[str], str | None] | None = None) -> dict[str, str]:
+    """Backend -> why its package cannot use GPUs, told from the names of installed packages.
+
+    Args:
+        version: The version of a package, None where it is not installed.
+    """
+    version = version or _version
+    blind = {}
+    if version("tensorflow") is None:
+        blind["tensorflow"] = "the TensorFlow that is installed is built for the processor alone"
+    if not any(version(f"jax-cuda{cuda}-plugin") for cuda in (12, 13)):
+        blind["jax"] = "the JAX that is installed has no CUDA plugin"
+    if (torch := version("torch")) is None or torch.endswith("+cpu"):
+        blind["torch"] = "the PyTorch that is installed is built for the processor alone"
+    return blind
+
+
+def _version(package: str) -> str | None:
     try:
-        metadata.version("tensorflow")
+        return metadata.version(package)
     except metadata.PackageNotFoundError:
-        return False
-    return True
+        return None
 
 
 def _processor() -> str:
@@ -131,7 +145,10 @@ class Choice:
 
 
 def choose_slots(
-    wanted: str | Sequence[str] = "all", gpus_per_trial: int = 1, machine: Machine | None = None
+    wanted: str | Sequence[str] = "all",
+    gpus_per_trial: int = 1,
+    machine: Machine | None = None,
+    backends: Collection[str] = ("tensorflow",),
 ) -> Choice:
     """Choose the slots in which trials run.
 
@@ -141,6 +158,7 @@ def choose_slots(
             as its items joined by commas.
         gpus_per_trial: GPUs that train a trial together; on a processor, logical devices.
         machine: What there is; this machine by default.
+        backends: Of the trials. `all` takes GPUs only if each of these backends can use them; none: any.
 
     Raises:
         InputError: It is not there; the message lists what is.
@@ -149,11 +167,12 @@ def choose_slots(
     names = wanted.split(",") if isinstance(wanted, str) else wanted
     names = [name.strip() for name in names] or [""]
     if names == ["all"]:
-        if machine.gpus and not machine.reason:
+        reason = machine.reason or why_no_gpu(machine, backends)
+        if machine.gpus and not reason:
             gpus = _alike(machine.gpus)
             slots = _gpu_slots(gpus, gpus_per_trial, machine)
             return Choice(slots, named=False, note=_left_out(gpus, machine))
-        note = f"Trials run on the processor: {machine.reason}."
+        note = f"Trials run on the processor: {reason}."
         return Choice(_cpu_slots(1, gpus_per_trial, machine), named=False, note=note)
     if len(names) == 1 and (names[0] == "cpu" or names[0].startswith("cpu:")):
         return Choice(_cpu_slots(_count(names[0], machine), gpus_per_trial, machine), named=True)
@@ -167,6 +186,11 @@ def choose_slots(
             f"Run them one after the other. There is: {machine}.",
         )
     return Choice(_gpu_slots(gpus, gpus_per_trial, machine), named=True)
+
+
+def why_no_gpu(machine: Machine, backends: Collection[str]) -> str:
+    """Why trials with these backends do not use the GPUs of a machine; empty if they do."""
+    return next((machine.blind[name] for name in backends if name in machine.blind), "")
 
 
 def _named(name: str, machine: Machine) -> Device:

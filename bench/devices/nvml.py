@@ -22,6 +22,7 @@ _REASONS = {
     ),
     "NVML_ERROR_NO_PERMISSION": "the NVIDIA driver does not permit it",
     "NVML_ERROR_GPU_IS_LOST": LOST,
+    "NVML_ERROR_RESET_REQUIRED": LOST,
     "NVML_ERROR_NOT_SUPPORTED": "this GPU or its driver does not support it",
     "NVML_ERROR_FUNCTION_NOT_FOUND": "the NVIDIA driver is too old for it",
 }
@@ -32,10 +33,12 @@ _LASTING = set(_REASONS.values())
 class NvmlError(Exception):
     """NVML cannot answer."""
 
-    def __init__(self, reason: str):
+    def __init__(self, reason: str, code: int | None = None):
         super().__init__(reason)
         self.reason = reason
         """Why, for people."""
+        self.code = code
+        """NVML's own number; None where there is none."""
         self.lost = reason == LOST
         """The GPU is gone; there is no use in asking again."""
         self.passing = reason not in _LASTING
@@ -169,7 +172,12 @@ class Nvml:
 
     def _handle(self, uuid: str) -> Any:
         if uuid not in self._handles:
-            self._handles[uuid] = _asked(self._binding.nvmlDeviceGetHandleByUUID, uuid.encode())
+            try:
+                self._handles[uuid] = _asked(self._binding.nvmlDeviceGetHandleByUUID, uuid.encode())
+            except NvmlError as error:
+                if error.code == self._binding.NVML_ERROR_NOT_FOUND:  # it was there when slots were chosen
+                    raise NvmlError(LOST) from None
+                raise
         return self._handles[uuid]
 
     def _total_memory(self, handle: Any) -> int | None:
@@ -216,7 +224,7 @@ def _asked(question: Callable[..., T], *arguments: Any) -> T:
     except pynvml.NVMLError as error:
         for name, reason in _REASONS.items():
             if error.value == getattr(pynvml, name):
-                raise NvmlError(reason) from None
-        raise NvmlError(f"the NVIDIA driver says: {error}") from None
+                raise NvmlError(reason, error.value) from None
+        raise NvmlError(f"the NVIDIA driver says: {error}", error.value) from None
     except pynvml.NVMLLibraryMismatchError:
         raise NvmlError(_REASONS["NVML_ERROR_FUNCTION_NOT_FOUND"]) from None

@@ -37,7 +37,8 @@ def neighbors(
         nvml: An open session; None only where there are no GPUs.
         harness: Its process, whose descendants are its own as well; by default, this process.
         hosts_pids: Whether the driver's process ids are those of this process; found out by default. In a
-            container the driver may give the ids of the host, which say nothing here.
+            container the driver may give the ids of the host, which say nothing here, or hide processes of
+            others. Whether the harness is alone is not known there.
     """
     harness = os.getpid() if harness is None else harness
     hosts_pids = sees_the_hosts_pids() if hosts_pids is None else hosts_pids
@@ -70,7 +71,9 @@ def neighbors(
                         memory_bytes=process.memory_bytes,
                     )
                 )
-    alone: bool | None = None if unknown or unreadable else True
+    # In a container the driver lists no process of another one.
+    hidden = not hosts_pids and nvml is not None and any(gpu.kind == "gpu" for gpu in slot.devices)
+    alone: bool | None = None if unknown or unreadable or hidden else True
     if any(process.kind == "compute" for process in foreign):
         alone = False
     return Neighbors(

@@ -9,7 +9,7 @@ from pathlib import Path
 
 from bench.devices.device import Device, Slot
 from bench.devices.gauges import GPM_INTERVAL_S, PROCESS_MEMORY
-from bench.devices.machine import Machine, choose_slots, find_machine
+from bench.devices.machine import Machine, choose_slots, find_machine, why_no_gpu
 from bench.devices.nvml import Nvml, NvmlError, open_nvml
 from bench.devices.other_users import neighbors, sees_the_hosts_pids
 from bench.doctor.noise import Noise, measure_noise
@@ -106,13 +106,17 @@ def examine(
             foreign = [str(process) for one in seen for process in one.foreign if process.kind == "compute"]
     except NvmlError:
         pass  # `devices` has the reason
+    backends = installed_backends()
+    reason = machine.reason
+    if backends and not reason and all(name in machine.blind for name in backends):
+        reason = why_no_gpu(machine, backends)
     at_hand, missing = weights_at_hand(weights_folder)
     noise = measure_noise(noise_s)
     peaks = {slot.name: load_peak(results, machine, slot) for slot in slots}
     variables = compute_variables()
     return Examination(
         host,
-        _devices(machine),
+        _devices(machine, reason),
         versions,
         variables,
         sights,
@@ -123,9 +127,9 @@ def examine(
         advice_of(
             host,
             noise,
-            machine.reason if machine.gpus or machine.unusable else "",
+            reason if machine.gpus or machine.unusable else "",
             all(peaks.values()),
-            installed_backends(),
+            backends,
             variables,
             foreign,
             free_memory(),
@@ -164,14 +168,14 @@ def _versions() -> dict[str, str]:
     return {**frameworks, **{name: version_of(name) or "" for name in others}}
 
 
-def _devices(machine: Machine) -> list[str]:
+def _devices(machine: Machine, reason: str) -> list[str]:
     said = []
     for gpu in machine.gpus:
         memory = f", {gpu.memory_bytes / 2**30:.0f} GiB" if gpu.memory_bytes else ""
         said.append(f"{gpu.name}: {gpu.model}{memory}, {gpu.uuid}")
     said += [f"{name}: not usable, {why}" for name, why in machine.unusable.items()]
-    if machine.reason and not machine.unusable:
-        said.append(f"none for trials, which run on the processor: {machine.reason}")
+    if reason and not machine.unusable:
+        said.append(f"none for trials, which run on the processor: {reason}")
     return said
 
 

@@ -48,6 +48,7 @@ from bench.trials.record import (
     record_to_json,
 )
 from bench.worker.files import write_json
+from wbc.backends import memory_named_in
 from wbc.observer import APART
 
 FIT_PHASES = ("compile", "train")
@@ -87,12 +88,14 @@ def fold(attempt: Attempt) -> Record:
     events, runner = stretches[-1].events, stretches[-1].runner
     phases = summed(stretches)
     epochs = [epoch for stretch in stretches for epoch in stretch.epochs]
-    failure = _failure(attempt, events, last(runner, Ended), len(epochs))
     evaluated, told = last(events, Evaluated), last(events, EnvironmentTold)
     started, quiet, peak = last(runner, Started), every(runner, QuietTold), last(runner, PeakTold)
     test = evaluated.metrics if evaluated else None
     slot, environment = started.slot if started else None, told.environment if told else None
     neighbors = tuple(event.neighbors for event in every(runner, NeighborsChanged))
+    lost = tuple(dict.fromkeys(name for state in neighbors if state is not None for name in state.lost))
+    on_gpu = slot is not None and slot.kind == "gpu"
+    failure = _failure(attempt, events, last(runner, Ended), len(epochs), lost, on_gpu)
 
     steady, no_steady = pace_of(stretches)
     profile, no_profile = profile_of(events)
@@ -228,7 +231,12 @@ def _throughput(phases: Phases) -> Throughput:
 
 
 def _failure(
-    attempt: Attempt, events: Sequence[WorkerEvent], ended: Ended | None, epochs: int
+    attempt: Attempt,
+    events: Sequence[WorkerEvent],
+    ended: Ended | None,
+    epochs: int,
+    lost: tuple[str, ...],
+    on_gpu: bool,
 ) -> Failure | None:
     """Why the attempt is not done, or None."""
     log, failed, closed = _log_tail(attempt), last(events, Failed), last(events, Closed)
@@ -238,14 +246,16 @@ def _failure(
     evaluated = last(events, Evaluated) is not None
     if complete and evaluated and not failed and attempt.predictions.is_file():
         return None
-    if ended and ended.stopped.why and not (closed and failed):
+    if lost and not (ended and ended.stopped.why == "interrupted"):
+        kind, message = "gpu-lost", f"the driver lost {', '.join(lost)} while the trial ran"
+    elif ended and ended.stopped.why and not (closed and failed):
         kind, message = ended.stopped.why, ended.stopped.message
     elif failed:
         kind, message = failed.kind, failed.message
     elif ended is None:
         kind, message = "interrupted", "the harness ended before the trial did"
     else:
-        kind, message = _broken(ended, log)
+        kind, message = _broken(ended, log, on_gpu)
     return Failure(
         kind=kind,
         message=message,
@@ -273,17 +283,17 @@ def _how(code: int) -> str:
     return f"was killed by signal {-code}" if code < 0 else f"ended with exit code {code}"
 
 
-def _broken(ended: Ended, log: list[str]) -> tuple[str, str]:
+def _broken(ended: Ended, log: list[str], on_gpu: bool) -> tuple[str, str]:
     """Kind and message of a worker that ended without saying why."""
     code = ended.exit_code
     how = f"killed by signal {-code}" if code < 0 else f"ended with exit code {code} without a result"
     if code == -9 and ended.memory_kills:
         return "host-oom", "the kernel killed it because memory ran out"
-    said = next(
-        (line.strip() for line in reversed(log) if any(word in line for word in _OUT_OF_MEMORY)), None
-    )
-    if said is not None:
-        return "host-oom", f"memory ran out, it was {how}: {said[:200]}"
+    for line in reversed(log):
+        device = memory_named_in(line)
+        if device or any(word in line for word in _OUT_OF_MEMORY):
+            kind = "gpu-oom" if device == "device" and on_gpu else "host-oom"
+            return kind, f"memory ran out, it was {how}: {line.strip()[:200]}"
     return "crashed", how
 
 

@@ -254,6 +254,10 @@ class SideWatcher:
     def __init__(self, watcher: Watcher, side: SideName):
         self.watcher, self.side = watcher, side
 
+    def say(self, message: str, /) -> None:
+        """See `bench.runner.scheduler.Watcher`."""
+        self.watcher.say(message)
+
     def trial_started(self, planned: PlannedTrial, slot: Slot) -> None:
         """See `bench.runner.scheduler.Watcher`."""
         self.watcher.trial_started(planned, of_side(slot, self.side))

@@ -13,6 +13,7 @@ from typing import Protocol
 import msgspec
 
 from bench.devices.device import Slot
+from bench.devices.machine import plural
 from bench.journal.results import Attempt, SuiteResults
 from bench.plan.decide import PlannedTrial
 from bench.records.fold import finish
@@ -21,7 +22,7 @@ from bench.runner.signals import Interruption
 from bench.trials.limits import RETRIED, Limits
 from bench.trials.origin import Neighbors
 from bench.trials.record import Record
-from bench.worker.jsonl import Facts, RawEvent
+from bench.worker.jsonl import EventWriter, Facts, RawEvent
 
 LINGER_S = 10.0
 """How long a process may take to end once its journal is complete; threads of a user's network may go on."""
@@ -32,6 +33,9 @@ NEIGHBORS_S = 10.0
 
 class Watcher(Protocol):
     """Is told how a run progresses."""
+
+    def say(self, message: str, /) -> None:
+        """A sentence for people: a device is lost."""
 
     def trial_started(self, planned: PlannedTrial, slot: Slot) -> None:
         """A trial starts on a slot."""
@@ -125,7 +129,7 @@ class Scheduler:
         self._waiting = sorted(todo, key=lambda planned: -planned.seconds)
         with self.interruption.held():
             try:
-                while self._active or (self._waiting and not self.interruption.count):
+                while self._active or (self._waiting and self._free and not self.interruption.count):
                     self._fill()
                     self._wait()
                     self._collect()
@@ -236,20 +240,50 @@ class Scheduler:
         active.worker.stop(why, message)
 
     def _end(self, active: _Active) -> None:
-        """Write the record of an attempt that is over, free its slot, and retry where that may help."""
+        """Write the record of an attempt that is over, free its slot, and retry where that may help.
+
+        A slot whose GPU is lost is used no more. Its trial did not fail by itself, so it goes to another slot.
+        """
+        lost = self._lost(active)
         record = finish(active.attempt)
         self._active.remove(active)
-        self._free.append(active.slot)
+        if not lost:
+            self._free.append(active.slot)
         if record.done:
             self.results.discard_checkpoint(active.attempt.trial_id)
-        tried = self._tries[active.attempt.trial_id]
-        again = record.failure is not None and record.failure.kind in RETRIED
-        again = again and tried <= self.limits.retries and not self.interruption.count
+        again = not self.interruption.count and record.failure is not None
+        if again and lost:
+            self._tries[active.attempt.trial_id] -= 1
+            again = bool(self._free or self._active)
+        elif again and record.failure is not None:
+            tried = self._tries[active.attempt.trial_id]
+            again = record.failure.kind in RETRIED and tried <= self.limits.retries
         if again:
             self._waiting.append(active.planned)
             self._waiting.sort(key=lambda planned: -planned.seconds)
         self.watcher.trial_ended(active.planned, active.slot, record, again)
         self.recording.send(active.attempt)
+        if lost:
+            left = len(self._free) + len(self._active)
+            self.watcher.say(
+                f"{', '.join(lost)} is lost: no further trial runs there, {plural(left, 'slot')} left."
+                + (
+                    ""
+                    if left or not self._waiting
+                    else f" {plural(len(self._waiting), 'trial')} not started."
+                )
+            )
+
+    def _lost(self, active: _Active) -> tuple[str, ...]:
+        """The GPUs of a slot that are lost. The journal is told before the record is made from it."""
+        neighbors = self.engine.other_users.neighbors(active.slot)
+        if neighbors is None or not neighbors.lost:
+            return ()
+        if neighbors != active.neighbors:
+            journal = EventWriter(active.attempt.runner_events)
+            journal.write("neighbors", neighbors=msgspec.to_builtins(neighbors))
+            journal.close()
+        return neighbors.lost
 
     def _abandon(self) -> None:
         """After a failure of our own: end every worker."""

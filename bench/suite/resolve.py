@@ -112,7 +112,11 @@ def resolve_suite(
         stored = DEFAULT_WEIGHTS
     combinations = expand(suite, file, folder_given=data is not None)
     try:
-        slots = choose_slots(devices or suite.devices.use, suite.devices.gpus_per_trial)
+        slots = choose_slots(
+            devices or suite.devices.use,
+            suite.devices.gpus_per_trial,
+            backends={one.backend for one in combinations if one.backend is not None} or ("tensorflow",),
+        )
     except InputError as error:
         if devices:
             raise

@@ -42,7 +42,7 @@ class Failure(Struct, frozen=True, kw_only=True):
     """Why an attempt is not done."""
 
     kind: str
-    """`setup`, `gpu-oom`, `host-oom`, `nan-loss`, `stalled`, `timeout`, `crashed`, `interrupted` ..."""
+    """`setup`, `gpu-oom`, `gpu-lost`, `host-oom`, `nan-loss`, `stalled`, `timeout`, `crashed`, `interrupted` ..."""
     message: str
     phase: str | None
     """The phase that did not end."""

@@ -132,7 +132,10 @@ def _load_tensorflow() -> Facts:
 def _load_jax() -> Facts:
     import jax
 
-    devices = [device for device in jax.devices() if device.platform == "gpu"]
+    try:
+        devices = [device for device in jax.devices() if device.platform == "gpu"]
+    except RuntimeError as error:  # JAX_PLATFORMS names what it cannot use
+        raise SetupError(f"JAX cannot use the device of the trial: {' '.join(str(error).split())}") from error
     version = "unavailable: JAX does not report it" if devices else "none: no GPU is in use"
     return {
         "jax": jax.__version__,

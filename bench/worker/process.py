@@ -79,7 +79,7 @@ def explain(error: Exception) -> tuple[str, str]:
     if isinstance(error, TrainingDivergedError):
         return "nan-loss", message
     if isinstance(error, OutOfMemoryError):
-        gpu = os.environ.get(protocol.DEVICE_KIND) == "gpu"
+        gpu = os.environ.get(protocol.DEVICE_KIND) == "gpu" and not error.of_host
         return "gpu-oom" if gpu else "host-oom", message[:300]
     named = f"{type(error).__name__}: {message[:300]}"
     if isinstance(error, MemoryError) or (isinstance(error, OSError) and error.errno == errno.ENOMEM):

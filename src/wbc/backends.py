@@ -1,6 +1,7 @@
 """What differs between the backends of Keras. A backend is loaded inside the functions only."""
 
 import sys
+from typing import Literal
 
 BACKENDS = ("tensorflow", "jax", "torch")
 """The backends that Keras can compute with. TensorFlow is the main one; the others run the same code."""
@@ -13,6 +14,28 @@ ONLY_TENSORFLOW: dict[str, tuple[str | int, str]] = {
     "replicas": (1, "training one model on several devices needs TensorFlow's MirroredStrategy"),
 }
 """Setting that only TensorFlow supports -> the value that leaves it alone, and the reason."""
+
+
+_DEVICE_FULL = (
+    "RESOURCE_EXHAUSTED",  # XLA raises one class for every failure
+    "Dst tensor is not initialized",  # TensorFlow: no room for a copy
+    "CUDA_ERROR_OUT_OF_MEMORY",
+    "cudaErrorMemoryAllocation",
+    "CUDA error: out of memory",
+    "CUDA out of memory",
+    "CUBLAS_STATUS_ALLOC_FAILED",
+    "CUDNN_STATUS_ALLOC_FAILED",
+    "CUSOLVER_STATUS_ALLOC_FAILED",
+    "CUFFT_ALLOC_FAILED",
+)
+"""Words with which frameworks and NVIDIA's libraries report that a device has no memory left."""
+
+_HOST_FULL = (
+    "device:CPU:0 by allocator",  # TensorFlow
+    "DefaultCPUAllocator: not enough memory",  # PyTorch
+    "DefaultCPUAllocator: can't allocate memory",
+)
+"""Words with which they report that the host has none left."""
 
 
 def has_gpu(backend: str) -> bool:
@@ -69,12 +92,26 @@ def make_deterministic(backend: str) -> None:
         torch.use_deterministic_algorithms(True)
 
 
-def is_out_of_memory(error: BaseException) -> bool:
-    """Whether a backend raised this error because its device has no memory left."""
+def out_of_memory(error: BaseException) -> Literal["device", "host"] | None:
+    """Whose memory had no room left, if a backend raised this error for that reason; else None.
+
+    Libraries below a backend report a full GPU under many names, which reach Python as a message only. TensorFlow
+    names the device of the allocator: on a GPU, an operation on the processor may still fill the host's memory.
+    """
     tensorflow, torch = sys.modules.get("tensorflow"), sys.modules.get("torch")
-    if tensorflow is not None and isinstance(error, tensorflow.errors.ResourceExhaustedError):
-        return True
-    if torch is not None and isinstance(error, torch.cuda.OutOfMemoryError):
-        return True
-    # XLA raises one class for every failure; only the message has the status.
-    return "RESOURCE_EXHAUSTED" in str(error)
+    typed = (tensorflow is not None and isinstance(error, tensorflow.errors.ResourceExhaustedError)) or (
+        torch is not None and isinstance(error, torch.cuda.OutOfMemoryError)
+    )
+    return memory_named_in(str(error)) or ("device" if typed else None)
+
+
+def is_out_of_memory(error: BaseException) -> bool:
+    """Whether a backend raised this error because its device, or the host, has no memory left."""
+    return out_of_memory(error) is not None
+
+
+def memory_named_in(message: str) -> Literal["device", "host"] | None:
+    """Whose memory a message of a framework or of CUDA says is full; None where it says nothing of it."""
+    if any(words in message for words in _HOST_FULL):
+        return "host"
+    return "device" if any(words in message for words in _DEVICE_FULL) else None

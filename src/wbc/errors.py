@@ -34,6 +34,13 @@ class TrainingDivergedError(ArithmeticError):
 class OutOfMemoryError(Exception):
     """The device that computes has no memory left, as its backend reports."""
 
+    of_host: bool
+    """The memory of the host is meant, although a GPU may compute."""
+
+    def __init__(self, message: str, of_host: bool = False) -> None:
+        super().__init__(message)
+        self.of_host = of_host
+
 
 def did_you_mean(word: str, known: Sequence[str]) -> str:
     """A question that names the known word most similar to `word`, or an empty string."""

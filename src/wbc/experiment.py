@@ -5,7 +5,7 @@ from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import asdict
 
-from wbc.backends import is_out_of_memory
+from wbc.backends import out_of_memory
 from wbc.data import SPLITS
 from wbc.data.loading import Split, load_split
 from wbc.data.manifest import Manifest
@@ -124,8 +124,8 @@ def _typed_errors() -> Iterator[None]:
     try:
         yield
     except Exception as error:
-        if is_out_of_memory(error):
-            raise OutOfMemoryError(str(error)) from error
+        if memory := out_of_memory(error):
+            raise OutOfMemoryError(str(error), of_host=memory == "host") from error
         raise
 
 

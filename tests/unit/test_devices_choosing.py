@@ -1,7 +1,9 @@
+from dataclasses import replace
+
 import pytest
 
 from bench.devices.device import Device, Slot
-from bench.devices.machine import Machine, allowed, by_topology, choose_slots, find_machine
+from bench.devices.machine import Machine, allowed, blind_backends, by_topology, choose_slots, find_machine
 from wbc.errors import InputError
 
 BIG, SMALL = "NVIDIA Big", "NVIDIA Small"
@@ -40,6 +42,7 @@ def test_without_a_gpu_the_processor_is_one_slot_and_the_note_says_why():
     assert choice.note == "Trials run on the processor: there is no NVIDIA driver."
     assert slot.environment() == {
         "CUDA_VISIBLE_DEVICES": "",
+        "JAX_PLATFORMS": "cpu",
         "LEUKOBENCH_DEVICE_KIND": "cpu",
         "LEUKOBENCH_CORES": "0,1,2,3",
         "LEUKOBENCH_REPLICAS": "1",
@@ -47,9 +50,36 @@ def test_without_a_gpu_the_processor_is_one_slot_and_the_note_says_why():
 
 
 def test_a_tensorflow_for_the_processor_alone_leaves_gpus_to_those_who_name_them():
-    built_for_cpu = machine(reason="TensorFlow is built for the processor alone")
-    assert names(choose_slots("all", machine=built_for_cpu)) == ["cpu:0"]
+    built_for_cpu = replace(machine(), blind={"tensorflow": "TensorFlow is built for the processor alone"})
+    choice = choose_slots("all", machine=built_for_cpu)
+    assert names(choice) == ["cpu:0"]
+    assert choice.note == "Trials run on the processor: TensorFlow is built for the processor alone."
     assert names(choose_slots("gpu:1", machine=built_for_cpu)) == ["gpu:1"]
+    assert names(choose_slots("all", 1, built_for_cpu, ["tensorflow", "jax"])) == ["cpu:0"]
+
+
+@pytest.mark.parametrize("backend", ["jax", "torch"])
+def test_trials_of_other_backends_need_no_tensorflow_for_gpus(backend):
+    built_for_cpu = replace(machine(), blind={"tensorflow": "TensorFlow is built for the processor alone"})
+    assert names(choose_slots("all", 1, built_for_cpu, [backend])) == ["gpu:0", "gpu:1"]
+
+
+@pytest.mark.parametrize(
+    ("packages", "blind"),
+    [
+        ({"tensorflow": "2.21.0"}, ["jax", "torch"]),
+        ({"tensorflow-cpu": "2.21.0", "jax": "0.10.2"}, ["tensorflow", "jax", "torch"]),
+        ({"jax": "0.11.2", "jax-cuda13-plugin": "0.11.2", "torch": "2.13.0+cpu"}, ["tensorflow", "torch"]),
+        ({"torch": "2.13.0"}, ["tensorflow", "jax"]),
+    ],
+)
+def test_packages_tell_which_backend_is_without_gpus(packages, blind):
+    assert list(blind_backends(packages.get)) == blind
+
+
+def test_jax_is_told_its_platform_on_a_gpu():
+    (slot, _) = choose_slots("all", machine=machine()).slots
+    assert slot.environment()["JAX_PLATFORMS"] == "cuda,cpu"
 
 
 @pytest.mark.parametrize(

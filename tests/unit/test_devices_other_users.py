@@ -171,3 +171,13 @@ def test_pressure_tells_whether_the_processor_is_quiet(tmp_path, avg10, said):
 def test_without_pressure_the_load_tells(tmp_path, monkeypatch, load, quiet):
     monkeypatch.setattr(os, "getloadavg", lambda: (load * os.cpu_count(), 0, 0))
     assert (processor_noise(tmp_path / "none") == "") == quiet
+
+
+def test_in_a_container_nobody_knows_whether_the_harness_is_alone(nvml):
+    """There the driver lists no process of other containers."""
+    seen = watch(nvml, hosts_pids=False)
+    assert (seen["alone"], seen["foreign"], seen["unknown"]) == (None, [], {})
+
+
+def test_nor_is_a_processor_asked():
+    assert neighbors(CPU, None, hosts_pids=False).alone is True

@@ -13,7 +13,7 @@ from bench.records.fold import fold
 from bench.worker import protocol
 from bench.worker.process import explain
 from wbc import experiment
-from wbc.backends import is_out_of_memory
+from wbc.backends import is_out_of_memory, out_of_memory
 from wbc.errors import InputError, OutOfMemoryError, TrainingDivergedError
 from wbc.specification import Specification
 
@@ -73,6 +73,45 @@ def test_a_device_without_memory_is_recognized_by_type():
     assert not is_out_of_memory(ResourceExhaustedError("no more coffee"))
 
 
+@pytest.mark.parametrize(
+    ("message", "memory"),
+    [
+        ("Dst tensor is not initialized.\n\t [[{{node IteratorGetNext}}]]", "device"),
+        ("failed to allocate 2.00GiB: CUDA_ERROR_OUT_OF_MEMORY: out of memory", "device"),
+        ("CUDA error: out of memory\nCUDA kernel errors might be reported at some other call", "device"),
+        ("CUDA error: CUBLAS_STATUS_ALLOC_FAILED when calling `cublasCreate(handle)`", "device"),
+        ("OOM when allocating tensor with shape[64,256] on /device:GPU:0 by allocator GPU_0_bfc", None),
+        ("OOM when allocating tensor with shape[9] on /job:a/device:CPU:0 by allocator cpu", "host"),
+        ("RESOURCE_EXHAUSTED: OOM when allocating on /device:CPU:0 by allocator mklcpu", "host"),
+        ("DefaultCPUAllocator: can't allocate memory: you tried to allocate 9 bytes", "host"),
+        ("CUDA error: an illegal memory access was encountered", None),
+    ],
+)
+def test_a_full_memory_is_recognized_by_what_libraries_say(message, memory):
+    assert out_of_memory(RuntimeError(message)) == memory
+
+
+def test_tensorflow_names_whose_memory_is_full():
+    import tensorflow as tf
+
+    def error(device):
+        return tf.errors.ResourceExhaustedError(None, None, f"OOM when allocating on {device}")
+
+    assert out_of_memory(error("/device:GPU:0 by allocator GPU_0_bfc")) == "device"
+    assert out_of_memory(error("/device:CPU:0 by allocator cpu")) == "host"
+
+
+def test_an_aborted_worker_on_a_gpu_that_was_full_is_told_from_a_crash(tmp_path):
+    attempt = SuiteResults(tmp_path, "suite").new_attempt(TRIAL)
+    slot = {"name": "gpu:0", "kind": "gpu", "model": "Stand-in"}
+    common = {"t": 1, "cpu": 1}
+    started = {**common, "event": "started", "pid": 1, "at": "2026-01-01", "slot": slot, "provenance": {}}
+    end = {**common, "event": "ended", "exit_code": -6, "cpu_s": 1.0, "stopped": {}, "memory_kills": 0}
+    attempt.runner_events.write_text(f"{json.dumps(started)}\n{json.dumps(end)}\n")
+    attempt.log.write_text("F gpu.cc:1] failed to allocate: CUDA_ERROR_OUT_OF_MEMORY: out of memory\n")
+    assert fold(attempt).failure.kind == "gpu-oom"
+
+
 def test_an_experiment_reports_a_device_without_memory_as_one_class(tmp_path, monkeypatch):
     def fails(mode):
         raise RuntimeError("RESOURCE_EXHAUSTED: 8 GiB")
@@ -89,6 +128,7 @@ def test_an_experiment_reports_a_device_without_memory_as_one_class(tmp_path, mo
     [
         (OutOfMemoryError("no room"), "gpu", "gpu-oom"),
         (OutOfMemoryError("no room"), "cpu", "host-oom"),
+        (OutOfMemoryError("no room", of_host=True), "gpu", "host-oom"),
         (MemoryError("no room"), "gpu", "host-oom"),
         (OSError(12, "Cannot allocate memory"), "gpu", "host-oom"),
         (TrainingDivergedError("the loss is nan"), "gpu", "nan-loss"),

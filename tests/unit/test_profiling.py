@@ -145,3 +145,10 @@ def test_kinds_of_kernels_and_layers():
     assert kind_of_layer("Flatten") is None
     for name in ("Iterator::Root::Prefetch", "EagerExecute", "EagerLocalExecute: Mul", "train"):
         assert not is_operation(name)
+
+
+def test_a_trace_without_the_gpus_kernels_is_not_taken_for_the_hosts_work(tmp_path):
+    path = written(tmp_path, host(("train", 0, 100), ("a:MatMul", 10, 50)))
+    with pytest.raises(ValueError, match="no kernel of the GPU"):
+        summarize(read_trace(path), {}, on_gpu=True)
+    assert summarize(read_trace(path), {})["kinds"] == {"dense": 1.0}

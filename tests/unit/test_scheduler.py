@@ -143,7 +143,14 @@ class Notes:
         self.ended: list[tuple[str, str, bool]] = []
         self.sent: list[str] = []
         self.quiet_asked = 0
-        self.users: dict | None = None
+        self.users: Neighbors | None = None
+        self.lost: dict[str, float] = {}
+        """Slot -> when its GPU is lost, seconds of the clock."""
+        self.said: list[str] = []
+        self.clock = lambda: 0.0
+
+    def say(self, message):
+        self.said.append(message)
 
     def trial_started(self, planned, slot): ...
 
@@ -165,6 +172,8 @@ class Notes:
     def settle(self, interrupted): ...
 
     def neighbors(self, slot):
+        if self.clock() >= self.lost.get(slot.name, float("inf")):
+            return Neighbors(unreadable={slot.name: "lost"}, lost=(slot.name,))
         return self.users
 
     def wait_until_quiet(self, slot, sleep):
@@ -177,6 +186,7 @@ class Bed:
 
     def __init__(self, folder: Path):
         self.clock, self.notes = Clock(), Notes()
+        self.notes.clock = self.clock
         self.engine = ScriptedEngine(self.clock, self.notes)
         self.results = SuiteResults(folder, "suite")
         self.on_wait = lambda: None
@@ -321,7 +331,7 @@ def test_exclusive_runs_one_at_a_time_and_asks_for_quiet_before_each(bed: Bed):
 
 def test_other_users_of_the_device_are_recorded_when_they_change(bed: Bed):
     def come_and_go():
-        bed.notes.users = {"unknown": {"gpu:0": 7}} if bed.clock.now > 25 else None
+        bed.notes.users = Neighbors(unknown={"gpu:0": 7}) if bed.clock.now > 25 else None
 
     bed.on_wait = come_and_go
     bed.run([planned("a", takes=60.0)])
@@ -329,6 +339,37 @@ def test_other_users_of_the_device_are_recorded_when_they_change(bed: Bed):
     notes = [event for event in read_events(attempt.runner_events) if event["event"] == "neighbors"]
     assert len(notes) == 1
     assert attempt.record().neighbors == (Neighbors(unknown={"gpu:0": 7}),)
+
+
+def test_a_lost_gpu_is_retired_and_its_trial_goes_to_the_other_one(bed: Bed):
+    bed.notes.lost = {"gpu:0": 5.0}
+    trials = [
+        planned(name, takes=10.0, ends=["crashed", "done"] if name == "a" else ["done"]) for name in "abcdef"
+    ]
+    bed.run(trials, limits=replace(NO_LIMITS, retries=0))
+    assert [one for one in bed.notes.ended if one[0] == "a"] == [
+        ("a", "gpu-lost", True),
+        ("a", "done", False),
+    ]
+    assert [outcome for _, outcome, _ in bed.notes.ended].count("done") == 6, "nothing fails on the lost one"
+    assert [slot for _, slot in bed.engine.placed].count("gpu:0") == 1
+    assert bed.notes.said == ["gpu:0 is lost: no further trial runs there, 1 slot left."]
+    first = next(attempt for attempt in bed.results.all_attempts() if attempt.trial().network == "a")
+    assert first.record().failure.message == "the driver lost gpu:0 while the trial ran"
+
+
+def test_a_trial_that_is_done_when_its_gpu_is_lost_stays_done(bed: Bed):
+    bed.notes.lost = {"gpu:0": 5.0}
+    bed.run([planned(name, takes=10.0) for name in "abc"])
+    assert sorted(bed.notes.ended) == [("a", "done", False), ("b", "done", False), ("c", "done", False)]
+    assert [slot for _, slot in bed.engine.placed] == ["gpu:0", "gpu:1", "gpu:1"]
+
+
+def test_a_run_ends_when_every_gpu_is_lost(bed: Bed):
+    bed.notes.lost = {"gpu:0": 5.0, "gpu:1": 5.0}
+    bed.run([planned(name, takes=10.0, ends=["setup"]) for name in "abc"])
+    assert [outcome for _, outcome, _ in bed.notes.ended] == ["gpu-lost", "gpu-lost"]
+    assert bed.notes.said[-1].startswith("gpu:1 is lost: no further trial runs there, 0 slots left. 2 trials")
 
 
 def test_a_record_that_cannot_be_written_stops_the_others(bed: Bed, monkeypatch):

@@ -1,4 +1,11 @@
 import itertools
+import json
+import os
+import subprocess
+import sys
+from importlib.util import find_spec
+from pathlib import Path
+from types import SimpleNamespace
 
 import keras
 import numpy as np
@@ -121,3 +128,63 @@ def test_a_loss_that_is_no_number_ends_training():
     reporting = ReportingCallback(Notes(), images=1, batch_size=1, epochs=1)
     with pytest.raises(TrainingDivergedError, match="nan after epoch 3"):
         reporting.on_epoch_end(2, {"loss": float("nan")})
+
+
+def test_the_steps_of_an_epoch_end_when_the_device_is_done():
+    """A number of the last step takes as long as the device: it must not count as validation."""
+    notes, clock = Notes(), Clock()
+
+    class Slow:
+        def __array__(self, dtype=None, copy=None):
+            clock.passes(3.0)
+            return np.zeros(())
+
+    reporting = ReportingCallback(notes, images=32, batch_size=16, epochs=1, clock=clock)
+    reporting.set_model(SimpleNamespace(metrics_variables=[Slow()]))
+    reporting.on_epoch_begin(0)
+    reporting.on_train_batch_begin(0)
+    clock.passes(1.0)
+    reporting.on_train_batch_begin(1)
+    reporting.on_test_begin()
+    clock.passes(0.5)
+    reporting.on_test_end()
+    reporting.on_epoch_end(0, {"loss": 1.0})
+    reporting.end()
+    assert reporting.timer.pace.steps_s == 3.0
+    assert reporting.figures()["validation_s"] == 0.5
+
+
+AHEAD = """
+import json
+import numpy as np
+import keras
+from training_equipment import Notes
+from wbc.training.callbacks import ReportingCallback
+
+model = keras.Sequential([keras.Input((1000,)), *(keras.layers.Dense(1000) for _ in range(8))])
+model.compile("sgd", "mse")
+images = np.zeros((1280, 1000), np.float32)
+reporting = ReportingCallback(Notes(), 1280, 64, 2)
+ready, ends = [], reporting.timer.steps_end
+def steps_end():
+    ready.append(bool(model.metrics_variables[0].value.is_ready()))
+    return ends()
+reporting.timer.steps_end = steps_end
+model.fit(images, images, 64, 2, validation_data=(images, images), callbacks=[reporting], verbose=0)
+print(json.dumps(ready))
+"""
+
+
+@pytest.mark.skipif(find_spec("jax") is None, reason="JAX is not installed")
+def test_jax_is_done_when_its_steps_are_said_to_be():
+    path = os.pathsep.join([str(Path(__file__).parent), *sys.path])
+    done = subprocess.run(
+        [sys.executable, "-c", AHEAD],
+        env={**os.environ, "KERAS_BACKEND": "jax", "JAX_PLATFORMS": "cpu", "PYTHONPATH": path},
+        capture_output=True,
+        text=True,
+        timeout=120,
+        check=False,
+    )
+    assert done.returncode == 0, done.stderr
+    assert json.loads(done.stdout) == [True, True]

@@ -20,7 +20,9 @@ Span = tuple[int, int]
 """Begin and end, in picoseconds."""
 
 
-def summarize(planes: Sequence[Plane], layers: Mapping[str, str], optimizer: str = "") -> Figures:
+def summarize(
+    planes: Sequence[Plane], layers: Mapping[str, str], optimizer: str = "", on_gpu: bool = False
+) -> Figures:
     """Where the time of the traced steps went.
 
     If a GPU did the work, operations are its kernels. Otherwise they are those of the host's threads.
@@ -29,6 +31,7 @@ def summarize(planes: Sequence[Plane], layers: Mapping[str, str], optimizer: str
         planes: The planes of the trace.
         layers: Name of a layer -> its kind, see `wbc.profiling.kinds`.
         optimizer: Name of the optimizer.
+        on_gpu: A GPU did the work. Without its kernels the trace shows the host's part only.
 
     Returns:
         `steps`: number of steps.
@@ -42,7 +45,7 @@ def summarize(planes: Sequence[Plane], layers: Mapping[str, str], optimizer: str
         `copies_s`: seconds of copies between host and GPUs; None without GPU.
 
     Raises:
-        ValueError: The trace has no step.
+        ValueError: The trace has no step, or no kernel although a GPU did the work.
     """
     host = [line for plane in planes if plane.name.startswith(_HOST) for line in plane.lines]
     steps = [event for line in host for event in line.events if event.name == STEP]
@@ -51,6 +54,11 @@ def summarize(planes: Sequence[Plane], layers: Mapping[str, str], optimizer: str
     window = min(step.start for step in steps), max(step.end for step in steps)
     gpus = [_streams(plane) for plane in planes if plane.name.startswith(_GPU)]
     gpus = [within for events in gpus if (within := _within(events, window))]
+    if on_gpu and not gpus:
+        raise ValueError(
+            "the trace shows no kernel of the GPU that did the work: CUPTI, which records them, could not be "
+            "loaded or may not count (a setting of the NVIDIA driver)"
+        )
     if gpus:
         seconds, kind = _of_kernels(gpus), _kernel_kinds(gpus, layers, optimizer)
     else:

@@ -87,11 +87,16 @@ class ReportingCallback(keras.callbacks.Callback):
             self.observer.heartbeat(self.timer.steps_begun - 1, self.timer.steps * self.epochs)
 
     def _steps_end(self) -> None:
+        if not self.timer.within_steps:
+            return
+        # The host may be ahead of the device here. A number of the last step is there once the step is done.
+        for variable in getattr(self.model, "metrics_variables", ())[:1]:
+            keras.ops.convert_to_numpy(variable)
         if self.timer.steps_end():
             self._first_step_done()
 
     def on_test_begin(self, logs: Logs = None) -> None:
-        """Validation begins. The training metrics are on the host, so all steps are done."""
+        """Validation begins. The steps are done before it."""
         self._steps_end()
         self.timer.validation_begins()
 

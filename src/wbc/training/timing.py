@@ -2,8 +2,8 @@
 
 The times of a block are true if it ends at a synchronization point, where the host knows that the device is
 done. With TensorFlow on CPUs every step ends at one. Elsewhere the host dispatches steps ahead. There the
-points are the ends of epochs, where the metrics come to the host. If there are few epochs, the timer adds
-points within them, at which the host waits for the device.
+points are the ends of epochs, where the host waits for a metric of the last step. If there are few epochs, the
+timer adds points within them, at which the host waits for the device.
 """
 
 import time
@@ -168,8 +168,13 @@ class TrainingTimer:
         self.steps_begun += 1
         return first
 
+    @property
+    def within_steps(self) -> bool:
+        """Whether a step of the epoch began, and its end was not told yet."""
+        return self._step > 0
+
     def steps_end(self) -> bool:
-        """The last step of the epoch is over, and its metrics are on the host.
+        """The last step of the epoch is over: the host has waited for one of its numbers.
 
         Returns:
             Whether that step was the first of its stage.

@@ -10,6 +10,7 @@ from typing import Any
 import keras
 import numpy as np
 
+from wbc.backends import has_gpu
 from wbc.data.loading import Split
 from wbc.errors import reason_of
 from wbc.observer import Figures
@@ -92,7 +93,7 @@ def _profile(
         layer.name: kind_of_layer(type(layer).__name__) for layer in model._flatten_layers(include_self=False)
     }
     layers = {name: kind for name, kind in kinds.items() if kind}
-    summary = summarize(read_trace(path), layers, model.optimizer.name)
+    summary = summarize(read_trace(path), layers, model.optimizer.name, has_gpu("tensorflow"))
     return {**summary, "trace": str(path.relative_to(settings.folder.parent))}
 
 
