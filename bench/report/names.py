@@ -97,6 +97,8 @@ def _varying(settings: Sequence[FlatSettings]) -> list[str]:
 
 def _implied(name: str, settings: FlatSettings) -> bool:
     """Whether the trial's protocol says it already."""
+    if name.endswith("optimizer.epsilon_outside"):
+        return settings.get("protocol") == "thesis-2018"
     if name not in PROTOCOL_KEYS or settings.get("protocol") not in PROTOCOLS:
         return False
     return bool(settings[name] == settings_of(settings["protocol"], settings["mode"])[name])

@@ -140,7 +140,7 @@ class Combination:
 
     def _optimizer(self, key: str, table: Optimizer, file: Source) -> OptimizerSpecification:
         try:
-            return table.specification(self.backbone.name)
+            return table.specification(self.backbone.name).under(self.protocol)
         except InputError as error:
             raise file.error(("matrix", self.block, key), error.what, error.way_out) from None
 

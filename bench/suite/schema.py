@@ -119,6 +119,7 @@ class Optimizer(Table):
     beta_1: Fraction | None = None
     beta_2: Fraction | None = None
     epsilon: PositiveFloat | None = None
+    epsilon_outside: bool | None = None
 
     @model_validator(mode="after")
     def _makes_sense(self) -> "Optimizer":

@@ -63,6 +63,8 @@ class OptimizerSettings(Struct, frozen=True, kw_only=True, omit_defaults=True):
     beta_1: float | None = None
     beta_2: float | None = None
     epsilon: float | None = None
+    epsilon_outside: bool | None = None
+    """Whether it is added outside the root, as Keras 2 did; None: as Keras does."""
 
 
 class EarlyStoppingSettings(Struct, frozen=True, kw_only=True):

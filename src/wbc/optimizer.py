@@ -66,6 +66,9 @@ class OptimizerSpecification:
     """Decay rate of the mean of squared gradients."""
     epsilon: float | None = None
     """Keeps the division by that mean finite."""
+    epsilon_outside: bool | None = None
+    """RMSprop only: divide by sqrt(mean) + epsilon, as Keras 2 did, and not by sqrt(mean + epsilon), as Keras 3
+    does. With an epsilon of 1e-7 a steady gradient of 1e-5 then takes steps that are 31 times longer."""
 
     def check(self) -> None:
         """Raise InputError if the optimizer lacks an argument, or the arguments contradict each other."""
@@ -77,6 +80,11 @@ class OptimizerSpecification:
                     f"{self.name} has no {argument}",
                     f"Its keys are {', '.join(own)}; {argument} belongs to {', '.join(having)}.",
                 )
+        if self.epsilon_outside and (self.name != "RMSprop" or self.momentum):
+            raise InputError(
+                "epsilon_outside is for RMSprop without momentum, as Keras 2 had it",
+                "Remove epsilon_outside, or the momentum.",
+            )
         if self.name == "Nesterov" or self.nesterov:
             momentum = self.momentum if self.momentum is not None else own["momentum"]
             if not momentum:
@@ -88,6 +96,13 @@ class OptimizerSpecification:
     def slower(self) -> "OptimizerSpecification":
         """The same at a tenth of its learning rate: the default for the second stage of fine-tuning."""
         return replace(self, learning_rate=self.learning_rate / 10)
+
+    def under(self, protocol: str) -> "OptimizerSpecification":
+        """As the Keras of a protocol (`wbc.protocols`) has it; what is spelled out stays."""
+        plain_rmsprop = self.name == "RMSprop" and not self.momentum
+        if protocol == "thesis-2018" and plain_rmsprop and self.epsilon_outside is None:
+            return replace(self, epsilon_outside=True)
+        return self
 
     def resolved(self) -> dict[str, Any]:
         """Every value that has an effect: name, learning_rate, decay, weight_decay and its own arguments.
@@ -113,4 +128,6 @@ class OptimizerSpecification:
         }
         # 1 and 1.0 are the same rate, and must give the same trial.
         typed = {key: value if isinstance(value, bool) else float(value) for key, value in numbers.items()}
-        return {"name": name, **typed}
+        # Named only where it is on: the optimizers of earlier records do not know it.
+        outside = {"epsilon_outside": True} if self.epsilon_outside else {}
+        return {"name": name, **typed, **outside}

@@ -6,6 +6,7 @@
   reported binary accuracy.
 - Their test generator shuffles, but its predictions are compared with the files in directory order.
 - Every network gets pixels times 1/255.
+- RMSprop adds its epsilon outside the root, as Keras 2 did.
 - Times are `time.process_time()`.
 """
 

@@ -12,7 +12,7 @@ from bench.trials.settings import Runtime
 from wbc.errors import InputError
 from wbc.networks.catalog import NETWORKS
 from wbc.optimizer import ARGUMENTS, OPTIMIZERS, OptimizerSpecification
-from wbc.recipes import PRESETS, RECIPES, find_recipe, preset
+from wbc.recipes import RECIPES, find_recipe, preset
 from wbc.training.fitting import build_optimizer
 
 RUNTIME = Runtime(wbc="w", tensorflow="2.21.0", keras="3.15.1", device="cpu")
@@ -84,6 +84,8 @@ def test_a_trial_shows_every_value_and_two_ways_to_write_one_are_one(tmp_path):
     [
         ('{ name = "Adam", momentum = 0.9 }', ["Adam has no momentum", "belongs to SGD, Nesterov, RMSprop"]),
         ('{ name = "SGD", rho = 0.9 }', ["SGD has no rho"]),
+        ('{ name = "Adam", epsilon_outside = true }', ["for RMSprop without momentum"]),
+        ('{ name = "RMSprop", momentum = 0.5, epsilon_outside = true }', ["for RMSprop without momentum"]),
         ('{ name = "SGD", nesterov = true }', ["needs a momentum above 0"]),
         ('{ name = "Nesterov", nesterov = false }', ["Nesterov has no nesterov"]),
         ('{ name = "SGD", momentum = 1.0 }', ["less than 1"]),
@@ -101,10 +103,76 @@ def test_nonsense_is_refused_with_its_place(tmp_path, optimizer, said):
 def test_presets_are_resolved_for_each_network(tmp_path):
     paper = optimizer_of(tmp_path, '"paper"')
     assert (paper["learning_rate"], paper["momentum"], paper["weight_decay"]) == (0.01, 0.9, 5e-4)
-    footnote = optimizer_of(tmp_path, '"thesis-footnote"')
-    assert footnote == {**paper, "decay": 5e-4, "weight_decay": 0.0}
     assert optimizer_of(tmp_path, '"paper"', "DenseNet121")["nesterov"] is True
     assert optimizer_of(tmp_path, '"paper"', "ResNet50")["learning_rate"] == 0.1
+
+
+@pytest.mark.parametrize(
+    ("networks", "rate", "decay", "nesterov"),
+    [
+        (("DenseNet121", "DenseNet169", "DenseNet201"), 0.01, 1e-4, True),
+        (("ResNet50",), 0.01, 1e-4, False),
+        (("InceptionV3",), 0.01, 4e-5, False),
+        (("Xception",), 0.045, 1e-5, False),
+        (("VGG16", "VGG19"), 0.01, 5e-4, False),
+    ],
+)
+def test_the_five_rows_of_footnote_8(tmp_path, networks, rate, decay, nesterov):
+    for network in networks:
+        assert preset("thesis-footnote", network).resolved() == {
+            "name": "SGD",
+            "learning_rate": rate,
+            "decay": decay,
+            "weight_decay": 0.0,
+            "momentum": 0.9,
+            "nesterov": nesterov,
+        }
+
+
+def test_footnote_8_has_no_other_networks(tmp_path):
+    with pytest.raises(InputError, match=r"line 7.*footnote 8 of the thesis has no optimizer for MobileNet"):
+        optimizer_of(tmp_path, '"thesis-footnote"', "MobileNet")
+
+
+def steps_of(optimizer: OptimizerSpecification, gradients: list[float]) -> list[float]:
+    """How far each step moves a weight of 0."""
+    built = build_optimizer(optimizer)
+    weight = keras.Variable(np.zeros(1, "float32"))
+    built.build([weight])
+    steps = []
+    for gradient in gradients:
+        weight.assign(np.zeros(1, "float32"))
+        built.apply_gradients([(keras.ops.full((1,), gradient, "float32"), weight)])
+        steps.append(-float(np.asarray(weight)[0]))
+    return steps
+
+
+def test_the_rmsprop_of_the_thesis_takes_the_steps_of_keras_2():
+    gradients = [-1e-4, 1e-5, 3e-5, 1e-6, -1e-7, 0.0, 1e-6]
+    mean, expected = 0.0, []
+    for step, gradient in enumerate(gradients):
+        exact = float(np.float32(gradient))
+        mean = 0.9 * mean + 0.1 * exact**2
+        expected.append(1e-5 / (1 + 1e-3 * step) * exact / (mean**0.5 + 1e-7))
+    thesis = OptimizerSpecification().under("thesis-2018")
+    assert steps_of(thesis, gradients) == pytest.approx(expected, rel=1e-6, abs=0)
+    assert steps_of(OptimizerSpecification(), gradients) != pytest.approx(expected, rel=0.5, abs=0)
+
+
+@pytest.mark.parametrize(("gradient", "longer"), [(1e-4, 3.3), (1e-5, 31), (1e-6, 288)])
+def test_how_much_longer_the_steps_of_2018_were(gradient, longer):
+    then = OptimizerSpecification("RMSprop", 1.0, 0.0, epsilon_outside=True)
+    now = OptimizerSpecification("RMSprop", 1.0, 0.0)
+    old, new = (steps_of(one, [gradient] * 200)[-1] for one in (then, now))
+    assert old / new == pytest.approx(longer, rel=0.015)
+
+
+def test_the_protocol_sets_the_step_of_keras_2_unless_it_is_spelled_out():
+    assert OptimizerSpecification().under("thesis-2018").resolved()["epsilon_outside"] is True
+    assert "epsilon_outside" not in OptimizerSpecification().under("corrected").resolved()
+    kept = OptimizerSpecification(epsilon_outside=False)
+    assert "epsilon_outside" not in kept.under("thesis-2018").resolved()
+    assert OptimizerSpecification("Adam").under("thesis-2018").epsilon_outside is None
 
 
 def test_a_network_without_a_published_recipe_is_refused_with_the_reason(tmp_path):
@@ -121,5 +189,5 @@ def test_every_network_has_one_recipe_or_a_reason_why_not(network):
     matching = [one for one in RECIPES if any(re.fullmatch(family, network) for family in one.families)]
     assert matching == [find_recipe(network)]
     assert bool(matching[0].optimizer) != bool(matching[0].missing)
-    for name in PRESETS if matching[0].optimizer else ():
-        build_optimizer(preset(name, network))
+    if matching[0].optimizer:
+        build_optimizer(preset("paper", network))

@@ -47,6 +47,13 @@ def test_table_5_2_is_the_diagonal_of_appendix_d():
         reference.confusion_matrix("LeNet5", 100)
 
 
+def test_the_images_of_the_first_data_set_add_up():
+    first = reference.thesis()["dataset"]["first_dataset"]
+    train, validation, test = (sum(column) for column in zip(*first["split"].values(), strict=True))
+    assert (train, validation, test) == (first["train_images"], 857, 857) == (10466, 857, 857)
+    assert train + validation + test == first["total_images"] == 12180
+
+
 def test_the_mean_of_5000_epochs_follows_from_appendix_d():
     right = [
         np.trace(reference.confusion_matrix(network, 5000)) / 440

@@ -14,6 +14,7 @@ from wbc.training.augmentation import Augmenter
 from wbc.training.batches import OrderedBatches, Prepare, steps_per_epoch, training_batches
 from wbc.training.callbacks import EarlyStoppingCallback, ReportingCallback
 from wbc.training.checkpoint import Checkpoints
+from wbc.training.rmsprop import Keras2RMSprop
 from wbc.training.session import Distribution
 from wbc.training.timing import steps_a_piece
 from wbc.training.waits import InputClock
@@ -208,6 +209,9 @@ def build_optimizer(specification: OptimizerSpecification) -> keras.optimizers.O
         rate = keras.optimizers.schedules.InverseTimeDecay(rate, decay_steps=1, decay_rate=decay)
     if not arguments["weight_decay"] and name != "AdamW":
         del arguments["weight_decay"]  # saves a pass over the weights; AdamW requires a number
+    if arguments.pop("epsilon_outside", False):
+        del arguments["momentum"]  # 0
+        return Keras2RMSprop(learning_rate=rate, **arguments)
     return getattr(keras.optimizers, name)(learning_rate=rate, **arguments)
 
 
