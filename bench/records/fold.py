@@ -3,12 +3,15 @@
 Nothing in a record comes from anywhere else, so it can be made again at any time.
 """
 
+import csv
 from collections.abc import Iterable, Sequence
+from pathlib import Path
 
 from bench.journal.events import (
     Closed,
     Ended,
     EnvironmentTold,
+    Epoch,
     Evaluated,
     Failed,
     MemoryTold,
@@ -47,9 +50,11 @@ from bench.trials.record import (
     Throughput,
     record_to_json,
 )
-from bench.worker.files import write_json
+from bench.worker.files import whole_file, write_json
 from wbc.backends import memory_named_in
 from wbc.observer import APART
+
+HISTORY_FILE = "history.csv"
 
 FIT_PHASES = ("compile", "train")
 LOG_LINES = 12
@@ -64,14 +69,28 @@ _OUT_OF_MEMORY = (
 
 
 def finish(attempt: Attempt) -> Record:
-    """Fold the journals of an attempt that is over and write its `result.json`.
+    """Fold the journals of an attempt that is over and write its `result.json`, and `history.csv` beside it.
 
     Raises:
         DamagedAttempt: Its journals or its trial make no sense.
     """
     record = fold(attempt)
+    if epochs := [epoch for stretch in history(attempt) for epoch in stretch.epochs]:
+        write_history(epochs, attempt.folder / HISTORY_FILE)
     write_json(attempt.result, record_to_json(record))
     return record
+
+
+def write_history(epochs: Sequence[Epoch], path: Path) -> None:
+    """Write the metrics of every epoch as CSV, those of a resumed attempt's earlier epochs too.
+
+    Columns: `epoch` (from 1), then the metrics that Keras tells; empty where an epoch lacks one.
+    """
+    names = dict.fromkeys(name for epoch in epochs for name in epoch.metrics)
+    with whole_file(path) as partial, partial.open("w", newline="") as file:
+        writer = csv.DictWriter(file, ["epoch", *names], lineterminator="\n")
+        writer.writeheader()
+        writer.writerows({"epoch": epoch.epoch, **epoch.metrics} for epoch in epochs)
 
 
 def fold(attempt: Attempt) -> Record:

@@ -5,7 +5,7 @@ from dataclasses import dataclass, field
 
 import pandas as pd
 
-from bench.journal.results import Attempt, SuiteResults
+from bench.journal.results import Attempt, SuiteResults, latest_of
 from bench.report.answer import Decision, decide, same_images
 from bench.report.figures import learning, machine, outcomes, tradeoff
 from bench.report.figures.figure import Colors, Figure
@@ -24,6 +24,7 @@ from bench.report.pareto import Candidate, candidates
 from bench.report.tables.accuracy import accuracy_tables, classification_table
 from bench.report.tables.contrasts import contrast_tables
 from bench.report.tables.costs import cost_table, memory_table, overhead_table, time_tables
+from bench.report.tables.departures import departures_table
 from bench.report.tables.reference import reference_tables
 from bench.report.tables.summary import trial_tables
 from bench.report.tables.table import Table
@@ -116,6 +117,9 @@ def gather(
     trials = trials_frame(results, trial_ids)
     configurations = configurations_frame(trials)
     tables = all_tables(results.suite, trials, configurations, reference)
+    if reference:
+        over = (latest_of(results.attempts(trial)) for trial in trials["trial"]) if len(trials) else ()
+        tables.append(departures_table(results.suite, [found[1].trial for found in over if found]))
     contents = Contents(
         results.suite,
         description,

@@ -224,7 +224,15 @@ _PLACED = {
         "training-time",
         "training-time-by-mode",
     ),
-    *("time-by-phase", "cost", "epochs-compared", "reference", "reference-classes", "reference-time"),
+    *(
+        "time-by-phase",
+        "cost",
+        "epochs-compared",
+        "reference",
+        "reference-classes",
+        "reference-time",
+        "reference-settings",
+    ),
 }
 
 

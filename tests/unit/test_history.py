@@ -8,7 +8,7 @@ from equipment.results.records import a_trial
 
 from bench.journal.history import history
 from bench.journal.results import Attempt, SuiteResults
-from bench.records.fold import fold
+from bench.records.fold import HISTORY_FILE, finish, fold
 from bench.trials.record import Resumed
 
 SECOND = 10**9
@@ -91,6 +91,12 @@ def resumed(tmp_path: Path) -> Attempt:
     journals(second, after, exit_code=0)
     second.predictions.write_text("")
     return second
+
+
+def test_every_epoch_is_a_line_of_the_history_also_those_before_the_checkpoint(resumed: Attempt):
+    finish(resumed)
+    lines = (resumed.folder / HISTORY_FILE).read_text().splitlines()
+    assert lines == ["epoch,loss", "1,1.0", "2,0.5", f"3,{1 / 3}", "4,0.25"]
 
 
 def test_times_are_sums_over_the_attempts_and_flagged(resumed: Attempt):

@@ -15,6 +15,7 @@ from bench.journal.results import SuiteResults
 from bench.report.frame import configurations_frame, trials_frame
 from bench.report.gather import all_tables
 from bench.report.selection import select_folder
+from bench.report.tables.departures import departures_table
 from bench.report.tables.formats import amount, as_latex, as_markdown, duration, durations, points
 from bench.report.tables.reference import accuracies_beside, require_reference
 from bench.report.tables.table import Table, write_tables
@@ -140,6 +141,24 @@ def test_other_classes_have_nothing_beside_them(tmp_path):
     assert table.frame.empty and "no counterpart" not in table.title
     assert "counterpart" in table.notes[0]
     assert "counterpart" in table.markdown() and table.latex().startswith("%")
+
+
+def test_every_setting_that_differs_from_the_thesis_is_a_row():
+    trial = a_trial("LeNet5", epochs=3, evaluation="aligned", optimizer={"rho": 0.8, "epsilon_outside": True})
+    other = a_trial("VGG16", epochs=100, data={"background": "keep"})
+    rows = {
+        (row["setting"], row["ours"]): (row["theirs"], row["trials"])
+        for row in written(departures_table("s", [trial, other]))
+    }
+    assert rows["network", "LeNet5"] == ("one of its eight", "1 of 2")
+    assert rows["epochs", "3"] == ("100", "1 of 2")
+    assert rows["evaluation", "aligned"] == ("shuffled", "1 of 2")
+    assert rows["optimizer.rho", "0.8"] == ("0.9", "1 of 2")
+    assert rows["optimizer.epsilon_outside", "false"] == ("true", "1 of 2")
+    assert rows["data.background", "keep"] == ("remove", "1 of 2")
+    assert rows["data.test_copies", "not set"] == ("11", "2 of 2")
+    assert rows["keras", "3.15.1"] == ("2.2.2", "2 of 2")
+    assert not {"image_size", "batch_size", "optimizer.learning_rate"} & {name for name, _ in rows}
 
 
 def test_unknown_references_are_refused():

@@ -8,6 +8,7 @@ import pytest
 
 from bench.plan.needs import needs_of
 from bench.plan.predict import Predictor
+from bench.report.tables.departures import departures_of
 from bench.suite.file import load_suite
 from bench.suite.matrix import expand
 from bench.suite.resolve import resolve_suite
@@ -23,6 +24,7 @@ COMBINATIONS = {
     "regression": 12,
     "thesis": 24,
     "thesis-2018": 4,
+    "thesis-exact": 24,
 }
 
 
@@ -43,6 +45,16 @@ def test_can_be_planned(path: Path, shared: Path, tmp_path: Path):
         needs = needs_of(trial, predictor.images(trial))
         assert needs.memory > 0 and needs.disk > 0
         assert predictor(trial).seconds > 0
+
+
+def test_the_exact_suite_differs_from_the_thesis_in_versions_only(shared: Path, tmp_path: Path):
+    path = next(path for path in SUITES if path.stem == "thesis-exact")
+    trials = resolve_suite(path, tmp_path, "cpu", shared / "data" / "bccd", shared / "weights").trials
+    assert {name for trial in trials for name, *_ in departures_of(trial)} == {"tensorflow", "keras"}
+    usual = next(path for path in SUITES if path.stem == "thesis")
+    trials = resolve_suite(usual, tmp_path, "cpu", shared / "data" / "bccd", shared / "weights").trials
+    differing = {name for trial in trials for name, *_ in departures_of(trial)}
+    assert {"data.background", "preprocessing", "evaluation", "optimizer.epsilon_outside"} <= differing
 
 
 def test_each_is_counted_here():
