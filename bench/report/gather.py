@@ -21,6 +21,8 @@ from bench.report.mistakes import (
 )
 from bench.report.names import group_name, labels
 from bench.report.pareto import Candidate, candidates
+from bench.report.rows import Row
+from bench.report.sections import Images, images_of
 from bench.report.tables.accuracy import accuracy_tables, classification_table
 from bench.report.tables.contrasts import contrast_tables
 from bench.report.tables.costs import cost_table, memory_table, overhead_table, time_tables
@@ -81,6 +83,8 @@ class Contents:
     figures: dict[str, list[Figure]] = field(default_factory=dict)
     """By their kinds."""
     mistakes: list[NetworkMistakes] = field(default_factory=list)
+    images: Images | None = None
+    """What is known of the images."""
     hard: list[HardImage] = field(default_factory=list)
     pictures_missing: int = 0
     """Images among them that are gone, or not the same any more."""
@@ -200,6 +204,8 @@ def _draw(results: SuiteResults, contents: Contents) -> None:
         shown["phases"] = tradeoff.phases(configurations)
         shown["classes"] = outcomes.classes(configurations, colors)
         shown["side by side"] = outcomes.side_by_side(configurations, colors)
+    curves = learning.together(groups, colors)
+    shown["curves"] = [curves] if curves else []
     shown["means"] = learning.means(groups)
     shown["all networks"] = learning.all_networks(groups, colors)
     shown["modes"] = learning.modes_against_each_other(groups, colors)
@@ -227,13 +233,15 @@ def _look_closer(results: SuiteResults, contents: Contents) -> None:
             "configurations: each network's most accurate ones."
         )
     colors = Colors(trials["network"].dropna())
+    named = contents.decision.named.configuration if contents.decision else ""
     for number, row in enumerate(rows):
         attempt = attempt_of(results, row)
         record = attempt.record()
         name, color = f"{row['label']}, {group_name(row['mode'], row['epochs'])}", colors[row["network"]]
         if record is not None and record.test is not None and record.test.confusion_matrix:
             figure = outcomes.confusion(f"confusion-{number}", name, record.test, color)
-            contents.figures.setdefault("confusion", []).append(figure)
+            shown = contents.figures.setdefault("confusion", [])
+            shown.insert(0 if row["configuration"] == named else len(shown), figure)
         samples = machine.read_samples(attempt)
         drawn = samples and machine.over_time(f"machine-{number}", name, samples, color)
         if drawn:
@@ -246,7 +254,8 @@ def _mistakes(results: SuiteResults, contents: Contents, firsts: pd.DataFrame) -
     pictures = Pictures()
     judged: list[tuple[Attempt, Predictions]] = []
     seen: set[str] = set()
-    for row in _best_first(firsts, MOST_JUDGED, keep_order=False).to_dict("records"):
+    rows = _best_first(firsts, MOST_JUDGED, keep_order=False).to_dict("records")
+    for row in _named_first(contents, rows):
         attempt = attempt_of(results, row)
         predictions = predictions_of(attempt)
         if predictions is None:
@@ -260,6 +269,15 @@ def _mistakes(results: SuiteResults, contents: Contents, firsts: pd.DataFrame) -
         contents.mistakes.append(NetworkMistakes(name, found, count, len(predictions.files)))
     contents.hard = hardest(judged, pictures, HARDEST)
     contents.pictures_missing = len(pictures.missing)
+    # After the count: an example that is gone is no test image.
+    attempts = [attempt_of(results, row) for row in firsts.head(1).to_dict("records")]
+    contents.images = images_of(attempts[0], pictures) if attempts else None
+
+
+def _named_first(contents: Contents, rows: list[Row]) -> list[Row]:
+    """The same rows, those of the configuration that the answer names in front."""
+    named = contents.decision.named.configuration if contents.decision else ""
+    return sorted(rows, key=lambda row: row["configuration"] != named)
 
 
 def _failures(results: SuiteResults, contents: Contents, most: int = 20) -> None:

@@ -3,7 +3,7 @@
 import base64
 import hashlib
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import cache, cached_property
 from importlib import resources
 from itertools import pairwise
@@ -16,8 +16,10 @@ from bench.pages.render import Markup, asset, write_page
 from bench.report.answer import majority, sentences
 from bench.report.figures.figure import PHASE_COLORS, Figure
 from bench.report.gather import Contents
+from bench.report.mistakes import HardImage
 from bench.report.pareto import Candidate, front
 from bench.report.rows import reasons_of
+from bench.report.sections import Step, next_steps, trial_table
 from bench.report.tables.formats import amount, bounds, durations, numeric
 from bench.report.tables.table import Table
 
@@ -34,9 +36,6 @@ MOST_ON_THE_FRONT = 15
 
 SHORT = 24
 """Letters of a text that is not broken into lines."""
-
-FEW_TRIALS = 30
-"""Rows that are shown at once; longer tables are collapsed."""
 
 
 @dataclass(frozen=True)
@@ -97,7 +96,6 @@ def write_report_page(contents: Contents, made_at: str, path: Path) -> None:
         figures = contents.figures.get(kind, [])
         return figures[:MOST_GROUPS] if kind in ("classes", "phases", "side by side") else figures
 
-    few = len(contents.trials) <= FEW_TRIALS
     troubled, more_troubled = _troubled(contents)
     write_page(
         path,
@@ -112,6 +110,11 @@ def write_report_page(contents: Contents, made_at: str, path: Path) -> None:
         answer=answer(contents),
         winner=contents.winner,
         no_energy=_no_energy(contents),
+        all_trials=trial_table(contents.trials),
+        curves=_curves(contents),
+        steps=_steps(contents),
+        hard=_hard(contents.hard),
+        images_grid=Grid(contents.images.headings, contents.images.rows) if contents.images else None,
         tables=tables,
         drawn=drawn,
         accuracy_tables=[shown_table(table, contents.suite) for table in accuracy[:MOST_GROUPS]],
@@ -121,9 +124,7 @@ def write_report_page(contents: Contents, made_at: str, path: Path) -> None:
         phase_colors=PHASE_COLORS,
         troubled=troubled,
         more_troubled=more_troubled,
-        trial_tables=tables("trials", closed=not few)
-        + tables("evaluation", closed=True)
-        + tables("replicates", closed=not few),
+        trial_tables=tables("trials", "evaluation", "replicates", closed=True),
         facts=_facts(contents, made_at),
     )
 
@@ -169,6 +170,58 @@ def disturbed(count: int) -> str:
         return ""
     trials = "1 trial was" if count == 1 else f"{count} trials were"
     return f"{trials} disturbed while timed, so these times may not be their own: see Every trial."
+
+
+@dataclass(frozen=True)
+class Curves:
+    """The figure of learning curves, and what its selectors offer."""
+
+    figure: Figure
+    groups: Sequence[str]
+    networks: Sequence[str]
+    metrics: Sequence[str]
+    first: str
+    """The group that is shown first: that of the answer."""
+
+
+def _curves(contents: Contents) -> Curves | None:
+    for figure in contents.figures.get("curves", ()):
+        found = {
+            key: list(dict.fromkeys(trace["meta"][key] for trace in figure.data))
+            for key in ("group", "network", "metric")
+        }
+        named = contents.decision.named.group if contents.decision else ""
+        first = named if named in found["group"] else found["group"][0]
+        metrics = sorted(found["metric"])
+        shown = (first, metrics[0], "validation")
+        data = [
+            trace | {"visible": tuple(trace["meta"][key] for key in ("group", "metric", "split")) == shown}
+            for trace in figure.data
+        ]
+        return Curves(replace(figure, data=data), found["group"], found["network"], metrics, first)
+    return None
+
+
+@dataclass(frozen=True)
+class HardImages:
+    """Images that many configurations misclassified."""
+
+    title: str
+    images: Sequence[HardImage]
+
+
+def _hard(images: Sequence[HardImage]) -> HardImages:
+    """Those that more than half misclassified may have a wrong label; without any, those most often wrong."""
+    most = [image for image in images if 2 * image.wrong > image.of]
+    if most:
+        return HardImages("Possible label errors: misclassified by most configurations", most)
+    return HardImages("Misclassified most often, though by no more than half of the configurations", images)
+
+
+def _steps(contents: Contents) -> list[Step]:
+    decision, winner = contents.decision, contents.winner
+    undecided = decision is not None and decision.shown is None and decision.count > 1
+    return next_steps(contents.command, contents.trials, winner.model if winner else "", undecided)
 
 
 def _interval(one: Candidate) -> str:

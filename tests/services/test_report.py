@@ -96,6 +96,90 @@ def test_the_suite_of_the_thesis_is_small_and_opens_quickly(thesis, open_page):
     assert all(page.console == [] for page in pages)
 
 
+@pytest.fixture(scope="module")
+def eight(tmp_path_factory) -> Path:
+    """The report of a suite of eight trials."""
+    root = tmp_path_factory.mktemp("eight")
+    results, ids = thesis_suite(root, images=root / "images", plan=(("transfer", 100),))
+    make_report(results, ids, reference="thesis-2018")
+    return results.report / "report.html"
+
+
+@pytest.mark.parametrize(("width", "most"), [(1200, 6000), (390, 12000)])
+@pytest.mark.parametrize("suite", ["eight", "thesis"])
+def test_the_page_is_short_when_it_opens(suite, width, most, open_page, request):
+    """Whatever the number of trials; what is closed is not drawn, even after everything was looked at."""
+    opened = open_page(request.getfixturevalue(suite), viewport={"width": width, "height": 900})
+    assert opened.page.evaluate("document.documentElement.scrollHeight") <= most
+    for place in range(0, most, 600):
+        opened.page.evaluate(f"window.scrollTo(0, {place})")
+        opened.page.wait_for_timeout(30)
+    opened.until("document.querySelectorAll('.canvas svg.main-svg').length > 0")
+    assert int(opened.page.evaluate("document.documentElement.dataset.drawn").split("/")[0]) <= 5
+    assert opened.page.evaluate("document.documentElement.scrollHeight") <= most
+    assert opened.page.evaluate("document.documentElement.scrollWidth") <= width
+    assert opened.console == []
+
+
+def test_tables_like_those_of_the_thesis_are_drawn_when_they_are_opened(thesis, open_page):
+    opened = open_page(thesis)
+    assert not opened.page.evaluate("document.getElementById('thesis').open")
+    opened.page.focus("#thesis > summary")
+    opened.page.keyboard.press("Enter")
+    opened.page.locator("#figure-classes-transfer-100").scroll_into_view_if_needed()
+    opened.page.wait_for_selector("#figure-classes-transfer-100 svg.main-svg", state="attached")
+    assert opened.console == []
+
+
+def test_the_table_of_trials_sorts_and_filters_by_keyboard(thesis, open_page):
+    page = open_page(thesis).page
+    headings = page.evaluate(
+        "[...document.querySelectorAll('#all-trials thead button')].map(b => b.textContent)"
+    )
+    number = headings.index("balanced %")
+    values = (
+        "[...document.querySelectorAll('#all-trials tbody tr')].filter(r => !r.hidden)"
+        f".map(r => Number(r.cells[{number}].dataset.order))"
+    )
+    page.locator("#all-trials thead button").nth(number).focus()
+    page.keyboard.press("Enter")
+    falling = page.evaluate(values)
+    assert len(falling) == 24 and falling == sorted(falling, reverse=True) and falling[0] > falling[-1]
+    page.keyboard.press("Enter")
+    assert page.evaluate(values) == sorted(falling)
+    page.fill("[data-filter=all-trials]", "scratch vgg")
+    assert len(page.evaluate(values)) == 2
+    assert page.evaluate("document.querySelector('[data-shown=all-trials]').textContent") == "2 of 24"
+
+
+def test_selectors_choose_curves_and_panels(thesis, open_page):
+    opened = open_page(thesis)
+    page = opened.page
+    page.locator("#figure-curves").scroll_into_view_if_needed()
+    traces = "document.querySelectorAll('#figure-curves .scatterlayer .trace').length"
+    opened.until(f"{traces} === 8")
+    page.select_option("[data-field=network]", "VGG16")
+    opened.until(f"{traces} === 1")
+    page.select_option("[data-field=split]", "")
+    page.select_option("[data-field=metric]", "loss")
+    opened.until(f"{traces} === 2")
+    assert page.evaluate("document.querySelector('#figure-curves .ytitle').textContent") == "loss (nats)"
+    page.select_option("[data-panels=mistakes]", "2")
+    hidden = page.evaluate("[...document.querySelectorAll('[data-panel=mistakes]')].map(one => one.hidden)")
+    assert [number for number, one in enumerate(hidden) if not one] == [2]
+    page.select_option("[data-panels=confusion]", "1")
+    opened.until("document.querySelectorAll('[data-panel=confusion]:not([hidden]) svg.main-svg').length > 0")
+    assert opened.console == []
+
+
+def test_the_suite_to_copy_is_copied(thesis, open_page):
+    opened = open_page(thesis)
+    opened.page.evaluate("document.querySelectorAll('.answer details').forEach(one => { one.open = true; })")
+    opened.page.click("[data-copy]")
+    assert opened.page.evaluate("window.getSelection().toString()").startswith("[suite]")
+    assert opened.console == []
+
+
 def test_every_figure_is_drawn_without_an_error(thesis, open_page):
     opened = open_page(thesis)
     count = opened.draw_all()

@@ -40,6 +40,7 @@ def every_figure(contents: Contents):
 def test_every_kind_of_figure_is_there(contents):
     assert set(contents.figures) == {
         "price",
+        "curves",
         "phases",
         "classes",
         "side by side",

@@ -10,6 +10,8 @@
   var errors = [];
   var printing = false;
 
+  function each(selector, act) { Array.prototype.forEach.call(document.querySelectorAll(selector), act); }
+
   function colors() {
     return dark.matches && !printing ? DARK : LIGHT;
   }
@@ -73,8 +75,17 @@
     return layout;
   }
 
+  // Plotly is read when the first figure is drawn: the page opens without it.
+  function load() {
+    if (window.Plotly) { return; }
+    var script = document.createElement("script");
+    script.textContent = document.getElementById("plotly").textContent;
+    document.head.appendChild(script);
+  }
+
   function draw(canvas) {
     if (drawn.has(canvas)) { return; }
+    load();
     drawn.set(canvas, false);
     try {
       var content = JSON.parse(canvas.parentNode.querySelector("script").textContent);
@@ -104,7 +115,19 @@
     document.documentElement.dataset.drawn = done + "/" + canvases.length;
   }
 
-  function drawAll() { canvases.forEach(draw); }
+  // Opens what is closed and shows what is hidden; gives what puts it back.
+  function unfold() {
+    var closed = Array.prototype.slice.call(document.querySelectorAll("details:not([open])"));
+    var hidden = Array.prototype.slice.call(document.querySelectorAll("[data-panel][hidden]"));
+    closed.forEach(function (one) { one.open = true; });
+    hidden.forEach(function (one) { one.hidden = false; });
+    return function () {
+      closed.forEach(function (one) { one.open = false; });
+      hidden.forEach(function (one) { one.hidden = true; });
+    };
+  }
+
+  function drawAll() { unfold(); canvases.forEach(draw); }
 
   function recolor(more) {
     drawn.forEach(function (whole, canvas) {
@@ -128,13 +151,12 @@
     return factor < 1 ? factor : "";
   }
 
-  var folded = [], tables = Array.prototype.slice.call(document.querySelectorAll(".wide > table"));
+  var fold = function () {}, tables = Array.prototype.slice.call(document.querySelectorAll(".wide > table"));
   window.addEventListener("beforeprint", function () {
     printing = true;
-    folded = Array.prototype.slice.call(document.querySelectorAll("details:not([open])"));
-    folded.forEach(function (one) { one.open = true; });
+    fold = unfold();
     tables.map(fitted).forEach(function (factor, number) { tables[number].style.zoom = factor; });
-    drawAll();
+    canvases.forEach(draw);
     recolor(function (canvas) {
       var small = canvas.parentNode.parentNode.classList.contains("small");
       return { width: small ? 320 : 660, autosize: false };
@@ -142,7 +164,7 @@
   });
   window.addEventListener("afterprint", function () {
     printing = false;
-    folded.forEach(function (one) { one.open = false; });
+    fold();
     tables.forEach(function (table) { table.style.zoom = ""; });
     recolor(function () { return { width: null, autosize: true }; });
   });
@@ -156,8 +178,71 @@
     canvases.forEach(function (canvas) { seen.observe(canvas); });
   } else { drawAll(); }
 
+  // Panels of which a selector shows one.
+  each("[data-panels]", function (select) {
+    select.addEventListener("change", function () {
+      each("[data-panel=" + select.dataset.panels + "]", function (panel, number) {
+        panel.hidden = number !== Number(select.value);
+      });
+    });
+  });
+
+  // Curves: those whose `meta` has every value that is selected.
+  each("[data-selects]", function (controls) {
+    var canvas = canvases.filter(function (one) { return one.dataset.figure === controls.dataset.selects; })[0];
+    var selects = Array.prototype.slice.call(controls.querySelectorAll("select"));
+    controls.addEventListener("change", function () {
+      if (!drawn.get(canvas)) { return; }
+      var shown = canvas.data.map(function (trace) {
+        return selects.every(function (one) { return !one.value || trace.meta[one.dataset.field] === one.value; });
+      });
+      var axis = controls.querySelector("[data-field=metric]").value === "loss" ? "loss (nats)" : "accuracy %";
+      Plotly.update(canvas, { visible: shown }, { "yaxis.title.text": axis, "yaxis.autorange": true, "xaxis.autorange": true });
+    });
+  });
+
+  // Tables: a click on a heading sorts, a second one the other way; the field above filters.
+  each("table.sortable", function (table) {
+    var body = table.tBodies[0];
+    var headings = Array.prototype.slice.call(table.tHead.rows[0].cells);
+    headings.forEach(function (heading, column) {
+      heading.querySelector("button").addEventListener("click", function () {
+        var down = heading.getAttribute("aria-sort") !== "descending";
+        headings.forEach(function (one) { one.removeAttribute("aria-sort"); });
+        heading.setAttribute("aria-sort", down ? "descending" : "ascending");
+        Array.prototype.slice.call(body.rows).sort(function (a, b) {
+          var x = a.cells[column].dataset.order, y = b.cells[column].dataset.order;
+          if (x === "" || y === "") { return (x === "") - (y === ""); }
+          var less = isNaN(x) || isNaN(y) ? x.localeCompare(y) : x - y;
+          return down ? -less : less;
+        }).forEach(function (row) { body.appendChild(row); });
+      });
+    });
+  });
+  each("[data-filter]", function (field) {
+    var rows = Array.prototype.slice.call(document.getElementById(field.dataset.filter).tBodies[0].rows);
+    var said = document.querySelector("[data-shown=" + field.dataset.filter + "]");
+    field.addEventListener("input", function () {
+      var words = field.value.toLowerCase().split(/\s+/), count = 0;
+      rows.forEach(function (row) {
+        var text = row.textContent.toLowerCase();
+        row.hidden = !words.every(function (word) { return text.indexOf(word) >= 0; });
+        count += row.hidden ? 0 : 1;
+      });
+      said.textContent = field.value ? count + " of " + rows.length : "";
+    });
+  });
+
+  // A link into a closed part opens it.
+  function opened() {
+    var target = location.hash.length > 1 && document.getElementById(decodeURIComponent(location.hash.slice(1)));
+    for (var one = target; one; one = one.parentElement) { if (one.tagName === "DETAILS") { one.open = true; } }
+  }
+  window.addEventListener("hashchange", opened);
+  opened();
+
   // Copies a text; without the right to, it is selected.
-  Array.prototype.forEach.call(document.querySelectorAll("[data-copy]"), function (button) {
+  each("[data-copy]", function (button) {
     button.addEventListener("click", function () {
       var source = document.getElementById(button.dataset.copy);
       window.getSelection().selectAllChildren(source);

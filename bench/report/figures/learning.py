@@ -151,6 +151,24 @@ def all_networks(groups: Sequence[Group], colors: Colors) -> list[Figure]:
     return figures
 
 
+def together(groups: Sequence[Group], colors: Colors) -> Figure | None:
+    """All curves in one figure; `meta` of each is what the page selects by. None where there are none."""
+    data = []
+    for group in groups:
+        name = group_name(group.mode, group.epochs)
+        for course, dash in zip(group.courses, _styles(group.courses), strict=True):
+            for metric in METRICS:
+                if not course.has(metric):
+                    continue
+                split = "validation" if metric.startswith("validation_") else "training"
+                color = colors[course.row["network"]]
+                curve = _curve(course, metric, color, "dot" if split == "training" else dash, FEW_POINTS)
+                curve["name"] = f"{curve['name']}, {plain(name)}" if len(groups) > 1 else curve["name"]
+                meta = {"group": name, "network": course.row["network"], "split": split}
+                data.append(curve | {"meta": meta | {"metric": metric.removeprefix("validation_")}})
+    return Figure("curves", "Learning curves", data, _axes("accuracy"), height=440) if data else None
+
+
 def means(groups: Sequence[Group]) -> list[Figure]:
     """Mean loss and accuracy over the networks of each mode and epoch count (thesis: 5.14)."""
     figures = []

@@ -1,0 +1,93 @@
+"""Sentences and tables of the page's own parts, each with a case in which it would be false."""
+
+import pandas as pd
+import pytest
+
+from bench.report.sections import balance, independence, leaks, next_steps, trial_table
+from wbc.data.manifest import ImageEntry, Manifest
+
+
+def manifest(*images: tuple[str, str, str, str]) -> Manifest:
+    """Of images as (split, class, source, hash)."""
+    entries = tuple(
+        ImageEntry(f"{split}/{name}/{number}.png", split, name, source, sha256)
+        for number, (split, name, source, sha256) in enumerate(images)
+    )
+    return Manifest(entries, ("A", "B"))
+
+
+APART = (("train", "A", "1", "x"), ("train", "B", "2", "y"), ("test", "A", "3", "z"), ("test", "B", "4", "w"))
+
+
+def test_leaks_are_said_where_there_are_some():
+    assert "No file and no source is in two splits" in leaks(manifest(*APART), "data")
+    assert "data check data" in leaks(manifest(*APART), "data")
+    shared = leaks(manifest(*APART, ("test", "A", "1", "v")), "data")
+    assert shared.startswith("1 source is in more than one split")
+    both = leaks(manifest(*APART, ("test", "A", "1", "x")), "data")
+    assert both.startswith("1 file and 1 source are in more than one split")
+
+
+def test_balance_is_of_the_training_images():
+    assert balance(manifest(*APART)) == "All classes have as many training images."
+    more = manifest(*APART, ("train", "A", "5", "u"), ("train", "A", "6", "t"))
+    assert balance(more) == "A has 3.0 times as many training images as B."
+    assert balance(manifest(*APART[2:])) == ""
+    assert balance(manifest(APART[0])) == "No training image is of the class B."
+
+
+def test_augmented_test_images_are_no_sources():
+    assert independence(manifest(*APART)) == ""
+    copies = manifest(*APART, ("test", "A", "3", "k"))
+    assert independence(copies).startswith("The 3 test images come from 2 sources.")
+
+
+def trials(**columns) -> pd.DataFrame:
+    usual = {"trial": ["a", "b"], "network": ["VGG16", "VGG19"], "mode": ["transfer"] * 2, "epochs": [9, 9]}
+    usual |= {"weights": ["imagenet"] * 2, "variant": ["", ""], "seeds": ["", ""], "status": ["done"] * 2}
+    usual |= {"balanced_accuracy": [0.9, 0.8], "split_low": [0.85, 0.7], "split_high": [0.95, 0.9]}
+    return pd.DataFrame({**usual, "result_s": [90.0, 8.0], "reason": ["", ""], **columns})
+
+
+def test_only_settings_that_differ_are_columns():
+    assert trial_table(trials()).headings == ["network", "balanced %", "time to result"]
+    other = trial_table(trials(epochs=[9, 90]))
+    assert other.headings == ["network", "epochs", "balanced %", "time to result"]
+    assert "differs in" in trial_table(trials(variant=["Adam 1e-3", "SGD"])).headings
+
+
+def test_early_stopping_shows_in_the_epochs_that_were_run():
+    assert "epochs run" not in trial_table(trials(epochs_run=[9, 9])).headings
+    assert "epochs run" in trial_table(trials(epochs_run=[9, 4])).headings
+
+
+def test_marks_open_their_reasons():
+    table = trial_table(
+        trials(status=["done", "failed"], reason=["", "gpu-oom: no room"], disturbed=["Others.", None])
+    )
+    marks = [row[-1] for row in table.rows]
+    assert [(one.text, one.reason) for one in marks] == [
+        ("disturbed", "Others."),
+        ("failed", "gpu-oom: no room"),
+    ]
+    assert "notes" not in trial_table(trials()).headings
+
+
+def test_numbers_sort_as_numbers():
+    times = [row[-1].order for row in trial_table(trials()).rows]
+    assert times == [90.0, 8.0]
+    assert trial_table(trials()).rows[0][1].text == "90.0 [85–95]"
+
+
+@pytest.mark.parametrize(
+    ("status", "model", "undecided", "said"),
+    [
+        (["done", "done"], "m.keras", False, {"m.keras", "baseline save", " ui"}),
+        (["done", "failed"], "", True, {"run demo", "seeds =", "save_model", "baseline save", " ui"}),
+        (["not run", "not run"], "", False, {"run demo"}),
+    ],
+)
+def test_the_next_steps_fit_what_is_done(status, model, undecided, said):
+    steps = next_steps("leukobench run demo --reference x", trials(status=status), model, undecided)
+    known = {"m.keras", "baseline save", " ui", "run demo", "seeds =", "save_model"}
+    assert {word for word in known if any(word in step.command for step in steps)} == said
