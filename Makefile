@@ -13,7 +13,7 @@ LOCK := locks/$(FLAVOUR).txt
 BIN := $(VENV)/bin
 READY := $(VENV)/ready-$(FLAVOUR)
 
-.PHONY: help run test format lint types docs wheel-check measuring services real families tracking-speed chaos \
+.PHONY: help run test format lint types docs wheel-check measuring services real families tracking-speed promises chaos \
 	networks demonstration memory scale locks clean
 
 help: ## list these targets
@@ -68,6 +68,10 @@ docs: $(READY) ## build the documentation in build/docs and check its links and 
 # A wheel in an empty environment, from uv's cache where that is enough.
 wheel-check: $(READY) ## build the wheel, install it elsewhere and use it
 	$(BIN)/python -m pytest tests/wheel $(ARGS)
+
+# False alarms, false "same", power and "worth its time" in simulated situations: minutes. 1 where one is broken.
+promises: $(READY) ## simulate every promise of docs/verdicts.md
+	$(BIN)/python tests/evidence/promises.py $(ARGS)
 
 # Kills of workers and harness at random moments: fifty, or LEUKOBENCH_CHAOS_KILLS.
 chaos: $(READY) ## kill workers and harness at random moments

@@ -45,8 +45,8 @@ def compare(
     from bench.trials.layout import COMPARISONS
 
     thresholds = thresholds_of(change, margin)
-    verdict = compare_sides(side_of(a, results), side_of(b, results), results, thresholds, only)
     folder = output or results / COMPARISONS / f"{short_name(a)}-vs-{short_name(b)}"
+    verdict = compare_sides(side_of(a, results), side_of(b, results), results, thresholds, only, folder)
     return show(verdict, folder, as_json)
 
 

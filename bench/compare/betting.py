@@ -9,6 +9,7 @@ trials. Pairs may be dealt to trials in any way that looks at earlier pairs only
 """
 
 import math
+from functools import cache
 
 import numpy as np
 from numpy.typing import NDArray
@@ -29,6 +30,10 @@ STEEPNESS = 1.5
 
 GRID = 241
 """Changes that a confidence sequence tries."""
+
+DRAWS, MANY_PAIRS, LARGEST_CHANGE = 300, 40, 8.0
+"""Of simulations: comparisons, pairs at most (more of them scale with the square of the noise), and the largest
+change, in standard deviations of a pair."""
 
 
 def evidence(logs: Array) -> Array:
@@ -98,6 +103,7 @@ def confidence_sequence(logs: Array, level: float = 0.95) -> tuple[float | None,
     )
 
 
+@cache
 def least_pairs(bar: float) -> int:
     """Fewest pairs that can reach a bar, all of them in one direction.
 
@@ -123,20 +129,37 @@ def pairs_needed(
         most: Of pairs; the answer where even so many do not suffice.
         seed: Of the simulation, so that the same question has the same answer.
     """
-    draws = 400
-    rng = np.random.default_rng(seed)
-    found = np.zeros(draws, bool)
-    needed = np.full(draws, most)
-    # Twice as many pairs in each round: most questions are answered by few.
-    pairs = 16
-    values = math.log1p(change) + spread * rng.standard_normal((draws, most))
-    while True:
-        reached = evidence(values[~found, :pairs]) >= bar
-        now = reached.any(axis=-1)
-        where = np.flatnonzero(~found)[now]
-        needed[where] = reached[now].argmax(axis=-1) + 1
-        found[where] = True
-        if found.mean() >= power or pairs >= most:
-            break
-        pairs = min(most, 2 * pairs)
-    return int(np.sort(needed)[math.ceil(power * draws) - 1])
+    size = math.log1p(change) / max(spread, 1e-9)
+    at_many = detectable(MANY_PAIRS, bar, power)
+    if at_many is None or size < at_many:
+        return most if at_many is None else min(most, math.ceil(MANY_PAIRS * (at_many / size) ** 2))
+    noise = np.random.default_rng(seed).standard_normal((DRAWS, MANY_PAIRS))
+    reached = evidence(noise + size) >= bar
+    needed = np.where(reached.any(axis=-1), reached.argmax(axis=-1) + 1, MANY_PAIRS)
+    return min(most, int(np.sort(needed)[math.ceil(power * DRAWS) - 1]))
+
+
+@cache
+def detectable(pairs: int, bar: float, power: float, seed: int = 0) -> float | None:
+    """The smallest change, in standard deviations of a pair, that reaches a bar within so many pairs.
+
+    Args:
+        pairs: Of a trial.
+        bar: 1 / alpha.
+        power: Share of comparisons that find it.
+        seed: Of the simulation.
+
+    Returns:
+        None where so few pairs show no change at all.
+    """
+    if pairs < least_pairs(bar):
+        return None
+    # From some pairs on, what is found shrinks with the root of their number.
+    simulated = min(pairs, MANY_PAIRS)
+    noise = np.random.default_rng(seed).standard_normal((DRAWS, simulated))
+    low, high = 0.0, LARGEST_CHANGE
+    for _ in range(10):
+        middle = (low + high) / 2
+        found = float((highest(evidence(noise + middle)) >= bar).mean())
+        low, high = (low, middle) if found >= power else (middle, high)
+    return high * math.sqrt(simulated / pairs)

@@ -1,5 +1,6 @@
 """Two sides, from where they are kept to the verdict: read, match, judge."""
 
+import math
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import replace
 from pathlib import Path
@@ -7,12 +8,13 @@ from pathlib import Path
 import numpy as np
 
 from bench.compare import baseline as baselines
+from bench.compare.betting import detectable
 from bench.compare.differences import software_changes
-from bench.compare.learning import Compared, compared, judge_learning, learning_of
+from bench.compare.learning import Compared, compared, content_of, judge_learning, learning_of
+from bench.compare.looks import number_of_look
 from bench.compare.matching import match
 from bench.compare.measurement import Measurement, Pair, TrialPairs
 from bench.compare.metrics import METRICS, Values, metrics_for, phase_changes, values_of
-from bench.compare.ratio import detectable
 from bench.compare.reading import (
     BASELINE,
     MLFLOW,
@@ -23,12 +25,13 @@ from bench.compare.reading import (
     read_saved,
     suite_folder,
 )
-from bench.compare.speed import MetricValues, judge_speed, speed_of, spreads_of
+from bench.compare.speed import JudgedTrial, MetricValues, judge_speed
 from bench.compare.thresholds import Thresholds
 from bench.compare.verdict import (
     DifferenceVerdict,
     EpochChange,
     Learning,
+    Memory,
     MetricVerdict,
     PhaseChange,
     Speed,
@@ -40,8 +43,18 @@ from bench.compare.verdict import (
 LARGEST_PHASES = 3
 """Of the phases that explain a change, the most that are named."""
 
+CHANGED = (Speed.SLOWER, Speed.FASTER, Memory.LARGER, Memory.SMALLER)
+"""Verdicts of metrics that are named as what decided."""
 
-def compare_sides(a: str, b: str, results: Path, thresholds: Thresholds, only: str | None = None) -> Verdict:
+
+def compare_sides(
+    a: str,
+    b: str,
+    results: Path,
+    thresholds: Thresholds,
+    only: str | None = None,
+    looks: Path | None = None,
+) -> Verdict:
     """Judge side B against side A.
 
     Args:
@@ -50,6 +63,7 @@ def compare_sides(a: str, b: str, results: Path, thresholds: Thresholds, only: s
         results: The results folder.
         thresholds: What to judge by.
         only: Only trials whose name matches this pattern; None: all.
+        looks: Folder that counts the looks at these sides; None: this is the first one.
 
     Raises:
         InputError: A side cannot be read, or has nothing to compare.
@@ -64,7 +78,7 @@ def compare_sides(a: str, b: str, results: Path, thresholds: Thresholds, only: s
             side if side.machine else replace(side, machine=baselines.machine_of(side.measurements))
             for side in sides
         ]
-    return judge(match(*sides), thresholds, baseline=a, candidate=b)
+    return judge(match(*sides), thresholds, baseline=a, candidate=b, looks=looks)
 
 
 def read_side(where: str, results: Path) -> Side:
@@ -98,40 +112,34 @@ def judge(
     candidate: str = "candidate",
     differences: Mapping[str, tuple[str, str]] | None = None,
     notes: Iterable[str] = (),
+    looks: Path | None = None,
 ) -> Verdict:
-    """Judge all trials of a comparison in speed and in learning.
+    """Judge all trials of a comparison in speed, memory and learning.
 
     Args:
         trials: All configurations.
         thresholds: What to judge by; None for the defaults.
-        noise: Pairs of the baseline with itself on the same machine.
+        noise: Pairs of the baseline with itself on the same machine; they only tell what can be found.
         baseline: Name of the old side.
         candidate: Name of the new side.
         differences: What is known to differ between the sides, see `software_changes`.
         notes: Of the whole comparison.
+        looks: Folder that counts the looks at learning; None: the thresholds have the number.
 
     Raises:
         InputError: Predictions are damaged.
     """
     thresholds = thresholds or Thresholds()
     judged = {trial.key: trial for trial in trials if trial.pairs and not trial.not_comparable}
-    values = {key: metric_values(trial, thresholds) for key, trial in judged.items()}
-    noise_values = {trial.key: metric_values(trial, thresholds) for trial in noise if trial.pairs}
-    metrics = judge_speed(
-        {key: found for key, found in values.items() if not judged[key].speed_not_comparable},
-        thresholds,
-        noise_values,
-    )
+    timed = {key: metric_values(trial) for key, trial in judged.items() if not trial.speed_not_comparable}
+    speeds = judge_speed(timed, thresholds)
     predicted = {key: compared(trial.pairs) for key, trial in judged.items()}
-    differing = judge_learning(
-        {key: found for key, found in predicted.items() if not isinstance(found, str)},
-        thresholds,
-        {trial.key: found for trial in noise if not isinstance(found := compared(trial.pairs), str)},
-    )
+    learned = {key: found for key, found in predicted.items() if not isinstance(found, str)}
+    if looks is not None:
+        thresholds = replace(thresholds, look=number_of_look(looks, content_of(learned)))
+    differing = judge_learning(learned, thresholds)
     verdicts = [
-        _judged(
-            trial, metrics.get(trial.key, []), differing.get(trial.key, []), predicted[trial.key], thresholds
-        )
+        _judged(trial, speeds.get(trial.key), differing.get(trial.key, []), predicted[trial.key])
         if trial.key in judged
         else _not_judged(trial)
         for trial in trials
@@ -142,53 +150,78 @@ def judge(
         trials=tuple(verdicts),
         changes=software_changes(_all(trials, 0), _all(trials, 1), differences),
         thresholds=thresholds.plain(),
-        detectable=_detectable(values, noise_values, thresholds),
+        detectable=_detectable(
+            timed, {trial.key: metric_values(trial) for trial in noise if trial.pairs}, thresholds
+        ),
         notes=tuple(notes),
     )
 
 
-def metric_values(trial: TrialPairs, thresholds: Thresholds | None = None) -> dict[str, Values]:
+def metric_values(trial: TrialPairs) -> dict[str, Values]:
     """Metric -> its values in the pairs that count, see `counting`."""
-    pairs = counting(trial, thresholds or Thresholds())
+    pairs = counting(trial)
     found = {metric.name: values_of(metric, pairs) for metric in metrics_for(pairs)}
     return {name: values for name, values in found.items() if values is not None}
 
 
-def counting(trial: TrialPairs, thresholds: Thresholds) -> tuple[Pair, ...]:
-    """The undisturbed pairs if they are enough and at least one half; otherwise all pairs.
+def counting(trial: TrialPairs) -> tuple[Pair, ...]:
+    """The pairs whose times count, in the order of time.
 
-    Only what happened beside the pairs decides, never what they measured.
+    Undisturbed pairs count. A disturbed one counts if most pairs until then were disturbed: then the machine is
+    like that. What is known at the time decides, and stays decided, so that no later look chooses anew.
     """
-    undisturbed = trial.undisturbed
-    enough = len(undisturbed) >= min(thresholds.minimum_pairs, len(trial.pairs))
-    return undisturbed if enough and 2 * len(undisturbed) >= len(trial.pairs) else trial.pairs
+    ordered = sorted(trial.pairs, key=lambda pair: max(side.record.started_at or "" for side in pair.sides))
+    counted, quiet = [], 0
+    for number, pair in enumerate(ordered, start=1):
+        quiet += not pair.disturbed
+        if not pair.disturbed or 2 * quiet < number:
+            counted.append(pair)
+    return tuple(counted)
+
+
+def typical_spread(name: str, *groups: Mapping[str, MetricValues]) -> float | None:
+    """Standard deviation of a metric's log ratios from pair to pair, over all trials; None where unknown.
+
+    Args:
+        name: Of the metric.
+        groups: Trials, each around its own mean.
+    """
+    squares, degrees = 0.0, 0
+    for values in (values for group in groups for values in group.values() if name in values):
+        logs = values[name].logs
+        squares += float(np.square(logs - logs.mean()).sum())
+        degrees += len(logs) - 1
+    return (squares / degrees) ** 0.5 if degrees else None
 
 
 def _detectable(
     values: Mapping[str, MetricValues], noise: Mapping[str, MetricValues], thresholds: Thresholds
 ) -> dict[str, float]:
     """Metric -> the smallest change that these pairs find as often as `thresholds.power` says."""
-    spreads = spreads_of(values, noise)
-    tests = sum(len(found) for found in values.values())
     found = {}
-    for name in METRICS:
+    for name, metric in METRICS.items():
         pairs = [len(trial[name].logs) for trial in values.values() if name in trial]
-        if pairs and spreads[name].degrees and min(pairs) >= thresholds.minimum_pairs:
-            found[name] = detectable(spreads[name], min(pairs), tests, thresholds)
+        spread = typical_spread(name, values, noise)
+        if not pairs or spread is None:
+            continue
+        size = detectable(min(pairs), thresholds.bar(metric.dimension, len(values)), thresholds.power)
+        if size is not None:
+            # A change is named only if it is estimated to be one that counts.
+            estimated = math.log1p(thresholds.change) + 1.3 * spread / min(pairs) ** 0.5
+            found[name] = math.expm1(max(size * spread, estimated))
     return found
 
 
 def _judged(
     trial: TrialPairs,
-    metrics: list[MetricVerdict],
+    timed: JudgedTrial | None,
     differences: list[DifferenceVerdict],
     predicted: dict[str, Compared] | str,
-    thresholds: Thresholds,
 ) -> TrialVerdict:
     """A configuration that has pairs."""
-    speed = speed_of(metrics) if metrics else Speed.INCONCLUSIVE
-    if trial.speed_not_comparable:
-        speed = Speed.NOT_COMPARABLE
+    if timed is None:
+        timed = JudgedTrial((), Speed.NOT_COMPARABLE, Memory.NOT_COMPARABLE, {})
+    speed = timed.speed or Speed.INCONCLUSIVE
     notes = [*trial.notes, trial.speed_not_comparable]
     images = sources = 0
     if isinstance(predicted, str):
@@ -198,7 +231,7 @@ def _judged(
         learning = learning_of(differences)
         clusters = predicted["accuracy"].clusters
         images, sources = clusters.images, len(clusters.size)
-    counted = counting(trial, thresholds)
+    counted = counting(trial)
     disturbed = len(trial.pairs) - len(trial.undisturbed)
     if disturbed and len(counted) == len(trial.pairs):
         # Without the numbers, which are beside the pairs: several trials can then share the note.
@@ -208,7 +241,7 @@ def _judged(
         notes.append(f"{_failures(failed)} of the candidate, beside {len(trial.pairs)} pairs")
     phases = phase_changes(counted)
     broken = _newly_failing(trial)
-    reason = _reason(speed, metrics, differences, phases)
+    reason = _reason(timed.metrics, differences, phases)
     if broken:
         seeds = f"{len({one.key for one in broken})} of its seeds or splits"
         reason = "; ".join(filter(None, (f"{seeds}: {_failures(broken)}, done before", reason)))
@@ -217,10 +250,15 @@ def _judged(
         label=trial.label,
         status=Status.FAILED if broken else Status.JUDGED,
         speed=speed,
+        memory=timed.memory,
         learning=learning,
-        regression=bool(broken) or speed is Speed.SLOWER or learning is Learning.WORSE,
+        regression=bool(broken)
+        or speed is Speed.SLOWER
+        or timed.memory is Memory.LARGER
+        or learning is Learning.WORSE,
         reason=reason,
-        metrics=tuple(metrics),
+        metrics=timed.metrics,
+        evidence=timed.evidence,
         differences=tuple(differences),
         phases=phases,
         curves=_curves(trial.pairs),
@@ -284,19 +322,16 @@ def _failures(failed: Sequence[Measurement]) -> str:
 
 
 def _reason(
-    speed: Speed,
     metrics: Sequence[MetricVerdict],
     differences: Sequence[DifferenceVerdict],
     phases: Sequence[PhaseChange],
 ) -> str:
     """What decided, in one sentence or two."""
-    said = [
-        f"{METRICS[one.metric].title} {one.ratio - 1:+.1%}"
-        for one in metrics
-        if one.verdict in (Speed.SLOWER, Speed.FASTER)
-    ]
-    if speed in (Speed.SLOWER, Speed.FASTER):
-        way = 1 if speed is Speed.SLOWER else -1
+    changed = [one for one in metrics if one.verdict in CHANGED]
+    said = [f"{METRICS[one.metric].title} {one.ratio - 1:+.1%}" for one in changed]
+    verdicts = {one.verdict for one in changed}
+    if verdicts & {Speed.SLOWER, Speed.FASTER}:
+        way = 1 if Speed.SLOWER in verdicts else -1
         moved = [one for one in phases if way * one.difference_s > 0]
         total = sum(abs(one.difference_s) for one in moved)
         large = [one for one in moved[:LARGEST_PHASES] if one.clear and abs(one.difference_s) >= 0.2 * total]

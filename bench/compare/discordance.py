@@ -1,7 +1,4 @@
-"""The same images, predicted by two networks: which one is right where the other is wrong.
-
-Pure functions of arrays; seeds of random draws are arguments.
-"""
+"""The same images, predicted by two networks: which one is right where the other is wrong."""
 
 import math
 from collections.abc import Sequence
@@ -11,11 +8,6 @@ import numpy as np
 from numpy.typing import NDArray
 
 Floats = NDArray[np.float64]
-
-SIGN_FLIPS = 4999
-
-MANY, LARGEST = 100, 0.05
-"""From `MANY` terms on their sum counts as normal, if none has more than this share of its variance."""
 
 
 @dataclass(frozen=True)
@@ -64,56 +56,12 @@ class Clusters:
         total = self.images + added * self.images / len(self.size)
         return math.sqrt(scale * float(residuals @ residuals) + typical**2) / total
 
-    def interval(self, confidence: float, resolution: float = 1.0) -> tuple[float, float]:
-        """Interval of `mean` by Student's t, with one degree of freedom less than there are sources."""
+    def half(self, confidence: float, resolution: float = 1.0) -> float:
+        """Half width of an interval of `mean`, by Student's t with one degree less than there are sources."""
         from scipy.special import stdtrit
 
-        half = float(stdtrit(max(1, len(self.size) - 1), (1 + confidence) / 2)) * self.error(resolution)
-        return self.mean - half, self.mean + half
-
-
-def mcnemar(only_baseline: int, only_candidate: int) -> float:
-    """Exact two-sided p value of McNemar's test (Psychometrika 1947): discordant images as coin flips.
-
-    Args:
-        only_baseline: Images that the baseline alone predicts right.
-        only_candidate: Images that the candidate alone predicts right.
-    """
-    from scipy.stats import binomtest
-
-    discordant = only_baseline + only_candidate
-    return float(binomtest(only_candidate, discordant).pvalue) if discordant else 1.0
-
-
-def sign_flip(values: Floats, seed: int = 0) -> float:
-    """Two-sided p value of a sum whose terms have either sign with equal probability (Fisher's randomization).
-
-    With terms of -1, 0 and 1 it is McNemar's test. Up to 12 terms all signs are tried. With more there are
-    `SIGN_FLIPS` draws and the observed one. From `MANY` terms on the sum counts as normal.
-
-    Args:
-        values: Sum over the images of each source; shape (sources,).
-        seed: Of the draws.
-    """
-    values = np.asarray(values, float)
-    values = values[values != 0]
-    if not len(values):
-        return 1.0
-    observed = abs(values.sum()) - 1e-9
-    if len(values) <= 12:
-        signs = 1 - 2 * ((np.arange(2 ** len(values))[:, None] >> np.arange(len(values))) & 1)
-        return float((np.abs(signs @ values) >= observed).mean())
-    squares = values**2
-    if len(values) >= MANY and squares.max() <= LARGEST * squares.sum():
-        from scipy.special import ndtr
-
-        return 2 * float(ndtr(-observed / math.sqrt(squares.sum())))
-    rng = np.random.default_rng(seed)
-    hits = 0
-    for start in range(0, SIGN_FLIPS, 500):
-        flips = rng.choice((-1.0, 1.0), (min(500, SIGN_FLIPS - start), len(values)))
-        hits += int((np.abs(flips @ values) >= observed).sum())
-    return (hits + 1) / (SIGN_FLIPS + 1)
+        degrees = max(1, len(self.size) - 1)
+        return float(stdtrit(degrees, (1 + confidence) / 2)) * self.error(resolution)
 
 
 def images_needed(clusters: Clusters, margin: float, resolution: float = 1.0, power: float = 0.8) -> int:

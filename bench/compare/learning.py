@@ -1,22 +1,24 @@
 """What both sides learned: the same images, predicted by both; networks trained from the same seeds."""
 
+import hashlib
+import math
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
 import numpy as np
 from numpy.typing import NDArray
 
-from bench.compare.discordance import Clusters, images_needed, mcnemar, sign_flip
+from bench.compare.betting import Array
+from bench.compare.discordance import Clusters, images_needed
 from bench.compare.measurement import Images, Pair
-from bench.compare.ratio import Floats, Spread, common_spread
-from bench.compare.thresholds import Thresholds, holm
+from bench.compare.thresholds import Thresholds
 from bench.compare.verdict import DifferenceVerdict, Learning
 
-FEW = 4.0
-"""With fewer degrees of freedom, too little is known of how training varies from run to run."""
+FEW = 4
+"""With fewer trainings of each side, too little is known of how training varies to call a side worse."""
 
-ASSUMED = Spread(0.03**2, 30.0)
-"""What is then assumed of accuracies: networks trained again differ by a standard deviation of three points."""
+ASSUMED_SD = 0.05
+"""What is then assumed: accuracies of networks trained again differ by a standard deviation of five points."""
 
 ACCURACY, LOSS = "accuracy", "loss"
 
@@ -30,21 +32,17 @@ RESOLUTION = {ACCURACY: 1.0, LOSS: 0.0}
 class Compared:
     """Accuracy or loss in the pairs of a trial."""
 
-    baseline: Floats
+    baseline: Array
     """Mean over the images, for every pair that trained networks of its own; shape (pairs,)."""
-    candidate: Floats
+    candidate: Array
     """Likewise."""
     clusters: Clusters
     """Candidate less baseline of each image, means over the pairs, joined by source."""
-    grouped: bool
-    """Whether images share a source."""
-    discordant: tuple[int, int] | None
-    """Images that only the baseline predicts right, and only the candidate; None with several pairs."""
     identical: bool
     """Whether all predictions are identical to the bit."""
 
     @property
-    def differences(self) -> Floats:
+    def differences(self) -> Array:
         """Candidate less baseline, for every pair."""
         return self.candidate - self.baseline
 
@@ -86,48 +84,50 @@ def compared(pairs: Sequence[Pair]) -> dict[str, Compared] | str:
                 sources[file] = source
         difference = np.array([np.mean(total[file]) for file in total])
         grouping = [sources[file] for file in total]
-        single = len(kept) == 1 and metric == ACCURACY
         baseline, candidate = np.array(means).T
         found[metric] = Compared(
             baseline=baseline,
             candidate=candidate,
             clusters=Clusters.of(difference, grouping),
-            grouped=len(set(grouping)) < len(grouping),
-            discordant=(int((difference < 0).sum()), int((difference > 0).sum())) if single else None,
             identical=identical,
         )
     return found
 
 
-def judge_learning(
-    trials: Mapping[str, Found], thresholds: Thresholds, noise: Mapping[str, Found] | None = None
-) -> dict[str, list[DifferenceVerdict]]:
-    """Judge accuracy and loss of every trial, with Holm's correction over all of them.
+def judge_learning(trials: Mapping[str, Found], thresholds: Thresholds) -> dict[str, list[DifferenceVerdict]]:
+    """Judge accuracy and loss of every trial.
 
-    Two things vary: which images are tested, and how training goes. A difference counts if three conditions
-    hold. The images show it: McNemar's exact test, or sign flips of sources. The networks show it: a t test
-    over the pairs, with variance moderated by other trials and A against A. It is as large as the margin.
+    Two things vary: which images are tested, and how training goes. The half width of a difference is the root
+    of the sum of both squares. Only the trial's own trainings say how its training varies.
 
-    McNemar's test alone is about the two networks, not about what trained them (Dietterich, Neural Comput
-    1998): of networks trained from other seeds, one in three would differ as much. Where too little is known
-    of how training varies, `ASSUMED` takes its place, a note says so, and loss is not judged.
+    Worse or better: the difference is as large as the margin, and larger than the half width at the error rate
+    of this look, shared by all trials and both metrics. With fewer than `FEW` trainings of each side,
+    `ASSUMED_SD` takes the place of what they vary by, and loss is not judged.
+
+    The same: the interval lies within the margin (two one-sided tests at the error rate of this look). One
+    training of each side is never the same, unless all predictions are identical to the bit.
 
     Args:
         trials: Name -> metric -> what `compared` found.
         thresholds: What to judge by.
-        noise: Pairs of A against A, by the same names.
     """
-    tested = [(trial, metric) for trial in trials for metric in (ACCURACY, LOSS)]
-    spreads = {(trial, metric): _known(trial, metric, trials, noise or {}) for trial, metric in tested}
-    p = {key: _p(trials[key[0]][key[1]], key[1], spreads[key]) for key in tested}
-    adjusted = dict(zip(tested, holm([p[key] for key in tested]), strict=True))
-    verdicts: dict[str, list[DifferenceVerdict]] = {trial: [] for trial in trials}
-    for trial, metric in tested:
-        key = trial, metric
-        verdicts[trial].append(
-            _judge(metric, trials[trial][metric], spreads[key], p[key], adjusted[key], thresholds)
-        )
-    return verdicts
+    tested = [found for trial in trials.values() for found in trial.values() if not found.identical]
+    level = thresholds.alpha_now / max(1, len(tested))
+    return {
+        name: [_judge(metric, found[metric], level, thresholds) for metric in (ACCURACY, LOSS)]
+        for name, found in trials.items()
+    }
+
+
+def content_of(trials: Mapping[str, Found]) -> str:
+    """What was learned, as a hash: another look at the same is no other look. Empty where nothing is tested."""
+    tested = [
+        (name, metric, one.baseline.tobytes(), one.candidate.tobytes())
+        for name, found in sorted(trials.items())
+        for metric, one in found.items()
+        if not one.identical
+    ]
+    return hashlib.sha256(repr(tested).encode()).hexdigest()[:16] if tested else ""
 
 
 def learning_of(differences: Sequence[DifferenceVerdict]) -> Learning:
@@ -139,112 +139,71 @@ def learning_of(differences: Sequence[DifferenceVerdict]) -> Learning:
     return differences[0].verdict
 
 
-def _known(trial: str, metric: str, trials: Mapping[str, Found], noise: Mapping[str, Found]) -> Spread:
-    """What other trials and A against A say of how training varies.
+def half_width(found: Compared, metric: str, confidence: float, assumed: bool) -> float | None:
+    """Half width of the interval of a difference; None where nothing is known of how training varies.
 
-    A pair of A against A that is identical to the bit says nothing: it is one training, done twice.
+    Args:
+        found: The metric.
+        metric: Its name.
+        confidence: Of the interval.
+        assumed: Whether the assumed variation takes the place of what is known; that is one of accuracies.
     """
-    varied = {name: found for name, found in noise.items() if not found[metric].identical}
-    known, noisy = (
-        [found[metric].differences for other, found in each.items() if other != trial]
-        for each in (trials, varied)
-    )
-    others = common_spread(known, noisy)
-    return others.with_noise(varied[trial][metric].differences) if trial in varied else others
+    from scipy.special import ndtri, stdtrit
 
-
-def _p(found: Compared, metric: str, spread: Spread) -> float | None:
-    if found.identical:  # nothing to test
-        return None
-    moderated = spread.with_sample(found.differences)
-    if moderated.degrees < FEW:
-        if metric == LOSS:
+    number = len(found.differences)
+    if assumed:
+        if metric != ACCURACY:
             return None
-        moderated = max(moderated, ASSUMED, key=lambda one: one.variance)
-    if found.discordant and not found.grouped:
-        images = mcnemar(*found.discordant)
+        trainings = float(ndtri((1 + confidence) / 2)) * ASSUMED_SD / math.sqrt(number)
     else:
-        images = sign_flip(found.clusters.difference)
-    from scipy.special import stdtr
-
-    mean = abs(float(found.differences.mean()))
-    error = np.sqrt(moderated.variance / len(found.differences))
-    if mean == 0:
-        return 1.0
-    return max(images, 2 * float(stdtr(moderated.degrees, -mean / error)) if error else 0.0)
+        spread = float(np.std(found.differences, ddof=1))
+        trainings = float(stdtrit(number - 1, (1 + confidence) / 2)) * spread / math.sqrt(number)
+    return math.hypot(trainings, found.clusters.half(confidence, RESOLUTION[metric]))
 
 
-def _networks(found: Compared, spread: Spread) -> tuple[float, float] | None:
-    """Standard error of the difference between trainings, and its degrees of freedom; None if unknown."""
-    moderated = spread.with_sample(found.differences)
-    if moderated.degrees < FEW:
-        return None
-    return float(np.sqrt(moderated.variance / len(found.differences))), moderated.degrees
-
-
-def _bounds(found: Compared, metric: str, spread: Spread, confidence: float) -> tuple[float, float]:
-    """The wider of the intervals over images and over networks."""
-    if found.identical:
-        return 0.0, 0.0
-    low, high = found.clusters.interval(confidence, RESOLUTION[metric])
-    networks = _networks(found, spread)
-    if networks is not None:
-        from scipy.special import stdtrit
-
-        error, degrees = networks
-        half = float(stdtrit(degrees, (1 + confidence) / 2)) * error
-        mean = float(found.differences.mean())
-        low, high = min(low, mean - half), max(high, mean + half)
-    return low, high
-
-
-def _judge(
-    metric: str,
-    found: Compared,
-    spread: Spread,
-    p: float | None,
-    adjusted: float | None,
-    thresholds: Thresholds,
-) -> DifferenceVerdict:
+def _judge(metric: str, found: Compared, level: float, thresholds: Thresholds) -> DifferenceVerdict:
     margin = thresholds.margin if metric == ACCURACY else thresholds.loss_margin
-    mean = float(found.differences.mean())
-    low, high = _bounds(found, metric, spread, 0.9)
+    mean, number = float(found.differences.mean()), len(found.differences)
+    few, alone = number < FEW, number < 2
+    wide, narrow, needed = (
+        (0.0, 0.0, None)
+        if found.identical
+        else (
+            half_width(found, metric, 0.95, alone),
+            None if alone else half_width(found, metric, 1 - 2 * thresholds.alpha_same_now, False),
+            half_width(found, metric, 1 - level, few),
+        )
+    )
+    bar = None if needed is None else max(margin, needed)
     note, verdict = "", Learning.INCONCLUSIVE
-    significant = adjusted is not None and adjusted <= thresholds.alpha_now
-    alone = _networks(found, spread) is None
     if found.identical:
         verdict, note = Learning.SAME, "identical to the bit"
-    elif significant and abs(mean) >= margin:
+    elif bar is not None and abs(mean) >= bar:
         verdict = Learning.BETTER if (mean > 0) == (metric == ACCURACY) else Learning.WORSE
-    elif -margin < low and high < margin:
+    elif narrow is not None and abs(mean) + narrow < margin:
         verdict = Learning.SAME
     else:
         note = _why_inconclusive(metric, found, margin)
-    if alone and not found.identical:
-        number = len(found.differences)
-        networks = "one network" if number == 1 else f"{number} networks"
+    if few and not found.identical:
+        networks = "one network" if alone else f"{number} networks"
         said = f"{networks} per side cannot show how training varies from run to run; more seeds would"
         note = f"{note}; {said}" if note else said
-    wide = _bounds(found, metric, spread, 0.95)
     return DifferenceVerdict(
         metric=metric,
         verdict=verdict,
         baseline=float(found.baseline.mean()),
         candidate=float(found.candidate.mean()),
         difference=mean,
-        low=wide[0],
-        high=wide[1],
-        p=p,
-        adjusted_p=adjusted,
-        method=_method(found, alone),
+        low=None if wide is None else mean - wide,
+        high=None if wide is None else mean + wide,
+        bar=bar,
         pairs=tuple(found.differences.tolist()),
         note=note,
     )
 
 
 def _why_inconclusive(metric: str, found: Compared, margin: float) -> str:
-    low, high = found.clusters.interval(0.95, RESOLUTION[metric])
-    if low > 0 or high < 0:
+    if abs(found.clusters.mean) > found.clusters.half(0.95, RESOLUTION[metric]):
         return (
             "these networks differ, but networks of the same side might differ as much; more seeds would tell"
         )
@@ -255,14 +214,6 @@ def _why_inconclusive(metric: str, found: Compared, margin: float) -> str:
             f"{found.clusters.images} test images are too few for a margin of {size}; it takes about {needed}"
         )
     return f"neither a difference nor equivalence within {size} is shown; more seeds would help"
-
-
-def _method(found: Compared, alone: bool) -> str:
-    if found.identical:
-        return "comparison to the bit"
-    images = "McNemar, exact" if found.discordant and not found.grouped else "sign flips"
-    images += " by source" if found.grouped else ""
-    return images if alone else f"{images}; t over networks, variance moderated"
 
 
 def _aligned(old: Images, new: Images) -> NDArray[np.int64] | None:

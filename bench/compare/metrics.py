@@ -4,9 +4,11 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 
 import numpy as np
+from numpy.typing import NDArray
 
+from bench.compare.betting import Array
 from bench.compare.measurement import Pair
-from bench.compare.ratio import Floats
+from bench.compare.thresholds import Dimension, holm
 from bench.compare.verdict import PhaseChange
 from bench.trials.record import Record
 
@@ -27,8 +29,10 @@ class Metric:
     """Whether a ratio above 1 is a change for the worse."""
     sources: tuple[Source, ...]
     """Where a record has it, the best first; both sides and all pairs use the same source."""
+    dimension: Dimension = "speed"
+    """Which verdict it is part of."""
     decides_same: bool = False
-    """Whether a trial is the same only if this metric is."""
+    """Whether a trial is the same in this dimension only if this metric is."""
     processor_only: bool = False
     """Whether it means nothing for trials that train on GPUs."""
 
@@ -98,6 +102,8 @@ METRICS = {
                 lambda record: record.memory.process_peak if record.memory else None,
                 lambda record: record.memory.allocator_peak if record.memory else None,
             ),
+            dimension="memory",
+            decides_same=True,
         ),
     )
 }
@@ -121,18 +127,29 @@ PHASES = {
 """Part of a trial's time -> what happens in it. `waiting`, `validation` and `checkpoint` are parts of `train`."""
 
 
+PHASE_LEVEL = 0.05
+"""Error rate of the phases that are named as the place of a change, over all phases of a trial."""
+
+
 @dataclass(frozen=True)
 class Values:
-    """A metric in pairs; arrays of shape (pairs,)."""
+    """A metric in pairs; arrays of shape (n,), in the order of time."""
 
-    baseline: Floats
-    candidate: Floats
+    baseline: Array
+    candidate: Array
+    pairs: NDArray[np.int64] | None = None
+    """Number of each pair among the trial's, from 0; None where no pair lacks the metric."""
 
     @property
-    def logs(self) -> Floats:
+    def logs(self) -> Array:
         """Logarithms of candidate / baseline."""
-        ratios: Floats = np.log(self.candidate / self.baseline)
+        ratios: Array = np.log(self.candidate / self.baseline)
         return ratios
+
+    @property
+    def last(self) -> int:
+        """Pairs of the trial up to the last one that has the metric."""
+        return len(self.baseline) if self.pairs is None else int(self.pairs[-1]) + 1
 
 
 def values_of(metric: Metric, pairs: Sequence[Pair]) -> Values | None:
@@ -140,19 +157,19 @@ def values_of(metric: Metric, pairs: Sequence[Pair]) -> Values | None:
 
     Of several sources it takes the one that most pairs have, because values of two sources do not mix.
     """
-    best: list[tuple[float, float]] = []
+    best: list[tuple[int, float, float]] = []
     for source in metric.sources:
         found = []
-        for pair in pairs:
+        for number, pair in enumerate(pairs):
             old, new = source(pair.baseline.record), source(pair.candidate.record)
             if old is not None and new is not None and old > 0 and new > 0:
-                found.append((old, new))
+                found.append((number, old, new))
         if len(found) > len(best):
             best = found
     if not best:
         return None
-    baseline, candidate = np.array(best, float).T
-    return Values(baseline, candidate)
+    number, baseline, candidate = np.array(best, float).T
+    return Values(baseline, candidate, None if len(best) == len(pairs) else number.astype(np.int64))
 
 
 def metrics_for(pairs: Sequence[Pair]) -> list[Metric]:
@@ -163,19 +180,40 @@ def metrics_for(pairs: Sequence[Pair]) -> list[Metric]:
 
 
 def phase_changes(pairs: Sequence[Pair]) -> tuple[PhaseChange, ...]:
-    """Where the time went on both sides: means over the pairs, largest differences first."""
-    changes = []
+    """Where the time went on both sides: means over the pairs, largest differences first.
+
+    A difference is clear if a t test over the pairs shows it at 5 %, with Holm's correction over all phases.
+    """
     spent = [[phase_seconds(side.record) for side in pair.sides] for pair in pairs]
-    for phase, means in PHASES.items():
-        both = [(old[phase], new[phase]) for old, new in spent if phase in old and phase in new]
-        if both:
-            seconds = np.array(both)
-            old, new = map(float, seconds.mean(axis=0))
-            error = None
-            if len(seconds) > 1:
-                error = float(np.std(seconds[:, 1] - seconds[:, 0], ddof=1)) / len(seconds) ** 0.5
-            changes.append(PhaseChange(phase, means, old, new, error))
+    known = {
+        phase: np.array([(old[phase], new[phase]) for old, new in spent if phase in old and phase in new])
+        for phase in PHASES
+    }
+    known = {phase: seconds for phase, seconds in known.items() if len(seconds)}
+    adjusted = holm([_p_of_mean(seconds[:, 1] - seconds[:, 0]) for seconds in known.values()])
+    changes = [
+        PhaseChange(
+            phase,
+            PHASES[phase],
+            float(seconds[:, 0].mean()),
+            float(seconds[:, 1].mean()),
+            p is not None and p <= PHASE_LEVEL,
+        )
+        for (phase, seconds), p in zip(known.items(), adjusted, strict=True)
+    ]
     return tuple(sorted(changes, key=lambda change: -abs(change.difference_s)))
+
+
+def _p_of_mean(values: Array) -> float | None:
+    """Two-sided p value of Student's t test that the mean is 0; None with a single value."""
+    from scipy.special import stdtr
+
+    if len(values) < 2:
+        return None
+    mean, error = abs(float(values.mean())), float(np.std(values, ddof=1)) / len(values) ** 0.5
+    if error == 0:
+        return 1.0 if mean == 0 else 0.0
+    return 2 * float(stdtr(len(values) - 1, -mean / error))
 
 
 def phase_seconds(record: Record) -> dict[str, float]:

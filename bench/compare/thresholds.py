@@ -2,11 +2,15 @@
 
 from collections.abc import Sequence
 from dataclasses import asdict, dataclass
+from typing import Literal
 
 import numpy as np
 
+Dimension = Literal["speed", "memory"]
+"""What a metric is about; each has a verdict of its own."""
+
 FIRST_LOOK = 0.8
-"""Share of the error rate that the first look may spend; later looks share the rest."""
+"""Share of the error rate that the first look at learning may spend; later looks share the rest."""
 
 
 @dataclass(frozen=True)
@@ -20,27 +24,49 @@ class Thresholds:
     loss_margin: float = 0.05
     """Test losses that differ by less are equivalent, in nats. A difference of 0.05 is 5 % in the probability
     of the true class, as a geometric mean over images."""
-    alpha: float = 0.05
-    """Rate of false alarms of a whole run, for speed and for learning each: over all trials, metrics, looks."""
+    alpha_speed: float = 0.03
+    """Rate of false alarms (slower or faster) of a whole comparison: over all trials, metrics and looks."""
+    alpha_memory: float = 0.01
+    """The same of memory: larger or smaller."""
+    alpha_learning: float = 0.01
+    """The same of learning: worse or better."""
+    alpha_same: float = 0.05
+    """How often a trial is called the same, at any look, that truly changed by as much as counts."""
     effect: float = 0.10
     """The smallest effect that the number of pairs is planned to find, as a share."""
     power: float = 0.9
     """How often that effect is found."""
-    minimum_pairs: int = 4
-    """With fewer undisturbed pairs no change of a time is claimed."""
     look: int = 1
-    """Number of this look at growing data, from 1."""
-    looks_planned: bool = False
-    """Whether more looks may follow. If not, this look may spend all of `alpha`."""
+    """Number of this look at what was learned, from 1. Speed and memory may be looked at after every pair."""
+
+    @property
+    def alpha(self) -> float:
+        """Rate of false alarms of a whole comparison, everything together."""
+        return self.alpha_speed + self.alpha_memory + self.alpha_learning
 
     @property
     def alpha_now(self) -> float:
-        """The error rate that this look may spend."""
-        return alpha_at(self.look, self.alpha) if self.looks_planned else self.alpha
+        """The error rate that this look at learning may spend."""
+        return alpha_at(self.look, self.alpha_learning)
+
+    @property
+    def alpha_same_now(self) -> float:
+        """How often this look at learning may take a difference of the margin for none."""
+        return alpha_at(self.look, self.alpha_same)
+
+    def bar(self, dimension: Dimension, trials: int) -> float:
+        """Evidence from which on a change in either direction is shown, where so many trials are judged."""
+        alpha = self.alpha_speed if dimension == "speed" else self.alpha_memory
+        return 2 * max(1, trials) / alpha
+
+    @property
+    def bar_same(self) -> float:
+        """Evidence from which on it is shown that a change is smaller than one that counts, in one direction."""
+        return 1 / self.alpha_same
 
     def plain(self) -> dict[str, float]:
         """As plain values, for the outputs."""
-        return {**asdict(self), "alpha_now": self.alpha_now}
+        return {**asdict(self), "alpha": round(self.alpha, 9), "alpha_now": self.alpha_now}
 
 
 def alpha_at(look: int, alpha: float) -> float:

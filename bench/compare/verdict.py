@@ -1,5 +1,6 @@
 """The verdict, as plain values that every output is made from."""
 
+from collections.abc import Mapping
 from dataclasses import dataclass, field
 from enum import StrEnum
 
@@ -7,11 +8,21 @@ from bench.errors import ExitCode
 
 
 class Speed(StrEnum):
-    """The verdict on a trial's times and memory."""
+    """The verdict on a trial's times."""
 
     FASTER = "faster"
     SAME = "same"
     SLOWER = "slower"
+    INCONCLUSIVE = "inconclusive"
+    NOT_COMPARABLE = "not comparable"
+
+
+class Memory(StrEnum):
+    """The verdict on how much memory a trial takes."""
+
+    SMALLER = "smaller"
+    SAME = "same"
+    LARGER = "larger"
     INCONCLUSIVE = "inconclusive"
     NOT_COMPARABLE = "not comparable"
 
@@ -42,7 +53,7 @@ class MetricVerdict:
 
     metric: str
     """A name in `bench.compare.metrics.METRICS`."""
-    verdict: Speed
+    verdict: Speed | Memory
     baseline: float
     """Median of the baseline's values, in the metric's unit."""
     candidate: float
@@ -50,15 +61,16 @@ class MetricVerdict:
     ratio: float
     """Candidate / baseline over the pairs; 1.1 is 10 % more."""
     low: float | None
-    """Lower bound of the ratio's 95 % interval; None where there is no interval."""
+    """Lower bound of the ratio's 95 % confidence sequence, which holds at every look at once; None where so few
+    pairs leave it open."""
     high: float | None
     """Upper bound."""
-    p: float | None
-    """Two-sided p value of no change, not adjusted; None with fewer than two pairs."""
-    adjusted_p: float | None
-    """After Holm's correction over all trials and metrics."""
-    method: str
-    """The test, and how the interval was found."""
+    spread: float | None
+    """Standard deviation of the log ratio from pair to pair: the noise; None with one pair."""
+    evidence: float
+    """The highest evidence of this metric for a change in either direction; 1 is none."""
+    bar: float
+    """Evidence that shows a change."""
     ratios: tuple[float, ...]
     """Of every pair that counted."""
     note: str = ""
@@ -79,15 +91,11 @@ class DifferenceVerdict:
     difference: float
     """Candidate less baseline."""
     low: float | None
-    """Lower bound of the difference's 95 % interval."""
+    """Lower bound of the difference's 95 % interval; None where nothing is known of how training varies."""
     high: float | None
     """Upper bound."""
-    p: float | None
-    """Two-sided p value of no difference, not adjusted."""
-    adjusted_p: float | None
-    """After Holm's correction over all trials and both metrics."""
-    method: str
-    """The tests."""
+    bar: float | None
+    """A difference of at least this size is called worse or better; None where nothing was tested."""
     pairs: tuple[float, ...]
     """The difference of every pair of trained networks."""
     note: str = ""
@@ -104,18 +112,13 @@ class PhaseChange:
     """What happens in it."""
     baseline_s: float
     candidate_s: float
-    error_s: float | None = None
-    """Standard error of the difference; None with a single pair."""
+    clear: bool = False
+    """Whether the difference is shown, and so worth naming."""
 
     @property
     def difference_s(self) -> float:
         """Seconds that the candidate takes longer."""
         return self.candidate_s - self.baseline_s
-
-    @property
-    def clear(self) -> bool:
-        """Whether the difference is more than twice its standard error, so that it is worth naming."""
-        return self.error_s is not None and abs(self.difference_s) > 2 * self.error_s
 
 
 @dataclass(frozen=True)
@@ -137,7 +140,9 @@ class TrialVerdict:
     status: Status
     """`failed` also where only some of its seeds newly fail."""
     speed: Speed | None = None
-    """The worst of its metrics; None without pairs."""
+    """The worst of its times; None without pairs."""
+    memory: Memory | None = None
+    """Of its peak memory; None where that is not known."""
     learning: Learning | None = None
     """Of accuracy and loss; None without pairs."""
     regression: bool = False
@@ -146,6 +151,8 @@ class TrialVerdict:
     """One sentence: what decided, or why it could not be judged."""
     metrics: tuple[MetricVerdict, ...] = ()
     """Times and memory."""
+    evidence: Mapping[str, float] = field(default_factory=dict)
+    """`slower`, `faster`, `larger`, `smaller` -> the highest evidence for it: the mean over the metrics."""
     differences: tuple[DifferenceVerdict, ...] = ()
     """Accuracy and loss."""
     phases: tuple[PhaseChange, ...] = ()
@@ -166,7 +173,7 @@ class TrialVerdict:
 
     @property
     def compared(self) -> bool:
-        """Whether anything of both sides could be compared: speed or learning."""
+        """Whether anything of both sides could be compared: speed, memory or learning."""
         return self.status is Status.JUDGED and not (
             self.speed is Speed.NOT_COMPARABLE and self.learning is Learning.NOT_COMPARABLE
         )
@@ -174,7 +181,11 @@ class TrialVerdict:
     @property
     def inconclusive(self) -> bool:
         """Whether more pairs could still decide something."""
-        return self.speed is Speed.INCONCLUSIVE or self.learning is Learning.INCONCLUSIVE
+        return (
+            self.speed is Speed.INCONCLUSIVE
+            or self.memory is Memory.INCONCLUSIVE
+            or self.learning is Learning.INCONCLUSIVE
+        )
 
 
 @dataclass(frozen=True)
@@ -207,7 +218,7 @@ class Verdict:
 
     @property
     def regressions(self) -> tuple[TrialVerdict, ...]:
-        """Trials that are slower, worse or newly failing."""
+        """Trials that are slower, larger, worse or newly failing."""
         return tuple(trial for trial in self.trials if trial.regression)
 
     @property

@@ -1,5 +1,6 @@
 """Pairs of attempts, one right after the other: how they are run, and the journal that keeps them."""
 
+import hashlib
 from collections.abc import Mapping
 from dataclasses import dataclass, replace
 from pathlib import Path
@@ -92,20 +93,11 @@ class _SingleRun(Struct, frozen=True, tag_field="event", tag="run"):
     run: Run
 
 
-class _Look(Struct, frozen=True, tag_field="event", tag="look"):
-    """A look at the growing pairs of two sides."""
-
-    sides: tuple[str, str]
-    pairs: int
-    number: int
-    """From 1."""
-
-
 class _Afresh(Struct, frozen=True, tag_field="event", tag="afresh"):
     """Nothing before it counts."""
 
 
-_Event = _Begun | PairedRuns | _SingleRun | _Look | _Afresh
+_Event = _Begun | PairedRuns | _SingleRun | _Afresh
 
 _DECODER: msgspec.json.Decoder[_Event] = msgspec.json.Decoder(_Event)
 
@@ -165,18 +157,6 @@ class PairJournal:
             and _counts(event.run, results, place)
         ]
 
-    def look(self, sides: tuple[str, str], pairs: int) -> int:
-        """Number of this look at the growing pairs of two sides, from 1. It is kept: every look has its price.
-
-        Another look at the same number of pairs is the same look.
-        """
-        looks = [event for event in self._events() if isinstance(event, _Look) and event.sides == sides]
-        if looks and looks[-1].pairs == pairs:
-            return looks[-1].number
-        number = looks[-1].number + 1 if looks else 1
-        self._write(_Look(sides, pairs, number))
-        return number
-
     def begin_afresh(self) -> None:
         """Forget every pair that came before; their attempts stay where they are."""
         if self.path.exists():
@@ -215,9 +195,18 @@ class PairJournal:
         return events
 
 
-def first_side(number: int) -> SideName:
-    """Which side runs first in a trial's pair, counted from 0: A B, B A, B A, A B, so that drift cancels."""
-    return NAMES[0] if number % 4 in (0, 3) else NAMES[1]
+def first_side(number: int, drawn_for: str = "") -> SideName:
+    """Which side runs first in a trial's pair, counted from 0.
+
+    Of every two pairs the first order is drawn, and the second is the other one, so that drift cancels. A
+    verdict needs nothing but that chance decides which side runs first.
+
+    Args:
+        number: Of the pair.
+        drawn_for: What the draw is for: the same text gives the same order after a resume.
+    """
+    drawn = hashlib.sha256(f"{drawn_for} {number // 2}".encode()).digest()[0] % 2
+    return NAMES[(drawn + number) % 2]
 
 
 def seconds_of(record: Record) -> float:
@@ -321,7 +310,7 @@ class PairRunner:
         Raises:
             InterruptedRun: A signal came; the pair is not kept.
         """
-        first = first_side(number)
+        first = first_side(number, f"{kind} {self.sides[NAMES[-1]].key} {trial.key}")
         runs = {}
         for name in NAMES if first == NAMES[0] else NAMES[::-1]:
             runs[name] = self.run_one("baseline" if kind == "aa" else name, trial, expected)

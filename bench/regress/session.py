@@ -8,6 +8,7 @@ from pathlib import Path
 from typing import Protocol
 
 from bench.compare.differences import Fingerprint
+from bench.compare.looks import start_anew
 from bench.compare.reading import BASELINE
 from bench.compare.thresholds import Thresholds
 from bench.devices.device import Slot
@@ -198,6 +199,7 @@ def open_session(request: RegressRequest, speaker: Speaker) -> Iterator[Session]
         journal = PairJournal(folder)
         if request.fresh:
             journal.begin_afresh()
+            start_anew(folder)
         place = Fingerprint.of_slot(slot, machine)
         with local_other_users([slot], suite.limits.quiet_s, say) as other_users:
             runner = PairRunner(

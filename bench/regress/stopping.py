@@ -13,24 +13,33 @@ from typing import Protocol
 
 import numpy as np
 
-from bench.compare.compare import counting, metric_values
+from bench.compare.betting import detectable, pairs_needed
+from bench.compare.compare import metric_values
 from bench.compare.measurement import TrialPairs
 from bench.compare.metrics import METRICS
-from bench.compare.ratio import detectable, pairs_needed
-from bench.compare.speed import MetricValues, spreads_of
+from bench.compare.speed import MetricValues, Standing, standing
 from bench.compare.thresholds import Thresholds
-from bench.compare.verdict import Speed, Status, TrialVerdict, Verdict
+from bench.compare.verdict import Learning, Memory, Speed, Status, TrialVerdict, Verdict
 from bench.devices.device import Slot
 from bench.plan.decide import PlannedTrial, Prediction
 from bench.regress.pairs import Kind, PairedRuns, PairRunner
 from bench.trials.trial import Trial
 
 NOISE_PAIRS = 8
-"""Pairs of A against A, over all trials, on which the number of pairs is planned; at least two for each
-configuration."""
+"""Pairs of A against A, over all trials; at least two of each. They show the noise and plan the pairs; a verdict
+does not need them."""
+
+NOISE_SHARE = 1 / 6
+"""Of the budget that A against A may take."""
 
 FIRST_PAIRS = 2
-"""Pairs that each configuration gets whatever the budget: A B B A."""
+"""Pairs that each configuration gets whatever the budget: each side runs first once."""
+
+SUSPECTED = 2.0
+"""Evidence from which on a trial is suspected of a regression, and gets the next pair before all others."""
+
+PRIOR = 4.0
+"""Pairs of A against A that the noise of all trials is worth to one of them."""
 
 STEP = 2
 """Pairs of a trial that run one after the other, so that each side runs first equally often."""
@@ -42,7 +51,10 @@ MOST = 200
 """More pairs of a trial are never asked for: so much noise must be removed, not averaged."""
 
 GROWTH = 1.5
-"""By this factor the pairs of a trial grow from look to look."""
+"""By this factor all pairs together grow until learning is looked at again. Times are looked at after each pair."""
+
+CAUTION = 0.2
+"""Pairs are planned for a noise that the true one exceeds with this probability."""
 
 PLANNED_FOR = ("throughput", "train_cpu_time", "fit_time")
 """Metrics that show a change of the training step. Pairs are planned for the one that finds it first."""
@@ -88,9 +100,7 @@ class PairPlan:
     """How many pairs the noise asks for."""
 
     pairs: int
-    """Of every configuration."""
-    wanted: int
-    """The same before the limit `MOST`."""
+    """Of every configuration; `MOST` at most."""
     metric: str | None
     """The metric that it was planned for; None if nothing is known of the noise."""
     detectable: Mapping[str, float] = field(default_factory=dict)
@@ -102,14 +112,14 @@ class PairPlan:
 
     def __str__(self) -> str:
         if self.metric is None:
-            return f"The noise of this machine is not known: {self.pairs} pairs to begin with."
+            return "The noise of this machine is not known: the pairs themselves will show it."
         noise = ", ".join(f"{METRICS[name].title} {share:.1%}" for name, share in self.noise.items())
         finds = ", ".join(f"{METRICS[name].title} {share:.0%}" for name, share in self.detectable.items())
-        capped = f" (it would take {self.wanted})" if self.wanted > self.pairs else ""
+        capped = " or more" if self.pairs >= MOST else ""
         return (
             f"A against A differs by (one standard deviation, {self.basis} pairs): {noise}. "
             f"That asks for {self.pairs} pairs{capped}. "
-            f"Nine times in ten, they find changes of: {finds}."
+            f"Nine times in ten, they find changes of: {finds or 'no size'}."
         )
 
 
@@ -119,10 +129,57 @@ class Next:
 
     clear: bool
     """Whether the verdict stands."""
-    wanted: Mapping[str, int]
-    """Key of a configuration -> pairs that it should have before the next look; empty to stop."""
+    helped: Mapping[str, bool]
+    """Key of a configuration that more pairs can make clear -> whether its learning is open; empty to stop."""
     why: str
     """One clause."""
+
+
+@dataclass(frozen=True)
+class Contender:
+    """A configuration that the next pair may go to."""
+
+    key: str
+    speed: Standing | None
+    memory: Standing | None
+    learning_open: bool
+    """Whether it needs more trainings."""
+
+    @property
+    def _known(self) -> list[Standing]:
+        return [one for one in (self.speed, self.memory) if one is not None]
+
+    @property
+    def open(self) -> bool:
+        """Whether more pairs may decide something."""
+        return self.learning_open or not all(one.decided for one in self._known)
+
+    @property
+    def suspicion(self) -> float:
+        """How near the evidence for a regression is to its bar by now; 0 where none is suspected."""
+        return max(
+            (
+                math.log(one.suspicion) / math.log(one.bar)
+                for one in self._known
+                if not one.decided and one.suspicion >= SUSPECTED
+            ),
+            default=0.0,
+        )
+
+    @property
+    def nearness(self) -> float:
+        """How near any of its open questions is to an answer."""
+        return max((one.nearness for one in self._known if not one.decided), default=0.0)
+
+
+def chosen(contenders: Sequence[Contender]) -> Contender | None:
+    """The configuration that gets the next pair; None where nothing is open.
+
+    Suspected regressions come first, because one of them decides the exit code. Then what is nearest to a
+    verdict, whichever that is.
+    """
+    able = [one for one in contenders if one.open]
+    return max(able, key=lambda one: (one.suspicion, one.nearness)) if able else None
 
 
 def configurations(trials: Iterable[Trial]) -> Configurations:
@@ -186,28 +243,60 @@ def plan_pairs(noise: Sequence[TrialPairs], trials: int, thresholds: Thresholds)
 
 
 def plan_from(noise: Mapping[str, MetricValues], trials: int, thresholds: Thresholds) -> PairPlan:
-    """The same as `plan_pairs`, from plain values."""
-    spreads = {name: spread for name, spread in spreads_of({}, noise).items() if spread.degrees}
-    tests = trials * max(1, len(spreads))
-    shares = step_shares(noise)
+    """The same as `plan_pairs`, from plain values.
+
+    The noisiest trial counts. As if one metric alone showed the change, its evidence must reach the bar of the
+    mean over all metrics.
+    """
+    known = {name for values in noise.values() for name in values}
+    shown = {name: spread for name in METRICS if name in known and (spread := _spread(name, noise, 1.0))}
+    timed = sum(METRICS[name].dimension == "speed" for name in shown)
+    bar, shares = thresholds.bar("speed", trials), step_shares(noise)
     needed = {
-        name: pairs_needed(spreads[name], tests, replace(thresholds, effect=thresholds.effect * shares[name]))
+        name: pairs_needed(
+            round(spread, 4), thresholds.effect * shares[name], timed * bar, thresholds.power, MOST
+        )
         for name in PLANNED_FOR
-        if name in spreads
+        if name in shown and shares[name] and (spread := _spread(name, noise, CAUTION))
     }
     if not needed:
-        return PairPlan(thresholds.minimum_pairs, thresholds.minimum_pairs, None)
+        return PairPlan(FIRST_PAIRS, None)
     metric = min(needed, key=lambda name: needed[name])
-    pairs = min(MOST, needed[metric])
-    shown = [name for name in METRICS if name in spreads]
+    pairs = needed[metric]
+    finds = {
+        name: math.expm1(max(size * spread, math.log1p(thresholds.change) + 1.3 * spread / pairs**0.5))
+        for name, spread in shown.items()
+        if (size := detectable(pairs, thresholds.bar(METRICS[name].dimension, trials), thresholds.power))
+    }
     return PairPlan(
         pairs=pairs,
-        wanted=needed[metric],
         metric=metric,
-        detectable={name: detectable(spreads[name], pairs, tests, thresholds) for name in shown},
-        noise={name: math.expm1(math.sqrt(spreads[name].variance)) for name in shown},
+        detectable=finds,
+        noise={name: math.expm1(spread) for name, spread in shown.items()},
         basis=sum(max(len(values.logs) for values in found.values()) for found in noise.values() if found),
     )
+
+
+def _spread(name: str, noise: Mapping[str, MetricValues], caution: float) -> float:
+    """Standard deviation of a metric in a pair of A against A, whose true mean is 0.
+
+    Args:
+        name: Of the metric.
+        noise: A against A.
+        caution: The true one exceeds that of the noisiest trial with this probability; 1: of all trials.
+    """
+    from scipy.special import chdtri
+
+    squares = [np.square(values[name].logs) for values in noise.values() if name in values]
+    if not squares:
+        return 0.0
+    common = float(np.concatenate(squares).mean())
+    if caution == 1.0:
+        return math.sqrt(common)
+    cautious = [
+        (own.sum() + PRIOR * common) / float(chdtri(len(own) + PRIOR, 1 - caution)) for own in squares
+    ]
+    return math.sqrt(max(cautious))
 
 
 def step_shares(noise: Mapping[str, MetricValues]) -> dict[str, float]:
@@ -229,23 +318,22 @@ def step_shares(noise: Mapping[str, MetricValues]) -> dict[str, float]:
     return {"throughput": 1.0, "train_cpu_time": CPU_SHARE, "fit_time": of_fit}
 
 
-def next_look(verdict: Verdict, trials: Sequence[TrialPairs], most: int = MOST) -> Next:
-    """Whether a verdict is clear, and if not, how many pairs to have before the next look.
-
-    Each look spends its share of the allowed false alarms (`Thresholds.look`, `Thresholds.looks_planned`), so
-    that looking again does not add to them.
+def next_look(verdict: Verdict) -> Next:
+    """Whether a verdict is clear, and if not, what more pairs can make clear.
 
     Args:
         verdict: Of this look.
-        trials: What it was made from.
-        most: The most pairs that a configuration may get.
     """
     if verdict.regressions:
         return Next(True, {}, "a regression is shown")
     unclear = {one.key: one for one in verdict.trials if one.status is Status.JUDGED and one.inconclusive}
     if not unclear:
         return Next(True, {}, "every trial is clear")
-    helped = {key for key, one in unclear.items() if _more_pairs_help(one)}
+    helped = {
+        key: one.learning is Learning.INCONCLUSIVE and _trains_anew(one)
+        for key, one in unclear.items()
+        if _more_pairs_help(one)
+    }
     if not helped:
         return Next(
             False,
@@ -253,36 +341,52 @@ def next_look(verdict: Verdict, trials: Sequence[TrialPairs], most: int = MOST) 
             f"learning of {len(unclear)} trials stays inconclusive, because more pairs of the same seeds are the "
             "same training: give [suite] more seeds, or more test images",
         )
-    thresholds = Thresholds(minimum_pairs=int(verdict.thresholds.get("minimum_pairs", 1)))
-    # Pairs that count: on a machine that is never quiet, disturbed ones do, too.
-    have = {trial.key: len(counting(trial, thresholds)) for trial in trials if trial.key in helped}
-    wanted = {key: min(most, math.ceil(GROWTH * max(number, 2))) for key, number in have.items()}
-    growing = {key: number for key, number in wanted.items() if number > have[key]}
-    if not growing:
-        return Next(False, {}, f"{len(unclear)} trials are inconclusive after {most} pairs")
-    return Next(False, growing, f"{len(unclear)} trials are inconclusive")
+    return Next(False, helped, f"{len(unclear)} trials are inconclusive")
 
 
-def after_look(verdict: Verdict, trials: Sequence[TrialPairs], schedule: "PairSchedule", seen: int) -> Next:
+def after_look(verdict: Verdict, schedule: "PairSchedule", seen: int) -> Next:
     """As `next_look`, within the budget and what can still run.
 
     Args:
         verdict: Of this look.
-        trials: What it was made from.
         schedule: What ran.
         seen: Pairs of baseline and candidate at the look before this one.
     """
-    after = next_look(verdict, trials)
-    ran, groups = schedule.count("ab"), schedule.groups
-    more = [key for configuration in after.wanted for key in groups[configuration]]
-    no_room = schedule.cut_short and not any(map(schedule.fits, more))
-    if after.clear or no_room or ran == seen or ran >= MOST * len(groups):
-        return replace(after, wanted={})
-    # More pairs than there are, also where disturbed ones count.
-    there = {key: sum(schedule.have("ab", trial) for trial in groups[key]) for key in after.wanted}
-    return replace(
-        after, wanted={key: max(n, math.ceil(GROWTH * there[key])) for key, n in after.wanted.items()}
-    )
+    after = next_look(verdict)
+    able = {key: learning for key, learning in after.helped.items() if schedule.next_of(key) is not None}
+    if after.clear or schedule.count("ab") == seen:
+        return replace(after, helped={})
+    return replace(after, helped=able)
+
+
+def next_trial(
+    trials: Sequence[TrialPairs], helped: Mapping[str, bool], schedule: "PairSchedule", thresholds: Thresholds
+) -> Trial | None:
+    """The trial that gets the next pair; None where it is time to judge again.
+
+    Args:
+        trials: All configurations, with their pairs so far.
+        helped: See `Next.helped`.
+        schedule: What ran.
+        thresholds: What they will be judged by.
+    """
+    values = {trial.key: metric_values(trial) for trial in trials if trial.pairs}
+    contenders = [
+        Contender(
+            key,
+            standing(own, "speed", thresholds, len(values)),
+            standing(own, "memory", thresholds, len(values)),
+            helped.get(key, False),
+        )
+        for key, own in values.items()
+    ]
+    if any(one.worst >= one.bar for each in contenders for one in (each.speed, each.memory) if one):
+        return None
+    able = {
+        one.key: trial for one in contenders if one.key in helped and (trial := schedule.next_of(one.key))
+    }
+    found = chosen([one for one in contenders if one.key in able])
+    return None if found is None else able[found.key]
 
 
 class PairSchedule:
@@ -356,6 +460,42 @@ class PairSchedule:
         """Whether the budget has room for one more pair of a trial, judging by those that ran."""
         return self.budget.has_room_for(self._pair_s(key))
 
+    def next_of(self, configuration: str) -> Trial | None:
+        """The trial of a configuration that its next pair is of: the one with the fewest pairs.
+
+        None where none can run: it failed, it has `MOST` pairs, or the budget has no room.
+        """
+        keys = self.groups.get(configuration, ())
+        if sum(self.have("ab", key) for key in keys) >= MOST:
+            return None
+        able = [trial for trial in self.trials if trial.key in keys and not self.given_up("ab", trial.key)]
+        fitting = [trial for trial in able if self.fits(trial.key)]
+        self.cut_short = self.cut_short or len(fitting) < len(able)
+        return min(fitting, key=lambda trial: self.have("ab", trial.key)) if fitting else None
+
+    def run_next(self, trial: Trial) -> None:
+        """Run one more pair of baseline and candidate, and announce it."""
+        self._announce("ab", [trial], {trial.key: 1})
+        self.run("ab", trial)
+
+    def measure_noise(self, wanted: Mapping[str, int]) -> None:
+        """Run A against A, one pair of each trial after the other, within `NOISE_SHARE` of the budget.
+
+        Args:
+            wanted: Key of a trial -> pairs, as far as there is room.
+        """
+        for number in range(1, max(wanted.values(), default=0) + 1):
+            for key, most in wanted.items():
+                if number <= most and self._noise_fits(key):
+                    self.bring_to("aa", {key: number})
+        self.cut_short = False
+
+    def _noise_fits(self, key: str) -> bool:
+        if self.budget.seconds is None:
+            return True
+        spent = sum(one.seconds for one in self.pairs if one.kind == "aa")
+        return spent + self._pair_s(key) <= NOISE_SHARE * self.budget.seconds
+
     def given_up(self, kind: Kind, key: str) -> bool:
         """Whether a trial failed often enough in this run."""
         return self.failures[kind, key] >= MOST_FAILURES
@@ -404,9 +544,11 @@ def expected(seconds: float) -> Prediction | None:
 def _more_pairs_help(trial: TrialVerdict) -> bool:
     """Whether more pairs can make a trial clear.
 
-    Times can always become clear. Learning can if every pair trained its own networks: deterministic pairs of
-    the same seed are one training.
+    Times and memory can always become clear. Learning can if every pair trained its own networks.
     """
-    if trial.speed is Speed.INCONCLUSIVE:
-        return True
+    return trial.speed is Speed.INCONCLUSIVE or trial.memory is Memory.INCONCLUSIVE or _trains_anew(trial)
+
+
+def _trains_anew(trial: TrialVerdict) -> bool:
+    """Whether every pair trained its own networks: deterministic pairs of the same seed are one training."""
     return bool(trial.differences) and len(trial.differences[0].pairs) == trial.pairs

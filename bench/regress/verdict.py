@@ -1,17 +1,18 @@
 """From a request to its verdict: a session is opened, pairs run until it is time to stop, and they are judged."""
 
+import math
 from collections import Counter
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 
 from bench.compare.baseline import machine_of
+from bench.compare.betting import least_pairs
 from bench.compare.compare import judge, read_side
 from bench.compare.differences import ANYWHERE, Fingerprint
 from bench.compare.matching import group, match
 from bench.compare.measurement import Measurement, Pair, TrialPairs
 from bench.compare.reading import Side, in_order, measured, measurement_of
-from bench.compare.thresholds import Thresholds
 from bench.compare.verdict import Verdict
 from bench.errors import InputError
 from bench.journal.results import Attempt, SuiteResults
@@ -20,9 +21,11 @@ from bench.regress.session import RegressRequest, Session, Speaker, open_session
 from bench.regress.sides import NAMES
 from bench.regress.stopping import (
     FIRST_PAIRS,
+    GROWTH,
     after_look,
     configurations,
     expected,
+    next_trial,
     noise_wanted,
     plan_pairs,
     runs_wanted,
@@ -69,7 +72,9 @@ def run_regress(request: RegressRequest, speaker: Speaker) -> Outcome:
 
 
 def with_pairs(session: Session, pairs: int) -> Verdict:
-    """Run a given number of pairs of each configuration, shared by its seeds, then judge once.
+    """Run a given number of pairs of each configuration, shared by its seeds, then judge.
+
+    Judging again after more pairs keeps the promise: see `bench.compare.speed.judge_speed`.
 
     Raises:
         InterruptedRun: A signal came; finished pairs are kept.
@@ -77,34 +82,42 @@ def with_pairs(session: Session, pairs: int) -> Verdict:
     schedule, groups = session.schedule, session.schedule.groups
     first_pairs(session, pairs)
     schedule.bring_to("ab", shared_out(dict.fromkeys(groups, pairs), groups))
-    return judge_pairs(session, Evidence.of(session), session.request.thresholds)
+    return judge_pairs(session, Evidence.of(session))
 
 
 def until_clear(session: Session) -> Verdict:
-    """Measure the noise, run as many pairs as it asks for, and more until the verdict is clear.
+    """Screen all configurations, measure the noise, and deal pairs to what is nearest to a verdict until all is clear.
 
     Raises:
         InterruptedRun: A signal came; finished pairs are kept.
     """
     schedule, groups, say = session.schedule, session.schedule.groups, session.speaker.say
     evidence = Evidence.of(session)
-    schedule.bring_to("aa", noise_wanted(groups, (pair.baseline.key for pair in evidence.elsewhere)))
     first_pairs(session, FIRST_PAIRS)
-    thresholds = replace(session.request.thresholds, looks_planned=True)
-    plan = plan_pairs(evidence.noise(schedule.pairs), len(groups), thresholds)
+    schedule.measure_noise(noise_wanted(groups, (pair.baseline.key for pair in evidence.elsewhere)))
+    plan = plan_pairs(evidence.noise(schedule.pairs), len(groups), session.request.thresholds)
     say(str(plan))
-    wanted: Mapping[str, int] = dict.fromkeys(groups, plan.pairs)
     seen = -1
     while True:
-        schedule.bring_to("ab", shared_out(wanted, groups))
-        look = session.journal.look(session.keys, schedule.count("ab"))
-        verdict = judge_pairs(session, evidence, replace(thresholds, look=look), str(plan))
-        after = after_look(verdict, evidence.trials(schedule.pairs), schedule, seen)
-        if not after.wanted:
-            say(f"Look {look}: {after.why}" + ("; the budget is spent." if schedule.cut_short else "."))
+        verdict = judge_pairs(session, evidence, str(plan))
+        after = after_look(verdict, schedule, seen)
+        pairs = f"{schedule.count('ab')} pairs"
+        if not after.helped:
+            say(f"{pairs}: {after.why}" + ("; the budget is spent." if schedule.cut_short else "."))
             return verdict
-        say(f"Look {look}: {after.why}; more pairs.")
-        wanted, seen = after.wanted, schedule.count("ab")
+        say(f"{pairs}: {after.why}; more pairs.")
+        seen = schedule.count("ab")
+        deal(session, evidence, after.helped, math.ceil(GROWTH * seen))
+
+
+def deal(session: Session, evidence: "Evidence", helped: Mapping[str, bool], until: int) -> None:
+    """Run pairs of the trials that are nearest to a verdict, until there are so many in all or it is time to judge."""
+    schedule, thresholds = session.schedule, session.request.thresholds
+    while schedule.count("ab") < until:
+        trial = next_trial(evidence.trials(schedule.pairs), helped, schedule, thresholds)
+        if trial is None:
+            return
+        schedule.run_next(trial)
 
 
 def first_pairs(session: Session, most: int) -> None:
@@ -114,17 +127,18 @@ def first_pairs(session: Session, most: int) -> None:
     session.schedule.bring_to("ab", shared_out(first, groups), within=False)
 
 
-def judge_pairs(session: Session, evidence: "Evidence", thresholds: Thresholds, *notes: str) -> Verdict:
+def judge_pairs(session: Session, evidence: "Evidence", *notes: str) -> Verdict:
     """Judge the pairs that ran so far."""
     pairs, sides = session.schedule.pairs, session.sides
     return judge(
         evidence.trials(pairs),
-        thresholds,
+        session.request.thresholds,
         noise=evidence.noise(pairs),
         baseline=sides["baseline"].label,
         candidate=sides["candidate"].label,
         differences=side_differences(sides),
         notes=[*notes, *_summary(pairs, session.schedule.cut_short)],
+        looks=session.folder,
     )
 
 
@@ -212,7 +226,8 @@ def against_recorded(session: Session, baseline: Side) -> Verdict:
         )
     if left_out := len(session.trials) - len(trials):
         say(f"{baseline.name} lacks {left_out} of the suite's trials; the candidate runs them once.")
-    if few := too_few(trials, known, baseline.name, thresholds.minimum_pairs):
+    bar = thresholds.bar("speed", len(configurations(trials)))
+    if few := too_few(trials, known, baseline.name, least_pairs(bar)):
         say(few)
     cut_short = _run_missing(session, runs_wanted(session.trials, known, session.request.pairs))
     attempts = [attempt for found in _attempts(session).values() for attempt in found]
@@ -227,6 +242,7 @@ def against_recorded(session: Session, baseline: Side) -> Verdict:
         baseline=baseline.name,
         candidate=session.sides["candidate"].label,
         notes=[UNPAIRED, *([CUT_SHORT] if cut_short else [])],
+        looks=session.folder,
     )
 
 

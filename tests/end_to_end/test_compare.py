@@ -23,10 +23,10 @@ def bench(tmp_path: Path) -> InProcess:
 
 
 def sides(bench: Bench, new=None, **more) -> tuple[Path, Path]:
-    """Two suites of six attempts; the candidate with other times or predictions."""
+    """Two suites of ten attempts; the candidate with other times or predictions."""
     of = trial()
-    old = suite(bench.folder / "a" / "s", [(of, noisy(10, 8, 0))], RIGHT)
-    times, right = new or (noisy(10, 8, 1), RIGHT)
+    old = suite(bench.folder / "a" / "s", [(of, noisy(10, 10, 0))], RIGHT)
+    times, right = new or (noisy(10, 10, 1), RIGHT)
     return old, suite(bench.folder / "b" / "s", [(of, times)], right, **more)
 
 
@@ -40,7 +40,7 @@ def test_no_regression(bench: Bench):
     assert done.returncode == 0, done.stdout + done.stderr
     assert "No regression" in done.stdout
     (found,) = document(bench)["trials"]
-    assert (found["speed"], found["learning"], found["pairs"]) == ("same", "same", 8)
+    assert (found["speed"], found["learning"], found["pairs"]) == ("same", "same", 10)
     assert {path.name for path in bench.results.glob("compare/*/*")} == {
         "regression.json",
         "regression.html",
@@ -51,16 +51,22 @@ def test_no_regression(bench: Bench):
 
 def test_slower_is_1(bench: Bench):
     process = Bench(bench.folder)  # of its own: its exit code is what counts
-    done = process("compare", *sides(bench, (noisy(11, 8, 1), RIGHT)))
+    done = process("compare", *sides(bench, (noisy(11, 10, 1), RIGHT)))
     assert done.returncode == 1, done.stdout + done.stderr
     assert "slower" in done.stdout and "steps" in done.stdout
 
 
 def test_worse_is_1(bench: Bench):
-    fewer = RIGHT & (np.random.default_rng(1).random(len(RIGHT)) < 0.85)
-    done = bench("compare", *sides(bench, (noisy(10, 8, 1), fewer)))
+    fewer = RIGHT & (np.random.default_rng(1).random(len(RIGHT)) < 0.75)
+    done = bench("compare", *sides(bench, (noisy(10, 10, 1), fewer)))
     assert done.returncode == 1
     assert document(bench)["trials"][0]["learning"] == "worse"
+    assert document(bench)["thresholds"]["look"] == 1
+    add(SuiteResults(bench.folder / "a", "s"), trial(), record(trial()), RIGHT)
+    add(SuiteResults(bench.folder / "b", "s"), trial(), record(trial()), RIGHT[::-1])
+    for look in (2, 2):  # what was learned has changed; looking at the same again is no other look
+        assert bench("compare", bench.folder / "a" / "s", bench.folder / "b" / "s").returncode == 1
+        assert document(bench)["thresholds"]["look"] == look
 
 
 def test_not_enough_evidence_is_4(bench: Bench):
@@ -73,7 +79,7 @@ def test_newly_failing_is_1_and_failing_on_both_sides_3(bench: Bench):
     of, other = trial(), trial("VGG19")
     old, new = SuiteResults(bench.folder / "a", "s"), SuiteResults(bench.folder / "b", "s")
     for results, seed in ((old, 0), (new, 1)):
-        for seconds in noisy(10, 8, seed):
+        for seconds in noisy(10, 10, seed):
             write_epochs(add(results, of, record(of, seconds), RIGHT), [1.0, 0.5])
         add(results, other, record(other, failure=("crashed", "a signal")))
     done = bench("compare", old.folder, new.folder)
@@ -108,7 +114,7 @@ def test_a_baseline_is_kept_whole_and_compared_with(bench: Bench):
     next(old.glob("trials/*/attempt-1")).joinpath("image.png").write_bytes(b"no record")
     assert bench("baseline", "save", "v1", old).returncode == 0
     kept = bench.results / "baselines" / "v1"
-    assert len(list(kept.glob("trials/*/attempt-*/predictions.csv"))) == 8
+    assert len(list(kept.glob("trials/*/attempt-*/predictions.csv"))) == 10
     assert not list(kept.rglob("*.png"))
     again = bench("baseline", "save", "v1", old)
     assert again.returncode == 2 and "there is a baseline v1 already" in again.stderr
@@ -121,7 +127,7 @@ def test_a_baseline_is_kept_whole_and_compared_with(bench: Bench):
 
 
 def test_another_machines_baseline_is_for_learning_only(bench: Bench):
-    old, new = sides(bench, (noisy(20, 8, 1), RIGHT))
+    old, new = sides(bench, (noisy(20, 10, 1), RIGHT))
     bench("baseline", "save", "theirs", old)
     file = bench.results / "baselines" / "theirs" / "baseline.json"
     content = json.loads(file.read_text())

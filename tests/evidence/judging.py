@@ -23,7 +23,7 @@ if __name__ == "__main__":
 from evidence.others import Judged, asv, overlap, pyperf  # noqa: E402
 
 from bench.compare.metrics import METRICS, Values  # noqa: E402
-from bench.compare.speed import judge_speed, speed_of  # noqa: E402
+from bench.compare.speed import judge_speed  # noqa: E402
 from bench.compare.thresholds import Thresholds  # noqa: E402
 from bench.compare.verdict import Speed  # noqa: E402
 from bench.regress.stopping import GROWTH, plan_from  # noqa: E402
@@ -31,7 +31,7 @@ from bench.regress.stopping import GROWTH, plan_from  # noqa: E402
 KEPT = sorted((HERE / "pairs").glob("*.json"))
 NOISE_PAIRS = 8
 """Pairs of A against A over all trials, as `bench regress` measures them before it plans."""
-LOOKS, LEAST = 3, 20
+LOOKS, LEAST = 2, 20
 """Looks that `--pairs auto` is followed for; undisturbed pairs that are worth a table of their own."""
 
 RULES = (asv, pyperf, overlap)
@@ -163,7 +163,7 @@ def resampled(
     for number in range(resamples):
         each = max(2, -(-NOISE_PAIRS // len(trials)))
         noise = {trial.label: drawing.pairs(trial.same, each, rng, True) for trial in trials}
-        plan = plan_from(noise, len(trials), Thresholds(looks_planned=True))
+        plan = plan_from(noise, len(trials), Thresholds())
         slow = planted[number % len(planted)]
         for kind in ("same", "slow"):
             most = int(np.ceil(plan.pairs * GROWTH ** (LOOKS - 1))) + LOOKS
@@ -173,7 +173,7 @@ def resampled(
                 else drawing.pairs(trial.same, most, rng, True)
                 for trial in trials
             }
-            looks = follow(drawn, noise, plan.pairs)
+            looks = follow(drawn, plan.pairs)
             _count(tallies["ours, planned pairs"], looks[:1], kind, slow, plan.pairs)
             _count(tallies["ours, auto"], looks, kind, slow, looks[-1][1])
             for rule, scope in product(RULES, SCOPES):
@@ -186,18 +186,16 @@ def resampled(
     return tallies
 
 
-def follow(
-    drawn: dict[str, Figures], noise: dict[str, Figures], pairs: int
-) -> list[tuple[dict[str, Speed], int]]:
+def follow(drawn: dict[str, Figures], pairs: int) -> list[tuple[dict[str, Speed], int]]:
     """Looks of a run until one shows a change: the verdict of every trial, and pairs.
 
     A run also ends when all trials are shown to be the same; not asking for that can only add false alarms.
     """
     looks = []
-    for look in range(1, LOOKS + 1):
+    for _ in range(LOOKS):
         seen = {label: first(figures, pairs) for label, figures in drawn.items()}
-        verdicts = judge_speed(seen, Thresholds(looks_planned=True, look=look), noise, with_intervals=False)
-        said = {label: speed_of(metrics) for label, metrics in verdicts.items()}
+        verdicts = judge_speed(seen, Thresholds(), with_intervals=False)
+        said = {label: judged.speed for label, judged in verdicts.items()}
         looks.append((said, pairs))
         if {Speed.SLOWER, Speed.FASTER} & set(said.values()):
             break

@@ -27,7 +27,7 @@ EVIL = "<script>alert('x')</script> | a * b \x00 \x1b[31m"
 def verdict(tmp_path_factory) -> Verdict:
     """A slower trial with predictions and an evil name, a newly failing one, and one that is gone."""
     folder = tmp_path_factory.mktemp("predictions")
-    slow = trial_pairs(trial(), noisy(10, 6, 0), noisy(11, 6, 1))
+    slow = trial_pairs(trial(), noisy(10, 10, 0), noisy(11, 10, 1))
     write_predictions(folder / "p.csv", [True] * 50)
     pairs = [
         Pair(*(replace(side, predictions=folder / "p.csv") for side in (pair.baseline, pair.candidate)))
@@ -64,10 +64,15 @@ def test_the_document(verdict: Verdict):
     content = json.loads(json.dumps(document(verdict), allow_nan=False))
     assert (content["schema"], content["version"], content["exit_code"]) == (SCHEMA, VERSION, 1)
     slow, failed, gone = content["trials"]
-    assert (slow["speed"], slow["learning"], slow["regression"], slow["pairs"]) == ("slower", "same", True, 6)
+    assert (slow["speed"], slow["learning"], slow["regression"], slow["pairs"]) == (
+        "slower",
+        "same",
+        True,
+        10,
+    )
     assert [one["status"] for one in (failed, gone)] == ["failed", "gone"]
     fit = slow["metrics"][0]
-    assert fit["metric"] == "fit_time" and len(fit["ratios"]) == 6 and fit["unit"] == "s"
+    assert fit["metric"] == "fit_time" and len(fit["ratios"]) == 10 and fit["unit"] == "s"
     assert {phase["means"] for phase in slow["phases"]} >= {"import", "steps", "evaluation"}
     assert slow["curves"][1]["candidate"] == {"loss": 1.25}
     assert content["changes"][0] == {"name": "keras", "baseline": "3.3", "candidate": "<i>4</i>"}
@@ -101,8 +106,8 @@ def test_the_page_stays_a_page(verdict: Verdict):
     text = page(verdict)
     tags = Tags(text).seen
     assert "script" not in tags and "b" not in tags and "i" not in tags
-    # Five metrics of six pairs, two figures of one pair of networks, and the estimate of each.
-    assert (tags.count("svg"), text.count("<circle")) == (7, 5 * 7 + 2 * 2)
+    # Five metrics of ten pairs, two figures of one pair of networks, and the estimate of each.
+    assert (tags.count("svg"), text.count("<circle")) == (7, 5 * 11 + 2 * 2)
     assert "http" not in text  # needs nothing but itself
 
 

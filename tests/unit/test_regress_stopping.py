@@ -1,5 +1,7 @@
 """Which pair runs next, and when enough have run."""
 
+from dataclasses import dataclass, replace
+
 import pytest
 from comparison_equipment import noisy, trial, trial_pairs
 from equipment.results.records import a_record
@@ -8,7 +10,17 @@ from regress_equipment import Listener, Runner, a_pair, a_trial
 from bench.compare.compare import judge
 from bench.compare.matching import configuration_of, group
 from bench.compare.measurement import Measurement
-from bench.regress.stopping import Budget, PairSchedule, after_look, configurations, runs_wanted, shared_out
+from bench.compare.thresholds import Thresholds
+from bench.regress.stopping import (
+    Budget,
+    PairSchedule,
+    after_look,
+    configurations,
+    next_trial,
+    runs_wanted,
+    shared_out,
+)
+from bench.trials.trial import Trial
 
 SEEDS = [a_trial(seed) for seed in (0, 1, 2)]
 TRIALS = SEEDS[:2]
@@ -161,19 +173,107 @@ def test_the_candidate_runs_as_often_as_it_finds_partners(runs, pairs, number):
 
 
 @pytest.mark.parametrize(
-    ("seen", "seconds", "pairs"),
+    ("seen", "seconds", "helped"),
     [
-        (-1, None, [9]),
-        (6, None, []),  # nothing ran since the last look
-        (-1, 1.0, []),  # the budget has no room
+        (-1, None, True),
+        (6, None, False),  # nothing ran since the last look
+        (-1, 1.0, False),  # the budget has no room
     ],
 )
-def test_looking_goes_on_while_pairs_can_run_and_help(seen: int, seconds: float | None, pairs: list[int]):
+def test_looking_goes_on_while_pairs_can_run_and_help(seen: int, seconds: float | None, helped: bool):
     of = trial()
     trials = group(trial_pairs(of, noisy(10, 6, 0, 0.2), noisy(10, 6, 1, 0.2)).pairs)
     ran = [a_pair(trial_key=of.key, number=number) for number in range(6)]
     runner = Runner()
     schedule = PairSchedule(runner, ran, Listener(), Budget(seconds, runner.clock), [of])
-    schedule.bring_to("ab", {of.key: 6 if seconds is None else 7})
-    after = after_look(judge(trials), trials, schedule, seen)
-    assert (after.clear, list(after.wanted.values())) == (False, pairs)
+    after = after_look(judge(trials), schedule, seen)
+    assert (after.clear, bool(after.helped)) == (False, helped)
+    assert schedule.cut_short == (seconds is not None)
+
+
+def dealt(sides: dict[Trial, tuple[list[float], list[float]]], runner: Runner, **schedule) -> Trial | None:
+    """Who gets the next pair, where these times were measured."""
+    trials = list(sides)
+    pairs = [trial_pairs(of, *times) for of, times in sides.items()]
+    ran = [a_pair(trial_key=of.key, number=n) for of, (old, _) in sides.items() for n in range(len(old))]
+    made = PairSchedule(runner, ran, Listener(), Budget(schedule.get("seconds"), runner.clock), trials)
+    every = dict.fromkeys((one.key for one in map(configuration, trials)), False)
+    found = [trial_pairs_of(of, one) for of, one in zip(trials, pairs, strict=True)]
+    return next_trial(found, schedule.get("helped", every), made, Thresholds())
+
+
+@dataclass(frozen=True)
+class Keyed:
+    key: str
+
+
+def configuration(of: Trial) -> Keyed:
+    return Keyed(of.settings.configuration_key)
+
+
+def trial_pairs_of(of: Trial, pairs):
+    return replace(pairs, key=configuration(of).key)
+
+
+QUIET, NOISY, SLOW = (trial(epochs=epochs) for epochs in (2, 3, 4))
+
+
+def test_the_next_pair_goes_to_a_suspected_regression():
+    sides = {
+        QUIET: (noisy(10, 4, 0), noisy(10, 4, 1)),
+        SLOW: (noisy(10, 4, 2), noisy(11, 4, 3)),
+        NOISY: (noisy(10, 4, 4, 0.3), noisy(10, 4, 5, 0.3)),
+    }
+    assert dealt(sides, Runner()) is SLOW
+
+
+def test_then_to_what_is_nearest_to_a_verdict():
+    sides = {
+        QUIET: (noisy(10, 5, 0, 0.003), noisy(10.01, 5, 0, 0.003)),
+        NOISY: ([10.0, 10.0, 10.0, 10.0], [12.0, 8.0, 8.1, 11.0]),
+    }
+    assert dealt(sides, Runner()) is QUIET
+
+
+def test_what_is_decided_gets_no_more_pairs():
+    decided = (noisy(10, 12, 0, 0.003), noisy(10, 12, 1, 0.003))
+    sides = {QUIET: decided, NOISY: ([10.0, 10.0], [12.0, 8.0])}
+    assert dealt(sides, Runner()) is NOISY
+    assert dealt({QUIET: decided}, Runner()) is None
+    learning = {configuration(QUIET).key: True}
+    assert dealt({QUIET: decided}, Runner(), helped=learning) is QUIET, "more trainings are wanted"
+
+
+def test_a_regression_that_is_shown_ends_the_dealing():
+    sides = {SLOW: (noisy(10, 12, 0), noisy(12, 12, 1)), NOISY: ([10.0, 10.0], [12.0, 8.0])}
+    assert dealt(sides, Runner()) is None
+
+
+def test_a_pair_that_does_not_fit_goes_to_nobody():
+    sides = {NOISY: ([10.0, 10.0], [12.0, 8.0])}
+    assert dealt(sides, Runner(), seconds=1000.0) is NOISY
+    assert dealt(sides, Runner(), seconds=10.0) is None, "a pair takes 20 s"
+
+
+def test_seeds_get_their_pairs_in_turn():
+    runner = Runner()
+    schedule = a_schedule(runner, [a_pair(trial_key=TRIALS[0].key, number=0)])
+    (key,) = schedule.groups
+    for _ in range(3):
+        schedule.run_next(schedule.next_of(key))
+    assert [(seed, number) for _, seed, number in runner.ran] == [(1, 0), (0, 1), (1, 1)]
+    assert schedule.listener.plans == [2, 2, 2]
+
+
+def test_noise_takes_at_most_a_sixth_of_the_budget():
+    runner = Runner()
+    there = [a_pair(trial_key=of.key, number=0) for of in TRIALS]  # of 20 s each
+    schedule = a_schedule(runner, there, seconds=400.0)
+    schedule.measure_noise(wanted(4))
+    assert [(kind, seed) for kind, seed, _ in runner.ran] == [("aa", 0), ("aa", 1), ("aa", 0)]
+    assert not schedule.cut_short
+    schedule.measure_noise(wanted(4))
+    assert len(runner.ran) == 3, "what ran before counts"
+    free = Runner()
+    a_schedule(free, there).measure_noise(wanted(4))
+    assert len(free.ran) == 8

@@ -101,7 +101,7 @@ def test_a_baseline_with_too_few_runs_is_said_before_anything_runs(tmp_path: Pat
     session = a_session(tmp_path)
     judged(session)
     (said,) = session.speaker.said
-    assert said.startswith("baseline:v1 has 3 runs of vgg16-scratch-3e: times need 4.")
+    assert said.startswith("baseline:v1 has 3 runs of vgg16-scratch-3e: times need 8.")
     assert too_few(TRIALS, {of.key: 2 for of in TRIALS}, "old", 4) == ""
 
 

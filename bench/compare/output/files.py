@@ -13,15 +13,15 @@ from xml.etree import ElementTree as Tree
 from bench.compare.metrics import METRICS
 from bench.compare.output import format as words
 from bench.compare.output.page import page
-from bench.compare.verdict import Learning, Speed, Status, TrialVerdict, Verdict
+from bench.compare.verdict import Learning, Memory, Speed, Status, TrialVerdict, Verdict
 from bench.worker.files import write_text
 
 JSON, JUNIT, MARKDOWN, HTML = "regression.json", "junit.xml", "summary.md", "regression.html"
 
 SCHEMA = "leukobench/regression"
-VERSION = 1
+VERSION = 2
 
-MARKED = ("slower", "worse", "failed")
+MARKED = ("slower", "larger", "worse", "failed")
 """Words that Markdown shows in bold."""
 
 _FORBIDDEN = re.compile("[^\t\n\r\x20-\ud7ff\ue000-\ufffd\U00010000-\U0010ffff]")
@@ -67,7 +67,7 @@ def document(verdict: Verdict) -> dict[str, Any]:
 
 
 def junit(verdict: Verdict) -> str:
-    """The verdict as JUnit XML: one test case for the speed and one for the learning of every trial.
+    """The verdict as JUnit XML: a test case each for the speed, the memory and the learning of every trial.
 
     Regressions are failures; trials without a verdict are skipped.
     """
@@ -100,11 +100,11 @@ def markdown(verdict: Verdict) -> str:
         f"**{_markdown(words.outcome(verdict))}.** {_markdown(words.counts(verdict))}.",
         "",
         *_table(
-            ["trial", "speed", "learning", *map(words.title_of, shown), "accuracy", "pairs"],
+            ["trial", *words.VERDICTS, *map(words.title_of, shown), "accuracy", "pairs"],
             [_row(trial, shown) for trial in verdict.trials],
         ),
         "",
-        "Changes are candidate / baseline over pairs, with 95 % intervals.",
+        "Changes are candidate / baseline over pairs, with 95 % confidence sequences.",
         "",
     ]
     if notes := words.notes_of(verdict):
@@ -143,10 +143,15 @@ def _cases(trial: TrialVerdict) -> list[Tree.Element]:
         kind = "failure" if trial.regression else "skipped"
         Tree.SubElement(case, kind, {"message": _xml(f"{trial.status}: {trial.reason}")})
         return [case]
-    metrics = [f"{words.title_of(one.metric)}: {one.verdict}, {words.change(one)}" for one in trial.metrics]
+    metrics = [
+        f"{words.title_of(one.metric)}: {one.verdict}, {words.change(one)}, evidence {words.evidence(one)}"
+        for one in trial.metrics
+    ]
     learned = [f"{one.metric}: {one.verdict}, {words.difference(one)}" for one in trial.differences]
+    memory = (Memory.LARGER, Memory.SAME, Memory.SMALLER)
     return [
         _case(trial, "speed", trial.speed, (Speed.SLOWER, Speed.SAME, Speed.FASTER), metrics),
+        *([_case(trial, "memory", trial.memory, memory, metrics)] if trial.memory else []),
         _case(trial, "learning", trial.learning, (Learning.WORSE, Learning.SAME, Learning.BETTER), learned),
     ]
 
@@ -154,8 +159,8 @@ def _cases(trial: TrialVerdict) -> list[Tree.Element]:
 def _case(
     trial: TrialVerdict,
     name: str,
-    said: Speed | Learning | None,
-    known: tuple[Speed | Learning, ...],
+    said: Speed | Memory | Learning | None,
+    known: tuple[Speed | Memory | Learning, ...],
     lines: Sequence[str],
 ) -> Tree.Element:
     """A test case.
@@ -184,10 +189,10 @@ def _xml(text: str) -> str:
 
 
 def _row(trial: TrialVerdict, shown: Sequence[str]) -> list[str]:
-    speed, learning = (f"**{said}**" if said in MARKED else said for said in words.verdict_of(trial))
+    verdicts = (f"**{said}**" if said in MARKED else said for said in words.verdict_of(trial))
     changes = (words.change(words.metric_of(trial, name)) for name in shown)
     accuracy = words.difference(words.difference_of(trial, "accuracy"))
-    return [_markdown(trial.label), speed, learning, *changes, accuracy, words.pairs_of(trial)]
+    return [_markdown(trial.label), *verdicts, *changes, accuracy, words.pairs_of(trial)]
 
 
 def _where(trials: Iterable[TrialVerdict]) -> list[str]:

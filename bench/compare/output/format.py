@@ -16,14 +16,16 @@ COLUMNS = ("fit_time", "time_to_result", "throughput", "feature_throughput", "tr
 SHOWN = ("fit_time", "throughput", "time_to_result")
 """Metrics that the terminal shows, the most useful first, as far as there is room. The files have all."""
 
-LONGEST, FIXED, COLUMN = 36, 50, 20
+LONGEST, FIXED, COLUMN = 36, 63, 20
 """Characters of a trial's label at most, of the other columns together, and of the column of a metric."""
 
 STYLES = {
     "slower": "bold red",
+    "larger": "bold red",
     "worse": "bold red",
     "failed": "bold red",
     "faster": "green",
+    "smaller": "green",
     "better": "green",
     "inconclusive": "yellow",
 }
@@ -51,7 +53,8 @@ def outcome(verdict: Verdict) -> str:
 
 def wrongs(trial: TrialVerdict) -> list[str]:
     """What makes a trial a regression."""
-    found = [str(said) for said in (trial.speed, trial.learning) if said in ("slower", "worse")]
+    verdicts = trial.speed, trial.memory, trial.learning
+    found = [str(said) for said in verdicts if said in ("slower", "larger", "worse")]
     return ["newly failing"] if trial.status is Status.FAILED else found
 
 
@@ -61,6 +64,7 @@ def counts(verdict: Verdict) -> str:
     parts = []
     for title, words in (
         ("speed", [str(trial.speed) for trial in judged]),
+        ("memory", [str(trial.memory) for trial in judged if trial.memory is not None]),
         ("learning", [str(trial.learning) for trial in judged]),
         ("not judged", [str(trial.status) for trial in verdict.trials if trial.status is not Status.JUDGED]),
     ):
@@ -91,13 +95,14 @@ def difference_of(trial: TrialVerdict, metric: str) -> DifferenceVerdict | None:
 
 
 def change(one: MetricVerdict | None) -> str:
-    """`+9.4 % [+3.1, +13.0]`: a change with its 95 % interval; a dash where there is none."""
+    """`+9.4 % [+3.1, +13.0]`: a change with its 95 % confidence sequence; a dash where there is none."""
     if one is None:
         return "—"
     said = f"{(one.ratio - 1) * 100:+.1f} %"
-    if one.low is None or one.high is None:
+    if one.low is None and one.high is None:
         return said
-    return f"{said} [{(one.low - 1) * 100:+.1f}, {(one.high - 1) * 100:+.1f}]"
+    bounds = ["…" if bound is None else f"{(bound - 1) * 100:+.1f}" for bound in (one.low, one.high)]
+    return f"{said} [{', '.join(bounds)}]"
 
 
 def difference(one: DifferenceVerdict | None) -> str:
@@ -118,11 +123,28 @@ def amount(value: float, unit: str) -> str:
     return f"{value:.3g} {unit}" if value < 100 else f"{value:.0f} {unit}"
 
 
-def verdict_of(trial: TrialVerdict) -> tuple[str, str]:
-    """Speed and learning in words; for a trial that was not judged its status, and a dash."""
+VERDICTS = ("speed", "memory", "learning")
+"""Headings of what `verdict_of` returns."""
+
+
+def verdict_of(trial: TrialVerdict) -> tuple[str, str, str]:
+    """Speed, memory and learning in words; for a trial that was not judged its status, and dashes."""
     if trial.status is not Status.JUDGED:
-        return str(trial.status), "—"
-    return str(trial.speed), str(trial.learning)
+        return str(trial.status), "—", "—"
+    return str(trial.speed), "—" if trial.memory is None else str(trial.memory), str(trial.learning)
+
+
+def evidence(one: MetricVerdict) -> str:
+    """`530 of 400`: the evidence for a change, and what it takes."""
+    found = f"{one.evidence:.3g}" if one.evidence < 1000 else f"{one.evidence:.0e}"
+    return f"{found} of {one.bar:.0f}"
+
+
+def difference_needed(one: DifferenceVerdict) -> str:
+    """`3.2 points or more`: what is called worse or better; a dash where nothing was tested."""
+    if one.bar is None:
+        return "—"
+    return f"{one.bar * 100:.1f} points" if one.metric == "accuracy" else f"{one.bar:.3f} nats"
 
 
 def pairs_of(trial: TrialVerdict) -> str:
@@ -192,7 +214,7 @@ def print_verdict(console: "Console", verdict: Verdict) -> None:
     room = max(0, (console.width - longest - FIXED) // COLUMN)
     known = shown_metrics(verdict)
     shown = [name for name in SHOWN if name in known][:room]
-    for heading in ("trial", "speed", "learning", *map(title_of, shown), "accuracy", "pairs"):
+    for heading in ("trial", *VERDICTS, *map(title_of, shown), "accuracy", "pairs"):
         table.add_column(heading, overflow="fold", no_wrap=heading not in ("trial", "pairs"))
     for trial in verdict.trials:
         said = [Text(word, style=STYLES.get(word, "")) for word in verdict_of(trial)]

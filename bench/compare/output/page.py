@@ -46,7 +46,10 @@ class ShownChange:
     candidate: str
     change: str
     pairs: Dots | None
-    p: str
+    evidence: str
+    """And what it takes to show a change."""
+    spread: str
+    """From pair to pair."""
 
 
 @dataclass(frozen=True)
@@ -55,9 +58,8 @@ class ShownTrial:
 
     anchor: str
     label: str
-    speed: str
-    learning: str
-    judged: bool
+    verdicts: list[str]
+    """Of speed, memory and learning; or why there is none."""
     overview: list[str]
     """The rest of its row in the first table."""
     remarks: list[str]
@@ -77,9 +79,10 @@ def page(verdict: Verdict) -> str:
         title=f"{verdict.baseline} against {verdict.candidate}",
         outcome=words.outcome(verdict),
         counts=words.counts(verdict),
-        overview_headings=["trial", "speed", "learning", *map(words.title_of, metrics), "accuracy", "pairs"],
+        overview_headings=["trial", *words.VERDICTS, *map(words.title_of, metrics), "accuracy", "pairs"],
         change_headings=[
-            *("metric", "verdict", "baseline", "candidate", "change, 95 % interval", "pairs", "p (Holm)")
+            *("metric", "verdict", "baseline", "candidate", "change, 95 % interval", "pairs", "evidence"),
+            "varies by",
         ],
         phase_headings=["where the time goes", "baseline s", "candidate s", "difference s"],
         shared=[f"{', '.join(labels)}: {said}" for said, labels in shared.items()],
@@ -90,15 +93,12 @@ def page(verdict: Verdict) -> str:
 
 
 def _trial(trial: TrialVerdict, metrics: Sequence[str], shared: dict[str, list[str]]) -> ShownTrial:
-    speed, learning = words.verdict_of(trial)
     changes = [words.change(words.metric_of(trial, name)) for name in metrics]
     accuracy = words.difference(words.difference_of(trial, "accuracy"))
     return ShownTrial(
         anchor=f"trial-{trial.key[:16]}",
         label=trial.label,
-        speed=speed,
-        learning=learning,
-        judged=learning != "—",
+        verdicts=list(words.verdict_of(trial)),
         overview=[*changes, accuracy, words.pairs_of(trial)],
         remarks=[said for said in words.remarks(trial) if said not in shared],
         changes=[*map(_metric, trial.metrics), *map(_difference, trial.differences)],
@@ -121,7 +121,8 @@ def _metric(one: MetricVerdict) -> ShownChange:
         words.amount(one.candidate, unit),
         words.change(one),
         dots(changes, interval, 100 * (one.ratio - 1), "%"),
-        _p(one.adjusted_p),
+        words.evidence(one),
+        "—" if one.spread is None else f"{one.spread:.1%}",
     )
 
 
@@ -139,7 +140,8 @@ def _difference(one: DifferenceVerdict) -> ShownChange:
         candidate,
         words.difference(one),
         dots([scale * value for value in one.pairs], interval, scale * one.difference, unit),
-        _p(one.adjusted_p),
+        f"it takes {words.difference_needed(one)}" if one.bar is not None else "—",
+        "—",
     )
 
 
@@ -191,7 +193,3 @@ def _curves(curves: Sequence[EpochChange]) -> list[list[str]]:
         for one in chosen
     ]
     return [["after epoch", *columns], *rows]
-
-
-def _p(value: float | None) -> str:
-    return "—" if value is None else "< 0.0001" if value < 1e-4 else f"{value:.4f}"
