@@ -29,15 +29,20 @@ def doctor(
     """
     from bench.commands.output import print_document
     from bench.commands.terminal import Terminal, messages
+    from bench.devices.lease import lease
     from bench.devices.machine import choose_slots, find_machine
     from bench.doctor.doctor import examine
     from bench.machine.calibration import calibrate as measure_peaks
 
     machine = find_machine()
-    slots = choose_slots(devices or "all", 1, machine).slots
+    chosen = choose_slots(devices or "all", 1, machine)
+    slots = chosen.slots
     if calibrate:
         messages().say("Measuring the peak of each device: some seconds ...")
-        measure_peaks(results, machine, slots)
+        with lease(chosen, results, "doctor --calibrate") as leased:  # no trial trains beside it
+            if leased.note:
+                messages().say(leased.note)
+            measure_peaks(results, machine, leased.slots)
     found = examine(results, weights, slots, machine)
     if as_json:
         print_document(found)

@@ -121,7 +121,7 @@ def plan(
         return
 
     problems = [
-        *map(str, backend_problems([one.trial for one in planned], slots[0].replicas)),
+        *map(str, backend_problems([one.trial for one in planned], slots[0].replicas, slots[0].kind)),
         *resolved.warnings,
         *explain_missing(resolved.downloads),
         *filter(None, [other_file(suite_results, resolved.path)]),

@@ -15,7 +15,6 @@ from datetime import UTC, datetime
 from pathlib import Path
 
 import msgspec
-import psutil
 
 from bench.devices.device import Slot
 from bench.devices.machine import Machine
@@ -89,11 +88,10 @@ class _File(msgspec.Struct, frozen=True):
 def fingerprint(machine: Machine) -> str:
     """Twelve digits that differ between machines of different models.
 
-    They hash the processor, its number of cores and the memory. The host's name is left out: a container gets
-    a new one each time.
+    They hash the processor and its number of cores. The host's name is left out: a container gets a new one each
+    time. So is the size of the memory: what the kernel keeps for itself changes with its version and settings.
     """
-    memory = round(psutil.virtual_memory().total / 2**30)
-    content = json.dumps([machine.processor, os.cpu_count(), memory])
+    content = json.dumps([machine.processor, os.cpu_count()])
     return hashlib.sha256(content.encode()).hexdigest()[:12]
 
 

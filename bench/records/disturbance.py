@@ -127,6 +127,14 @@ def _foreign_on_gpus(neighbors: Sequence[Neighbors]) -> Iterable[str]:
 
 
 def _slow_reference_work(work: ReferenceWork) -> Iterable[str]:
+    before, after = work.before_clock_mhz, work.after_clock_mhz
+    if before and after and work.before_gflops and work.after_gflops:
+        # A card that gets warm lowers its clock by 5 to 8 % without being disturbed: what counts is the work of a
+        # cycle. No clock is known of the measured peak.
+        each = work.before_gflops / before, work.after_gflops / after
+        if min(each) < (1 - REFERENCE_DROP) * max(each):
+            yield f"The reference work was {1 - min(each) / max(each):.0%} slower, its clock allowed for."
+        return
     reached = [gflops for gflops in (work.before_gflops, work.after_gflops) if gflops]
     best = max([*reached, work.reference_gflops or 0.0])
     if reached and min(reached) < (1 - REFERENCE_DROP) * best:

@@ -34,6 +34,7 @@ from bench.records.flops import memory_of, whole_rate, work_of
 from bench.records.measured import profile_of, reference_work_of
 from bench.records.provenance import provenance_of
 from bench.records.steady import pace_of
+from bench.records.summary import clocks_of, spans_of
 from bench.records.telemetry import missing_of, telemetry_of
 from bench.records.utilization import Device, Rates, utilization_of
 from bench.trials.measured import Memory
@@ -118,8 +119,9 @@ def fold(attempt: Attempt) -> Record:
 
     steady, no_steady = pace_of(stretches)
     profile, no_profile = profile_of(events)
-    reference, no_reference = reference_work_of(events, peak, environment)
     telemetry, traces = telemetry_of(stretches)
+    clocks = clocks_of(traces[-1], spans_of(events).get("reference_work", [])) if traces else []
+    reference, no_reference = reference_work_of(events, peak, environment, clocks)
     energy, no_energy = energy_of(telemetry, traces, phases, test)
     work, no_work = work_of(phases)
     memory, no_memory = memory_of(last(events, MemoryTold), telemetry)

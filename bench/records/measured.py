@@ -33,7 +33,10 @@ def profile_of(events: Sequence[WorkerEvent]) -> tuple[Profile | None, dict[str,
 
 
 def reference_work_of(
-    events: Sequence[WorkerEvent], peak: PeakTold | None, environment: Environment | None
+    events: Sequence[WorkerEvent],
+    peak: PeakTold | None,
+    environment: Environment | None,
+    clocks: Sequence[float | None] = (),
 ) -> tuple[ReferenceWork | None, str]:
     """The reference work before and after the trial, and why a part of it is missing.
 
@@ -44,13 +47,17 @@ def reference_work_of(
         events: The worker's.
         peak: What was measured of the device; None where nothing was.
         environment: What the worker said of itself.
+        clocks: The GPU's highest SM clock each time, MHz.
     """
     figures = _figures(events, "reference_work")
     reason = "; ".join(dict.fromkeys(str(one["unavailable"]) for one in figures if "unavailable" in one))
     before, after, *_ = [one.get("gflops") for one in figures] + [None, None]
     if before is None and after is None:
         return None, reason
+    before_clock, after_clock, *_ = [*clocks, None, None]
     return ReferenceWork(
+        before_clock_mhz=before_clock,
+        after_clock_mhz=after_clock,
         before_gflops=before,
         after_gflops=after,
         reference_gflops=peak.reference_work_gflops if peak and _as_measured(peak, environment) else None,

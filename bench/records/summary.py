@@ -29,6 +29,12 @@ OF_ALL_GPUS = (
 ASKED_FOR = ("gpu_utilization", "tensor_activity", "fp32_activity")
 """Those of them that utilization needs; their absence is explained on a processor, too."""
 
+AVERAGED = ("gpu_utilization", "power_w")
+"""Metrics that NVML averages over up to a second, so that a short phase shows what was before it."""
+
+LEAST_S = 2.0
+"""Phases whose longest span is shorter have no mean of these metrics."""
+
 _PROCESS_MEMORY = "gpu_process_memory_bytes"
 _NOT_SEEN = "the driver lists no process of the trial (in a container it may know them by other numbers)"
 _FIRST = ("train", "compile", "features", "evaluate")
@@ -72,6 +78,18 @@ def spans_of(events: Sequence[Event], until: int | None = None) -> dict[str, lis
         if over is not None and over > began:
             spans.setdefault(phase, []).append((began, over))
     return spans
+
+
+def clocks_of(trace: Trace, spans: Sequence[Span]) -> list[float | None]:
+    """The highest SM clock of the slot's first GPU in each span, MHz; None where it was not sampled."""
+    if not trace.header.gpus:
+        return [None for _ in spans]
+    name = f"{trace.header.gpus[0]}/sm_clock_mhz"
+    seen = [
+        [sample.most[name] for sample in trace.samples if began < sample.t <= ended and name in sample.most]
+        for began, ended in spans
+    ]
+    return [max(clocks, default=None) for clocks in seen]
 
 
 def summarize(watched: Sequence[Stretch], unwatched: bool = False) -> Telemetry | None:
@@ -124,6 +142,12 @@ def _device(
     watched: Sequence[Stretch], phases: Sequence[str], unavailable: dict[str, str], name: str
 ) -> DeviceTelemetry:
     told = _of(watched, phases, unavailable, f"{name}/")
+    for phase, summaries in told.phases.items():
+        spans = [ended - began for one in watched for began, ended in one.spans.get(phase, [])]
+        if max(spans, default=0) < LEAST_S * 1e9:
+            for metric in AVERAGED:
+                if metric in summaries:
+                    summaries[metric] = replace(summaries[metric], mean=None, p95=None)
     if not any(_PROCESS_MEMORY in phase for phase in told.phases.values()):
         told.unavailable.setdefault(_PROCESS_MEMORY, _NOT_SEEN)
     energy = watched[-1].trace.header.methods.get(f"{name}/energy_j")
@@ -149,9 +173,11 @@ def _add_shares_of_all(host: _Told, devices: dict[str, DeviceTelemetry]) -> None
             found = [one.phases.get(phase, {}).get(name) for one in devices.values()]
             known = [one for one in found if one is not None]
             if known and len(known) == len(found):
+                means = [one.mean for one in known if one.mean is not None]
+                complete = len(means) == len(known)
                 summaries[name] = Summary(
-                    mean=short_of(sum(one.mean or 0.0 for one in known) / len(known)),
-                    p95=max(one.p95 or 0.0 for one in known),
+                    mean=short_of(sum(means) / len(means)) if complete else None,
+                    p95=max(one.p95 or 0.0 for one in known) if complete else None,
                     max=max(one.max or 0.0 for one in known),
                     samples=min(one.samples for one in known),
                 )

@@ -10,6 +10,7 @@ from dataclasses import dataclass
 
 from bench.devices.datasheet import datasheet_of
 from bench.journal.events import PeakTold
+from bench.records.summary import LEAST_S
 from bench.trials.measured import Telemetry, Utilization, Work
 from bench.trials.origin import Environment, SlotDescription
 
@@ -175,4 +176,6 @@ def _mean(telemetry: Telemetry | None, metric: str) -> tuple[float | None, str]:
     summary = telemetry.phases.get("train", {}).get(metric)
     if summary is not None and summary.mean is not None:
         return summary.mean, ""
+    if summary is not None:
+        return None, f"training took less than {LEAST_S:g} s, too short for what NVML averages"
     return None, telemetry.unavailable.get(metric, "it was not sampled while training")

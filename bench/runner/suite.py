@@ -90,7 +90,7 @@ def run_suite(
     # Resolve: look up everything that the suite names. Nothing is written while the input is wrong.
     cache = results_folder / CACHE
     suite = resolve_suite(path, cache, options.devices, options.data, options.weights, options.only)
-    require_backends(suite.chosen, suite.devices.slots[0].replicas)
+    require_backends(suite.chosen, suite.devices.slots[0].replicas, suite.devices.slots[0].kind)
     if suite.downloads:
         suite = suite.with_weights()
     results = SuiteResults(results_folder, suite.name)

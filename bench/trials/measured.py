@@ -58,6 +58,9 @@ class ReferenceWork(Struct, frozen=True, kw_only=True, gc=False):
     after_gflops: float | None = None
     reference_gflops: float | None = None
     """What it reached when the device was measured, with the same TensorFlow and settings."""
+    before_clock_mhz: float | None = None
+    """The GPU's highest SM clock meanwhile; None on a processor, and where it was not sampled."""
+    after_clock_mhz: float | None = None
 
 
 class Work(Struct, frozen=True, kw_only=True, gc=False):

@@ -52,6 +52,9 @@ class Environment(Struct, frozen=True, kw_only=True, omit_defaults=True):
     """Whether float32 products are computed in TF32, or a sentence why that is not known."""
     onednn: str | None = None
     allocator: str | None = None
+    compiled_from_ptx: bool | None = None
+    """Whether TensorFlow's build has no code for the GPU: the driver compiles its kernels at their first use on
+    this machine, so that the first trial is slower. None with other backends."""
 
 
 class MachineFacts(Struct, frozen=True, kw_only=True):

@@ -67,18 +67,19 @@ def find_runtime(device: str) -> Runtime:
     )
 
 
-def require_backends(trials: Sequence[Trial], replicas: int = 1) -> None:
+def require_backends(trials: Sequence[Trial], replicas: int = 1, kind: str = "cpu") -> None:
     """Raise the first of `backend_problems`, if there is one."""
-    for error in backend_problems(trials, replicas):
+    for error in backend_problems(trials, replicas, kind):
         raise error
 
 
-def backend_problems(trials: Sequence[Trial], replicas: int = 1) -> list[InputError]:
+def backend_problems(trials: Sequence[Trial], replicas: int = 1, kind: str = "cpu") -> list[InputError]:
     """For each backend that trials cannot use here: what is wrong, and what to do.
 
     Args:
         trials: The trials that are to run.
         replicas: The number of devices that train each together.
+        kind: `gpu` or `cpu`, what they run on.
     """
     wanted: dict[str, list[Trial]] = {}
     for trial in trials:
@@ -104,4 +105,13 @@ def backend_problems(trials: Sequence[Trial], replicas: int = 1) -> list[InputEr
                     "Set gpus_per_trial = 1, or choose other trials with --only.",
                 )
             )
+    undecided = [trial for trial in wanted.get("tensorflow", []) if trial.settings.jit_compile == "auto"]
+    if kind == "gpu" and replicas > 1 and undecided:
+        problems.append(
+            InputError(
+                f'{len(undecided)} of {len(trials)} trials train on {replicas} GPUs with jit_compile = "auto", '
+                "which means XLA on one GPU and no XLA on several: a comparison with one GPU would compare XLA too",
+                "Set jit_compile = false (or true) in [training].",
+            )
+        )
     return problems

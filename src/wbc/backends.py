@@ -74,6 +74,30 @@ def wait_for_device() -> None:
     keras.ops.convert_to_numpy(keras.ops.add(one, one))
 
 
+def reset_peak_memory(backend: str) -> None:
+    """Let PyTorch's allocator forget the peak so far. JAX's cannot: its peak is that of the whole process."""
+    if backend == "torch" and has_gpu(backend):
+        import torch
+
+        torch.cuda.reset_peak_memory_stats()
+
+
+def peak_memory(backend: str) -> int | None:
+    """The peak of the allocator of JAX or PyTorch on the first GPU, bytes; None where it does not count, as on
+    processors."""
+    if backend == "jax":
+        import jax
+
+        statistics = jax.local_devices()[0].memory_stats() or {}
+        peak = statistics.get("peak_bytes_in_use")
+        return None if peak is None else int(peak)
+    if not has_gpu(backend):
+        return None
+    import torch
+
+    return int(torch.cuda.max_memory_allocated())
+
+
 def make_deterministic(backend: str) -> None:
     """Ask a backend for operations that give the same bits in every run. They may be slower.
 

@@ -1,14 +1,22 @@
 """Backends: what a trial's id says of them, what is refused, and what happens where one is missing."""
 
+import ctypes
+import json
+import os
+import shutil
+import subprocess
+import sys
+from importlib.util import find_spec
 from pathlib import Path
 
 import pytest
+from msgspec.structs import replace as replace_runtime
 
 from bench.commands.main import main
 from bench.suite.resolve import resolve_suite
 from bench.trials import runtime as backends
 from bench.trials.settings import Runtime
-from bench.worker.backends import tensorfloat32
+from bench.worker.backends import compiled_from_ptx, loaded_version, tensorfloat32
 from wbc.backends import BACKENDS
 from wbc.errors import InputError
 from wbc.specification import Specification
@@ -131,3 +139,85 @@ def test_whether_tf32_is_computed_in(monkeypatch, allowed: bool, capabilities: l
     assert tensorfloat32(allowed, capabilities) == found
     monkeypatch.setenv("NVIDIA_TF32_OVERRIDE", "0")
     assert tensorfloat32(allowed, capabilities) is False, "NVIDIA's libraries have it off"
+
+
+def test_several_gpus_for_a_trial_need_to_be_told_whether_xla_compiles(tmp_path):
+    runtime = replace_runtime(RUNTIME, device="2 x NVIDIA")
+    (undecided,) = trials_of(tmp_path, SUITE.format(backend='"tensorflow"'), runtime)
+    with pytest.raises(InputError, match="means XLA on one GPU and no XLA on several"):
+        backends.require_backends([undecided], replicas=2, kind="gpu")
+    backends.require_backends([undecided], replicas=2, kind="cpu")
+    backends.require_backends([undecided], replicas=1, kind="gpu")
+    (decided,) = trials_of(tmp_path, SUITE.format(backend='"tensorflow"') + "jit_compile = false\n", runtime)
+    backends.require_backends([decided], replicas=2, kind="gpu")
+
+
+@pytest.mark.parametrize(
+    ("capabilities", "built_for", "found"),
+    [
+        ([(6, 1)], ["sm_60", "sm_70", "sm_80", "sm_89", "compute_90"], False),
+        ([(8, 6)], ["sm_60", "sm_80", "compute_90"], False),
+        ([(9, 0)], ["sm_60", "sm_80", "sm_89", "compute_90"], True),
+        ([(8, 0), (9, 0)], ["sm_80"], True),
+        ([(5, 2)], ["sm_60"], True),
+        ([None], ["sm_60"], None),
+        ([(9, 0)], [], None),
+        ([], ["sm_60"], None),
+    ],
+)
+def test_whether_kernels_are_compiled_at_their_first_use(capabilities, built_for, found):
+    assert compiled_from_ptx(capabilities, built_for) is found
+
+
+LIBRARIES = """
+#include <stddef.h>
+int cudaRuntimeGetVersion(int *version) { *version = 12090; return 0; }
+size_t cudnnGetVersion(void) { return 91002; }
+"""
+
+
+@pytest.mark.skipif(shutil.which("gcc") is None, reason="no gcc to build stand-ins with")
+def test_versions_are_those_of_the_libraries_that_are_loaded(tmp_path):
+    assert loaded_version("libcudnn", "cudnnGetVersion", tmp_path / "no maps") is None
+    source = tmp_path / "libraries.c"
+    source.write_text(LIBRARIES)
+    for name in ("libcudart.so.12", "libcudnn.so.9"):
+        subprocess.run(["gcc", "-shared", "-fPIC", "-o", tmp_path / name, source], check=True)
+        ctypes.CDLL(str(tmp_path / name))
+    mapped = Path("/proc/self/maps").read_text().splitlines()
+    maps = tmp_path / "maps"
+    maps.write_text("\n".join(line for line in mapped if str(tmp_path) in line))
+    assert loaded_version("libcudart", "cudaRuntimeGetVersion", maps) == "12.9"
+    assert loaded_version("libcudnn", "cudnnGetVersion", maps) == "9.10.2"
+
+
+FACTS = """
+import json, sys
+from bench.worker.backends import load_backend
+from pathlib import Path
+from wbc.backends import peak_memory
+from wbc.specification import Specification
+backend = sys.argv[1]
+facts = load_backend(Specification(Path(), Path(), 32, "LeNet5", "scratch", 1, backend=backend))
+print(json.dumps([facts, peak_memory(backend)]))
+"""
+
+
+@pytest.mark.parametrize("backend", ["jax", "torch"])
+def test_what_other_backends_tell_on_a_processor(backend):
+    if find_spec(backend) is None:
+        pytest.skip(f"{backend} is not installed")
+    kept = {name: value for name, value in os.environ.items() if name != "KERAS_BACKEND"}
+    path = os.pathsep.join(sys.path)
+    done = subprocess.run(
+        [sys.executable, "-c", FACTS, backend],
+        env={**kept, "PYTHONPATH": path, "JAX_PLATFORMS": "cpu", "LEUKOBENCH_DEVICE_KIND": "cpu"},
+        capture_output=True,
+        text=True,
+        timeout=120,
+        check=False,
+    )
+    assert done.returncode == 0, done.stderr
+    facts, peak = json.loads(done.stdout)
+    assert (facts["gpus"], facts["tensorfloat32"], peak) == ([], False, None)
+    assert facts["cuda"].startswith("none: ") and facts["cudnn"].startswith("none: ")

@@ -100,3 +100,31 @@ def test_what_cannot_be_measured_says_why(tmp_path: Path, monkeypatch):
     with pytest.raises(InputError, match=r"cpu:0 could not be measured: exit code 1"):
         calibrate(tmp_path, MACHINE, [WHOLE])
     assert not (tmp_path / "machine").exists()
+
+
+def test_the_fingerprint_is_the_same_when_the_kernel_keeps_more_memory_for_itself(monkeypatch):
+    import psutil
+
+    before = fingerprint(MACHINE)
+    monkeypatch.setattr(
+        psutil, "virtual_memory", lambda: pytest.fail("the memory says nothing of the machine")
+    )
+    assert fingerprint(MACHINE) == before
+    assert fingerprint(Machine("Another processor", (0, 1))) != before
+
+
+def test_devices_are_not_calibrated_while_a_trial_may_run_there(tmp_path: Path, monkeypatch, measured):
+    from bench.commands.main import main
+    from bench.devices import lease, machine
+
+    gpus = tuple(Device("gpu", "NVIDIA A100", f"GPU-{number}", number) for number in (0, 1))
+    found = Machine("A processor", (0, 1), gpus)
+    monkeypatch.setattr(machine, "find_machine", lambda: found)
+    monkeypatch.setenv(lease.FOLDER, str(tmp_path / "leases"))
+    choice = machine.choose_slots("gpu:0", machine=found)
+    with lease.lease(choice, tmp_path, "thesis"):
+        said = main(["doctor", "--calibrate", "--devices", "gpu:0", "--results", str(tmp_path)])
+    assert (said, measured) == (2, [])
+    with lease.lease(choice, tmp_path, "thesis"):
+        assert main(["doctor", "--calibrate", "--devices", "all", "--results", str(tmp_path)]) == 0
+    assert [slot.name for slot in measured] == ["gpu:1"]

@@ -9,7 +9,7 @@ from telemetry_equipment import made_trace, phases
 
 from bench.records.contention import Second, contention, seconds_of
 from bench.records.disturbance import disturbances
-from bench.records.summary import Stretch, spans_of, summarize
+from bench.records.summary import Stretch, clocks_of, spans_of, summarize
 from bench.telemetry.trace import parse_trace
 from bench.trials.measured import DeviceTelemetry, ReferenceWork, Summary, Telemetry
 from bench.trials.origin import ForeignProcess, Neighbors
@@ -148,3 +148,32 @@ def test_who_else_computes_on_the_gpu(state, reasons):
 )
 def test_the_reference_work(work, marked):
     assert bool(disturbances(TIMES, None, reference_work=work)) is marked
+
+
+@pytest.mark.parametrize(
+    ("after", "clock", "marked"),
+    [
+        (930.0, 1395.0, False),  # warm: clock and work are 7 % lower
+        (930.0, 1500.0, True),  # somebody took 7 % at the same clock
+        (995.0, 1500.0, False),
+    ],
+)
+def test_a_warm_gpu_is_no_disturbed_one(after: float, clock: float, marked: bool):
+    work = ReferenceWork(
+        before_gflops=1000.0,
+        after_gflops=after,
+        reference_gflops=1000.0,
+        before_clock_mhz=1500.0,
+        after_clock_mhz=clock,
+    )
+    assert bool(disturbances(TIMES, None, reference_work=work)) is marked
+
+
+def test_the_clocks_of_the_reference_work_are_the_highest_meanwhile():
+    clock = {"gpu:0/sm_clock_mhz": lambda now: 210.0 if now < 1 else 1500.0 if now < 6 else 1400.0}
+    lines = made_trace(10, {"steal_s": lambda now: 0.0}, clock, gpus=["gpu:0"])
+    trace = parse_trace(map(json.dumps, lines))
+    (begin, end) = spans_of(phases(reference_work=2.0))["reference_work"][0]
+    second = 1_000_000_000
+    spans = [(begin, end), (begin + 7 * second, begin + 9 * second), (end + 60 * second, end + 61 * second)]
+    assert clocks_of(trace, spans) == [1500.0, 1400.0, None]

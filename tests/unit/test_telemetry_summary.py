@@ -205,3 +205,19 @@ def test_energy_that_a_gpu_does_not_tell_is_a_reason():
         made_trace(5, {"cpu_s": lambda now: now}, {"rss_bytes": lambda now: 1.0}), phases(train=5)
     )
     assert "processor" in on_cpu[1]
+
+
+def test_phases_that_are_shorter_than_what_nvml_averages_over_have_no_mean_of_it():
+    gauges = {f"gpu:0/{name}": lambda now: 0.5 for name in ("gpu_utilization", "power_w", "sm_clock_mhz")}
+    lines = made_trace(12, {"steal_s": lambda now: 0.0}, gauges, gpus=["gpu:0"])
+    told = summarize([stretch(lines, phases(compile=1.0, train=3.0, evaluate=1.9))])
+    seen = told.devices["gpu:0"].phases
+    assert [seen[name]["gpu_utilization"].mean for name in ("compile", "train", "evaluate")] == [
+        None,
+        0.5,
+        None,
+    ]
+    assert [seen[name]["power_w"].mean for name in ("compile", "train")] == [None, 0.5]
+    assert seen["compile"]["sm_clock_mhz"].mean == 0.5, "a clock is of the moment"
+    assert told.phases["compile"]["gpu_utilization"].mean is None
+    assert told.phases["train"]["gpu_utilization"].mean == 0.5

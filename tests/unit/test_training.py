@@ -18,6 +18,7 @@ from wbc.optimizer import OptimizerSpecification
 from wbc.training.batches import OrderedBatches, epoch_order, training_batches
 from wbc.training.callbacks import ReportingCallback
 from wbc.training.fitting import build_optimizer
+from wbc.training.session import compiles_shapes
 from wbc.training.transfer import build_head
 
 
@@ -154,6 +155,21 @@ def test_the_steps_of_an_epoch_end_when_the_device_is_done():
     assert reporting.figures()["validation_s"] == 0.5
 
 
+def with_jax(program: str):
+    """What a program prints in a process of its own, where Keras computes with JAX."""
+    path = os.pathsep.join([str(Path(__file__).parent), *sys.path])
+    done = subprocess.run(
+        [sys.executable, "-c", program],
+        env={**os.environ, "KERAS_BACKEND": "jax", "JAX_PLATFORMS": "cpu", "PYTHONPATH": path},
+        capture_output=True,
+        text=True,
+        timeout=120,
+        check=False,
+    )
+    assert done.returncode == 0, done.stderr
+    return json.loads(done.stdout)
+
+
 AHEAD = """
 import json
 import numpy as np
@@ -177,14 +193,67 @@ print(json.dumps(ready))
 
 @pytest.mark.skipif(find_spec("jax") is None, reason="JAX is not installed")
 def test_jax_is_done_when_its_steps_are_said_to_be():
-    path = os.pathsep.join([str(Path(__file__).parent), *sys.path])
-    done = subprocess.run(
-        [sys.executable, "-c", AHEAD],
-        env={**os.environ, "KERAS_BACKEND": "jax", "JAX_PLATFORMS": "cpu", "PYTHONPATH": path},
-        capture_output=True,
-        text=True,
-        timeout=120,
-        check=False,
-    )
-    assert done.returncode == 0, done.stderr
-    assert json.loads(done.stdout) == [True, True]
+    assert with_jax(AHEAD) == [True, True]
+
+
+def test_filled_batches_have_one_size_and_the_gradient_of_what_counts():
+    inputs, targets = np.arange(10.0)[:, None], np.eye(10, dtype=np.float32)
+    batches = list(itertools.islice(training_batches(inputs, targets, 4, 0, as_is, fill=True), 3))
+    assert [len(batch[0]) for batch in batches] == [4, 4, 4]
+    assert [list(batch[2]) for batch in batches] == [[1, 1, 1, 1], [1, 1, 1, 1], [2, 2, 0, 0]]
+    ordered = OrderedBatches(inputs, targets, 4, as_is, fill=True)
+    assert [len(ordered[index][0]) for index in range(3)] == [4, 4, 4]
+    losses = np.concatenate([ordered[index][0][:, 0] * ordered[index][2] for index in range(3)])
+    assert losses.mean() == pytest.approx(inputs.mean()), "Keras' mean over everything is that of what counts"
+    assert [len(batch) for batch in ordered.first()[0]] == [4, 4, 4]
+
+
+def test_xla_is_what_compiles_for_each_size():
+    model = keras.Sequential([keras.Input((2,)), keras.layers.Dense(3)])
+    for jit in (False, True):
+        model.compile("sgd", "mse", jit_compile=jit)
+        assert compiles_shapes(model) is jit
+
+
+SIZES = """
+import json, pathlib
+import numpy as np
+import keras
+from training_equipment import Notes
+from wbc.data.loading import Split
+from wbc.specification import Specification
+from wbc.training.fitting import fit
+from wbc.training.session import Distribution
+
+sizes = set()
+
+class Sizes(keras.layers.Layer):
+    def call(self, inputs):
+        sizes.add(inputs.shape[0])  # as often as JAX compiles
+        return inputs
+
+model = keras.Sequential([keras.Input((2,)), Sizes(), keras.layers.Dense(3, activation="softmax")])
+sizes.clear()
+generator = np.random.default_rng(0)
+
+def split(count):
+    return Split(generator.random((count, 2), np.float32), np.arange(count) % 3, [], tuple("abc"))
+
+splits = {"train": split(10), "validation": split(6)}
+here = pathlib.Path()
+settings = Specification(here, here, 32, "LeNet5", "scratch", epochs=2, batch_size=4, backend="jax")
+distribution = Distribution()
+fit(model, splits, settings, lambda batch: batch, Notes(), distribution)
+inputs = splits["validation"].inputs
+apart = [distribution.predictor(model)(inputs[start : start + 4]) for start in (0, 4)]
+seen = sorted(sizes, key=str)
+whole = np.asarray(model(inputs))
+print(json.dumps([seen, float(np.abs(np.concatenate(apart) - whole).max())]))
+"""
+
+
+@pytest.mark.skipif(find_spec("jax") is None, reason="JAX is not installed")
+def test_with_jax_nothing_is_compiled_again_for_a_short_batch():
+    sizes, difference = with_jax(SIZES)
+    assert sizes == [4]
+    assert difference < 1e-6

@@ -5,7 +5,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from wbc.backends import has_gpu
+from wbc.backends import has_gpu, peak_memory, reset_peak_memory
 from wbc.memory.graph import read_graph
 from wbc.memory.step import step_memory
 from wbc.observer import Figures
@@ -42,9 +42,9 @@ class Footprint:
         self.peak: int | None = None
         """The allocator's peak during training, in bytes."""
         self._graph: tf.Graph | None = None
-        if keras.backend.backend() != "tensorflow":
-            backend = keras.backend.backend()
-            self.reason = f"the graph and the allocator are known for TensorFlow only, not for {backend}"
+        self._backend = keras.backend.backend()
+        if self._backend != "tensorflow":
+            self.reason = f"the graph of a step is known for TensorFlow only, not for {self._backend}"
         elif replicas > 1:
             self.reason = "the memory of a step is known for a single device only"
         else:
@@ -53,13 +53,22 @@ class Footprint:
     def callback(self) -> "keras.callbacks.Callback":
         """A callback that calls `begin` after the first step, which traces, and `end` after training.
 
+        It calls `begin` again after the first epoch: XLA may compile until then. If there is no second epoch,
+        the peak is that after the first step.
+
         It has no `on_train_batch_end`, because Keras turns asynchronous dispatch off where one is defined.
         """
         import keras
 
-        footprint, begun = self, 0
+        footprint, begun, epochs = self, 0, 0
 
         class Moments(keras.callbacks.Callback):
+            def on_epoch_begin(self, epoch: int, logs: Any = None) -> None:
+                nonlocal epochs
+                epochs += 1
+                if epochs == 2:
+                    footprint.begin()
+
             def on_train_batch_begin(self, batch: int, logs: Any = None) -> None:
                 nonlocal begun
                 begun += 1
@@ -73,7 +82,9 @@ class Footprint:
 
     def begin(self) -> None:
         """The first step is over: from here on, the allocator's peak is that of training."""
-        if not self.reason:
+        if self._backend != "tensorflow":
+            reset_peak_memory(self._backend)
+        elif not self.reason:
             import tensorflow as tf
 
             try:
@@ -83,6 +94,8 @@ class Footprint:
 
     def end(self, steps: int) -> None:
         """Training is over, `steps` steps after the first one."""
+        if self._backend != "tensorflow":
+            self.peak = peak_memory(self._backend)
         if self.reason:
             return
         if steps < 1:
@@ -99,12 +112,14 @@ class Footprint:
         """The memory that training took. This takes seconds for networks of many layers.
 
         Returns:
-            `analytic` (see `StepMemory`) and `allocator_peak`, in bytes; or `unavailable`, the reason.
+            `analytic` (see `StepMemory`) and `allocator_peak`, in bytes; or `unavailable`, the reason. With other
+            backends on a GPU, both the reason and `allocator_peak`.
         """
         if self._graph is None and not self.reason:
             self.reason = "no step was traced: an earlier attempt trained all of them"
         if self.reason:
-            return {"unavailable": self.reason}
+            known: Figures = {} if self.peak is None else {"allocator_peak": self.peak}
+            return {"unavailable": self.reason, **known}
         nodes = read_graph(self._graph, self.images)
         models = [self.model] if self.beside is None else [self.beside, self.model]
         memory = step_memory(

@@ -33,23 +33,26 @@ def training_batches(
     first_epoch: int = 0,
     replicas: int = 1,
     augment: Augment | None = None,
+    fill: bool = False,
 ) -> Iterator[Batch]:
     """Yield batches without end, epoch after epoch, each epoch in its own order.
 
     The last batch of an epoch may be smaller. With several replicas every batch is padded to a multiple of
-    them, and the weights of its images are yielded too (see `wbc.training.session`).
+    them, and the weights of its images are yielded too (see `wbc.training.session`). With `fill` all batches
+    are padded to one size.
 
     One generator serves all epochs. A data set that is told of the end of each epoch would not do: versions
     of Keras differ in whether they do so before or after they take the first batch of the next epoch.
     """
-    epoch = first_epoch
+    epoch, full = first_epoch, min(batch_size, len(inputs))
     while True:
         order = epoch_order(len(inputs), seed, epoch)
         for start in range(0, len(order), batch_size):
-            chosen, count = even_shares(order[start : start + batch_size], replicas)
+            chosen, count = even_shares(order[start : start + batch_size], replicas, full if fill else 0)
             stored = inputs[chosen] if augment is None else augment(inputs[chosen], chosen, epoch)
             batch = prepare(stored), targets[chosen]
-            yield batch if replicas == 1 else (*batch, _weights(count, len(chosen), len(chosen) / count))
+            weighted = replicas > 1 or fill
+            yield (*batch, _weights(count, len(chosen), len(chosen) / count)) if weighted else batch
         epoch += 1
 
 
@@ -66,8 +69,9 @@ def _weights(count: int, padded: int, weight: float) -> NDArray[np.float32]:
 class OrderedBatches(keras.utils.PyDataset):
     """Batches in file order, for validation.
 
-    With several replicas every batch is padded to a multiple of them. All images that count have the same
-    weight, chosen so that Keras' means over everything equal the means over the images that count.
+    With several replicas every batch is padded to a multiple of them, and with `fill` to one size. All images
+    that count have the same weight, chosen so that Keras' means over everything equal the means over the images
+    that count.
     """
 
     def __init__(
@@ -77,10 +81,12 @@ class OrderedBatches(keras.utils.PyDataset):
         batch_size: int,
         prepare: Prepare,
         replicas: int = 1,
+        fill: bool = False,
     ) -> None:
         super().__init__()
         self.inputs, self.targets = inputs, targets
         self.batch_size, self.prepare, self.replicas = batch_size, prepare, replicas
+        self.fill = fill
         padded = sum(len(self._chosen(index)[0]) for index in range(len(self)))
         self.weight = padded / len(inputs)
 
@@ -90,14 +96,18 @@ class OrderedBatches(keras.utils.PyDataset):
     def __getitem__(self, index: int) -> Batch:
         chosen, count = self._chosen(index)
         batch = self.prepare(self.inputs[chosen]), self.targets[chosen]
-        return batch if self.replicas == 1 else (*batch, _weights(count, len(chosen), self.weight))
+        if self.replicas == 1 and not self.fill:
+            return batch
+        return (*batch, _weights(count, len(chosen), self.weight))
 
     def _chosen(self, index: int) -> tuple[NDArray[np.intp], int]:
         start = index * self.batch_size
         end = min(start + self.batch_size, len(self.inputs))
-        return even_shares(np.arange(start, end), self.replicas)
+        full = min(self.batch_size, len(self.inputs)) if self.fill else 0
+        return even_shares(np.arange(start, end), self.replicas, full)
 
     def first(self) -> "OrderedBatches":
         """The first batch alone."""
         size = self.batch_size
-        return OrderedBatches(self.inputs[:size], self.targets[:size], size, self.prepare, self.replicas)
+        inputs, targets = self.inputs[:size], self.targets[:size]
+        return OrderedBatches(inputs, targets, size, self.prepare, self.replicas, self.fill)

@@ -15,7 +15,7 @@ from wbc.training.batches import OrderedBatches, Prepare, steps_per_epoch, train
 from wbc.training.callbacks import EarlyStoppingCallback, ReportingCallback
 from wbc.training.checkpoint import Checkpoints
 from wbc.training.rmsprop import Keras2RMSprop
-from wbc.training.session import Distribution
+from wbc.training.session import Distribution, compiles_shapes
 from wbc.training.timing import steps_a_piece
 from wbc.training.waits import InputClock
 
@@ -121,15 +121,18 @@ class Fitting:
         steps = steps_per_epoch(len(train), batch_size)
         self.reporting.compile_figures = _dispatch_figures(model, callbacks)
         waits = self._time_steps(steps, last_epoch - done)
+        fill = compiles_shapes(model)
         validation_batches = OrderedBatches(
-            validation.inputs, validation.targets, batch_size, prepare, replicas
+            validation.inputs, validation.targets, batch_size, prepare, replicas, fill
         )
         model.evaluate(validation_batches.first(), verbose=0)
         inputs, targets = train.inputs, train.targets
         model.fit(
             self.distribution.feed(
                 lambda: waits.watch(
-                    training_batches(inputs, targets, batch_size, seed, prepare, done, replicas, augment)
+                    training_batches(
+                        inputs, targets, batch_size, seed, prepare, done, replicas, augment, fill
+                    )
                 )
             ),
             steps_per_epoch=steps,
@@ -147,14 +150,21 @@ class Fitting:
         self.observer.phase_ended("train", **figures, **(self.stopping.figures() if self.stopping else {}))
 
     def _compile(self, model: keras.Model, stage: Stage) -> None:
-        # If batches are padded, the metrics must know which images count.
-        metrics = "weighted_metrics" if self.distribution.replicas > 1 else "metrics"
-        model.compile(
-            optimizer=build_optimizer(stage.optimizer),
-            loss=self.specification.loss,
-            jit_compile=self.specification.jit_compile,
-            **{metrics: _metrics(self.specification)},
-        )
+        optimizer = build_optimizer(stage.optimizer)
+
+        def compile_with(metrics: str) -> None:
+            model.compile(
+                optimizer=optimizer,
+                loss=self.specification.loss,
+                jit_compile=self.specification.jit_compile,
+                **{metrics: _metrics(self.specification)},
+            )
+
+        # If batches are padded, the metrics must know which images count. Keras says after compiling whether
+        # "auto" means XLA.
+        compile_with("weighted_metrics" if self.distribution.replicas > 1 else "metrics")
+        if self.distribution.replicas == 1 and compiles_shapes(model):
+            compile_with("weighted_metrics")
         self.reporting.compile_figures = _dispatch_figures(model, [self.reporting])
 
     def _time_steps(self, steps: int, epochs: int) -> InputClock:

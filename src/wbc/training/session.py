@@ -7,6 +7,9 @@ nothing, and the other images weigh a little more: the gradient equals that of t
 training loss that Keras shows for an epoch weighs each batch by its padded size. That only matters where an
 epoch has very few batches.
 
+Where XLA compiles (see `compiles_shapes`), the last batch of an epoch is padded in the same way, to the size of
+the others.
+
 Layers that depend on the whole batch, such as batch normalization, see one share and its padding. This is how
 Keras works.
 """
@@ -78,6 +81,8 @@ class Distribution:
             _check_keras()
         self.replicas = replicas
         self.strategy = _mirrored_strategy(replicas) if replicas > 1 else None
+        self._largest: dict[int, int] = {}
+        """Model, by its `id` -> the largest batch that it predicted."""
 
     def scope(self) -> contextlib.AbstractContextManager[Any]:
         """The context in which models and optimizers are made and get their values."""
@@ -89,8 +94,21 @@ class Distribution:
     def predictor(self, model: "keras.Model") -> Callable[[NDArray[Any]], NDArray[Any]]:
         """A function from a batch of prepared inputs to the model's outputs, in the same order."""
         if self.strategy is None:
-            return lambda batch: np.asarray(model.predict_on_batch(batch))
+            return self._predictor(model)
         return _mirrored_predictor(self.strategy, model)
+
+    def _predictor(self, model: "keras.Model") -> Callable[[NDArray[Any]], NDArray[Any]]:
+        """Predict on one device. Where XLA would compile anew, a batch is filled up to the largest one before it."""
+        fills = compiles_shapes(model)
+
+        def predict(batch: NDArray[Any]) -> NDArray[Any]:
+            largest = max(self._largest.get(id(model), 0), len(batch)) if fills else 0
+            self._largest[id(model)] = largest
+            chosen, count = even_shares(np.arange(len(batch)), 1, largest)
+            padded = batch if len(chosen) == count else batch[chosen]
+            return np.asarray(model.predict_on_batch(padded))[:count]
+
+        return predict
 
     def feed(self, batches: Callable[[], Iterator[Batch]]) -> "Iterator[Batch] | tf.data.Dataset":
         """Endless batches in the form that `fit` takes.
@@ -105,18 +123,30 @@ class Distribution:
         return dataset_of(batches) if keras.backend.backend() == "tensorflow" else batches()
 
 
-def even_shares(indices: NDArray[np.intp], replicas: int) -> tuple[NDArray[np.intp], int]:
+def even_shares(indices: NDArray[np.intp], replicas: int, at_least: int = 0) -> tuple[NDArray[np.intp], int]:
     """Pad a batch so that it divides evenly.
 
     Args:
         indices: The images of the batch; shape (n,).
         replicas: Number of devices that share it.
+        at_least: Pad to this many images; see `compiles_shapes`.
 
     Returns:
         The images, padded at the end with images from the beginning, and n.
     """
-    padded = -(-len(indices) // replicas) * replicas
+    padded = -(-max(len(indices), at_least) // replicas) * replicas
     return np.resize(indices, padded), len(indices)
+
+
+def compiles_shapes(model: "keras.Model") -> bool:
+    """Whether XLA compiles the steps of a model, which it does anew for each size of a batch.
+
+    That takes seconds to minutes. So batches that are too short are filled up with images that weigh nothing.
+    `jit_compile = "auto"` means XLA on a GPU; JAX always compiles.
+    """
+    import keras
+
+    return bool(keras.backend.backend() == "jax" or model.jit_compile)
 
 
 def dataset_of(batches: Callable[[], Iterator[Batch]]) -> "tf.data.Dataset":

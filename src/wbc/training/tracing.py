@@ -20,7 +20,7 @@ from wbc.profiling.xspace import read_trace
 from wbc.specification import Profiling, Specification
 from wbc.training.augmentation import Augmenter
 from wbc.training.batches import Prepare, training_batches
-from wbc.training.session import Distribution, dataset_of
+from wbc.training.session import Distribution, compiles_shapes, dataset_of
 
 WARM_UP = 3
 """Steps before the traced ones. They fill the queue of batches, and trace functions again if necessary."""
@@ -70,6 +70,7 @@ def _profile(
             prepare,
             replicas=distribution.replicas,
             augment=augment,
+            fill=compiles_shapes(model),
         )
     )
     if distribution.strategy is not None:
