@@ -160,9 +160,18 @@ def print_brief(console: "Terminal", brief: Brief) -> None:
     print_troubles(console, brief.trials)
 
 
+@dataclass(frozen=True)
+class WrittenPage:
+    """The page that a run wrote."""
+
+    path: Path
+    answer: str
+    """In one sentence or two; empty where nothing is done."""
+
+
 def write_page(
     console: "Terminal", results: "SuiteResults", trial_ids: Sequence[str], suite: Path
-) -> Path | None:
+) -> WrittenPage | None:
     """Write the page at the end of a run, where that is quick; None where it was not written.
 
     A failure is printed and does not fail the run: everything is recorded, and `report` makes the page again.
@@ -170,15 +179,17 @@ def write_page(
     if len(trial_ids) > QUICK_TRIALS:
         return None
     from bench.errors import command
+    from bench.report.answer import in_one_sentence
     from bench.report.report import FILE, make_report
     from bench.suite.file import load_suite
 
     try:
         description = load_suite(suite)[0].suite.description
-        make_report(results, trial_ids, description=description, command=f"{command()} run {suite}")
+        said = f"{command()} run {suite}"
+        contents = make_report(results, trial_ids, description=description, command=said)
     except Exception as error:
         console.say(
             f"warning: the report could not be written: {type(error).__name__}: {error}", style="yellow"
         )
         return None
-    return results.report / FILE
+    return WrittenPage(results.report / FILE, in_one_sentence(contents.decision))

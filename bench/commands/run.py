@@ -78,14 +78,18 @@ def run(
     with Progress(notes) as progress:
         outcome = run_suite(file, target.results, progress, RunOptions(devices, data, weights, only, fresh))
     brief = write_brief(outcome.results, outcome.suite_ids, outcome.trial_ids)
-    page = write_page(notes, outcome.results, outcome.suite_ids, file)
+    written = write_page(notes, outcome.results, outcome.suite_ids, file)
+    page = written.path if written else None
     if as_json:
         found = [_trial(row) for row in brief.trials.to_dict("records")]
         print_document(
             RunDocument(outcome.results.suite, outcome.results.folder, page, found, outcome.failed)
         )
     else:
-        print_brief(Terminal(), brief)
+        console = Terminal()
+        print_brief(console, brief)
+        if written and written.answer:
+            console.print(written.answer, markup=False, highlight=False, soft_wrap=True)
     if outcome.failed:
         count = f"{len(outcome.failed)} trial{'' if len(outcome.failed) == 1 else 's'}"
         notes.say(f"{count} failed; repeat the command to try again.", style="red")

@@ -32,7 +32,7 @@ LEAST_ROOM = 30
 SENTENCES = ("reason", "disturbed", "note")
 """Columns that tables on the terminal leave out: they are printed below, or counted."""
 
-FIRST = ("accuracy %", "result s", "status", "fit s", "loss", "images/s")
+FIRST = ("balanced %", "accuracy %", "result s", "status", "fit s", "loss", "images/s")
 """Columns of a short table that take precedence where not all fit, first ones first."""
 
 
@@ -138,11 +138,13 @@ def print_table(console: Terminal, table: "ReportTable", pieces: int = MOST_PIEC
 
 
 def print_troubles(console: Terminal, trials: "pd.DataFrame") -> None:
-    """Print a line for each trial that is not done, and one that counts disturbed trials."""
-    from bench.report.tables.summary import disturbed_line, troubles
+    """Print a line for each trial that is not done, one on the largest class, and one that counts disturbed trials."""
+    from bench.report.tables.summary import disturbed_line, majority_line, troubles
 
     for line in troubles(trials):
         console.print(line, style="red", markup=False, highlight=False, soft_wrap=True)
+    if said := majority_line(trials):
+        console.print(said, highlight=False, soft_wrap=True)
     if said := disturbed_line(trials):
         console.print(said, style="yellow", highlight=False, soft_wrap=True)
 

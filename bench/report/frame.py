@@ -7,7 +7,7 @@ import numpy as np
 import pandas as pd
 
 from bench.journal.results import Attempt, SuiteResults, latest_of
-from bench.report.names import FlatSettings, flat, variants
+from bench.report.names import APART, FlatSettings, apart_from, flat, variants
 from bench.report.rows import CLASS, HIGH, LOW, Row, row_of, unfinished_row
 from wbc.evaluation.intervals import CONFIDENCE, Share
 
@@ -19,6 +19,9 @@ T_INTERVALS = ("test_accuracy", "balanced_accuracy", "macro_f1", "test_loss", "f
 
 T_LOW, T_HIGH = "t95 low of ", "t95 high of "
 """Prefixes of the columns of a class: bounds of the 95 % interval of its mean accuracy over replicates."""
+
+BOTH_LOW, BOTH_HIGH = "both low of ", "both high of "
+"""The same with what the choice of test images adds."""
 
 NOT_OVER = ("not run", "unfinished")
 """Statuses of trials without a record."""
@@ -58,8 +61,8 @@ def trials_frame(results: SuiteResults, trial_ids: Iterable[str]) -> pd.DataFram
             rows.append(unfinished_row(attempts[-1]))
         else:
             rows.append({"trial": trial_id, "status": "not run"})
-    for number, (variant, seeds) in zip(over, variants(settings), strict=True):
-        rows[number] |= {"variant": variant, "seeds": seeds}
+    for number, (variant, seeds), own in zip(over, variants(settings), settings, strict=True):
+        rows[number] |= {"variant": variant, "seeds": seeds, **apart_from(own)}
     return pd.DataFrame(rows)
 
 
@@ -75,7 +78,8 @@ def configurations_frame(trials: pd.DataFrame) -> pd.DataFrame:
     `trials_frame`. `accuracy_low`
     and `accuracy_high` are the lowest and highest balanced accuracy among the replicates. From two replicates
     on, `_t95_low` and `_t95_high` bound the 95 % interval of a mean by Student's t; those of classes are
-    called `t95 low of CLASS` and `t95 high of CLASS`.
+    called `t95 low of CLASS` and `t95 high of CLASS`. `balanced_accuracy_low` and `_high`, and `both low of CLASS`
+    and `both high of CLASS`, are wider: other test images would change the mean as well.
     """
     if "variant" not in trials:  # nothing is over yet
         return pd.DataFrame(columns=["configuration", *CONFIGURATION, "replicates", "failed"])
@@ -83,7 +87,8 @@ def configurations_frame(trials: pd.DataFrame) -> pd.DataFrame:
     done = known["status"] == "done"
     numbers = [name for name in known.select_dtypes("number") if not name.startswith((LOW, HIGH))]
     numbers = [name for name in numbers if name not in ("epochs", "attempt")]
-    names = known.drop_duplicates("configuration").set_index("configuration")[CONFIGURATION]
+    naming = [*CONFIGURATION, *(name for name in APART if name in known)]
+    names = known.drop_duplicates("configuration").set_index("configuration")[naming]
     counts = done.groupby(known["configuration"], sort=False).agg(["sum", "size"]).astype(int)
     values = known.loc[done].groupby("configuration", sort=False)
     means = values[numbers].mean().reindex(counts.index)
@@ -99,13 +104,34 @@ def configurations_frame(trials: pd.DataFrame) -> pd.DataFrame:
         ],
         axis=1,
     )
+    both = {}
+    for name in ("balanced_accuracy", *(name for name in numbers if name.startswith(CLASS))):
+        of_class = name.removeprefix(CLASS)
+        if of_class == name:
+            t_bounds, images = [f"{name}_t95_low", f"{name}_t95_high"], ["split_low", "split_high"]
+            ends = [f"{name}_low", f"{name}_high"]
+        else:
+            t_bounds, images = (
+                [f"{T_LOW}{of_class}", f"{T_HIGH}{of_class}"],
+                [f"{LOW}{of_class}", f"{HIGH}{of_class}"],
+            )
+            ends = [f"{BOTH_LOW}{of_class}", f"{BOTH_HIGH}{of_class}"]
+        for t_bound, image, end in zip(t_bounds, images, ends, strict=True):
+            by_seed = frame[t_bound] - frame[name]
+            by_image = (values[image].mean() - frame[name]).fillna(0.0) if image in known else 0.0
+            half = np.hypot(by_seed, by_image) * (1 if end == ends[1] else -1)
+            both[end] = (frame[name] + half).clip(0.0, 1.0)
+    frame = pd.concat([frame, pd.DataFrame(both)], axis=1)
     return frame.reset_index(names="configuration")
 
 
 def share_of(configuration: Row) -> Share | None:
-    """The balanced accuracy of a configuration with its interval: over replicates, else of one test split."""
+    """The balanced accuracy of a configuration with its interval.
+
+    Over replicates and test images together where there are several replicates, else of one test split.
+    """
     for low, high in (
-        ("balanced_accuracy_t95_low", "balanced_accuracy_t95_high"),
+        ("balanced_accuracy_low", "balanced_accuracy_high"),
         ("split_low", "split_high"),
     ):
         if not pd.isna(configuration.get(low, np.nan)):

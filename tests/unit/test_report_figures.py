@@ -161,7 +161,7 @@ def test_a_replicate_under_way_is_no_curve_of_its_own(tmp_path):
     running = trial_of("VGG16", "scratch", 3, seed=1, batch_size=8)
     write_attempt(results, running, Course(seconds, 0.5, 3.0, None, stopped_at=2), over=False)
     ((group,), _) = read_groups(results, trials_frame(results, [running.id, *ids]))
-    assert [course.label for course in group.courses] == ["VGG16, batch_size 8", "VGG16, batch_size 16"]
+    assert [course.label for course in group.courses] == ["VGG16, batch size 8", "VGG16, batch size 16"]
 
 
 def test_a_group_of_too_many_says_so(tmp_path):

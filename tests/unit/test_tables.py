@@ -141,10 +141,10 @@ def test_settings_that_differ_keep_configurations_apart(results: SuiteResults):
     ]
     trials, means = make_tables(results, ids)
     assert trials.frame["variant"].tolist() == [
-        "batch_size 8",
-        "batch_size 8",
-        "batch_size 16",
-        "batch_size 16",
+        "batch size 8",
+        "batch size 8",
+        "batch size 16",
+        "batch size 16",
     ]
     assert trials.frame["seeds"].tolist() == ["seed 0", "seed 1"] * 2
     assert means.frame["replicates"].tolist() == [2, 2]

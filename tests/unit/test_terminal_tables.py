@@ -13,7 +13,7 @@ from bench.commands.report import print_brief, write_brief
 from bench.commands.terminal import WIDTH, Terminal, print_table
 from bench.journal.results import SuiteResults
 from bench.records.fold import finish
-from bench.report.tables.summary import make_tables
+from bench.report.tables.summary import majority_line, make_tables
 
 NETWORKS = ("VGG16", "ResNet50")
 PLAN = (("transfer", 20), ("scratch", 20))
@@ -44,7 +44,7 @@ def brief(suite: tuple[SuiteResults, list[str]], width: int) -> list[str]:
 def test_a_run_ends_with_one_table_its_failures_and_a_count(suite):
     lines = brief(suite, 120)
     (heading,) = [line for line in lines if "network" in line]
-    for name in ("accuracy %", "loss", "fit s", "result s", "images/s", "status"):
+    for name in ("balanced %", "accuracy %", "loss", "fit s", "result s", "images/s", "status"):
         assert name in heading
     assert sum("VGG16" in line for line in lines) == 2, "a row a trial"
     assert max(map(len, lines)) <= 120
@@ -53,6 +53,7 @@ def test_a_run_ends_with_one_table_its_failures_and_a_count(suite):
     assert sum("disturbed" in line for line in lines) == 1
     assert "1 of 6 trials was disturbed" in lines[-1]
     assert not any(WHY in line for line in lines)
+    assert any("Always naming the largest class comes to 25.0 % accuracy" in line for line in lines)
 
 
 def test_a_narrow_terminal_gets_fewer_columns_and_still_one_table(suite):
@@ -60,6 +61,17 @@ def test_a_narrow_terminal_gets_fewer_columns_and_still_one_table(suite):
     (heading,) = [line for line in lines if "network" in line]
     assert "accuracy %" in heading and "images/s" not in heading
     assert any("Columns that do not fit" in line and "images/s" in line for line in lines)
+
+
+def test_the_largest_class_is_a_floor_only_of_the_same_test_images():
+    import pandas as pd
+
+    alike = pd.DataFrame({"images of A": [8, 8, None], "images of B": [2, 2, None]})
+    assert majority_line(alike).startswith(
+        "Always naming the largest class comes to 80.0 % accuracy and 50.0 %"
+    )
+    assert majority_line(pd.DataFrame({"images of A": [8, 7], "images of B": [2, 2]})) == ""
+    assert majority_line(pd.DataFrame({"status": ["not run"]})) == ""
 
 
 def test_repeated_trials_are_one_row_of_means(tmp_path):

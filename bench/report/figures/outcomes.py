@@ -4,7 +4,7 @@ import numpy as np
 import pandas as pd
 
 from bench.report.figures.figure import Colors, Figure, axis, error_bars, percent, plain
-from bench.report.frame import T_HIGH, T_LOW, share_of
+from bench.report.frame import BOTH_HIGH, BOTH_LOW, share_of
 from bench.report.names import group_file, group_name, groups_of, labels
 from bench.report.rows import CLASS
 from bench.trials.metrics import Metrics
@@ -26,7 +26,8 @@ def classes(configurations: pd.DataFrame, colors: Colors) -> list[Figure]:
         for label, row in zip(labels(shown), shown.to_dict("records"), strict=True):
             values = [row[f"{CLASS}{name}"] for name in own]
             bars = error_bars(
-                values, *([row.get(f"{bound}{name}", np.nan) for name in own] for bound in (T_LOW, T_HIGH))
+                values,
+                *([row.get(f"{bound}{name}", np.nan) for name in own] for bound in (BOTH_LOW, BOTH_HIGH)),
             )
             data.append(
                 {

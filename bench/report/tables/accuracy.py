@@ -2,7 +2,7 @@
 
 import pandas as pd
 
-from bench.report.frame import CONFIGURATION, T_HIGH, T_LOW
+from bench.report.frame import BOTH_HIGH, BOTH_LOW, CONFIGURATION
 from bench.report.names import group_file, group_name, groups_of
 from bench.report.rows import CLASS
 from bench.report.tables.formats import number, share_or_bounds, text
@@ -24,16 +24,16 @@ def accuracy_tables(suite: str, configurations: pd.DataFrame) -> list[Table]:
         own = [name for name in classes if group[f"{CLASS}{name}"].notna().any()]
         names = ["network", "weights", "variant", "replicates", "failed"]
         values = [f"{CLASS}{name}" for name in own]
-        bounds = [f"{bound}{name}" for name in own for bound in (T_LOW, T_HIGH)]
+        bounds = [f"{bound}{name}" for name in own for bound in (BOTH_LOW, BOTH_HIGH)]
         shown = [*names, *values, "balanced_accuracy"]
-        frame = group[[*shown, *bounds, "balanced_accuracy_t95_low", "balanced_accuracy_t95_high"]].copy()
+        frame = group[[*shown, *bounds, "balanced_accuracy_low", "balanced_accuracy_high"]].copy()
         if len(frame) > 1:
             means = frame[[*values, "balanced_accuracy"]].mean()
             done = int((frame["replicates"] > 0).sum())
             last = pd.DataFrame([{"network": f"mean of {done}", **means}]).dropna(axis=1, how="all")
             frame = pd.concat([frame, last], ignore_index=True)
         repeated = (group["replicates"] > 1).any()
-        note = "In brackets the 95 % interval of the mean over replicates (Student's t)." if repeated else ""
+        note = "In brackets the 95 % interval over replicates and test images together." if repeated else ""
         tables.append(
             Table(
                 f"{suite}: test accuracy % of the classes, {group_name(mode, epochs)}",
@@ -81,8 +81,8 @@ def _columns(classes: list[str]) -> dict[str, Column]:
     columns = {name: NAMES[name] for name in ("network", "weights", "variant", "replicates")}
     columns["failed"] = Column("failed", number("{:.0f}"))
     for name in classes:
-        sources = (f"{CLASS}{name}", f"{T_LOW}{name}", f"{T_HIGH}{name}")
+        sources = (f"{CLASS}{name}", f"{BOTH_LOW}{name}", f"{BOTH_HIGH}{name}")
         columns[f"{CLASS}{name}"] = Column(f"{name} %", share_or_bounds, sources)
-    mean = ("balanced_accuracy", "balanced_accuracy_t95_low", "balanced_accuracy_t95_high")
+    mean = ("balanced_accuracy", "balanced_accuracy_low", "balanced_accuracy_high")
     columns["balanced_accuracy"] = Column("mean %", share_or_bounds, mean)
     return columns

@@ -9,7 +9,8 @@ from bench.report.tables.table import NAMES, Column, Table
 from wbc.evaluation.intervals import difference_interval
 
 _NOTE = (
-    "In brackets: 95 % intervals, over replicates where there are any, else of the one test split. "
+    "Only configurations that differ in nothing else. "
+    "In brackets: 95 % intervals, over replicates and test images together, else of the one test split. "
     "Differences are computed as if the two had different test images; with the same images their intervals "
     "are somewhat too wide."
 )
@@ -36,12 +37,10 @@ def contrast_tables(suite: str, configurations: pd.DataFrame) -> list[Table]:
 
 
 def _against_scratch(rows: list[Row], mode: str) -> pd.DataFrame:
-    scratch = {
-        (row["network"], row["epochs"], row["variant"]): row for row in rows if row["mode"] == "scratch"
-    }
+    scratch = {_but(row, "mode"): row for row in rows if row["mode"] == "scratch"}
     pairs = []
     for row in rows:
-        other = scratch.get((row["network"], row["epochs"], row["variant"]))
+        other = scratch.get(_but(row, "mode"))
         if row["mode"] == mode and other:
             names = {name: row[name] for name in ("network", "weights", "epochs", "variant")}
             pairs.append(names | _pair(row, other))
@@ -51,13 +50,12 @@ def _against_scratch(rows: list[Row], mode: str) -> pd.DataFrame:
 def _by_epochs(rows: list[Row]) -> pd.DataFrame:
     alike: dict[tuple[object, ...], list[Row]] = {}
     for row in rows:
-        names = ("mode", "network", "weights", "variant")
-        alike.setdefault(tuple(row[name] for name in names), []).append(row)
+        alike.setdefault(_but(row, "epochs"), []).append(row)
     pairs = []
-    for (mode, network, weights, variant), group in alike.items():
+    for group in alike.values():
         fewest, *more = sorted(group, key=lambda row: row["epochs"])
         for row in more:
-            head: Row = {"network": network, "weights": weights, "mode": mode, "variant": variant}
+            head: Row = {name: row[name] for name in ("network", "weights", "mode", "variant")}
             pair = _pair(row, fewest)
             pair = {_OTHER_WAY.get(name, name): value for name, value in pair.items()}
             extra = (row["fit_s"] - fewest["fit_s"]) / 3600
@@ -65,6 +63,12 @@ def _by_epochs(rows: list[Row]) -> pd.DataFrame:
             epochs = {"from": fewest["epochs"], "to": row["epochs"]}
             pairs.append(head | epochs | pair | {"points_per_hour": per_hour})
     return pd.DataFrame(pairs)
+
+
+def _but(row: Row, name: str) -> tuple[object, ...]:
+    """What two configurations must share so that they differ in mode or epochs alone."""
+    names = ("network", "epochs") if name == "mode" else ("network", "mode", "weights")
+    return (*(row[one] for one in names), row[f"but_{name}"])
 
 
 _OTHER_WAY = {

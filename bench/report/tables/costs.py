@@ -182,6 +182,7 @@ def _rate(rate: float, low: float, high: float) -> str:
 
 
 _HEADINGS = {
+    "weights": "memory of weights",
     "feature_maps": "feature maps",
     "total": "together",
     "allocated": "as allocated",

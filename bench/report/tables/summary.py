@@ -6,6 +6,7 @@ from typing import Any
 import pandas as pd
 
 from bench.journal.results import SuiteResults
+from bench.report.answer import majority
 from bench.report.frame import configurations_frame, trials_frame
 from bench.report.rows import CLASS, HIGH, LOW
 from bench.report.tables.formats import (
@@ -27,6 +28,9 @@ _EVALUATION = {
     "inference_ms": Column("ms/image", number("{:.2f}")),
     "inference_batch_size": Column("in batches of", number("{:.0f}")),
 }
+
+IMAGES = "images of "
+"""Prefix of the columns with the test images of a class."""
 
 MOST_REASONS = 20
 """Trials that are not done, listed one by one; the page has all."""
@@ -73,6 +77,7 @@ def summary_table(suite: str, trials: pd.DataFrame, configurations: pd.DataFrame
     """
     columns = {name: column for name, column in NAMES.items() if name != "seeds"} | {
         "failed": Column("failed", number("{:.0f}")),
+        "balanced_accuracy": Column("balanced %", number("{:.1f}", 100)),
         "test_accuracy": Column("accuracy %", number("{:.1f}", 100)),
         "test_loss": Column("loss", number("{:.3f}")),
         "fit_s": Column("fit s", number("{:.1f}")),
@@ -102,6 +107,15 @@ def troubles(trials: pd.DataFrame) -> list[str]:
     if len(told) > MOST_REASONS:
         lines.append(f"and {len(told) - MOST_REASONS:,} more; all are in the report")
     return lines
+
+
+def majority_line(trials: pd.DataFrame) -> str:
+    """What always naming the largest class would come to; empty where trials had different test images."""
+    counts = trials[[name for name in trials if name.startswith(IMAGES)]].dropna(how="all").drop_duplicates()
+    if len(counts) != 1:
+        return ""
+    images = counts.iloc[0].dropna()
+    return majority(float(images.max() / images.sum()), int((images > 0).sum()))
 
 
 def disturbed_line(trials: pd.DataFrame) -> str:

@@ -54,9 +54,7 @@ _BEFORE_CLASSES = {
     "validation_binary_accuracy": Column("binary %", number("{:.1f}", 100)),
     "accuracy_low": Column("low bal. %", number("{:.1f}", 100)),
     "accuracy_high": Column("high bal. %", number("{:.1f}", 100)),
-    "balanced_accuracy_t95_low": Column(
-        "95 % (t)", bounds, ("balanced_accuracy_t95_low", "balanced_accuracy_t95_high")
-    ),
+    "balanced_accuracy_low": Column("95 %", bounds, ("balanced_accuracy_low", "balanced_accuracy_high")),
     "test_loss": Column("loss", number("{:.3f}")),
 }
 _AFTER_CLASSES = {
@@ -106,15 +104,17 @@ class Table:
         columns = dict(self.columns or overview_columns(self.frame))
         for name in self._redundant():
             columns.pop(name, None)
+        # By the name of the column: two columns may have one heading, such as a class called "mean".
         written = {
-            column.heading: column.texts(self.frame, name)
+            name: texts
             for name, column in columns.items()
             if all(source in self.frame for source in column.sources or (name,))
+            and any(texts := column.texts(self.frame, name))
         }
-        written = {heading: texts for heading, texts in written.items() if any(texts)}
         if set(written.get("failed", ())) <= {"0", ""}:
             written.pop("failed", None)
-        return list(written), [list(row) for row in zip(*written.values(), strict=True)]
+        headings = [columns[name].heading for name in written]
+        return headings, [list(row) for row in zip(*written.values(), strict=True)]
 
     def _redundant(self) -> list[str]:
         """Columns that only matter beside others, which are not here."""
