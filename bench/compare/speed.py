@@ -32,6 +32,8 @@ class Standing:
     """That no metric which decides on it changed by as much as counts, in either direction: the least of all."""
     metrics: Mapping[str, Sequence[Array]]
     """Name -> evidence of each metric alone: for worse, for better, and for the same."""
+    change: float
+    """Mean log ratio over metrics and pairs; positive for worse. It only decides between equal evidence."""
     bar: float
     bar_same: float
 
@@ -103,6 +105,7 @@ def standing(
         better=np.mean([better for _, better, _ in found.values()], axis=0),
         same=np.min(deciding, axis=0) if deciding else np.ones(pairs),
         metrics=found,
+        change=float(np.mean([one.logs.mean() * (1 if metric.more_is_worse else -1) for metric, one in own])),
         bar=thresholds.bar(dimension, trials),
         bar_same=thresholds.bar_same,
     )

@@ -32,11 +32,12 @@ does not need them."""
 NOISE_SHARE = 1 / 6
 """Of the budget that A against A may take."""
 
-FIRST_PAIRS = 2
-"""Pairs that each configuration gets whatever the budget: each side runs first once."""
+FIRST_PAIRS = 1
+"""Pairs that each configuration gets whatever the budget."""
 
-SUSPECTED = 2.0
-"""Evidence from which on a trial is suspected of a regression, and gets the next pair before all others."""
+SUSPECTED = 1.4
+"""Evidence from which on a trial is suspected of a regression, and gets the next pair before all others. A single
+pair can suffice: it is cheap to find out."""
 
 PRIOR = 4.0
 """Pairs of A against A that the noise of all trials is worth to one of them."""
@@ -167,6 +168,11 @@ class Contender:
         )
 
     @property
+    def change(self) -> float:
+        """The largest mean change for the worse."""
+        return max((one.change for one in self._known), default=0.0)
+
+    @property
     def nearness(self) -> float:
         """How near any of its open questions is to an answer."""
         return max((one.nearness for one in self._known if not one.decided), default=0.0)
@@ -175,11 +181,14 @@ class Contender:
 def chosen(contenders: Sequence[Contender]) -> Contender | None:
     """The configuration that gets the next pair; None where nothing is open.
 
-    Suspected regressions come first, because one of them decides the exit code. Then what is nearest to a
-    verdict, whichever that is.
+    Suspected regressions come first, because one of them decides the exit code: the one with most evidence, and of
+    equals the one that changed most. Then what is nearest to a verdict, whichever that is.
     """
     able = [one for one in contenders if one.open]
-    return max(able, key=lambda one: (one.suspicion, one.nearness)) if able else None
+    suspects = [one for one in able if one.suspicion]
+    if suspects:
+        return max(suspects, key=lambda one: (round(one.suspicion, 6), one.change))
+    return max(able, key=lambda one: one.nearness) if able else None
 
 
 def configurations(trials: Iterable[Trial]) -> Configurations:
@@ -360,7 +369,11 @@ def after_look(verdict: Verdict, schedule: "PairSchedule", seen: int) -> Next:
 
 
 def next_trial(
-    trials: Sequence[TrialPairs], helped: Mapping[str, bool], schedule: "PairSchedule", thresholds: Thresholds
+    trials: Sequence[TrialPairs],
+    helped: Mapping[str, bool],
+    schedule: "PairSchedule",
+    thresholds: Thresholds,
+    suspects_only: bool = False,
 ) -> Trial | None:
     """The trial that gets the next pair; None where it is time to judge again.
 
@@ -369,6 +382,7 @@ def next_trial(
         helped: See `Next.helped`.
         schedule: What ran.
         thresholds: What they will be judged by.
+        suspects_only: Only a suspected regression gets one.
     """
     values = {trial.key: metric_values(trial) for trial in trials if trial.pairs}
     contenders = [
@@ -386,7 +400,7 @@ def next_trial(
         one.key: trial for one in contenders if one.key in helped and (trial := schedule.next_of(one.key))
     }
     found = chosen([one for one in contenders if one.key in able])
-    return None if found is None else able[found.key]
+    return None if found is None or (suspects_only and not found.suspicion) else able[found.key]
 
 
 class PairSchedule:

@@ -86,7 +86,9 @@ def with_pairs(session: Session, pairs: int) -> Verdict:
 
 
 def until_clear(session: Session) -> Verdict:
-    """Screen all configurations, measure the noise, and deal pairs to what is nearest to a verdict until all is clear.
+    """Screen all configurations, follow suspicions, and deal pairs to what is nearest to a verdict until all is clear.
+
+    The noise is measured when nothing is suspected: where something is slower, the budget goes there.
 
     Raises:
         InterruptedRun: A signal came; finished pairs are kept.
@@ -94,7 +96,9 @@ def until_clear(session: Session) -> Verdict:
     schedule, groups, say = session.schedule, session.schedule.groups, session.speaker.say
     evidence = Evidence.of(session)
     first_pairs(session, FIRST_PAIRS)
-    schedule.measure_noise(noise_wanted(groups, (pair.baseline.key for pair in evidence.elsewhere)))
+    deal(session, evidence, dict.fromkeys(groups, False), suspects_only=True)
+    if not judge_pairs(session, evidence).regressions:
+        schedule.measure_noise(noise_wanted(groups, (pair.baseline.key for pair in evidence.elsewhere)))
     plan = plan_pairs(evidence.noise(schedule.pairs), len(groups), session.request.thresholds)
     say(str(plan))
     seen = -1
@@ -110,11 +114,26 @@ def until_clear(session: Session) -> Verdict:
         deal(session, evidence, after.helped, math.ceil(GROWTH * seen))
 
 
-def deal(session: Session, evidence: "Evidence", helped: Mapping[str, bool], until: int) -> None:
-    """Run pairs of the trials that are nearest to a verdict, until there are so many in all or it is time to judge."""
+def deal(
+    session: Session,
+    evidence: "Evidence",
+    helped: Mapping[str, bool],
+    until: int | None = None,
+    suspects_only: bool = False,
+) -> None:
+    """Run pairs of the trials that are nearest to a verdict, until there are so many in all or it is time to judge.
+
+    Args:
+        session: Of the comparison.
+        evidence: Reads its pairs.
+        helped: See `bench.regress.stopping.Next`.
+        until: Pairs of baseline and candidate; None: any number.
+        suspects_only: Only suspected regressions get pairs.
+    """
     schedule, thresholds = session.schedule, session.request.thresholds
-    while schedule.count("ab") < until:
-        trial = next_trial(evidence.trials(schedule.pairs), helped, schedule, thresholds)
+    while until is None or schedule.count("ab") < until:
+        trials = evidence.trials(schedule.pairs)
+        trial = next_trial(trials, helped, schedule, thresholds, suspects_only)
         if trial is None:
             return
         schedule.run_next(trial)

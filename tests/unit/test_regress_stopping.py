@@ -199,7 +199,8 @@ def dealt(sides: dict[Trial, tuple[list[float], list[float]]], runner: Runner, *
     made = PairSchedule(runner, ran, Listener(), Budget(schedule.get("seconds"), runner.clock), trials)
     every = dict.fromkeys((one.key for one in map(configuration, trials)), False)
     found = [trial_pairs_of(of, one) for of, one in zip(trials, pairs, strict=True)]
-    return next_trial(found, schedule.get("helped", every), made, Thresholds())
+    suspects_only = schedule.get("suspects_only", False)
+    return next_trial(found, schedule.get("helped", every), made, Thresholds(), suspects_only)
 
 
 @dataclass(frozen=True)
@@ -225,6 +226,14 @@ def test_the_next_pair_goes_to_a_suspected_regression():
         NOISY: (noisy(10, 4, 4, 0.3), noisy(10, 4, 5, 0.3)),
     }
     assert dealt(sides, Runner()) is SLOW
+
+
+def test_of_equal_suspicions_the_larger_change_gets_it():
+    sides = {of: ([10.0], [seconds]) for of, seconds in ((QUIET, 10.1), (SLOW, 11.0), (NOISY, 10.3))}
+    assert dealt(sides, Runner()) is SLOW
+    assert dealt(sides, Runner(), suspects_only=True) is SLOW
+    faster = {of: ([10.0], [9.0]) for of in sides}
+    assert dealt(faster, Runner(), suspects_only=True) is None and dealt(faster, Runner()) is not None
 
 
 def test_then_to_what_is_nearest_to_a_verdict():
