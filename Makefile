@@ -13,7 +13,7 @@ LOCK := locks/$(FLAVOUR).txt
 BIN := $(VENV)/bin
 READY := $(VENV)/ready-$(FLAVOUR)
 
-.PHONY: help run test format lint types docs wheel-check measuring services real families tracking-speed promises chaos \
+.PHONY: help run test format lint types docs wheel-check stock measuring services real families tracking-speed promises chaos \
 	networks demonstration memory scale locks clean
 
 help: ## list these targets
@@ -78,6 +78,9 @@ chaos: $(READY) ## kill workers and harness at random moments
 	LEUKOBENCH_CHAOS_KILLS=$${LEUKOBENCH_CHAOS_KILLS:-50} $(BIN)/python -m pytest tests/chaos -s $(ARGS)
 
 # Every network that a suite may name: minutes on two idle cores. It goes on where it was stopped.
+stock: $(READY) ## is every network from a paper the same once it is kept?
+	mkdir -p build/stock && $(BIN)/python tests/networks/stock.py build/stock
+
 networks: $(READY) ## make docs/networks.md: build and train every network
 	$(BIN)/python tests/networks/every.py $(ARGS)
 

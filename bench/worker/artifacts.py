@@ -47,7 +47,8 @@ def keep_model(trained: "Trained", about: Mapping[str, Any], folder: Path) -> Fa
         "requirements": [f"keras=={keras.__version__}", f"{backend.__name__}=={backend.__version__}"],
     }
     write_json(folder / SIGNATURE_FILE, content)
-    return {"bytes": (folder / MODEL_FILE).stat().st_size, "seconds": time.monotonic() - began, **schema}
+    kept = {name: schema[name] for name in ("input", "output")}
+    return {"bytes": (folder / MODEL_FILE).stat().st_size, "seconds": time.monotonic() - began, **kept}
 
 
 def write_packages(folder: Path) -> None:

@@ -135,7 +135,8 @@ class Trained(Protocol):
         """Write the model to a file, which appears whole or not at all. Needs `save_model`.
 
         Returns:
-            `input` and `output`, each with `shape` (-1 for the number of images) and `dtype`.
+            `input` and `output`, each with `shape` (-1 where any number will do) and `dtype`; `takes`: raw
+            pixels, or scaled ones and why.
 
         Raises:
             InputError: It cannot be written.

@@ -18,7 +18,6 @@ from wbc import experiment
 from wbc.data.loading import load_pixels
 from wbc.data.manifest import Manifest
 from wbc.evaluation.predictions import Predictions
-from wbc.networks.preprocessing import preprocess
 from wbc.optimizer import OptimizerSpecification
 from wbc.specification import Specification
 
@@ -27,26 +26,45 @@ import sys
 from pathlib import Path
 import keras
 import numpy as np
-import wbc.networks.papers
 for folder in map(Path, sys.argv[1:]):
     model = keras.saving.load_model(folder / "model.keras")
-    np.save(folder / "said.npy", model.predict(np.load(folder / "prepared.npy"), verbose=0))
+    np.save(folder / "said.npy", model.predict(np.load(folder / "pixels.npy"), verbose=0))
+assert not {"wbc", "bench"} & set(sys.modules)
 """
-"""In a process that has not seen the networks being built."""
+"""In a process that imports nothing of ours."""
 
-MODES = ["scratch", "transfer"]
+MODES = ["scratch", "transfer", "own"]
+"""`own` is a user's network with a scaling of its own, from scratch."""
+
+OWN = """
+import keras
+
+
+def small(shape, classes):
+    inputs = keras.Input(shape)
+    maps = keras.layers.Conv2D(4, 3, activation="relu")(inputs)
+    maps = keras.layers.GlobalAveragePooling2D()(maps)
+    return keras.Model(inputs, keras.layers.Dense(classes, "softmax")(maps))
+
+
+def scale(pixels):
+    return pixels[..., ::-1] / 64 - [1, 2, 3]
+"""
 
 
 def specification_of(noisy_images: Path, mode: str, **more) -> Specification:
+    if mode == "own":
+        options = {"build": "own_network_of_a_user:small", "preprocess": "own_network_of_a_user:scale"}
+        more |= {"network": "Small", "options": options}
+        mode = "scratch"
     return Specification(
         data_folder=noisy_images,
         manifest=noisy_images / "manifest.json",
         image_size=32,
-        network="LeNet5",
         mode=mode,
         batch_size=4,
         optimizer=OptimizerSpecification("Adam", 1e-3, 0.0),
-        **more,
+        **{"network": "LeNet5", **more},
     )
 
 
@@ -54,13 +72,17 @@ def specification_of(noisy_images: Path, mode: str, **more) -> Specification:
 def kept(noisy_images, tmp_path_factory) -> dict[str, tuple[Attempt, Specification]]:
     """Mode -> an attempt whose model was kept, and its specification."""
     found = {}
-    for mode in MODES:
-        folder = tmp_path_factory.mktemp(mode)
-        specification = specification_of(noisy_images, mode, epochs=2, save_model=True)
-        recorder = Recorder(EventWriter(folder / "events.jsonl"), folder)
-        experiment.run(specification, recorder)
-        recorder.events.close()
-        found[mode] = (Attempt(folder), specification)
+    modules = tmp_path_factory.mktemp("modules")
+    (modules / "own_network_of_a_user.py").write_text(OWN)
+    with pytest.MonkeyPatch.context() as patch:
+        patch.syspath_prepend(modules)
+        for mode in MODES:
+            folder = tmp_path_factory.mktemp(mode)
+            specification = specification_of(noisy_images, mode, epochs=2, save_model=True)
+            recorder = Recorder(EventWriter(folder / "events.jsonl"), folder)
+            experiment.run(specification, recorder)
+            recorder.events.close()
+            found[mode] = (Attempt(folder), specification)
     return found
 
 
@@ -69,16 +91,15 @@ def said(kept) -> dict[str, np.ndarray]:
     """Mode -> what its model says of the test images when another process loads it."""
     folders = [attempt.folder for attempt, _ in kept.values()]
     for attempt, specification in kept.values():
-        np.save(attempt.folder / "prepared.npy", prepared(specification))
+        np.save(attempt.folder / "pixels.npy", pixels_of(specification))
     done = subprocess.run([sys.executable, "-c", LOAD, *folders], capture_output=True, text=True, check=False)
     assert done.returncode == 0, done.stderr
     return {mode: np.load(folder / "said.npy") for mode, folder in zip(kept, folders, strict=True)}
 
 
-def prepared(specification: Specification) -> np.ndarray:
+def pixels_of(specification: Specification) -> np.ndarray:
     manifest = Manifest.read_file(specification.manifest)
-    pixels = load_pixels(specification.data_folder, manifest.split("test"), specification.image_size)
-    return preprocess(pixels, specification.network, specification.preprocessing)
+    return load_pixels(specification.data_folder, manifest.split("test"), specification.image_size)
 
 
 def is_within(event: dict, phase: str, events: list[dict]) -> bool:
@@ -91,7 +112,7 @@ def test_it_says_the_same_as_before(kept, said, mode):
     attempt, _ = kept[mode]
     (event,) = [one for one in read_events(attempt.events) if one["event"] == "model_saved"]
     assert is_within(event, "save", read_events(attempt.events))
-    assert event["input"] == {"shape": [-1, 32, 32, 3], "dtype": "float32"}
+    assert event["input"] == {"shape": [-1, -1, -1, 3], "dtype": "uint8"}
     assert event["output"] == {"shape": [-1, 2], "dtype": "float32"}
     assert event["bytes"] == (attempt.folder / "model.keras").stat().st_size
     assert not list(attempt.folder.glob("*.partial"))
@@ -107,15 +128,15 @@ def test_mlflow_loads_it_by_its_own_flavour(kept, tmp_path, mode):
     write_flavor(attempt, tmp_path / "model")
     about = Model.load(str(tmp_path / "model" / "MLmodel"))
     (tensor,) = about.signature.inputs.inputs
-    assert (tensor.type, tensor.shape) == (np.dtype("float32"), (-1, 32, 32, 3))
+    assert (tensor.type, tensor.shape) == (np.dtype("uint8"), (-1, -1, -1, 3))
     assert about.metadata["classes"] == ["a", "b"]
     assert about.metadata["preprocessing"] == "network"
-    said = mlflow.keras.load_model(str(tmp_path / "model")).predict(prepared(specification), verbose=0)
+    said = mlflow.keras.load_model(str(tmp_path / "model")).predict(pixels_of(specification), verbose=0)
     np.testing.assert_allclose(said, Predictions.read_csv(attempt.predictions).probabilities, atol=1e-6)
     pinned = (tmp_path / "model" / "requirements.txt").read_text().split()
     assert f"keras=={keras.__version__}" in pinned
     loaded = mlflow.pyfunc.load_model(str(tmp_path / "model"))
-    assert loaded.predict(prepared(specification)).shape == (5, 2)
+    assert loaded.predict(pixels_of(specification)).shape == (5, 2)
     with pytest.raises(mlflow.exceptions.MlflowException, match="schema"):
         loaded.predict(np.zeros((1, 8, 8, 3), np.float32))
 

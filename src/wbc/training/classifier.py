@@ -9,13 +9,18 @@ import numpy as np
 from numpy.typing import NDArray
 
 from wbc.data.loading import Split
+from wbc.errors import InputError
 from wbc.evaluation.cost import BatchTimer, Cost
 from wbc.memory import Footprint
+from wbc.networks.stock import raw_pixel_model
 from wbc.observer import Figures, Observer
 from wbc.specification import Specification
 from wbc.training.batches import Prepare
 from wbc.training.session import Distribution
 from wbc.training.tracing import profile
+
+RAW = "raw pixels"
+"""What a kept model takes: uint8 images of any size."""
 
 
 @dataclass(frozen=True)
@@ -40,6 +45,8 @@ class Classifier:
     """Times the predictions."""
     extractor: keras.Model | None = None
     """The backbone that made the features, if the whole model is to be saved."""
+    scale: Prepare | None = None
+    """From pixels to the input of the whole model; None: `prepare`."""
 
     def predict(self, split: str, observer: Observer) -> NDArray[np.float32]:
         """See `wbc.observer.Trained`."""
@@ -54,9 +61,10 @@ class Classifier:
         return own + self.backbone if self.backbone else own
 
     def save(self, path: Path) -> Figures:
-        """See `wbc.observer.Trained`: a `.keras` file, from prepared pixels to probabilities.
+        """See `wbc.observer.Trained`: a `.keras` file, from uint8 images of any size to probabilities.
 
-        It does not include the state of the optimizer, which predictions do not need.
+        It does not include the state of the optimizer, which predictions do not need. Where no layers compute
+        the user's own scaling, it takes scaled pixels, and `takes` says why.
         """
         with self.distribution.scope():
             if self.extractor is None:
@@ -66,6 +74,11 @@ class Classifier:
                 whole = keras.Model(
                     pixels, self.model(self.extractor(pixels, training=False)), name="transfer"
                 )
+            takes = RAW
+            try:
+                whole = raw_pixel_model(whole, self.scale or self.prepare, int(whole.input_shape[1]))
+            except InputError as error:
+                takes = f"scaled pixels: {error.what}"
         # Keras requires the suffix of the file, so the incomplete file needs a folder of its own.
         partial = path.with_suffix(".partial")
         partial.mkdir(exist_ok=True)
@@ -73,7 +86,11 @@ class Classifier:
         (partial / path.name).replace(path)
         partial.rmdir()
         return {
-            "input": {"shape": [-1, *whole.input_shape[1:]], "dtype": str(whole.inputs[0].dtype)},
+            "input": {
+                "shape": [-1 if side is None else side for side in whole.input_shape],
+                "dtype": str(whole.inputs[0].dtype),
+            },
+            "takes": takes,
             "output": {"shape": [-1, *whole.output_shape[1:]], "dtype": str(whole.outputs[0].dtype)},
         }
 

@@ -42,7 +42,15 @@ def train(specification: Specification, splits: dict[str, Split], observer: Obse
     footprint = fit(head, features, specification, as_is, observer, distribution, beside=backbone)
     extractor = backbone if specification.save_model else None
     return Classifier(
-        head, features, specification.batch_size, as_is, distribution, cost, footprint, extractor=extractor
+        head,
+        features,
+        specification.batch_size,
+        as_is,
+        distribution,
+        cost,
+        footprint,
+        extractor=extractor,
+        scale=preprocessing_of(specification),
     )
 
 

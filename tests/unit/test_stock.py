@@ -1,0 +1,74 @@
+"""Models that are kept take raw pixels: the scaling is layers of Keras."""
+
+import keras
+import numpy as np
+import pytest
+
+from wbc.errors import InputError
+from wbc.networks.preprocessing import preprocess
+from wbc.networks.stock import raw_pixel_model, scaling_layers
+
+PIXELS = np.random.default_rng(1).integers(0, 256, (3, 8, 8, 3), np.uint8)
+
+
+def by_layers(scale, size: int = 8) -> np.ndarray:
+    tensor = PIXELS.astype("float32")
+    for layer in scaling_layers(scale, size):
+        tensor = layer(tensor)
+    return np.asarray(tensor)
+
+
+@pytest.mark.parametrize(
+    ("network", "how"),
+    [
+        ("VGG16", "network"),
+        ("MobileNet", "network"),
+        ("DenseNet121", "network"),
+        ("EfficientNetB0", "network"),
+        ("LeNet5", "network"),
+        ("AlexNet", "network"),
+        ("ResNeXt50", "network"),
+        ("VGG16", "rescale"),
+    ],
+)
+def test_every_scaling_is_layers(network, how):
+    wanted = preprocess(PIXELS, network, how)
+    said = by_layers(lambda pixels: preprocess(pixels, network, how))
+    np.testing.assert_allclose(said, wanted, atol=1e-6 * np.abs(wanted).max())
+
+
+@pytest.mark.parametrize(
+    "scale",
+    [
+        lambda pixels: pixels / 128 - 1,
+        lambda pixels: pixels[..., ::-1] / 255,
+        lambda pixels: (pixels[..., [2, 0, 1]] - [1, 2, 3]) / [4, 5, 6],
+        lambda pixels: np.repeat(pixels @ np.array([[0.299], [0.587], [0.114]]), 3, axis=-1) / 255,
+        lambda pixels: 0 * pixels,
+    ],
+    ids=["symmetric", "reversed", "reordered", "gray", "nothing"],
+)
+def test_a_users_own_linear_scaling_is_layers(scale):
+    def own(pixels):
+        return scale(pixels.astype("float32")).astype("float32")
+
+    wanted = own(PIXELS)
+    np.testing.assert_allclose(by_layers(own), wanted, atol=1e-6 * max(1, np.abs(wanted).max()))
+
+
+@pytest.mark.parametrize(
+    "scale",
+    [np.sqrt, lambda pixels: pixels - pixels.mean((1, 2), keepdims=True), lambda pixels: pixels[:, ::-1]],
+    ids=["root", "each image's mean", "upside down"],
+)
+def test_another_scaling_is_refused_and_not_approximated(scale):
+    with pytest.raises(InputError, match="not the same linear function"):
+        scaling_layers(lambda pixels: scale(pixels.astype("float32")).astype("float32"), 8)
+
+
+def test_images_of_another_size_are_resized():
+    inputs = keras.Input((8, 8, 3))
+    model = keras.Model(inputs, keras.layers.GlobalAveragePooling2D()(inputs))
+    whole = raw_pixel_model(model, lambda pixels: pixels.astype("float32") / 255, 8)
+    plain = np.full((1, 20, 30, 3), (255, 51, 0), np.uint8)
+    np.testing.assert_allclose(np.asarray(whole(plain)), [[1, 0.2, 0]], atol=1e-6)
