@@ -14,7 +14,7 @@ BIN := $(VENV)/bin
 READY := $(VENV)/ready-$(FLAVOUR)
 
 .PHONY: help run test format lint types docs wheel-check stock measuring services real families tracking-speed promises chaos \
-	networks demonstration memory scale locks clean
+	networks demonstration memory scale gpu-check locks clean
 
 help: ## list these targets
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  make %-15s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
@@ -97,6 +97,11 @@ scale: $(READY) ## time reports over 1,000 to 10,000 trials
 # cores. It goes on where it was stopped.
 memory: $(READY) ## make docs/memory.md: compare work and memory with other sources
 	$(BIN)/python tests/memory/every.py $(ARGS)
+
+# On your machine with a GPU: ten minutes at most, then send results/gpu-check/report.md. With LEUKOBENCH_PYTHON=...
+# in an environment of your own, also without MLflow, Plotly and TensorFlow.
+gpu-check: $(if $(LEUKOBENCH_PYTHON),,$(READY)) ## check a GPU and write results/gpu-check/report.md
+	PYTHONPATH=.:src:tests $(or $(LEUKOBENCH_PYTHON),$(BIN)/python) -P -m gpu_check $(ARGS)
 
 $(READY): $(LOCK) pyproject.toml
 	@test "$$(uname)" = Linux || { echo "leukobench measures through Linux' own interfaces and runs on Linux only (WSL 2 too). Sorry!"; exit 1; }
