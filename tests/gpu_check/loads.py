@@ -26,7 +26,7 @@ def main(backend: str, plan: list[str]) -> None:
         work = None if name == "idle" else make(name)
         if work is not None:
             work()  # compiles
-            time.sleep(1.5)  # what NVML averages over
+        time.sleep(1.5)  # what NVML averages over; the sampler starts meanwhile
         _tell("phase_started", name)
         units, began = 0, time.monotonic()
         while (passed := time.monotonic() - began) < float(seconds):
@@ -42,18 +42,22 @@ def _tell(event: str, phase: str, **more: Any) -> None:
     print(json.dumps({"event": event, "phase": phase, "t": time.monotonic_ns(), **more}), flush=True)
 
 
+def _ignore(value: object) -> None:
+    """Once it is there."""
+
+
 def _jax(name: str) -> Work:
     import jax
     import numpy as np
 
     if name == "copies":
         block = np.zeros(COPIED, np.uint8)
-        return lambda: jax.block_until_ready(jax.device_put(block)) and None
+        return lambda: _ignore(jax.block_until_ready(jax.device_put(block)))
     kind = jax.numpy.float32 if name == "float32" else jax.numpy.bfloat16
     matrix = jax.random.normal(jax.random.key(0), (SIZE, SIZE), kind)
     precision = "highest" if name == "float32" else None
     product = jax.jit(lambda one: jax.numpy.matmul(one, one, precision=precision))
-    return lambda: jax.block_until_ready(product(matrix)) and None
+    return lambda: _ignore(jax.block_until_ready(product(matrix)))
 
 
 def _torch(name: str) -> Work:
@@ -87,9 +91,9 @@ def _tensorflow(name: str) -> Work:
     with tf.device("/GPU:0"):
         if name == "copies":
             block = np.zeros(COPIED, np.uint8)
-            return lambda: tf.identity(block)[:1].numpy() and None
+            return lambda: _ignore(tf.identity(block)[:1].numpy())
         matrix = tf.cast(tf.random.normal((SIZE, SIZE)), tf.float32 if name == "float32" else tf.bfloat16)
-        return lambda: tf.cast(tf.matmul(matrix, matrix)[0, 0], tf.float32).numpy() and None
+        return lambda: _ignore(tf.cast(tf.matmul(matrix, matrix)[0, 0], tf.float32).numpy())
 
 
 if __name__ == "__main__":

@@ -142,6 +142,9 @@ def telemetry(context: Context, folder: Path) -> list[Line]:
     assert summary is not None
     device = summary.devices[context["gpu"]]
     done = {event["phase"]: event for event in told if event["event"] == "phase_ended"}
+    names = [entry.split("=")[0] for entry in plan]
+    if missing := [name for name in names if name not in done]:
+        return [line("known work", "every phase ends", f"not done: {', '.join(missing)}", False)]
 
     def mean(phase: str, metric: str) -> float | None:
         found = device.phases.get(phase, {}).get(metric)
@@ -154,8 +157,7 @@ def telemetry(context: Context, folder: Path) -> list[Line]:
     for phase, low, high in (("idle", 0.0, 0.02), ("bfloat16", 0.97, 1.0), ("float32", 0.97, 1.0)):
         used = mean(phase, "gpu_utilization")
         lines.append(line(f"utilization, {phase}", f"{low} to {high}", used, near(used, low, high)))
-    for phase in plan:
-        name = phase.split("=")[0]
+    for name in names:
         power, read = mean(name, "power_w"), board.mean(spans.get(name, []))
         if power is not None and read is not None:
             gap = power / read - 1
