@@ -168,9 +168,11 @@ def counting(trial: TrialPairs) -> tuple[Pair, ...]:
     """The pairs whose times count, in the order of time.
 
     Undisturbed pairs count. A disturbed one counts if most pairs until then were disturbed: then the machine is
-    like that. What is known at the time decides, and stays decided, so that no later look chooses anew.
+    like that. What is known at the time decides, and stays decided, so that no later look chooses anew. Times of
+    a resumed run are sums over its interruptions, so they never count.
     """
-    ordered = sorted(trial.pairs, key=lambda pair: max(side.record.started_at or "" for side in pair.sides))
+    own = [pair for pair in trial.pairs if not pair.resumed]
+    ordered = sorted(own, key=lambda pair: max(side.record.started_at or "" for side in pair.sides))
     counted, quiet = [], 0
     for number, pair in enumerate(ordered, start=1):
         quiet += not pair.disturbed
@@ -236,6 +238,10 @@ def _judged(
     if disturbed and len(counted) == len(trial.pairs):
         # Without the numbers, which are beside the pairs: several trials can then share the note.
         notes.append("too few pairs were undisturbed, so all count")
+    if resumed := sum(pair.resumed for pair in trial.pairs):
+        notes.append(
+            f"the times of {resumed} pairs do not count: one of their runs was interrupted and resumed"
+        )
     failed = [one for one in trial.candidate_only if one.failed]
     if failed:
         notes.append(f"{_failures(failed)} of the candidate, beside {len(trial.pairs)} pairs")

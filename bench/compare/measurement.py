@@ -101,6 +101,11 @@ class Pair:
         """Why its times may not be its own; empty if neither side was disturbed."""
         return tuple(dict.fromkeys((*self.baseline.record.disturbed, *self.candidate.record.disturbed)))
 
+    @property
+    def resumed(self) -> bool:
+        """Whether a side was interrupted and resumed, so that its times are sums."""
+        return any(side.record.resumed is not None for side in self.sides)
+
 
 @dataclass(frozen=True)
 class TrialPairs:

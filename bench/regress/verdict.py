@@ -105,7 +105,8 @@ def until_clear(session: Session) -> Verdict:
     while True:
         verdict = judge_pairs(session, evidence, str(plan))
         after = after_look(verdict, schedule, seen)
-        pairs = f"{schedule.count('ab')} pairs"
+        ran = schedule.count("ab")
+        pairs = f"{ran} pair{'' if ran == 1 else 's'}"
         if not after.helped:
             say(f"{pairs}: {after.why}" + ("; the budget is spent." if schedule.cut_short else "."))
             return verdict

@@ -29,6 +29,7 @@ from bench.errors import ExitCode, InputError
 from bench.regress.stopping import MOST, next_look, plan_pairs
 from bench.trials import measured
 from bench.trials.origin import Environment, MachineFacts, Provenance
+from bench.trials.record import Resumed
 
 
 def predicted(tmp_path, rights, sources=(), sures=None) -> TrialPairs:
@@ -142,6 +143,33 @@ def test_whether_a_disturbed_pair_counts_is_decided_once_and_for_all():
     for number in range(1, 7):
         counted = counting(of.with_pairs(pairs[:number]))
         assert counted == tuple(one for one in pairs[:number] if one is not bad[5])
+
+
+def test_times_of_resumed_runs_never_count(tmp_path):
+    of = trial()
+    calm = trial_pairs(of, noisy(10, 8, 0), noisy(10, 8, 1))
+    summed = Resumed(from_epoch=2, attempts=(1, 2), lost_s=3.0)
+    bad = trial_pairs(of, [10.0] * 8, [40.0] * 8, resumed=summed)
+    found = only(judge([calm.with_pairs([*calm.pairs, *bad.pairs])]))
+    assert (found.pairs, found.speed, len(found.metrics[0].ratios)) == (16, Speed.SAME, 8)
+    assert any("8 pairs do not count: one of their runs was interrupted" in note for note in found.notes)
+    alone = only(judge([bad]))
+    assert (alone.speed, alone.metrics, alone.phases) == (Speed.INCONCLUSIVE, (), ())
+
+
+def test_pairs_are_judged_in_the_order_of_time():
+    of = trial()
+    pairs = trial_pairs(of, noisy(10, 4, 0), noisy(10, 4, 1)).pairs
+    dated = [
+        replace(
+            pair,
+            baseline=replace(
+                pair.baseline, record=msgspec.structs.replace(pair.baseline.record, started_at=at)
+            ),
+        )
+        for pair, at in zip(pairs, ("2026-02-04", "2026-02-02", "2026-02-03", "2026-02-05"), strict=True)
+    ]
+    assert counting(trial_pairs(of, [], []).with_pairs(dated)) == (dated[1], dated[2], dated[0], dated[3])
 
 
 def test_figures_from_different_sources_are_not_mixed():
