@@ -15,7 +15,6 @@ from bench.commands.options import (
     OnlyOption,
     OutputOption,
     ResultsOption,
-    SuiteArgument,
     WeightsOption,
 )
 
@@ -25,6 +24,7 @@ if TYPE_CHECKING:
     from bench.commands.target import Target
     from bench.commands.terminal import Terminal
     from bench.journal.results import SuiteResults
+    from bench.report.overview import SuiteLine
     from bench.report.selection import Selection
     from bench.report.tables.table import Table
 
@@ -56,8 +56,22 @@ class ReportDocument:
     notes: list[str]
 
 
+@dataclass(frozen=True)
+class OverviewDocument:
+    """What `report --all --json` prints."""
+
+    page: Path
+    suites: "list[SuiteLine]"
+    """The one that ran last first."""
+
+
 def report(
-    suite: SuiteArgument,
+    suite: Annotated[
+        str | None,
+        typer.Argument(
+            metavar="SUITE", help="A suite file, the name of a suite such as demo, or its results folder."
+        ),
+    ] = None,
     data: DataOption = None,
     weights: WeightsOption = None,
     devices: DevicesOption = None,
@@ -69,6 +83,12 @@ def report(
             "--reference", metavar="NAME", help="Add published results to compare with: thesis-2018."
         ),
     ] = None,
+    every_suite: Annotated[
+        bool,
+        typer.Option(
+            "--all", help="Make one page over all suites of the results folder, with their answers."
+        ),
+    ] = False,
     output: OutputOption = None,
     as_json: JsonOption = False,
 ) -> None:
@@ -84,6 +104,9 @@ def report(
     from bench.report.report import FILE, make_report
     from bench.report.tables.reference import require_reference
 
+    if every_suite or suite is None:
+        _overview(suite, every_suite, results, as_json)
+        return
     require_reference(reference)
     selected = _selected(find_target(suite, results), only, devices, data, weights)
     said = f"{command()} report {suite}" + (f" --reference {reference}" if reference else "")
@@ -103,6 +126,31 @@ def report(
     for note in contents.notes:
         console.print(note, markup=False)
     messages().say(f"Tables (CSV, Markdown, LaTeX): {folder / 'tables'}\nReport: {folder / FILE}")
+
+
+def _overview(suite: str | None, every_suite: bool, results: Path, as_json: bool) -> None:
+    """The page over all suites."""
+    from datetime import UTC, datetime
+
+    from bench.commands.output import print_document
+    from bench.commands.terminal import Terminal, messages, simple_table
+    from bench.errors import InputError
+    from bench.report.overview import suite_lines, write_overview
+
+    if suite is not None:
+        raise InputError("report takes a suite or --all, not both", "Leave one of them out.")
+    if not every_suite:
+        raise InputError("report needs a suite", "Name one, or give --all for a page over all of them.")
+    lines = suite_lines(results)
+    page = write_overview(lines, results, datetime.now(UTC).strftime("%Y-%m-%d %H:%M UTC"))
+    if as_json:
+        print_document(OverviewDocument(page, lines))
+        return
+    rows = [
+        [line.suite, f"{line.done} of {line.total}", line.answer or "nothing is done yet"] for line in lines
+    ]
+    Terminal().print(simple_table(("suite", "done", "answer"), rows))
+    messages().say(f"Page: {page}")
 
 
 def _selected(

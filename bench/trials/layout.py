@@ -20,7 +20,21 @@ ENVIRONMENTS = "environments"
 
 GPU_CHECK = "gpu-check"
 
-RESERVED = (CACHE, ARTIFACTS, BASELINES, COMPARISONS, REGRESS, MACHINE, ENVIRONMENTS, GPU_CHECK, "report")
+OVERVIEW = "suites.html"
+"""The page over all suites."""
+
+RESERVED = (
+    CACHE,
+    ARTIFACTS,
+    BASELINES,
+    COMPARISONS,
+    REGRESS,
+    MACHINE,
+    ENVIRONMENTS,
+    GPU_CHECK,
+    OVERVIEW,
+    "report",
+)
 
 
 def is_reserved(name: str) -> bool:
