@@ -3,7 +3,7 @@
 import os
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
@@ -15,6 +15,7 @@ from bench.errors import ExitCode, InputError
 if TYPE_CHECKING:
     from wbc.data.check import Leak, Report
     from wbc.data.manifest import Manifest
+    from wbc.data.reading import Reading
 
 app = typer.Typer(no_args_is_help=True, help="Make, check and look at data sets.")
 
@@ -38,6 +39,53 @@ ImageSizeOption = Annotated[
         "--image-size", min=1, metavar="PIXELS", help="Height and width of the images that are written."
     ),
 ]
+
+
+WhiteOption = Annotated[
+    float | None,
+    typer.Option(
+        "--white", min=0, metavar="NUMBER", help="What is white in images of more than 8 bits, such as 4095."
+    ),
+]
+BlackOption = Annotated[
+    float, typer.Option("--black", metavar="NUMBER", help="What is black in images of more than 8 bits.")
+]
+PagesOption = Annotated[
+    str | None,
+    typer.Option(
+        "--pages",
+        metavar="N|max|mean|min|each",
+        help="Of files with several pages: one page, or a projection; each (prepare only) makes images of all.",
+    ),
+]
+GroupOption = Annotated[
+    str | None,
+    typer.Option(
+        "--group",
+        metavar="folder|PATTERN",
+        help="Keep together what shares a subfolder of its class, or what a pattern finds in its name.",
+    ),
+]
+LabelsOption = Annotated[
+    str | None,
+    typer.Option("--labels", metavar="TABLE", help="A .csv or .tsv in the folder that holds the labels."),
+]
+
+
+def _column(what: str) -> Any:
+    return typer.Option(f"--{what}-column", metavar="NAME", help=f"Column of the table: {_COLUMNS[what]}.")
+
+
+_COLUMNS = {
+    "file": "names of files",
+    "label": "classes",
+    "split": "train, validation or test",
+    "group": "what belongs together, such as patients",
+}
+FileColumnOption = Annotated[str | None, _column("file")]
+LabelColumnOption = Annotated[str | None, _column("label")]
+SplitColumnOption = Annotated[str | None, _column("split")]
+GroupColumnOption = Annotated[str | None, _column("group")]
 
 
 def _total(split: str) -> Any:
@@ -83,6 +131,10 @@ class CheckDocument:
     leaks: list["Leak"]
     thorough: bool
     """Whether photographs that share a part of their field were searched for; not in large sets."""
+    warnings: list[str]
+    """What is odd about the images, in sentences."""
+    scale: str
+    """How numbers of more than 8 bits become pixels; empty if there are none."""
 
 
 @dataclass(frozen=True)
@@ -146,6 +198,23 @@ def prepare(
             help="thesis-2018 fills validation and test with copies: 10 cells of each class, 11 times each.",
         ),
     ] = "corrected",
+    fit: Annotated[
+        str,
+        typer.Option(
+            "--fit",
+            metavar="squash|crop|pad",
+            help="How images become square with --image-size: distorted, cut, or on white.",
+        ),
+    ] = "squash",
+    white: WhiteOption = None,
+    black: BlackOption = 0.0,
+    pages: PagesOption = None,
+    group: GroupOption = None,
+    labels: LabelsOption = None,
+    file_column: FileColumnOption = None,
+    label_column: LabelColumnOption = None,
+    split_column: SplitColumnOption = None,
+    group_column: GroupColumnOption = None,
     output: OutputOption = None,
     as_json: JsonOption = False,
 ) -> None:
@@ -156,12 +225,24 @@ def prepare(
     """
     from bench.commands.output import print_document
     from wbc.data.contact_sheet import sheet_of_stages
+    from wbc.data.layout import FolderOptions
     from wbc.data.pipeline.stages import Stages
     from wbc.data.prepare import PrepareSettings, prepare, read_folder
 
-    stages = Stages(crop, crop_margin, image_size, background)
+    reading = _reading(white, black, None if pages == "each" else pages, fit)
+    options = FolderOptions(group, labels, file_column, label_column, split_column, group_column)
+    stages = Stages(crop, crop_margin, image_size, background, reading)
     settings = PrepareSettings(
-        split_seed, near_duplicates, stages, train, validation, test, per_class, protocol
+        split_seed,
+        near_duplicates,
+        stages,
+        train,
+        validation,
+        test,
+        per_class,
+        protocol,
+        options,
+        pages == "each",
     )
     cache = CACHE if CACHE.parent.is_dir() else None
     with _progress() as progress:
@@ -172,7 +253,8 @@ def prepare(
         _print_counts(destination, manifest)
         _print_kept_together(manifest)
     if output is not None:
-        originals = read_folder(source, near_duplicates=False).originals
+        read = read_folder(source, replace(settings, near_duplicates=False))
+        originals, stages = read.originals, replace(stages, reading=read.reading)
         by_class = {name: [one for one in originals if one.class_name == name] for name in manifest.classes}
         shown = [original for own in by_class.values() for original in own[:2]]
         output.parent.mkdir(parents=True, exist_ok=True)
@@ -180,20 +262,45 @@ def prepare(
         _written(output)
 
 
-def check(folder: FolderArgument, as_json: JsonOption = False) -> int:
+def check(
+    folder: FolderArgument,
+    white: WhiteOption = None,
+    black: BlackOption = 0.0,
+    pages: PagesOption = None,
+    group: GroupOption = None,
+    labels: LabelsOption = None,
+    file_column: FileColumnOption = None,
+    label_column: LabelColumnOption = None,
+    split_column: SplitColumnOption = None,
+    group_column: GroupColumnOption = None,
+    as_json: JsonOption = False,
+) -> int:
     """Search for unreadable images, and for images in two splits.
 
-    Exit codes: 0, 1 some were found.
+    Exit codes: 0, 1 some were found, 2 the folder cannot be used as it is.
     """
     from bench.commands.output import print_document
     from wbc.data.check import check_folder
+    from wbc.data.layout import FolderOptions
 
+    options = FolderOptions(group, labels, file_column, label_column, split_column, group_column)
+    reading = _reading(white, black, pages, "squash")
     with _progress() as progress:
-        report = check_folder(folder, progress)
+        report = check_folder(folder, progress, options, reading)
     if as_json:
         sizes = [(width, height, number) for (width, height), number in report.sizes.most_common()]
         data = _document(folder, report.manifest)
-        print_document(CheckDocument(data, sizes, report.unreadable, report.leaks, report.all_shifts))
+        print_document(
+            CheckDocument(
+                data,
+                sizes,
+                report.unreadable,
+                report.leaks,
+                report.all_shifts,
+                list(report.warnings),
+                report.scale,
+            )
+        )
     else:
         _print_counts(folder, report.manifest)
         _print_report(report)
@@ -303,6 +410,13 @@ def _progress() -> Iterator[Callable[[str, int, int], None]]:
         yield show
 
 
+def _reading(white: float | None, black: float, pages: str | None, fit: str) -> "Reading":
+    """How files become pixels, as options say it."""
+    from wbc.data.reading import Reading
+
+    return Reading(white, black, int(pages) if pages and pages.isdigit() else pages, fit)
+
+
 def _document(folder: Path, manifest: "Manifest") -> DataDocument:
     counts = {split: dict(classes) for split, classes in manifest.counts().items()}
     return DataDocument(
@@ -341,7 +455,14 @@ def _print_counts(folder: Path, manifest: "Manifest") -> None:
 
 
 def _print_kept_together(manifest: "Manifest") -> None:
-    """Print how many images stay together, and what was not searched for."""
+    """Print what a reader should know, how many images stay together, and what was not searched for."""
+    for note in manifest.settings.get("notes", []):
+        print(f"note: {note}")
+    reading = manifest.settings.get("stages", {}).get("reading", {})
+    if "white" in reading:
+        print(
+            f"scale: {reading.get('black', 0):g} is black and {reading['white']:g} is white in every image."
+        )
     kept = manifest.settings.get("kept_together")
     if kept and kept["images"]:
         groups = "1 group" if kept["groups"] == 1 else f"{kept['groups']} groups"
@@ -364,6 +485,10 @@ def _print_report(report: "Report") -> None:
 
     print(f"sizes in pixels: {report.sizes_in_words()}")
     print(f"balance: {report.balance_in_words()}")
+    if report.scale:
+        print(f"scale: {report.scale}")
+    for warning in report.warnings:
+        print(f"warning: {warning}")
     if report.sources:
         print(f"sources -> images: {report.sources_in_words()}")
     if not report.all_shifts:
@@ -373,6 +498,8 @@ def _print_report(report: "Report") -> None:
         )
     for file, reason in report.unreadable:
         print(f"unreadable: {file}: {reason}")
+    for way in report.ways_out:
+        print(f"hint: {way}")
     if report.leaks:
         count = "1 image is" if len(report.leaks) == 1 else f"{len(report.leaks)} images are"
         table = Table(title=f"{count} in two splits", title_justify="left")
@@ -384,7 +511,12 @@ def _print_report(report: "Report") -> None:
         if len(report.leaks) > SHOWN_LEAKS:
             print(f"and {len(report.leaks) - SHOWN_LEAKS} more")
     elif not report.unreadable:
-        print("No image of one split was found in another.")
+        print(
+            "No image of one split was found in another. Searched were equal files, and copies that are scaled, "
+            "turned, mirrored or shifted; some are missed, most of small, smooth or strongly changed pictures."
+        )
+    if report.groups:
+        print(report.groups)
 
 
 def _written(picture: Path) -> None:

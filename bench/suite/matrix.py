@@ -14,6 +14,7 @@ from bench.suite.schema import (
     AugmentationTable,
     Backbone,
     DataKeys,
+    DataTable,
     EarlyStoppingTable,
     MatrixBlock,
     Optimizer,
@@ -44,7 +45,7 @@ OWN_KEYS = {
         "test_cells_per_class",
         "test_copies",
     ),
-    "folder": (),
+    "folder": ("split_seed",),
 }
 """Keys of `[data]` that have a meaning for some sources only."""
 
@@ -271,8 +272,10 @@ def _of_block(suite: SuiteFile, number: int, block: MatrixBlock, source: str) ->
         data = {key: point.pop(key) for key in DataKeys.model_fields if key in point and key not in DEFAULTS}
         chosen = data.pop("source")
         data = {key: value for key, value in data.items() if key in OWN_KEYS[chosen]}
-        for seed in suite.suite.seeds:
-            yield Combination(block=number, source=chosen, data=data, seed=seed, **point)
+        folds = suite.data.folds if chosen == "folder" else None
+        tested = [{"folds": folds, "fold": fold} for fold in range(1, folds + 1)] if folds else [{}]
+        for fold, seed in itertools.product(tested, suite.suite.seeds):
+            yield Combination(block=number, source=chosen, data={**data, **fold}, seed=seed, **point)
 
 
 def _gives(table: Table, key: str) -> bool:
@@ -280,6 +283,13 @@ def _gives(table: Table, key: str) -> bool:
 
 
 def _check_data_keys(suite: SuiteFile, file: Source, sources: set[str]) -> None:
+    for key in DataTable.model_fields.keys() - DataKeys.model_fields.keys() - {"path", "groups"}:
+        if "folder" not in sources and getattr(suite.data, key) is not None:
+            raise file.error(
+                ("data", key),
+                "has no meaning for the images of this suite",
+                'It belongs to source = "folder"; remove it, or name your folder: path = "FOLDER".',
+            )
     used = {key for source in sources for key in OWN_KEYS[source]}
     places: list[tuple[tuple[str | int, ...], DataKeys]] = [(("data",), suite.data)]
     places += [(("matrix", number), block) for number, block in enumerate(suite.matrix)]

@@ -123,7 +123,10 @@ def resolve_suite(
         raise file.error(("devices", "use"), error.what, error.way_out) from None
     runtime = runtime or find_runtime(slots.slots[0].model)
 
-    finder = DataSets(cache, images, suite.data.groups)
+    try:
+        finder = DataSets(cache, images, suite.data.groups, suite.data.options(), suite.data.reading())
+    except InputError as error:
+        raise file.error(("data",), error.what, error.way_out) from None
     located: dict[tuple[str, str, int], WeightsSource] = {}
     datasets: dict[str, DataSet] = {}
     warnings: dict[str, None] = {}

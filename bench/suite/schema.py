@@ -21,6 +21,8 @@ from bench.trials.limits import Limits, seconds_of
 from bench.trials.sampling import TelemetrySettings
 from wbc.backends import BACKENDS
 from wbc.data import BACKGROUNDS
+from wbc.data.layout import FolderOptions
+from wbc.data.reading import FITS, PLAIN, PROJECTIONS, Reading
 from wbc.errors import InputError, did_you_mean
 from wbc.networks.users import BUILD
 from wbc.optimizer import LEARNING_RATE, LEARNING_RATES, OPTIMIZERS, OptimizerSpecification
@@ -218,10 +220,41 @@ class DataKeys(Table):
 
 
 class DataTable(DataKeys):
-    """`[data]`: the images."""
+    """`[data]`: the images. All keys but `path` and `groups` are about the user's own folder."""
 
     path: str | None = None
     groups: dict[str, list[str]] | None = None
+    white: PositiveFloat | None = None
+    black: float | None = None
+    pages: (
+        Annotated[PositiveInt | Literal["max", "mean", "min"], one_of(*PROJECTIONS, number=True)] | None
+    ) = None
+    fit: Annotated[str, among(*FITS)] | None = None
+    folds: Annotated[int, Field(ge=2, le=100)] | None = None
+    group: str | None = None
+    labels: str | None = None
+    file_column: str | None = None
+    label_column: str | None = None
+    split_column: str | None = None
+    group_column: str | None = None
+
+    def options(self) -> FolderOptions:
+        """What the folder does not say of itself.
+
+        Raises:
+            InputError: The keys contradict each other.
+        """
+        return FolderOptions(
+            self.group, self.labels, self.file_column, self.label_column, self.split_column, self.group_column
+        )
+
+    def reading(self) -> Reading:
+        """How its files become pixels.
+
+        Raises:
+            InputError: The keys contradict each other.
+        """
+        return Reading(self.white, self.black or 0.0, self.pages, self.fit or PLAIN.fit)
 
 
 class TrainingTable(Table):

@@ -18,17 +18,35 @@ import msgspec
 from bench.trials.settings import DataSettings, digest_of
 from bench.trials.trial import Trial
 from bench.worker.files import write_text
-from wbc.data import CELL_CLASSES
-from wbc.data.folders import FileState, inspect_folder
+from wbc.data import CELL_CLASSES, SPLITS
+from wbc.data.folders import FileState, Looked, inspect_folder
+from wbc.data.layout import AS_IT_IS, FolderOptions
 from wbc.data.manifest import MANIFEST_NAME, Manifest
-from wbc.errors import InputError, UnsplitFolderError, command
+from wbc.data.reading import PLAIN, Reading
+from wbc.errors import InputError, command
 from wbc.files import whole_folder
 
 DEFAULT_BCCD = Path("data/bccd")
 
 MADE_BY = {
     "synthetic": ("data/__init__.py", "data/manifest.py", "data/synthetic"),
-    "bccd": ("data/__init__.py", "data/manifest.py", "data/pipeline", "data/bccd", "duplicates"),
+    "folder": (
+        "data/__init__.py",
+        "data/manifest.py",
+        "data/folding.py",
+        "data/near_duplicates.py",
+        "data/reading.py",
+        "data/pipeline",
+        "duplicates",
+    ),
+    "bccd": (
+        "data/__init__.py",
+        "data/manifest.py",
+        "data/reading.py",
+        "data/pipeline",
+        "data/bccd",
+        "duplicates",
+    ),
 }
 """Source -> the files and whole folders of `wbc` that can change its pixels or its manifest.
 
@@ -105,10 +123,20 @@ class DataSets:
         cache: The cache in the results folder.
         path: Folder with the user's images, or with BCCD; None for the default.
         groups: New class -> the classes that it joins; None leaves the classes as they are.
+        options: What the user's folder does not say of itself.
+        reading: How the user's files become pixels.
     """
 
-    def __init__(self, cache: Path, path: Path | None, groups: Mapping[str, list[str]] | None = None) -> None:
+    def __init__(
+        self,
+        cache: Path,
+        path: Path | None,
+        groups: Mapping[str, list[str]] | None = None,
+        options: FolderOptions = AS_IT_IS,
+        reading: Reading = PLAIN,
+    ) -> None:
         self.cache, self.path, self.groups = cache.resolve(), path, dict(groups or {})
+        self.options, self.reading = options, reading
         self._known: dict[str, DataSet] = {}
 
     def find(self, source: str, data: Mapping[str, Any], image_size: int) -> DataSet:
@@ -129,7 +157,7 @@ class DataSets:
             elif source == "bccd":
                 found = self._bccd(data, image_size)
             else:
-                found = self._folder()
+                found = self._folder(data)
             self._known[wanted] = self._grouped(found) if self.groups else found
         return self._known[wanted]
 
@@ -154,16 +182,45 @@ class DataSets:
             "bccd", asdict(settings), made_from, lambda folder: import_bccd(source, folder, settings, found)
         )
 
-    def _folder(self) -> DataSet:
+    def _folder(self, data: Mapping[str, Any]) -> DataSet:
+        """The user's images as they are split, or split here."""
         if self.path is None:
             raise InputError(
                 'source = "folder" needs a path', 'Add path = "FOLDER" to [data], or give --data FOLDER.'
             )
         images = self.path.resolve()
         manifest = self._inspect(images)
-        prepared = self._cached(
-            "folder", {"name": self.path.name}, [manifest.digest], lambda folder: manifest
-        )
+        whole = {image.split for image in manifest.images} == set(SPLITS)
+        if whole and data:
+            raise InputError(
+                f"{self.path} is split by its author, so {' and '.join(sorted(data))} has no meaning",
+                "Remove it, or give a folder with one folder of images per class.",
+            )
+        if not any(image.split for image in manifest.images) and not data:
+            raise InputError(
+                f"{self.path} is not split into train/, validation/ and test/ yet",
+                f"Split it with: {command()} data prepare {images} data/{images.name}\n"
+                "Or let each run split it: split_seed = 0 in [data], or folds = 5 for cross-validation.",
+            )
+        reading = Reading.of(manifest.settings).spelled_out()
+        made_from: list[object] = [manifest.digest, *([reading] if reading else [])]
+        settings = {"name": self.path.name, **({"reading": reading} if reading else {})}
+
+        def make(folder: Path) -> Manifest:
+            return manifest
+
+        if not whole:
+            from wbc.data.folding import Splitting, split_manifest
+
+            splitting = Splitting(**data)
+            found = self.cache / "near-duplicates"
+            settings |= {key: value for key, value in asdict(splitting).items() if value is not None}
+            made_from += [asdict(splitting), source_digest(*MADE_BY["folder"])]
+
+            def make(folder: Path) -> Manifest:
+                return split_manifest(manifest, images, splitting, found)
+
+        prepared = self._cached("folder", settings, made_from, make)
         return DataSet(
             prepared.settings,
             images,
@@ -211,15 +268,9 @@ class DataSets:
 
     def _inspect(self, folder: Path) -> Manifest:
         """Read a user's folder. Files that have not changed since the last time are not decoded again."""
-        index = FolderIndex(self.cache / "index" / f"{digest_of(str(folder))[:16]}.json", folder)
-        try:
-            manifest = inspect_folder(folder, index.hash_of)
-        except UnsplitFolderError as error:
-            raise InputError(
-                error.what, f"Split it with: {command()} data prepare {folder} data/{folder.name}"
-            ) from None
-        index.remember(manifest)
-        return manifest
+        place = digest_of([str(folder), self.reading.pages])[:16]
+        index = FolderIndex(self.cache / "index" / f"{place}.json", folder)
+        return inspect_folder(folder, index.of, self.options, self.reading, split=False, keep=index.remember)
 
 
 def _leak(manifest: Manifest, folder: Path) -> str:
@@ -235,33 +286,32 @@ def _leak(manifest: Manifest, folder: Path) -> str:
 
 
 class FolderIndex:
-    """Hashes of a folder's files, with the size and time that each had.
+    """What is known of a folder's files, with the state that each had.
 
     Written only into a cache that exists: to look at a suite must leave nothing behind.
     """
 
     def __init__(self, path: Path, folder: Path) -> None:
         self.path, self.folder = path, folder
-        self.known: dict[str, tuple[int, int, str]] = {}
+        self.known: dict[str, tuple[FileState, Looked]] = {}
+        self.asked: dict[str, FileState] = {}
         with contextlib.suppress(OSError, ValueError):  # if damaged, it is written again
-            self.known = msgspec.json.decode(path.read_bytes(), type=dict[str, tuple[int, int, str]])
+            self.known = msgspec.json.decode(path.read_bytes(), type=dict[str, tuple[FileState, Looked]])
 
-    def hash_of(self, file: str, state: FileState) -> str | None:
-        """The hash of a file that has not changed since, or None."""
-        size, mtime_ns, sha256 = self.known.get(file, (-1, -1, ""))
-        return sha256 if FileState(size, mtime_ns) == state else None
+    def of(self, file: str, state: FileState) -> Looked | None:
+        """What is known of a file that has not changed since, or None."""
+        self.asked[file] = state
+        before, looked = self.known.get(file, (None, None))
+        return looked if before == state else None
 
-    def remember(self, manifest: Manifest) -> None:
-        """Write the hashes of a manifest."""
+    def remember(self, found: Mapping[str, Looked]) -> None:
+        """Write what is known of the files that were asked for."""
         if not self.path.parent.parent.is_dir():
             return
-        known = {}
-        for image in manifest.images:
-            state = FileState.of(self.folder / image.file)
-            known[image.file] = (state.size, state.mtime_ns, image.sha256)
+        known = {file: (self.asked[file], looked) for file, looked in found.items()}
         if known != self.known:
             self.path.parent.mkdir(exist_ok=True)
-            write_text(self.path, json.dumps(known))
+            write_text(self.path, msgspec.json.encode(known).decode())
 
 
 def source_digest(*places: str, root: Path | None = None) -> str:

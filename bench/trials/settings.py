@@ -11,7 +11,7 @@ from wbc.backends import BACKENDS
 from wbc.options import OptionValue
 from wbc.specification import KERAS_FREE_MODES
 
-REPLICATE_SETTINGS = ("seed", "data.split_seed", "data.data_seed", "data.digest")
+REPLICATE_SETTINGS = ("seed", "data.split_seed", "data.data_seed", "data.fold", "data.digest")
 """Settings, by their flat names, in which replicates of one configuration differ. The digest of the images
 follows from the seeds of the data."""
 
@@ -23,11 +23,17 @@ class DataSettings(Struct, frozen=True, kw_only=True, omit_defaults=True):
     digest: str
     """Of what the data set is made from."""
     name: str | None = None
-    """Of the user's folder."""
+    """Of the user's folder; not part of the key, because a folder may be renamed."""
+    reading: dict[str, int | float | str] | None = None
+    """How the user's files become pixels, as far as that is not plain."""
     groups: dict[str, tuple[str, ...]] | None = None
     """New class -> the classes that it joins."""
     image_size: int | None = None
     split_seed: int | None = None
+    folds: int | None = None
+    """Of a cross-validation."""
+    fold: int | None = None
+    """The one that is the test, from 1."""
     data_seed: int | None = None
     train_images_per_class: int | UnsetType | None = UNSET
     """None: as many as the largest class has."""
@@ -138,13 +144,21 @@ class Settings(Struct, frozen=True, kw_only=True, omit_defaults=True):
 
     @property
     def key(self) -> str:
-        """Hash of all settings."""
-        return digest_of(msgspec.to_builtins(self))
+        """Hash of all settings but the name of the user's folder: its images are known by their digest."""
+        content = msgspec.to_builtins(self)
+        content["data"].pop("name", None)
+        return digest_of(content)
 
     @property
     def configuration_key(self) -> str:
         """Hash of the settings that replicates have in common."""
-        return digest_of({name: value for name, value in self.flat().items() if not is_of_replicate(name)})
+        return digest_of(
+            {
+                name: value
+                for name, value in self.flat().items()
+                if not is_of_replicate(name) and name != "data.name"
+            }
+        )
 
     @property
     def all_epochs(self) -> int:

@@ -54,6 +54,8 @@ def test_cells_on_white_are_told_apart(tmp_path):
             cell = draw_cell("LYMPHOCYTE", 120, np.random.default_rng(seed)).copy()
             cell[(y - 60) ** 2 + (x - 60) ** 2 > 44**2] = 255
             Image.fromarray(cell).save(tmp_path / split / "A" / f"{seed}.png")
+        (tmp_path / split / "B").mkdir()
+        Image.new("RGB", (120, 120), (200, 0, len(split))).save(tmp_path / split / "B" / "blank.png")
     assert check_folder(tmp_path).leaks == []
     shutil.copy(tmp_path / "train" / "A" / "2.png", tmp_path / "test" / "A" / "again.png")
     with Image.open(tmp_path / "train" / "A" / "3.png") as image:

@@ -11,7 +11,11 @@ from bench.trials.datasets import MADE_BY, source_digest
 
 WBC = Path(wbc.__file__).parent
 
-MAKERS = {"synthetic": "data/synthetic/generate.py", "bccd": "data/bccd/importing.py"}
+MAKERS = {
+    "synthetic": "data/synthetic/generate.py",
+    "folder": "data/folding.py",
+    "bccd": "data/bccd/importing.py",
+}
 """Source -> the module that makes its images."""
 
 HARMLESS = {"__init__.py", "errors.py", "files.py"}

@@ -205,7 +205,7 @@ def test_another_image_makes_other_trials(folder: Path):
     text = SMALL.replace("[data]\n", '[data]\nsource = "folder"\n') + BLOCK
     root = image_folder(folder / "trials")
     before = only_trial(text, data=root)
-    shutil.copy(root / "train/A/1.png", root / "train/B/1.png")
+    shutil.copy(root / "train/A/1.png", root / "train/A/again.png")
     assert only_trial(text, data=root).key != before.key
 
 

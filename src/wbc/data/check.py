@@ -1,20 +1,23 @@
 """What is wrong with a split folder: unreadable images, unbalanced classes, leaks between splits."""
 
 from collections import Counter
+from collections.abc import Callable
 from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
 
-from PIL import Image
+import numpy as np
+from numpy.typing import NDArray
 
 from wbc.data import SPLITS
-from wbc.data.folders import check_image, class_folders, list_images
-from wbc.data.manifest import MANIFEST_NAME, ImageEntry, Manifest
-from wbc.data.pipeline.decoding import decoding_pool
+from wbc.data.folders import described, entries_of, known_sources, look_at_images
+from wbc.data.layout import AS_IT_IS, FolderOptions, read_layout, suggested_groups
+from wbc.data.manifest import ImageEntry, Manifest
+from wbc.data.pipeline.decoding import read_upright
 from wbc.data.pipeline.stages import Progress, no_progress
-from wbc.duplicates import find_near_duplicates, read_picture, searches_all_shifts
-from wbc.errors import InputError, command
-from wbc.files import file_sha256
+from wbc.data.reading import PLAIN, Reading
+from wbc.duplicates import find_near_duplicates, read_picture, reduce_picture, searches_all_shifts
+from wbc.errors import UnsplitFolderError, command
 
 
 @dataclass(frozen=True)
@@ -44,6 +47,14 @@ class Report:
     leaks: list[Leak]
     all_shifts: bool = True
     """Whether photographs were searched for that share only a part of a field; not in large sets."""
+    warnings: tuple[str, ...] = ()
+    """What is odd, in sentences."""
+    scale: str = ""
+    """How numbers of more than 8 bits become pixels, in words; empty if there are none."""
+    groups: str = ""
+    """Groups that file names suggest, in a sentence; mostly empty."""
+    ways_out: tuple[str, ...] = ()
+    """What to do about unreadable images."""
 
     @property
     def clean(self) -> bool:
@@ -72,81 +83,89 @@ class Report:
         )
 
 
-def check_folder(root: Path, progress: Progress = no_progress) -> Report:
-    """Check a folder with `train/`, `validation/` and `test/`, each with one folder per class.
+def check_folder(
+    root: Path,
+    progress: Progress = no_progress,
+    options: FolderOptions = AS_IT_IS,
+    reading: Reading = PLAIN,
+) -> Report:
+    """Check a split folder; see `wbc.data.layout`.
 
     Args:
         root: The folder. If it contains a `manifest.json`, images of one source in two splits are leaks, too.
         progress: Called as the search goes on.
+        options: What the folder does not say of itself.
+        reading: How files become pixels.
 
     Raises:
-        InputError: The folder has fewer than two splits.
+        UnsplitFolderError: The folder is not split.
+        InputError: A split or a class is missing, labels contradict each other, or white cannot be known.
     """
-    files = _files(root)
-    with decoding_pool() as pool:
-        results = list(pool.map(lambda item: _read(root, *item), files))
-    unreadable, sizes, entries = [], Counter[tuple[int, int]](), []
-    known_sources = _sources(root)
-    for (split, name, file), result in zip(files, results, strict=True):
-        if isinstance(result, str):
-            unreadable.append((file, result))
-            continue
-        sha256, size = result
-        sizes[size] += 1
-        entries.append(ImageEntry(file, split, name, known_sources.get(file, file), sha256))
-    images = tuple(entries)
-    classes = tuple(sorted({image.class_name for image in images}))
+    layout = read_layout(root, options)
+    try:
+        layout.check_split()
+    except UnsplitFolderError as error:
+        contents = look_at_images(layout, reading, progress=progress)
+        contents.check()
+        contents.check_labels()
+        contents.scaled(reading)
+        ways = [f"Split it with: {command()} data prepare {root} TO", suggested_groups(layout.images)]
+        raise UnsplitFolderError(error.what, "\n".join(way for way in ways if way)) from None
+    contents = look_at_images(layout, reading, progress=progress)
+    contents.check_labels()
+    reading = contents.scaled(reading)
+    images = entries_of(root, contents)
+    facts = [looked.facts for _, looked in contents.images]
+    sizes = Counter((one.width, one.height) for one in facts)
+    grouped = bool(known_sources(root)) or any(found.group for found in layout.images)
     sources = {}
-    if known_sources:
+    if grouped:
         for split in SPLITS:
             here = [image for image in images if image.split == split]
             sources[split] = (len({image.source for image in here}), len(here))
-    leaks = _leaks(root, images, progress)
-    all_shifts = searches_all_shifts([image.split for image in images])
-    return Report(Manifest(images, classes), sizes, sources, unreadable, leaks, all_shifts)
+    plain = {image.file: one.plain for image, one in zip(images, facts, strict=True)}
+    leaks = _leaks(root, images, progress, partial(_picture, root, plain, reading))
+    warnings = [*layout.notes, *contents.warnings(reading), *_copies(images)]
+    settings = {"reading": reading.spelled_out()} if reading.spelled_out() else {}
+    return Report(
+        Manifest(images, layout.classes, settings, layout.left_out.ordered()),
+        sizes,
+        sources,
+        [(file, error.what.removeprefix(f"{root / file} ")) for file, error in contents.unreadable],
+        leaks,
+        searches_all_shifts([image.split for image in images]),
+        tuple(warnings),
+        described(reading, facts),
+        "" if grouped else suggested_groups(layout.images),
+        tuple(dict.fromkeys(error.way_out for _, error in contents.unreadable)),
+    )
 
 
-def _files(root: Path) -> list[tuple[str, str, str]]:
-    """(split, class, file) of every image."""
-    if not root.is_dir():
-        raise InputError(f"there is no folder {root}", "Give a folder with train/, validation/ and test/.")
-    splits = [split for split in SPLITS if (root / split).is_dir()]
-    if len(splits) < 2:
-        raise InputError(
-            f"{root} has fewer than two of train/, validation/ and test/, so there can be no leaks",
-            f"Split it with: {command()} data prepare {root} TO",
-        )
+def _copies(images: tuple[ImageEntry, ...]) -> list[str]:
+    """A sentence on files of equal bytes within a split."""
+    counts = Counter((image.split, image.sha256) for image in images)
+    copies = sum(count - 1 for count in counts.values())
+    if not copies:
+        return []
+    again = [image.file for image in images if counts[image.split, image.sha256] > 1]
+    number = "1 image is a copy" if copies == 1 else f"{copies} images are copies"
     return [
-        (split, name, path.relative_to(root).as_posix())
-        for split in splits
-        for name in class_folders(root / split)
-        for path in list_images(root / split / name)
+        f"{number} of others in the same split, such as {' and '.join(again[:2])}; equal bytes count as one source."
     ]
 
 
-def _read(root: Path, split: str, name: str, file: str) -> tuple[str, tuple[int, int]] | str:
-    """Hash and size of an image, or the reason why it cannot be read."""
-    try:
-        check_image(root / file)
-        with Image.open(root / file) as image:
-            return file_sha256(root / file), image.size
-    except InputError as error:
-        return error.what.removeprefix(f"{root / file} ")
-    except OSError as error:
-        return str(error.strerror)
+def _picture(root: Path, plain: dict[str, bool], reading: Reading, file: str) -> NDArray[np.uint8]:
+    if plain[file]:
+        return read_picture(root / file)
+    return reduce_picture(read_upright(root / file, reading))
 
 
-def _sources(root: Path) -> dict[str, str]:
-    """File -> source, if the folder has a manifest."""
-    try:
-        return {image.file: image.source for image in Manifest.read(root).images}
-    except FileNotFoundError:
-        return {}
-    except (ValueError, KeyError, TypeError) as error:
-        raise InputError(f"{root / MANIFEST_NAME} is not a manifest ({error})", "Remove it.") from None
-
-
-def _leaks(root: Path, images: tuple[ImageEntry, ...], progress: Progress) -> list[Leak]:
+def _leaks(
+    root: Path,
+    images: tuple[ImageEntry, ...],
+    progress: Progress,
+    picture: Callable[[str], NDArray[np.uint8]],
+) -> list[Leak]:
     """What is in two splits, each image once."""
     leaks: dict[str, Leak] = {}
     by_hash: dict[str, list[ImageEntry]] = {}
@@ -154,13 +173,16 @@ def _leaks(root: Path, images: tuple[ImageEntry, ...], progress: Progress) -> li
     for image in images:
         for known, how in (
             (by_hash.setdefault(image.sha256, []), "the same file"),
-            (by_source.setdefault(image.source, []), "the same source, according to the manifest"),
+            (
+                by_source.setdefault(image.source, []),
+                "the same source, according to the manifest" if known_sources(root) else "the same group",
+            ),
         ):
             other = next((one for one in known if one.split != image.split), None)
             if other is not None:
                 leaks.setdefault(image.file, Leak(other.file, image.file, how))
             known.append(image)
-    pictures = [partial(read_picture, root / image.file) for image in images]
+    pictures = [partial(picture, image.file) for image in images]
     for found in find_near_duplicates(pictures, [image.split for image in images], progress):
         first, second = images[found.first].file, images[found.second].file
         leaks.setdefault(second, Leak(first, second, found.match.in_words()))

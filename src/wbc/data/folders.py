@@ -1,195 +1,231 @@
-"""Image folders as users have them: `train/`, `validation/` and `test/`, each with one folder per class."""
+"""Image folders as users have them, read in full: every image is decoded once, and its numbers are looked at."""
 
-from collections.abc import Callable
+from collections import Counter
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
-from wbc.data import SPLITS
+from wbc.data.layout import AS_IT_IS, FolderOptions, Found, Layout, read_layout
 from wbc.data.manifest import MANIFEST_NAME, ImageEntry, Manifest
-from wbc.errors import InputError, UnsplitFolderError, command, did_you_mean
+from wbc.data.reading import PLAIN, Facts, Reading
+from wbc.errors import InputError
 from wbc.files import file_sha256
 
-JUNK = {"thumbs.db", "desktop.ini"}
-"""Files that file managers leave behind; hidden files are ignored as well."""
+_SHOWN = 10
 
 
 @dataclass(frozen=True)
 class FileState:
-    """What shows whether a file has changed since it was read."""
+    """What shows whether a file has changed since it was read, or another one has taken its name."""
 
     size: int
     """Bytes."""
     mtime_ns: int
-    """Time of the last change, in nanoseconds since the epoch."""
+    """Time of the last change of its content, in nanoseconds since the epoch."""
+    ctime_ns: int = 0
+    """Time of the last change of anything, which no program can set back."""
+    inode: int = 0
+    """Number of the file in its file system, which keeps it when it or its folder is renamed."""
 
     @classmethod
     def of(cls, path: Path) -> "FileState":
         """The current state of a file."""
         status = path.stat()
-        return cls(status.st_size, status.st_mtime_ns)
+        return cls(status.st_size, status.st_mtime_ns, status.st_ctime_ns, status.st_ino)
 
 
-Remembered = Callable[[str, FileState], str | None]
-"""(relative path, state) -> the hash of a file that was decoded before, or None."""
+@dataclass(frozen=True)
+class Looked:
+    """What is known of an image once it is decoded."""
+
+    sha256: str
+    """Hash of the file's bytes."""
+    facts: Facts
 
 
-def inspect_folder(root: Path, remembered: Remembered = lambda file, state: None) -> Manifest:
+Progress = Callable[[str, int, int], None]
+"""Called with (what is being done, done, total)."""
+
+Remembered = Callable[[str, FileState], Looked | None]
+"""(relative path, state) -> what is known of a file that was decoded before, or None."""
+
+
+@dataclass(frozen=True)
+class Contents:
+    """The images of a folder, decoded."""
+
+    images: list[tuple[Found, Looked]]
+    unreadable: list[tuple[str, InputError]]
+    """File, and why it cannot be used."""
+
+    def check(self) -> None:
+        """Raise InputError if an image cannot be used; the first is explained, others are named."""
+        if not self.unreadable:
+            return
+        _, first = self.unreadable[0]
+        others = [file for file, _ in self.unreadable[1:]]
+        what = first.what
+        if others:
+            more = f" and {len(others) - _SHOWN} more" * (len(others) > _SHOWN)
+            what += f"\n{len(self.unreadable)} images cannot be used, also {', '.join(others[:_SHOWN])}{more}"
+        raise InputError(what, first.way_out)
+
+    def contradictions(self) -> list[list[str]]:
+        """Files of equal bytes that are images of different classes, one list for each content."""
+        of_content: dict[str, list[Found]] = {}
+        for found, looked in self.images:
+            of_content.setdefault(looked.sha256, []).append(found)
+        return [
+            [one.file for one in same]
+            for same in of_content.values()
+            if len({one.class_name for one in same}) > 1
+        ]
+
+    def check_labels(self) -> None:
+        """Raise InputError if equal bytes have different classes."""
+        contradicting = self.contradictions()
+        if contradicting:
+            count = "1 picture is" if len(contradicting) == 1 else f"{len(contradicting)} pictures are"
+            lines = [" = ".join(files) for files in contradicting[:_SHOWN]]
+            more = [f"and {len(contradicting) - _SHOWN} more"] * (len(contradicting) > _SHOWN)
+            raise InputError(
+                f"{count} filed under two classes, so the labels contradict each other:\n"
+                + "\n".join([*lines, *more]),
+                "Find out which label is right, and remove the other files.",
+            )
+
+    def scaled(self, reading: Reading) -> Reading:
+        """The reading with the white of this data set; InputError if that cannot be known."""
+        from wbc.data.pipeline.decoding import with_white  # loads NumPy
+
+        return with_white(reading, [looked.facts for _, looked in self.images])
+
+    def warnings(self, reading: Reading) -> list[str]:
+        """What is odd about the numbers in the images, in sentences."""
+        full = {"": 255.0}
+        span = (reading.white or 255.0) - reading.black
+        uniform, narrow, above, below = [], [], [], []
+        for found, looked in self.images:
+            facts = looked.facts
+            if facts.low == facts.high:
+                uniform.append(found.file)
+            elif facts.high - facts.low < 0.1 * full.get(facts.kind, span):
+                narrow.append(found.file)
+            if facts.kind and reading.white is not None and facts.high > reading.white:
+                above.append(found.file)
+            if facts.kind and facts.low < reading.black:
+                below.append(found.file)
+        said = []
+        for files, what in (
+            (uniform, "of one color throughout"),
+            (narrow, "use less than a tenth of their range of brightness"),
+            (above, "contain numbers above white, which are cut off"),
+            (below, "contain numbers below black, which are cut off"),
+        ):
+            if files:
+                subject = "1 image is" if len(files) == 1 else f"{len(files)} images are"
+                if what.startswith(("use", "contain")):
+                    subject = "1 image:" if len(files) == 1 else f"{len(files)} images"
+                said.append(f"{subject} {what}, such as {files[0]}.")
+        kinds = Counter(looked.facts.kind for _, looked in self.images)
+        if len(kinds) > 1 and "" in kinds:
+            said.append(
+                f"{kinds['']} images have 8 bits and {sum(kinds.values()) - kinds['']} have more: make sure that "
+                "this does not tell the classes apart."
+            )
+        return said
+
+
+def look_at_images(
+    layout: Layout,
+    reading: Reading,
+    remembered: Remembered = lambda file, state: None,
+    progress: Progress = lambda what, done, total: None,
+) -> Contents:
+    """Decode every image of a folder, unless `remembered` knows the file in its current state."""
+    from wbc.data.pipeline.decoding import decoding_pool, look_at  # loads NumPy
+
+    def look(found: Found) -> Looked | InputError:
+        try:
+            known = remembered(found.file, FileState.of(found.path))
+            return known or Looked(file_sha256(found.path), look_at(found.path, reading))
+        except InputError as error:
+            return error
+        except OSError as error:
+            what = f"{found.path} cannot be read: {error.strerror}"
+            return InputError(what, "Replace it, or remove it from the folder.")
+
+    images: list[tuple[Found, Looked]] = []
+    unreadable: list[tuple[str, InputError]] = []
+    with decoding_pool() as pool:
+        for number, (found, result) in enumerate(
+            zip(layout.images, pool.map(look, layout.images), strict=True), 1
+        ):
+            if isinstance(result, InputError):
+                unreadable.append((found.file, result))
+            else:
+                images.append((found, result))
+            progress("reading", number, len(layout.images))
+    return Contents(images, unreadable)
+
+
+def inspect_folder(
+    root: Path,
+    remembered: Remembered = lambda file, state: None,
+    options: FolderOptions = AS_IT_IS,
+    reading: Reading = PLAIN,
+    split: bool = True,
+    keep: Callable[[dict[str, Looked]], None] = lambda known: None,
+) -> Manifest:
     """Read an image folder and make sure that every image in it can be used.
 
     Every image is decoded once, unless `remembered` knows the file in its current state. A `manifest.json`
-    in the folder tells which images share a source. Without one, each image is a source of its own.
+    in the folder tells which images share a source. Otherwise groups do, and equal bytes within a split.
+
+    Args:
+        root: The folder.
+        remembered: What is known of files that were decoded before.
+        options: What the folder does not say of itself.
+        reading: How files become pixels.
+        split: Whether the folder has to be split; if not, the split of its images may be empty.
+        keep: Takes what is known of every file once all could be decoded, for the next `remembered`.
 
     Returns:
-        The manifest, its images sorted by split and file name.
+        The manifest, its images sorted by split and file name. Its settings hold the reading if any image is
+        of more than plain 8 bits.
 
     Raises:
-        UnsplitFolderError: The folder is not split yet.
-        InputError: A split, a class or an image is missing or cannot be used.
+        UnsplitFolderError: The folder is not split, though it has to be.
+        InputError: A split, a class or an image is missing or cannot be used, or labels contradict.
     """
-    classes = _check_layout(root)
-    found: list[tuple[str, str, Path]] = []
-    for split in SPLITS:
-        for name in classes:
-            files = list_images(root / split / name)
-            if not files:
-                raise InputError(
-                    f"{root / split / name} contains no image, but every class needs some in every split",
-                    f"Put images of class {name} into {split}/, or remove the class from all splits.",
-                )
-            found += [(split, name, path) for path in files]
-
-    known_sources = _sources(root)
-
-    def entry(item: tuple[str, str, Path]) -> ImageEntry:
-        split, name, path = item
-        file = path.relative_to(root).as_posix()
-        try:
-            state = FileState.of(path)
-        except OSError as error:
-            raise InputError(
-                f"{path} cannot be read: {error.strerror}", "Replace it, or remove it from the folder."
-            ) from None
-        sha256 = remembered(file, state)
-        if sha256 is None:
-            check_image(path)
-            sha256 = file_sha256(path)
-        return ImageEntry(file, split, name, known_sources.get((file, sha256), file), sha256)
-
-    from wbc.data.pipeline.decoding import decoding_pool  # loads NumPy
-
-    with decoding_pool() as pool:
-        images = tuple(pool.map(entry, found))
-    return Manifest(images=images, classes=tuple(classes))
+    layout = read_layout(root, options)
+    if split:
+        layout.check_split()
+    else:
+        layout.check()
+    contents = look_at_images(layout, reading, remembered)
+    contents.check()
+    keep({found.file: looked for found, looked in contents.images})
+    contents.check_labels()
+    reading = contents.scaled(reading)
+    settings = {"reading": reading.spelled_out()} if reading.spelled_out() else {}
+    images = entries_of(root, contents)
+    return Manifest(images, layout.classes, settings, layout.left_out.ordered())
 
 
-def list_images(folder: Path) -> list[Path]:
-    """The files of a class folder by name, without hidden ones and what file managers leave behind.
-
-    Raises:
-        InputError: The folder contains another folder, or a name that is not UTF-8.
-    """
-    if not folder.is_dir():
-        return []
-    files = []
-    for path in sorted(folder.iterdir(), key=lambda path: path.name):
-        if path.name.startswith(".") or path.name.lower() in JUNK:
-            continue
-        if path.is_dir():
-            raise InputError(
-                f"{path} is a folder inside a class folder",
-                f"Move its images up into {folder}, or remove the folder.",
-            )
-        if not path.is_file():
-            raise InputError(f"{path} is not a file", f"Remove it from {folder}.")
-        _check_name(path)
-        files.append(path)
-    return files
+def entries_of(root: Path, contents: Contents) -> tuple[ImageEntry, ...]:
+    """The images as entries of a manifest, with the sources that the folder tells."""
+    known = known_sources(root)
+    first_of: dict[tuple[str, str], str] = {}
+    images = []
+    for found, looked in contents.images:
+        same = first_of.setdefault((found.split, looked.sha256), found.file)
+        source = known.get((found.file, looked.sha256)) or found.group or same
+        images.append(ImageEntry(found.file, found.split, found.class_name, source, looked.sha256))
+    return tuple(images)
 
 
-def class_folders(folder: Path) -> list[str]:
-    """Names of the folders in `folder`, in order, without hidden ones.
-
-    Raises:
-        InputError: A name is not UTF-8.
-    """
-    folders = [path for path in folder.iterdir() if path.is_dir() and not path.name.startswith(".")]
-    for path in folders:
-        _check_name(path)
-    return sorted(path.name for path in folders)
-
-
-def check_image(path: Path) -> None:
-    """Decode an image.
-
-    Raises:
-        InputError: It cannot be decoded; the message names the file.
-    """
-    from PIL import Image, UnidentifiedImageError
-
-    try:
-        with Image.open(path) as image:
-            image.load()
-    except UnidentifiedImageError:
-        raise InputError(f"{path} is not an image", "Replace it, or remove it from the folder.") from None
-    except (OSError, SyntaxError, ValueError, Image.DecompressionBombError) as error:
-        raise InputError(
-            f"{path} cannot be read as an image: {error}", "Replace it, or remove it from the folder."
-        ) from None
-
-
-def _check_name(path: Path) -> None:
-    """Check a name for UTF-8: a file system takes any bytes, but manifests, tables and hashes do not."""
-    try:
-        path.name.encode()
-    except UnicodeEncodeError:
-        raise InputError(
-            f"the name {path.name!r} in {path.parent} is not UTF-8", "Rename the file or folder."
-        ) from None
-
-
-def _split_meant(name: str, missing: list[str]) -> str:
-    """A question that names the missing split most similar to `name`; `val` is too short for similarity."""
-    begun = next((split for split in missing if len(name) > 1 and split.startswith(name.lower())), None)
-    return f"did you mean {begun}?" if begun else did_you_mean(name, missing)
-
-
-def _check_layout(root: Path) -> list[str]:
-    """The class names of a split folder."""
-    layout = (
-        "It should contain train/, validation/ and test/, each with one folder per class. "
-        f"`{command()} data prepare FROM TO` makes such a folder from one with a folder per class."
-    )
-    if not root.is_dir():
-        raise InputError(f"there is no folder {root}", layout)
-    folders = class_folders(root)
-    missing = [split for split in SPLITS if split not in folders]
-    if missing == list(SPLITS) and any(
-        path.is_file() for name in folders for path in (root / name).iterdir()
-    ):
-        raise UnsplitFolderError(f"{root} is not split into train/, validation/ and test/ yet")
-    if missing:
-        hints = [(name, _split_meant(name, missing)) for name in folders if name not in SPLITS]
-        hint = next((f" ({name}/: {hint})" for name, hint in hints if hint), "")
-        raise InputError(f"{root} has no {' and no '.join(f'{split}/' for split in missing)}{hint}", layout)
-    by_split = {split: class_folders(root / split) for split in SPLITS}
-    classes = sorted(set().union(*by_split.values()))
-    for split, names in by_split.items():
-        absent = [name for name in classes if name not in names]
-        if absent:
-            raise InputError(
-                f"class {absent[0]} is missing from {root / split}",
-                "Every class needs a folder with images in train/, validation/ and test/.",
-            )
-    if len(classes) < 2:
-        raise InputError(
-            f"{root} has {len(classes)} class{'' if len(classes) == 1 else 'es'}, "
-            "but a classifier needs at least two",
-            "Each split should contain one folder per class.",
-        )
-    return classes
-
-
-def _sources(root: Path) -> dict[tuple[str, str], str]:
+def known_sources(root: Path) -> dict[tuple[str, str], str]:
     """(file, hash) -> source, from the manifest of a prepared folder."""
     if not (root / MANIFEST_NAME).is_file():
         return {}
@@ -201,3 +237,16 @@ def _sources(root: Path) -> dict[tuple[str, str], str]:
             "Prepare the folder again, or remove the file: each image is then a source of its own.",
         ) from None
     return {(image.file, image.sha256): image.source for image in images}
+
+
+def described(reading: Reading, facts: Sequence[Facts]) -> str:
+    """The scale of a data set in words; empty if every image has 8 bits."""
+    deep = [one for one in facts if one.kind]
+    if not deep:
+        return ""
+    low, high = min(one.low for one in deep), max(one.high for one in deep)
+    kind = "floats" if any(one.kind == "floats" for one in deep) else "integers"
+    return (
+        f"{len(deep)} images contain {kind} from {low:g} to {high:g}; {reading.black:g} is black and "
+        f"{reading.white:g} is white in all of them"
+    )

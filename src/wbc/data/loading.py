@@ -7,10 +7,11 @@ from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
-from PIL import Image
+from PIL.Image import Resampling
 
 from wbc.data.manifest import ImageEntry, Manifest
-from wbc.data.pipeline.decoding import decoding_pool, read_upright
+from wbc.data.pipeline.decoding import decoding_pool, fitted, read_upright
+from wbc.data.reading import PLAIN, Reading
 from wbc.errors import InputError
 
 
@@ -49,11 +50,13 @@ def load_split(manifest: Manifest, name: str, folder: Path, image_size: int) -> 
         InputError: See `load_pixels`.
     """
     images = manifest.split(name)
-    pixels = load_pixels(folder, images, image_size)
+    pixels = load_pixels(folder, images, image_size, Reading.of(manifest.settings))
     return Split(pixels, labels_of(images, manifest.classes), images, manifest.classes)
 
 
-def load_pixels(folder: Path, images: Sequence[ImageEntry], image_size: int) -> NDArray[np.uint8]:
+def load_pixels(
+    folder: Path, images: Sequence[ImageEntry], image_size: int, reading: Reading = PLAIN
+) -> NDArray[np.uint8]:
     """Decode images, each once, in the order in which they are given.
 
     Returns:
@@ -67,7 +70,7 @@ def load_pixels(folder: Path, images: Sequence[ImageEntry], image_size: int) -> 
     def read(index: int) -> None:
         file = images[index].file
         try:
-            pixels[index] = read_image(folder / file, image_size)
+            pixels[index] = read_image(folder / file, image_size, reading)
         except (OSError, ValueError, SyntaxError) as error:  # Pillow raises all of them
             reason = error.strerror if isinstance(error, OSError) and error.strerror else str(error)
             raise InputError(
@@ -80,17 +83,13 @@ def load_pixels(folder: Path, images: Sequence[ImageEntry], image_size: int) -> 
     return pixels
 
 
-def read_image(path: Path, image_size: int) -> NDArray[np.uint8]:
+def read_image(path: Path, image_size: int, reading: Reading = PLAIN) -> NDArray[np.uint8]:
     """Decode an image as upright RGB and resize it (bilinear, antialiased).
 
     Returns:
         uint8 array of shape (image_size, image_size, 3).
     """
-    pixels = read_upright(path)
-    if pixels.shape[:2] == (image_size, image_size):
-        return pixels
-    resized = Image.fromarray(pixels).resize((image_size, image_size), Image.Resampling.BILINEAR)
-    return np.asarray(resized)
+    return fitted(read_upright(path, reading), image_size, reading.fit, Resampling.BILINEAR)
 
 
 def labels_of(images: Sequence[ImageEntry], classes: Sequence[str]) -> NDArray[np.int64]:

@@ -4,7 +4,7 @@ What counts as the same is what `wbc.data.check` would report: its search runs b
 """
 
 from collections import Counter
-from collections.abc import Iterable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from dataclasses import asdict, dataclass, replace
 from functools import lru_cache, partial
 from pathlib import Path
@@ -49,6 +49,7 @@ def join_near_duplicates(
     seed: int,
     cache: Path | None = None,
     progress: Progress = no_progress,
+    split: Callable[[Sequence[Original], int], dict[str, str]] = split_originals,
 ) -> Joined:
     """Join the sources of originals whose images show the same thing.
 
@@ -62,6 +63,7 @@ def join_near_duplicates(
         seed: Of the split.
         cache: Folder that keeps the pairs that were found; None: no cache.
         progress: Called as the search goes on.
+        split: Splits originals by a seed: source -> split, or fold.
 
     Raises:
         InputError: A class has too few sources for a split.
@@ -77,7 +79,7 @@ def join_near_duplicates(
     with_background = replace(stages, background="keep")
 
     def identity() -> list[object]:
-        files = [(one.class_name, one.name, one.box, file_sha256(one.image)) for one in originals]
+        files = [(one.class_name, one.name, one.box, one.page, file_sha256(one.image)) for one in originals]
         return ["near-duplicates", METHOD, asdict(with_background), files]
 
     def find() -> list[list[int]]:
@@ -87,22 +89,31 @@ def join_near_duplicates(
         return [(int(first), int(second)) for first, second in kept]
 
     pairs = remembered(cache, identity, find, read)
-    originals = join_sources(originals, [*_same_files(originals), *pairs])
+
+    def movable(some: Iterable[tuple[int, int]]) -> list[tuple[int, int]]:
+        """Without pairs that the author of the data set put into different splits."""
+        return [(one, other) for one, other in some if originals[one].split == originals[other].split]
+
+    originals = join_sources(originals, movable([*_same_files(originals), *pairs]))
     while True:
-        split_of = _split(originals, seed)
-        found = gallery(stages).across([split_of[original.source] for original in originals], SPLITS)
+        split_of = _split(originals, seed, split)
+        order = [name for name in SPLITS if name in split_of.values()] or sorted(set(split_of.values()))
+        across = gallery(stages).across([split_of[original.source] for original in originals], order)
+        found = movable((one.first, one.second) for one in across)
         if not found:
             break
-        originals = join_sources(originals, [(one.first, one.second) for one in found])
+        originals = join_sources(originals, found)
     sizes = [size for size in Counter(original.source for original in originals).values() if size > 1]
     together = {"images": sum(sizes), "groups": len(sizes), "largest": max(sizes, default=1)}
     return Joined(originals, together, len(originals) <= EXHAUSTIVE_IMAGES)
 
 
-def _split(originals: Sequence[Original], seed: int) -> dict[str, str]:
+def _split(
+    originals: Sequence[Original], seed: int, split: Callable[[Sequence[Original], int], dict[str, str]]
+) -> dict[str, str]:
     """Source -> split. If that fails, the message says why there are so few sources."""
     try:
-        return split_originals(originals, seed)
+        return split(originals, seed)
     except InputError as error:
         if len({original.source for original in originals}) == len(originals):
             raise

@@ -1,23 +1,32 @@
 """Make a data set from any folder of classes, or from BCCD: split, cropped, without background, augmented."""
 
+import re
+import unicodedata
 from collections import Counter
-from dataclasses import asdict, dataclass, field
+from collections.abc import Iterator
+from dataclasses import asdict, dataclass, field, replace
+from functools import partial
 from pathlib import Path
 
+import numpy as np
+from numpy.typing import NDArray
 from PIL import Image
 
 from wbc.data import CELL_CLASSES, SPLITS
 from wbc.data.bccd import ANNOTATIONS, bccd_fingerprint, find_bccd_cells, is_bccd_folder
-from wbc.data.folders import check_image, class_folders, list_images
+from wbc.data.folders import Looked, entries_of, look_at_images
+from wbc.data.layout import AS_IT_IS, FolderOptions, Found, read_layout, suggested_groups
 from wbc.data.manifest import MANIFEST_NAME, LeftOut, Manifest
 from wbc.data.near_duplicates import join_near_duplicates
 from wbc.data.pipeline.build import build_splits
 from wbc.data.pipeline.cropping import Box, clip_box, read_white_box
+from wbc.data.pipeline.decoding import look_at, page_count, read_upright, with_white
 from wbc.data.pipeline.splitting import Quota
 from wbc.data.pipeline.stages import Original, Progress, Stages, no_progress
-from wbc.duplicates import find_fields
+from wbc.data.reading import PLAIN, Facts, Reading
+from wbc.duplicates import find_fields, read_gray
 from wbc.errors import InputError
-from wbc.files import whole_folder
+from wbc.files import file_sha256, whole_folder
 
 PROTOCOLS = ("corrected", "thesis-2018")
 """`thesis-2018` fills validation and test with augmented copies; `corrected` puts none there."""
@@ -52,6 +61,10 @@ class PrepareSettings:
     """The three numbers are per class, not totals."""
     protocol: str = "corrected"
     """One of `PROTOCOLS`."""
+    folder: FolderOptions = AS_IT_IS
+    """What the folder does not say of itself."""
+    each_page: bool = False
+    """Make an image of each page of a file; those of one file share a source."""
 
     def __post_init__(self) -> None:
         if self.protocol not in PROTOCOLS:
@@ -95,6 +108,10 @@ class SourceFolder:
     """Reason -> files."""
     identity: dict[str, str]
     """What the settings in the manifest say about the folder."""
+    reading: Reading = PLAIN
+    """With the white of its images."""
+    notes: tuple[str, ...] = ()
+    """What a reader should know, in sentences."""
 
 
 def prepare(
@@ -108,11 +125,12 @@ def prepare(
 
     The split is stratified by class. Images that show the same thing go into one split. Otherwise the test
     would contain what the training has shown. Such images are photographs of one field of view
-    (`wbc.duplicates.find_fields`) and whatever `wbc.data.check` would find in two splits.
+    (`wbc.duplicates.find_fields`) and whatever `wbc.data.check` would find in two splits. If the folder has
+    train and test, validation is taken out of train, and the test stays what it is.
 
     Args:
-        folder: A folder with one folder of images per class, or BCCD. Boxes of white cells are read from VOC
-            files with the names of the images, beside them or in `Annotations/`.
+        folder: A folder with one folder of images per class, or BCCD; see `wbc.data.layout`. Boxes of white
+            cells are read from VOC files with the names of the images, beside them or in `Annotations/`.
         destination: A folder that does not exist yet.
         settings: The same settings and folder give the same bytes.
         cache: Folder that keeps which near-duplicates were found; None: no cache.
@@ -124,24 +142,25 @@ def prepare(
     """
     if destination.exists():
         raise InputError(f"{destination} exists already", "Give the name of a new folder.")
-    found = read_folder(folder, settings.near_duplicates, cache)
+    found = read_folder(folder, settings, cache, progress)
     made_by = {**found.identity, **asdict(settings)}
+    made_by["folder"] = {key: value for key, value in made_by["folder"].items() if value is not None}
+    made_by["stages"]["reading"] = found.reading.spelled_out()
+    stages = replace(settings.stages, reading=found.reading)
     originals = found.originals
-    with whole_folder(destination) as partial:
+    with whole_folder(destination) as partial_folder:
         try:
             if settings.near_duplicates:
-                joined = join_near_duplicates(
-                    originals, settings.stages, settings.split_seed, cache, progress
-                )
+                joined = join_near_duplicates(originals, stages, settings.split_seed, cache, progress)
                 originals, made_by["kept_together"] = joined.originals, joined.together
                 made_by["all_shifts"] = joined.all_shifts
             built = build_splits(
                 originals,
                 found.classes,
                 settings.quotas(found.classes),
-                settings.stages,
+                stages,
                 settings.split_seed,
-                partial,
+                partial_folder,
                 progress,
             )
         except InputError as error:
@@ -149,48 +168,141 @@ def prepare(
         found.left_out["more cells than images are asked for"] += [one.image.name for one in built.surplus]
         if built.guessed:
             made_by["background_guessed"] = built.guessed
+        if found.notes:
+            made_by["notes"] = list(found.notes)
         manifest = Manifest(built.images, found.classes, made_by, found.left_out.ordered())
-        manifest.write(partial)
+        manifest.write(partial_folder)
     return manifest
 
 
-def read_folder(folder: Path, near_duplicates: bool = True, cache: Path | None = None) -> SourceFolder:
+def read_folder(
+    folder: Path,
+    settings: PrepareSettings,
+    cache: Path | None = None,
+    progress: Progress = no_progress,
+) -> SourceFolder:
     """The originals of a folder of classes, or of BCCD.
 
     Args:
         folder: The folder.
-        near_duplicates: Give photographs of one field of view one source.
+        settings: With `near_duplicates`, photographs of one field of view get one source.
         cache: See `find_fields`.
+        progress: Called as images are read.
 
     Raises:
-        InputError: There are fewer than two classes, an image cannot be read, or the folder is split already.
+        InputError: There are fewer than two classes, an image cannot be read, labels contradict each other,
+            or the folder is split already.
     """
     if is_bccd_folder(folder):
         cells, left_out = find_bccd_cells(folder, cache)
         identity = {"source": "bccd", "fingerprint": bccd_fingerprint(folder)}
-        return SourceFolder(cells, CELL_CLASSES, left_out, identity)
-    files = _images_by_class(folder)
-    paths = [path for name in files for path in files[name]]
-    for path in paths:
-        check_image(path)
-    first_of = {path: path for path in paths}
-    if near_duplicates:
-        first_of = {path: first for path, (first, _) in find_fields(paths, cache).items()}
-    left_out, originals = LeftOut(), []
-    for name, images in files.items():
-        stems = Counter(path.stem for path in images)
-        for path in images:
-            box = _box(path, folder)
-            if isinstance(box, str):
-                left_out[box].append(path.relative_to(folder).as_posix())
-                continue
-            unique = path.stem if stems[path.stem] == 1 else path.name.replace(".", "-")
-            source = first_of[path].relative_to(folder).as_posix()
-            originals.append(Original(unique, path, name, source, box))
-    return SourceFolder(originals, tuple(files), left_out, {"source": "folder"})
+        return SourceFolder(cells, CELL_CLASSES, left_out, identity, settings.stages.reading)
+    layout = read_layout(folder, settings.folder)
+    if layout.splits == SPLITS or (folder.is_dir() and (folder / MANIFEST_NAME).exists()):
+        raise InputError(f"{folder} is split already", f'Use it as it is: path = "{folder}" in [data].')
+    layout.check()
+    reading = settings.stages.reading
+    if settings.each_page:
+        pages = {found.file: page_count(found.path) for found in layout.images}
+        looked = [
+            (found, Looked(file_sha256(found.path), look_at(found.path, _of_page(reading, page))), page)
+            for found in layout.images
+            for page in (range(1, pages[found.file] + 1) if pages[found.file] > 1 else (None,))
+        ]
+        sources = {found.file: found.group or found.file for found in layout.images}
+        reading = with_white(reading, [one.facts for _, one, _ in looked])
+    else:
+        contents = look_at_images(layout, reading, progress=progress)
+        contents.check()
+        contents.check_labels()
+        reading = contents.scaled(reading)
+        looked = [(found, one, None) for found, one in contents.images]
+        sources = {entry.file: entry.source for entry in entries_of(folder, contents)}
+    fields: dict[Path, Path] = {}
+    if settings.near_duplicates and not settings.each_page and settings.folder.group is None:
+        plain = {found.path: one.facts.plain for found, one, _ in looked}
+        gray = partial(_gray, plain, reading)
+        found_fields = find_fields([found.path for found, _, _ in looked], cache, gray, reading.spelled_out())
+        fields = {path: first for path, (first, _) in found_fields.items()}
+    originals = []
+    names = _names(looked)
+    for (found, one, page), name in zip(looked, names, strict=True):
+        box = _box(found.path, folder, one.facts)
+        if isinstance(box, str):
+            layout.left_out[box].append(found.file)
+            continue
+        source = sources[found.file]
+        if source == found.file and found.path in fields:
+            source = fields[found.path].relative_to(folder).as_posix()
+        fixed = "test" if found.split == "test" else "validation" if found.split == "validation" else ""
+        originals.append(
+            Original(name, found.path, found.class_name, source, box, one.facts.plain, page, fixed)
+        )
+    if layout.splits:  # one source on both sides is a leak of the author's, which `data check` names
+        originals = [
+            replace(one, source=f"test/{one.source}" if one.split else one.source) for one in originals
+        ]
+    return SourceFolder(
+        originals,
+        layout.classes,
+        layout.left_out,
+        {"source": "folder"},
+        reading,
+        tuple(note for note in (*layout.notes, suggested_groups(layout.images)) if note),
+    )
 
 
-def _box(path: Path, folder: Path) -> Box | str | None:
+def _of_page(reading: Reading, page: int | None) -> Reading:
+    return replace(reading, pages=page) if page is not None else reading
+
+
+def _gray(plain: dict[Path, bool], reading: Reading, path: Path) -> NDArray[np.uint8]:
+    """An image in gray, as `find_fields` compares it."""
+    if plain[path]:
+        return read_gray(path)
+    gray = Image.fromarray(read_upright(path, reading)).convert("L")
+    gray.thumbnail((320, 320), Image.Resampling.BILINEAR)
+    return np.asarray(gray)
+
+
+def _names(looked: list[tuple[Found, Looked, int | None]]) -> Iterator[str]:
+    """A name for every image, unique within its class also where case does not matter."""
+
+    def below_class(found: Found) -> str:
+        parts = found.file.split("/")
+        start = next((n + 1 for n, part in enumerate(parts[:-1]) if _same(part, found.class_name)), 0)
+        return "-".join(parts[start or len(parts) - 1 :])
+
+    stems = Counter((one.class_name, _stem(below_class(one)).casefold()) for one, _, _ in looked)
+    pages = Counter(one.file for one, _, _ in looked)
+    taken: set[tuple[str, str]] = set()
+    for found, _, page in looked:
+        name = _stem(below_class(found))
+        if stems[found.class_name, name.casefold()] > pages[found.file]:
+            name = below_class(found).replace(".", "-")
+        if page is not None:
+            name = f"{name}-p{page:03d}"
+        if re.search(r"-a\d\d+$", name):  # the names of augmented copies
+            name += "_"
+        unique, number = name, 1
+        while (found.class_name, unique.casefold()) in taken or (
+            number > 1 and stems[found.class_name, unique.casefold()]
+        ):
+            number += 1
+            unique = f"{name}-{number}"
+        taken.add((found.class_name, unique.casefold()))
+        yield unique
+
+
+def _stem(name: str) -> str:
+    return name.rpartition(".")[0] or name
+
+
+def _same(one: str, other: str) -> bool:
+    return unicodedata.normalize("NFC", one) == other
+
+
+def _box(path: Path, folder: Path, facts: Facts) -> Box | str | None:
     """The box of the white cell, None without an annotation, or the reason to leave the image out."""
     places = [path.with_suffix(".xml"), folder / ANNOTATIONS / f"{path.stem}.xml"]
     annotation = next((place for place in places if place.is_file()), None)
@@ -199,31 +311,4 @@ def _box(path: Path, folder: Path) -> Box | str | None:
     box = read_white_box(annotation)
     if isinstance(box, str):
         return box
-    with Image.open(path) as image:
-        return clip_box(box, *image.size) or "white-cell box outside the photograph"
-
-
-def _images_by_class(folder: Path) -> dict[str, list[Path]]:
-    """The images of every class folder.
-
-    Raises:
-        InputError: There are fewer than two classes, or the folder is split already.
-    """
-    if not folder.is_dir():
-        raise InputError(f"there is no folder {folder}", "It should contain one folder of images per class.")
-    names = [name for name in class_folders(folder) if name != ANNOTATIONS]
-    if set(names) >= set(SPLITS) or (folder / MANIFEST_NAME).exists():
-        raise InputError(f"{folder} is split already", f'Use it as it is: path = "{folder}" in [data].')
-    files = {name: _photographs(folder / name) for name in names}
-    files = {name: paths for name, paths in files.items() if paths}
-    if len(files) < 2:
-        raise InputError(
-            f"{folder} has {len(files)} folder{'' if len(files) == 1 else 's'} with images, "
-            "but a classifier needs at least two classes",
-            "It should contain one folder of images per class.",
-        )
-    return files
-
-
-def _photographs(folder: Path) -> list[Path]:
-    return [path for path in list_images(folder) if path.suffix.lower() != ".xml"]
+    return clip_box(box, facts.width, facts.height) or "white-cell box outside the photograph"

@@ -20,6 +20,7 @@ from wbc.duplicates.gallery import (
     searches_all_shifts,
 )
 from wbc.duplicates.registration import Match
+from wbc.duplicates.shifted import read_gray
 
 __all__ = [
     "EXHAUSTIVE_IMAGES",
@@ -32,6 +33,7 @@ __all__ = [
     "Picture",
     "find_fields",
     "find_near_duplicates",
+    "read_gray",
     "read_picture",
     "reduce_picture",
     "remembered",

@@ -21,12 +21,19 @@ UNREADABLE = (OSError, ValueError, SyntaxError, Image.DecompressionBombError)
 _Found = TypeVar("_Found")
 
 
-def find_fields(images: Sequence[Path], cache: Path | None = None) -> dict[Path, tuple[Path, Corner]]:
+def find_fields(
+    images: Sequence[Path],
+    cache: Path | None = None,
+    read_image: Callable[[Path], Gray] = read_gray,
+    how: object = None,
+) -> dict[Path, tuple[Path, Corner]]:
     """Find out which photographs show one field of view.
 
     Args:
         images: The photographs. One that cannot be read is a field of its own.
         cache: Folder that keeps the result under a hash of the images and of the method; None: no cache.
+        read_image: Reads an image in gray.
+        how: What that depends on, as a JSON value, for the cache.
 
     Returns:
         Photograph -> the first photograph of its field, and the corner in that one.
@@ -34,10 +41,10 @@ def find_fields(images: Sequence[Path], cache: Path | None = None) -> dict[Path,
     images = sorted(images)
 
     def identity() -> list[object]:
-        return [METHOD, [(image.name, file_sha256(image)) for image in images]]
+        return [METHOD, [(image.name, file_sha256(image)) for image in images], *([how] if how else [])]
 
     def find() -> list[object]:
-        pairs = find_shifted_pairs([_read(image) for image in images])
+        pairs = find_shifted_pairs([_read(image, read_image) for image in images])
         return [[one.first, one.second, one.shift, one.correlation] for one in pairs]
 
     def read(kept: Any) -> list[ShiftedPair]:
@@ -50,9 +57,9 @@ def find_fields(images: Sequence[Path], cache: Path | None = None) -> dict[Path,
     return fields
 
 
-def _read(image: Path) -> Gray:
+def _read(image: Path, read_image: Callable[[Path], Gray]) -> Gray:
     try:
-        return read_gray(image)
+        return read_image(image)
     except UNREADABLE:
         return np.zeros((3, 4), np.uint8)  # without texture, so similar to no other
 

@@ -1,6 +1,6 @@
 """From originals to the files of a data set: split by source, choose by quota, run the stages, write."""
 
-from collections import defaultdict
+from collections import Counter
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -11,7 +11,7 @@ from wbc.data import SPLITS
 from wbc.data.manifest import ImageEntry
 from wbc.data.pipeline.augmentation import augment
 from wbc.data.pipeline.decoding import decoding_pool
-from wbc.data.pipeline.splitting import Quota, choose_images, image_rng, split_sources
+from wbc.data.pipeline.splitting import DEFAULT_FRACTIONS, Quota, choose_images, image_rng, split_sources
 from wbc.data.pipeline.stages import Original, Progress, Stages, no_progress, run_stages
 from wbc.errors import InputError
 from wbc.files import file_sha256
@@ -30,15 +30,47 @@ class Built:
 
 
 def split_originals(originals: Sequence[Original], seed: int) -> dict[str, str]:
-    """Source -> split; see `split_sources`.
+    """Source -> split; see `split_sources`. Splits of the author's stay; validation is taken out of the rest.
 
     Raises:
-        InputError: A class has too few sources.
+        InputError: A class has too few sources, or a split misses its share of a class badly.
     """
-    classes_of = defaultdict(set)
+    fixed = {original.source: original.split for original in originals if original.split}
+    fractions = DEFAULT_FRACTIONS
+    if fixed:
+        whole = sum(DEFAULT_FRACTIONS[split] for split in ("train", "validation"))
+        fractions = {split: DEFAULT_FRACTIONS[split] / whole for split in ("train", "validation")}
+    free = [one for one in originals if one.source not in fixed]
+    split_of = {**split_sources(classes_by_source(free), fractions, seed), **fixed}
+    _check_shares(free, split_of, fractions)
+    return split_of
+
+
+def classes_by_source(originals: Sequence[Original]) -> dict[str, set[str]]:
+    """Source -> the classes of its originals."""
+    classes_of: dict[str, set[str]] = {}
     for original in originals:
-        classes_of[original.source].add(original.class_name)
-    return split_sources(classes_of, seed=seed)
+        classes_of.setdefault(original.source, set()).add(original.class_name)
+    return classes_of
+
+
+def _check_shares(
+    originals: Sequence[Original], split_of: Mapping[str, str], fractions: Mapping[str, float]
+) -> None:
+    """Refuse a split that has far more or far fewer images of a class than its share."""
+    images = Counter((one.class_name, split_of[one.source]) for one in originals)
+    for name in sorted({one.class_name for one in originals}):
+        own = [one.source for one in originals if one.class_name == name]
+        for split, share in fractions.items():
+            got, wanted = images[name, split], share * len(own)
+            if abs(got - wanted) > max(2, 0.3 * len(own)) or got < 0.25 * wanted - 1:
+                source, largest = Counter(own).most_common(1)[0]
+                raise InputError(
+                    f"{split} would get {got} of {len(own)} images of {name}, but its share is {wanted:.0f}: "
+                    f"{largest} images are one source ({source}), which cannot be split",
+                    "If they do not show the same thing, prepare without the search (--no-near-duplicates), "
+                    "or say what belongs together (--group).",
+                )
 
 
 def build_splits(
@@ -78,7 +110,14 @@ def build_splits(
         chosen += [(here[key], split, copy) for key, copy in taken]
         used = {key for key, _ in taken}
         surplus += [original for key, original in here.items() if key not in used]
+    used_originals = {one for one, _, _ in chosen}
+    if len(used_originals) + len(surplus) != len(originals):
+        raise AssertionError(
+            f"{len(originals)} originals, {len(used_originals)} used, {len(surplus)} left out"
+        )
     images, guessed = _write_images(destination, chosen, stages, seed, progress)
+    if len({image.file for image in images}) != len(chosen):
+        raise AssertionError(f"{len(chosen)} images have {len({image.file for image in images})} names")
     images.sort(key=lambda image: (SPLITS.index(image.split), image.file))
     return Built(tuple(images), guessed, surplus)
 

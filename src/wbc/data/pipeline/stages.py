@@ -1,17 +1,18 @@
 """The stages between an original photograph and the image in a data set: crop, resize, remove background."""
 
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 import numpy as np
 from numpy.typing import NDArray
-from PIL import Image
+from PIL.Image import Resampling
 
 from wbc.data import BACKGROUNDS
 from wbc.data.pipeline.cropping import Box, square_crop
-from wbc.data.pipeline.decoding import read_upright
+from wbc.data.pipeline.decoding import fitted, read_upright
 from wbc.data.pipeline.segmentation import paint_background, segment
+from wbc.data.reading import PLAIN, Reading
 from wbc.errors import InputError
 
 FILL = (255, 255, 255)
@@ -38,7 +39,13 @@ class Original:
     source: str
     """What it shares with other originals, such as the field of view; see `ImageEntry.source`."""
     box: Box | None = None
-    """The white cell in pixels, inside the photograph; None: the whole photograph."""
+    """The white cell in pixels of the upright photograph, inside it; None: the whole photograph."""
+    plain: bool = True
+    """Whether every program shows the same pixels; else the image is written as a plain one."""
+    page: int | None = None
+    """Of a file with several pages: the one that this is, from 1."""
+    split: str = ""
+    """The split that its author put it into; empty: any."""
 
 
 @dataclass(frozen=True)
@@ -57,6 +64,8 @@ class Stages:
     """Height and width in pixels; None: the size of the crop."""
     background: str = "keep"
     """One of `BACKGROUNDS`."""
+    reading: Reading = PLAIN
+    """How files become pixels."""
 
     def __post_init__(self) -> None:
         if not 0 <= self.margin <= 2:
@@ -69,7 +78,7 @@ class Stages:
     def change(self, original: Original) -> bool:
         """Whether these stages change the pixels of an original."""
         cropped = self.crop and original.box is not None
-        return cropped or self.image_size is not None or self.background == "remove"
+        return cropped or not original.plain or self.image_size is not None or self.background == "remove"
 
 
 @dataclass(frozen=True)
@@ -89,14 +98,16 @@ class Staged:
 
 def run_stages(original: Original, stages: Stages) -> Staged:
     """Crop an original, resize it and remove its background, as far as asked for."""
-    pixels = read_upright(original.image)
+    reading = stages.reading
+    if original.page is not None:
+        reading = replace(reading, pages=original.page)
+    pixels = read_upright(original.image, reading)
     steps, guessed = {"photograph": pixels}, ""
     if stages.crop and original.box is not None:
         pixels = steps["cropped"] = square_crop(pixels, original.box, stages.margin)
     if stages.image_size is not None:
-        size = (stages.image_size, stages.image_size)
-        resized = Image.fromarray(pixels).resize(size, Image.Resampling.BICUBIC)
-        pixels = steps["cropped" if "cropped" in steps else "resized"] = np.asarray(resized)
+        pixels = fitted(pixels, stages.image_size, stages.reading.fit, Resampling.BICUBIC)
+        steps["cropped" if "cropped" in steps else "resized"] = pixels
     if stages.background == "remove":
         found = segment(pixels)
         steps["background removed"], guessed = paint_background(pixels, found.cell, FILL), found.fallback
