@@ -16,7 +16,13 @@ from wbc.data.manifest import ImageEntry, Manifest
 from wbc.data.pipeline.decoding import read_upright
 from wbc.data.pipeline.stages import Progress, no_progress
 from wbc.data.reading import PLAIN, Reading
-from wbc.duplicates import find_near_duplicates, read_picture, reduce_picture, searches_all_shifts
+from wbc.duplicates import (
+    SMALLEST_SIDE,
+    find_near_duplicates,
+    read_picture,
+    reduce_picture,
+    searches_all_shifts,
+)
 from wbc.errors import UnsplitFolderError, command
 
 
@@ -126,6 +132,9 @@ def check_folder(
     plain = {image.file: one.plain for image, one in zip(images, facts, strict=True)}
     leaks = _leaks(root, images, progress, partial(_picture, root, plain, reading))
     warnings = [*layout.notes, *contents.warnings(reading), *_copies(images)]
+    small = sum(min(one.width, one.height) < SMALLEST_SIDE for one in facts)
+    if small:
+        warnings.append(f"Of {small} images below {SMALLEST_SIDE} pixels, only equal files can be found.")
     settings = {"reading": reading.spelled_out()} if reading.spelled_out() else {}
     return Report(
         Manifest(images, layout.classes, settings, layout.left_out.ordered()),

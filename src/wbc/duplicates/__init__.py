@@ -8,6 +8,7 @@ There are two searches:
   (`candidates`), registration confirms them pixel by pixel (`frames`, `registration`, `gallery`).
 """
 
+from wbc.duplicates.candidates import SMALLEST_SIDE
 from wbc.duplicates.fields import UNREADABLE, Corner, find_fields, remembered
 from wbc.duplicates.frames import read_picture, reduce_picture
 from wbc.duplicates.gallery import (
@@ -25,6 +26,7 @@ from wbc.duplicates.shifted import read_gray
 __all__ = [
     "EXHAUSTIVE_IMAGES",
     "METHOD",
+    "SMALLEST_SIDE",
     "UNREADABLE",
     "Corner",
     "Gallery",

@@ -23,8 +23,42 @@ ORDERS = 24
 SMALLEST_OVERLAP = 0.1
 """Smallest area that two shifted images share, as a share of the frame of the largest image."""
 
+CHANCE = 14.0
+"""Standard deviations of chance that a match has to exceed.
+
+So many, because thousands of shifts and angles are tried for every pair, and because pictures of one kind
+resemble each other: unrelated digits of 8 x 8 pixels reach 12.6, drawn cells less.
+"""
+
+SMALLEST_SIDE = 16
+"""Pixels of the shorter side of the smallest image that is compared; icons and digits are alike by their kind."""
+
 _BLOCK = 512  # images whose spectra are held at a time
 _BATCH = 32  # pairs per inverse FFT: fits into the processor's cache
+
+
+def detail_of(texture: NDArray[np.float32]) -> float:
+    """The number of independent details of a texture: the participation ratio of its power spectrum.
+
+    The correlation of two unrelated textures varies by about one over its square root (after Bartlett). It is
+    small where an image is smooth, or was enlarged from few pixels.
+
+    Args:
+        texture: Shape (height, width).
+    """
+    from scipy import fft
+
+    power = np.abs(fft.fft2(texture)) ** 2
+    square = float((power**2).sum())
+    return float(power.sum()) ** 2 / square if square > 0 else 0.0
+
+
+def least_correlation(details: float, chance: float = CHANCE) -> float:
+    """The smallest correlation that is no chance, where so many independent details are compared.
+
+    Fisher's transform makes the correlation normal, with a deviation of one over the root of the details.
+    """
+    return float(np.tanh(chance / np.sqrt(max(details - 3, 0.1))))
 
 
 def rings_of(texture: NDArray[np.float32]) -> NDArray[np.float64]:

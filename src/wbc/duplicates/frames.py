@@ -9,7 +9,7 @@ import numpy as np
 from numpy.typing import NDArray
 from PIL import Image, ImageOps
 
-from wbc.duplicates.candidates import descriptor_of, rings_of
+from wbc.duplicates.candidates import descriptor_of, detail_of, rings_of
 
 SIDE = 96
 """Pixels of a frame's shorter side."""
@@ -46,6 +46,11 @@ class Frame:
     def descriptor(self) -> NDArray[np.float32]:
         """See `wbc.duplicates.candidates.descriptor_of`."""
         return descriptor_of(self.rings)
+
+    @cached_property
+    def detail(self) -> float:
+        """See `wbc.duplicates.candidates.detail_of`."""
+        return detail_of(self.texture)
 
     @cached_property
     def small(self) -> "Frame":

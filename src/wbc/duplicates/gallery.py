@@ -10,8 +10,8 @@ from typing import TypeVar
 import numpy as np
 from numpy.typing import NDArray
 
-from wbc.duplicates.candidates import angles_between, shift_peaks
-from wbc.duplicates.frames import BLUR, COARSE, LONGEST, SIDE, make_frame
+from wbc.duplicates.candidates import CHANCE, SMALLEST_SIDE, angles_between, shift_peaks
+from wbc.duplicates.frames import BLUR, COARSE, LONGEST, SIDE, Frame, make_frame
 from wbc.duplicates.registration import (
     SHIFTED_OVERLAP,
     SHIFTED_THRESHOLD,
@@ -37,7 +37,8 @@ EXHAUSTIVE_IMAGES = 1_640
 """The same limit for images without splits: by default, no two splits of so many have more pairs."""
 
 METHOD = {
-    "version": 1,
+    "version": 2,
+    "chance": (CHANCE, SMALLEST_SIDE),
     "frame": (SIDE, LONGEST, BLUR, COARSE),
     "search": (SCALES, NEIGHBORS, SMALLEST_RING_MATCH, SMALLEST_PEAK, EXHAUSTIVE_IMAGES),
     "registration": (THRESHOLD, SMALLEST_OVERLAP, SHIFTED_THRESHOLD, SHIFTED_OVERLAP),
@@ -80,6 +81,12 @@ def find_near_duplicates(
     return Gallery(pictures, progress).across(splits, list(dict.fromkeys(splits)))
 
 
+def _frame(picture: Picture) -> tuple[Frame, int]:
+    """The frame of an image, and the pixels of its shorter side."""
+    pixels = picture()
+    return make_frame(pixels), min(pixels.shape[:2])
+
+
 class Gallery:
     """Images that are searched, once or several times, for pairs that show the same thing.
 
@@ -96,8 +103,9 @@ class Gallery:
         self.pictures, self.progress = pictures, progress
         self._registered: dict[Proposal, Match] = {}
         with ThreadPoolExecutor(os.cpu_count()) as pool:
-            frames = pool.map(lambda read: make_frame(read()), pictures)
-            self.frames = self._counted(frames, len(pictures), "read")
+            read = self._counted(pool.map(_frame, pictures), len(pictures), "read")
+        self.frames = [frame for frame, _ in read]
+        self.telling = [side >= SMALLEST_SIDE for _, side in read]
 
     def across(self, splits: Sequence[str], order: Sequence[str]) -> list[NearDuplicate]:
         """Pairs of different splits; shifts of every size are searched up to `EXHAUSTIVE_PAIRS` pairs.
@@ -154,6 +162,8 @@ class Gallery:
         self, known: list[int], asked: list[int], all_shifts: bool, what: str
     ) -> list[NearDuplicate]:
         """Every pair that agrees; the first is one of `known`. Some pairs occur twice."""
+        known = [index for index in known if self.telling[index]]
+        asked = [index for index in asked if self.telling[index]]
         if not known or not asked:
             return []
         descriptors = np.stack([self.frames[index].descriptor for index in known])

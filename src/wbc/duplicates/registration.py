@@ -6,6 +6,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from wbc.duplicates.candidates import least_correlation
 from wbc.duplicates.frames import Frame, Mask, Texture
 
 THRESHOLD = 0.58
@@ -83,9 +84,10 @@ def match_shifted(first: Frame, second: Frame) -> Match:
 
 
 def threshold_for(first: Frame, second: Frame) -> float:
-    """The smallest correlation of a match, higher where a painted background leaves little to compare."""
+    """The smallest correlation of a match: higher where a painted background or little detail says less."""
     shown = min(first.valid.mean(), second.valid.mean())
-    return THRESHOLD + 0.18 * float(np.clip((0.7 - shown) / 0.2, 0, 1))
+    usual = THRESHOLD + 0.18 * float(np.clip((0.7 - shown) / 0.2, 0, 1))
+    return max(usual, least_correlation(min(first.detail, second.detail)))
 
 
 def _refine(first: Frame, second: Frame, best: Match) -> Match:

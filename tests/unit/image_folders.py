@@ -1,0 +1,58 @@
+"""Folders of images as people have them, made by a test."""
+
+from collections.abc import Callable
+from pathlib import Path
+
+import numpy as np
+import tifffile
+from PIL import Image
+
+COUNTS = {"train": 3, "validation": 2, "test": 2}
+
+
+def smooth(rng: np.random.Generator, height: int = 24, width: int = 24) -> np.ndarray:
+    """A smooth random gray picture, no two alike; float, 0 to 1."""
+    coarse = Image.fromarray(rng.integers(0, 256, (height // 2, width // 2)).astype(np.uint8))
+    return np.asarray(coarse.resize((width, height), Image.Resampling.BICUBIC)) / 255
+
+
+def color(rng: np.random.Generator, height: int = 24, width: int = 24) -> np.ndarray:
+    """A smooth random picture; uint8, shape (height, width, 3)."""
+    return (np.stack([smooth(rng, height, width) for _ in range(3)], axis=2) * 255).astype(np.uint8)
+
+
+def split_folder(
+    root: Path,
+    write: Callable[[Path, np.random.Generator], None],
+    suffix: str = ".png",
+    classes: tuple[str, ...] = ("one", "two"),
+    counts: dict[str, int] = COUNTS,
+) -> Path:
+    """A split folder whose images `write` writes."""
+    rng = np.random.default_rng(7)
+    for split, count in counts.items():
+        for name in classes:
+            (root / split / name).mkdir(parents=True, exist_ok=True)
+            for index in range(count):
+                write(root / split / name / f"{name[0]}{index}{suffix}", rng)
+    return root
+
+
+def class_folder(root: Path, count: int = 6, classes: tuple[str, ...] = ("one", "two")) -> Path:
+    """An unsplit folder of color images."""
+    rng = np.random.default_rng(7)
+    for name in classes:
+        (root / name).mkdir(parents=True, exist_ok=True)
+        for index in range(count):
+            write_color(root / name / f"{index}.png", rng)
+    return root
+
+
+def write_color(path: Path, rng: np.random.Generator) -> None:
+    """An image of 8 bits."""
+    Image.fromarray(color(rng)).save(path)
+
+
+def write_tiff(path: Path, pixels: np.ndarray, **tags: object) -> None:
+    """A TIFF of any numbers."""
+    tifffile.imwrite(path, pixels, **tags)
