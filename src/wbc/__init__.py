@@ -12,5 +12,6 @@ REQUIREMENTS = {
     "scikit-learn": "sklearn",
     "scipy": "scipy",
     "threadpoolctl": "threadpoolctl",
+    "tifffile": "tifffile",
 }
 """Distribution -> module, for all that `wbc` imports besides a backend of Keras. A worker needs no more."""

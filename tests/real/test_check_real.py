@@ -81,6 +81,8 @@ def test_a_split_by_photograph_leaks(shared, tmp_path):
     photograph = shared / "data" / "bccd" / "JPEGImages" / "BloodImage_{:05d}.jpg"
     for split in ("train", "test"):
         (tmp_path / split / "A").mkdir(parents=True)
+        (tmp_path / split / "B").mkdir()
+        Image.new("RGB", (640, 480), (200, 0, len(split))).save(tmp_path / split / "B" / "blank.png")
     for number in (*(first for first, _ in PAIRS), *range(3, 15)):
         shutil.copy(str(photograph).format(number), tmp_path / "train" / "A")
     for number in (*(second for _, second in PAIRS), *range(50, 60)):

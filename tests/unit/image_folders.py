@@ -7,16 +7,19 @@ import numpy as np
 import tifffile
 from PIL import Image
 
+SIDE = 12
+"""Pixels: too few for the search for near-duplicates, which takes long."""
+
 COUNTS = {"train": 3, "validation": 2, "test": 2}
 
 
-def smooth(rng: np.random.Generator, height: int = 24, width: int = 24) -> np.ndarray:
+def smooth(rng: np.random.Generator, height: int = SIDE, width: int = SIDE) -> np.ndarray:
     """A smooth random gray picture, no two alike; float, 0 to 1."""
     coarse = Image.fromarray(rng.integers(0, 256, (height // 2, width // 2)).astype(np.uint8))
     return np.asarray(coarse.resize((width, height), Image.Resampling.BICUBIC)) / 255
 
 
-def color(rng: np.random.Generator, height: int = 24, width: int = 24) -> np.ndarray:
+def color(rng: np.random.Generator, height: int = SIDE, width: int = SIDE) -> np.ndarray:
     """A smooth random picture; uint8, shape (height, width, 3)."""
     return (np.stack([smooth(rng, height, width) for _ in range(3)], axis=2) * 255).astype(np.uint8)
 

@@ -38,7 +38,7 @@ def test_twelve_bits_in_sixteen_are_not_dark(tmp_path: Path, suffix: str):
     root = split_folder(tmp_path / "set", write, suffix)
     manifest = inspect_folder(root)
     assert manifest.settings["reading"] == {"white": 4095.0}
-    split = load_split(manifest, "train", root, 24)
+    split = load_split(manifest, "train", root, 12)
     stored = np.asarray(Image.open(root / split.images[0].file))
     assert np.array_equal(split.inputs[0][..., 0], stored >> 4), "one scale for all, 12 bits"
     assert split.inputs[3:].mean() > 1.5 * split.inputs[:3].mean(), "brightness is the class, and stays"
@@ -85,7 +85,7 @@ def test_what_cannot_be_known_is_asked_for(tmp_path: Path, capsys, dtype, values
     assert "white = " in capsys.readouterr().err
     low, high = values
     reading = Reading(white=high, black=low)
-    pixels = load_split(inspect_folder(root, reading=reading), "test", root, 24).inputs
+    pixels = load_split(inspect_folder(root, reading=reading), "test", root, 12).inputs
     assert 100 < pixels.mean() < 155
     assert main(["data", "check", str(root), "--white", str(high), "--black", str(low)]) == 0
 
@@ -104,7 +104,7 @@ def test_white_has_no_meaning_for_eight_bits(tmp_path: Path):
 
 def test_uniform_and_narrow_images_are_warned_of(tmp_path: Path):
     root = split_folder(tmp_path / "set", write_color)
-    Image.new("RGB", (24, 24), (9, 9, 9)).save(root / "train" / "one" / "blank.png")
+    Image.new("RGB", (12, 12), (9, 9, 9)).save(root / "train" / "one" / "blank.png")
     narrow = 100 + (smooth(RNG) * 20).astype(np.uint8)
     Image.fromarray(narrow).save(root / "train" / "two" / "dim.png")
     said = " ".join(check_folder(root).warnings)
@@ -178,7 +178,7 @@ def test_no_channel_is_dropped(tmp_path: Path, channels: int, tags: dict, dtype)
 
 
 def stack(path: Path, rng: np.random.Generator) -> None:
-    pages = [Image.new("RGB", (24, 24), (200, 200, 200)), *(Image.fromarray(color(rng)) for _ in range(2))]
+    pages = [Image.new("RGB", (12, 12), (200, 200, 200)), *(Image.fromarray(color(rng)) for _ in range(2))]
     pages[0].save(path, save_all=True, append_images=pages[1:])
 
 
@@ -546,7 +546,7 @@ def expected_pixels(image: Image.Image) -> np.ndarray:
     return np.asarray(image.convert("RGB"))
 
 
-@settings(max_examples=25, deadline=None, suppress_health_check=list(HealthCheck))
+@settings(max_examples=20, deadline=None, suppress_health_check=list(HealthCheck))
 @given(folders())
 def test_any_folder_is_read_alike_by_all_and_nothing_is_lost(tmp_path_factory, files):
     folder = tmp_path_factory.mktemp("any")

@@ -507,10 +507,10 @@ def _by_table(layout: Layout, candidates: list[Path], table: Path, options: Fold
         return _composed(text.strip().replace("\\", "/").removeprefix("./"))
 
     wanted = (options.file_column, options.label_column, options.split_column, options.group_column)
-    for name in wanted:
-        if name is not None and name not in columns:
-            guess = did_you_mean(name, columns) or f"Its columns are {', '.join(columns)}."
-            raise InputError(f"{table} has no column {name!r}", guess)
+    for column in wanted:
+        if column is not None and column not in columns:
+            guess = did_you_mean(column, columns) or f"Its columns are {', '.join(columns)}."
+            raise InputError(f"{table} has no column {column!r}", guess)
     files = options.file_column or max(columns, key=lambda name: sum(key(row[name]) in keys for row in rows))
     rest = [name for name in columns if name not in (files, *wanted[2:])]
     usual = [name for name in rest if name.casefold() in _LABEL_COLUMNS]
