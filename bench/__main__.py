@@ -9,7 +9,10 @@ def run() -> int:
     Returns:
         The exit code, see `bench.errors.ExitCode`.
     """
+    from bench.worker.startup import own_packages_first
+
     try:
+        own_packages_first()
         from bench.commands.main import main
 
         return main()

@@ -22,6 +22,7 @@ from bench.devices.other_users import processor_noise
 from bench.errors import InputError
 from bench.trials.layout import MACHINE
 from bench.worker.files import write_text
+from bench.worker.startup import child_environment
 
 PRECISIONS = ("float32", "tensorfloat32", "bfloat16", "float16")
 BUDGET_S = 0.4
@@ -161,7 +162,7 @@ def _measure(slot: Slot, budget_s: float) -> bytes:
     """What a process of its own measured, as the file keeps it."""
     disturbed = processor_noise()
     command = [sys.executable, "-P", "-m", "bench.worker.calibrate", str(budget_s)]
-    environment = {**os.environ, **slot.environment(), "TF_CPP_MIN_LOG_LEVEL": "3"}
+    environment = {**child_environment(), **slot.environment(), "TF_CPP_MIN_LOG_LEVEL": "3"}
     try:
         done = subprocess.run(
             command, env=environment, capture_output=True, text=True, timeout=_TIMEOUT_S, check=False

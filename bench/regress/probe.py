@@ -8,6 +8,7 @@ None), and `problem` (why a module cannot be imported, or None).
 import dataclasses
 import importlib
 import json
+import os
 import platform
 import re
 import sys
@@ -16,6 +17,10 @@ from importlib import metadata
 
 def main(modules: list[str]) -> None:
     """Print what is found."""
+    # As the worker does it: what else is on PYTHONPATH, behind the side's own code, is searched last.
+    for entry in os.environ.get("PYTHONPATH", "").split(os.pathsep)[1:]:
+        if entry in sys.path and not entry.startswith(sys.prefix):
+            sys.path[:] = [*(path for path in sys.path if path != entry), entry]
     packages: dict[str, str] = {}
     for distribution in metadata.distributions():
         if name := distribution.metadata["Name"]:

@@ -26,6 +26,7 @@ from bench.trials.runtime import BACKENDS
 from bench.trials.sampling import TelemetrySettings
 from bench.trials.settings import Runtime, digest_of
 from bench.trials.trial import Trial
+from bench.worker.startup import child_environment
 from wbc import REQUIREMENTS
 from wbc.files import whole_folder
 from wbc.specification import Specification
@@ -249,7 +250,7 @@ def revision(name: str, cache: Path) -> Code:
 
 def _probe(name: SideName, interpreter: Path, code: Code, modules: Sequence[str]) -> _Found:
     environment = {
-        **os.environ,
+        **child_environment(python=str(interpreter)),
         **_environment(code),
         "TF_CPP_MIN_LOG_LEVEL": "3",
         "CUDA_VISIBLE_DEVICES": "",

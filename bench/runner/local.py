@@ -24,6 +24,7 @@ from bench.trials.origin import Neighbors
 from bench.trials.sampling import TelemetrySettings
 from bench.worker import protocol
 from bench.worker.jsonl import EventWriter, Facts, RawEvent
+from bench.worker.startup import child_environment
 
 
 class LocalOtherUsers:
@@ -114,7 +115,7 @@ class LocalEngine:
                     stdout=log,
                     stderr=log,
                     pass_fds=[write_end],
-                    env={**_environment(slot, write_end, spawned), **self.environment},
+                    env={**_environment(self.python, slot, write_end, spawned), **self.environment},
                     start_new_session=True,
                 )
         except BaseException:
@@ -235,9 +236,9 @@ class LocalWorker:
             os.killpg(self._process.pid, number)
 
 
-def _environment(slot: Slot, event_fd: int, spawned: int) -> dict[str, str]:
+def _environment(python: str, slot: Slot, event_fd: int, spawned: int) -> dict[str, str]:
     return {
-        **os.environ,
+        **child_environment(python=python),
         **slot.environment(),
         protocol.SPAWNED_NS: str(spawned),
         protocol.EVENT_FD: str(event_fd),

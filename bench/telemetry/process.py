@@ -11,6 +11,7 @@ from bench.devices.device import Slot
 from bench.journal.results import Attempt
 from bench.telemetry.sampler import Job
 from bench.worker.jsonl import RawEvent
+from bench.worker.startup import child_environment
 
 PATIENCE_S = 2.0
 """Longest wait for the sampler's last line. It takes milliseconds, unless a driver hangs."""
@@ -37,6 +38,7 @@ class SamplerProcess:
             stdin=subprocess.PIPE,
             stdout=subprocess.DEVNULL,
             stderr=subprocess.DEVNULL,
+            env=child_environment(),
             start_new_session=True,  # Ctrl-C is for the harness alone
         )
         assert self._process.stdin is not None

@@ -11,6 +11,7 @@ from bench.journal.results import SuiteResults
 from bench.tracking.process import Recorder
 from bench.tracking.store import answers
 from bench.worker.protocol import die_with_parent
+from bench.worker.startup import own_packages_first
 
 if TYPE_CHECKING:
     from bench.tracking.projection import Projection
@@ -43,4 +44,5 @@ def _say(event: str, **content: str | bool | None) -> None:
 
 
 if __name__ == "__main__":
+    own_packages_first()
     main(SuiteResults(Path(sys.argv[1]), sys.argv[2]), int(sys.argv[3]))

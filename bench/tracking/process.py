@@ -19,6 +19,7 @@ from bench.errors import DamagedAttempt, command
 from bench.journal.results import Attempt, SuiteResults
 from bench.tracking.markers import unsent
 from bench.tracking.store import without_password
+from bench.worker.startup import child_environment
 
 if TYPE_CHECKING:
     from bench.tracking.projection import Projection
@@ -194,7 +195,7 @@ def _start(results: SuiteResults) -> subprocess.Popen[bytes]:
         stderr=subprocess.DEVNULL,
         start_new_session=True,
         # One thread is enough for copying, and more would slow the trials.
-        env={**os.environ, "OMP_NUM_THREADS": "1"},
+        env={**child_environment(), "OMP_NUM_THREADS": "1"},
     )
 
 

@@ -17,6 +17,7 @@ from urllib.request import ProxyHandler, build_opener
 
 from bench.errors import InputError, ResultsError, command
 from bench.tracking.store import SyncLock, apply_settings, is_cut_off, own_store, without_password
+from bench.worker.startup import child_environment
 
 HOST = "127.0.0.1"
 """MLflow's server asks for no password and lets a client name any folder: nobody outside may see it."""
@@ -72,7 +73,11 @@ class Server:
 
     def __init__(self, uri: str, port: int):
         self.address = f"http://{HOST}:{port}"
-        environment = {**os.environ, "MLFLOW_BACKEND_STORE_URI": uri, "MLFLOW_TRACKING_URI": uri}
+        environment = {
+            **child_environment(path=False),
+            "MLFLOW_BACKEND_STORE_URI": uri,
+            "MLFLOW_TRACKING_URI": uri,
+        }
         # What it says is of use only when it does not start.
         self._process = subprocess.Popen(
             [sys.executable, "-P", "-m", "bench.tracking.server", uri, str(port)],

@@ -1,7 +1,6 @@
 """Pretrained weights that are missing on this machine: explain them, or have Keras download them."""
 
 import json
-import os
 import subprocess
 import sys
 from collections.abc import Sequence
@@ -9,6 +8,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from bench.trials.runtime import installed_backends
+from bench.worker.startup import child_environment
 from wbc.networks.weights import check_reachable, locate_weights, missing_weights
 from wbc.options import OptionValue
 from wbc.specification import WeightsSource
@@ -63,7 +63,7 @@ def fetch(downloads: Sequence[Download]) -> dict[Path, WeightsSource]:
         reason = check_reachable(download.url)
         if reason is None:
             wanted = json.dumps([download.network, download.options, download.image_size])
-            environment = {**os.environ, "TF_CPP_MIN_LOG_LEVEL": "3", "CUDA_VISIBLE_DEVICES": ""}
+            environment = {**child_environment(), "TF_CPP_MIN_LOG_LEVEL": "3", "CUDA_VISIBLE_DEVICES": ""}
             environment["KERAS_BACKEND"] = installed_backends()[0]  # any will do: none computes
             command = [sys.executable, "-P", "-m", "bench.worker.fetch", wanted]
             done = subprocess.run(command, env=environment, capture_output=True, text=True, check=False)

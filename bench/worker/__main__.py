@@ -4,6 +4,8 @@ import sys
 from pathlib import Path
 
 from bench.worker.process import run_trial
+from bench.worker.startup import own_packages_first
 
 if __name__ == "__main__":
+    own_packages_first()
     sys.exit(run_trial(Path(sys.argv[1])))

@@ -18,6 +18,7 @@ from typing import Any
 from bench.worker import protocol
 from bench.worker.environment import SetupError, granted_cores, keep_to_cores
 from bench.worker.jsonl import Facts
+from bench.worker.startup import own_packages_first
 
 CHAIN = 4
 """Operations per call. Each uses the result of the one before, so none can be skipped, merged or overlapped."""
@@ -205,4 +206,5 @@ def main(arguments: list[str]) -> str | None:
 
 
 if __name__ == "__main__":
+    own_packages_first()
     sys.exit(main(sys.argv[1:]))

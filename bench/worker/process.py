@@ -11,6 +11,7 @@ from bench.worker.artifacts import write_packages
 from bench.worker.environment import SetupError, describe_machine, keep_to_cores
 from bench.worker.jsonl import EventWriter, Facts
 from bench.worker.recorder import Recorder
+from bench.worker.startup import foreign_folder
 
 TRACE_FOLDER = "trace"
 
@@ -82,6 +83,11 @@ def explain(error: Exception) -> tuple[str, str]:
         gpu = os.environ.get(protocol.DEVICE_KIND) == "gpu" and not error.of_host
         return "gpu-oom" if gpu else "host-oom", message[:300]
     named = f"{type(error).__name__}: {message[:300]}"
+    if isinstance(error, ImportError) and (folder := foreign_folder(error)):
+        return (
+            "setup",
+            f"{named}. It lies in {folder}, a folder of PYTHONPATH: unset that, or mend the module.",
+        )
     if isinstance(error, MemoryError) or (isinstance(error, OSError) and error.errno == errno.ENOMEM):
         return "host-oom", named
     return "crashed", named
