@@ -6,9 +6,9 @@ from pathlib import Path
 
 import psutil
 
+from bench.devices.cgroup import quota_cores
 from bench.trials.origin import MachineFacts
 
-PROC, CGROUPS = Path("/proc"), Path("/sys/fs/cgroup")
 _CPUS = Path("/sys/devices/system/cpu")
 _HIDDEN = "unavailable: the kernel does not show it (as on most virtual machines)"
 
@@ -63,18 +63,6 @@ def in_container(root: Path = Path("/")) -> bool:
     return any(mark.exists() for mark in marks) or "container" in os.environ
 
 
-def quota_cores(cgroup: Path = CGROUPS, proc: Path = PROC) -> float | None:
-    """Processor time that the control group and those around it may use, in cores; None: no limit."""
-    limits = [_text(group / "cpu.max").split() for group in own_cgroups(proc, cgroup)]
-    quotas = [int(said[0]) / int(said[1]) for said in limits if len(said) == 2 and said[0] != "max"]
-    if quotas:
-        return min(quotas)
-    quota, period = (_text(cgroup / "cpu" / f"cpu.cfs_{name}_us") for name in ("quota", "period"))
-    if quota and period and int(quota) > 0:
-        return int(quota) / int(period)
-    return None
-
-
 def _chosen(path: Path) -> str:
     """The choice that the kernel prints in brackets."""
     said = _text(path)
@@ -86,30 +74,3 @@ def _text(path: Path) -> str:
         return path.read_text().strip()
     except OSError:
         return ""
-
-
-def own_cgroup(proc: Path = PROC, cgroups: Path = CGROUPS) -> Path:
-    """The folder of the control group of this process (cgroup v2); the root where the kernel does not tell."""
-    try:
-        lines = (proc / "self/cgroup").read_text().splitlines()
-        own = next(line.removeprefix("0::") for line in lines if line.startswith("0::"))
-    except (OSError, StopIteration):
-        return cgroups
-    return cgroups / own.lstrip("/")
-
-
-def own_cgroups(proc: Path = PROC, cgroups: Path = CGROUPS) -> list[Path]:
-    """The same and the groups around it, up to the root: the limits of all of them hold."""
-    own = own_cgroup(proc, cgroups)
-    return [own, *(parent for parent in own.parents if parent.is_relative_to(cgroups))]
-
-
-def killed_for_memory(proc: Path = PROC, cgroups: Path = CGROUPS) -> int:
-    """Processes that the kernel has killed for lack of memory: of this cgroup, else of the machine."""
-    for path in (own_cgroup(proc, cgroups) / "memory.events", proc / "vmstat"):
-        try:
-            counts = dict(line.split() for line in path.read_text().splitlines())
-            return int(counts["oom_kill"])
-        except (OSError, KeyError, ValueError):
-            continue
-    return 0

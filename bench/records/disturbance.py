@@ -32,6 +32,9 @@ not mark a trial."""
 STEAL_SHARE = 0.02
 """Share of the slot's cores that other virtual machines took. In quiet trials it was below 0.002."""
 
+QUOTA_SHARE = 0.02
+"""Share of a phase in which a quota held a processor back. It is held to the same as stolen time."""
+
 THROTTLED_SHARE = 0.01
 """Share of a phase in which heat, the board or a brake slowed a GPU. A GPU at its power limit is not counted:
 many are whenever they are busy, in all trials alike."""
@@ -63,6 +66,7 @@ def disturbances(
         reasons += _foreign(telemetry, times)
         reasons += _contended(telemetry)
         reasons += _stolen(telemetry, times)
+        reasons += _limited(telemetry, times)
         for name, device in telemetry.devices.items():
             reasons += _throttled(name, device, times)
     reasons += _foreign_on_gpus([state for state in neighbors if state is not None])
@@ -97,6 +101,13 @@ def _stolen(telemetry: Telemetry, times: dict[str, float]) -> Iterable[str]:
         share = counters.get("steal_s", 0.0) / seconds / telemetry.cores
         if share > STEAL_SHARE:
             yield f"Other virtual machines took {share:.0%} of its cores during {name}."
+
+
+def _limited(telemetry: Telemetry, times: dict[str, float]) -> Iterable[str]:
+    for name, seconds, counters in _judged(telemetry, times):
+        share = counters.get("quota_s", 0.0) / seconds
+        if share > QUOTA_SHARE:
+            yield f"A quota of processor time held it back for {min(1.0, share):.0%} of {name}."
 
 
 def _throttled(gpu: str, device: DeviceTelemetry, times: dict[str, float]) -> Iterable[str]:

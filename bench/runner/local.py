@@ -13,11 +13,11 @@ from typing import Any
 
 import msgspec
 
+from bench.devices.cgroup import killed_for_memory
 from bench.devices.device import Slot
 from bench.devices.nvml import Nvml, NvmlError, open_nvml
 from bench.devices.other_users import neighbors, wait_until_quiet
 from bench.journal.results import Attempt
-from bench.machine.host import killed_for_memory
 from bench.machine.notes import Notes, origin
 from bench.telemetry.process import SamplerProcess
 from bench.trials.origin import Neighbors

@@ -3,6 +3,7 @@
 import os
 from typing import NamedTuple
 
+from bench.devices.cgroup import throttled_s, throttling_files
 from bench.telemetry.kernel import (
     PRESSURE,
     STAT,
@@ -27,6 +28,9 @@ SLOW = ("run_queue_wait", "foreign_cpu", "cotenant_cpu")
 
 FAST_COUNTERS = ("cpu_s", "machine_busy_s", "slot_busy_s", "steal_s", "pressure_s")
 SLOW_COUNTERS = ("run_queue_wait_s", "cotenant_s", "foreign_s")
+
+QUOTA_COUNTER = "quota_s"
+"""Seconds that a quota held processors back, summed over them; read only where there is a quota."""
 
 LEAST_S = 0.5
 """Shortest time for a rate: the kernel counts cores in ticks of 10 ms."""
@@ -58,6 +62,7 @@ class HostReader:
         self.sizes = Sizes(len(cores), os.cpu_count() or len(cores))
         self.unavailable: dict[str, str] = {}
         self._stat = KernelFile(STAT)
+        self._quotas = [KernelFile(path) for path in throttling_files()]
         self._own, self._others = CpuTime(), OthersCpuTime()
         self._pids, self._cotenants = [worker], list[int]()
         self._foreign = 0.0
@@ -72,6 +77,11 @@ class HostReader:
         except OSError:
             self._waits = None
             self._lacks("the kernel does not count it", "run_queue_wait", "run_queue_wait_s")
+
+    @property
+    def counter_names(self) -> list[str]:
+        """What `counters` may read."""
+        return [*FAST_COUNTERS, *SLOW_COUNTERS, *([QUOTA_COUNTER] if self._quotas else [])]
 
     @property
     def pids(self) -> list[int]:
@@ -102,6 +112,8 @@ class HostReader:
         }
         if self._pressure is not None:
             read["pressure_s"] = pressure_s(self._pressure.read())
+        if self._quotas:
+            read[QUOTA_COUNTER] = max(throttled_s(file.read()) or 0.0 for file in self._quotas)
         if all_of_them:
             if self._waits is not None:
                 read["run_queue_wait_s"] = self._waits.read(self._pids)

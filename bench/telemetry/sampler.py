@@ -71,7 +71,7 @@ class Sampler:
         for name in job.gpus if nvml is None else ():
             self._unavailable |= {f"{name}/{one}": no_nvml for one in (*gpus.GAUGES, *gpus.COUNTER_NAMES)}
         self._unavailable |= self._gpus_lack()
-        self._counters = [*hosts.FAST_COUNTERS, *hosts.SLOW_COUNTERS]
+        self._counters = self._host.counter_names
         self._gauges = [*hosts.FAST, *hosts.SLOW]
         for name in self._gpus:
             self._counters += [f"{name}/{counter}" for counter in gpus.COUNTER_NAMES]

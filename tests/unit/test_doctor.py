@@ -90,23 +90,6 @@ def test_the_machine_as_the_kernel_tells(tmp_path: Path):
     assert host.boost(tmp_path) == "off"
 
 
-@pytest.mark.parametrize(
-    ("said", "quota"), [("150000 100000", 1.5), ("max 100000", None), ("", None), ("nonsense", None)]
-)
-def test_the_quota_of_a_control_group(tmp_path: Path, said: str, quota: float | None):
-    (tmp_path / "cpu.max").write_text(said)
-    assert host.quota_cores(tmp_path) == quota
-
-
-def test_the_quota_of_an_old_control_group(tmp_path: Path):
-    (tmp_path / "cpu").mkdir()
-    (tmp_path / "cpu" / "cpu.cfs_quota_us").write_text("200000")
-    (tmp_path / "cpu" / "cpu.cfs_period_us").write_text("100000")
-    assert host.quota_cores(tmp_path) == 2
-    (tmp_path / "cpu" / "cpu.cfs_quota_us").write_text("-1")
-    assert host.quota_cores(tmp_path) is None
-
-
 def test_a_container_and_a_virtual_machine(tmp_path: Path, monkeypatch):
     monkeypatch.delenv("container", raising=False)
     assert not host.in_container(tmp_path)

@@ -7,8 +7,8 @@ import pytest
 from equipment.results.records import a_trial
 from training_equipment import Notes
 
+from bench.devices.cgroup import killed_for_memory
 from bench.journal.results import SuiteResults
-from bench.machine.host import killed_for_memory
 from bench.records.fold import fold
 from bench.worker import protocol
 from bench.worker.process import explain

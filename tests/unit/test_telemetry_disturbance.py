@@ -85,6 +85,12 @@ def test_time_that_the_hypervisor_took_is_marked():
     assert reason == "Other virtual machines took 10% of its cores during train."
 
 
+def test_a_quota_that_holds_a_trial_back_is_marked():
+    (reason,) = disturbances(TIMES, telemetry(quota_s=lambda now: 0.3 * now))
+    assert reason == "A quota of processor time held it back for 30% of train."
+    assert disturbances(TIMES, telemetry(quota_s=lambda now: 0.01 * now)) == []
+
+
 def test_short_phases_are_judged_together():
     told = telemetry(10.0, foreign_s=lambda now: now)
     counters = {name: value * 0.04 for name, value in told.counters["train"].items()}
