@@ -170,15 +170,20 @@ def matching(
 
 
 def in_order(measurements: Iterable[Measurement], where: object) -> tuple[Measurement, ...]:
-    """Sorted by start, attempts at the same trial by number.
+    """Sorted by start; attempts at the same trial by number, also where the wall clock went back between them.
 
     Raises:
         InputError: There are none.
     """
-    found = sorted(measurements, key=lambda one: (one.record.started_at or "", one.key, one.record.attempt))
-    if not found:
+    began: dict[str, str] = {}
+    keyed = []
+    for one in sorted(measurements, key=lambda one: one.record.attempt):
+        trial = one.record.trial.id
+        began[trial] = max(began.get(trial, ""), one.record.started_at or "")
+        keyed.append((began[trial], one.key, one.record.attempt, one))
+    if not keyed:
         raise InputError(f"{where} has no attempt that is over", "Run its suite first.")
-    return tuple(found)
+    return tuple(one for *_, one in sorted(keyed, key=lambda key: key[:3]))
 
 
 def _experiment(client: Any, name: str, results: Path) -> list[Attempt]:

@@ -36,6 +36,7 @@ class SuiteRun:
         self.run_id = ""
         self._tags: dict[str, str] = {}
         self._state: tuple[str, int | None] = ("", None)
+        self._began = 0
 
     def open(self) -> None:
         """Find the run or make it, and set its state: a harness that was killed left it running."""
@@ -54,7 +55,7 @@ class SuiteRun:
             tags = {SUITE_RUN_TAG: self.results_id, **tags_of_suite(self.results.suite, events)}
             run = self.client.create_run(self.experiment_id, start_time=_began(events), tags=tags)
         self.run_id, self._tags = run.info.run_id, dict(run.data.tags)
-        self._state = (run.info.status, run.info.end_time)
+        self._state, self._began = (run.info.status, run.info.end_time), run.info.start_time or 0
         self._set_state(events, None)
 
     def tags_of_children(self) -> dict[str, str]:
@@ -80,13 +81,15 @@ class SuiteRun:
 
     def _set_state(self, events: Sequence[RunEvent], counts: Counter[str] | None) -> None:
         state = state_of_runs(self.results) or state_of_trials(counts or latest_statuses(self.results))
-        status, ended = STATES[state], _ended(events)
+        status, ended = STATES[state], ended_of(events)
+        if ended is not None:
+            ended = max(ended, self._began)  # the wall clock may have gone back since the first run
         if status == self._state[0] and ended in (None, self._state[1]):
             return
         if state == "running":
             self.client.update_run(self.run_id, status=status)
         else:
-            ended = ended or int(datetime.now().timestamp() * 1000)
+            ended = ended or max(int(datetime.now().timestamp() * 1000), self._began)
             self.client.set_terminated(self.run_id, status, end_time=ended)
         self._state = (status, ended)
 
@@ -129,6 +132,15 @@ def _began(events: Sequence[RunEvent]) -> int | None:
     return milliseconds(started[0].at) if started else None
 
 
-def _ended(events: Sequence[RunEvent]) -> int | None:
-    """The end of the last run; None while it runs, and where it was killed."""
-    return milliseconds(events[-1].at) if events and isinstance(events[-1], RunEnded) else None
+def ended_of(events: Sequence[RunEvent]) -> int | None:
+    """The end of the last run, ms since 1970; None while it runs, and where it was killed.
+
+    It is the wall time of the run's start and the monotonic time since then: a wall clock that is set back
+    while the suite runs makes no run end before it began.
+    """
+    if not events or not isinstance(events[-1], RunEnded):
+        return None
+    started = last(events, RunStarted)
+    if started is None or started.at is None or events[-1].t < started.t:
+        return milliseconds(events[-1].at)
+    return milliseconds(started.at) + (events[-1].t - started.t) // 1_000_000
