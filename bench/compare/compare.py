@@ -225,6 +225,7 @@ def _judged(
         timed = JudgedTrial((), Speed.NOT_COMPARABLE, Memory.NOT_COMPARABLE, {})
     speed = timed.speed or Speed.INCONCLUSIVE
     notes = [*trial.notes, trial.speed_not_comparable]
+    notes += dict.fromkeys(one.damage for pair in trial.pairs for one in pair.sides)
     images = sources = 0
     if isinstance(predicted, str):
         learning = Learning.NOT_COMPARABLE

@@ -67,7 +67,7 @@ def compared(pairs: Sequence[Pair]) -> dict[str, Compared] | str:
             return "the two sides predicted different test images"
         kept.setdefault((old.content, tuple(new.content[number] for number in order)), (old, new))
     if not kept:
-        return "the predictions of one side are missing"
+        return "the predictions of one side are missing or damaged"
     identical = all(set(old) == set(new) for old, new in kept)
     found = {}
     for metric in (ACCURACY, LOSS):

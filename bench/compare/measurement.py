@@ -76,12 +76,22 @@ class Measurement:
 
     @cached_property
     def images(self) -> Images | None:
-        """Its predictions; None if there are none.
+        """Its predictions; None if there are none, or they are damaged."""
+        return self._read[0]
 
-        Raises:
-            InputError: The file is damaged.
-        """
-        return None if self.predictions is None else read_images(self.predictions)
+    @property
+    def damage(self) -> str:
+        """What is wrong with its predictions; empty where nothing is, or there are none."""
+        return self._read[1]
+
+    @cached_property
+    def _read(self) -> tuple[Images | None, str]:
+        if self.predictions is None:
+            return None, ""
+        try:
+            return read_images(self.predictions), ""
+        except InputError as error:
+            return None, error.what
 
 
 @dataclass(frozen=True)

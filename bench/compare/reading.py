@@ -16,7 +16,7 @@ from bench.journal.history import history
 from bench.journal.results import Attempt, SuiteResults
 from bench.plan.decide import matches
 from bench.tracking.content import ATTEMPT_TAG, RESULTS_TAG
-from bench.tracking.store import apply_settings, own_store, without_password
+from bench.tracking.store import apply_settings, check_version, own_store, without_password
 from bench.trials.layout import CACHE
 from wbc.errors import did_you_mean
 
@@ -120,6 +120,7 @@ def read_experiment(where: str, results: Path) -> Side:
             f"{results} has no MLflow store",
             "Give --results the folder of the run, or set MLFLOW_TRACKING_URI.",
         )
+    check_version(uri)
     from mlflow import MlflowClient
 
     try:

@@ -289,6 +289,8 @@ def read_journal(decoder: msgspec.json.Decoder[T], path: Path) -> list[T]:
         *lines, _torn = path.read_bytes().split(b"\n")
     except FileNotFoundError:
         return []
+    except IsADirectoryError:
+        raise DamagedAttempt(f"{path} is damaged: it is a folder") from None
     found = []
     for number, line in enumerate(lines, start=1):
         try:

@@ -2,6 +2,7 @@
 
 import fcntl
 import os
+import re
 import shutil
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
@@ -17,6 +18,10 @@ from bench.worker.files import PARTIAL, write_json
 
 _ATTEMPT = "attempt-"
 """How the folder of an attempt begins; its number follows."""
+
+_NUMBERED = re.compile(f"{_ATTEMPT}[1-9][0-9]*")
+_OURS = re.compile(f"{_NUMBERED.pattern}|damaged-{_NUMBERED.pattern}|checkpoint|.*{re.escape(PARTIAL)}")
+"""Names in the folder of a trial."""
 
 
 @dataclass(frozen=True)
@@ -113,6 +118,8 @@ class Attempt:
             content = self.result.read_bytes()
         except FileNotFoundError:
             return None
+        except IsADirectoryError:
+            raise DamagedFile(self.result, "it is a folder") from None
         return decode_record(content, self.result)
 
     def damage(self) -> str:
@@ -140,7 +147,9 @@ class SuiteResults:
     def attempts(self, trial_id: str) -> list[Attempt]:
         """The attempts at a trial, oldest first."""
         folders = (self.trials / trial_id).glob(f"{_ATTEMPT}*")
-        found = [Attempt(folder) for folder in folders if folder.name.removeprefix(_ATTEMPT).isdecimal()]
+        found = [
+            Attempt(folder) for folder in folders if _NUMBERED.fullmatch(folder.name) and folder.is_dir()
+        ]
         return sorted(found, key=lambda attempt: attempt.number)
 
     def attempt(self, trial_id: str, number: int) -> Attempt:
@@ -149,7 +158,24 @@ class SuiteResults:
 
     def trial_ids(self) -> list[str]:
         """The trials that there is a folder of."""
-        return sorted(folder.name for folder in self.trials.iterdir()) if self.trials.is_dir() else []
+        if not self.trials.is_dir():
+            return []
+        return sorted(folder.name for folder in self.trials.iterdir() if folder.is_dir())
+
+    def strays(self) -> str:
+        """A sentence where the folders of the trials hold what nobody of us put there; else empty."""
+        if not self.trials.is_dir():
+            return ""
+        found = [path for path in self.trials.iterdir() if not path.is_dir() and path.suffix != PARTIAL]
+        for trial_id in self.trial_ids():
+            for path in (self.trials / trial_id).iterdir():
+                numbered = _NUMBERED.fullmatch(path.name) and not path.is_dir()
+                if numbered or not _OURS.fullmatch(path.name):
+                    found.append(path)
+        if not found:
+            return ""
+        more = f" and {len(found) - 1} more" if len(found) > 1 else ""
+        return f"{min(found)}{more} does not belong to the results and is passed over."
 
     def all_attempts(self) -> list[Attempt]:
         """Every attempt of the suite, by trial and number."""

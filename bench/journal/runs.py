@@ -12,7 +12,7 @@ from typing import Any
 
 import msgspec
 
-from bench.errors import InterruptedRun
+from bench.errors import DamagedAttempt, InterruptedRun
 from bench.journal.events import Event, every, read_journal
 from bench.journal.results import SuiteResults
 from bench.worker.jsonl import EventWriter
@@ -104,8 +104,8 @@ def runs_file(results: SuiteResults) -> Path:
 
 
 def run_events(results: SuiteResults) -> list[RunEvent]:
-    """What is noted of the runs of a suite, in its order."""
-    return read_journal(_DECODER, runs_file(results))
+    """What is noted of the runs of a suite, in its order; nothing where the note is damaged: no result is in it."""
+    return _noted(runs_file(results))
 
 
 def other_file(results: SuiteResults, path: Path) -> str:
@@ -179,10 +179,17 @@ def wait_for_end(process: int) -> None:
 def measures_alone(results: Path) -> bool:
     """Whether the last run of any suite of a results folder that has not ended asks to run alone."""
     for journal in results.glob("*/runs.jsonl"):
-        events = read_journal(_DECODER, journal)
+        events = _noted(journal)
         if events and isinstance(events[-1], RunStarted) and events[-1].exclusive:
             return True
     return False
+
+
+def _noted(journal: Path) -> list[RunEvent]:
+    try:
+        return read_journal(_DECODER, journal)
+    except DamagedAttempt:
+        return []
 
 
 def _now() -> str:

@@ -324,5 +324,5 @@ def _log_tail(attempt: Attempt) -> list[str]:
             file.seek(0, 2)
             file.seek(max(0, file.tell() - 8192))
             return file.read().decode(errors="replace").splitlines()[-LOG_LINES:]
-    except FileNotFoundError:
+    except (FileNotFoundError, IsADirectoryError):
         return []

@@ -27,7 +27,7 @@ from bench.trials.datasets import prepare_data
 from bench.trials.layout import CACHE
 from bench.trials.runtime import require_backends
 
-_DAMAGED = (DamagedAttempt, ValueError, LookupError, ArithmeticError)
+_DAMAGED = (DamagedAttempt, IsADirectoryError, ValueError, LookupError, ArithmeticError)
 """What reading journals raises after a disk, or somebody with an editor, has damaged them."""
 
 
@@ -111,9 +111,9 @@ def run_suite(
         speaker.say(
             f"{suite.name}: {plural(len(plan), 'trial')}, {len(plan) - waiting} done before, on {where}"
         )
-        for sentence in (*suite.warnings, suite.devices.note, leased.note, copy_note(results_folder), shared):
-            if sentence:
-                speaker.say(sentence)
+        told = (suite.devices.note, leased.note, copy_note(results_folder), shared, results.strays())
+        for sentence in filter(None, (*suite.warnings, *told)):
+            speaker.say(sentence)
         speaker.plan(plan, slots)
         # Run: the scheduler folds the journals of each attempt that is over, and hands its record to MLflow.
         trial_ids = [planned.trial.id for planned in plan]

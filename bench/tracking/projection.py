@@ -185,6 +185,7 @@ class Projection:
         self.client.log_inputs(run_id, [DatasetInput(Dataset(**dataset), [context])])
 
     def _open(self, client: type["MlflowClient"], results: SuiteResults, uri: str, own: Path | None) -> None:
+        store.check_version(uri)
         if own is not None:
             store.ensure(own)
             store.settle_in(own, results.results)

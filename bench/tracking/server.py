@@ -16,7 +16,14 @@ from urllib.error import URLError
 from urllib.request import ProxyHandler, build_opener
 
 from bench.errors import InputError, ResultsError, command
-from bench.tracking.store import SyncLock, apply_settings, is_cut_off, own_store, without_password
+from bench.tracking.store import (
+    SyncLock,
+    apply_settings,
+    check_version,
+    is_cut_off,
+    own_store,
+    without_password,
+)
 from bench.worker.startup import child_environment
 
 HOST = "127.0.0.1"
@@ -57,6 +64,7 @@ def served(results: Path, port: int | None = None) -> Iterator["Server"]:
                 f"Everything is in the journals, too: {command()} sync --results {results} puts the file "
                 "aside and makes it anew.",
             )
+        check_version(uri)
     port = _free_port(port)
     with Server(uri, port) as server:
         server.wait_until_ready()

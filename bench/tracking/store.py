@@ -4,6 +4,7 @@ The embedded store is one SQLite file in the results folder. It appears whole or
 """
 
 import fcntl
+import glob
 import os
 import re
 import socket
@@ -11,6 +12,8 @@ import sqlite3
 import uuid
 from collections.abc import Iterator
 from contextlib import closing, contextmanager
+from importlib.metadata import version
+from importlib.util import find_spec
 from pathlib import Path
 from urllib.parse import urlsplit
 
@@ -41,6 +44,9 @@ _PLACES = (
     ("logged_models", "artifact_location"),
 )
 """Tables and columns of MLflow's database that hold whole paths of artifacts."""
+
+_MIGRATIONS = ("store", "db_migrations", "versions")
+"""Where MLflow's package has a file for each version of its tables, named `<revision>_<what>.py`."""
 
 _SQLITE = "sqlite:///"
 _PORTS = {"http": 80, "https": 443}
@@ -225,6 +231,28 @@ def check_reachable(uri: str) -> None:
         raise ResultsError(
             f"{without_password(uri)} cannot be opened: {without_password(reason)[:200]}"
         ) from None
+
+
+def check_version(uri: str) -> None:
+    """Find out whether a SQLite store was made by a newer MLflow, which this one answers with a traceback.
+
+    Raises:
+        ResultsError: It was; the store stays as it is.
+    """
+    package = find_spec("mlflow")
+    if not is_local(uri) or package is None or not package.submodule_search_locations:
+        return
+    path, known = Path(uri.removeprefix(_SQLITE)), Path(package.submodule_search_locations[0], *_MIGRATIONS)
+    try:
+        with closing(sqlite3.connect(f"{path.as_uri()}?mode=ro", uri=True)) as connection:
+            (revision,) = connection.execute("select version_num from alembic_version").fetchone()
+    except (sqlite3.Error, TypeError, ValueError):  # missing, damaged, or older than such numbers
+        return
+    if known.is_dir() and not list(known.glob(f"{glob.escape(revision)}_*.py")):
+        raise ResultsError(
+            f"{path} was made by a newer MLflow than {version('mlflow')}",
+            "Update this one: pip install --upgrade mlflow. The journals keep all that was measured.",
+        )
 
 
 def set_aside(path: Path, error: Exception) -> bool:

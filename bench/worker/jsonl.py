@@ -55,7 +55,7 @@ def read_lines(path: Path) -> list[RawEvent]:
     """The objects of a file, events or not, as `read_events` reads them."""
     try:
         lines = path.read_bytes().split(b"\n")
-    except FileNotFoundError:
+    except (FileNotFoundError, IsADirectoryError):
         return []
     objects: list[RawEvent] = []
     for line in lines[:-1]:

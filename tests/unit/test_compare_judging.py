@@ -19,7 +19,7 @@ from equipment.results.records import phases
 
 from bench.compare.compare import counting, judge
 from bench.compare.matching import match
-from bench.compare.measurement import Pair, TrialPairs, read_images
+from bench.compare.measurement import Measurement, Pair, TrialPairs, read_images
 from bench.compare.metrics import METRICS, phase_changes, phase_seconds, values_of
 from bench.compare.output.format import outcome
 from bench.compare.reading import Side
@@ -482,3 +482,21 @@ def test_probabilities_that_cannot_be_are_refused(tmp_path, share):
     path.write_text(path.read_text().replace("0.9,", f"{share},", 1))
     with pytest.raises(InputError, match="cannot be read"):
         read_images(path)
+
+
+def test_damaged_predictions_cost_their_trial_alone(tmp_path):
+    of, another = trial("VGG16"), trial("LeNet5")
+    sides = []
+    for side in ("old", "new"):
+        found = []
+        for one in (of, another):
+            path = tmp_path / f"{side}-{one.network}.csv"
+            write_predictions(path, [True] * 10)
+            found.append(Measurement(record(one), path))
+        sides.append(tuple(found))
+    (tmp_path / "new-VGG16.csv").write_bytes(b"\xff\x00,,")
+    verdict = judge(match(Side("old", sides[0]), Side("new", sides[1])))
+    damaged, whole = sorted(verdict.trials, key=lambda one: one.images)
+    assert (damaged.label, whole.label) == (of.label, another.label)
+    assert any("new-VGG16.csv cannot be read" in note for note in damaged.notes)
+    assert whole.images == 10

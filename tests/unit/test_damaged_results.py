@@ -7,6 +7,7 @@ import pytest
 from equipment.results.records import a_record, a_trial, write_record
 
 from bench.journal.results import SuiteResults
+from bench.journal.runs import measures_alone, runs_file, state_of_runs
 from bench.plan.decide import make_plan
 from bench.report.figures.machine import read_samples
 from bench.report.frame import trials_frame
@@ -131,3 +132,57 @@ def test_a_record_stays_as_it_is(results: SuiteResults):
     recover(results, said.append)
     assert said == []
     assert attempt.record() == before
+
+
+def test_strays_are_one_sentence_and_nothing_else(results: SuiteResults):
+    assert results.strays() == ""
+    (attempt,) = results.all_attempts()
+    (results.trials / ".DS_Store").write_bytes(b"\xff")
+    (attempt.folder.parent / "attempt-7").write_text("a file")
+    (attempt.folder.parent / "attempt-01").mkdir()
+    (attempt.folder.parent / "attempt-1 (copy)").mkdir()
+    (attempt.folder / "notes.txt").write_bytes(b"\xff")
+    assert results.all_attempts() == [attempt]
+    assert results.trial_ids() == [TRIAL.id]
+    assert results.strays().endswith("and 3 more does not belong to the results and is passed over.")
+    assert results.new_attempt(TRIAL).number == 2
+
+
+@pytest.mark.parametrize("name", ["events.jsonl", "runner.jsonl"])
+def test_a_folder_instead_of_a_journal_costs_its_attempt(results: SuiteResults, name: str):
+    (attempt,) = results.all_attempts()
+    (attempt.folder / name).unlink()
+    (attempt.folder / name).mkdir()
+    said: list[str] = []
+    recover(results, said.append)
+    assert results.all_attempts() == []
+    assert "is damaged: it is a folder" in said[0]
+
+
+def test_a_folder_instead_of_a_record_costs_its_attempt(results: SuiteResults):
+    (attempt,) = results.all_attempts()
+    attempt.result.mkdir()
+    assert attempt.record() is None
+    assert attempt.damage() == "it is a folder"
+    recover(results, lambda said: None)
+    assert results.all_attempts() == []
+
+
+@pytest.mark.parametrize(
+    "content", [b"\xff\n", b'{"event": "run_started"}\n{"event": "run_ended", "t": "x"}\n']
+)
+def test_a_damaged_note_of_runs_is_no_result(results: SuiteResults, content: bytes):
+    runs_file(results).write_bytes(content)
+    assert state_of_runs(results) is None
+    assert not measures_alone(results.results)
+
+
+def test_no_log_hurts_a_record(results: SuiteResults):
+    (attempt,) = results.all_attempts()
+    attempt.runner_events.write_text('{"t": 2, "event": "ended", "exit_code": 1, "cpu_s": 1.0}\n')
+    with attempt.log.open("wb") as log:
+        log.truncate(4 << 30)
+        log.seek(0, 2)
+        log.write(b"\xff\xfe\x00 the end")
+    recover(results, lambda said: None)
+    assert attempt.record().failure.log[-1].endswith("the end")

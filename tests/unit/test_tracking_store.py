@@ -146,3 +146,26 @@ def test_variables_that_redirect_mlflow_are_removed(tmp_path: Path, monkeypatch)
     monkeypatch.setenv("MLFLOW_RUN_ID", "r-1")
     store.apply_settings(tmp_path)
     assert not {"MLFLOW_ACTIVE_MODEL_ID", "MLFLOW_RUN_ID"} & os.environ.keys()
+
+
+def test_a_store_of_a_newer_mlflow_is_named_and_left_alone(results: SuiteResults):
+    path = results.results / "mlflow.db"
+    with closing(sqlite3.connect(path)) as connection, connection:
+        connection.execute("create table alembic_version (version_num)")
+        connection.execute("insert into alembic_version values ('ffffffffffff')")
+    before = path.read_bytes()
+    with pytest.raises(ResultsError, match="newer MLflow") as caught, served(results.results):
+        pass
+    assert "pip install --upgrade mlflow" in caught.value.way_out
+    with pytest.raises(ResultsError, match="newer MLflow"):
+        store.check_version(uri_of(results))
+    assert path.read_bytes() == before
+
+
+def test_a_store_of_this_mlflow_is_no_newer_one(results: SuiteResults):
+    store.check_version(uri_of(results))  # none
+    path = results.results / "mlflow.db"
+    with closing(sqlite3.connect(path)) as connection, connection:
+        connection.execute("create table alembic_version (version_num)")
+        connection.execute("insert into alembic_version values ('0584bdc529eb')")
+    store.check_version(uri_of(results))
