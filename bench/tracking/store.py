@@ -251,7 +251,7 @@ def check_version(uri: str) -> None:
     if known.is_dir() and not list(known.glob(f"{glob.escape(revision)}_*.py")):
         raise ResultsError(
             f"{path} was made by a newer MLflow than {version('mlflow')}",
-            "Update this one: pip install --upgrade mlflow. The journals keep all that was measured.",
+            "Update this one: pip install -U mlflow. The journals keep all that was measured.",
         )
 
 

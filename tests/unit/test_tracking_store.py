@@ -156,7 +156,7 @@ def test_a_store_of_a_newer_mlflow_is_named_and_left_alone(results: SuiteResults
     before = path.read_bytes()
     with pytest.raises(ResultsError, match="newer MLflow") as caught, served(results.results):
         pass
-    assert "pip install --upgrade mlflow" in caught.value.way_out
+    assert "pip install -U mlflow" in caught.value.way_out
     with pytest.raises(ResultsError, match="newer MLflow"):
         store.check_version(uri_of(results))
     assert path.read_bytes() == before
