@@ -60,7 +60,7 @@ types: $(READY) ## check types
 	$(BIN)/mypy
 
 # Warnings are errors: dead links, pages that no table of contents names, examples that fail.
-docs: $(READY) ## build the documentation in build/docs and check its links and examples
+docs: $(READY) ## build the documentation in build/docs and check its links and examples: minutes
 	$(BIN)/python -m pytest --quiet tests/unit/test_docs.py tests/examples
 	$(BIN)/python -m sphinx --builder html --fail-on-warning --keep-going --quiet docs build/docs
 	@echo "build/docs/index.html"
@@ -105,7 +105,7 @@ gpu-check: $(if $(LEUKOBENCH_PYTHON),,$(READY)) ## check a GPU and write results
 
 $(READY): $(LOCK) pyproject.toml
 	@test "$$(uname)" = Linux || { echo "leukobench measures through Linux' own interfaces and runs on Linux only (WSL 2 too). Sorry!"; exit 1; }
-	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11))' || { echo "leukobench needs Python 3.11 or newer: make PYTHON=python3.11 run"; exit 1; }
+	@$(PYTHON) -c 'import sys; sys.exit(not (3, 11) <= sys.version_info[:2] <= (3, 13))' || { echo "leukobench needs Python 3.11 to 3.13: make PYTHON=python3.11 run"; exit 1; }
 	@$(PYTHON) -c 'import ensurepip' 2>/dev/null || { echo "This Python cannot make environments; on Debian: apt install python3-venv"; exit 1; }
 	test -x $(BIN)/python || $(PYTHON) -m venv $(VENV)
 	$(BIN)/python -m pip install --quiet --disable-pip-version-check "$$(grep -o '^uv==[^ ]*' $(LOCK))"

@@ -84,6 +84,9 @@ def _explain(error: Exception) -> int:
     # Typer's own errors (a wrong option) describe themselves; their class moved between versions.
     if hasattr(error, "format_message"):
         context = getattr(error, "ctx", None)
+        if context is not None and not context.args and type(error).__name__ == "NoArgsIsHelpError":
+            print(error.format_message())  # a command without its arguments asks for help
+            return ExitCode.WRONG_INPUT
         print_error(error.format_message(), f"See {context.command_path} --help." if context else "")
         return ExitCode.WRONG_INPUT
     traceback.print_exc()

@@ -154,6 +154,12 @@ def test_help_loads_nothing_slow():
     assert "typer" in loaded and loaded & slow == set()
 
 
+def test_a_command_without_its_arguments_asks_for_help(capsys):
+    assert main(["baseline"]) == 2
+    printed = capsys.readouterr()
+    assert printed.out.startswith("Usage:") and "error:" not in printed.err
+
+
 def test_completion_names_the_verbs(capsys, monkeypatch):
     monkeypatch.setattr(sys, "argv", ["/usr/bin/leukobench"])
     words = {"_LEUKOBENCH_COMPLETE": "complete_bash", "COMP_WORDS": "leukobench re", "COMP_CWORD": "1"}

@@ -112,7 +112,7 @@ def _disturbed(trials: pd.DataFrame) -> list[str]:
     if not disturbed:
         return []
     count = "1 trial was" if disturbed == 1 else f"{disturbed} trials were"
-    return [f"{count} disturbed: their times may not be their own. The table of trials says why."]
+    return [f"{count} disturbed: their times may not be their own. The report's table of trials says why."]
 
 
 def _named(seconds: Iterable[float]) -> Callable[[float, str], str]:
