@@ -27,6 +27,8 @@ class TrialDocument:
     """Why it failed."""
     accuracy: float | None
     """Share of the test images that are classified correctly."""
+    balanced_accuracy: float | None
+    """Mean of the classes' accuracies."""
     loss: float | None
     """Mean cross-entropy of the test images, nats."""
     fit_s: float | None
@@ -44,6 +46,8 @@ class RunDocument:
     """Results of the suite."""
     page: Path | None
     """The report; None where it was not written."""
+    answer: str | None
+    """Which configuration is worth its time, in words; None where nothing is done, or no report was written."""
     trials: list[TrialDocument]
     """Those that were asked for."""
     failed: list[str]
@@ -83,7 +87,14 @@ def run(
     if as_json:
         found = [_trial(row) for row in brief.trials.to_dict("records")]
         print_document(
-            RunDocument(outcome.results.suite, outcome.results.folder, page, found, outcome.failed)
+            RunDocument(
+                outcome.results.suite,
+                outcome.results.folder,
+                page,
+                (written.answer or None) if written else None,
+                found,
+                outcome.failed,
+            )
         )
     else:
         console = Terminal()
@@ -110,5 +121,5 @@ def _trial(row: dict[str, object]) -> TrialDocument:
         str(row["trial"]),
         str(row["status"]),
         reason if isinstance(reason, str) and reason else None,
-        *map(number, ("test_accuracy", "test_loss", "fit_s", "result_s")),
+        *map(number, ("test_accuracy", "balanced_accuracy", "test_loss", "fit_s", "result_s")),
     )

@@ -178,3 +178,39 @@ def test_the_winner_shows_all_settings():
     names = dict(winner.settings)
     assert names["network"] == "VGG16" and names["seeds"] == "0" and "mode" in names
     assert winner.model == ""
+
+
+def named(gap: float, draw: np.random.Generator, seeds: int = 3, count: int = 300) -> str:
+    """The configuration that is named where a fast one is truly worse by `gap`, on classes of 80 and 20 %."""
+    labels = (np.arange(count) >= 0.8 * count).astype(np.int64)
+    weights = answer._equal_classes(labels)
+    hardness = draw.random(count)
+    right = {}
+    for name, accuracy in (("quick", 0.92 - gap), ("slow", 0.92)):
+        trained = accuracy + draw.normal(0, 0.01, (seeds, 1))
+        # Networks tend to be wrong on the same images.
+        noise = 0.7 * hardness + 0.3 * draw.random((seeds, count))
+        threshold = np.quantile(0.7 * draw.random(20_000) + 0.3 * draw.random(20_000), trained.clip(0, 1))
+        right[name] = (noise < threshold).astype(float) * weights
+    made = SameImages(right, [str(number) for number in range(count)])
+    found = [
+        candidate(name, float(np.mean(values)), seconds)
+        for (name, values), seconds in zip(right.items(), (5, 600), strict=True)
+    ]
+    decision = decide(found, made)
+    return decision.named.label if decision.shown else "none"
+
+
+def test_a_configuration_that_is_5_points_worse_is_never_worth_its_time():
+    draw = np.random.default_rng(0)
+    assert [named(0.05, draw) for _ in range(20)].count("quick") == 0
+
+
+def test_at_the_margin_it_is_named_in_at_most_5_percent():
+    draw = np.random.default_rng(1)
+    assert sum(named(0.02, draw) == "quick" for _ in range(300)) <= 0.05 * 300 + 8
+
+
+def test_equals_are_told_with_enough_seeds_and_images():
+    draw = np.random.default_rng(2)
+    assert sum(named(-0.01, draw, seeds=5, count=4000) == "quick" for _ in range(20)) >= 15
