@@ -24,8 +24,8 @@ Floats = NDArray[np.float64]
 MOST_COMPARED = 24
 """Configurations that are compared with one another: the most accurate ones."""
 
-MOST_TRIALS = 240
-"""Trials whose predictions are read for it."""
+MOST_REPLICATES = 10
+"""Trials of each whose predictions are read for it."""
 
 
 @dataclass(frozen=True)
@@ -70,7 +70,8 @@ def same_images(results: SuiteResults, trials: pd.DataFrame, found: Sequence[Can
     keys = [one.configuration for one in chosen]
     if "configuration" not in trials or len(keys) < 2:
         return SameImages()
-    done = trials[(trials["status"] == "done") & trials["configuration"].isin(keys)].head(MOST_TRIALS)
+    done = trials[(trials["status"] == "done") & trials["configuration"].isin(keys)]
+    done = done.groupby("configuration", sort=False).head(MOST_REPLICATES)
     made: dict[str, dict[str, tuple[list[str], Floats]]] = {}
     columns: dict[str, int] = {}
     sources: list[str] = []
