@@ -172,3 +172,23 @@ def test_a_single_step_is_no_training():
     model.fit(np.zeros((1, 2)), np.zeros((1, 2)), verbose=0, callbacks=[footprint.callback()])
     assert "only one step" in footprint.figures()["unavailable"]
     assert "single device" in Footprint(model, images=2, replicas=2).figures()["unavailable"]
+
+
+def test_the_peak_is_counted_anew_after_the_first_epoch(monkeypatch):
+    """XLA may compile until the end of the first epoch."""
+    import keras
+
+    from wbc.memory import Footprint
+
+    model = keras.Sequential([keras.Input((4,)), keras.layers.Dense(2)])
+    model.compile("sgd", "mse", jit_compile=False)
+    footprint, begun = Footprint(model, 4), []
+    monkeypatch.setattr(footprint, "begin", lambda: begun.append(len(begun)))
+    for epochs in (1, 2):
+        begun.clear()
+        moments = footprint.callback()
+        for epoch in range(epochs):
+            moments.on_epoch_begin(epoch)
+            for step in range(3):
+                moments.on_train_batch_begin(step)
+        assert len(begun) == epochs

@@ -152,3 +152,22 @@ def test_a_trace_without_the_gpus_kernels_is_not_taken_for_the_hosts_work(tmp_pa
     with pytest.raises(ValueError, match="no kernel of the GPU"):
         summarize(read_trace(path), {}, on_gpu=True)
     assert summarize(read_trace(path), {})["kinds"] == {"dense": 1.0}
+
+
+@pytest.mark.parametrize(
+    ("kernel", "operation", "kind"),
+    [
+        ("loop_add_fusion_3", "jit(step)/model/conv2d_1/add", "convolution"),
+        ("input_reduce_fusion", "model_1/batch_normalization_2/reduce_sum", "normalization"),
+        ("loop_multiply_fusion", "StatefulPartitionedCall/rmsprop/mul", "optimizer"),
+        ("fusion_7", "jit(step)/transpose(jvp(head))/dot_general", "dense"),
+        ("fusion_8", "jit(step)/conv_general_dilated", "convolution"),
+        ("triton_gemm_dot_5", None, "dense"),
+        ("sm90_xmma_fprop_implicit_gemm", None, "convolution"),
+        ("loop_add_fusion", "jit(step)/add", "other"),
+        ("loop_add_fusion", None, "other"),
+    ],
+)
+def test_kernels_that_xla_merged_have_the_kind_of_their_layer(kernel, operation, kind):
+    layers = {"conv2d": "convolution", "batch_normalization": "normalization", "dense": "dense"}
+    assert kind_of_kernel(kernel, operation, layers, "rmsprop") == kind

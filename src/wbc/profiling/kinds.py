@@ -29,6 +29,13 @@ _KERNELS = {
 }
 
 
+_PRIMITIVES = {
+    CONVOLUTION: re.compile("conv", re.I),
+    DENSE: re.compile("dot_general|MatMul"),
+}
+"""Names of operations in XLA, at the end of a path."""
+
+
 def is_operation(name: str) -> bool:
     """Whether a host event is an operation of TensorFlow: `its/name:ItsType`."""
     return "::" not in name and _OPERATION.fullmatch(name) is not None
@@ -57,9 +64,16 @@ def kind_of(operation: str, layers: Mapping[str, str], optimizer: str = "") -> s
 
 
 def kind_of_kernel(name: str, operation: str | None, layers: Mapping[str, str], optimizer: str = "") -> str:
-    """The kind of a GPU kernel, from its operation if that is known, otherwise from its own name."""
-    if operation and is_operation(operation):
-        kind = kind_of(operation, layers, optimizer)
+    """The kind of a GPU kernel, from its operation if that is known, otherwise from its own name.
+
+    XLA merges operations into kernels with names such as `loop_add_fusion_3`. Their operation is a path through
+    the layers without a type: `jit(step)/dense_1/dot_general`.
+    """
+    if operation:
+        typed = is_operation(operation)
+        kind = kind_of(operation if typed else f"{operation}:", layers, optimizer)
+        if kind == OTHER and not typed:
+            kind = _first(_PRIMITIVES, operation.rpartition("/")[2])
         if kind != OTHER:
             return kind
     return _first(_KERNELS, name)
