@@ -229,6 +229,8 @@ def prepare(
     from wbc.data.pipeline.stages import Stages
     from wbc.data.prepare import PrepareSettings, prepare, read_folder
 
+    if output is not None:
+        _picture(output)
     reading = _reading(white, black, None if pages == "each" else pages, fit)
     options = FolderOptions(group, labels, file_column, label_column, split_column, group_column)
     stages = Stages(crop, crop_margin, image_size, background, reading)
@@ -257,7 +259,6 @@ def prepare(
         originals, stages = read.originals, replace(stages, reading=read.reading)
         by_class = {name: [one for one in originals if one.class_name == name] for name in manifest.classes}
         shown = [original for own in by_class.values() for original in own[:2]]
-        output.parent.mkdir(parents=True, exist_ok=True)
         sheet_of_stages(shown, stages, split_seed).save(output)
         _written(output)
 
@@ -324,7 +325,7 @@ def show(
     from wbc.data.contact_sheet import sheet_of_manifest
     from wbc.data.folders import inspect_folder
 
-    output = output or Path("contact-sheet.png")
+    output = _picture(output or Path("contact-sheet.png"))
     sheet_of_manifest(folder, inspect_folder(folder), images, split).save(output)
     _written(output)
 
@@ -410,6 +411,22 @@ def _progress() -> Iterator[Callable[[str, int, int], None]]:
         yield show
 
 
+def _picture(path: Path) -> Path:
+    """Where a picture goes, checked before the work begins; its folder is made.
+
+    Raises:
+        InputError: It is a folder, or its suffix is of no picture.
+    """
+    from PIL import Image
+
+    from bench.errors import InputError
+
+    if path.is_dir() or path.suffix.lower() not in Image.registered_extensions():
+        raise InputError(f"--output {path} is not the name of a picture", "Give a name such as sheet.png.")
+    path.parent.mkdir(parents=True, exist_ok=True)
+    return path
+
+
 def _reading(white: float | None, black: float, pages: str | None, fit: str) -> "Reading":
     """How files become pixels, as options say it."""
     from wbc.data.reading import Reading
@@ -433,17 +450,19 @@ def _sources(manifest: "Manifest") -> dict[str, int]:
 def _print_counts(folder: Path, manifest: "Manifest") -> None:
     """Print a table of the images of every class and split, and what was left out."""
     from rich.table import Table
+    from rich.text import Text
 
     from bench.commands.terminal import Terminal
     from wbc.data import SPLITS
 
     counts, sources = manifest.counts(), _sources(manifest)
-    table = Table(title=f"{folder}: {len(manifest.images)} images", title_justify="left")
+    # As `Text`: names of people are no markup.
+    table = Table(title=Text(f"{folder}: {len(manifest.images)} images"), title_justify="left")
     table.add_column("class")
     for split in SPLITS:
         table.add_column(split, justify="right")
     for name in manifest.classes:
-        table.add_row(name, *(str(counts[split][name]) for split in SPLITS))
+        table.add_row(Text(name), *(str(counts[split][name]) for split in SPLITS))
     table.add_section()
     table.add_row("all", *(str(sum(counts[split].values())) for split in SPLITS))
     table.add_row("sources", *(str(sources[split]) for split in SPLITS))
@@ -480,6 +499,7 @@ def _print_kept_together(manifest: "Manifest") -> None:
 def _print_report(report: "Report") -> None:
     """Print what `data check` found."""
     from rich.table import Table
+    from rich.text import Text
 
     from bench.commands.terminal import Terminal
 
@@ -506,7 +526,7 @@ def _print_report(report: "Report") -> None:
         for heading in ("image", "shows the same as", "how"):
             table.add_column(heading, overflow="fold")
         for leak in report.leaks[:SHOWN_LEAKS]:
-            table.add_row(leak.second, leak.first, leak.how)
+            table.add_row(Text(leak.second), Text(leak.first), Text(leak.how))
         Terminal().print(table)
         if len(report.leaks) > SHOWN_LEAKS:
             print(f"and {len(report.leaks) - SHOWN_LEAKS} more")

@@ -69,9 +69,12 @@ def find_target(text: str, results: Path) -> Target:
     Raises:
         InputError: There is nothing of that name.
     """
-    from bench.suite.file import find_shipped
+    from bench.suite.file import find_shipped, usable
 
-    given = Path(text).expanduser()
+    try:
+        given = usable(Path(text).expanduser())
+    except RuntimeError:
+        raise InputError(f"{text} cannot be found", "There is no such user.") from None
     if given.is_dir():
         return _in_folder(text, given)
     bare = given.name == text and not given.suffix

@@ -71,6 +71,8 @@ def load_suite(path: Path) -> tuple[SuiteFile, Source]:
     source = Source(path, text)
     try:
         content = tomllib.loads(text)
+    except RecursionError:
+        raise InputError(f"{path} is nested too deeply", "A suite has tables in tables, no deeper.") from None
     except ValueError as error:  # of TOML, or an integer with thousands of digits
         raise InputError(
             f"{path} is not valid TOML: {error}", "See https://toml.io for the format."

@@ -149,8 +149,11 @@ def moment(stretch: Stretch, t: int) -> int:
 
 
 def milliseconds(iso: str | None) -> int:
-    """A time in ISO 8601 as ms since 1970; 0 where it is unknown."""
-    return int(datetime.fromisoformat(iso).timestamp() * 1000) if iso else 0
+    """A time in ISO 8601 as ms since 1970; 0 where it is unknown or no time."""
+    try:
+        return int(datetime.fromisoformat(iso).timestamp() * 1000) if iso else 0
+    except ValueError:
+        return 0
 
 
 def plain_keys(named: Mapping[str, Value]) -> Iterator[tuple[str, Value]]:

@@ -160,6 +160,39 @@ def test_a_command_without_its_arguments_asks_for_help(capsys):
     assert printed.out.startswith("Usage:") and "error:" not in printed.err
 
 
+@pytest.mark.parametrize(
+    ("arguments", "said"),
+    [
+        (["run", "~nosuch-user/x"], "cannot be found"),
+        (["report", "a" * 5000], "cannot be used"),
+        (["plan", "deep.toml"], "nested too deeply"),
+        (["data", "show", "[bold]cells", "-o", "sheet.xyz"], "is not the name of a picture"),
+        (["data", "show", "[bold]cells", "-o", "[bold]cells"], "is not the name of a picture"),
+    ],
+)
+def test_odd_arguments_are_wrong_input(arguments, said, tmp_path: Path, monkeypatch, capsys):
+    monkeypatch.chdir(tmp_path)
+    (tmp_path / "deep.toml").write_text("x = " + "[" * 5000)
+    (tmp_path / "[bold]cells").mkdir()
+    assert main(arguments) == 2
+    printed = capsys.readouterr().err
+    assert printed.startswith("error: ") and said in printed and "Traceback" not in printed
+
+
+def test_names_of_classes_and_folders_are_no_markup(tmp_path: Path, capsys):
+    from PIL import Image
+
+    folder = tmp_path / "[" / "bold]"
+    for split in ("train", "validation", "test"):
+        for number, name in enumerate(("[bold]x", "[red]y[")):
+            (folder / split / name).mkdir(parents=True)
+            color = (100 * number, 30, 60 if split == "test" else 200)
+            Image.new("RGB", (9, 9), color).save(folder / split / name / f"{split}{number}.png")
+    main(["data", "check", str(folder)])
+    printed = capsys.readouterr()
+    assert "[bold]x" in printed.out and "[red]y[" in printed.out and "Traceback" not in printed.err
+
+
 def test_completion_names_the_verbs(capsys, monkeypatch):
     monkeypatch.setattr(sys, "argv", ["/usr/bin/leukobench"])
     words = {"_LEUKOBENCH_COMPLETE": "complete_bash", "COMP_WORDS": "leukobench re", "COMP_CWORD": "1"}
