@@ -6,7 +6,7 @@ import traceback
 
 import typer
 
-from bench.commands import baseline, compare, data, doctor, plan, regress, report, run, sync, ui
+from bench.commands import baseline, compare, data, doctor, plan, predict, regress, report, run, sync, ui
 from bench.commands.options import add_verb
 from bench.commands.output import is_verbose, print_error, set_level
 from bench.errors import DiskError, ExitCode, InputError, InterruptedRun, ResultsError, command, exit_code_of
@@ -24,6 +24,7 @@ app = typer.Typer(
 add_verb(app, run.run)
 add_verb(app, plan.plan)
 add_verb(app, report.report)
+add_verb(app, predict.predict)
 add_verb(app, compare.compare)
 add_verb(app, regress.regress)
 app.add_typer(baseline.app, name="baseline")

@@ -42,7 +42,7 @@ OnlyOption = Annotated[
 ]
 OutputOption = Annotated[
     Path | None,
-    typer.Option("-o", "--output", metavar="PATH", help="Write to this folder or picture."),
+    typer.Option("-o", "--output", metavar="PATH", help="Write to this folder or file."),
 ]
 FreshOption = Annotated[
     bool,

@@ -7,6 +7,7 @@ from dataclasses import asdict
 
 from wbc.backends import out_of_memory
 from wbc.data import SPLITS
+from wbc.data.appearance import Appearance
 from wbc.data.loading import Split, load_split
 from wbc.data.manifest import Manifest
 from wbc.errors import OutOfMemoryError, reason_of
@@ -63,6 +64,8 @@ def _run(specification: Specification, observer: Observer) -> Metrics:
         figures.update({f"{name}_images": len(split) for name, split in splits.items()})
         figures["data_digest"] = manifest.digest
 
+    # Before the training, which may empty the splits.
+    appearance = Appearance.of(splits["train"].inputs).to_json() if specification.save_model else None
     trained = train(specification, splits, observer)
 
     with phase(observer, "evaluate") as figures:
@@ -77,7 +80,7 @@ def _run(specification: Specification, observer: Observer) -> Metrics:
             name: getattr(specification, name) for name in ("network", "mode", "preprocessing", "image_size")
         }
         with phase(observer, "save"):
-            observer.trained(trained, {**about, "classes": list(manifest.classes)})
+            observer.trained(trained, {**about, "classes": list(manifest.classes), "appearance": appearance})
     if specification.profile is not None:
         with phase(observer, "profile") as figures:
             figures.update(trained.profile(specification))

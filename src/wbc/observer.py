@@ -115,7 +115,8 @@ class Observer(Protocol):
     def trained(self, trained: "Trained", about: Figures) -> None:
         """The trained classifier, if it is to be saved; after the evaluation.
 
-        `about` describes its input: `network`, `mode`, `preprocessing`, `image_size`, `classes`.
+        `about` describes its input: `network`, `mode`, `preprocessing`, `image_size`, `classes`,
+        and the `appearance` of the training images.
         """
 
     def finished(self, trained: "Trained") -> None:

@@ -1,0 +1,206 @@
+"""`predict MODEL FILES`: what a kept model says of images, and a differential count."""
+
+import csv
+import io
+import json
+import os
+import subprocess
+import sys
+from dataclasses import dataclass
+from pathlib import Path
+from tempfile import TemporaryDirectory
+from typing import TYPE_CHECKING, Annotated, Any
+
+import typer
+
+from bench.commands.options import JsonOption, OutputOption
+from bench.errors import InputError
+
+if TYPE_CHECKING:
+    from wbc.evaluation.counting import ClassCount
+
+_SUFFIXES = {".png", ".jpg", ".jpeg", ".bmp", ".tif", ".tiff", ".webp"}
+
+
+@dataclass(frozen=True)
+class Prediction:
+    """What the model says of an image."""
+
+    file: str
+    predicted: str
+    """Name of the class."""
+    probabilities: dict[str, float]
+    unlike: bool | None
+    """Whether its colors are unlike those of all training images; None where these are not known."""
+
+
+@dataclass(frozen=True)
+class PredictDocument:
+    """What `predict --json` prints."""
+
+    model: Path
+    predictions: list[Prediction]
+    unreadable: dict[str, str]
+    """File -> reason."""
+    count: list["ClassCount"]
+
+
+def predict(
+    model: Annotated[
+        Path,
+        typer.Argument(
+            metavar="MODEL", help="A model.keras that a suite kept, or the folder of its attempt."
+        ),
+    ],
+    sources: Annotated[
+        list[Path],
+        typer.Argument(metavar="FOLDER|FILE...", help="Images of one leukocyte each, or folders of them."),
+    ],
+    output: OutputOption = None,
+    as_json: JsonOption = False,
+) -> None:
+    """Predict images with a kept model, as CSV, and count them by class.
+
+    The count has 95 % intervals, and beside it the count corrected for the confusion on the test images. Images
+    with other colors than the training images are marked. It runs on the processor. With --output CSV the
+    predictions go to that file.
+    """
+    from bench.commands.output import print_document
+    from wbc.evaluation.counting import differential_count
+
+    file = model / "model.keras" if model.is_dir() else model
+    about = _about(file)
+    classes = about["classes"]
+    answer = _ask(file, about, _images(sources))
+    predictions = []
+    limit = about["appearance"]["limit"] if about.get("appearance") else None
+    said = zip(answer["files"], answer["probabilities"], answer["distances"], strict=True)
+    for name, probabilities, distance in said:
+        likeliest = classes[max(range(len(classes)), key=probabilities.__getitem__)]
+        unlike = None if limit is None else distance > limit
+        predictions.append(
+            Prediction(name, likeliest, dict(zip(classes, probabilities, strict=True)), unlike)
+        )
+    if not predictions:
+        raise InputError("none of the images can be read", "; ".join(answer["unreadable"].values()))
+    chosen = [classes.index(one.predicted) for one in predictions]
+    count = differential_count(chosen, classes, _confusion(file.parent, classes))
+    text = _as_csv(predictions, classes)
+    if output is not None:
+        output.parent.mkdir(parents=True, exist_ok=True)
+        output.write_text(text)
+    if as_json:
+        print_document(PredictDocument(file, predictions, answer["unreadable"], count))
+        return
+    if output is None:
+        sys.stdout.write(text)
+        sys.stdout.flush()
+    _tell(predictions, answer["unreadable"], count, on_stdout=output is not None)
+
+
+def _about(file: Path) -> dict[str, Any]:
+    """What `model.json` says of a kept model."""
+    signature = file.with_name("model.json")
+    if not file.is_file() or not signature.is_file():
+        raise InputError(
+            f"there is no kept model {file} with model.json beside it",
+            "Set save_model = true in [suite], run it, and name the folder of an attempt.",
+        )
+    about: dict[str, Any] = json.loads(signature.read_text())
+    if about.get("takes") != "raw pixels":
+        raise InputError(
+            f"{file} does not take raw pixels: it takes {about.get('takes', 'scaled pixels of an earlier version')}",
+            "Run its trial again with this version, or load it with Keras and scale pixels yourself.",
+        )
+    return about
+
+
+def _images(sources: list[Path]) -> list[str]:
+    found: list[Path] = []
+    for source in sources:
+        if source.is_dir():
+            found += sorted(path for path in source.rglob("*") if path.suffix.lower() in _SUFFIXES)
+        elif source.is_file():
+            found.append(source)
+        else:
+            raise InputError(f"there is no file or folder {source}", "Name images, or folders of images.")
+    if not found:
+        raise InputError(
+            "there are no images in " + ", ".join(map(str, sources)), "Name images, or folders of images."
+        )
+    return [str(path) for path in found]
+
+
+def _ask(file: Path, about: dict[str, Any], files: list[str]) -> dict[str, Any]:
+    """Predict in a process of its own."""
+    hidden = {"CUDA_VISIBLE_DEVICES": "-1", "TF_CPP_MIN_LOG_LEVEL": "3", "KERAS_BACKEND": about["backend"]}
+    with TemporaryDirectory(prefix="leukobench-") as temporary:
+        request, answer = Path(temporary) / "request.json", Path(temporary) / "answer.json"
+        content = {"model": str(file), "files": files, "image_size": about["image_size"]}
+        request.write_text(json.dumps({**content, "appearance": about.get("appearance")}))
+        command = [sys.executable, "-P", "-m", "bench.worker.predict", str(request), str(answer)]
+        done = subprocess.run(
+            command, env={**os.environ, **hidden}, capture_output=True, text=True, check=False
+        )
+        if done.returncode or not answer.is_file():
+            lines = done.stderr.strip().splitlines()
+            raise InputError(f"{file} could not predict: {lines[-1] if lines else done.returncode}")
+        found: dict[str, Any] = json.loads(answer.read_text())
+        return found
+
+
+def _confusion(folder: Path, classes: list[str]) -> tuple[tuple[int, ...], ...] | None:
+    """The confusion matrix on the test images, if the model lies beside its record."""
+    from bench.errors import DamagedAttempt
+    from bench.journal.results import Attempt
+
+    try:
+        record = Attempt(folder).record()
+    except (DamagedAttempt, OSError):
+        return None
+    if record is None or record.test is None or list(record.test.classes) != classes:
+        return None
+    return tuple(map(tuple, record.test.confusion_matrix))
+
+
+def _as_csv(predictions: list[Prediction], classes: list[str]) -> str:
+    text = io.StringIO()
+    writer = csv.writer(text, lineterminator="\n")
+    writer.writerow(["file", "predicted", "unlike", *classes])
+    for one in predictions:
+        unlike = {None: "", True: "yes", False: "no"}[one.unlike]
+        writer.writerow(
+            [one.file, one.predicted, unlike, *(f"{value:.9g}" for value in one.probabilities.values())]
+        )
+    return text.getvalue()
+
+
+def _tell(
+    predictions: list[Prediction], unreadable: dict[str, str], count: list["ClassCount"], on_stdout: bool
+) -> None:
+    from rich.table import Table
+
+    from bench.commands.terminal import Terminal, messages
+
+    console = Terminal() if on_stdout else messages()
+    table = Table(title=f"Differential count of {len(predictions)} images", title_justify="left")
+    for heading in ("class", "images", "% [95 %]", "corrected % [95 %]"):
+        table.add_column(heading, justify="left" if heading == "class" else "right")
+    for one in count:
+        corrected = _percent(one.corrected) if one.corrected else "no test images known"
+        table.add_row(one.name, str(one.count), _percent(one.share), corrected)
+    console.print(table)
+    unlike = sum(bool(one.unlike) for one in predictions)
+    if unlike:
+        messages().say(
+            f"warning: {unlike} of {len(predictions)} images have other colors than the training images "
+            "(another stain, camera or subject?). Do not trust their count.",
+            style="yellow",
+        )
+    for file, reason in unreadable.items():
+        messages().say(f"warning: {file} cannot be read: {reason}", style="yellow")
+
+
+def _percent(share: tuple[float, float, float]) -> str:
+    value, low, high = (100 * part for part in share)
+    return f"{value:.1f} [{low:.1f} to {high:.1f}]"

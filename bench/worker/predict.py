@@ -1,0 +1,54 @@
+"""`python -m bench.worker.predict REQUEST ANSWER`: what a kept model says of images; both files are JSON.
+
+It is a process of its own, so that the harness never loads Keras.
+"""
+
+import json
+import sys
+from pathlib import Path
+from typing import Any
+
+from bench.worker.files import write_json
+
+_BATCH = 32
+
+
+def predict(request: dict[str, Any]) -> dict[str, Any]:
+    """Predict files.
+
+    Args:
+        request: `model`, the `.keras` file; `files`; `image_size`; `appearance` of the training images or None.
+
+    Returns:
+        `files` that could be read, `probabilities` and `distances` (None without an appearance) of each, and
+        `unreadable`: file -> reason.
+    """
+    import keras
+    import numpy as np
+
+    from wbc.data.appearance import Appearance
+    from wbc.data.loading import read_image
+
+    model = keras.saving.load_model(request["model"])
+    appearance = Appearance(**request["appearance"]) if request["appearance"] else None
+    answer: dict[str, Any] = {"files": [], "probabilities": [], "distances": [], "unreadable": {}}
+    files = request["files"]
+    for start in range(0, len(files), _BATCH):
+        pixels = []
+        for file in files[start : start + _BATCH]:
+            try:
+                pixels.append(read_image(Path(file), request["image_size"]))
+                answer["files"].append(file)
+            except (OSError, ValueError, SyntaxError) as error:  # Pillow raises all of them
+                answer["unreadable"][file] = str(error)
+        if not pixels:
+            continue
+        batch = np.stack(pixels)
+        said = keras.ops.convert_to_numpy(model(batch, training=False))
+        answer["probabilities"] += np.asarray(said).tolist()
+        answer["distances"] += appearance.distances(batch).tolist() if appearance else [None] * len(batch)
+    return answer
+
+
+if __name__ == "__main__":
+    write_json(Path(sys.argv[2]), predict(json.loads(Path(sys.argv[1]).read_text())))
