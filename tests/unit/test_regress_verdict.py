@@ -1,17 +1,19 @@
 """From a session to its verdict, without processes: what runs, and what counts."""
 
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from types import SimpleNamespace
 
 import msgspec
-from comparison_equipment import SLOT, add, measurement, record, trial
+from comparison_equipment import SLOT, add, measurement, noisy, record, trial, trial_pairs
 from equipment.results import records
 from regress_equipment import SIDES, Listener, Runner
 
+from bench.compare.compare import judge
 from bench.compare.differences import Fingerprint
 from bench.compare.reading import Side
 from bench.compare.thresholds import Thresholds
+from bench.compare.verdict import Speed, Verdict
 from bench.journal.results import SuiteResults
 from bench.plan.decide import PlannedTrial
 from bench.regress import verdict
@@ -141,6 +143,54 @@ def test_every_configuration_gets_its_first_pairs_whatever_the_budget(tmp_path: 
     assert len(runner.ran) == 3 and schedule.cut_short
     with_pairs(session, 1)
     assert len(runner.ran) == 3, "one pair each is there"
+
+
+def dealt(monkeypatch, tmp_path: Path, slow: int | None, seconds: float) -> tuple[Verdict, Runner]:
+    """`auto` over three trials, one of which may take 10 % longer on the candidate."""
+    times = {
+        of.key: (noisy(10, 60, n), noisy(11 if n == slow else 10, 60, 50 + n))
+        for n, of in enumerate(CONFIGURATIONS)
+    }
+
+    class Measured:
+        elsewhere = ()
+
+        def trials(self, pairs):
+            found = []
+            for of in CONFIGURATIONS:
+                number = sum(one.kind == "ab" and one.trial_key == of.key for one in pairs)
+                old, new = (side[:number] for side in times[of.key])
+                made = trial_pairs(of, old, new)
+                found.append(replace(made, key=of.settings.configuration_key, label=of.id))
+            return found
+
+        def noise(self, pairs):
+            return []
+
+    runner = Runner()
+    schedule = PairSchedule(runner, [], Listener(), Budget(seconds, runner.clock), CONFIGURATIONS)
+    monkeypatch.setattr(verdict.Evidence, "of", lambda session: Measured())
+    judged = lambda session, evidence, *notes: judge(evidence.trials(schedule.pairs))  # noqa: E731
+    monkeypatch.setattr(verdict, "judge_pairs", judged)
+    request = SimpleNamespace(thresholds=Thresholds())
+    session = SimpleNamespace(schedule=schedule, speaker=Listener(), request=request, folder=tmp_path)
+    return verdict.until_clear(session), runner
+
+
+def test_auto_follows_the_slow_trial_and_measures_no_noise_once_it_is_found(monkeypatch, tmp_path: Path):
+    found, runner = dealt(monkeypatch, tmp_path, slow=1, seconds=3600.0)
+    assert [one.label for one in found.regressions] == [CONFIGURATIONS[1].id]
+    pairs = [one.pairs for one in found.trials]
+    assert pairs[1] >= 10 and sum(pairs) - pairs[1] <= 8
+    assert {kind for kind, *_ in runner.ran} == {"ab"}
+
+
+def test_auto_ends_where_all_is_the_same_and_noise_takes_a_sixth(monkeypatch, tmp_path: Path):
+    found, runner = dealt(monkeypatch, tmp_path, slow=None, seconds=900.0)
+    assert {one.speed for one in found.trials} == {Speed.SAME} and not found.regressions
+    noise = [one for one in runner.ran if one[0] == "aa"]
+    assert 0 < len(noise) * 20.0 <= 900.0 / 6
+    assert max(one.pairs for one in found.trials) <= 16, "what is decided gets no more pairs"
 
 
 def test_noise_that_another_device_showed_is_not_this_ones(tmp_path: Path):
