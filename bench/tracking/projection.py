@@ -157,6 +157,11 @@ class Projection:
         run_id, complete = self._find(content.digest) or ("", False)
         if complete:
             return False
+        if not run_id and self._sent_otherwise(attempt):
+            raise DamagedAttempt(
+                f"the journals of {attempt.folder} are not those that were sent to MLflow: they changed since. "
+                "Its run stays as it was."
+            )
         if not run_id:
             began = content.span[0]
             run = self.client.create_run(self.experiment_id, start_time=began, tags=content.tags)
@@ -226,6 +231,12 @@ class Projection:
             elif is_sent(attempt, self.store) and run.data.tags.get(DIGEST_TAG) == digest_of(attempt):
                 # Asked twice for one run: the answer to the first request was lost.
                 self.client.delete_run(run.info.run_id)
+
+    def _sent_otherwise(self, attempt: Attempt) -> bool:
+        """Whether this folder sent the attempt before, with other journals."""
+        name = f"{attempt.trial_id}/{attempt.number}"
+        mine = f"tags.`{RESULTS_TAG}` = '{self._results_id}' and tags.`{ATTEMPT_TAG}` = '{name}'"
+        return any(run.data.tags.get(COMPLETE_TAG) == "true" for run in self._search(mine, deleted=True))
 
     def _find(self, digest: str) -> tuple[str, bool] | None:
         """The run of an attempt, from whichever copy of its folder it was sent, and whether it is complete."""

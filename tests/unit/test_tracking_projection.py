@@ -206,3 +206,12 @@ def test_a_store_that_was_moved_writes_beside_itself(results, tmp_path):
     for run in children(here):
         assert run.info.artifact_uri.startswith((here.results / "mlartifacts").resolve().as_uri())
         assert "events.jsonl" in {artifact.path for artifact in client.list_artifacts(run.info.run_id)}
+
+
+def test_an_attempt_whose_journals_changed_after_it_was_sent_is_no_second_run(results):
+    attempt = results.all_attempts()[0]
+    lines = attempt.events.read_bytes().split(b"\n")
+    attempt.events.write_bytes(b"\n".join([*lines[:2], b"XXXX", *lines[3:]]))
+    (synced,) = sync(results.results, again=True)
+    assert synced.sent == 0 and "changed since" in synced.damaged[0]
+    assert len(children(results)) == 4
