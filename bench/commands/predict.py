@@ -136,7 +136,12 @@ def _ask(file: Path, about: dict[str, Any], files: list[str]) -> dict[str, Any]:
     hidden = {"CUDA_VISIBLE_DEVICES": "-1", "TF_CPP_MIN_LOG_LEVEL": "3", "KERAS_BACKEND": about["backend"]}
     with TemporaryDirectory(prefix="leukobench-") as temporary:
         request, answer = Path(temporary) / "request.json", Path(temporary) / "answer.json"
-        content = {"model": str(file), "files": files, "image_size": about["image_size"]}
+        content = {
+            "model": str(file),
+            "files": files,
+            "image_size": about["image_size"],
+            "reading": about.get("reading", {}),
+        }
         request.write_text(json.dumps({**content, "appearance": about.get("appearance")}))
         command = [sys.executable, "-P", "-m", "bench.worker.predict", str(request), str(answer)]
         done = subprocess.run(

@@ -17,7 +17,8 @@ def predict(request: dict[str, Any]) -> dict[str, Any]:
     """Predict files.
 
     Args:
-        request: `model`, the `.keras` file; `files`; `image_size`; `appearance` of the training images or None.
+        request: `model`, the `.keras` file; `files`; `image_size`; `reading`, how files become pixels;
+            `appearance` of the training images or None.
 
     Returns:
         `files` that could be read, `probabilities` and `distances` (None without an appearance) of each, and
@@ -28,6 +29,8 @@ def predict(request: dict[str, Any]) -> dict[str, Any]:
 
     from wbc.data.appearance import Appearance
     from wbc.data.loading import read_image
+    from wbc.data.reading import Reading
+    from wbc.errors import InputError
 
     model = keras.saving.load_model(request["model"])
     appearance = Appearance(**request["appearance"]) if request["appearance"] else None
@@ -37,9 +40,9 @@ def predict(request: dict[str, Any]) -> dict[str, Any]:
         pixels = []
         for file in files[start : start + _BATCH]:
             try:
-                pixels.append(read_image(Path(file), request["image_size"]))
+                pixels.append(read_image(Path(file), request["image_size"], Reading(**request["reading"])))
                 answer["files"].append(file)
-            except (OSError, ValueError, SyntaxError) as error:  # Pillow raises all of them
+            except (InputError, OSError, ValueError, SyntaxError) as error:  # Pillow raises all of them
                 answer["unreadable"][file] = str(error)
         if not pixels:
             continue

@@ -10,6 +10,7 @@ from wbc.data import SPLITS
 from wbc.data.appearance import Appearance
 from wbc.data.loading import Split, load_split
 from wbc.data.manifest import Manifest
+from wbc.data.reading import Reading
 from wbc.errors import OutOfMemoryError, reason_of
 from wbc.evaluation.metrics import Metrics, binary_accuracy, score
 from wbc.evaluation.predictions import Predictions, ShuffledComparison, generator_order
@@ -80,7 +81,15 @@ def _run(specification: Specification, observer: Observer) -> Metrics:
             name: getattr(specification, name) for name in ("network", "mode", "preprocessing", "image_size")
         }
         with phase(observer, "save"):
-            observer.trained(trained, {**about, "classes": list(manifest.classes), "appearance": appearance})
+            observer.trained(
+                trained,
+                {
+                    **about,
+                    "classes": list(manifest.classes),
+                    "appearance": appearance,
+                    "reading": Reading.of(manifest.settings).spelled_out(),
+                },
+            )
     if specification.profile is not None:
         with phase(observer, "profile") as figures:
             figures.update(trained.profile(specification))
