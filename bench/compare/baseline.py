@@ -21,7 +21,7 @@ from bench.compare.reading import (
 from bench.errors import InputError, command
 from bench.journal.results import SuiteResults
 from bench.trials.layout import BASELINES
-from bench.worker.files import PARTIAL, write_json
+from bench.worker.files import PARTIAL, sync, write_json
 from wbc.errors import did_you_mean
 
 KEPT = ("trial.json", "result.json", "events.jsonl", "runner.jsonl", "predictions.csv")
@@ -90,11 +90,14 @@ def save(results: Path, name: str, source: Path, replace: bool = False, only: st
         attempts=len(measurements),
     )
     write_json(partial / BASELINE_FILE, msgspec.to_builtins(note))
+    for path in (*partial.rglob("*"), partial):
+        sync(path)
     replaced = target.with_name(name + _REPLACED)
     if target.exists():
         shutil.rmtree(replaced, ignore_errors=True)
         target.rename(replaced)  # who reads it now, or after a kill, finds it there
     partial.rename(target)
+    sync(target.parent)
     shutil.rmtree(replaced, ignore_errors=True)
     return _baseline(name, target, note)
 

@@ -1,6 +1,7 @@
 """Writes a file whole or not at all; `wbc.files` does the same for folders. Standard library only.
 
-The content goes into a neighbor whose name ends in `PARTIAL`. It is synced, then renamed over the target.
+The content goes into a neighbor whose name ends in `PARTIAL`. It is synced, then renamed over the target, then the
+folder is synced: a loss of power leaves the old content or the new one.
 """
 
 import json
@@ -23,8 +24,9 @@ def whole_file(path: Path) -> Iterator[Path]:
     partial = path.with_name(f"{path.name}.{os.getpid()}{PARTIAL}")
     try:
         yield partial
-        _sync(partial)
+        sync(partial)
         partial.replace(path)
+        sync(path.parent)
     finally:
         partial.unlink(missing_ok=True)
 
@@ -40,7 +42,8 @@ def write_json(path: Path, content: Any) -> None:
     write_text(path, json.dumps(content, indent=1) + "\n")
 
 
-def _sync(path: Path) -> None:
+def sync(path: Path) -> None:
+    """Put a file, or the names in a folder, on the disk."""
     descriptor = os.open(path, os.O_RDONLY)
     try:
         os.fsync(descriptor)

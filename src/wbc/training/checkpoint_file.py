@@ -11,6 +11,8 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from wbc.files import sync
+
 META = "meta.json"
 
 
@@ -50,7 +52,7 @@ def write_checkpoint(
         with contextlib.suppress(OSError):
             partial.unlink(missing_ok=True)
         raise
-    _sync_folder(path.parent)
+    sync(path.parent)
 
 
 def read_meta(path: Path) -> dict[str, Any] | None:
@@ -95,12 +97,3 @@ def _readable(path: Path) -> Iterator[zipfile.ZipFile]:
             yield archive
     except (OSError, zipfile.BadZipFile, ValueError, KeyError, EOFError) as error:
         raise UnusableCheckpointError(f"it cannot be read ({error})") from error
-
-
-def _sync_folder(folder: Path) -> None:
-    """Make the new name of a file survive a power loss."""
-    descriptor = os.open(folder, os.O_RDONLY)
-    try:
-        os.fsync(descriptor)
-    finally:
-        os.close(descriptor)

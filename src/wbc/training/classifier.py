@@ -11,6 +11,7 @@ from numpy.typing import NDArray
 from wbc.data.loading import Split
 from wbc.errors import InputError
 from wbc.evaluation.cost import BatchTimer, Cost
+from wbc.files import sync
 from wbc.memory import Footprint
 from wbc.networks.stock import raw_pixel_model
 from wbc.observer import Figures, Observer
@@ -83,7 +84,9 @@ class Classifier:
         partial = path.with_suffix(".partial")
         partial.mkdir(exist_ok=True)
         whole.save(partial / path.name)
+        sync(partial / path.name)
         (partial / path.name).replace(path)
+        sync(path.parent)
         partial.rmdir()
         return {
             "input": {
