@@ -13,7 +13,7 @@ LOCK := locks/$(FLAVOUR).txt
 BIN := $(VENV)/bin
 READY := $(VENV)/ready-$(FLAVOUR)
 
-.PHONY: help run test format lint types docs wheel-check stock measuring services real families tracking-speed promises chaos \
+.PHONY: help run test format lint types docs wheel-check stock measuring services real families tracking-speed promises chaos anomalies \
 	networks demonstration memory scale gpu-check locks clean
 
 help: ## list these targets
@@ -72,6 +72,11 @@ wheel-check: $(READY) ## build the wheel, install it elsewhere and use it
 # False alarms, false "same", power and "worth its time" in simulated situations: minutes. 1 where one is broken.
 promises: $(READY) ## simulate every promise of docs/verdicts.md
 	$(BIN)/python tests/evidence/promises.py $(ARGS)
+
+# With gcc. One write, fsync, rename, open or mkdir fails, or its process dies after it: 1,000 points, or
+# LEUKOBENCH_ANOMALIES. Half a minute each; it goes on where it was stopped.
+anomalies: $(READY) ## let every kind of write fail once, somewhere in a run
+	$(BIN)/python tests/anomalies/every.py $(ARGS)
 
 # Kills of workers and harness at random moments: fifty, or LEUKOBENCH_CHAOS_KILLS.
 chaos: $(READY) ## kill workers and harness at random moments

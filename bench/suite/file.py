@@ -55,6 +55,10 @@ class Source:
             raise self.error(keys, error.what, error.way_out) from None
 
 
+MOST_KEYS = 16
+"""Keys that a message lists; docs/suite.md has all."""
+
+
 def load_suite(path: Path) -> tuple[SuiteFile, Source]:
     """Read a suite file, or a suite that comes with leukobench by its name.
 
@@ -200,7 +204,8 @@ def _explain(error: ValidationError, source: Source) -> InputError:
         known = _known_keys(keys[:-1])
         what = "there is no such key"
         guess = did_you_mean(str(keys[-1]), known)
-        way_out = guess[:1].upper() + guess[1:] or f"Known here: {', '.join(known)}."
+        more = f" and {len(known) - MOST_KEYS} more" if len(known) > MOST_KEYS else ""
+        way_out = guess[:1].upper() + guess[1:] or f"Known here: {', '.join(known[:MOST_KEYS])}{more}."
     elif kind == "missing":
         what, way_out = "is missing", ""
         if keys == ["matrix"]:
