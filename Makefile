@@ -78,6 +78,10 @@ promises: $(READY) ## simulate every promise of docs/verdicts.md
 anomalies: $(READY) ## let every kind of write fail once, somewhere in a run
 	$(BIN)/python tests/anomalies/every.py $(ARGS)
 
+# Recall and false alarms of the search that `data check` makes: minutes.
+near-duplicates: $(READY) ## measure what data check finds and what it takes for a copy
+	$(BIN)/python tests/evidence/near_duplicates.py $(ARGS)
+
 # Kills of workers and harness at random moments: fifty, or LEUKOBENCH_CHAOS_KILLS.
 chaos: $(READY) ## kill workers and harness at random moments
 	LEUKOBENCH_CHAOS_KILLS=$${LEUKOBENCH_CHAOS_KILLS:-50} $(BIN)/python -m pytest tests/chaos -s $(ARGS)

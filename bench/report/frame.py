@@ -9,7 +9,7 @@ import pandas as pd
 from bench.journal.results import Attempt, SuiteResults, latest_of
 from bench.report.names import APART, FlatSettings, apart_from, flat, variants
 from bench.report.rows import CLASS, HIGH, LOW, Row, row_of, unfinished_row
-from wbc.evaluation.intervals import CONFIDENCE, Share
+from wbc.evaluation.intervals import CONFIDENCE, Share, shared_training
 
 CONFIGURATION = ["network", "weights", "mode", "epochs", "variant"]
 """Columns that name a configuration for people. The column `configuration` identifies it."""
@@ -100,7 +100,11 @@ def configurations_frame(trials: pd.DataFrame) -> pd.DataFrame:
             (counts["size"] - counts["sum"]).rename("failed"),
             means,
             balanced.rename(columns={"min": "accuracy_low", "max": "accuracy_high"}),
-            _t_intervals(values, [name for name in numbers if name in T_INTERVALS or name.startswith(CLASS)]),
+            _t_intervals(
+                values,
+                [name for name in numbers if name in T_INTERVALS or name.startswith(CLASS)],
+                _shared(known.loc[done]),
+            ),
         ],
         axis=1,
     )
@@ -139,7 +143,14 @@ def share_of(configuration: Row) -> Share | None:
     return None
 
 
-def _t_intervals(groups: Any, names: list[str]) -> pd.DataFrame:
+def _shared(trials: pd.DataFrame) -> pd.Series:
+    """Configuration -> how much its folds share, see `wbc.evaluation.intervals.shared_training`; 0 without folds."""
+    folds = trials.groupby("configuration", sort=False)["replicate"].first().astype(str)
+    counts = pd.to_numeric(folds.str.extract(r" fold \d+ of (\d+)$")[0])
+    return counts.map(shared_training, na_action="ignore").fillna(0.0)
+
+
+def _t_intervals(groups: Any, names: list[str], shared: pd.Series) -> pd.DataFrame:
     """Bounds of the 95 % intervals of the means of groups, see `wbc.evaluation.intervals.t_interval`."""
     from scipy.special import stdtrit
 
@@ -148,7 +159,9 @@ def _t_intervals(groups: Any, names: list[str]) -> pd.DataFrame:
     selected = groups[names]
     counts, means, deviations = selected.count(), selected.mean(), selected.std(ddof=1)
     several = counts.where(counts > 1)
-    half = stdtrit(several - 1, (1 + CONFIDENCE) / 2) * deviations / np.sqrt(several)
+    half = stdtrit(several - 1, (1 + CONFIDENCE) / 2) * deviations.mul(
+        np.sqrt((1 / several).add(shared, axis=0))
+    )
     bounds = {}
     for name in names:
         # Shares are bounded by 1; losses and times have no upper bound.

@@ -12,7 +12,7 @@ from wbc.protocols import PROTOCOL_KEYS, PROTOCOLS, settings_of
 FlatSettings = Mapping[str, Any]
 """Settings as one table: `optimizer.name` and the like."""
 
-SEEDS = {"seed": "seed", "data.split_seed": "split", "data.data_seed": "data"}
+SEEDS = {"seed": "seed", "data.split_seed": "split", "data.data_seed": "data", "data.fold": "fold"}
 """Seeds in which replicates differ -> what a table calls them."""
 
 

@@ -162,6 +162,7 @@ def _of_settings(settings: Settings) -> Row:
         "configuration": settings.configuration_key,
         "replicate": intern(
             f"seed {settings.seed} split {settings.data.split_seed} data {settings.data.data_seed}"
+            + (f" fold {settings.data.fold} of {settings.data.folds}" if settings.data.fold else "")
         ),
     }
 

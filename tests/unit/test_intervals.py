@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 from scipy.stats import binomtest, ttest_1samp
 
-from wbc.evaluation.intervals import cluster_bootstrap, share_interval, t_interval, wilson
+from wbc.evaluation.intervals import cluster_bootstrap, share_interval, shared_training, t_interval, wilson
 
 
 @pytest.mark.parametrize(("right", "total"), [(0, 1), (1, 1), (3, 7), (50, 50), (0, 40), (399, 440)])
@@ -100,3 +100,18 @@ def test_intervals_of_replicates_contain_the_mean():
         found = t_interval(repeats)
         held += found.low <= 0.7 <= found.high
     assert 0.93 < held / 1000 < 0.97
+
+
+def test_intervals_of_folds_contain_the_truth_where_plain_ones_do_not():
+    """Folds train on shared images: their errors have one part in common, as Nadeau and Bengio model it."""
+    rng = np.random.default_rng(1)
+    shared = shared_training(5)
+    assert shared == pytest.approx(1 / 3.2)
+    common = shared / (1 + shared)  # their correlation: tested / (tested + trained)
+    covered = {0.0: 0, shared: 0}
+    for _ in range(2000):
+        folds = np.sqrt(common) * rng.normal() + np.sqrt(1 - common) * rng.normal(size=5)
+        for correction in covered:
+            found = t_interval(folds, correction)
+            covered[correction] += found.low <= 0 <= found.high
+    assert covered[0.0] < 0.9 * 2000 < 0.94 * 2000 < covered[shared]
