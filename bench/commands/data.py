@@ -259,7 +259,9 @@ def prepare(
         originals, stages = read.originals, replace(stages, reading=read.reading)
         by_class = {name: [one for one in originals if one.class_name == name] for name in manifest.classes}
         shown = [original for own in by_class.values() for original in own[:2]]
-        sheet_of_stages(shown, stages, split_seed).save(output)
+        sheet = sheet_of_stages(shown, stages, split_seed)
+        output.parent.mkdir(parents=True, exist_ok=True)
+        sheet.save(output)
         _written(output)
 
 
@@ -326,7 +328,9 @@ def show(
     from wbc.data.folders import inspect_folder
 
     output = _picture(output or Path("contact-sheet.png"))
-    sheet_of_manifest(folder, inspect_folder(folder), images, split).save(output)
+    sheet = sheet_of_manifest(folder, inspect_folder(folder), images, split)
+    output.parent.mkdir(parents=True, exist_ok=True)
+    sheet.save(output)
     _written(output)
 
 
@@ -412,7 +416,7 @@ def _progress() -> Iterator[Callable[[str, int, int], None]]:
 
 
 def _picture(path: Path) -> Path:
-    """Where a picture goes, checked before the work begins; its folder is made.
+    """Where a picture goes, checked before the work begins.
 
     Raises:
         InputError: It is a folder, or its suffix is of no picture.
@@ -423,7 +427,6 @@ def _picture(path: Path) -> Path:
 
     if path.is_dir() or path.suffix.lower() not in Image.registered_extensions():
         raise InputError(f"--output {path} is not the name of a picture", "Give a name such as sheet.png.")
-    path.parent.mkdir(parents=True, exist_ok=True)
     return path
 
 

@@ -8,6 +8,7 @@ Prints a line for every kind of picture: what was planted and found, and pairs f
 import sys
 import time
 from collections.abc import Callable
+from functools import partial
 from pathlib import Path
 
 import numpy as np
@@ -69,14 +70,14 @@ def judged(pictures: list[PIXELS]) -> tuple[int, int, dict[str, int]]:
     """Pairs found among unrelated pictures, of how many; and planted copies that were found, by kind."""
     half = len(pictures) // 2
     splits = ["train"] * half + ["test"] * (len(pictures) - half)
-    false = len(find_near_duplicates([lambda one=one: one for one in pictures], splits))
+    false = len(find_near_duplicates([partial(np.asarray, one) for one in pictures], splits))
     found = {}
     originals = pictures[:half]
     for kind, change in PLANTS.items():
         planted = [np.asarray(change(Image.fromarray(one))) for one in originals[:10]]
         both = [*originals, *planted]
         pairs = find_near_duplicates(
-            [lambda one=one: one for one in both], ["train"] * half + ["test"] * len(planted)
+            [partial(np.asarray, one) for one in both], ["train"] * half + ["test"] * len(planted)
         )
         found[kind] = sum(one.second - half == one.first for one in pairs)
     return false, half * (len(pictures) - half), found
