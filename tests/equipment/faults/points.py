@@ -197,6 +197,8 @@ class Bed:
 
     def sent(self) -> dict[str, str]:
         """Attempt and number of runs that it has in MLflow -> status."""
+        if not (self.results.results / "mlflow.db").exists():
+            return {}
         with closing(sqlite3.connect(self.results.results / "mlflow.db")) as connection:
             rows = connection.execute(
                 "select tags.value, runs.status from runs join tags using (run_uuid) "
