@@ -59,7 +59,7 @@ def predict(
     output: OutputOption = None,
     as_json: JsonOption = False,
 ) -> None:
-    """Predict images with a kept model, as CSV, and count them by class.
+    """Predict images with a kept model and count them by class.
 
     The count has 95 % intervals, and beside it the count corrected for the confusion on the test images. Images
     with other colors than the training images are marked. It runs on the processor. With --output CSV the

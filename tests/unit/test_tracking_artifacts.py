@@ -86,6 +86,7 @@ def test_a_folder_of_everything_is_laid_out_and_goes_again(attempt: Attempt):
             assert len(list(csv.reader(file))) == 5
     made = {"confusion_matrix.csv", "classification_report.csv", "figures.html"}
     own = {"trial.json", "events.jsonl", "runner.jsonl", "predictions.csv", "result.json", "worker.log"}
+    own |= {"history.csv"}
     assert names == made | own | {"trace/deep/steps.json"}
     assert not folder.exists()
     assert attempt.predictions.is_file() and not attempt.predictions.is_symlink()
