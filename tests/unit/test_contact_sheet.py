@@ -59,7 +59,7 @@ def test_a_class_without_images_keeps_its_row():
 
 def test_nothing_to_show_is_an_error():
     for rows in ({}, {"A": []}):
-        with pytest.raises(InputError, match="no image"):
+        with pytest.raises(InputError, match="needs an image"):
             contact_sheet(rows, tile=20)
     with pytest.raises(InputError, match="tile"):
         contact_sheet({"A": [plain(RED)]}, tile=0)

@@ -30,13 +30,13 @@ def contact_sheet(rows: "Mapping[str, Sequence[NDArray[np.uint8]]]", tile: int =
         An RGB image.
 
     Raises:
-        InputError: There is no image, or `tile` is below 1.
+        InputError: No image is given, or `tile` is below 1.
     """
     from PIL import Image, ImageDraw, ImageFont, ImageOps
 
     columns = max((len(images) for images in rows.values()), default=0)
     if columns == 0:
-        raise InputError("there is no image for the contact sheet", "Give at least one image.")
+        raise InputError("a contact sheet needs an image", "Give at least one image.")
     if tile < 1:
         raise InputError(f"the tile of the contact sheet is {tile} pixels", "Give 1 or more.")
     # Pillow's own annotation names a second kind of font that is returned only without FreeType.
