@@ -19,9 +19,9 @@ from bench.journal.results import SuiteResults
 from bench.machine.notes import notes_of
 from bench.regress.environments import Environments, differing
 from bench.regress.pairs import PairJournal, PairRunner, Results
+from bench.regress.schedule import Budget, Listener, PairSchedule
 from bench.regress.side_request import THIS_ENVIRONMENT, SideRequest, make_sides
 from bench.regress.sides import NAMES, Side, SideName
-from bench.regress.stopping import Budget, Listener, PairSchedule
 from bench.runner.local import local_other_users
 from bench.runner.scheduler import Watcher
 from bench.runner.signals import interruptible

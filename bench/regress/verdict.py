@@ -17,20 +17,18 @@ from bench.compare.verdict import Verdict
 from bench.errors import InputError
 from bench.journal.results import Attempt, SuiteResults
 from bench.regress.pairs import Kind, PairedRuns, PairJournal, Results, Run, seconds_of
-from bench.regress.session import RegressRequest, Session, Speaker, open_session, side_differences
-from bench.regress.sides import NAMES
-from bench.regress.stopping import (
+from bench.regress.planning import (
     FIRST_PAIRS,
-    GROWTH,
-    after_look,
     configurations,
-    expected,
-    next_trial,
     noise_wanted,
     plan_pairs,
     runs_wanted,
     shared_out,
 )
+from bench.regress.schedule import expected
+from bench.regress.session import RegressRequest, Session, Speaker, open_session, side_differences
+from bench.regress.sides import NAMES
+from bench.regress.stopping import GROWTH, after_look, next_trial
 from bench.trials.trial import Trial
 
 UNPAIRED = (

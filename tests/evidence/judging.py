@@ -26,7 +26,8 @@ from bench.compare.metrics import METRICS, Values  # noqa: E402
 from bench.compare.speed import judge_speed  # noqa: E402
 from bench.compare.thresholds import Thresholds  # noqa: E402
 from bench.compare.verdict import Speed  # noqa: E402
-from bench.regress.stopping import GROWTH, plan_from  # noqa: E402
+from bench.regress.planning import plan_from  # noqa: E402
+from bench.regress.stopping import GROWTH  # noqa: E402
 
 KEPT = sorted((HERE / "pairs").glob("*.json"))
 NOISE_PAIRS = 8

@@ -27,7 +27,8 @@ from bench.compare.noninferiority import fastest_non_inferior, non_inferior  # n
 from bench.compare.speed import Standing, judge_speed, metric_evidence, standing  # noqa: E402
 from bench.compare.thresholds import Thresholds  # noqa: E402
 from bench.compare.verdict import Learning, Speed  # noqa: E402
-from bench.regress.stopping import FIRST_PAIRS, Contender, chosen, plan_from  # noqa: E402
+from bench.regress.planning import FIRST_PAIRS, plan_from  # noqa: E402
+from bench.regress.stopping import Contender, chosen  # noqa: E402
 
 Array = np.ndarray
 Noise = Callable[[np.random.Generator, tuple[int, ...]], Array]

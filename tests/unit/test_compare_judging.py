@@ -26,7 +26,8 @@ from bench.compare.reading import Side
 from bench.compare.thresholds import Thresholds
 from bench.compare.verdict import Learning, Memory, Speed, Status
 from bench.errors import ExitCode, InputError
-from bench.regress.stopping import MOST, next_look, plan_pairs
+from bench.regress.planning import MOST, plan_pairs
+from bench.regress.stopping import next_look
 from bench.trials import measured
 from bench.trials.origin import Environment, MachineFacts, Provenance
 from bench.trials.record import Resumed

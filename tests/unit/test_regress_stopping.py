@@ -11,15 +11,9 @@ from bench.compare.compare import judge
 from bench.compare.matching import configuration_of, group
 from bench.compare.measurement import Measurement
 from bench.compare.thresholds import Thresholds
-from bench.regress.stopping import (
-    Budget,
-    PairSchedule,
-    after_look,
-    configurations,
-    next_trial,
-    runs_wanted,
-    shared_out,
-)
+from bench.regress.planning import configurations, runs_wanted, shared_out
+from bench.regress.schedule import Budget, PairSchedule
+from bench.regress.stopping import after_look, next_trial
 from bench.trials.trial import Trial
 
 SEEDS = [a_trial(seed) for seed in (0, 1, 2)]

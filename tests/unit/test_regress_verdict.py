@@ -18,7 +18,7 @@ from bench.journal.results import SuiteResults
 from bench.plan.decide import PlannedTrial
 from bench.regress import verdict
 from bench.regress.pairs import PairedRuns, PairJournal, Run
-from bench.regress.stopping import Budget, PairSchedule
+from bench.regress.schedule import Budget, PairSchedule
 from bench.regress.verdict import CUT_SHORT, against_recorded, noise_elsewhere, too_few, with_pairs
 
 CONFIGURATIONS = [records.a_trial("LeNet5", epochs=epochs) for epochs in (1, 2, 3)]
