@@ -34,7 +34,7 @@ MADE_BY = {
         "data/__init__.py",
         "data/manifest.py",
         "data/folding.py",
-        "data/near_duplicates.py",
+        "data/join_sources.py",
         "data/reading.py",
         "data/pipeline",
         "duplicates",

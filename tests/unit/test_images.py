@@ -18,7 +18,9 @@ from wbc.data.folders import inspect_folder
 from wbc.data.layout import FolderOptions, read_layout, split_meant, suggested_groups
 from wbc.data.loading import load_split, read_image
 from wbc.data.manifest import Manifest
-from wbc.data.pipeline.decoding import MAX_PIXELS, fitted, look_at, read_upright, with_white
+from wbc.data.pipeline.decoding import fitted, look_at, read_upright
+from wbc.data.pipeline.numbers import with_white
+from wbc.data.pipeline.opening import MAX_PIXELS
 from wbc.data.pipeline.stages import Stages
 from wbc.data.prepare import PrepareSettings, prepare
 from wbc.data.reading import Reading

@@ -8,10 +8,10 @@ import pytest
 from PIL import Image, ImageOps
 
 from bench.commands.main import main
-from wbc.data import near_duplicates
+from wbc.data import join_sources as joining
 from wbc.data.check import check_folder
+from wbc.data.join_sources import join_near_duplicates, join_sources
 from wbc.data.manifest import Manifest
-from wbc.data.near_duplicates import join_near_duplicates, join_sources
 from wbc.data.pipeline.stages import Original, Stages
 from wbc.data.prepare import PrepareSettings, prepare
 from wbc.data.synthetic import draw_cell
@@ -57,7 +57,7 @@ def test_changed_copies_stay_with_their_cell(folder, tmp_path, capsys):
 
 
 def test_prepare_says_what_it_kept_together(folder, tmp_path, capsys, monkeypatch):
-    monkeypatch.setattr(near_duplicates, "EXHAUSTIVE_IMAGES", 17)  # of 18
+    monkeypatch.setattr(joining, "EXHAUSTIVE_IMAGES", 17)  # of 18
     assert main(["data", "prepare", str(folder), str(tmp_path / "split")]) == 0
     out = capsys.readouterr().out
     assert "12 images in 6 groups are near-duplicates and stay together, 2 in the largest." in out

@@ -96,7 +96,7 @@ class Contents:
 
     def scaled(self, reading: Reading) -> Reading:
         """The reading with the white of this data set; InputError if that cannot be known."""
-        from wbc.data.pipeline.decoding import with_white  # loads NumPy
+        from wbc.data.pipeline.numbers import with_white  # loads NumPy
 
         return with_white(reading, [looked.facts for _, looked in self.images])
 

@@ -6,8 +6,8 @@ from functools import partial
 from pathlib import Path
 
 from wbc.data import SPLITS
+from wbc.data.join_sources import join_near_duplicates
 from wbc.data.manifest import ImageEntry, Manifest
-from wbc.data.near_duplicates import join_near_duplicates
 from wbc.data.pipeline.build import classes_by_source, split_originals
 from wbc.data.pipeline.splitting import split_sources
 from wbc.data.pipeline.stages import Original, Progress, Stages, no_progress

@@ -15,12 +15,13 @@ from PIL import Image
 from wbc.data import CELL_CLASSES, SPLITS
 from wbc.data.bccd import ANNOTATIONS, bccd_fingerprint, find_bccd_cells, is_bccd_folder
 from wbc.data.folders import Looked, entries_of, look_at_images
+from wbc.data.join_sources import join_near_duplicates
 from wbc.data.layout import AS_IT_IS, FolderOptions, Found, read_layout, suggested_groups
 from wbc.data.manifest import MANIFEST_NAME, LeftOut, Manifest
-from wbc.data.near_duplicates import join_near_duplicates
 from wbc.data.pipeline.build import build_splits
 from wbc.data.pipeline.cropping import Box, clip_box, read_white_box
-from wbc.data.pipeline.decoding import look_at, page_count, read_upright, with_white
+from wbc.data.pipeline.decoding import look_at, page_count, read_upright
+from wbc.data.pipeline.numbers import with_white
 from wbc.data.pipeline.splitting import Quota
 from wbc.data.pipeline.stages import Original, Progress, Stages, no_progress
 from wbc.data.reading import PLAIN, Facts, Reading

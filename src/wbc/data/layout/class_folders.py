@@ -1,0 +1,163 @@
+"""Folders of classes, perhaps in folders of splits."""
+
+from collections import Counter, defaultdict
+from pathlib import Path
+
+from wbc.data import SPLITS
+from wbc.data.layout.found import BY_FOLDER, FolderOptions, Found, Layout
+from wbc.data.layout.names import OUTLINES, PICTURES, SPLIT_WORDS, composed, folders_in, split_meant
+from wbc.errors import command, did_you_mean
+
+
+def by_folders(layout: Layout, candidates: list[Path], options: FolderOptions) -> None:
+    """Classes, and perhaps splits, are folders."""
+    root, tops = layout.root, folders_in(layout.root)
+    plain = {name: split_meant(name) for name in tops}
+    any_split = any(plain.values())
+    meant = {name: split_meant(name, any_split) for name in tops}
+    chosen: dict[str, str] = {}
+    for split in SPLITS:
+        names = [name for name in tops if meant[name] == split]
+        exact = [name for name in names if name.casefold() in SPLIT_WORDS[split]]
+        if len(names) == 1 or len(exact) == 1:
+            chosen[split] = (exact or names)[0]
+        elif names:
+            layout.refuse(
+                f"{root} has several folders for {split}: {', '.join(names)}", "Leave one of them there."
+            )
+    layout.splits = tuple(split for split in SPLITS if split in chosen)
+    split_of = {name: split for split, name in chosen.items()}
+    flat: Counter[str] = Counter()
+    nested: dict[Path, int] = {}
+    for path in candidates:
+        parts = path.relative_to(root).parts
+        file = "/".join(parts)
+        split = ""
+        if any_split:
+            if len(parts) == 1 or parts[0] not in split_of:
+                where = f"{parts[0]}/" if len(parts) > 1 else "the folder itself"
+                layout.left_out[f"outside of the splits, in {where}"].append(file)
+                continue
+            split, parts = split_of[parts[0]], parts[1:]
+        if len(parts) == 1:
+            if any_split:
+                flat[chosen[split]] += 1
+            layout.left_out["in no class folder"].append(file)
+            continue
+        if len(parts) > 2 and options.group != BY_FOLDER:
+            nested.setdefault(root / Path(file).parent, len(parts))
+            continue
+        group = parts[1] if options.group == BY_FOLDER and len(parts) > 2 else None
+        if options.group == BY_FOLDER and group is None:
+            group = file  # an image beside the folders of groups is a group of its own
+        layout.images.append(Found(path, file, composed(parts[0]), split, group))
+    tops_of_classes = [root / chosen[split] for split in layout.splits] if any_split else [root]
+    for folder in (top / name for top in tops_of_classes for name in folders_in(top)):
+        if options.group != BY_FOLDER and not any(one.is_relative_to(folder) for one in nested):
+            nested |= {folder / name: 0 for name in folders_in(folder)[:1]}  # empty ones
+    _refuse_nested(layout, nested)
+    _refuse_flat(layout, flat, any_split)
+    _look_at_names(layout, {name for top in tops_of_classes for name in folders_in(top)})
+    if any_split:
+        _check_splits(layout, chosen)
+
+
+def _refuse_nested(layout: Layout, nested: dict[Path, int]) -> None:
+    if not nested:
+        return
+    first = sorted(nested)[0]
+    if split_meant(first.name) or any(split_meant(name) for name in folders_in(first.parent)):
+        layout.refuse(f"the splits are in {first.parent}", "Give that folder.")
+        return
+    others = f" ({len(nested)} such folders)" if len(nested) > 1 else ""
+    layout.refuse(
+        f"{first} is a folder inside a class folder{others}",
+        f'If it holds the images of one patient or slide, group by it: group = "folder" in [data], or --group '
+        f"folder. Else move its images up into {first.parent}, or remove the folder.",
+    )
+
+
+def _refuse_flat(layout: Layout, flat: Counter[str], any_split: bool) -> None:
+    """Images where folders of classes should be."""
+    root = layout.root
+    tables = sorted(path.name for path in root.iterdir() if path.suffix.lower() in (".csv", ".tsv"))
+    table = tables[0] if tables else ""
+    named = f'If {table} holds the labels, name it: labels = "{table}" in [data], or --labels {table}.'
+    way = named if tables else "Each split should contain one folder of images per class."
+    for name, count in flat.items():
+        classes = any(one.file.startswith(f"{name}/") for one in layout.images)
+        layout.refuse(
+            f"{root / name} has {count} image{'s' * (count > 1)} "
+            + ("outside of its class folders" if classes else "but no class folders"),
+            way,
+        )
+    if not any_split and not layout.images and "in no class folder" in layout.left_out:
+        count = len(layout.left_out["in no class folder"])
+        layout.refuse(f"{root} has {count} images, but no class folders", named if tables else usual_layout())
+
+
+def _look_at_names(layout: Layout, names: set[str]) -> None:
+    """Say what names of classes look like."""
+    forms = defaultdict(set)
+    for name in names:
+        forms[composed(name)].add(name)
+    for name, written in sorted(forms.items()):
+        if len(written) > 1:
+            layout.notes.append(
+                f"The class {name} is written in {len(written)} Unicode forms (a Mac takes accents apart); they "
+                "are read as one class."
+            )
+    lowered = {name.casefold() for name in names}
+    if lowered & PICTURES and lowered & OUTLINES:
+        layout.refuse(
+            f"{layout.root} has folders {', '.join(sorted(names))}: a segmentation set of pictures and their "
+            "outlines, which are no classes",
+            'A classifier needs one folder of images per class, or a table of labels: labels = "labels.csv".',
+        )
+
+
+def _check_splits(layout: Layout, chosen: dict[str, str]) -> None:
+    """Refuse what is missing from the splits, all at once."""
+    root = layout.root
+    missing = [split for split in ("train", "test") if split not in chosen]
+    if missing:
+        others = [name for name in folders_in(root) if name not in chosen.values()]
+        hints = [f" ({name}/: {guess})" for name in others if (guess := did_you_mean(name, missing))]
+        layout.refuse(
+            f"{root} has no {' and no '.join(f'{split}/' for split in missing)}{''.join(hints[:1])}",
+            usual_layout(),
+        )
+    by_split: dict[str, set[str]] = {
+        split: {composed(name) for name in folders_in(root / name_of)} for split, name_of in chosen.items()
+    }
+    full = Counter((one.split, one.class_name) for one in layout.images)
+    classes = sorted(set().union(*by_split.values()))
+    if not classes or (len(layout.images) == 0 and layout.problems):
+        return
+    for split, names in by_split.items():
+        folder = root / chosen[split]
+        for name in classes:
+            if name not in names:
+                guess = did_you_mean(
+                    name,
+                    sorted(one for one in names if sum(one in known for known in by_split.values()) == 1),
+                )
+                layout.refuse(
+                    f"class {name} is missing from {folder}" + (f" ({guess})" if guess else ""),
+                    "Every class needs a folder with images in train/, validation/ and test/.",
+                )
+            elif not full[split, name]:
+                layout.refuse(
+                    f"{folder / name} contains no image, but every class needs some in every split",
+                    f"Put images of class {name} into {chosen[split]}/, or remove the class from all splits.",
+                )
+    if "validation" not in chosen and not layout.problems:
+        layout.notes.append("There is no validation split: it is taken out of train, and the test is kept.")
+
+
+def usual_layout() -> str:
+    """How a folder of images usually looks, in sentences."""
+    return (
+        "It should contain train/, validation/ and test/, each with one folder per class. "
+        f"`{command()} data prepare FROM TO` makes such a folder from one with a folder per class."
+    )

@@ -1,0 +1,161 @@
+"""Names of files and folders: what is no image, which split or group a name means, and how it is spelled."""
+
+import re
+import unicodedata
+from collections import Counter
+from collections.abc import Sequence
+from pathlib import Path
+
+from wbc.data import SPLITS
+from wbc.data.layout.found import Found
+from wbc.errors import InputError
+
+JUNK = {"thumbs.db", "desktop.ini", "__macosx", "@eadir", "$recycle.bin", "__pycache__"}
+"""Files and folders that systems leave behind; hidden ones are ignored as well."""
+
+SIDECARS = frozenset(
+    [
+        ".txt",
+        ".json",
+        ".xml",
+        ".csv",
+        ".tsv",
+        ".yaml",
+        ".yml",
+        ".md",
+        ".rst",
+        ".html",
+        ".log",
+        ".ini",
+        ".toml",
+        ".cfg",
+        ".py",
+        ".ipynb",
+        ".xlsx",
+        ".xls",
+        ".ods",
+        ".docx",
+        ".zip",
+        ".gz",
+        ".tar",
+        ".db",
+        ".mat",
+        ".pkl",
+        ".pt",
+        ".roi",
+        ".geojson",
+        ".jsonl",
+        ".sha256",
+        ".md5",
+        ".cff",
+        ".bib",
+    ]
+)
+"""Suffixes of what lies beside images: annotations, labels, notes. Such files are passed over and counted."""
+
+SPLIT_WORDS = {
+    "train": {"train", "training", "trn", "trainset"},
+    "validation": {"val", "valid", "validation", "validate", "valset", "validset", "dev", "devset"},
+    "test": {"test", "testing", "tst", "tests", "testset"},
+}
+_QUALIFIERS = frozenset(
+    [
+        "set",
+        "sets",
+        "data",
+        "dataset",
+        "images",
+        "image",
+        "imgs",
+        "img",
+        "pictures",
+        "photos",
+        "samples",
+        "simple",
+        "easy",
+        "hard",
+        "full",
+        "small",
+        "split",
+        "part",
+        "folder",
+        "dir",
+        "new",
+        "old",
+        "final",
+        "clean",
+        "raw",
+        "internal",
+        "external",
+        "a",
+        "b",
+    ]
+)
+PICTURES = {"images", "image", "imgs", "img", "pictures", "photos", "raw"}
+OUTLINES = {
+    "masks", "mask", "labels", "label", "annotations", "segmentation", "segmentations", "groundtruth",
+    "ground_truth", "ground-truth", "gt", "labelled", "outlines",
+}  # fmt: skip
+
+
+def split_meant(name: str, sibling: bool = False) -> str | None:
+    """The split that a folder or a word in a table names, in any case and usual spelling; None if none.
+
+    Args:
+        name: Such as `TRAIN`, `val`, `Test_set`, `TEST_SIMPLE`, `train2017`.
+        sibling: Another folder beside it names a split, so that any word of the name may.
+    """
+    spaced = re.sub(r"([a-z])([A-Z])", r"\1 \2", name)
+    words = [word for word in re.split(r"[^a-z]+", spaced.casefold()) if word]
+    meant = [split for split in SPLITS for word in words if word in SPLIT_WORDS[split]]
+    others = [word for word in words if not any(word in known for known in SPLIT_WORDS.values())]
+    if len(set(meant)) != 1 or (not sibling and any(word not in _QUALIFIERS for word in others)):
+        return None
+    return meant[0]
+
+
+def composed(name: str) -> str:
+    """One form of a name that Unicode can write in two: Macs write letters and accents apart."""
+    return unicodedata.normalize("NFC", name)
+
+
+def check_name(path: Path) -> None:
+    """Check a name for UTF-8: a file system takes any bytes, but manifests, tables and hashes do not."""
+    try:
+        path.name.encode()
+    except UnicodeEncodeError:
+        raise InputError(
+            f"the name {path.name!r} in {path.parent} is not UTF-8", "Rename the file or folder."
+        ) from None
+
+
+def folders_in(folder: Path) -> list[str]:
+    """Names of the folders in a folder, in order, without what is hidden or junk."""
+    return sorted(
+        path.name
+        for path in folder.iterdir()
+        if path.is_dir() and not path.name.startswith(".") and path.name.lower() not in JUNK
+    )
+
+
+def suggested_groups(images: Sequence[Found]) -> str:
+    """A sentence about groups that file names suggest, with the option that uses them; mostly empty."""
+    if len(images) < 6 or any(one.group is not None for one in images):
+        return ""
+    for pattern in (r"^(.+?)[ _.-]+[^ _.-]+$", r"^(.*?\d.*?\D)\d+$"):
+        matches = [re.match(pattern, one.path.stem) for one in images]
+        names = Counter(match[1] for match in matches if match)
+        # Groups of a few: one prefix for all, or a prefix of its own for each image, says nothing.
+        several = [count for count in names.values() if count > 1]
+        if all(matches) and 4 <= len(names) <= len(images) / 2 and sum(several) >= 0.8 * len(images):
+            classes = {
+                (one.class_name, match[1]) for one, match in zip(images, matches, strict=True) if match
+            }
+            if len(names) <= len({one.class_name for one in images}) or len(classes) > 1.5 * len(names):
+                continue
+            example = next(name for name, count in names.items() if count > 1)
+            return (
+                f"File names suggest {len(names)} groups, such as {example!r} ({names[example]} images). If "
+                f"these are patients, slides or copies, keep each together: --group '{pattern}', or group in [data]."
+            )
+    return ""

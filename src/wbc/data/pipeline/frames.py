@@ -1,0 +1,71 @@
+"""What Pillow reads: a page of an image, upright and on white, or a projection of all frames."""
+
+from pathlib import Path
+
+import numpy as np
+from PIL import Image, ImageFile, ImageOps
+
+from wbc.data.pipeline.numbers import ORIENTATIONS, Deep
+from wbc.data.pipeline.opening import page_number, several_pages
+
+
+def of_frames(path: Path, image: Image.Image, pages: int | str | None) -> Image.Image | Deep:
+    """One page of an animation, or a projection."""
+    count = int(getattr(image, "n_frames", 1))
+    if pages is None:
+        raise several_pages(path, count)
+    if isinstance(pages, int):
+        image.seek(page_number(path, pages, count))
+        return page_of(image)
+    frames = []
+    for number in range(count):
+        image.seek(number)
+        frames.append(np.asarray(page_of(image)))
+    return Image.fromarray(np.rint(getattr(np, pages)(frames, axis=0)).astype(np.uint8))
+
+
+def page_of(image: Image.Image) -> Image.Image | Deep:
+    """The current page of an image that Pillow reads in full."""
+    image.load()
+    upright: Image.Image = ImageOps.exif_transpose(image)
+    if upright.mode.startswith("I") or upright.mode == "F":
+        values = np.asarray(upright)
+        if upright.mode == "I" and values.min() >= 0 and values.max() < 65536:
+            values = values.astype(np.uint16)  # Pillow has no other type for what a file stores in 16 bits
+        clear = upright.info.get("transparency")
+        alpha = (values != clear).astype(np.float32) if isinstance(clear, int) else None
+        return Deep(values[..., None], alpha)
+    if not upright.has_transparency_data and upright.mode not in ("La", "RGBa", "PA"):
+        return upright.convert("RGB")
+    if upright.mode in ("La", "RGBa"):
+        upright = upright.convert({"La": "LA", "RGBa": "RGBA"}[upright.mode])
+    colored = upright.convert("RGBA")
+    paper = Image.new("RGBA", colored.size, (255, 255, 255, 255))
+    return Image.alpha_composite(paper, colored).convert("RGB")
+
+
+def of_png(image: Image.Image) -> Image.Image | Deep:
+    """A PNG; Pillow alone would drop the lower 8 of 16 bits in color."""
+    tile = image.tile[0] if isinstance(image, ImageFile.ImageFile) and image.tile else None
+    raw = tile.args if tile else None
+    if raw not in ("RGB;16B", "RGBA;16B", "LA;16B"):
+        return page_of(image)
+    assert isinstance(image, ImageFile.ImageFile) and tile is not None
+    turns = ORIENTATIONS.get(image.getexif().get(0x0112, 1), ())
+    if raw == "LA;16B":
+        image.tile = [tile._replace(args="RGBA")]
+        image.load()
+        parts = np.asarray(image).astype(np.uint16)
+        values = (parts[..., 0::2] << 8) | parts[..., 1::2]
+    else:
+        name = image.filename
+        image.load()
+        upper = np.asarray(image).astype(np.uint16)
+        with Image.open(name) as again:
+            assert isinstance(again, ImageFile.ImageFile)
+            again.tile = [again.tile[0]._replace(args=raw.replace("16B", "16L"))]
+            again.load()
+            values = (upper << 8) | np.asarray(again).astype(np.uint16)
+    if values.shape[2] in (2, 4):
+        return Deep(values[..., :-1], (values[..., -1] / 65535).astype(np.float32), turns=turns)
+    return Deep(values, turns=turns)

@@ -1,0 +1,123 @@
+"""Numbers of more than 8 bits: what an image file stores, and how that becomes pixels.
+
+There is one scale for the whole data set, never one of an image's own: its brightness may be what tells the
+classes apart.
+"""
+
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+from PIL import Image
+
+from wbc.data.reading import FLOATS, Facts, Reading
+from wbc.errors import InputError
+
+_DEPTHS = (8, 10, 12, 14, 16)
+"""Bits of the cameras whose counts are stored in files of 16 bits and more."""
+
+ORIENTATIONS = {
+    2: (Image.Transpose.FLIP_LEFT_RIGHT,),
+    3: (Image.Transpose.ROTATE_180,),
+    4: (Image.Transpose.FLIP_TOP_BOTTOM,),
+    5: (Image.Transpose.TRANSPOSE,),
+    6: (Image.Transpose.ROTATE_270,),
+    7: (Image.Transpose.TRANSVERSE,),
+    8: (Image.Transpose.ROTATE_90,),
+}
+"""The tag Orientation of TIFF -> what makes the image upright."""
+
+SIDEWAYS = {
+    Image.Transpose.TRANSPOSE,
+    Image.Transpose.ROTATE_270,
+    Image.Transpose.TRANSVERSE,
+    Image.Transpose.ROTATE_90,
+}
+
+
+@dataclass(frozen=True)
+class Deep:
+    """Numbers of more than 8 bits as they are stored."""
+
+    values: NDArray[Any]
+    """Shape (height, width, 1 or 3)."""
+    alpha: NDArray[np.float32] | None = None
+    """Opacity from 0 to 1; shape (height, width)."""
+    inverted: bool = False
+    """Whether 0 is white."""
+    turns: Sequence[Image.Transpose] = ()
+
+
+def with_white(reading: Reading, facts: Sequence[Facts]) -> Reading:
+    """The reading of a data set, with a white derived from all its images where none is declared.
+
+    Integers are counts of a camera of 8, 10, 12, 14 or 16 bits: the smallest of these depths that holds all
+    numbers of all images. Floats that stay within 0 and 1 have the white 1. Nothing else can be known.
+
+    Raises:
+        InputError: White cannot be known, or is declared although all images have 8 bits.
+    """
+    deep = [one for one in facts if one.kind]
+    if not deep:
+        if facts and (reading.white is not None or reading.black):
+            raise InputError(
+                "white and black are given, but every image has 8 bits per channel or less, and its white is 255",
+                "Remove white and black.",
+            )
+        return reading
+    kinds = {one.kind for one in deep}
+    low, high = min(one.low for one in deep), max(one.high for one in deep)
+    declare = (
+        "Declare the number that is white: white = 4095 in [data], or --white 4095; with black = where 0 is not "
+        "black."
+    )
+    if len(kinds) > 1:
+        raise InputError("some images contain integers and some contain floats", "Convert them to one kind.")
+    if reading.white is not None:
+        return reading
+    if low < reading.black:
+        raise InputError(f"the images contain numbers from {low:g} to {high:g}", declare)
+    if kinds == {FLOATS}:
+        if high > 1:
+            raise InputError(
+                f"the images contain floats up to {high:g}, so what is white in them cannot be known", declare
+            )
+        return replace(reading, white=1.0)
+    depths = (*_DEPTHS[:-1], 15) if any(one.signed for one in deep) else _DEPTHS
+    white = next((2.0**bits - 1 for bits in depths if high < 2**bits), None)
+    if white is None:
+        raise InputError(
+            f"the images contain integers up to {high:.0f}, so what is white in them cannot be known", declare
+        )
+    return replace(reading, white=white)
+
+
+def shown(path: Path, deep: Deep, reading: Reading) -> NDArray[np.uint8]:
+    """Pixels of numbers of more than 8 bits."""
+    values, black, white = deep.values, reading.black, reading.white
+    if white is None:
+        if values.dtype != np.uint16:
+            raise InputError(
+                f"{path} contains numbers of the type {values.dtype.name}, whose white is not known",
+                "Declare it: white = 4095 in [data], or --white 4095.",
+            )
+        white = 65535.0
+    numbers = values.astype(np.float64)
+    if values.dtype.kind == "f":
+        gray = np.rint((numbers - black) / (white - black) * 255)
+    else:  # as many numbers for each gray: of 16 bits, the upper 8
+        gray = np.floor((numbers - black) * 256 / (white - black + 1))
+    gray = np.clip(gray, 0, 255)
+    if deep.inverted:
+        gray = 255 - gray
+    if deep.alpha is not None:
+        opacity = deep.alpha[..., None]
+        gray = np.rint(gray * opacity + 255 * (1 - opacity))
+    pixels = np.repeat(gray, 3, axis=2) if gray.shape[2] == 1 else gray
+    image = Image.fromarray(pixels.astype(np.uint8))
+    for turn in deep.turns:
+        image = image.transpose(turn)
+    return np.asarray(image)
