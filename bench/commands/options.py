@@ -2,6 +2,7 @@
 
 import inspect
 from collections.abc import Callable
+from dataclasses import fields, is_dataclass
 from functools import wraps
 from pathlib import Path
 from typing import Annotated, Any
@@ -42,7 +43,7 @@ OnlyOption = Annotated[
 ]
 OutputOption = Annotated[
     Path | None,
-    typer.Option("-o", "--output", metavar="PATH", help="Write to this folder or file."),
+    typer.Option("-o", "--output", metavar="DIR", help="Write to this folder."),
 ]
 FreshOption = Annotated[
     bool,
@@ -70,18 +71,29 @@ DEFAULT_CHANGE, DEFAULT_MARGIN = 5.0, 2.0
 
 
 def add_verb(app: typer.Typer, verb: Callable[..., int | None], name: str | None = None) -> None:
-    """Add a verb to the command line, with the options `--quiet` and `--verbose` that every verb has."""
+    """Add a verb to the command line, with the options `--quiet` and `--verbose` that every verb has.
+
+    A parameter whose type is a dataclass stands for one option for each of its fields.
+    """
 
     @wraps(verb)
     def run(*, quiet: bool, verbose: bool, **options: Any) -> int | None:
         set_level(quiet, verbose)
+        for name, group in groups.items():
+            options[name] = group(**{field.name: options.pop(field.name) for field in fields(group)})
         return verb(**options)
 
-    signature = inspect.signature(verb, eval_str=True)
     kind = inspect.Parameter.KEYWORD_ONLY
-    common = [
-        inspect.Parameter("quiet", kind, default=False, annotation=QuietOption),
-        inspect.Parameter("verbose", kind, default=False, annotation=VerboseOption),
-    ]
-    run.__signature__ = signature.replace(parameters=[*signature.parameters.values(), *common])  # type: ignore[attr-defined]
+    groups: dict[str, type[Any]] = {}
+    parameters: list[inspect.Parameter] = []
+    for one in inspect.signature(verb, eval_str=True).parameters.values():
+        if is_dataclass(one.annotation):
+            assert isinstance(one.annotation, type)
+            groups[one.name] = one.annotation
+            parameters += inspect.signature(one.annotation, eval_str=True).parameters.values()
+        else:
+            parameters.append(one)
+    parameters.append(inspect.Parameter("quiet", kind, default=False, annotation=QuietOption))
+    parameters.append(inspect.Parameter("verbose", kind, default=False, annotation=VerboseOption))
+    run.__signature__ = inspect.Signature(parameters)  # type: ignore[attr-defined]
     app.command(name)(run)

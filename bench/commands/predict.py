@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from bench.commands.options import JsonOption, OutputOption
+from bench.commands.options import JsonOption
 from bench.errors import InputError
 
 if TYPE_CHECKING:
@@ -56,7 +56,10 @@ def predict(
         list[Path],
         typer.Argument(metavar="FOLDER|FILE...", help="Images of one leukocyte each, or folders of them."),
     ],
-    output: OutputOption = None,
+    output: Annotated[
+        Path | None,
+        typer.Option("-o", "--output", metavar="CSV", help="Write the predictions to this file."),
+    ] = None,
     as_json: JsonOption = False,
 ) -> None:
     """Predict images with a kept model and count them by class.
