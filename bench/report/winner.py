@@ -9,14 +9,19 @@ from typing import Any
 
 import msgspec
 
+from bench.suite.aliases import OF_THESIS
 from bench.trials.record import Record
 from bench.trials.settings import DataSettings, OptimizerSettings, Settings
+from wbc.protocols import settings_of
 
 MADE = ("digest", "name")
 """Settings of the data that follow from the images; no suite sets them."""
 
 MADE_OF_TRIAL = ("data", "network", "options", "weights", "seed", "image_size", "replicas", "sources")
 """Settings of a trial that a suite writes elsewhere, or not at all."""
+
+_SPELLED = {"decay": "learning_rate_decay"}
+"""Name in a record -> key of a suite."""
 
 
 @dataclass(frozen=True)
@@ -111,7 +116,9 @@ def _training(settings: Settings) -> dict[str, Any]:
     for key in ("optimizer", "finetune_optimizer"):
         optimizer = getattr(settings, key)
         if isinstance(optimizer, OptimizerSettings):
-            content[key] = {name: value for name, value in content[key].items() if value is not None}
+            content[key] = {
+                _SPELLED.get(name, name): value for name, value in content[key].items() if value is not None
+            }
     for key in ("early_stopping", "augmentation"):
         if getattr(settings, key) is None:
             content[key] = False
@@ -119,7 +126,11 @@ def _training(settings: Settings) -> dict[str, Any]:
         content = {"weights": settings.weights.name, **content}
     if not settings.epochs:
         content.pop("epochs", None)
-    return {key: value for key, value in content.items() if value is not None}
+    known = {key: value for key, value in content.items() if value is not None}
+    own = {key: known.pop(key) for key in OF_THESIS if key in known}
+    usual = settings_of("corrected", settings.mode)
+    special = {key: value for key, value in own.items() if value != usual.get(key, "corrected")}
+    return {**known, "thesis": own} if special else known
 
 
 def _toml(value: Any) -> str:

@@ -10,9 +10,10 @@ from typing import Any, get_args, get_origin
 
 from pydantic import BaseModel, ValidationError
 
-from bench.suite.schema import SuiteFile
+from bench.suite.aliases import KEYS, OF_THESIS, plain, similar
+from bench.suite.schema import Optimizer, SuiteFile
 from bench.trials.layout import is_reserved
-from wbc.errors import InputError, did_you_mean, nearest
+from wbc.errors import InputError, nearest
 
 _PACKAGE = Path(__file__).resolve().parent.parent
 _SHIPPED = (_PACKAGE / "suites", _PACKAGE.parent / "suites")
@@ -153,21 +154,33 @@ def line_of(text: str, path: Keys) -> int | None:
     best: tuple[int, int] | None = None
     table: tuple[str | int, ...] = ()
     blocks: dict[str, int] = {}
+    wanted = tuple(map(_comparable, path))
+    ways = {wanted}
+    if "thesis" in wanted and path[-1] in OF_THESIS:  # where they stood before
+        ways.add(tuple("training" if key == "thesis" else key for key in wanted if path[0] == "thesis"))
+        ways.add(tuple(key for key in wanted if key != "thesis"))
     for number, line in enumerate(text.splitlines(), start=1):
         if header := _HEADER.match(line):
             table = _split_key(header[2])
             if header[1] == "[[":
                 index = blocks[header[2]] = blocks.get(header[2], -1) + 1
                 table = (*table, index)
+            elif table[0] in blocks:  # a table of the last block
+                table = (table[0], blocks[str(table[0])], *table[1:])
             found = table
         elif key := _KEY.match(line):
             found = (*table, *_split_key(key[1]))
         else:
             continue
-        depth = len(found)
-        if tuple(path[:depth]) == found and (best is None or depth > best[0]):
+        depth, typed = len(found), tuple(map(_comparable, found))
+        if any(way[:depth] == typed for way in ways) and (best is None or depth > best[0]):
             best = (depth, number)
     return best[1] if best else None
+
+
+def _comparable(key: str | int) -> str | int:
+    """A key without the freedom that a file has in spelling it."""
+    return plain(KEYS.get(key.lower().replace("-", "_"), key)) or key if isinstance(key, str) else key
 
 
 def spelled(keys: Keys) -> str:
@@ -197,15 +210,20 @@ def _missing(path: Path) -> InputError:
 def _explain(error: ValidationError, source: Source) -> InputError:
     """The first problem in words; the others are counted."""
     # Where a value may be false or a table, only the problem of the table is of use.
-    first, *others = [one for one in error.errors() if "literal[False]" not in one["loc"]]
+    # A key that is not known comes first: others may be missing because of it.
+    first, *others = sorted(
+        (one for one in error.errors() if "literal[False]" not in one["loc"]),
+        key=lambda one: one["type"] != "extra_forbidden",
+    )
     keys = [key for key in first["loc"] if not (isinstance(key, str) and key.endswith("Table"))]
     kind, given, cause = first["type"], first.get("input"), first.get("ctx", {}).get("error")
     if kind == "extra_forbidden":
         known = _known_keys(keys[:-1])
         what = "there is no such key"
-        guess = did_you_mean(str(keys[-1]), known)
+        guess = similar(str(keys[-1]), known)
         more = f" and {len(known) - MOST_KEYS} more" if len(known) > MOST_KEYS else ""
-        way_out = guess[:1].upper() + guess[1:] or f"Known here: {', '.join(known[:MOST_KEYS])}{more}."
+        listed = f"Known here: {', '.join(known[:MOST_KEYS])}{more}."
+        way_out = _place_of(str(keys[-1])) or (f"Did you mean {guess}?" if guess else listed)
     elif kind == "missing":
         what, way_out = "is missing", ""
         if keys == ["matrix"]:
@@ -225,6 +243,20 @@ def _explain(error: ValidationError, source: Source) -> InputError:
     if keys and isinstance(keys[-1], int) and len(keys) > 2:
         keys = keys[:-1]
     return source.error(keys, what, way_out)
+
+
+def _place_of(name: str) -> str:
+    """Where a key belongs that stands in the wrong table; empty if it belongs nowhere."""
+    key = KEYS.get(name, name)
+    for table, field in SuiteFile.model_fields.items():
+        model = _model_within(field.annotation)
+        if model is None or (table == "matrix" and key != "backbone"):
+            continue
+        if key in model.model_fields:
+            return f"{key} belongs in [[{table}]]." if table == "matrix" else f"{key} belongs in [{table}]."
+    if key in Optimizer.model_fields:
+        return f'{key} belongs in the optimizer: optimizer = {{ name = "Adam", {key} = ... }}.'
+    return ""
 
 
 def _known_keys(keys: Keys) -> list[str]:

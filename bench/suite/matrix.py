@@ -20,6 +20,7 @@ from bench.suite.schema import (
     Optimizer,
     SuiteFile,
     Table,
+    ThesisTable,
     TrainingTable,
 )
 from wbc.backends import ONLY_TENSORFLOW
@@ -206,6 +207,9 @@ def _check_blocks(suite: SuiteFile, file: Source) -> None:
         for key in (*TrainingTable.model_fields, "preprocessing"):
             if getattr(block, key) is not None and modes_of(key).isdisjoint(modes):
                 raise file.error(("matrix", number, key), *_no_meaning(key, modes))
+        for key in ThesisTable.model_fields:
+            if getattr(block.thesis, key) is not None and modes_of(key).isdisjoint(modes):
+                raise file.error(("matrix", number, "thesis", key), *_no_meaning(key, modes))
     for key in OF_SOME_NETWORKS:
         if getattr(suite.training, key) is not None and modes_of(key).isdisjoint(every_mode):
             raise file.error(("training", key), *_no_meaning(key, sorted(every_mode)))
@@ -257,11 +261,11 @@ def _check(combination: Combination, suite: SuiteFile, file: Source) -> None:
 
 def _of_block(suite: SuiteFile, number: int, block: MatrixBlock, source: str) -> Iterator[Combination]:
     """The product of the sweeps of a block."""
-    tables = (suite.data, suite.training, block)
+    tables = (suite.data, suite.training, suite.thesis, block, block.thesis)
     sweeps: dict[str, Sequence[Any]] = {"backbone": block.backbone, "source": [source]}
     sweeps |= {key: [value] for key, value in DEFAULTS.items()}
     for table in tables:
-        for key in (*DataKeys.model_fields, *TrainingTable.model_fields):
+        for key in (*DataKeys.model_fields, *TrainingTable.model_fields, *ThesisTable.model_fields):
             if _gives(table, key):
                 sweeps[key] = getattr(table, key)
     given = {key for key in PROTOCOL_KEYS if any(_gives(table, key) for table in tables)}

@@ -17,6 +17,7 @@ from pydantic import (
     model_validator,
 )
 
+from bench.suite.aliases import known_keys, moved, word_of
 from bench.trials.limits import Limits, seconds_of
 from bench.trials.sampling import TelemetrySettings
 from wbc.backends import BACKENDS
@@ -63,6 +64,7 @@ def one_of(*words: str | bool, number: bool = False) -> BeforeValidator:
     """One of some values, or an integer of at least 1; pydantic alone would give a message for each."""
 
     def read(value: Any) -> Any:
+        value = word_of(value, [word for word in words if isinstance(word, str)])
         if any(value is word or (isinstance(word, str) and value == word) for word in words):
             return value
         if number and type(value) is int and 1 <= value <= 10**9:
@@ -78,6 +80,7 @@ def among(*words: str) -> BeforeValidator:
     """One of some words."""
 
     def read(value: Any) -> Any:
+        value = word_of(value, words)
         if value in words:
             return value
         guess = did_you_mean(str(value), words)
@@ -100,20 +103,25 @@ Pixels = Annotated[int, Field(ge=8, le=4096)]
 
 
 class Table(BaseModel):
-    """A table of the file: unknown keys are errors, and nothing is converted."""
+    """A table of the file: unknown keys are errors, and nothing is converted. Keys may have other names."""
 
     model_config = ConfigDict(extra="forbid", frozen=True, strict=True, allow_inf_nan=False)
 
+    @model_validator(mode="before")
+    @classmethod
+    def _by_other_names(cls, keys: Any) -> Any:
+        return known_keys(keys, cls.model_fields) if isinstance(keys, dict) else keys
+
 
 class Optimizer(Table):
-    """`optimizer = "Adam"` or `{ name = "RMSprop", learning_rate = 1e-5, decay = 1e-3 }`, or a preset's name.
+    """`optimizer = "Adam"` or `{ name = "RMSprop", learning_rate = 1e-5 }`, or a preset's name.
 
     `wbc.optimizer.ARGUMENTS` says which arguments belong to which optimizer.
     """
 
     name: Annotated[str, among(*OPTIMIZERS, *PRESETS)] = OptimizerSpecification.name
     learning_rate: PositiveFloat | None = None
-    decay: NotNegative | None = None
+    learning_rate_decay: NotNegative | None = None
     weight_decay: NotNegative | None = None
     momentum: Fraction | None = None
     nesterov: bool | None = None
@@ -144,8 +152,13 @@ class Optimizer(Table):
         """The thesis' optimizer if the table is empty; else Keras' learning rate for it, and no decay."""
         if not self.model_fields_set:
             return OptimizerSpecification()
-        usual: dict[str, Any] = {"learning_rate": LEARNING_RATES.get(self.name, LEARNING_RATE), "decay": 0.0}
-        return OptimizerSpecification(**(usual | self.model_dump(exclude_none=True)))
+        given = self.model_dump(exclude_none=True)
+        decay = given.pop("learning_rate_decay", 0.0)
+        usual: dict[str, Any] = {
+            "learning_rate": LEARNING_RATES.get(self.name, LEARNING_RATE),
+            "decay": decay,
+        }
+        return OptimizerSpecification(**(usual | given))
 
 
 class EarlyStoppingTable(Table):
@@ -265,11 +278,6 @@ class TrainingTable(Table):
     weights: Sweep[str] | None = None
     batch_size: Sweep[PositiveInt] | None = None
     optimizer: Sweep[Annotated[Optimizer, BeforeValidator(named)]] | None = None
-    protocol: Sweep[Annotated[str, among(*PROTOCOLS)]] | None = None
-    loss: Sweep[Annotated[str, among(*LOSSES)]] | None = None
-    binary_accuracy: Sweep[bool] | None = None
-    evaluation: Sweep[Annotated[str, among(*EVALUATIONS)]] | None = None
-    clock: Sweep[Annotated[str, among(*CLOCKS)]] | None = None
     l1: Sweep[NotNegative] | None = None
     l2: Sweep[NotNegative] | None = None
     dropout: Sweep[Fraction] | None = None
@@ -290,6 +298,16 @@ class TrainingTable(Table):
     backend: Sweep[Annotated[str, among(*BACKENDS)]] | None = None
 
 
+class ThesisTable(Table):
+    """`[thesis]`, and `thesis` of a block: what only a repetition of the thesis of 2018 needs."""
+
+    protocol: Sweep[Annotated[str, among(*PROTOCOLS)]] | None = None
+    loss: Sweep[Annotated[str, among(*LOSSES)]] | None = None
+    binary_accuracy: Sweep[bool] | None = None
+    evaluation: Sweep[Annotated[str, among(*EVALUATIONS)]] | None = None
+    clock: Sweep[Annotated[str, among(*CLOCKS)]] | None = None
+
+
 class WeightsTable(Table):
     """`[weights]`: the folder in which pretrained weights are looked for first."""
 
@@ -300,6 +318,7 @@ class MatrixBlock(DataKeys, TrainingTable):
     """`[[matrix]]`: a product of sweeps. Keys of `[data]` and `[training]` may stand here as well."""
 
     backbone: Sweep[Annotated[Backbone, BeforeValidator(named)]]
+    thesis: ThesisTable = ThesisTable()
 
 
 class DevicesTable(Table):
@@ -362,9 +381,15 @@ class SuiteFile(Table):
     suite: SuiteTable = SuiteTable()
     data: DataTable = DataTable()
     training: TrainingTable = TrainingTable()
+    thesis: ThesisTable = ThesisTable()
     weights: WeightsTable = WeightsTable()
     devices: DevicesTable = DevicesTable()
     limits: LimitsTable = LimitsTable()
     telemetry: TelemetryTable = TelemetryTable()
     profile: ProfileTable = ProfileTable()
     matrix: Annotated[list[MatrixBlock], Field(min_length=1)]
+
+    @model_validator(mode="before")
+    @classmethod
+    def _at_their_places(cls, content: Any) -> Any:
+        return moved(content) if isinstance(content, dict) else content

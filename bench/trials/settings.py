@@ -16,6 +16,10 @@ REPLICATE_SETTINGS = ("seed", "data.split_seed", "data.data_seed", "data.fold", 
 follows from the seeds of the data."""
 
 
+_SHOWN = {f"{table}.decay": f"{table}.learning_rate_decay" for table in ("optimizer", "finetune_optimizer")}
+"""Names in records -> names that people read."""
+
+
 class DataSettings(Struct, frozen=True, kw_only=True, omit_defaults=True):
     """The images of a trial. None or unset: the source of the images has no such setting."""
 
@@ -61,7 +65,7 @@ class OptimizerSettings(Struct, frozen=True, kw_only=True, omit_defaults=True):
     name: str
     learning_rate: float
     decay: float
-    """Of the learning rate, each step."""
+    """Of the learning rate, each step: `learning_rate_decay` of a suite. Keys of trials go by this name."""
     weight_decay: float | None = None
     momentum: float | None = None
     nesterov: bool | None = None
@@ -155,7 +159,7 @@ class Settings(Struct, frozen=True, kw_only=True, omit_defaults=True):
         return digest_of(
             {
                 name: value
-                for name, value in self.flat().items()
+                for name, value in flatten(msgspec.to_builtins(self)).items()
                 if not is_of_replicate(name) and name != "data.name"
             }
         )
@@ -166,8 +170,8 @@ class Settings(Struct, frozen=True, kw_only=True, omit_defaults=True):
         return self.epochs + (self.head_epochs or 0)
 
     def flat(self) -> dict[str, Any]:
-        """As one table of plain values: `optimizer.name` and the like."""
-        return flatten(msgspec.to_builtins(self))
+        """As one table of plain values: `optimizer.name` and the like, by the names of a suite."""
+        return {_SHOWN.get(name, name): value for name, value in flatten(msgspec.to_builtins(self)).items()}
 
 
 class Runtime(Struct, frozen=True, kw_only=True, omit_defaults=True):

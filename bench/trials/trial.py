@@ -11,6 +11,7 @@ import msgspec
 from msgspec import Struct
 
 from bench.trials.decode import decode_file
+from bench.trials.readable import words_of
 from bench.trials.settings import Runtime, Settings, digest_of
 
 
@@ -18,7 +19,7 @@ class Trial(Struct, frozen=True, kw_only=True, omit_defaults=True, eq=False):
     """What one worker process does; make it with `Trial.of`. Trials are equal if their ids are."""
 
     id: str
-    """Readable name that ends in a hash of key and runtime: `vgg16-transfer-100e-s0-1a2b3c4d`."""
+    """Readable name that ends in a hash of key and runtime: `vgg16-transfer-100e-s0-adam1e-3-1a2b3c4d`."""
     key: str
     """Hash of the settings."""
     network: str
@@ -40,9 +41,9 @@ class Trial(Struct, frozen=True, kw_only=True, omit_defaults=True, eq=False):
         epochs = f"-{settings.epochs}e" if settings.epochs else ""
         split = f"-split{settings.data.split_seed}" if settings.data.split_seed else ""
         fold = f"-fold{settings.data.fold}" if settings.data.fold else ""
-        readable = f"{network}-{settings.mode}{epochs}-s{settings.seed}{split}{fold}"
+        readable = f"{network}-{settings.mode}{epochs}-s{settings.seed}{split}{fold}".lower()
         return cls(
-            id=f"{readable.lower()}-{short}",
+            id="-".join([readable, *words_of(settings), short]),
             key=key,
             network=network,
             settings=settings,

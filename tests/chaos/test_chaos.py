@@ -41,7 +41,7 @@ test_images_per_class = 4
 [training]
 weights = "random"
 deterministic = true
-optimizer = {{ name = "Adam", learning_rate = 1e-3, decay = 0 }}
+optimizer = {{ name = "Adam", learning_rate = 1e-3, learning_rate_decay = 0 }}
 
 [[matrix]]
 mode = ["transfer", "scratch"]

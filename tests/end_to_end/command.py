@@ -30,7 +30,7 @@ TINY = (
 [training]
 weights = "random"
 deterministic = true
-optimizer = {{ name = "Adam", learning_rate = 1e-3, decay = 0 }}
+optimizer = {{ name = "Adam", learning_rate = 1e-3, learning_rate_decay = 0 }}
 epochs = {epochs}
 
 [[matrix]]

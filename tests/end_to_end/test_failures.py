@@ -93,7 +93,7 @@ weights = "random"
 mode = "transfer"
 backbone = "LeNet5"
 epochs = 3
-optimizer = {{ name = "SGD", learning_rate = 1e30, decay = 0 }}
+optimizer = {{ name = "SGD", learning_rate = 1e30, learning_rate_decay = 0 }}
 
 [[matrix]]
 mode = "transfer"

@@ -36,7 +36,7 @@ weights = "random"
 backend = "{backend}"
 batch_size = {batch_size}
 epochs = {epochs}
-optimizer = {{ name = "RMSprop", learning_rate = 1e-5, decay = 0 }}
+optimizer = {{ name = "RMSprop", learning_rate = 1e-5, learning_rate_decay = 0 }}
 {more}
 [[matrix]]
 mode = {mode}

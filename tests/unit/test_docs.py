@@ -21,6 +21,7 @@ from bench.suite.schema import (
     SuiteTable,
     Table,
     TelemetryTable,
+    ThesisTable,
     TrainingTable,
     WeightsTable,
 )
@@ -34,6 +35,7 @@ TABLES: dict[str, type[Table]] = {
     "suite": SuiteTable,
     "data": DataTable,
     "training": TrainingTable,
+    "thesis": ThesisTable,
     "weights": WeightsTable,
     "devices": DevicesTable,
     "limits": LimitsTable,

@@ -133,7 +133,7 @@ def test_the_same_trial_named_twice_is_one_trial():
 
 
 def test_a_default_that_is_written_out_is_the_same_trial():
-    optimizer = 'optimizer = { name = "RMSprop", learning_rate = 1e-5, decay = 1e-3 }\n'
+    optimizer = 'optimizer = { name = "RMSprop", learning_rate = 1e-5, learning_rate_decay = 1e-3 }\n'
     assert only_trial(SMALL + BLOCK).id == only_trial(SMALL + BLOCK + "batch_size = 16\n" + optimizer).id
 
 

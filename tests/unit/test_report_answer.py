@@ -156,7 +156,8 @@ def test_the_suite_to_copy_names_the_same_trial(tmp_path):
     written = tmp_path / "first.toml"
     written.write_text(
         '[suite]\nname = "first"\nseeds = [3, 4]\n[data]\nimage_size = 48\ntrain_images_per_class = 9\n'
-        '[training]\nweights = "random"\noptimizer = { name = "Adam", learning_rate = 2e-3, decay = 1e-3 }\n'
+        '[training]\nweights = "random"\n'
+        'optimizer = { name = "Adam", learning_rate = 2e-3, learning_rate_decay = 1e-3 }\n'
         "early_stopping = { patience = 7 }\ndropout = 0.25\n"
         '[[matrix]]\nmode = ["transfer", "scratch"]\nepochs = 5\nbackbone = { name = "MobileNet", alpha = 0.25 }\n'
         '[[matrix]]\nmode = "scratch"\naugmentation = true\nbackbone = "LeNet5"\nepochs = 3\n'

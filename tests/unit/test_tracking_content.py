@@ -213,7 +213,7 @@ def test_params_are_flat():
         "batch_size": "16",
         "optimizer.name": "Adam",
         "optimizer.learning_rate": "1e-05",
-        "optimizer.decay": "0.0",
+        "optimizer.learning_rate_decay": "0.0",
         "protocol": "corrected",
         "preprocessing": "network",
         "loss": "categorical_crossentropy",

@@ -35,6 +35,41 @@ def test_names_are_stable():
     assert a_trial().id == "vgg16-scratch-3e-s0-0621c629"
 
 
+@pytest.mark.parametrize(
+    ("changes", "words"),
+    [
+        ({}, ""),
+        ({"optimizer": {"name": "Adam", "learning_rate": 1e-3, "decay": 0.0}}, "adam1e-3-"),
+        ({"optimizer": {"name": "Adam", "learning_rate": 0.02, "decay": 0.1, "rho": 0.8}}, "adam0.02-decay0.1-rho0.8-"),
+        ({"image_size": 48, "batch_size": 8, "l2": 1e-4}, "48px-batch8-l2-1e-4-"),
+        ({"early_stopping": {"patience": 5, "monitor": "accuracy", "restore_best": True}}, "stop5-accuracy-"),
+        ({"protocol": "thesis-2018", "mode": "transfer", "preprocessing": "rescale"}, "thesis-2018-wall-"),
+        ({"mode": "transfer", "weights": {"name": "random"}, "dropout": 0.5}, "random-"),
+        ({"mode": "scratch", "weights": {"name": "none"}, "jit_compile": True}, "xla-"),
+    ],
+)  # fmt: skip
+def test_what_differs_from_the_defaults_is_in_the_id(changes: dict, words: str):
+    trial = a_trial(**{"image_size": 224, "weights": {"name": "imagenet"}, **changes})
+    mode = trial.settings.mode
+    assert trial.id == f"vgg16-{mode}-3e-s0-{words}{trial.id[-8:]}"
+    assert trial.key == Trial.of("VGG16", trial.settings, a_runtime(), {}).key
+
+
+def test_a_name_with_many_words_is_cut():
+    changes = {
+        "optimizer": {"name": "SGD", "learning_rate": 0.123, "decay": 0.1, "momentum": 0.7, "nesterov": True}
+    }
+    sizes = {
+        "image_size": 999,
+        "batch_size": 1234,
+        "l1": 0.123,
+        "l2": 0.456,
+        "dropout": 0.789,
+        "head_epochs": 77,
+    }
+    assert 60 < len(a_trial(**changes, **sizes, backend="jax", deterministic=True).id) < 140
+
+
 def test_places_of_files_change_nothing():
     settings = some_settings()
     here, there = (
