@@ -8,6 +8,7 @@ from pathlib import Path
 import numpy as np
 
 from bench.compare import baseline as baselines
+from bench.compare.accuracy_time import accuracy_time_changes
 from bench.compare.betting import detectable
 from bench.compare.differences import software_changes
 from bench.compare.learning import Compared, compared, content_of, judge_learning, learning_of
@@ -268,6 +269,7 @@ def _judged(
         evidence=timed.evidence,
         differences=tuple(differences),
         phases=phases,
+        accuracy_times=accuracy_time_changes(counted),
         curves=_curves(trial.pairs),
         pairs=len(trial.pairs),
         disturbed=disturbed,

@@ -10,6 +10,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from bench.errors import InputError
+from bench.records.accuracy_time import Moment
 from bench.trials.record import Record
 from bench.trials.settings import Settings
 
@@ -53,6 +54,8 @@ class Measurement:
     """`predictions.csv`; None if there is none."""
     epochs: tuple[Epoch, ...] = field(default=(), repr=False)
     """From the journal; empty if there is none."""
+    moments: tuple[Moment, ...] = field(default=(), repr=False)
+    """The ends of the epochs, for times to an accuracy; empty where it did not come to its end."""
 
     @property
     def key(self) -> str:

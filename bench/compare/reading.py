@@ -15,6 +15,7 @@ from bench.errors import DamagedAttempt, InputError, ResultsError
 from bench.journal.history import history
 from bench.journal.results import Attempt, SuiteResults
 from bench.plan.decide import matches
+from bench.records.accuracy_time import moments_of
 from bench.tracking.content import ATTEMPT_TAG, RESULTS_TAG
 from bench.tracking.store import apply_settings, check_version, own_store, without_password
 from bench.trials.layout import CACHE
@@ -148,11 +149,14 @@ def measurement_of(attempt: Attempt) -> Measurement | None:
         record = attempt.read_record()
         if record is None:
             return None
-        told = [epoch for stretch in history(attempt) for epoch in stretch.epochs]
+        stretches = history(attempt)
     except DamagedAttempt as error:
         raise InputError(str(error), "Running its suite again writes it anew from the journals.") from None
-    epochs = tuple(Epoch(epoch.epoch, epoch.metrics) for epoch in told)
-    return Measurement(record, attempt.predictions if attempt.predictions.is_file() else None, epochs)
+    epochs = tuple(Epoch(one.epoch, one.metrics) for stretch in stretches for one in stretch.epochs)
+    moments = tuple(moments_of(stretches)) if record.done else ()
+    return Measurement(
+        record, attempt.predictions if attempt.predictions.is_file() else None, epochs, moments
+    )
 
 
 def matching(

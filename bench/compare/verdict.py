@@ -5,6 +5,7 @@ from dataclasses import dataclass, field
 from enum import StrEnum
 
 from bench.errors import ExitCode
+from bench.trials.measured import Never
 
 
 class Speed(StrEnum):
@@ -122,6 +123,31 @@ class PhaseChange:
 
 
 @dataclass(frozen=True)
+class AccuracyTimeChange:
+    """Times of both sides to the same validation accuracy, from which on it is never below it.
+
+    Times are medians over the pairs; seconds, or `never`.
+    """
+
+    of_best: float
+    """The target: a share of the best validation accuracy of each pair's baseline."""
+    baseline: float | Never
+    candidate: float | Never
+    baseline_reached: int
+    """Pairs in which the baseline got there and stayed."""
+    candidate_reached: int
+    ratio: float | Never
+    """Median of candidate / baseline over the pairs in which either side got there: 0 where only the candidate
+    did, `never` where only the baseline did, or neither in any pair."""
+    low: float | Never | None
+    """Bounds of an interval of the median ratio by ranks; None with a single pair."""
+    high: float | Never | None
+    coverage: float | None
+    """Of the interval: 0.95 from six pairs on, less for fewer."""
+    pairs: int
+
+
+@dataclass(frozen=True)
 class EpochChange:
     """Keras' metrics on both sides after the same epoch: means over the pairs."""
 
@@ -157,6 +183,8 @@ class TrialVerdict:
     """Accuracy and loss."""
     phases: tuple[PhaseChange, ...] = ()
     """Where the time went."""
+    accuracy_times: tuple[AccuracyTimeChange, ...] = ()
+    """Time to an accuracy."""
     curves: tuple[EpochChange, ...] = ()
     """Keras' metrics at equal epochs."""
     pairs: int = 0

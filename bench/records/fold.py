@@ -28,6 +28,7 @@ from bench.journal.events import (
 )
 from bench.journal.history import Stretch, history, open_phase, summed
 from bench.journal.results import Attempt
+from bench.records.accuracy_time import NO_EPOCHS, NOT_OVER, moments_of, times_to_accuracy
 from bench.records.disturbance import disturbances
 from bench.records.energy import energy_of, shares_missing
 from bench.records.flops import memory_of, whole_rate, work_of
@@ -123,6 +124,7 @@ def fold(attempt: Attempt) -> Record:
     clocks = clocks_of(traces[-1], spans_of(events).get("reference_work", [])) if traces else []
     reference, no_reference = reference_work_of(events, peak, environment, clocks)
     energy, no_energy = energy_of(telemetry, traces, phases, test)
+    moments = [] if failure else moments_of(stretches, traces if energy.trial_j is not None else ())
     work, no_work = work_of(phases)
     memory, no_memory = memory_of(last(events, MemoryTold), telemetry)
     throughput = _throughput(phases)
@@ -135,6 +137,7 @@ def fold(attempt: Attempt) -> Record:
     utilization, no_utilization = utilization_of(work, rates, Device(slot, environment, telemetry, peak))
     unavailable = {
         "steady": no_steady,
+        "time_to_accuracy": NOT_OVER if failure else "" if moments else NO_EPOCHS,
         **no_profile,
         "reference_work": no_reference,
         **missing_of(telemetry, stretches[-1]),
@@ -177,6 +180,7 @@ def fold(attempt: Attempt) -> Record:
         work=work,
         memory=memory,
         utilization=utilization,
+        time_to_accuracy=times_to_accuracy(moments, trial.specification.get("targets") or ()),
     )
 
 

@@ -8,7 +8,17 @@ import pandas as pd
 
 from bench.journal.results import Attempt, SuiteResults, latest_of
 from bench.report.names import APART, FlatSettings, apart_from, flat, variants
-from bench.report.rows import CLASS, HIGH, LOW, Row, row_of, unfinished_row
+from bench.report.rows import (
+    CLASS,
+    ENERGY_TO,
+    EPOCH_TO,
+    HIGH,
+    LOW,
+    TIME_TO,
+    Row,
+    row_of,
+    unfinished_row,
+)
 from wbc.evaluation.intervals import CONFIDENCE, Share, shared_training
 
 CONFIGURATION = ["network", "weights", "mode", "epochs", "variant"]
@@ -22,6 +32,9 @@ T_LOW, T_HIGH = "t95 low of ", "t95 high of "
 
 BOTH_LOW, BOTH_HIGH = "both low of ", "both high of "
 """The same with what the choice of test images adds."""
+
+_NO_MEANS = (LOW, HIGH, TIME_TO, EPOCH_TO, ENERGY_TO)
+"""Prefixes of columns of which a mean says nothing: bounds, and times that may be `never`."""
 
 NOT_OVER = ("not run", "unfinished")
 """Statuses of trials without a record."""
@@ -41,7 +54,8 @@ def trials_frame(results: SuiteResults, trial_ids: Iterable[str]) -> pd.DataFram
     after the last epoch; epochs_run (epochs that were done);
     fit_s, fit_cpu_s, result_s, result_cpu_s (seconds), clock (the one that the protocol
     uses) and clocked_fit_s; `seconds of PHASE`; train_images_per_s, feature_images_per_s; parameters;
-    attempt, key, started_at, runtime; those of `bench.report.rows.cost_of`. What is missing is NaN.
+    attempt, key, started_at, runtime; `seconds to TARGET`, `epoch of TARGET` and `joules to TARGET`, where
+    `never` is a value (`bench.records.accuracy_time`); those of `bench.report.rows.cost_of`. What is missing is NaN.
 
     Of the evaluation (`wbc.evaluation.metrics.score`): images, sources, macro_precision, macro_recall,
     macro_f1, macro_auc, calibration_error; `low of CLASS` and `high of CLASS`, the 95 % interval of its
@@ -85,7 +99,7 @@ def configurations_frame(trials: pd.DataFrame) -> pd.DataFrame:
         return pd.DataFrame(columns=["configuration", *CONFIGURATION, "replicates", "failed"])
     known = trials[~trials["status"].isin(NOT_OVER)]
     done = known["status"] == "done"
-    numbers = [name for name in known.select_dtypes("number") if not name.startswith((LOW, HIGH))]
+    numbers = [name for name in known.select_dtypes("number") if not name.startswith(_NO_MEANS)]
     numbers = [name for name in numbers if name not in ("epochs", "attempt")]
     naming = [*CONFIGURATION, *(name for name in APART if name in known)]
     names = known.drop_duplicates("configuration").set_index("configuration")[naming]

@@ -7,7 +7,7 @@ import pandas as pd
 
 from bench.journal.results import Attempt, SuiteResults, latest_of
 from bench.report.answer import Decision, decide, same_images
-from bench.report.figures import learning, machine, outcomes, tradeoff
+from bench.report.figures import accuracy_time, learning, machine, outcomes, tradeoff
 from bench.report.figures.figure import Colors, Figure
 from bench.report.frame import attempt_of, configurations_frame, trials_frame
 from bench.report.mistakes import (
@@ -24,6 +24,7 @@ from bench.report.pareto import Candidate, candidates
 from bench.report.rows import Row
 from bench.report.sections import Images, images_of
 from bench.report.tables.accuracy import accuracy_tables, classification_table
+from bench.report.tables.accuracy_time import accuracy_time_table, accuracy_times
 from bench.report.tables.contrasts import contrast_tables
 from bench.report.tables.costs import cost_table, memory_table, overhead_table, time_tables
 from bench.report.tables.departures import departures_table
@@ -178,6 +179,7 @@ def all_tables(
     tables += [classification] if classification else []
     tables += time_tables(suite, trials, configurations)
     others = (
+        accuracy_time_table(suite, trials),
         cost_table(suite, trials, configurations),
         memory_table(suite, configurations),
         overhead_table(suite, trials),
@@ -200,6 +202,8 @@ def _draw(results: SuiteResults, contents: Contents) -> None:
     shown["price"] = [
         one for cost in ("seconds", "joules") if (one := tradeoff.against_cost(found, cost, colors))
     ]
+    timed = accuracy_time.to_accuracy(accuracy_times(contents.trials), colors)
+    shown["price"] += [timed] if timed else []
     if len(configurations):
         shown["phases"] = tradeoff.phases(configurations)
         shown["classes"] = outcomes.classes(configurations, colors)

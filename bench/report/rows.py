@@ -23,6 +23,9 @@ CLASS, LOW, HIGH = "accuracy of ", "low of ", "high of "
 PHASE = "seconds of "
 """Prefix of the columns of a phase: its wall time."""
 
+TIME_TO, EPOCH_TO, ENERGY_TO = "seconds to ", "epoch of ", "joules to "
+"""Prefixes of the columns of an accuracy that was reached: work in seconds, epoch and energy, or `never`."""
+
 MEMORY = "memory_"
 """Prefix of the columns of a kind of memory, computed from the network, in bytes."""
 
@@ -65,6 +68,10 @@ def row_of(trial_id: str, record: Record) -> Row:
         row |= _of_use(record.phases.evaluate)
     if record.note is not None:
         row["note"] = record.note
+    for one in record.time_to_accuracy:
+        for prefix, value in ((TIME_TO, one.work_s), (EPOCH_TO, one.epoch), (ENERGY_TO, one.joules)):
+            if value is not None:
+                row[intern(f"{prefix}{one.target}")] = value
     row |= cost_of(record)
     row |= {intern(f"{PHASE}{name}"): phase.wall_s for name, phase in record.phases.items()}
     row |= {"attempt": record.attempt, "key": trial.key, "started_at": record.started_at}

@@ -1,5 +1,6 @@
 """Parts of the page: the table of all trials, the images, and what to do next."""
 
+import math
 import re
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
@@ -12,7 +13,7 @@ import pandas as pd
 from bench.errors import DamagedAttempt, command
 from bench.journal.results import Attempt
 from bench.report.mistakes import Pictures, data_folder
-from bench.report.rows import Row
+from bench.report.rows import TIME_TO, Row
 from bench.report.tables.formats import (
     amount,
     duration,
@@ -21,7 +22,9 @@ from bench.report.tables.formats import (
     number,
     share_or_bounds,
     text,
+    time_or_never,
 )
+from bench.trials.measured import NEVER
 from wbc.data import SPLITS
 from wbc.data.manifest import Manifest
 
@@ -69,13 +72,18 @@ def trial_table(trials: pd.DataFrame) -> TrialTable:
         if known[name].dropna().astype(str).nunique() > 1:
             columns.append((heading, [_value(one, write) for one in known[name]]))
     columns.append(("balanced %", [_balanced(row) for row in known.to_dict("records")]))
+    for name in known.columns:
+        if name.startswith(TIME_TO) and not name.endswith(_LESS_TELLING):
+            columns.append(
+                (f"to {name.removeprefix(TIME_TO)}", [_value(one, time_or_never) for one in known[name]])
+            )
     for heading, name, write in _MEASURED:
         columns.append((heading, [_value(one, write) for one in known[name]]))
     columns.append(("notes", [_mark(row) for row in known.to_dict("records")]))
     kept = [(heading, values) for heading, values in columns if any(one.text for one in values)]
     return TrialTable(
         [heading for heading, _ in kept],
-        [heading in _NUMERIC for heading, _ in kept],
+        [heading in _NUMERIC or heading.startswith("to ") for heading, _ in kept],
         [list(row) for row in zip(*(values for _, values in kept), strict=True)],
         len(trials),
     )
@@ -96,6 +104,9 @@ _MEASURED: tuple[tuple[str, str, Callable[[Any], str]], ...] = (
     ("images/s", "train_images_per_s", number("{:.0f}")),
     ("energy", "energy_j", amount("J")),
 )
+_LESS_TELLING = ("80 % of best", "95 % of best")
+"""Targets that a table of their own has, see `bench.report.tables.accuracy_time`."""
+
 _NUMERIC = {"balanced %", "epochs", *(heading for heading, _, _ in _MEASURED)}
 _NEEDED = (
     *(name for _, name, _ in (*_SETTINGS, *_MEASURED)),
@@ -112,6 +123,8 @@ def _networks(known: pd.DataFrame) -> list[Value]:
 def _value(value: Any, write: Callable[[Any], str]) -> Value:
     if missing(value):
         return Value("", "")
+    if value == NEVER:
+        return Value(NEVER, math.inf)
     return Value(write(value), float(value) if isinstance(value, int | float) else str(value).lower())
 
 

@@ -182,6 +182,7 @@ def resolve_suite(
             # These change nothing in the result, so they are no settings.
             "reference_work": suite.telemetry.reference_work,
             "save_model": suite.suite.save_model,
+            "targets": sorted(set(suite.suite.targets)) or None,
             "profile": {"steps": suite.profile.steps} if suite.profile.steps else None,
         }
         runs_on = runtime.of(combination.mode, settings.backend)

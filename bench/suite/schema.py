@@ -99,6 +99,7 @@ PositiveInt = Annotated[int, Field(gt=0, le=10**9)]
 Seed = Annotated[int, Field(ge=0, lt=2**32)]
 NotNegative = Annotated[float, Field(ge=0)]
 Fraction = Annotated[float, Field(ge=0, lt=1)]
+Share = Annotated[float, Field(gt=0, le=1)]
 Pixels = Annotated[int, Field(ge=8, le=4096)]
 
 
@@ -207,12 +208,13 @@ class Backbone(BaseModel):
 
 
 class SuiteTable(Table):
-    """`[suite]`: its name, the seeds of its replicates, and whether models are kept."""
+    """`[suite]`: its name, the seeds of its replicates, what is kept and what is asked for of each trial."""
 
     name: Annotated[str, StringConstraints(pattern=r"^[A-Za-z0-9][A-Za-z0-9._-]{0,59}$")] | None = None
     description: str = ""
     seeds: Sweep[Seed] = [0]
     save_model: bool = False
+    targets: Annotated[list[Share], BeforeValidator(as_list)] = []
 
 
 class DataKeys(Table):

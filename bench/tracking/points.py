@@ -14,6 +14,7 @@ import msgspec
 from bench.journal.events import Epoch
 from bench.journal.history import Stretch
 from bench.tracking.content import moment, plain_keys, span_of
+from bench.trials.measured import NEVER
 from bench.trials.record import Record
 
 Point = tuple[str, float, int, int]
@@ -179,7 +180,20 @@ def _final(record: Record) -> Iterator[tuple[str, Any]]:
         yield "final/model_bytes", use.model_bytes
         yield "final/inference_s", use.inference_s
     yield from _fields("throughput/", record.throughput)
+    yield from _times_to_accuracy(record)
     yield from _measured(record)
+
+
+def _times_to_accuracy(record: Record) -> Iterator[tuple[str, Any]]:
+    """Times to accuracies. MLflow stores numbers only: `reached` is 0 for never, and the time is not there."""
+    for one in record.time_to_accuracy:
+        if one.of_best is not None:
+            key = f"time_to_accuracy/{100 * one.of_best:.0f}_of_best"
+        else:
+            key = f"time_to_accuracy/{100 * one.accuracy:.6g}"
+        yield f"{key}_reached", int(one.epoch != NEVER)
+        for name in ("epoch", "fit_s", "work_s", "joules"):
+            yield f"{key}_{name}", getattr(one, name)
 
 
 def _measured(record: Record) -> Iterator[tuple[str, Any]]:

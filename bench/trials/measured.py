@@ -1,6 +1,13 @@
 """What was measured of an attempt besides its times. What could not be measured is None, never 0."""
 
+from typing import Final, Literal
+
 from msgspec import Struct
+
+Never = Literal["never"]
+"""The time of what did not happen: a value of its own, neither missing nor a number."""
+
+NEVER: Final[Never] = "never"
 
 
 class Steady(Struct, frozen=True, kw_only=True, gc=False):
@@ -23,6 +30,33 @@ class Steady(Struct, frozen=True, kw_only=True, gc=False):
     data_wait_share: float
     compile_s: float | None = None
     """The first step."""
+
+
+class TimeToAccuracy(Struct, frozen=True, kw_only=True, gc=False):
+    """When the validation accuracy reached a target for good, see `bench.records.accuracy_time`.
+
+    Never: after the last epoch it was below the target.
+    """
+
+    accuracy: float
+    """The target, a share of 1."""
+    of_best: float | None
+    """Its share of the trial's best validation accuracy; None for an accuracy that was asked for."""
+    epoch: int | Never
+    """From 1."""
+    fit_s: float | Never
+    """From the first step to the end of that epoch, its validation included, without checkpoints."""
+    work_s: float | Never
+    """The same and the extraction of features."""
+    joules: float | Never | None
+    """Of all GPUs, idle power included, from the start of that work; None: not known."""
+
+    @property
+    def target(self) -> str:
+        """The target in words: `90 % of best`, or `accuracy 90 %`."""
+        if self.of_best is not None:
+            return f"{self.of_best:.0%}".replace("%", " % of best")
+        return f"accuracy {100 * self.accuracy:.6g} %"
 
 
 class Operation(Struct, frozen=True, kw_only=True, gc=False):

@@ -25,6 +25,7 @@ from bench.trials.measured import (
     ReferenceWork,
     Steady,
     Telemetry,
+    TimeToAccuracy,
     Utilization,
     Work,
 )
@@ -140,6 +141,9 @@ class Record(Struct, frozen=True, kw_only=True):
     work: Work | None
     memory: Memory | None
     utilization: Utilization
+    time_to_accuracy: tuple[TimeToAccuracy, ...] = ()
+    """To 80, 90 and 95 % of the best validation accuracy, then to the accuracies that were asked for; empty
+    where training has no validation or did not end."""
     note: str | None = None
     """How its process ended, where the result was complete and the process did not end by itself."""
 

@@ -1,6 +1,6 @@
 """The plain description of one experiment, which a harness passes as JSON. Free of Keras."""
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, Literal
@@ -192,6 +192,8 @@ class Specification:
     """Hand over the trained model, so that it can be saved."""
     reference_work: bool = False
     """Time the same small work before and after the experiment (`wbc.reference_work`)."""
+    targets: Sequence[float] | None = None
+    """Validation accuracies whose time is asked for, shares of 1. Nothing in training depends on them."""
     profile: Profiling | None = None
     """The steps to trace at the end; None: none."""
 

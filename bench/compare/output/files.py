@@ -110,6 +110,7 @@ def markdown(verdict: Verdict) -> str:
     if notes := words.notes_of(verdict):
         lines += [*(f"- {_markdown(note)}" for note in notes), ""]
     lines += _where(verdict.trials)
+    lines += _times_to_accuracy(verdict.trials)
     lines += _changed(verdict)
     if found := words.detectable(verdict):
         lines += [_markdown(found), ""]
@@ -207,6 +208,15 @@ def _where(trials: Iterable[TrialVerdict]) -> list[str]:
     return _details(
         "Where the time went: seconds, candidate less baseline", ["trial", *map(_markdown, names)], rows
     )
+
+
+def _times_to_accuracy(trials: Iterable[TrialVerdict]) -> list[str]:
+    rows = [
+        [_markdown(trial.label), *map(_markdown, words.time_row(one))]
+        for trial in trials
+        for one in trial.accuracy_times
+    ]
+    return _details("Time to an accuracy", ["trial", *words.TIME_HEADINGS], rows) if rows else []
 
 
 def _changed(verdict: Verdict) -> list[str]:

@@ -4,8 +4,16 @@ from collections import Counter
 from typing import TYPE_CHECKING
 
 from bench.compare.metrics import METRICS
-from bench.compare.verdict import DifferenceVerdict, MetricVerdict, Status, TrialVerdict, Verdict
+from bench.compare.verdict import (
+    AccuracyTimeChange,
+    DifferenceVerdict,
+    MetricVerdict,
+    Status,
+    TrialVerdict,
+    Verdict,
+)
 from bench.errors import ExitCode
+from bench.trials.measured import Never
 
 if TYPE_CHECKING:
     from rich.console import Console
@@ -123,6 +131,36 @@ def amount(value: float, unit: str) -> str:
     return f"{value:.3g} {unit}" if value < 100 else f"{value:.0f} {unit}"
 
 
+TIME_HEADINGS = ("time to", "baseline", "candidate", "candidate / baseline", "reached in pairs")
+"""Headings of what `time_row` returns."""
+
+
+def time_row(one: AccuracyTimeChange) -> list[str]:
+    """A time to an accuracy in words."""
+    ratio = _times(one.ratio, "{:.2f}")
+    if one.low is not None and one.high is not None and one.coverage is not None:
+        share = "" if one.coverage == 0.95 else f" ({one.coverage:.0%})"
+        ratio += f" [{_times(one.low, '{:.2f}')}, {_times(one.high, '{:.2f}')}]{share}"
+    reached = f"{one.baseline_reached} and {one.candidate_reached} of {one.pairs}"
+    seconds = [_times(value, "{:.3g} s") for value in (one.baseline, one.candidate)]
+    return [f"{one.of_best:.0%} of the baseline's best", *seconds, ratio, reached]
+
+
+def _times(value: float | Never, pattern: str) -> str:
+    return value if value == "never" else pattern.format(value)
+
+
+def time_to_accuracy(verdict: Verdict) -> list[str]:
+    """A line for each trial: the time to 90 % of the baseline's best validation accuracy."""
+    lines = []
+    for trial in verdict.trials:
+        for one in trial.accuracy_times:
+            if one.of_best == 0.9:
+                _, old, new, ratio, _ = time_row(one)
+                lines.append(f"{trial.label}: {old} and {new}, ratio {ratio}")
+    return lines
+
+
 VERDICTS = ("speed", "memory", "learning")
 """Headings of what `verdict_of` returns."""
 
@@ -226,6 +264,8 @@ def print_verdict(console: "Console", verdict: Verdict) -> None:
     console.print(table)
     for note in notes_of(verdict):
         say(note)
+    if reached := time_to_accuracy(verdict):
+        say(f"Time to 90 % of the baseline's best validation accuracy: {'; '.join(reached)}.")
     if verdict.changes:
         differing = ", ".join(f"{one.name} {one.baseline} -> {one.candidate}" for one in verdict.changes)
         say(f"What differs: {differing}.")

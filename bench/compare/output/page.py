@@ -65,6 +65,7 @@ class ShownTrial:
     remarks: list[str]
     changes: list[ShownChange]
     phases: list[list[str]]
+    accuracy_times: list[list[str]]
     curves: list[list[str]]
     """Losses of both sides after the same epochs, below their headings."""
 
@@ -85,6 +86,7 @@ def page(verdict: Verdict) -> str:
             "varies by",
         ],
         phase_headings=["where the time goes", "baseline s", "candidate s", "difference s"],
+        time_headings=words.TIME_HEADINGS,
         shared=[f"{', '.join(labels)}: {said}" for said, labels in shared.items()],
         trials=[_trial(trial, metrics, shared) for trial in verdict.trials],
         differences=[(one.name, one.baseline, one.candidate) for one in verdict.changes],
@@ -106,6 +108,7 @@ def _trial(trial: TrialVerdict, metrics: Sequence[str], shared: dict[str, list[s
             [one.means, f"{one.baseline_s:.2f}", f"{one.candidate_s:.2f}", f"{one.difference_s:+.2f}"]
             for one in trial.phases
         ],
+        accuracy_times=[words.time_row(one) for one in trial.accuracy_times],
         curves=_curves(trial.curves),
     )
 

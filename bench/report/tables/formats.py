@@ -6,6 +6,8 @@ import re
 from collections.abc import Callable, Iterable, Sequence
 from typing import Any
 
+from bench.trials.measured import NEVER
+
 
 def missing(value: Any) -> bool:
     """Whether there is no value."""
@@ -72,6 +74,11 @@ def duration(seconds: Any) -> str:
     if 0 < abs(seconds) < 0.1:
         return f"{_three_digits(1000 * seconds)} ms"
     return f"{_three_digits(seconds)} s"
+
+
+def time_or_never(seconds: Any) -> str:
+    """A duration, or that something never happened."""
+    return NEVER if seconds == NEVER else duration(seconds)
 
 
 def durations(values: Iterable[Any]) -> Callable[[Any], str]:
