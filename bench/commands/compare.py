@@ -57,11 +57,17 @@ def side_of(text: str, results: Path) -> str:
         InputError: There is nothing of that name.
     """
     from bench.commands.target import find_target
+    from bench.compare.baseline import saved
     from bench.compare.reading import BASELINE, MLFLOW
 
     if text.startswith((BASELINE, MLFLOW)) or Path(text).is_dir():
         return text
-    return str(find_target(text, results).folder)
+    try:
+        return str(find_target(text, results).folder)
+    except InputError as error:
+        if text in (one.name for one in saved(results)):
+            raise InputError(error.what, f"did you mean {BASELINE}{text}?") from None
+        raise
 
 
 def thresholds_of(change: float, margin: float) -> "Thresholds":

@@ -13,7 +13,7 @@ from bench.compare.betting import detectable
 from bench.compare.differences import software_changes
 from bench.compare.learning import Compared, compared, content_of, judge_learning, learning_of
 from bench.compare.looks import number_of_look
-from bench.compare.matching import match
+from bench.compare.matching import match, shared_runs
 from bench.compare.measurement import Measurement, Pair, TrialPairs
 from bench.compare.metrics import METRICS, Values, metrics_for, phase_changes, values_of
 from bench.compare.reading import (
@@ -79,7 +79,8 @@ def compare_sides(
             side if side.machine else replace(side, machine=baselines.machine_of(side.measurements))
             for side in sides
         ]
-    return judge(match(*sides), thresholds, baseline=a, candidate=b, looks=looks)
+    notes = filter(None, [shared_runs(*sides)])
+    return judge(match(*sides), thresholds, baseline=a, candidate=b, notes=notes, looks=looks)
 
 
 def read_side(where: str, results: Path) -> Side:

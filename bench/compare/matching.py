@@ -43,6 +43,20 @@ def match(baseline: Side, candidate: Side) -> list[TrialPairs]:
     return group(pairs, *rest, baseline.machine.difference(candidate.machine))
 
 
+def shared_runs(baseline: Side, candidate: Side) -> str:
+    """A sentence where runs of one side are runs of the other, too; empty where none are."""
+    known = {_run(one): one.record for one in baseline.measurements}
+    shared = sum(known.get(_run(one)) == one.record for one in candidate.measurements)
+    if not shared:
+        return ""
+    if shared == len(baseline.measurements) == len(candidate.measurements):
+        return "Both sides are the same runs: each is compared with itself, which shows nothing."
+    return (
+        f"{shared} of {len(candidate.measurements)} runs of {candidate.name} are runs of {baseline.name}, too. "
+        "A run that is compared with itself shows nothing."
+    )
+
+
 def group(
     pairs: Iterable[Pair],
     baseline_only: Iterable[Measurement] = (),
@@ -81,6 +95,11 @@ def group(
 def configuration_of(measurement: Measurement) -> str:
     """Key of a measurement's configuration: the same on both sides, whatever runs it."""
     return measurement.settings.configuration_key
+
+
+def _run(measurement: Measurement) -> tuple[str, int, str | None]:
+    record = measurement.record
+    return record.trial.id, record.attempt, record.started_at
 
 
 def _by(key: Callable[[_T], str], values: Iterable[_T]) -> dict[str, list[_T]]:

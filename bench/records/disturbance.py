@@ -150,7 +150,7 @@ def _slow_reference_work(work: ReferenceWork) -> Iterable[str]:
     best = max([*reached, work.reference_gflops or 0.0])
     if reached and min(reached) < (1 - REFERENCE_DROP) * best:
         drop, slowest = 1 - min(reached) / best, min(reached)
-        yield f"The reference work was {drop:.0%} slower than it can be ({slowest:.0f} GFLOP/s)."
+        yield f"The reference work was {drop:.0%} slower than its best: {slowest:.0f} of {best:.0f} GFLOP/s."
 
 
 def _judged(telemetry: Telemetry, times: dict[str, float]) -> Iterable[tuple[str, float, dict[str, float]]]:

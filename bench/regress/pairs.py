@@ -16,6 +16,7 @@ from bench.journal.results import Attempt, SuiteResults
 from bench.machine.notes import Notes
 from bench.plan.decide import PlannedTrial, Prediction
 from bench.regress.sides import NAMES, Side, SideName
+from bench.regress.turn import Turn
 from bench.runner.local import LocalOtherUsers
 from bench.runner.scheduler import Scheduler, Watcher
 from bench.runner.signals import Interruption
@@ -272,6 +273,8 @@ class PairRunner:
     sides: Mapping[SideName, Side]
     """Both sides; the candidate alone against a saved baseline."""
     results: Results
+    turn: Turn
+    """The place from which both sides run."""
     journal: PairJournal
     slot: Slot
     """Where everything runs."""
@@ -343,7 +346,7 @@ class PairRunner:
         results = self.results[name]
         Scheduler(
             results,
-            self.sides[name].engine(self.slot, self.other_users, self.telemetry, self.notes),
+            self.turn.engine(self.sides[name], self.slot, self.other_users, self.telemetry, self.notes),
             self.limits,
             SideWatcher(self.watcher, name),
             NoRecording(),

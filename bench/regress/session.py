@@ -22,6 +22,7 @@ from bench.regress.pairs import PairJournal, PairRunner, Results
 from bench.regress.schedule import Budget, Listener, PairSchedule
 from bench.regress.side_request import THIS_ENVIRONMENT, SideRequest, make_sides
 from bench.regress.sides import NAMES, Side, SideName
+from bench.regress.turn import Turn
 from bench.runner.local import local_other_users
 from bench.runner.scheduler import Watcher
 from bench.runner.signals import interruptible
@@ -205,6 +206,7 @@ def open_session(request: RegressRequest, speaker: Speaker) -> Iterator[Session]
             runner = PairRunner(
                 sides=sides,
                 results=results,
+                turn=Turn(folder, sides.values()),
                 journal=journal,
                 slot=slot,
                 limits=suite.limits,

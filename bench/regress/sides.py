@@ -20,10 +20,8 @@ from bench.errors import InputError
 from bench.machine.notes import Notes
 from bench.regress import probe
 from bench.regress.environments import TENSORFLOWS
-from bench.runner.local import LocalEngine, LocalOtherUsers
 from bench.trials.datasets import source_digest
 from bench.trials.runtime import BACKENDS
-from bench.trials.sampling import TelemetrySettings
 from bench.trials.settings import Runtime, digest_of
 from bench.trials.trial import Trial
 from bench.worker.startup import child_environment
@@ -36,6 +34,9 @@ NAMES: tuple[SideName, SideName] = ("baseline", "candidate")
 
 PROBE_S = 300
 """Longest time to look at an environment; on slow disks a first import takes a minute."""
+
+DIGITS = 16
+"""Of the name of a copy of the code. Paths of one length do not favor a side, see `bench.regress.turn`."""
 
 WORKER = "worker"
 """The package that runs in a side's environment. A change of another package does not make another side."""
@@ -81,31 +82,6 @@ class Side:
     def environment(self) -> dict[str, str]:
         """Environment variables of its processes: its own code is the first on the path."""
         return _environment(self.code)
-
-    def engine(
-        self,
-        slot: Slot,
-        other_users: LocalOtherUsers,
-        telemetry: TelemetrySettings,
-        notes: Notes | None = None,
-    ) -> LocalEngine:
-        """Starts its workers. They are sampled from the harness' own environment.
-
-        Args:
-            slot: Where they run.
-            other_users: Who else is there.
-            telemetry: How they are sampled.
-            notes: What their journals say about the machine.
-        """
-        noted = notes and self.noted(notes)
-        return LocalEngine(
-            [slot],
-            other_users,
-            python=str(self.interpreter),
-            telemetry=telemetry,
-            environment=self.environment,
-            notes=noted,
-        )
 
     def runtime(self, device: str) -> Runtime:
         """What trials of this side depend on besides their settings."""
@@ -217,7 +193,7 @@ def working_tree(cache: Path) -> Code:
         # A package of this name, so that no other `bench` on the path is taken for it.
         (folder / "bench" / "__init__.py").touch()
 
-    return _cached(cache / "code" / digest[:16], copy, "the working tree")
+    return _cached(cache / "code" / digest[:DIGITS], copy, "the working tree")
 
 
 def revision(name: str, cache: Path) -> Code:
@@ -245,7 +221,7 @@ def revision(name: str, cache: Path) -> Code:
             tar.extractall(folder, filter="data")
         (folder / "src" / "wbc").rename(folder / "wbc")
 
-    return _cached(cache / "code" / commit, export, f"revision {name} ({commit[:10]})", commit)
+    return _cached(cache / "code" / commit[:DIGITS], export, f"revision {name} ({commit[:10]})", commit)
 
 
 def _probe(name: SideName, interpreter: Path, code: Code, modules: Sequence[str]) -> _Found:

@@ -9,6 +9,7 @@ import sys
 import time
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from datetime import UTC, datetime
+from pathlib import Path
 from typing import Any
 
 import msgspec
@@ -85,6 +86,7 @@ class LocalEngine:
         telemetry: How trials are sampled.
         environment: Environment variables that override the harness' own.
         notes: What the journal of a trial on a slot says of the machine.
+        seen_as: The path by which a worker sees the folder of its attempt.
     """
 
     def __init__(
@@ -96,9 +98,10 @@ class LocalEngine:
         telemetry: TelemetrySettings | None = None,
         environment: Mapping[str, str] | None = None,
         notes: Notes | None = None,
+        seen_as: Callable[[Path], Path] = Path.resolve,
     ) -> None:
         self.slots, self.other_users = slots, other_users
-        self.python, self._notes = python, notes
+        self.python, self._notes, self._seen_as = python, notes, seen_as
         self.telemetry = telemetry or TelemetrySettings()
         self.environment = dict(environment or {})
 
@@ -110,7 +113,7 @@ class LocalEngine:
                 spawned = time.monotonic_ns()
                 process = subprocess.Popen(
                     # -P: the current folder may hold another `bench`, such as a clone beside an installed package.
-                    [self.python, "-P", "-m", "bench.worker", str(attempt.folder.resolve())],
+                    [self.python, "-P", "-m", "bench.worker", str(self._seen_as(attempt.folder))],
                     stdin=subprocess.DEVNULL,
                     stdout=log,
                     stderr=log,
@@ -241,7 +244,7 @@ def _environment(python: str, slot: Slot, event_fd: int, spawned: int) -> dict[s
         **child_environment(python=python),
         **slot.environment(),
         protocol.SPAWNED_NS: str(spawned),
-        protocol.EVENT_FD: str(event_fd),
+        protocol.EVENT_FD: f"{event_fd:04}",  # the environment of every worker has the same size
         protocol.PARENT_PID: str(os.getpid()),
         # Without this, the last output of a worker that is killed stays in a buffer.
         "PYTHONUNBUFFERED": "1",

@@ -395,6 +395,19 @@ def test_documents_of_baselines(recorded, capsys):
     assert half["attempts"] == 1
 
 
+def test_a_comparison_with_itself_says_so(recorded, capsys, tmp_path):
+    results = ("--results", str(recorded.results), "-o", str(tmp_path))
+    document(capsys, "baseline", "save", "itself", str(recorded.folder), *results[:2])
+    for sides in (["baseline:itself"] * 2, ["baseline:itself", str(recorded.folder)]):
+        found = document(capsys, "compare", *sides, *results, code=4)
+        assert (
+            "Both sides are the same runs: each is compared with itself, which shows nothing."
+            in found["notes"]
+        )
+    assert main(["compare", "itself", str(recorded.folder), *results]) == 2
+    assert "did you mean baseline:itself?" in capsys.readouterr().err
+
+
 def test_documents_of_data_sets(tmp_path, capsys):
     made = str(tmp_path / "made")
     sizes = ("--train-per-class", "2", "--validation-per-class", "1", "--test-per-class", "1")

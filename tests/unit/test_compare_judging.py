@@ -18,7 +18,7 @@ from comparison_equipment import (
 from equipment.results.records import phases
 
 from bench.compare.compare import counting, judge
-from bench.compare.matching import match
+from bench.compare.matching import match, shared_runs
 from bench.compare.measurement import Measurement, Pair, TrialPairs, read_images
 from bench.compare.metrics import METRICS, phase_changes, phase_seconds, values_of
 from bench.compare.output.format import outcome
@@ -439,6 +439,14 @@ def test_a_phase_is_named_only_where_it_is_shown():
     named = sum(any(one.clear for one in phase_changes(pairs(seed))) for seed in range(60))
     assert named <= 8  # of 3 that are expected
     assert next(one for one in phase_changes(pairs(1, 3.0)) if one.clear).phase == "profile"
+
+
+def test_a_run_that_is_on_both_sides_is_named():
+    of = trial()
+    old, same, new = (measurement(of, record(of, 10.0, attempt=number)) for number in (1, 1, 2))
+    assert shared_runs(Side("a", (old,)), Side("b", (new,))) == ""
+    assert "Both sides are the same runs" in shared_runs(Side("a", (old,)), Side("b", (same,)))
+    assert "1 of 2 runs of b are runs of a, too" in shared_runs(Side("a", (old,)), Side("b", (same, new)))
 
 
 def test_seeds_are_paired_and_joined():

@@ -156,6 +156,12 @@ def test_the_reference_work(work, marked):
     assert bool(disturbances(TIMES, None, reference_work=work)) is marked
 
 
+def test_what_is_said_of_slow_reference_work_names_its_best():
+    work = ReferenceWork(before_gflops=150.0, after_gflops=180.0, reference_gflops=200.0)
+    (said,) = disturbances(TIMES, None, reference_work=work)
+    assert said == "The reference work was 25% slower than its best: 150 of 200 GFLOP/s."
+
+
 @pytest.mark.parametrize(
     ("after", "clock", "marked"),
     [
