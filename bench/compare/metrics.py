@@ -115,6 +115,7 @@ PHASES = {
     "data": "input",
     "build": "building the network",
     "features": "feature extraction",
+    "search": "search for the learning rate",
     "compile": "tracing and first step",
     "train": "steps",
     "waiting": "steps waiting for input",

@@ -7,7 +7,7 @@ import pandas as pd
 
 from bench.journal.results import Attempt, SuiteResults, latest_of
 from bench.report.answer import Decision, decide, same_images
-from bench.report.figures import accuracy_time, learning, machine, outcomes, tradeoff
+from bench.report.figures import accuracy_time, learning, machine, outcomes, rates, tradeoff
 from bench.report.figures.figure import Colors, Figure
 from bench.report.frame import attempt_of, configurations_frame, trials_frame
 from bench.report.mistakes import (
@@ -32,6 +32,7 @@ from bench.report.tables.reference import reference_tables
 from bench.report.tables.summary import trial_tables
 from bench.report.tables.table import Table
 from bench.report.winner import Winner, winner_of
+from bench.trials.phases import SearchPhase
 from bench.trials.record import Record
 from wbc.evaluation.predictions import Predictions
 
@@ -238,6 +239,7 @@ def _look_closer(results: SuiteResults, contents: Contents) -> None:
         )
     colors = Colors(trials["network"].dropna())
     named = contents.decision.named.configuration if contents.decision else ""
+    searches: list[tuple[str, str, SearchPhase]] = []
     for number, row in enumerate(rows):
         attempt = attempt_of(results, row)
         record = attempt.record()
@@ -250,7 +252,11 @@ def _look_closer(results: SuiteResults, contents: Contents) -> None:
         drawn = samples and machine.over_time(f"machine-{number}", name, samples, color)
         if drawn:
             contents.figures.setdefault("machine", []).append(drawn)
+        if record is not None and record.phases.search is not None:
+            searches.append((name, color, record.phases.search))
         contents.origin = contents.origin or record
+    if searched := rates.rate_searches(searches):
+        contents.figures["rate search"] = [searched]
     _mistakes(results, contents, firsts)
 
 

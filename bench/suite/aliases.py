@@ -23,6 +23,7 @@ KEYS = {
     "height_shift_range": "shift",
     "zoom_range": "zoom",
     "data_augmentation": "augmentation",
+    "class_weights": "class_weight",
     "dropout_rate": "dropout",
     "img_size": "image_size",
     "directory": "path",

@@ -27,7 +27,7 @@ from wbc.backends import ONLY_TENSORFLOW
 from wbc.classical.catalog import Method
 from wbc.errors import InputError
 from wbc.networks.network import Network
-from wbc.optimizer import OptimizerSpecification
+from wbc.optimizer import SEARCH, OptimizerSpecification
 from wbc.protocols import PROTOCOL_KEYS, ProtocolSettings, settings_of
 from wbc.specification import KERAS_FREE_MODES, MODES, Specification
 
@@ -94,6 +94,7 @@ class Combination:
     l1: float = Specification.l1
     l2: float = Specification.l2
     dropout: float = Specification.dropout
+    class_weight: Literal[False, "balanced"] | dict[str, float] = False
     early_stopping: Literal[False] | EarlyStoppingTable = False
     augmentation: Literal[False] | AugmentationTable = False
     head_epochs: int = Specification.head_epochs
@@ -132,6 +133,8 @@ class Combination:
             return {**found, "epochs": 0}
         optimizer = self._optimizer("optimizer", self.optimizer, file)
         found |= {"optimizer": optimizer.resolved(), "replicas": replicas}
+        if not self.class_weight:
+            del found["class_weight"]  # a trial without it is the one that earlier versions know
         for name in ("early_stopping", "augmentation"):
             found[name] = found[name].model_dump() if found[name] else None
         if self.mode == "finetune":
@@ -239,6 +242,13 @@ def _check(combination: Combination, suite: SuiteFile, file: Source) -> None:
             _place("weights", combination, suite),
             'mode = "finetune" starts from pretrained weights, but these are random',
             'Name weights, or set mode = "scratch", which trains the whole network from random ones.',
+        )
+    own = combination.finetune_optimizer
+    if combination.mode == "finetune" and own and own.learning_rate == SEARCH:
+        raise file.error(
+            _place("finetune_optimizer", combination, suite),
+            "a learning rate is searched for the first stage only",
+            "Search it in optimizer; without finetune_optimizer the second stage takes a tenth of it.",
         )
     if combination.mode == "transfer" and combination.augmentation:
         raise file.error(

@@ -4,6 +4,7 @@ In `data`, `training` and `matrix` a list where a scalar is expected is a sweep.
 None here; the defaults are in `bench.suite.matrix`.
 """
 
+import math
 from dataclasses import asdict
 from typing import Annotated, Any, Literal, TypeVar
 
@@ -26,7 +27,7 @@ from wbc.data.layout import FolderOptions
 from wbc.data.reading import FITS, PLAIN, PROJECTIONS, Reading
 from wbc.errors import InputError, did_you_mean
 from wbc.networks.users import BUILD
-from wbc.optimizer import LEARNING_RATE, LEARNING_RATES, OPTIMIZERS, OptimizerSpecification
+from wbc.optimizer import LEARNING_RATE, LEARNING_RATES, OPTIMIZERS, SEARCH, OptimizerSpecification
 from wbc.protocols import CLOCKS, EVALUATIONS, LOSSES, PREPROCESSINGS, PROTOCOLS
 from wbc.recipes import PRESETS, preset
 from wbc.specification import MODES, MONITORS, USUAL_AUGMENTATION, Augmentation, EarlyStopping
@@ -76,6 +77,30 @@ def one_of(*words: str | bool, number: bool = False) -> BeforeValidator:
     return BeforeValidator(read)
 
 
+def rate_or_search() -> BeforeValidator:
+    """A learning rate above 0, or `search`."""
+
+    def read(value: Any) -> Any:
+        value = word_of(value, [SEARCH])
+        if value == SEARCH or (type(value) in (int, float) and 0 < value < math.inf):
+            return value if isinstance(value, str) else float(value)
+        raise InputError(f'{value!r} is neither a learning rate above 0 nor "{SEARCH}"')
+
+    return BeforeValidator(read)
+
+
+def weights_of_classes(value: Any) -> Any:
+    """`balanced`, a table of numbers above 0, or `false`, which is the default."""
+    if value is False or word_of(value, ["balanced"]) == "balanced":
+        return value and "balanced"
+    if not isinstance(value, dict) or not value:
+        raise InputError(f'{value!r} is not "balanced", false or a table such as {{ EOSINOPHIL = 2.0 }}')
+    for name, weight in value.items():
+        if type(weight) not in (int, float) or not 0 < weight < math.inf:
+            raise InputError(f"the weight of {name} is {weight!r}, not a number above 0")
+    return {name: float(weight) for name, weight in value.items()}
+
+
 def among(*words: str) -> BeforeValidator:
     """One of some words."""
 
@@ -121,7 +146,7 @@ class Optimizer(Table):
     """
 
     name: Annotated[str, among(*OPTIMIZERS, *PRESETS)] = OptimizerSpecification.name
-    learning_rate: PositiveFloat | None = None
+    learning_rate: Annotated[PositiveFloat | Literal["search"], rate_or_search()] | None = None
     learning_rate_decay: NotNegative | None = None
     weight_decay: NotNegative | None = None
     momentum: Fraction | None = None
@@ -283,6 +308,10 @@ class TrainingTable(Table):
     l1: Sweep[NotNegative] | None = None
     l2: Sweep[NotNegative] | None = None
     dropout: Sweep[Fraction] | None = None
+    class_weight: (
+        Sweep[Annotated[Literal[False, "balanced"] | dict[str, float], BeforeValidator(weights_of_classes)]]
+        | None
+    ) = None
     early_stopping: (
         Sweep[Annotated[Literal[False] | EarlyStoppingTable, switch(EarlyStoppingTable, EarlyStopping())]]
         | None

@@ -48,6 +48,16 @@ class FeaturesPhase(Phase, frozen=True, kw_only=True, omit_defaults=True):
     """Size of all features."""
 
 
+class SearchPhase(Phase, frozen=True, kw_only=True, omit_defaults=True):
+    """A range test for the learning rate."""
+
+    learning_rate: float | None = None
+    """The one that is taken."""
+    steps: int | None = None
+    curve: tuple[tuple[float, float], ...] = ()
+    """Learning rate and loss of each step."""
+
+
 class CompilePhase(Phase, frozen=True, kw_only=True, omit_defaults=True):
     """Compiling the model, up to the end of its first step."""
 
@@ -106,6 +116,7 @@ class Phases(Struct, frozen=True, kw_only=True, omit_defaults=True):
     data: DataPhase | None = None
     build: BuildPhase | None = None
     features: FeaturesPhase | None = None
+    search: SearchPhase | None = None
     compile: CompilePhase | None = None
     train: TrainPhase | None = None
     evaluate: EvaluatePhase | None = None

@@ -90,7 +90,7 @@ def _of_optimizer(table: OptimizerSettings) -> list[str]:
         return []
     rate, decay = table.learning_rate, table.decay
     usual: dict[str, Any] = OptimizerSpecification(table.name, 1.0, 0.0).resolved()
-    words = [f"{table.name}{short(rate)}"]
+    words = [f"{table.name}-{rate}" if isinstance(rate, str) else f"{table.name}{short(rate)}"]
     words += [f"decay{short(decay)}"] if decay else []
     for name, value in plain.items():
         if name in ("name", "learning_rate", "decay") or value == usual.get(name):
@@ -105,6 +105,9 @@ def _of_optimizer(table: OptimizerSettings) -> list[str]:
 
 def _of_tables(settings: Settings) -> list[str]:
     words = []
+    if settings.class_weight is not None:
+        balanced = settings.class_weight == "balanced"
+        words.append("balanced" if balanced else "weighted-classes")
     if stopping := settings.early_stopping:
         words.append(f"stop{stopping.patience}")
         words += [stopping.monitor] if stopping.monitor != EarlyStopping.monitor else []

@@ -63,7 +63,7 @@ class OptimizerSettings(Struct, frozen=True, kw_only=True, omit_defaults=True):
     """An optimizer with every argument of its own spelled out, see `wbc.optimizer`."""
 
     name: str
-    learning_rate: float
+    learning_rate: float | Literal["search"]
     decay: float
     """Of the learning rate, each step: `learning_rate_decay` of a suite. Keys of trials go by this name."""
     weight_decay: float | None = None
@@ -121,6 +121,8 @@ class Settings(Struct, frozen=True, kw_only=True, omit_defaults=True):
     l1: float | None = None
     l2: float | None = None
     dropout: float | None = None
+    class_weight: Literal["balanced"] | dict[str, float] | None = None
+    """None: all images count the same."""
     early_stopping: EarlyStoppingSettings | UnsetType | None = UNSET
     """None: never."""
     augmentation: AugmentationSettings | UnsetType | None = UNSET

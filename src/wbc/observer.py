@@ -16,10 +16,11 @@ if TYPE_CHECKING:
     from wbc.specification import Specification
 
 PHASES = (
-    *("startup", "reference_work", "data", "build", "features", "compile", "train", "evaluate", "save"),
-    *("profile", "teardown"),
+    *("startup", "reference_work", "data", "build", "features", "search", "compile", "train", "evaluate"),
+    *("save", "profile", "teardown"),
 )
-"""The phases of an experiment in order. Only transfer learning and classical methods have `features`.
+"""The phases of an experiment in order. Only transfer learning and classical methods have `features`, and only
+a learning rate that is searched has `search`.
 `reference_work` comes a second time after `evaluate`. `save` (of the model) and `profile` are optional."""
 
 APART = frozenset({"reference_work", "save", "profile", "teardown"})

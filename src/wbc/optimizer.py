@@ -1,7 +1,7 @@
 """The plain description of an optimizer. Free of Keras."""
 
 from dataclasses import dataclass, replace
-from typing import Any
+from typing import Any, Literal
 
 from wbc.errors import InputError
 
@@ -28,6 +28,9 @@ OPTIMIZERS = tuple(ARGUMENTS)
 OWN_ARGUMENTS = tuple(dict.fromkeys(name for own in ARGUMENTS.values() for name in own))
 """Every argument that only some optimizers have."""
 
+SEARCH = "search"
+"""Instead of a learning rate: a range test before training finds it (`wbc.training.rate_search`)."""
+
 LEARNING_RATE = 1e-3
 LEARNING_RATES = {"SGD": 1e-2, "Nesterov": 1e-2}
 """Keras' default learning rates: of most optimizers, and of the exceptions."""
@@ -46,8 +49,8 @@ class OptimizerSpecification:
 
     name: str = "RMSprop"
     """One of `OPTIMIZERS`."""
-    learning_rate: float = 1e-5
-    """Learning rate of the first step."""
+    learning_rate: float | Literal["search"] = 1e-5
+    """Learning rate of the first step, or `SEARCH`."""
     decay: float = 1e-3
     """Decay of the learning rate per step."""
     weight_decay: float | None = None
@@ -94,8 +97,12 @@ class OptimizerSpecification:
                 )
 
     def slower(self) -> "OptimizerSpecification":
-        """The same at a tenth of its learning rate: the default for the second stage of fine-tuning."""
-        return replace(self, learning_rate=self.learning_rate / 10)
+        """The same at a tenth of its learning rate: the default for the second stage of fine-tuning.
+
+        A rate that is searched stays a word; its tenth is taken once it is found.
+        """
+        rate = self.learning_rate
+        return self if isinstance(rate, str) else replace(self, learning_rate=rate / 10)
 
     def under(self, protocol: str) -> "OptimizerSpecification":
         """As the Keras of a protocol (`wbc.protocols`) has it; what is spelled out stays."""
@@ -127,7 +134,9 @@ class OptimizerSpecification:
             **own,
         }
         # 1 and 1.0 are the same rate, and must give the same trial.
-        typed = {key: value if isinstance(value, bool) else float(value) for key, value in numbers.items()}
+        typed = {
+            key: value if isinstance(value, bool | str) else float(value) for key, value in numbers.items()
+        }
         # Named only where it is on: the optimizers of earlier records do not know it.
         outside = {"epsilon_outside": True} if self.epsilon_outside else {}
         return {"name": name, **typed, **outside}

@@ -165,6 +165,9 @@ class Specification:
     """Factor of the L2 penalty: the sum of the squares of all trained kernels."""
     dropout: float = 0.5
     """Dropout rate in the head of transfer learning and fine-tuning."""
+    class_weight: Literal["balanced"] | dict[str, float] | None = None
+    """How much training images of each class count in the loss; None: all the same. `balanced`: classes count
+    the same, however many images they have. A table names classes; those that it does not name weigh 1."""
     early_stopping: EarlyStopping | None = None
     """When to stop before the last epoch; None: never."""
     augmentation: Augmentation | None = None

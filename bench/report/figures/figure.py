@@ -39,6 +39,7 @@ PHASE_COLORS = {
     "data": "#5aa9a0",
     "build": "#b08bd0",
     "features": "#e0a24a",
+    "search": "#3f8f8a",
     "compile": "#d77a7a",
     "train": "#4f86c6",
     "evaluate": "#6fae5f",

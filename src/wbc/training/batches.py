@@ -1,12 +1,13 @@
 """Batches for Keras: endless and shuffled for training, finite and in file order for validation."""
 
-from collections.abc import Callable, Iterator
-from typing import Any
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from typing import Any, Literal
 
 import keras
 import numpy as np
 from numpy.typing import NDArray
 
+from wbc.errors import InputError
 from wbc.training.session import Batch, even_shares
 
 Augment = Callable[[NDArray[np.uint8], NDArray[np.intp], int], NDArray[np.uint8]]
@@ -34,12 +35,13 @@ def training_batches(
     replicas: int = 1,
     augment: Augment | None = None,
     fill: bool = False,
+    of_classes: NDArray[np.float32] | None = None,
 ) -> Iterator[Batch]:
     """Yield batches without end, epoch after epoch, each epoch in its own order.
 
     The last batch of an epoch may be smaller. With several replicas every batch is padded to a multiple of
     them, and the weights of its images are yielded too (see `wbc.training.session`). With `fill` all batches
-    are padded to one size.
+    are padded to one size. With `of_classes`, weights of shape (classes,), images weigh as their classes do.
 
     One generator serves all epochs. A data set that is told of the end of each epoch would not do: versions
     of Keras differ in whether they do so before or after they take the first batch of the next epoch.
@@ -51,9 +53,41 @@ def training_batches(
             chosen, count = even_shares(order[start : start + batch_size], replicas, full if fill else 0)
             stored = inputs[chosen] if augment is None else augment(inputs[chosen], chosen, epoch)
             batch = prepare(stored), targets[chosen]
-            weighted = replicas > 1 or fill
-            yield (*batch, _weights(count, len(chosen), len(chosen) / count)) if weighted else batch
+            if replicas == 1 and not fill and of_classes is None:
+                yield batch
+                continue
+            weights = _weights(count, len(chosen), len(chosen) / count)
+            yield (*batch, weights if of_classes is None else weights * (targets[chosen] @ of_classes))
         epoch += 1
+
+
+def class_weights(
+    asked: Literal["balanced"] | Mapping[str, float], targets: NDArray[np.float32], classes: Sequence[str]
+) -> NDArray[np.float32]:
+    """How much images of each class count; shape (classes,).
+
+    With `balanced` the images of every class weigh the same together, and an image weighs 1 on average.
+
+    Args:
+        asked: See `wbc.specification.Specification.class_weight`.
+        targets: Of the training images; shape (n, classes).
+        classes: Their names.
+
+    Raises:
+        InputError: A class that the table names is none of the images.
+    """
+    if asked == "balanced":
+        counts = targets.sum(axis=0)
+        present = counts > 0
+        weights = len(targets) / (present.sum() * np.where(present, counts, 1))
+        return np.where(present, weights, 1).astype(np.float32)
+    for name in asked:
+        if name not in classes:
+            raise InputError(
+                f"class_weight names {name!r}, but the classes are {', '.join(classes)}",
+                "Name classes as their folders are called.",
+            )
+    return np.array([asked.get(name, 1.0) for name in classes], np.float32)
 
 
 def steps_per_epoch(count: int, batch_size: int) -> int:

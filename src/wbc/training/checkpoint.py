@@ -57,6 +57,8 @@ class Progress:
     """Whether a callback, such as early stopping, ended the training."""
     callbacks: list[dict[str, Any]]
     """JSON values of the state of each callback."""
+    learning_rate: float | None = None
+    """The one that a range test found; None without a test."""
 
 
 class CheckpointCallback(keras.callbacks.Callback):
@@ -67,6 +69,7 @@ class CheckpointCallback(keras.callbacks.Callback):
         identity: The experiment that the checkpoint belongs to (`identity_of`).
         stage: Number of the stage of training.
         companions: Callbacks whose state is saved too. They must come earlier in the list of callbacks.
+        learning_rate: The one that a range test found.
         observer: Is told of each checkpoint.
         clock: Returns seconds, monotonic.
     """
@@ -79,10 +82,12 @@ class CheckpointCallback(keras.callbacks.Callback):
         stage: int = 0,
         companions: Sequence[Stateful] = (),
         clock: Callable[[], float] = time.monotonic,
+        learning_rate: float | None = None,
     ) -> None:
         super().__init__()
         self.settings, self.identity, self.observer = settings, identity, observer
         self.stage, self.companions, self.clock = stage, companions, clock
+        self.learning_rate = learning_rate
         self.last = clock()
         self.epochs_since = 0
         self.seconds = 0.0
@@ -118,6 +123,7 @@ class CheckpointCallback(keras.callbacks.Callback):
             self.settings.tag,
             finished=bool(model.stop_training),
             callbacks=[values for values, _ in states],
+            learning_rate=self.learning_rate,
         )
         groups = {
             "model": [keras.ops.convert_to_numpy(variable) for variable in model.variables],
@@ -159,7 +165,8 @@ class Checkpoints:
         except UnusableCheckpointError as error:
             self._give_up(error)
             return None
-        return Progress(*(meta[name] for name in ("epoch", "stage", "tag", "finished", "callbacks")))
+        names = ("epoch", "stage", "tag", "finished", "callbacks", "learning_rate")
+        return Progress(*(meta[name] for name in names))
 
     @property
     def epoch(self) -> int:
@@ -205,11 +212,15 @@ class Checkpoints:
         self.observer.resumed(self.found.epoch, self.found.tag)
         return self.found
 
-    def callback(self, stage: int = 0, companions: Sequence[Stateful] = ()) -> CheckpointCallback | None:
+    def callback(
+        self, stage: int = 0, companions: Sequence[Stateful] = (), learning_rate: float | None = None
+    ) -> CheckpointCallback | None:
         """The callback that writes checkpoints; None if they are off."""
         if not self.settings:
             return None
-        return CheckpointCallback(self.settings, self.identity, self.observer, stage, companions)
+        return CheckpointCallback(
+            self.settings, self.identity, self.observer, stage, companions, learning_rate=learning_rate
+        )
 
     def _give_up(self, error: UnusableCheckpointError) -> None:
         log.warning("The checkpoint %s is ignored, and training starts anew: %s", self.path, error)

@@ -51,9 +51,12 @@ def train(specification: Specification, splits: dict[str, Split], observer: Obse
         backbone.trainable = False
         _train_head(backbone, head, splits, fitting, observer, distribution)
         unfreeze(backbone, specification.unfreeze, specification.freeze_batch_norm)
+        penalize_kernels(model, specification)
     else:
+        penalize_kernels(model, specification)
+        # Without a head of its own to search with; the second stage takes a tenth of what is found.
+        fitting.search(Stage(0, 0, specification.optimizer), model, splits, prepare)
         fitting.begin()
-    penalize_kernels(model, specification)
     stage = Stage(head_epochs, epochs, specification.second_optimizer, WHOLE, specification.early_stopping)
     fitting.train(stage, model, splits, prepare)
     fitting.end()
@@ -75,6 +78,7 @@ def _train_head(
     penalize_kernels(head, specification)
     if specification.augmentation is None:
         features, _ = extract_features(backbone, splits, specification, observer, distribution)
+        fitting.search(stage, head, features, as_is)
         fitting.begin()
         fitting.train(stage, head, features, as_is)
         # Keras 3.3 would count the metrics of this inner model and hide those of the whole one.
@@ -83,6 +87,7 @@ def _train_head(
     with distribution.scope():
         inputs = keras.Input(backbone.input_shape[1:])
         frozen = keras.Model(inputs, head(backbone(inputs, training=False)), name="frozen")
+    fitting.search(stage, frozen, splits, preprocessing_of(specification))
     fitting.begin()
     fitting.train(stage, frozen, splits, preprocessing_of(specification))
 

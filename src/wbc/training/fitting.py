@@ -1,21 +1,24 @@
 """Compile and train a model: what all modes share."""
 
-from dataclasses import dataclass
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass, replace
 
 import keras
 
 from wbc.backends import can_wait, runs_ahead, wait_for_device
 from wbc.data.loading import Split
+from wbc.errors import TrainingDivergedError
 from wbc.memory import Footprint
-from wbc.observer import Figures, Observer
-from wbc.optimizer import OptimizerSpecification
+from wbc.observer import Figures, Observer, phase
+from wbc.optimizer import SEARCH, OptimizerSpecification
 from wbc.specification import EarlyStopping, Specification
 from wbc.training.augmentation import Augmenter
-from wbc.training.batches import OrderedBatches, Prepare, steps_per_epoch, training_batches
+from wbc.training.batches import OrderedBatches, Prepare, class_weights, steps_per_epoch, training_batches
 from wbc.training.callbacks import EarlyStoppingCallback, ReportingCallback
 from wbc.training.checkpoint import Checkpoints
+from wbc.training.rate_search import LOWEST, STEPS, RangeTest, best_rate
 from wbc.training.rmsprop import Keras2RMSprop
-from wbc.training.session import Distribution, compiles_shapes
+from wbc.training.session import Batch, Distribution, compiles_shapes
 from wbc.training.timing import steps_a_piece
 from wbc.training.waits import InputClock
 
@@ -70,7 +73,40 @@ class Fitting:
         """The early stopping of the current stage."""
         self.footprint: Footprint | None = None
         """Memory of the last stage that this process trained."""
+        self.learning_rate: float | None = None
+        """The one that `search` found."""
         self._beside = beside
+
+    def search(self, stage: Stage, model: keras.Model, splits: dict[str, Split], prepare: Prepare) -> None:
+        """The phase `search`, if the optimizer of the first stage asks for it. It leaves the model as it was.
+
+        Training that resumes takes the rate that the earlier attempt found.
+
+        Raises:
+            TrainingDivergedError: The loss of no step is a finite number.
+        """
+        if stage.optimizer.learning_rate != SEARCH:
+            return
+        if self.checkpoints.found:
+            self.learning_rate = self.checkpoints.found.learning_rate
+            return
+        with phase(self.observer, "search") as figures, self.distribution.scope():
+            before = [keras.ops.convert_to_numpy(variable) for variable in model.variables]
+            constant = replace(stage.optimizer, learning_rate=LOWEST, decay=0.0)
+            self._compile(model, replace(stage, optimizer=constant))
+            test = RangeTest()
+            batches = self._batches(model, splits["train"], prepare)
+            model.fit(self.distribution.feed(batches), steps_per_epoch=STEPS, callbacks=[test], verbose=0)
+            for variable, array in zip(model.variables, before, strict=True):
+                variable.assign(array)
+            if not test.curve:
+                raise TrainingDivergedError("the loss is no finite number at any learning rate")
+            self.learning_rate = best_rate(test.curve)
+            figures.update(
+                learning_rate=self.learning_rate,
+                steps=len(test.curve),
+                curve=[[float(f"{one:.5g}") for one in point] for point in test.curve],
+            )
 
     def begin(self) -> None:
         """Report the start of the first stage."""
@@ -93,7 +129,7 @@ class Fitting:
             before = self.checkpoints.restore(model, stage.number, companions)
         done = before.epoch if before else stage.first_epoch
         if done < stage.last_epoch and not (before and before.finished):
-            writing = self.checkpoints.callback(stage.number, companions)
+            writing = self.checkpoints.callback(stage.number, companions, self.learning_rate)
             images = min(self.specification.batch_size, len(splits["train"]))
             self.footprint = Footprint(model, images, self.distribution.replicas, self._beside)
             observing = [self.reporting, self.footprint.callback()]
@@ -116,8 +152,6 @@ class Fitting:
     ) -> None:
         train, validation = splits["train"], splits["validation"]
         batch_size, replicas = self.specification.batch_size, self.distribution.replicas
-        seed, augmentation = self.specification.seed, self.specification.augmentation
-        augment = Augmenter(augmentation, seed) if augmentation else None
         steps = steps_per_epoch(len(train), batch_size)
         self.reporting.compile_figures = _dispatch_figures(model, callbacks)
         waits = self._time_steps(steps, last_epoch - done)
@@ -126,21 +160,38 @@ class Fitting:
             validation.inputs, validation.targets, batch_size, prepare, replicas, fill
         )
         model.evaluate(validation_batches.first(), verbose=0)
-        inputs, targets = train.inputs, train.targets
+        batches = self._batches(model, train, prepare, done)
         model.fit(
-            self.distribution.feed(
-                lambda: waits.watch(
-                    training_batches(
-                        inputs, targets, batch_size, seed, prepare, done, replicas, augment, fill
-                    )
-                )
-            ),
+            self.distribution.feed(lambda: waits.watch(batches())),
             steps_per_epoch=steps,
             initial_epoch=done,
             epochs=last_epoch,
             validation_data=validation_batches,
             callbacks=callbacks,
             verbose=0,
+        )
+
+    def _batches(
+        self, model: keras.Model, train: Split, prepare: Prepare, done: int = 0
+    ) -> Callable[[], Iterator[Batch]]:
+        """Starts a generator of training batches after some epochs."""
+        specification = self.specification
+        inputs, targets, asked = train.inputs, train.targets, specification.class_weight
+        weights = class_weights(asked, targets, train.classes) if asked else None
+        augmentation = specification.augmentation
+        augment = Augmenter(augmentation, specification.seed) if augmentation else None
+        fill, replicas = compiles_shapes(model), self.distribution.replicas
+        return lambda: training_batches(
+            inputs,
+            targets,
+            specification.batch_size,
+            specification.seed,
+            prepare,
+            done,
+            replicas,
+            augment,
+            fill,
+            weights,
         )
 
     def end(self) -> None:
@@ -150,7 +201,7 @@ class Fitting:
         self.observer.phase_ended("train", **figures, **(self.stopping.figures() if self.stopping else {}))
 
     def _compile(self, model: keras.Model, stage: Stage) -> None:
-        optimizer = build_optimizer(stage.optimizer)
+        optimizer = build_optimizer(self._with_rate(stage))
 
         def compile_with(metrics: str) -> None:
             model.compile(
@@ -166,6 +217,13 @@ class Fitting:
         if self.distribution.replicas == 1 and compiles_shapes(model):
             compile_with("weighted_metrics")
         self.reporting.compile_figures = _dispatch_figures(model, [self.reporting])
+
+    def _with_rate(self, stage: Stage) -> OptimizerSpecification:
+        """The optimizer with the rate that was found, where it was searched; in the second stage a tenth of it."""
+        if self.learning_rate is None or stage.optimizer.learning_rate != SEARCH:
+            return stage.optimizer
+        found = replace(stage.optimizer, learning_rate=self.learning_rate)
+        return found.slower() if stage.number else found
 
     def _time_steps(self, steps: int, epochs: int) -> InputClock:
         """Prepare the timing of a stage's steps."""
@@ -198,8 +256,9 @@ def fit(
     """
     epochs = specification.epochs
     fitting = Fitting(specification, distribution, len(splits["train"]), epochs, observer, beside)
-    fitting.begin()
     stage = Stage(0, epochs, specification.optimizer, early_stopping=specification.early_stopping)
+    fitting.search(stage, model, splits, prepare)
+    fitting.begin()
     fitting.train(stage, model, splits, prepare)
     fitting.end()
     return fitting.footprint

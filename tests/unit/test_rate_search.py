@@ -1,0 +1,106 @@
+"""The range test: what it takes from a curve, and that it leaves training as it was."""
+
+import keras
+import numpy as np
+import pytest
+from training_equipment import Interrupted, Notes, draw_noisy_images
+
+from wbc import experiment
+from wbc.errors import TrainingDivergedError
+from wbc.optimizer import SEARCH, OptimizerSpecification
+from wbc.specification import Checkpointing, Specification
+from wbc.training import fitting as fitting_module
+from wbc.training.fitting import Fitting, Stage
+from wbc.training.rate_search import LOWEST, STEPS, best_rate, rates, smoothed
+from wbc.training.session import open_session
+
+
+def curve(best: float, noise: float = 0.0) -> list[tuple[float, float]]:
+    """Losses that are lowest at a rate."""
+    rng = np.random.default_rng(0)
+    return [(rate, 1 + 0.3 * np.log10(rate / best) ** 2 + rng.normal(0, noise)) for rate in rates()]
+
+
+@pytest.mark.parametrize("best", [1e-3, 1e-2, 1e-1])
+@pytest.mark.parametrize("noise", [0.0, 0.05])
+def test_a_tenth_of_the_rate_with_the_lowest_loss(best, noise):
+    assert best / 10 / 2.5 <= best_rate(curve(best, noise)) <= best / 10 * 2.5
+
+
+def test_the_rate_has_one_digit_and_bounds():
+    assert best_rate(curve(1e-9)) >= LOWEST
+    assert best_rate([(1e-6, 2.0)]) == LOWEST
+    rate = best_rate(curve(0.037))
+    assert rate == float(f"{rate:.0e}")
+
+
+def test_smoothed_losses_begin_where_losses_do():
+    assert smoothed([2.0, 2.0, 2.0]) == pytest.approx([2.0, 2.0, 2.0])
+
+
+def specification(folder, rate: float | str = SEARCH, **more) -> Specification:
+    return Specification(
+        folder,
+        folder / "manifest.json",
+        32,
+        "LeNet5",
+        "scratch",
+        epochs=2,
+        batch_size=4,
+        optimizer=OptimizerSpecification("Adam", rate, 0.0),
+        deterministic=True,
+        **more,
+    )
+
+
+def run(folder, rate: float | str = SEARCH, notes: Notes | None = None, **more) -> Notes:
+    notes = notes or Notes()
+    experiment.run(specification(folder, rate, **more), notes)
+    return notes
+
+
+@pytest.fixture
+def images(tmp_path):
+    folder = tmp_path / "images"
+    folder.mkdir()
+    return draw_noisy_images(folder)
+
+
+def test_a_search_leaves_training_as_it_was_and_is_not_repeated(images, tmp_path, monkeypatch):
+    whole = run(images)
+    found = whole.phases["search"]
+    assert 10 <= found["steps"] == len(found["curve"]) <= STEPS
+    assert [rate for rate, _ in found["curve"]] == pytest.approx(rates()[: found["steps"]], rel=1e-3)
+    plain = run(images, found["learning_rate"])
+    assert "search" not in plain.phases
+    assert np.array_equal(whole.probabilities, plain.probabilities)
+    assert whole.epochs == plain.epochs
+
+    broken, checkpoint = Notes(break_after=2), Checkpointing(tmp_path / "checkpoint", every_epochs=1, tag="1")
+    with pytest.raises(Interrupted):
+        run(images, notes=broken, checkpoint=checkpoint)
+    assert broken.phases["search"] == found
+    monkeypatch.setattr(fitting_module, "best_rate", lambda curve: 1.0)  # a second search would find this
+    rest = run(images, checkpoint=checkpoint)
+    assert rest.from_before == (1, "1") and "search" not in rest.phases
+    assert np.array_equal(rest.probabilities, whole.probabilities)
+
+
+def test_a_loss_that_is_never_finite_is_reported(images):
+    asked = specification(images)
+    distribution = open_session(asked)
+    model = keras.Sequential([keras.layers.Input((2,)), keras.layers.Dense(2, kernel_initializer="ones")])
+    splits = {"train": FakeSplit()}
+    searched = Fitting(asked, distribution, 4, 1, Notes())
+    searched.observer.phase_started = lambda name: None
+    with pytest.raises(TrainingDivergedError, match="at any learning rate"):
+        searched.search(Stage(0, 1, asked.optimizer), model, splits, lambda batch: batch)
+
+
+class FakeSplit:
+    inputs = np.full((4, 2), np.nan, np.float32)
+    targets = np.eye(2, dtype=np.float32)[[0, 1, 0, 1]]
+    classes = ("a", "b")
+
+    def __len__(self):
+        return 4
