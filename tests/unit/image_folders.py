@@ -1,7 +1,9 @@
 """Folders of images as people have them, made by a test."""
 
+import struct
 from collections.abc import Callable
 from pathlib import Path
+from typing import Literal
 
 import numpy as np
 import tifffile
@@ -54,6 +56,41 @@ def class_folder(root: Path, count: int = 6, classes: tuple[str, ...] = ("one", 
 def write_color(path: Path, rng: np.random.Generator) -> None:
     """An image of 8 bits."""
     Image.fromarray(color(rng)).save(path)
+
+
+def write_lzw_tiff(path: Path, pixels: np.ndarray, order: Literal["<", ">"]) -> None:
+    """A TIFF of 16 bits in three channels, compressed by LZW as microscopes write it.
+
+    Args:
+        path: The file.
+        pixels: uint16, shape (height, width, 3).
+        order: Of the bytes of a number.
+    """
+    height, width, channels = pixels.shape
+    plain = pixels.astype(f"{order}u2").tobytes()
+    # The table of codes is cleared before it grows, so that every code has 9 bits.
+    codes = [code for start in range(0, len(plain), 200) for code in (256, *plain[start : start + 200])]
+    bits = "".join(f"{code:09b}" for code in [*codes, 257])
+    data = int(bits + "0" * (-len(bits) % 16), 2).to_bytes(-(-len(bits) // 16) * 2, "big")
+    tags = [
+        (256, width),
+        (257, height),
+        (258, 0),
+        (259, 5),
+        (262, 2),
+        (273, 8),
+        (277, channels),
+        (278, height),
+    ]
+    tags += [(279, len(data))]
+    after = 8 + len(data) + 2 + 12 * len(tags) + 4
+    pack = struct.Struct(f"{order}HHII").pack
+    entries = b"".join(
+        pack(tag, 3, 3, after) if tag == 258 else pack(tag, 4, 1, value) for tag, value in tags
+    )
+    head = (b"II*\0" if order == "<" else b"MM\0*") + struct.pack(f"{order}I", 8 + len(data))
+    end = struct.pack(f"{order}I3H", 0, 16, 16, 16)
+    path.write_bytes(head + data + struct.pack(f"{order}H", len(tags)) + entries + end)
 
 
 def write_tiff(path: Path, pixels: np.ndarray, **tags: object) -> None:

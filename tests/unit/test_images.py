@@ -6,9 +6,10 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+import tifffile
 from hypothesis import HealthCheck, assume, given, settings
 from hypothesis import strategies as st
-from image_folders import class_folder, color, smooth, split_folder, write_color, write_tiff
+from image_folders import class_folder, color, smooth, split_folder, write_color, write_lzw_tiff, write_tiff
 from PIL import Image
 
 from bench.commands.main import main
@@ -18,7 +19,7 @@ from wbc.data.folders import inspect_folder
 from wbc.data.layout import FolderOptions, read_layout, split_meant, suggested_groups
 from wbc.data.loading import load_split, read_image
 from wbc.data.manifest import Manifest
-from wbc.data.pipeline.decoding import fitted, look_at, read_upright
+from wbc.data.pipeline.decoding import fitted, look_at, page_count, read_upright
 from wbc.data.pipeline.numbers import with_white
 from wbc.data.pipeline.opening import MAX_PIXELS
 from wbc.data.pipeline.stages import Stages
@@ -162,6 +163,14 @@ def test_color_of_sixteen_bits_keeps_its_lower_half(tmp_path: Path):
         assert np.array_equal(read_upright(tmp_path / name, Reading(white=4095)), values >> 4)
 
 
+@pytest.mark.parametrize("order", ["<", ">"])
+def test_compressed_color_of_sixteen_bits_keeps_its_lower_half(tmp_path: Path, order):
+    values = RNG.integers(0, 4096, (6, 5, 3)).astype(np.uint16)
+    write_lzw_tiff(tmp_path / "a.tif", values, order)
+    assert look_at(tmp_path / "a.tif").high == values.max()
+    assert np.array_equal(read_upright(tmp_path / "a.tif", Reading(white=4095)), values >> 4)
+
+
 @pytest.mark.parametrize(
     ("channels", "tags"),
     [
@@ -199,6 +208,30 @@ def test_several_pages_are_counted_unless_one_is_asked_for(tmp_path: Path, suffi
     assert brightest.min() >= 200 and (brightest >= second).all()
 
 
+def test_a_preview_is_no_page(tmp_path: Path):
+    pages = [color(RNG, 16, 16), color(RNG, 8, 8)]
+    with tifffile.TiffWriter(tmp_path / "a.tif") as file:
+        for page in pages:
+            file.write(page, photometric="rgb", subfiletype=int(len(page) == 8))
+    assert page_count(tmp_path / "a.tif") == 1 and not look_at(tmp_path / "a.tif").plain
+    assert np.array_equal(read_upright(tmp_path / "a.tif"), pages[0])
+
+
+def test_pages_of_a_split_folder_stay_in_its_splits(tmp_path: Path, capsys):
+    root = split_folder(tmp_path / "set", stack, ".tif")
+    assert main(["data", "check", str(root)]) == 2
+    assert "has no image that can be read" in capsys.readouterr().err
+    assert main(["data", "prepare", str(root), str(tmp_path / "out"), "--pages", "each"]) == 0
+    counts = Manifest.read(tmp_path / "out").counts()
+    assert {split: sum(of.values()) for split, of in counts.items()} == {
+        "train": 18,
+        "validation": 12,
+        "test": 12,
+    }
+    files = [image.file for image in Manifest.read(tmp_path / "out").split("test")]
+    assert {Path(file).name[:2] for file in files} == {"o0", "o1", "t0", "t1"}
+
+
 def test_each_page_may_be_an_image(tmp_path: Path):
     for name in ("one", "two"):
         (tmp_path / "set" / name).mkdir(parents=True)
@@ -218,6 +251,8 @@ def test_each_page_may_be_an_image(tmp_path: Path):
         ("a.png", (24).to_bytes(4, "big") + b"ftypheic" + bytes(4) + b"mif1heic" + bytes(200), "HEIC"),
         ("a.dcm", bytes(128) + b"DICM" + bytes(100), "DICOM"),
         ("a.czi", b"ZISRAWFILE" + bytes(100), "CZI"),
+        ("a.jxl", b"\xff\x0a" + bytes(100), "JPEG XL"),
+        ("a.tif", b"%PDF-1.4" + bytes(100), "PDF"),
     ],
 )
 def test_formats_that_are_not_read_are_named(tmp_path: Path, name: str, content: bytes, said: str):
@@ -225,6 +260,18 @@ def test_formats_that_are_not_read_are_named(tmp_path: Path, name: str, content:
     with pytest.raises(InputError, match=said) as caught:
         look_at(tmp_path / name)
     assert "Convert it" in caught.value.way_out
+
+
+@pytest.mark.parametrize("suffix", [".png", ".jpg", ".tif", ".webp", ".gif", ".bmp", ".avif"])
+@pytest.mark.parametrize("kept", [0, 0.05, 0.5, 0.97])
+def test_damaged_images_are_named(tmp_path: Path, suffix: str, kept: float):
+    path = tmp_path / f"a{suffix}"
+    Image.fromarray(RNG.integers(0, 256, (90, 90, 3)).astype(np.uint8)).save(path)
+    whole = path.read_bytes()
+    path.write_bytes(whole[: int(kept * len(whole))])
+    with pytest.raises(InputError, match=str(path)) as caught:
+        look_at(path)
+    assert caught.value.way_out.startswith("Replace it") and "HEIC" not in caught.value.what
 
 
 def test_large_images_get_our_words(tmp_path: Path, recwarn):

@@ -6,13 +6,16 @@ from typing import TYPE_CHECKING
 from bench.commands.data.options import NO_FLAGS, FolderArgument, FolderFlags
 from bench.commands.data.output import DataDocument, data_document, print_counts, progress
 from bench.commands.options import JsonOption
-from bench.errors import ExitCode
+from bench.errors import ExitCode, InputError
 
 if TYPE_CHECKING:
     from wbc.data.check import Leak, Report
 
 SHOWN_LEAKS = 40
 """Pairs that are printed; the rest is counted."""
+
+SHOWN_FILES = 40
+"""Unreadable files that are printed; `--json` has all."""
 
 
 @dataclass(frozen=True)
@@ -64,6 +67,11 @@ def check(
     else:
         print_counts(folder, report.manifest)
         _print_report(report)
+    if report.lacking:
+        raise InputError(
+            f"{folder}: a class has no image that can be read in one of the splits",
+            "\n".join(report.ways_out),
+        )
     return ExitCode.OK if report.clean else ExitCode.FINDINGS
 
 
@@ -87,8 +95,10 @@ def _print_report(report: "Report") -> None:
             "In so large a set, only copies and small shifts are searched for, not photographs that share a part "
             "of their field. Check the original images for those before they are augmented."
         )
-    for file, reason in report.unreadable:
+    for file, reason in report.unreadable[:SHOWN_FILES]:
         print(f"unreadable: {file}: {reason}")
+    if len(report.unreadable) > SHOWN_FILES:
+        print(f"and {len(report.unreadable) - SHOWN_FILES} more that are unreadable")
     for way in report.ways_out:
         print(f"hint: {way}")
     if report.leaks:

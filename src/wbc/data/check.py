@@ -63,6 +63,14 @@ class Report:
     """What to do about unreadable images."""
 
     @property
+    def lacking(self) -> bool:
+        """Whether a class has no image that can be read in a split."""
+        counts = self.manifest.counts()
+        return any(
+            not counts[split][name] for split in counts if counts[split] for name in self.manifest.classes
+        ) or (not counts["train"] or not counts["test"])
+
+    @property
     def clean(self) -> bool:
         """Whether the folder can be used for training as it is."""
         return not self.unreadable and not self.leaks
@@ -77,6 +85,8 @@ class Report:
         counts = self.manifest.counts()
         ratios = []
         for split in SPLITS:
+            if split == "validation" and not counts[split]:
+                continue  # it is taken out of train
             numbers = [counts[split][name] for name in self.manifest.classes]
             fewest = min(numbers, default=0)
             ratios.append(f"{split} " + (f"{max(numbers) / fewest:.1f} to 1" if fewest else "lacks a class"))

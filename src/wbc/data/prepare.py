@@ -14,7 +14,7 @@ from PIL import Image
 
 from wbc.data import CELL_CLASSES, SPLITS
 from wbc.data.bccd import ANNOTATIONS, bccd_fingerprint, find_bccd_cells, is_bccd_folder
-from wbc.data.folders import Looked, entries_of, look_at_images
+from wbc.data.folders import Contents, Looked, entries_of, look_at_images
 from wbc.data.join_sources import join_near_duplicates
 from wbc.data.layout import AS_IT_IS, FolderOptions, Found, read_layout, suggested_groups
 from wbc.data.manifest import MANIFEST_NAME, LeftOut, Manifest
@@ -199,7 +199,8 @@ def read_folder(
         identity = {"source": "bccd", "fingerprint": bccd_fingerprint(folder)}
         return SourceFolder(cells, CELL_CLASSES, left_out, identity, settings.stages.reading)
     layout = read_layout(folder, settings.folder)
-    if layout.splits == SPLITS or (folder.is_dir() and (folder / MANIFEST_NAME).exists()):
+    split = layout.splits == SPLITS and not settings.each_page
+    if split or (folder.is_dir() and (folder / MANIFEST_NAME).exists()):
         raise InputError(f"{folder} is split already", f'Use it as it is: path = "{folder}" in [data].')
     layout.check()
     reading = settings.stages.reading
@@ -210,6 +211,7 @@ def read_folder(
             for found in layout.images
             for page in (range(1, pages[found.file] + 1) if pages[found.file] > 1 else (None,))
         ]
+        Contents([(found, one) for found, one, _ in looked], []).check_labels()
         sources = {found.file: found.group or found.file for found in layout.images}
         reading = with_white(reading, [one.facts for _, one, _ in looked])
     else:
@@ -235,13 +237,13 @@ def read_folder(
         source = sources[found.file]
         if source == found.file and found.path in fields:
             source = fields[found.path].relative_to(folder).as_posix()
-        fixed = "test" if found.split == "test" else "validation" if found.split == "validation" else ""
+        fixed = found.split if found.split != "train" or layout.splits == SPLITS else ""
         originals.append(
             Original(name, found.path, found.class_name, source, box, one.facts.plain, page, fixed)
         )
     if layout.splits:  # one source on both sides is a leak of the author's, which `data check` names
         originals = [
-            replace(one, source=f"test/{one.source}" if one.split else one.source) for one in originals
+            replace(one, source=f"{one.split}/{one.source}" if one.split else one.source) for one in originals
         ]
     return SourceFolder(
         originals,

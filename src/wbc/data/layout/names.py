@@ -54,9 +54,9 @@ SIDECARS = frozenset(
 """Suffixes of what lies beside images: annotations, labels, notes. Such files are passed over and counted."""
 
 SPLIT_WORDS = {
-    "train": {"train", "training", "trn", "trainset"},
-    "validation": {"val", "valid", "validation", "validate", "valset", "validset", "dev", "devset"},
-    "test": {"test", "testing", "tst", "tests", "testset"},
+    "train": {"train", "training", "trn"},
+    "validation": {"val", "valid", "validation", "validate", "vld", "dev"},
+    "test": {"test", "testing", "tst", "tests"},
 }
 _QUALIFIERS = frozenset(
     [
@@ -80,6 +80,8 @@ _QUALIFIERS = frozenset(
         "part",
         "folder",
         "dir",
+        "v",
+        "version",
         "new",
         "old",
         "final",
@@ -91,6 +93,7 @@ _QUALIFIERS = frozenset(
         "b",
     ]
 )
+_EITHER = {("eval",), ("evaluation",), ("holdout",), ("hold", "out")}
 PICTURES = {"images", "image", "imgs", "img", "pictures", "photos", "raw"}
 OUTLINES = {
     "masks", "mask", "labels", "label", "annotations", "segmentation", "segmentations", "groundtruth",
@@ -105,13 +108,45 @@ def split_meant(name: str, sibling: bool = False) -> str | None:
         name: Such as `TRAIN`, `val`, `Test_set`, `TEST_SIMPLE`, `train2017`.
         sibling: Another folder beside it names a split, so that any word of the name may.
     """
-    spaced = re.sub(r"([a-z])([A-Z])", r"\1 \2", name)
-    words = [word for word in re.split(r"[^a-z]+", spaced.casefold()) if word]
-    meant = [split for split in SPLITS for word in words if word in SPLIT_WORDS[split]]
-    others = [word for word in words if not any(word in known for known in SPLIT_WORDS.values())]
-    if len(set(meant)) != 1 or (not sibling and any(word not in _QUALIFIERS for word in others)):
+    meant, others = _words_of(name)
+    if len(meant) != 1 or (not sibling and not _QUALIFIERS.issuperset(others)):
         return None
     return meant[0]
+
+
+def splits_meant(names: Sequence[str]) -> dict[str, str]:
+    """Folder -> the split that it names, of folders beside each other; those that name none are left out.
+
+    `seg_train` and `seg_test` are splits together, because they share all other words. `eval` and `holdout` are
+    the split that the others leave open, beside train.
+    """
+    parted = {name: _words_of(name) for name in names}
+    trained = {others for meant, others in parted.values() if meant == ("train",)}
+    tested = {others for meant, others in parted.values() if len(meant) == 1 and meant != ("train",)}
+    sibling = any(split_meant(name) for name in names) or bool(trained & tested)
+    found = {name: split for name in names if (split := split_meant(name, sibling))}
+    either = [
+        name
+        for name, (meant, others) in parted.items()
+        if not meant and tuple(word for word in others if word not in _QUALIFIERS) in _EITHER
+    ]
+    if len(either) == 1 and "train" in found.values():
+        found[either[0]] = "validation" if "test" in found.values() else "test"
+    return found
+
+
+def _words_of(name: str) -> tuple[tuple[str, ...], tuple[str, ...]]:
+    """The splits that the words of a name mean, each once, and all other words."""
+    spaced = re.sub(r"([a-z])([A-Z])", r"\1 \2", name)
+    words = [word for word in re.split(r"[^a-z]+", spaced.casefold()) if word]
+    meant = {word: split for word in words for split in SPLITS if _bare(word) in SPLIT_WORDS[split]}
+    others = tuple(word for word in words if word not in meant)
+    return tuple(dict.fromkeys(meant.values())), others
+
+
+def _bare(word: str) -> str:
+    """A word without what may follow in one word with it: `trainset`, `testdir`."""
+    return next((word.removesuffix(end) for end in _QUALIFIERS if len(end) > 2 and word.endswith(end)), word)
 
 
 def composed(name: str) -> str:

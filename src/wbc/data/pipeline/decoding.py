@@ -15,8 +15,8 @@ from PIL import Image
 
 from wbc.data.pipeline.frames import of_frames, of_png, page_of
 from wbc.data.pipeline.numbers import SIDEWAYS, Deep, shown
-from wbc.data.pipeline.opening import CONVERT, opened, several
-from wbc.data.pipeline.tiff import TIFF, of_tiff
+from wbc.data.pipeline.opening import opened, several
+from wbc.data.pipeline.tiff import TIFF, of_tiff, pages_of_tiff
 from wbc.data.reading import FLOATS, INTEGERS, PLAIN, Facts, Reading
 from wbc.errors import InputError
 
@@ -94,13 +94,7 @@ def page_count(path: Path) -> int:
     with path.open("rb") as file:
         head = file.read(4)
     if head in TIFF:
-        import tifffile
-
-        try:
-            with tifffile.TiffFile(path) as tiff:
-                return len(tiff.pages)
-        except tifffile.TiffFileError as error:
-            raise InputError(f"{path} cannot be read as an image: {error}", CONVERT) from None
+        return pages_of_tiff(path)
     with opened(path) as image:
         return int(getattr(image, "n_frames", 1)) if several(image) else 1
 

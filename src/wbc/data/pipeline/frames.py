@@ -1,8 +1,11 @@
 """What Pillow reads: a page of an image, upright and on white, or a projection of all frames."""
 
+import os
 from pathlib import Path
+from typing import Literal
 
 import numpy as np
+from numpy.typing import NDArray
 from PIL import Image, ImageFile, ImageOps
 
 from wbc.data.pipeline.numbers import ORIENTATIONS, Deep
@@ -56,16 +59,40 @@ def of_png(image: Image.Image) -> Image.Image | Deep:
         image.tile = [tile._replace(args="RGBA")]
         image.load()
         parts = np.asarray(image).astype(np.uint16)
-        values = (parts[..., 0::2] << 8) | parts[..., 1::2]
+        values = _joined(parts[..., 0::2], parts[..., 1::2])
     else:
-        name = image.filename
-        image.load()
-        upper = np.asarray(image).astype(np.uint16)
-        with Image.open(name) as again:
-            assert isinstance(again, ImageFile.ImageFile)
-            again.tile = [again.tile[0]._replace(args=raw.replace("16B", "16L"))]
-            again.load()
-            values = (upper << 8) | np.asarray(again).astype(np.uint16)
+        values = both_bytes(Path(os.fsdecode(image.filename)), raw.removesuffix(";16B"), "big")
     if values.shape[2] in (2, 4):
         return Deep(values[..., :-1], (values[..., -1] / 65535).astype(np.float32), turns=turns)
     return Deep(values, turns=turns)
+
+
+def both_bytes(path: Path, colors: str, order: Literal["big", "little"], page: int = 0) -> NDArray[np.uint16]:
+    """Numbers of 16 bits in several channels, of which Pillow itself would keep the upper byte.
+
+    Args:
+        path: The file.
+        colors: `RGB` or `RGBA`.
+        order: The order of the two bytes where Pillow unpacks them.
+        page: From 0.
+
+    Returns:
+        Shape (height, width, channels).
+    """
+    upper, lower = ("B", "L") if order == "big" else ("L", "B")
+    halves = []
+    for end in (upper, lower):
+        with Image.open(path) as image:
+            assert isinstance(image, ImageFile.ImageFile)
+            image.seek(page)
+            tile, mode = image.tile[0], f"{colors};16{end}"
+            args = tile.args
+            image.tile = [tile._replace(args=(mode, *args[1:]) if isinstance(args, tuple) else mode)]
+            image.load()
+            halves.append(np.asarray(image).astype(np.uint16))
+    return _joined(*halves)
+
+
+def _joined(upper: NDArray[np.uint16], lower: NDArray[np.uint16]) -> NDArray[np.uint16]:
+    both: NDArray[np.uint16] = (upper << np.uint16(8)) | lower
+    return both

@@ -4,7 +4,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
-from PIL import Image, UnidentifiedImageError
+from PIL import Image, UnidentifiedImageError, features
 
 from wbc.errors import InputError
 
@@ -77,7 +77,11 @@ def _not_an_image(path: Path) -> InputError:
     with path.open("rb") as file:
         head = file.read(256)
     found = _FORMATS.get(path.suffix.lower())
-    if head[4:8] == b"ftyp" and any(brand in head[8:40] for brand in (b"hei", b"hev", b"mif1", b"msf1")):
+    if head[4:8] == b"ftyp" and any(brand in head[8:40] for brand in (b"avif", b"avis")):
+        if features.check("avif"):
+            return InputError(f"{path} is a damaged AVIF file", "Replace it, or remove it from the folder.")
+        found = "AVIF"
+    elif head[4:8] == b"ftyp" and any(brand in head[8:40] for brand in (b"hei", b"hev", b"mif1", b"msf1")):
         found = "HEIC"
     elif head[128:132] == b"DICM":
         found = "DICOM"

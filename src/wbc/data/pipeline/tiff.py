@@ -1,5 +1,6 @@
 """TIFF files, whose pages and channels are looked at before anything is decoded."""
 
+import sys
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -7,7 +8,7 @@ from typing import Any
 import numpy as np
 from PIL import Image
 
-from wbc.data.pipeline.frames import page_of
+from wbc.data.pipeline.frames import both_bytes, page_of
 from wbc.data.pipeline.numbers import ORIENTATIONS, Deep
 from wbc.data.pipeline.opening import CONVERT, check_size, opened, page_number, several_pages
 from wbc.errors import InputError
@@ -22,14 +23,15 @@ def of_tiff(path: Path, pages: int | str | None) -> Image.Image | Deep:
 
     try:
         with tifffile.TiffFile(path) as file:
-            count = len(file.pages)
+            full = _full_pages(file)
+            count = len(full)
             if count == 0:
                 raise InputError(f"{path} has no page", "Replace it, or remove it from the folder.")
             if file.is_imagej:
                 count = max(count, int((file.imagej_metadata or {}).get("images", 1)))
             if count > 1 and pages is None:
                 raise several_pages(path, count)
-            if count > len(file.pages):
+            if count > len(full):
                 raise InputError(
                     f"{path} has {count} images in one page", "Save them as pages, or as single files."
                 )
@@ -37,7 +39,7 @@ def of_tiff(path: Path, pages: int | str | None) -> Image.Image | Deep:
                 wanted = [page_number(path, pages, count)] if count > 1 else [0]
             else:
                 wanted = list(range(count))
-            read = [_tiff_page(path, file, number) for number in wanted]
+            read = [_tiff_page(path, file, full[number]) for number in wanted]
     except (tifffile.TiffFileError, IndexError, KeyError) as error:
         raise InputError(f"{path} cannot be read as an image: {error}", CONVERT) from None
     if len(read) == 1:
@@ -51,6 +53,26 @@ def of_tiff(path: Path, pages: int | str | None) -> Image.Image | Deep:
         return Image.fromarray(np.rint(projected).astype(np.uint8))
     dtype = arrays[0].dtype
     return replace(read[0], values=projected if dtype.kind == "f" else np.rint(projected).astype(dtype))
+
+
+def pages_of_tiff(path: Path) -> int:
+    """The number of pages of a TIFF.
+
+    Raises:
+        InputError: It is damaged.
+    """
+    import tifffile
+
+    try:
+        with tifffile.TiffFile(path) as file:
+            return len(_full_pages(file))
+    except tifffile.TiffFileError as error:
+        raise InputError(f"{path} cannot be read as an image: {error}", CONVERT) from None
+
+
+def _full_pages(file: Any) -> list[int]:
+    """The indexes of all pages, without those that are a smaller copy of another: previews and pyramids."""
+    return [number for number, page in enumerate(file.pages) if not int(page.subfiletype) & 1]
 
 
 def _tiff_page(path: Path, file: Any, number: int) -> Image.Image | Deep:
@@ -80,17 +102,20 @@ def _tiff_page(path: Path, file: Any, number: int) -> Image.Image | Deep:
         raise InputError(
             f"{path} is a TIFF of a rare kind ({page.photometric.name}{_of_bits(page)})", CONVERT
         )
+    turns = ORIENTATIONS.get(int(page.tags.valueof(274, 1)), ())
     try:
         values = page.asarray()
-        turns = ORIENTATIONS.get(int(page.tags.valueof(274, 1)), ())
     except (ValueError, RuntimeError, ImportError) as error:  # a compression that tifffile lacks
-        if samples > 1:
+        if page.dtype == np.uint16 and samples in (3, 4) and int(page.planarconfig) == 1:
+            values = both_bytes(path, "RGB" if samples == 3 else "RGBA", sys.byteorder, number)
+        elif samples > 1:
             raise InputError(
                 f"{path} is a TIFF that cannot be decompressed: {error}", "Save it without compression."
             ) from None
-        with opened(path) as image:
-            image.seek(number)
-            content = page_of(image)
+        else:
+            with opened(path) as image:
+                image.seek(number)
+                content = page_of(image)
             if isinstance(content, Image.Image):
                 raise InputError(f"{path} is a TIFF of a rare kind", CONVERT) from None
             return replace(content, inverted=photometric == 0)
