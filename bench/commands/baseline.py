@@ -157,8 +157,8 @@ def show(name: NameArgument, results: ResultsOption = DEFAULT_RESULTS, as_json: 
             one.label,
             str(one.done),
             str(one.attempts),
-            _range(one.fit_s, 1),
-            _range([100 * value for value in one.accuracy], 1),
+            _mean(one.fit_s, 1),
+            _mean([100 * value for value in one.accuracy], 1),
         )
         for one in configurations
     ]
@@ -178,12 +178,14 @@ def _document(baseline: "Baseline") -> BaselineDocument:
     )
 
 
-def _range(values: list[float], digits: int) -> str:
-    """`12.1`, or `11.8–12.4`."""
+def _mean(values: list[float], digits: int) -> str:
+    """`12.1 [11.8–12.4]`: the mean, with the 95 % interval over attempts where there are several."""
+    from wbc.evaluation.intervals import t_interval
+
     if not values:
         return "—"
-    low, high = f"{min(values):.{digits}f}", f"{max(values):.{digits}f}"
-    return low if low == high else f"{low}–{high}"
+    mean, interval = f"{sum(values) / len(values):.{digits}f}", t_interval(values)
+    return f"{mean} [{interval.low:.{digits}f}–{interval.high:.{digits}f}]" if interval else mean
 
 
 def _plain(value: object) -> str:

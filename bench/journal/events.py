@@ -82,6 +82,7 @@ class Checkpointed(Event, frozen=True, kw_only=True, tag="checkpointed"):
 
     epoch: int
     seconds: float
+    cpu_s: float = 0.0
 
 
 class Heartbeat(Event, frozen=True, kw_only=True, tag="heartbeat"):
@@ -236,6 +237,8 @@ class PeakTold(Event, frozen=True, kw_only=True, tag="peak"):
     reference_work_gflops: float | None = None
     settings: dict[str, bool | str] = {}
     """How TensorFlow computed, as in an environment."""
+    disturbed: str = ""
+    """Why the machine was not quiet when the device was measured."""
 
 
 RunnerEvent = Started | Ended | QuietTold | NeighborsChanged | TelemetryOff | MachineTold | PeakTold

@@ -30,7 +30,16 @@ from bench.trials.phases import Phases
 
 _ADDED = {
     *("wall_s", "cpu_s", "images", "steps"),
-    *("steps_s", "data_wait_s", "validation_s", "checkpoint_s", "recompile_s", "between_s", "ending_s"),
+    *(
+        "steps_s",
+        "data_wait_s",
+        "validation_s",
+        "checkpoint_s",
+        "checkpoint_cpu_s",
+        "recompile_s",
+        "between_s",
+        "ending_s",
+    ),
 }
 """Figures of a phase that add up over stretches."""
 
@@ -170,6 +179,7 @@ def _figures_of_epochs(events: Sequence[WorkerEvent], images: int, wall_s: float
         "data_wait_s": data_wait_s,
         "validation_s": validation_s,
         "checkpoint_s": checkpoint_s,
+        "checkpoint_cpu_s": sum(event.cpu_s for event in every(events, Checkpointed)),
         "recompile_s": recompile_s,
         "between_s": max(0.0, wall_s - accounted),
         "ending_s": 0.0,

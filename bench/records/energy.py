@@ -1,10 +1,9 @@
-"""Energy of a trial: in all, for an image of training, for a test image that it gets right."""
+"""Energy of a trial: in all, and for an image of training."""
 
 from collections.abc import Sequence
 
 from bench.telemetry.trace import Trace
 from bench.trials.measured import Energy, Telemetry
-from bench.trials.metrics import Metrics
 from bench.trials.phases import Phases
 
 NO_GPU = (
@@ -13,21 +12,17 @@ NO_GPU = (
 NO_TELEMETRY = "the trial ran without telemetry"
 
 
-def energy_of(
-    telemetry: Telemetry | None, traces: Sequence[Trace], phases: Phases, test: Metrics | None
-) -> tuple[Energy, str]:
+def energy_of(telemetry: Telemetry | None, traces: Sequence[Trace], phases: Phases) -> tuple[Energy, str]:
     """Joules of all GPUs of the slot together, idle power included, and why there are none.
 
     `trial_j` covers the time from the sampler's first reading, some tenths of a second after the start, to
     the worker's end; in a resumed trial, of all its attempts. `image_j` is the energy of the phase `train`,
-    validation included, per image trained on after the first step. `correct_test_image_j` is that of the
-    whole trial per test image that was predicted right.
+    validation included, per image trained on after the first step.
 
     Args:
         telemetry: Of the record.
         traces: Of all attempts that the trial took.
         phases: Of the record.
-        test: Metrics of the test split; None where it was not reached.
     """
     if telemetry is None:
         return Energy(), NO_TELEMETRY
@@ -54,24 +49,20 @@ def energy_of(
     known = [joules for joules in trained if joules is not None]
     train_j = sum(known) if len(known) == len(trained) else None
     images = phases.train.images if phases.train else None
-    right = round(test.accuracy * test.images) if test else 0
     energy = Energy(
         trial_j=trial_j,
         train_j=train_j,
         image_j=train_j / images if train_j is not None and images else None,
-        correct_test_image_j=trial_j / right if right else None,
         method="; ".join(sorted(methods)),
     )
     return energy, ""
 
 
-def shares_missing(energy: Energy, test: Metrics | None) -> dict[str, str]:
+def shares_missing(energy: Energy) -> dict[str, str]:
     """Metric -> why it is missing, for a trial whose energy is known."""
     missing = {}
     if energy.train_j is None:
         missing["train_j"] = missing["image_j"] = "the sampler read it too seldom while training"
     elif energy.image_j is None:
         missing["image_j"] = "nothing was trained on images in steps"
-    if energy.correct_test_image_j is None:
-        missing["correct_test_image_j"] = "no test image was right" if test else "the test was not reached"
     return missing

@@ -20,22 +20,26 @@ def work_of(phases: Phases) -> tuple[Work | None, str]:
         layers=built.layers,
         forward_macs=built.forward_macs,
         forward_flops=built.forward_flops,
+        trained_forward_flops=built.trained_forward_flops,
         training_flops=built.training_flops,
     )
     return work, built.work_unavailable or ""
 
 
-def whole_rate(phases: Phases, epochs: int) -> float | None:
-    """Images a second over the whole phase `train`, or None.
+def whole_rate(phases: Phases, epochs: int, work: Work | None) -> float | None:
+    """Images a second over the whole phase `train`, in images that are trained on; or None.
 
-    An image that is only predicted, in the validation of each epoch, is a third of the work of one that is
-    trained on.
+    An image of the validation, which is only predicted, counts as its share of the work: about a third where the
+    whole network is trained, about half of a head of dense layers, more where few layers are unfrozen.
     """
     train, data = phases.train, phases.data
-    if train is None or not train.images or not train.wall_s:
+    if train is None or not train.images or not train.wall_s or work is None:
+        return None
+    if work.trained_forward_flops is None or not work.training_flops:
         return None
     validation = data.validation_images if data and data.validation_images else 0
-    return (train.images + epochs * validation / 3) / train.wall_s
+    predicted = epochs * validation * work.trained_forward_flops / work.training_flops
+    return (train.images + predicted) / train.wall_s
 
 
 def memory_of(event: MemoryTold | None, telemetry: Telemetry | None) -> tuple[Memory | None, str]:

@@ -123,14 +123,14 @@ def fold(attempt: Attempt) -> Record:
     telemetry, traces = telemetry_of(stretches)
     clocks = clocks_of(traces[-1], spans_of(events).get("reference_work", [])) if traces else []
     reference, no_reference = reference_work_of(events, peak, environment, clocks)
-    energy, no_energy = energy_of(telemetry, traces, phases, test)
+    energy, no_energy = energy_of(telemetry, traces, phases)
     moments = [] if failure else moments_of(stretches, traces if energy.trial_j is not None else ())
     work, no_work = work_of(phases)
     memory, no_memory = memory_of(last(events, MemoryTold), telemetry)
     throughput = _throughput(phases)
     rates = Rates(
         steps=steady.images_per_s if steady else throughput.train_images_per_s,
-        whole=whole_rate(phases, len(epochs)),
+        whole=whole_rate(phases, len(epochs), work),
         steady=steady is not None,
         two_stages=trial.settings.mode == "finetune" and bool(trial.settings.head_epochs),
     )
@@ -141,7 +141,7 @@ def fold(attempt: Attempt) -> Record:
         **no_profile,
         "reference_work": no_reference,
         **missing_of(telemetry, stretches[-1]),
-        **({"energy": no_energy} if no_energy else shares_missing(energy, test)),
+        **({"energy": no_energy} if no_energy else shares_missing(energy)),
         "work": no_work,
         "memory": no_memory,
         **_missing_peaks(memory, slot),
@@ -225,8 +225,10 @@ def _missing_peaks(memory: Memory | None, slot: SlotDescription | None) -> dict[
 
 def _fit_time(phases: Phases) -> Times:
     times = _sum(phases, FIT_PHASES)
-    checkpoint_s = (phases.train.checkpoint_s if phases.train else None) or 0.0
-    return Times(wall_s=times.wall_s - checkpoint_s, cpu_s=times.cpu_s)
+    train = phases.train
+    checkpoint_s = (train.checkpoint_s if train else None) or 0.0
+    cpu_s = (train.checkpoint_cpu_s if train else None) or 0.0
+    return Times(wall_s=times.wall_s - checkpoint_s, cpu_s=max(0.0, times.cpu_s - cpu_s))
 
 
 def _time_to_result(phases: Phases, stretches: Sequence[Stretch]) -> Times:
@@ -242,8 +244,8 @@ def _sum(phases: Phases, names: Iterable[str]) -> Times:
 def _throughput(phases: Phases) -> Throughput:
     """Images a second: of training after its first step, without validation; and of feature extraction.
 
-    Checkpoints, and first steps of later stages, are left out as well. A mode without epochs has no rate of
-    training.
+    Checkpoints, and first steps of later stages, are left out as well. What Keras does around epochs and at the
+    end of `fit` counts: users wait for it. A mode without epochs has no rate of training.
     """
     train, features = phases.train, phases.features
     trained = extracted = None

@@ -41,7 +41,7 @@ def reference_work_of(
     """The reference work before and after the trial, and why a part of it is missing.
 
     Beside it stands what it reached when the device was measured, if that was with the same version and
-    settings of TensorFlow: others may be slower without being disturbed.
+    settings of TensorFlow, and on a quiet machine: others may be slower without being disturbed.
 
     Args:
         events: The worker's.
@@ -65,7 +65,7 @@ def reference_work_of(
 
 
 def _as_measured(peak: PeakTold, environment: Environment | None) -> bool:
-    if environment is None or environment.backend != "tensorflow":
+    if peak.disturbed or environment is None or environment.backend != "tensorflow":
         return False
     settings = msgspec.to_builtins(environment)
     return environment.tensorflow == peak.tensorflow and all(

@@ -25,7 +25,7 @@ class Rates:
     """In the steady window, else after the first step."""
     whole: float | None = None
     """Over the whole phase `train`, in which the GPU's own metrics were sampled. An image of the validation
-    counts as a third of one."""
+    counts as its share of the work, see `bench.records.flops.whole_rate`."""
     steady: bool = False
     """`steps` is of steady training, and so of the last stage alone."""
     two_stages: bool = False
@@ -139,6 +139,11 @@ def _of_measured_peak(
     peak = device.peak
     if peak is None:
         return None, "this device was not measured: leukobench doctor --calibrate"
+    if peak.disturbed:
+        return (
+            None,
+            f"its peak was measured on a busy machine ({peak.disturbed}): leukobench doctor --calibrate",
+        )
     if precision is None:
         return None, unknown
     if precision not in peak.rates:

@@ -24,7 +24,11 @@ from wbc.evaluation.intervals import CONFIDENCE, Share, shared_training
 CONFIGURATION = ["network", "weights", "mode", "epochs", "variant"]
 """Columns that name a configuration for people. The column `configuration` identifies it."""
 
-T_INTERVALS = ("test_accuracy", "balanced_accuracy", "macro_f1", "test_loss", "fit_s", "result_s")
+T_INTERVALS = (
+    *("test_accuracy", "balanced_accuracy", "macro_f1", "test_loss"),
+    *("fit_s", "fit_cpu_s", "result_s", "result_cpu_s"),
+    *("steady_images_per_s", "train_images_per_s", "feature_images_per_s", "energy_j"),
+)
 """Metrics whose mean over replicates gets an interval."""
 
 T_LOW, T_HIGH = "t95 low of ", "t95 high of "

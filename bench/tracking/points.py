@@ -37,6 +37,7 @@ METRICS_OF_CLASSES = {"accuracy": "per_class_accuracy", "precision": "precision"
 
 STEADY = {
     "images_per_s": "throughput/steady_images_per_s",
+    "median_images_per_s": "throughput/median_images_per_s",
     "low": "throughput/steady_images_per_s_low",
     "high": "throughput/steady_images_per_s_high",
     "step_s": "time/steady_step_s",
@@ -201,6 +202,8 @@ def _measured(record: Record) -> Iterator[tuple[str, Any]]:
     for name, value in _fields("", record.steady):
         if name in STEADY:
             yield STEADY[name], value
+    if record.steady is not None:
+        yield "throughput/steady_state", int(record.steady.outcome == "steady")
     yield from _fields("throughput/", record.utilization)
     yield from _fields("memory/", record.memory)
     yield from _fields("memory/analytic_", record.memory.analytic if record.memory else None)

@@ -14,10 +14,17 @@ class Steady(Struct, frozen=True, kw_only=True, gc=False):
     """Training once its pace is steady, see `bench.records.steady`."""
 
     images_per_s: float
-    """Median over groups of blocks of steps."""
+    """Images of the whole window over its time: slow stretches count."""
     low: float
-    """Bounds of its 95 % interval: `low` and `high`."""
+    """Bounds of its 95 % interval within this run: `low` and `high`. Other runs may differ by more."""
     high: float
+    median_images_per_s: float | None = None
+    """Median over groups of neighboring steps: slow stretches hardly count."""
+    outcome: Literal["steady", "no steady state"] = "steady"
+    reason: str = ""
+    """Why there is no steady state."""
+    effective_blocks: float | None = None
+    """Independent blocks that would tell as much about the rate."""
     step_s: float
     """Median seconds of a step."""
     steps: int
@@ -25,7 +32,7 @@ class Steady(Struct, frozen=True, kw_only=True, gc=False):
     """When the steady window began, seconds after training did."""
     settled_step: int
     blocks: int
-    """Groups of blocks."""
+    """In the window."""
     data_wait_s: float
     data_wait_share: float
     compile_s: float | None = None
@@ -106,6 +113,8 @@ class Work(Struct, frozen=True, kw_only=True, gc=False):
     forward_macs: int | None = None
     """Multiply-accumulates of one image, forward."""
     forward_flops: int | None = None
+    trained_forward_flops: int | None = None
+    """Of one image in the part that is trained, forward: what validation computes."""
     training_flops: int | None = None
     """Of one image in a training step."""
 
@@ -154,7 +163,6 @@ class Energy(Struct, frozen=True, kw_only=True, gc=False):
     train_j: float | None = None
     image_j: float | None = None
     """Of the phase `train`, for each image trained on."""
-    correct_test_image_j: float | None = None
     method: str | None = None
 
 

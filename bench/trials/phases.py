@@ -35,6 +35,7 @@ class BuildPhase(Phase, frozen=True, kw_only=True, omit_defaults=True):
     layers: int | None = None
     forward_macs: int | None = None
     forward_flops: int | None = None
+    trained_forward_flops: int | None = None
     training_flops: int | None = None
     work_unavailable: str | None = None
     """Why the work is not known."""
@@ -78,6 +79,8 @@ class TrainPhase(Phase, frozen=True, kw_only=True, omit_defaults=True):
     data_wait_s: float | None = None
     validation_s: float | None = None
     checkpoint_s: float | None = None
+    checkpoint_cpu_s: float | None = None
+    """Processor time of checkpoints; no part of the seconds above and below."""
     recompile_s: float | None = None
     """First steps of later stages."""
     between_s: float | None = None

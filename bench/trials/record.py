@@ -69,7 +69,7 @@ class Throughput(Struct, frozen=True, kw_only=True, gc=False):
     """Images a second; None for what the mode does not do."""
 
     train_images_per_s: float | None
-    """After the first step, without validation and checkpoints."""
+    """Without first steps, validation and checkpoints; what Keras does around epochs counts."""
     feature_images_per_s: float | None
 
 

@@ -40,9 +40,9 @@ class Recorder:
         """See `wbc.observer.Observer`."""
         self.events.write("resumed", epoch=epoch, tag=tag)
 
-    def checkpointed(self, epoch: int, seconds: float) -> None:
+    def checkpointed(self, epoch: int, seconds: float, cpu_s: float) -> None:
         """See `wbc.observer.Observer`."""
-        self.events.write("checkpointed", epoch=epoch, seconds=seconds)
+        self.events.write("checkpointed", epoch=epoch, seconds=seconds, cpu_s=cpu_s)
 
     def heartbeat(self, done: int, total: int) -> None:
         """See `wbc.observer.Observer`."""

@@ -98,8 +98,8 @@ class Observer(Protocol):
     def resumed(self, epoch: int, tag: str) -> None:
         """Training resumes after the first `epoch` epochs, which the attempt named `tag` has done."""
 
-    def checkpointed(self, epoch: int, seconds: float) -> None:
-        """The state after `epoch` epochs is on disk; writing it took `seconds`."""
+    def checkpointed(self, epoch: int, seconds: float, cpu_s: float) -> None:
+        """The state after `epoch` epochs is on disk; writing it took `seconds`, and `cpu_s` of processor time."""
 
     def heartbeat(self, done: int, total: int) -> None:
         """A phase makes progress: `done` of `total` steps or batches."""

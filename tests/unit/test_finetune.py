@@ -48,8 +48,8 @@ class Keeping(Notes):
         super().__init__()
         self.folder = folder
 
-    def checkpointed(self, epoch, seconds):
-        super().checkpointed(epoch, seconds)
+    def checkpointed(self, epoch, seconds, cpu_s):
+        super().checkpointed(epoch, seconds, cpu_s)
         shutil.copytree(self.folder / "now", self.folder / f"{epoch}")
 
 

@@ -58,7 +58,7 @@ def resumed(tmp_path: Path) -> Attempt:
         (8.0, "phase_started", {"phase": "train"}),
         epoch(18, 1),
         epoch(28, 2),
-        (30.0, "checkpointed", {"epoch": 2, "seconds": 2.0}),
+        (30.0, "checkpointed", {"epoch": 2, "seconds": 2.0, "cpu_s": 1.5}),
         epoch(34, 3),
         (36.0, "heartbeat", {"done": 1, "total": 2}),
     ]
@@ -77,7 +77,7 @@ def resumed(tmp_path: Path) -> Attempt:
             {
                 "phase": "train",
                 "figures": {
-                    **{"images": 184, "validation_s": 2.0, "checkpoint_s": 0.0},
+                    **{"images": 184, "validation_s": 2.0, "checkpoint_s": 0.0, "checkpoint_cpu_s": 0.25},
                     **{"steps_s": 8.0, "data_wait_s": 5.0},
                 },
             },
@@ -109,6 +109,8 @@ def test_times_are_sums_over_the_attempts_and_flagged(resumed: Attempt):
     assert record.phases.profile.wall_s == 5, "not that of the trace"
     assert record.profile.wall_s == 2
     assert record.fit_time.wall_s == (3 + 22) + (2 + 20) - 2, "the checkpoint is no part of it"
+    spent = record.phases.compile.cpu_s + record.phases.train.cpu_s
+    assert record.fit_time.cpu_s == pytest.approx(spent - 1.5 - 0.25), "nor is its processor time"
     assert record.time_to_result.wall_s == 29 + 28 + 6, "but what was done twice was waited for"
     train = record.phases.train
     assert (train.steps_s, train.data_wait_s) == (2 * 4.0 + 8.0, 2 * 3.0 + 5.0)

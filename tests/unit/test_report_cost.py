@@ -5,11 +5,19 @@ from typing import Any
 import msgspec
 import pandas as pd
 import pytest
-from equipment.results.records import NO_ENERGY, NO_UTILIZATION, a_record, a_trial, some_telemetry
+from equipment.results.records import (
+    NO_ENERGY,
+    NO_UTILIZATION,
+    a_record,
+    a_trial,
+    some_telemetry,
+    times,
+)
 
 from bench.report.frame import configurations_frame
 from bench.report.rows import CPU_UTILIZATION, GPU_UTILIZATION, cost_of, row_of
-from bench.report.tables.costs import cost_table, memory_table
+from bench.report.tables.costs import cost_table, memory_table, time_tables
+from bench.report.tables.table import BETWEEN_RUNS
 from bench.trials.measured import Memory, Steady, StepMemory, Summary, Telemetry
 from bench.trials.record import Record
 
@@ -60,7 +68,7 @@ def measured(**changes: Any) -> Record:
             residual=GIB,
             analytic=StepMemory(**{kind: size * GIB for kind, size in kinds.items()}),
         ),
-        "energy": msgspec.structs.replace(NO_ENERGY, trial_j=5e4, image_j=1.25, correct_test_image_j=140.0),
+        "energy": msgspec.structs.replace(NO_ENERGY, trial_j=5e4, image_j=1.25),
         "unavailable": {"gpm_fp32": "this GPU has no such counters"},
     }
     return a_record(a_trial(), **{**usual, **changes})
@@ -90,7 +98,6 @@ def test_all_five_metrics_and_energy():
         "GPU memory": "12.0 GiB",
         "energy": "50.0 kJ",
         "J/image": "1.25",
-        "J/correct test image": "140",
         "disturbed %": "0",
     }
     assert {name: row[name] for name in expected} == expected
@@ -143,3 +150,24 @@ def test_what_nobody_measured_is_no_column():
 
 def test_of_several_gpus_the_mean():
     assert cost_of(measured(telemetry=watched(0.25, 0.8, 0.4)))["gpu_utilization"] == pytest.approx(0.6)
+
+
+def test_replicates_show_the_interval_between_runs_not_that_within_one():
+    runs = [measured(fit_time=times(seconds)) for seconds in (10.0, 12.0, 14.0)]
+    rates = (380.0, 400.0, 420.0)
+    runs = [
+        msgspec.structs.replace(run, steady=msgspec.structs.replace(run.steady, images_per_s=rate))
+        for run, rate in zip(runs, rates, strict=True)
+    ]
+    frame = frames(*runs)
+    table = cost_table("mine", *frame)
+    # 400 +- 4.303 * 20 / sqrt(3), where each run alone says 390 to 410.
+    assert written(table)["steady images/s"] == "400 [350–450]"
+    assert BETWEEN_RUNS in table.notes
+    timed = time_tables("mine", *frame)[0]
+    assert written(timed)["fit, wall"] == "12.0 s [7.03 s – 17.0 s]"
+    assert "within the run" in cost_table("mine", *frames(runs[0])).notes[0]
+    drifting = msgspec.structs.replace(runs[0].steady, outcome="no steady state")
+    unsteady = msgspec.structs.replace(runs[0], steady=drifting)
+    assert written(cost_table("mine", *frames(unsteady)))["no steady state %"] == "100"
+    assert "no steady state %" not in written(table)

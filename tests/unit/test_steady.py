@@ -5,7 +5,7 @@ import statistics
 
 import pytest
 
-from bench.records.steady import median_interval, settled, steady
+from bench.records.steady import interval_of_mean, median_interval, settled, steady
 from wbc.observer import Block
 
 
@@ -34,12 +34,78 @@ def test_the_window_begins_after_the_slow_beginning():
     assert found.data_wait_share == pytest.approx(0.25)
 
 
-def test_a_slow_stretch_later_on_is_in_the_interval_and_moves_nothing():
+def test_a_slow_stretch_later_on_counts_in_the_rate_and_its_interval_but_not_in_the_median():
     paces = [1.0] * 60 + [2.0] * 20 + [1.0] * 60
     found = steady(blocks_of(paces))
     assert found.settled_step < 20
-    assert found.images_per_s == 1.0
-    assert steady(blocks_of([1.0] * 60 + [2.0] * 60)).low == 0.5
+    assert found.median_images_per_s == 1.0
+    assert found.images_per_s == pytest.approx(
+        (140 - found.settled_step / 2) / (160 - found.settled_step / 2)
+    )
+    assert 0.4 < found.low < found.images_per_s < found.high < 1.7
+    assert found.outcome == "steady", "it came and went"
+
+
+def slow_end(steps: int = 240) -> list[float]:
+    """The last fifth at half speed."""
+    return [1.0] * (steps * 4 // 5) + [2.0] * (steps // 5)
+
+
+def test_a_slow_end_is_no_steady_state_and_counts_in_full():
+    found = steady(blocks_of(slow_end()))
+    assert found.outcome == "no steady state"
+    assert found.reason == "after 80% of the window steps take 98% longer", "by tenths"
+    window = slow_end()[found.settled_step // 2 :]
+    assert found.images_per_s == pytest.approx(len(window) / sum(window)) == pytest.approx(0.827, abs=0.002)
+    assert found.median_images_per_s == 1.0
+    assert found.low < 0.827 < found.high
+    busy = [pace * (1 + 0.05 * random.Random(index).gauss(0, 1)) for index, pace in enumerate(slow_end())]
+    assert steady(blocks_of(busy)).outcome == "no steady state"
+    assert "shorter" in steady(blocks_of([2.0] * 190 + [1.0] * 50)).reason
+
+
+def test_every_fourth_step_that_is_slow_is_steady_and_counts():
+    found = steady(blocks_of([3.0 if step % 4 == 3 else 1.0 for step in range(240)]))
+    assert found.outcome == "steady" and found.reason == ""
+    assert found.images_per_s == pytest.approx(2 / 3, rel=0.01)
+    assert found.low < 2 / 3 < found.high
+
+
+def test_slowing_throughout_is_no_steady_state():
+    paces = [1 + step / 240 for step in range(240)]
+    found = steady(blocks_of(paces))
+    assert found.outcome == "no steady state"
+    assert found.images_per_s == pytest.approx(240 / sum(paces)), "the whole of it, not its end"
+    assert (found.settled_step, found.steps) == (0, 480)
+
+
+def remembering(count: int, memory: float, spread: float, seed: int) -> list[float]:
+    """Paces around 1, of which each remembers so much of the last one."""
+    rng = random.Random(seed)
+    noise, paces = rng.gauss(0, 1), []
+    for _ in range(count):
+        paces.append(1 + spread * noise)
+        noise = memory * noise + rng.gauss(0, 1) * (1 - memory**2) ** 0.5
+    return paces
+
+
+@pytest.mark.parametrize(("memory", "least"), [(0.0, 0.95), (0.5, 0.95), (0.9, 0.93), (0.97, 0.87)])
+def test_the_interval_of_the_rate_holds_although_steps_remember(memory: float, least: float):
+    held, steady_states, runs = 0, 0, 400
+    for seed in range(runs):
+        found = steady(blocks_of(remembering(250, memory, 0.05, seed)))
+        held += found.low <= 1.0 <= found.high
+        steady_states += found.outcome == "steady"
+    assert held / runs >= least
+    assert steady_states / runs >= (0.9 if memory <= 0.9 else 0.6)
+
+
+def test_an_interval_says_of_how_many_independent_blocks_it_is():
+    independent = steady(blocks_of(remembering(240, 0.0, 0.05, 1)))
+    assert 150 < independent.effective_blocks <= independent.blocks
+    assert steady(blocks_of(remembering(240, 0.9, 0.05, 1))).effective_blocks < 40
+    flat, blocks = interval_of_mean([2.0] * 30)
+    assert (flat, blocks) == (0.0, 30)
 
 
 def test_what_never_settles_or_is_too_short_has_no_window():
@@ -47,6 +113,9 @@ def test_what_never_settles_or_is_too_short_has_no_window():
     assert settled([1.0] * 8) is None
     assert settled([1.0] * 9) == 3
     assert steady([]) is None
+    assert steady(blocks_of([1.0] * 8)) is None
+    never = steady(blocks_of([100 * 0.8**index for index in range(60)]))
+    assert never.outcome == "no steady state" and "did not settle" in never.reason
 
 
 def test_the_interval_covers_the_median_as_often_as_it_says():
@@ -64,5 +133,5 @@ def test_many_blocks_are_grouped_and_none_is_lost():
     rng = random.Random(3)
     paces = [rng.uniform(0.9, 1.1) for _ in range(250)]
     found = steady(blocks_of(paces))
-    assert 30 <= found.blocks < 60
-    assert found.images_per_s == pytest.approx(1 / statistics.median(paces), rel=0.02)
+    assert found.blocks == 250 - found.settled_step / 2
+    assert found.median_images_per_s == pytest.approx(1 / statistics.median(paces), rel=0.02)

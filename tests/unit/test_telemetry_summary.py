@@ -3,7 +3,6 @@
 import json
 
 import pytest
-from equipment.results.records import some_metrics
 from msgspec.structs import replace
 from telemetry_equipment import SECOND, SPAWNED, made_trace, phases
 
@@ -11,7 +10,6 @@ from bench.records.energy import energy_of, shares_missing
 from bench.records.summary import Stretch, spans_of, summarize
 from bench.telemetry.trace import parse_trace, read_trace
 from bench.trials.measured import Energy, Summary
-from bench.trials.metrics import Metrics
 from bench.trials.phases import Phases, TrainPhase
 
 
@@ -137,12 +135,12 @@ def test_a_file_without_a_header_is_no_trace(tmp_path):
 TRAINED = Phases(train=TrainPhase(wall_s=10.0, cpu_s=10.0, images=400))
 
 
-def energy(lines: list[dict], events: list, test: Metrics | None = None) -> tuple[Energy, str]:
+def energy(lines: list[dict], events: list) -> tuple[Energy, str]:
     one = stretch(lines, events)
-    return energy_of(summarize([one]), [one.trace], TRAINED, test)
+    return energy_of(summarize([one]), [one.trace], TRAINED)
 
 
-def test_energy_of_a_trial_an_image_and_a_correct_test_image():
+def test_energy_of_a_trial_and_an_image():
     counters = {
         f"gpu:{gpu}/energy_j": lambda now, watts=watts: 1e6 + watts * now
         for gpu, watts in ((0, 200), (1, 100))
@@ -150,26 +148,21 @@ def test_energy_of_a_trial_an_image_and_a_correct_test_image():
     methods = {f"gpu:{gpu}/energy_j": "the GPU's energy counter" for gpu in (0, 1)}
     lines = made_trace(20, counters, {}, gpus=["gpu:0", "gpu:1"], methods=methods)
     lines[0]["gauges"] = ["rss_bytes"]
-    figures, reason = energy(lines, phases(startup=5, train=10, evaluate=5), some_metrics(0.75, images=80))
+    figures, reason = energy(lines, phases(startup=5, train=10, evaluate=5))
     assert reason == ""
     assert figures.trial_j == pytest.approx(6000)
     assert figures.train_j == pytest.approx(3000)
     assert figures.image_j == pytest.approx(7.5)
-    assert figures.correct_test_image_j == pytest.approx(100)
     assert figures.method == "the GPU's energy counter"
 
 
 def test_what_is_not_shared_out_has_a_reason():
-    whole = Energy(trial_j=9.0, train_j=5.0, image_j=1.0, correct_test_image_j=1.0, method="x")
-    assert shares_missing(whole, some_metrics()) == {}
-    none = replace(whole, image_j=None, correct_test_image_j=None)
-    assert shares_missing(none, None) == {
-        "image_j": "nothing was trained on images in steps",
-        "correct_test_image_j": "the test was not reached",
-    }
-    seldom = shares_missing(replace(none, train_j=None), some_metrics(0.0))
+    whole = Energy(trial_j=9.0, train_j=5.0, image_j=1.0, method="x")
+    assert shares_missing(whole) == {}
+    none = replace(whole, image_j=None)
+    assert shares_missing(none) == {"image_j": "nothing was trained on images in steps"}
+    seldom = shares_missing(replace(none, train_j=None))
     assert seldom["train_j"] == seldom["image_j"] == "the sampler read it too seldom while training"
-    assert seldom["correct_test_image_j"] == "no test image was right"
 
 
 def on_gpu(number: int, watts: float, seconds: float) -> Stretch:
@@ -182,14 +175,14 @@ def on_gpu(number: int, watts: float, seconds: float) -> Stretch:
 def test_a_trial_that_goes_on_on_another_gpu_has_the_energy_of_both():
     both = [on_gpu(0, 100.0, 10), on_gpu(1, 50.0, 4)]
     trained = Phases(train=TrainPhase(wall_s=14.0, cpu_s=14.0, images=100))
-    figures, reason = energy_of(summarize(both), [one.trace for one in both], trained, None)
+    figures, reason = energy_of(summarize(both), [one.trace for one in both], trained)
     assert (figures.trial_j, figures.train_j, reason) == (pytest.approx(1200), pytest.approx(1200), "")
-    assert figures.image_j == pytest.approx(12) and figures.correct_test_image_j is None
+    assert figures.image_j == pytest.approx(12)
 
 
 def test_the_energy_of_a_trial_that_was_watched_in_part_is_unknown():
     half = [on_gpu(0, 100.0, 10)]
-    figures, reason = energy_of(summarize(half, unwatched=True), [half[0].trace], TRAINED, None)
+    figures, reason = energy_of(summarize(half, unwatched=True), [half[0].trace], TRAINED)
     assert figures.trial_j is None and "was not watched" in reason
 
 

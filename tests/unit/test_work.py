@@ -144,7 +144,12 @@ def test_size_and_time_hold_the_frozen_part(synthetic: Path, mode: str):
     )
     took = time.perf_counter() - began
     evaluated = figures.of["evaluate"]
-    assert evaluated["model_bytes"] == 4 * figures.of["build"]["parameters"]
+    built = figures.of["build"]
+    assert evaluated["model_bytes"] == 4 * built["parameters"]
+    frozen = built["trained_forward_flops"] < built["forward_flops"]
+    assert frozen == (mode == "transfer"), "validation passes through the head alone"
+    share = built["trained_forward_flops"] / built["training_flops"]
+    assert share == pytest.approx(0.5 if mode == "transfer" else 0.42, abs=0.02)
     assert evaluated["inference_batch_size"] == 4
     assert evaluated["inference_batches"] >= 1
     assert 0 < evaluated["inference_s"] < took

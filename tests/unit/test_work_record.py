@@ -106,11 +106,15 @@ def test_fine_tuning_has_a_rate_of_its_last_stage_where_that_is_steady():
     assert last.of_datasheet_peak_busy is None and "stages" in reasons["of_datasheet_peak_busy"]
 
 
-def test_the_whole_of_training_counts_validation_as_a_third():
+@pytest.mark.parametrize(("forward", "share"), [(20, 1 / 3), (30, 1 / 2)], ids=["scratch", "head"])
+def test_the_whole_of_training_counts_validation_as_its_share_of_the_work(forward: int, share: float):
     train = TrainPhase(wall_s=10.0, cpu_s=10.0, images=100)
     data = DataPhase(wall_s=1.0, cpu_s=1.0, validation_images=30)
-    assert whole_rate(Phases(data=data, train=train), epochs=2) == pytest.approx((100 + 20) / 10)
-    assert whole_rate(phases(train=10.0), epochs=2) is None
+    work = Work(trained_forward_flops=forward, training_flops=60)
+    found = whole_rate(Phases(data=data, train=train), 2, work)
+    assert found == pytest.approx((100 + 60 * share) / 10)
+    assert whole_rate(phases(train=10.0), 2, work) is None
+    assert whole_rate(Phases(data=data, train=train), 2, Work(forward_flops=20)) is None
 
 
 @pytest.mark.parametrize(
@@ -177,6 +181,7 @@ BUILT = {
     "layers": 3,
     "forward_macs": 1,
     "forward_flops": 2,
+    "trained_forward_flops": 1,
     "training_flops": 6_000_000_000,
 }
 
@@ -238,3 +243,11 @@ def test_the_reference_work_is_compared_with_one_of_the_same_backend():
     assert reference(exactly, replace(same, onednn="on", tensorfloat32=False)) == 100.0
     assert reference(exactly, replace(same, onednn="off", tensorfloat32=False)) is None
     assert reference(None, same) is None
+    busy = a_peak({}, reference_work_gflops=100.0, disturbed="others used 1 of 2 cores")
+    assert reference(busy, same) is None, "a busy machine reaches less"
+
+
+def test_a_peak_that_was_measured_on_a_busy_machine_is_no_peak():
+    busy = replace(PEAK, disturbed="others used 1 of 2 cores")
+    found, reasons = utilization_of(WORK, Rates(100.0, 90.0), Device(GPU, PLAIN, BUSY, busy))
+    assert found.of_measured_peak is None and "others used" in reasons["of_measured_peak"]

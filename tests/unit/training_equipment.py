@@ -49,7 +49,7 @@ class Notes(Observer):
         assert not self.epochs
         self.from_before = (epoch, tag)
 
-    def checkpointed(self, epoch, seconds):
+    def checkpointed(self, epoch, seconds, cpu_s):
         self.saved.append(epoch)
         if epoch == self.stop_after_checkpoint:
             raise Interrupted

@@ -16,7 +16,7 @@ from bench.report.rows import (
     reasons_of,
 )
 from bench.report.tables.formats import amount, durations, missing, number, text
-from bench.report.tables.table import NAMES, Column, Table
+from bench.report.tables.table import BETWEEN_RUNS, NAMES, Column, Table, between_runs
 from bench.trials.phases import Phases
 
 CLOCKS = {
@@ -38,7 +38,9 @@ def time_tables(suite: str, trials: pd.DataFrame, configurations: pd.DataFrame) 
     done = configurations[configurations["replicates"] > 0]
     if done.empty:
         return []
-    each = done[[*CONFIGURATION, "replicates", *CLOCKS]]
+    intervals = [f"{name}_t95_{end}" for name in CLOCKS for end in ("low", "high")]
+    each = done[[*CONFIGURATION, "replicates", *CLOCKS, *(name for name in intervals if name in done)]]
+    several = (done["replicates"] > 1).any()
     phases = [name for name in Phases.__struct_fields__ if f"{PHASE}{name}" in done]
     by_phase = done[[*CONFIGURATION, *(f"{PHASE}{name}" for name in phases), "result_s"]]
     summary = summary_frame(done)
@@ -47,8 +49,11 @@ def time_tables(suite: str, trials: pd.DataFrame, configurations: pd.DataFrame) 
             f"{suite}: training time",
             "training-time",
             each,
-            NAMES | {name: Column(heading, writer_for=durations) for name, heading in CLOCKS.items()},
-            notes=(_EXPLAINED, *_disturbed(trials)),
+            NAMES
+            | between_runs(
+                {name: Column(heading, writer_for=durations) for name, heading in CLOCKS.items()}, each
+            ),
+            notes=(_EXPLAINED, *([BETWEEN_RUNS] if several else []), *_disturbed(trials)),
         ),
         Table(
             f"{suite}: training time by mode",
@@ -63,7 +68,7 @@ def time_tables(suite: str, trials: pd.DataFrame, configurations: pd.DataFrame) 
                 "slowest": Column("slowest", sources=("slowest_s", "slowest"), writer_for=_named),
                 "total_s": Column("total", writer_for=durations),
             },
-            notes=("One run of every network; where there are replicates, their means.",),
+            notes=("One run of every network; where there are replicates, their means.", *_disturbed(trials)),
         ),
         Table(
             f"{suite}: wall time by phase",
@@ -72,6 +77,7 @@ def time_tables(suite: str, trials: pd.DataFrame, configurations: pd.DataFrame) 
             NAMES
             | {f"{PHASE}{name}": Column(name.replace("_", " "), writer_for=durations) for name in phases}
             | {"result_s": Column("to result", writer_for=durations)},
+            notes=tuple(_disturbed(trials)),
         ),
     ]
     return tables
@@ -126,6 +132,8 @@ _COST = {
         lambda rate, low, high: _rate(rate, low, high),
         ("steady_images_per_s", "steady_low", "steady_high"),
     ),
+    "median_images_per_s": Column("median images/s", number("{:.0f}")),
+    "unsteady": Column("no steady state %", lambda share: number("{:.0f}", 100)(share) if share else ""),
     "train_images_per_s": Column("images/s", number("{:.0f}")),
     "data_wait_share": Column("waits for data %", number("{:.1f}", 100)),
     "cpu_utilization": Column("processor %", number("{:.0f}", 100)),
@@ -138,9 +146,10 @@ _COST = {
     "device_peak_bytes": Column("GPU memory", amount("B", 1024)),
     "energy_j": Column("energy", amount("J")),
     "image_j": Column("J/image", number("{:.3g}")),
-    "correct_test_image_j": Column("J/correct test image", number("{:.3g}")),
     "disturbed_share": Column("disturbed %", number("{:.0f}", 100)),
 }
+
+_WITHIN = "Steady images/s: with the interval within the run. Other runs may differ by more: repeat with more seeds."
 
 _REASONS = {
     "steady_images_per_s": ("steady", "images_per_s"),
@@ -171,8 +180,17 @@ def cost_table(suite: str, trials: pd.DataFrame, configurations: pd.DataFrame) -
             lacking = "" if column in done and done[column].notna().any() else "not measured"
             if said := "; ".join(reasons[:3]) or lacking:
                 notes.append(f"{_COST[column].heading}: {said}.")
-    frame = done[[*CONFIGURATION, "replicates", *known]]
-    return Table(f"{suite}: cost", "cost", frame, {**NAMES, **_COST}, notes=tuple(notes))
+    columns, intervals = dict(_COST), [name for name in done if name.endswith(("_t95_low", "_t95_high"))]
+    if (done["replicates"] > 1).any():
+        # Runs differ by more than a run shows of itself.
+        rate = "steady_images_per_s"
+        columns[rate] = Column(_COST[rate].heading, _rate, (rate, f"{rate}_t95_low", f"{rate}_t95_high"))
+        columns = between_runs(columns, done)
+        notes.insert(0, BETWEEN_RUNS)
+    elif "steady_low" in known:
+        notes.insert(0, _WITHIN)
+    frame = done[[*CONFIGURATION, "replicates", *known, *intervals]]
+    return Table(f"{suite}: cost", "cost", frame, {**NAMES, **columns}, notes=(*notes, *_disturbed(trials)))
 
 
 def _rate(rate: float, low: float, high: float) -> str:

@@ -14,7 +14,7 @@ from bench.report.tables.formats import (
     share_with_bounds,
     text,
 )
-from bench.report.tables.table import NAMES, Column, Table, classes_of
+from bench.report.tables.table import BETWEEN_RUNS, NAMES, Column, Table, between_runs, classes_of
 
 _EVALUATION = {
     "balanced_accuracy": Column("balanced %", number("{:.1f}", 100)),
@@ -63,7 +63,8 @@ def trial_tables(suite: str, trials: pd.DataFrame, configurations: pd.DataFrame)
         title = f"{suite}: evaluation, with 95 % intervals of the classes"
         tables.append(Table(title, "evaluation", evaluated, columns))
     if len(configurations) and configurations["replicates"].max() > 1:
-        tables.append(Table(f"{suite}: means over replicates", "replicates", configurations))
+        title = f"{suite}: means over replicates"
+        tables.append(Table(title, "replicates", configurations, notes=(BETWEEN_RUNS,)))
     return tables
 
 
@@ -86,7 +87,8 @@ def summary_table(suite: str, trials: pd.DataFrame, configurations: pd.DataFrame
         "status": Column("status", _status, ("status", "reason")),
     }
     if len(configurations) and configurations["replicates"].max() > 1:
-        return Table(f"{suite}: means over replicates", "replicates", configurations, columns)
+        shown = between_runs(columns, configurations)
+        return Table(f"{suite}: means over replicates", "replicates", configurations, shown, (BETWEEN_RUNS,))
     frame = trials if "reason" in trials else trials.assign(reason="")
     if "network" not in frame:
         columns = {"trial": Column("trial", text), **columns}

@@ -1,6 +1,6 @@
 """A table: its columns, how their values are written, and its files."""
 
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -8,7 +8,16 @@ from typing import Any
 import pandas as pd
 
 from bench.report.rows import CLASS, LOW
-from bench.report.tables.formats import as_latex, as_markdown, bounds, epochs, number, parameters, text
+from bench.report.tables.formats import (
+    as_latex,
+    as_markdown,
+    bounds,
+    epochs,
+    missing,
+    number,
+    parameters,
+    text,
+)
 from bench.worker.files import write_text
 
 
@@ -30,6 +39,8 @@ class Column:
         write = self.writer_for(sources[0]) if self.writer_for else self.write
         return [write(*values) for values in zip(*sources, strict=True)]
 
+
+BETWEEN_RUNS = "In brackets: 95 % interval of the mean over replicates (Student's t)."
 
 NAMES = {
     "network": Column("network", text),
@@ -71,6 +82,28 @@ _AFTER_CLASSES = {
 }
 
 
+def between_runs(columns: Mapping[str, Column], frame: pd.DataFrame) -> dict[str, Column]:
+    """The columns, each with the 95 % interval of its mean over replicates where the frame has one."""
+    found = dict(columns)
+    for name, column in columns.items():
+        low, high = f"{name}_t95_low", f"{name}_t95_high"
+        if low in frame and frame[low].notna().any() and column.sources in ((), (name,)):
+            found[name] = _with_interval(column, (name, low, high))
+    return found
+
+
+def _with_interval(column: Column, sources: tuple[str, str, str]) -> Column:
+    def writer_for(values: Iterable[Any]) -> Callable[..., str]:
+        write = column.writer_for(values) if column.writer_for else column.write
+
+        def with_bounds(value: Any, low: Any, high: Any) -> str:
+            return write(value) if missing(low) else f"{write(value)} [{write(low)} – {write(high)}]"
+
+        return with_bounds
+
+    return Column(column.heading, sources=sources, writer_for=writer_for)
+
+
 def overview_columns(frame: pd.DataFrame) -> dict[str, Column]:
     """The columns of a table of accuracy and times; classes too, where no table of the evaluation has them."""
     classes = {
@@ -78,7 +111,7 @@ def overview_columns(frame: pd.DataFrame) -> dict[str, Column]:
         for name in classes_of(frame)
         if "trial" not in frame or f"{LOW}{name}" not in frame
     }
-    return NAMES | _BEFORE_CLASSES | classes | _AFTER_CLASSES
+    return NAMES | _BEFORE_CLASSES | classes | between_runs(_AFTER_CLASSES, frame)
 
 
 def classes_of(frame: pd.DataFrame) -> list[str]:

@@ -76,8 +76,9 @@ def size_figures(model: keras.Model, frozen: keras.Model | None = None) -> Figur
 
     Returns:
         `parameters`, `trainable_parameters`, `layers`; `forward_macs` and `forward_flops` per image, from its
-        pixels to the probabilities; `training_flops` per image and training step. For a model that is not a
-        graph of layers, `work_unavailable` (the reason) replaces the last three.
+        pixels to the probabilities; `trained_forward_flops` of the trained model alone, which validation
+        computes; `training_flops` per image and training step. For a model that is not a graph of layers,
+        `work_unavailable` (the reason) replaces the last four.
     """
     models = [model] if frozen is None else [frozen, model]
     figures: Figures = {
@@ -93,6 +94,7 @@ def size_figures(model: keras.Model, frozen: keras.Model | None = None) -> Figur
         **figures,
         "forward_macs": sum(work.macs for work in works),
         "forward_flops": sum(work.forward_flops for work in works),
+        "trained_forward_flops": works[-1].forward_flops,
         "training_flops": works[-1].training_flops,
     }
 

@@ -90,7 +90,7 @@ class CheckpointCallback(keras.callbacks.Callback):
         self.learning_rate = learning_rate
         self.last = clock()
         self.epochs_since = 0
-        self.seconds = 0.0
+        self.seconds = self.cpu_s = 0.0
 
     def on_epoch_end(self, epoch: int, logs: Any = None) -> None:
         """Write a checkpoint if one is due."""
@@ -100,6 +100,7 @@ class CheckpointCallback(keras.callbacks.Callback):
         by_time = self.settings.every_s is not None and began - self.last >= self.settings.every_s
         if not (by_count or by_time):
             return
+        used = time.process_time()
         try:
             self.write(epoch + 1)
         except OSError as error:
@@ -110,8 +111,10 @@ class CheckpointCallback(keras.callbacks.Callback):
             written = True
         self.last, self.epochs_since = self.clock(), 0
         self.seconds += self.last - began
+        used = time.process_time() - used
+        self.cpu_s += used
         if written:
-            self.observer.checkpointed(epoch + 1, self.last - began)
+            self.observer.checkpointed(epoch + 1, self.last - began, used)
 
     def write(self, epoch: int) -> None:
         """Write the state after `epoch` epochs."""
@@ -229,7 +232,7 @@ class Checkpoints:
 def identity_of(specification: Specification) -> dict[str, str]:
     """What a checkpoint belongs to: the experiment without the locations of its files, and the framework."""
     content = asdict(specification)
-    for irrelevant in ("checkpoint", "data_folder", "save_model", "reference_work", "profile"):
+    for irrelevant in ("checkpoint", "data_folder", "save_model", "reference_work", "profile", "targets"):
         del content[irrelevant]
     content["manifest"] = Manifest.read_file(specification.manifest).digest
     if specification.weights and specification.weights.path:

@@ -67,8 +67,8 @@ class Fitting:
         self.checkpoints = Checkpoints(specification, observer)
         remaining = epochs - self.checkpoints.epoch
         self.reporting = ReportingCallback(observer, images, specification.batch_size, remaining)
-        self.checkpoint_s = 0.0
-        """Seconds that checkpoints took."""
+        self.checkpoint_s = self.checkpoint_cpu_s = 0.0
+        """Seconds that checkpoints took, by the wall and of the processor."""
         self.stopping: EarlyStoppingCallback | None = None
         """The early stopping of the current stage."""
         self.footprint: Footprint | None = None
@@ -135,7 +135,9 @@ class Fitting:
             observing = [self.reporting, self.footprint.callback()]
             callbacks = [*observing, *companions, *([writing] if writing else [])]
             self._fit(model, splits, prepare, done, stage.last_epoch, callbacks)
-            self.checkpoint_s += writing.seconds if writing else 0.0
+            if writing:
+                self.checkpoint_s += writing.seconds
+                self.checkpoint_cpu_s += writing.cpu_s
             self.reporting.end_stage()
         if self.stopping:
             with self.distribution.scope():
@@ -198,6 +200,7 @@ class Fitting:
         """Report the end of training, even if an earlier attempt did all of it."""
         self.reporting.end()
         figures = self.reporting.figures(self.checkpoint_s)
+        figures["checkpoint_cpu_s"] = self.checkpoint_cpu_s
         self.observer.phase_ended("train", **figures, **(self.stopping.figures() if self.stopping else {}))
 
     def _compile(self, model: keras.Model, stage: Stage) -> None:

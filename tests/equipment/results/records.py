@@ -14,7 +14,7 @@ from bench.trials.settings import Runtime, Settings
 from bench.trials.trial import Trial
 from bench.worker.files import write_json
 
-NO_ENERGY = Energy(trial_j=None, train_j=None, image_j=None, correct_test_image_j=None, method=None)
+NO_ENERGY = Energy(trial_j=None, train_j=None, image_j=None, method=None)
 NO_UTILIZATION = Utilization(
     model_flops_per_s=None,
     of_measured_peak=None,
