@@ -6,7 +6,20 @@ import traceback
 
 import typer
 
-from bench.commands import baseline, compare, data, doctor, plan, predict, regress, report, run, sync, ui
+from bench.commands import (
+    baseline,
+    compare,
+    data,
+    doctor,
+    history,
+    plan,
+    predict,
+    regress,
+    report,
+    run,
+    sync,
+    ui,
+)
 from bench.commands.options import add_verb
 from bench.commands.output import is_verbose, print_error, set_level
 from bench.errors import DiskError, ExitCode, InputError, InterruptedRun, ResultsError, command, exit_code_of
@@ -27,6 +40,7 @@ add_verb(app, report.report)
 add_verb(app, predict.predict)
 add_verb(app, compare.compare)
 add_verb(app, regress.regress)
+add_verb(app, history.history)
 app.add_typer(baseline.app, name="baseline")
 app.add_typer(data.app, name="data")
 add_verb(app, doctor.doctor)

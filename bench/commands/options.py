@@ -1,13 +1,14 @@
 """Arguments and options that several verbs share, so that each has one meaning everywhere."""
 
 import inspect
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import fields, is_dataclass
 from functools import wraps
 from pathlib import Path
 from typing import Annotated, Any
 
 import typer
+from typer.core import TyperCommand
 
 from bench.commands.output import set_level
 
@@ -70,6 +71,32 @@ DEFAULT_RESULTS = Path("results")
 DEFAULT_CHANGE, DEFAULT_MARGIN = 5.0, 2.0
 
 
+LISTS = ("--versions",)
+"""Options that take all values up to the next option."""
+
+
+class Verb(TyperCommand):
+    """A command in which `--versions 2.20 2.21` means what `--versions 2.20 --versions 2.21` does."""
+
+    def parse_args(self, ctx: Any, args: list[str]) -> list[str]:
+        """Spread the values of lists, then parse as usual."""
+        return super().parse_args(ctx, spread(args))
+
+
+def spread(arguments: Sequence[str]) -> list[str]:
+    """The arguments with an option of `LISTS` before each of its values."""
+    found: list[str] = []
+    current = ""
+    for argument in arguments:
+        if argument.startswith("-"):
+            name = argument.partition("=")[0]
+            current = name if name in LISTS else ""
+        elif current and found[-1] != current:
+            found.append(current)
+        found.append(argument)
+    return found
+
+
 def add_verb(app: typer.Typer, verb: Callable[..., int | None], name: str | None = None) -> None:
     """Add a verb to the command line, with the options `--quiet` and `--verbose` that every verb has.
 
@@ -96,4 +123,4 @@ def add_verb(app: typer.Typer, verb: Callable[..., int | None], name: str | None
     parameters.append(inspect.Parameter("quiet", kind, default=False, annotation=QuietOption))
     parameters.append(inspect.Parameter("verbose", kind, default=False, annotation=VerboseOption))
     run.__signature__ = inspect.Signature(parameters)  # type: ignore[attr-defined]
-    app.command(name)(run)
+    app.command(name, cls=Verb)(run)

@@ -1,7 +1,7 @@
 """`regress SUITE`: is the candidate slower than the baseline, or does it learn worse?"""
 
 from pathlib import Path
-from typing import Annotated
+from typing import TYPE_CHECKING, Annotated
 
 import typer
 
@@ -21,6 +21,9 @@ from bench.commands.options import (
     SuiteArgument,
     WeightsOption,
 )
+
+if TYPE_CHECKING:
+    from bench.regress.session import RegressRequest
 
 
 def regress(
@@ -86,6 +89,16 @@ def regress(
             help="Run the candidate with leukobench's code at this git revision.",
         ),
     ] = None,
+    versions: Annotated[
+        list[str] | None,
+        typer.Option(
+            "--versions",
+            metavar="VERSIONS",
+            help="Compare each of these with the one before it, oldest first, in place of two sides: 2.20 2.21 (of "
+            "TensorFlow), keras==3.10, 'tensorflow==2.19 keras==3.9', a folder, a wheel, an interpreter, "
+            "revision:REV.",
+        ),
+    ] = None,
     baseline_results: Annotated[
         str | None,
         typer.Option(
@@ -103,7 +116,9 @@ def regress(
     budget: Annotated[
         str | None,
         typer.Option(
-            "--budget", metavar="TIME", help="Longest time that runs may take; 30m by default with auto."
+            "--budget",
+            metavar="TIME",
+            help="Longest time that runs may take; 30m by default with auto. With --versions, of each two.",
         ),
     ] = None,
     change: ChangeOption = DEFAULT_CHANGE,
@@ -130,7 +145,8 @@ def regress(
         typer.Option(
             "--name",
             metavar="NAME",
-            help="Name of the comparison, a folder below regress in the results folder.",
+            help="Name of the comparison, a folder below regress in the results folder; with --versions, of the "
+            "history.",
         ),
     ] = None,
     fresh: FreshOption = False,
@@ -142,7 +158,7 @@ def regress(
     output: OutputOption = None,
     as_json: JsonOption = False,
 ) -> int:
-    """Run a suite in two environments and judge what changed.
+    """Run a suite in two environments, or in several versions in turn, and judge what changed.
 
     Speed and learning of every trial are judged. By default, files go to regress/NAME in the results folder.
     Exit codes: 0, 1 a regression, 3 trials failed that had not failed before, 4 not enough evidence.
@@ -175,9 +191,29 @@ def regress(
         environments=environments,
         python=python_version,
     )
+    if versions:
+        return _versions(request, versions, output, as_json)
     with Progress(messages()) as progress:
         outcome = run_regress(request, progress)
     return show(outcome.verdict, output or outcome.folder, as_json)
+
+
+def _versions(request: "RegressRequest", versions: list[str], output: Path | None, as_json: bool) -> int:
+    """Compare versions in turn, and show their history; its exit code."""
+    from bench.commands.history import show
+    from bench.commands.progress import Progress
+    from bench.commands.terminal import messages
+    from bench.errors import InputError
+    from bench.regress.versions import run_versions
+
+    if request.baseline.asks_something or request.candidate.asks_something or request.recorded:
+        raise InputError(
+            "--versions names all sides, so --baseline... and --candidate... say nothing",
+            "Leave them out, or leave out --versions.",
+        )
+    with Progress(messages()) as progress:
+        outcome = run_versions(request, versions, progress)
+    return show([(outcome.history, output or outcome.folder)], as_json)
 
 
 def _count(text: str) -> int | None:

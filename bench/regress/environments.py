@@ -137,7 +137,7 @@ class Environments:
             raise InputError(
                 f"the environment of the {title} cannot be made; uv says:\n{said}",
                 "Ask for other versions, or for another Python with --python-version, or give an interpreter that has "
-                f"them with --{title}-python PATH. No trial was started.",
+                f"them: with --{title}-python PATH, or its path among --versions. No trial was started.",
             )
 
     @contextmanager

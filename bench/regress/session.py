@@ -7,6 +7,8 @@ from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Protocol
 
+import msgspec
+
 from bench.compare.differences import Fingerprint
 from bench.compare.looks import start_anew
 from bench.compare.reading import BASELINE
@@ -17,9 +19,10 @@ from bench.devices.machine import Choice, find_machine
 from bench.errors import InputError, ResultsError
 from bench.journal.results import SuiteResults
 from bench.machine.notes import notes_of
-from bench.regress.environments import Environments, differing
-from bench.regress.pairs import PairJournal, PairRunner, Results
+from bench.regress.environments import Environments
+from bench.regress.pairs import PairedRuns, PairJournal, PairRunner, Results
 from bench.regress.schedule import Budget, Listener, PairSchedule
+from bench.regress.side_notes import SIDES, SidesNote, differences
 from bench.regress.side_request import THIS_ENVIRONMENT, SideRequest, make_sides
 from bench.regress.sides import NAMES, Side, SideName
 from bench.regress.turn import Turn
@@ -56,6 +59,8 @@ class RegressRequest:
     """Of each configuration; None: until the verdict is clear."""
     budget_s: float | None = None
     """Seconds that the runs may take; None: any. Each configuration gets its first pairs in any case."""
+    whole_budget: bool = False
+    """Whether the budget includes what earlier pairs took: what is spent stays spent."""
     fresh: bool = False
     """Earlier pairs do not count."""
     thresholds: Thresholds = field(default_factory=Thresholds)
@@ -158,12 +163,15 @@ def keys_of(sides: Mapping[SideName, Side]) -> tuple[str, str]:
 
 
 @contextmanager
-def open_session(request: RegressRequest, speaker: Speaker) -> Iterator[Session]:
+def open_session(
+    request: RegressRequest, speaker: Speaker, made: Mapping[SideName, Side] | None = None
+) -> Iterator[Session]:
     """Make everything ready to run the trials of a suite on the sides. Data are prepared once, for both.
 
     Args:
         request: What is asked for.
         speaker: Is told the progress.
+        made: The sides, where they are made already.
 
     Raises:
         InputError: The input is wrong, or a side cannot be made. No trial was started.
@@ -185,11 +193,12 @@ def open_session(request: RegressRequest, speaker: Speaker) -> Iterator[Session]
         first_free_slot(suite.devices, home) as slot,
     ):
         on_gpu = suite.devices.slots[0].kind == "gpu"
-        sides = make_sides(request.sides, environments, home / CACHE, trials, on_gpu)
+        sides = made or make_sides(request.sides, environments, home / CACHE, trials, on_gpu)
         name = request.name or name_of(suite.name, request.sides)
         folder = home / REGRESS / name
         folder.mkdir(parents=True, exist_ok=True)
-        write_json(folder / "sides.json", {side: _description(one) for side, one in sides.items()})
+        note = SidesNote(suite=suite.name, **{side: one.note for side, one in sides.items()})
+        write_json(folder / SIDES, msgspec.to_builtins(note))
         results: Results = {side: SuiteResults(folder, side) for side in NAMES}
         for one in results.values():
             recover(one, say)
@@ -217,7 +226,8 @@ def open_session(request: RegressRequest, speaker: Speaker) -> Iterator[Session]
                 notes=notes_of(home, machine),
             )
             earlier = journal.read(keys_of(sides), results, place)
-            schedule = PairSchedule(runner, earlier, speaker, Budget(request.budget_s), trials)
+            budget = Budget(_left(request, earlier))
+            schedule = PairSchedule(runner, earlier, speaker, budget, trials)
             yield Session(
                 name, folder, request, sides, results, trials, journal, runner, schedule, place, speaker
             )
@@ -268,13 +278,7 @@ def side_differences(sides: Mapping[SideName, Side]) -> dict[str, tuple[str, str
     """What differs between the sides: packages, Python, the code; name -> both. Nothing with one side."""
     if len(sides) < 2:
         return {}
-    baseline, candidate = (sides[name] for name in NAMES)
-    found = differing(baseline.packages, candidate.packages)
-    if baseline.version != candidate.version:
-        found["python"] = (baseline.version, candidate.version)
-    if baseline.code.wbc != candidate.code.wbc or baseline.code.folder != candidate.code.folder:
-        found["wbc"] = (baseline.code.label, candidate.code.label)
-    return found
+    return differences(*(sides[name].note for name in NAMES))
 
 
 def name_of(suite: str, sides: Mapping[SideName, SideRequest]) -> str:
@@ -284,14 +288,8 @@ def name_of(suite: str, sides: Mapping[SideName, SideRequest]) -> str:
     return f"{suite}-{words[0]}-vs-{words[1]}"
 
 
-def _description(side: Side) -> dict[str, object]:
-    """What `sides.json` says of a side, for people."""
-    return {
-        "label": side.label,
-        "interpreter": str(side.interpreter),
-        "python": side.version,
-        "code": side.code.label,
-        "wbc": side.code.wbc,
-        "key": side.key,
-        "packages": dict(side.packages),
-    }
+def _left(request: RegressRequest, earlier: Sequence[PairedRuns]) -> float | None:
+    """Seconds of the budget that are left."""
+    if request.budget_s is None or not request.whole_budget:
+        return request.budget_s
+    return max(0.0, request.budget_s - sum(pair.seconds for pair in earlier))

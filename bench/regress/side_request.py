@@ -73,12 +73,20 @@ class SideRequest:
                 f"Give --{name} {self.more[0]}.",
             )
         for one in self.requirements:
-            is_place = any(mark in one for mark in ("/", "@", ".whl"))
-            is_option = one.lstrip().startswith("-")  # uv would take it for one of its own
-            if is_option or not one.isprintable() or not (name_of(one) or is_place):
-                raise InputError(
-                    f"--{name} {one!r} is no requirement", "Write it as for pip: tensorflow==2.21.0."
-                )
+            check_requirement(one, f"--{name}")
+
+
+def check_requirement(one: str, option: str) -> None:
+    """Raise InputError if it is no requirement.
+
+    Args:
+        one: The text.
+        option: What it was given to.
+    """
+    is_place = any(mark in one for mark in ("/", "@", ".whl"))
+    is_option = one.lstrip().startswith("-")  # uv would take it for one of its own
+    if is_option or not one.isprintable() or not (name_of(one) or is_place):
+        raise InputError(f"{option} {one!r} is no requirement", "Write it as for pip: tensorflow==2.21.0.")
 
 
 THIS_ENVIRONMENT = SideRequest()
@@ -91,13 +99,25 @@ def make_sides(
     trials: Sequence[Trial],
     gpu: bool,
 ) -> dict[SideName, Side]:
-    """The sides that are asked for: both, or the candidate alone. Building them may take minutes.
+    """The sides that are asked for: both, or the candidate alone; see `make_chain`."""
+    made = make_chain(list(requests.items()), environments, cache, trials, gpu)
+    return dict(zip(requests, made, strict=True))
 
-    Packages that nobody asked for have the versions that are installed here. The candidate takes those of the
-    baseline, where that is possible.
+
+def make_chain(
+    requests: Sequence[tuple[SideName, SideRequest]],
+    environments: Environments,
+    cache: Path,
+    trials: Sequence[Trial],
+    gpu: bool,
+) -> list[Side]:
+    """The sides that are asked for. Building them may take minutes.
+
+    Packages that nobody asked for have the versions that are installed here. Each side takes those of the side before
+    it, where that is possible.
 
     Args:
-        requests: What is asked of each.
+        requests: Name of each side, and what is asked of it.
         environments: Builds and keeps environments.
         cache: The cache in the results folder, for code.
         trials: The trials that the sides will run.
@@ -107,29 +127,42 @@ def make_sides(
         InputError: A side cannot be made. No trial has run.
     """
     backends = sorted({trial.settings.backend for trial in trials if trial.settings.backend})
-    codes = {name: _code(request, cache) for name, request in requests.items()}
-    asked = [one for request in requests.values() for one in request.requirements]
+    codes = [_code(request, cache) for _, request in requests]
+    asked = [one for _, request in requests for one in request.requirements]
     named = names_of(asked)
     preferred = installed()
-    sides: dict[SideName, Side] = {}
-    pins: dict[SideName, list[str]] = {}
+    pins: list[list[str]] = []
+    sides: list[Side | None] = []
     # What can fail quickly comes before what takes minutes.
-    for name, request in requests.items():
+    for (name, request), code in zip(requests, codes, strict=True):
+        side = None
         if request.requirements:
             wanted = requirements_of(request.requirements, backends, gpu)
-            pins[name] = environments.resolve(name, wanted, preferences(preferred, asked))
-            there = dict(pin.split("==", 1) for pin in pins[name] if "==" in pin)
+            pins.append(environments.resolve(name, wanted, preferences(preferred, asked)))
+            there = dict(pin.split("==", 1) for pin in pins[-1] if "==" in pin)
         else:
-            python = _interpreter(request.python)
-            sides[name] = inspect(name, request.label, python, codes[name], modules_of(trials))
-            there = dict(sides[name].packages)
+            side = inspect(name, request.label, _interpreter(request.python), code, modules_of(trials))
+            pins.append([])
+            there = dict(side.packages)
+        sides.append(side)
         preferred |= {package: version for package, version in there.items() if package not in named}
-    for name in pins:
-        label, code = requests[name].label, codes[name]
-        check = partial(inspect, name, label, code=code, modules=modules_of(trials))
-        python = environments.build(name, pins[name], check)
-        sides[name] = inspect(name, label, python, code)
-    return {name: sides[name] for name in requests}
+    return [
+        side or _built(name, request.label, code, pinned, environments, trials)
+        for side, (name, request), code, pinned in zip(sides, requests, codes, pins, strict=True)
+    ]
+
+
+def _built(
+    name: SideName,
+    label: str,
+    code: Code,
+    pins: Sequence[str],
+    environments: Environments,
+    trials: Sequence[Trial],
+) -> Side:
+    """A side in an environment of its own."""
+    check = partial(inspect, name, label, code=code, modules=modules_of(trials))
+    return inspect(name, label, environments.build(name, pins, check), code)
 
 
 def _code(request: SideRequest, cache: Path) -> Code:

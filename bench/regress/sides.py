@@ -20,6 +20,7 @@ from bench.errors import InputError
 from bench.machine.notes import Notes
 from bench.regress import probe
 from bench.regress.environments import TENSORFLOWS
+from bench.regress.side_notes import SideNote
 from bench.trials.datasets import source_digest
 from bench.trials.runtime import BACKENDS
 from bench.trials.settings import Runtime, digest_of
@@ -77,6 +78,19 @@ class Side:
         """Hash of everything that may make its results differ from another side's."""
         code = [self.code.wbc, self.code.folder.name]
         return digest_of([str(self.interpreter), self.version, dict(self.packages), code])
+
+    @property
+    def note(self) -> SideNote:
+        """What is written down of it."""
+        return SideNote(
+            label=self.label,
+            interpreter=str(self.interpreter),
+            python=self.version,
+            code=self.code.label,
+            wbc=self.code.wbc,
+            key=self.key,
+            packages=dict(self.packages),
+        )
 
     @property
     def environment(self) -> dict[str, str]:

@@ -27,7 +27,8 @@ from bench.regress.planning import (
 )
 from bench.regress.schedule import expected
 from bench.regress.session import RegressRequest, Session, Speaker, open_session, side_differences
-from bench.regress.sides import NAMES
+from bench.regress.sides import NAMES, SideName
+from bench.regress.sides import Side as RunningSide
 from bench.regress.stopping import GROWTH, after_look, next_trial
 from bench.trials.trial import Trial
 
@@ -50,16 +51,19 @@ class Outcome:
     """Where its runs and reports are."""
 
 
-def run_regress(request: RegressRequest, speaker: Speaker) -> Outcome:
+def run_regress(
+    request: RegressRequest, speaker: Speaker, made: Mapping[SideName, RunningSide] | None = None
+) -> Outcome:
     """Compare two environments; see `bench.regress.session.open_session` for the errors.
 
     Args:
         request: What is asked for.
         speaker: Is told the progress.
+        made: The sides, where they are made already.
     """
     request.check()
     recorded = None if request.recorded is None else read_side(request.recorded, request.results)
-    with open_session(request, speaker) as session:
+    with open_session(request, speaker, made) as session:
         if recorded is not None:
             verdict = against_recorded(session, recorded)
         elif request.pairs is not None:

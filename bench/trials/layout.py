@@ -12,6 +12,9 @@ ARTIFACTS = "mlartifacts"
 BASELINES = "baselines"
 COMPARISONS = "compare"
 REGRESS = "regress"
+HISTORY = "history"
+"""Pages over versions, made of the comparisons in `regress`."""
+
 MACHINE = "machine"
 """What was measured of this machine."""
 
@@ -29,6 +32,7 @@ RESERVED = (
     BASELINES,
     COMPARISONS,
     REGRESS,
+    HISTORY,
     MACHINE,
     ENVIRONMENTS,
     GPU_CHECK,
