@@ -159,6 +159,8 @@ def plan(
         sets = [dataset for dataset in resolved.datasets if dataset.source == source]
         ready = sum(dataset.ready for dataset in sets)
         console.print(f"Images: {source}, {len(sets)} set{'s' if len(sets) > 1 else ''}, {ready} prepared.")
+    for folder in dict.fromkeys(one.external.images for one in resolved.datasets if one.external):
+        console.print(f"External test: the images of {folder}.", markup=False)
     for problem in problems:
         console.print(problem, style="yellow", markup=False)
     _print_totals(console, planned, slots, needs, results)

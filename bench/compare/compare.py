@@ -245,6 +245,7 @@ def _judged(
         notes.append(
             f"the times of {resumed} pairs do not count: one of their runs was interrupted and resumed"
         )
+    notes.append(_external(trial.pairs))
     failed = [one for one in trial.candidate_only if one.failed]
     if failed:
         notes.append(f"{_failures(failed)} of the candidate, beside {len(trial.pairs)} pairs")
@@ -279,6 +280,21 @@ def _judged(
         sources=sources,
         notes=tuple(filter(None, notes)),
     )
+
+
+def _external(pairs: Sequence[Pair]) -> str:
+    """The accuracy of both sides in the external test, in words; empty without one. It is not judged."""
+    found = [
+        (old.balanced_accuracy, new.balanced_accuracy)
+        for pair in pairs
+        if (old := pair.baseline.record.external) and (new := pair.candidate.record.external)
+    ]
+    both = [(old, new) for old, new in found if old is not None and new is not None]
+    if not both:
+        return ""
+    old, new = (100 * sum(values) / len(both) for values in zip(*both, strict=True))
+    count = "1 pair" if len(both) == 1 else f"{len(both)} pairs"
+    return f"external test: {old:.1f} and {new:.1f} % balanced accuracy, mean of {count}"
 
 
 def _newly_failing(trial: TrialPairs) -> list[Measurement]:

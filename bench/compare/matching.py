@@ -10,7 +10,11 @@ from bench.compare.measurement import Measurement, Pair, TrialPairs
 from bench.compare.reading import Side
 from bench.trials.settings import REPLICATE_SETTINGS, is_of_replicate
 
-FILES = {"data.digest": "the images", "weights.sha256": "the pretrained weights"}
+FILES = {
+    "data.digest": "the images",
+    "data.test_digest": "the images of the external test",
+    "weights.sha256": "the pretrained weights",
+}
 """Settings that tell with which files a trial ran -> what these are."""
 
 NEAR = 3

@@ -106,6 +106,12 @@ class Evaluated(Event, frozen=True, kw_only=True, tag="evaluated"):
     """Each evaluation of the same predictions, `metrics` among them."""
 
 
+class ExternallyEvaluated(Event, frozen=True, kw_only=True, tag="externally_evaluated"):
+    """The metrics of the external test."""
+
+    metrics: Metrics
+
+
 class ModelSaved(Event, frozen=True, kw_only=True, tag="model_saved"):
     """The model is on the disk."""
 
@@ -152,6 +158,7 @@ WorkerEvent = (
     | Heartbeat
     | EnvironmentTold
     | Evaluated
+    | ExternallyEvaluated
     | ModelSaved
     | ModelNotSaved
     | MemoryTold

@@ -13,6 +13,7 @@ from bench.journal.events import (
     EnvironmentTold,
     Epoch,
     Evaluated,
+    ExternallyEvaluated,
     Failed,
     MemoryTold,
     ModelNotSaved,
@@ -111,7 +112,7 @@ def fold(attempt: Attempt) -> Record:
     epochs = [epoch for stretch in stretches for epoch in stretch.epochs]
     evaluated, told = last(events, Evaluated), last(events, EnvironmentTold)
     started, quiet, peak = last(runner, Started), every(runner, QuietTold), last(runner, PeakTold)
-    test = evaluated.metrics if evaluated else None
+    test, elsewhere = evaluated.metrics if evaluated else None, last(events, ExternallyEvaluated)
     slot, environment = started.slot if started else None, told.environment if told else None
     neighbors = tuple(event.neighbors for event in every(runner, NeighborsChanged))
     lost = tuple(dict.fromkeys(name for state in neighbors if state is not None for name in state.lost))
@@ -180,6 +181,7 @@ def fold(attempt: Attempt) -> Record:
         work=work,
         memory=memory,
         utilization=utilization,
+        external=elsewhere.metrics if elsewhere else None,
         time_to_accuracy=times_to_accuracy(moments, trial.specification.get("targets") or ()),
     )
 

@@ -25,7 +25,7 @@ CONFIGURATION = ["network", "weights", "mode", "epochs", "variant"]
 """Columns that name a configuration for people. The column `configuration` identifies it."""
 
 T_INTERVALS = (
-    *("test_accuracy", "balanced_accuracy", "macro_f1", "test_loss"),
+    *("test_accuracy", "balanced_accuracy", "external_balanced_accuracy", "macro_f1", "test_loss"),
     *("fit_s", "fit_cpu_s", "result_s", "result_cpu_s"),
     *("steady_images_per_s", "train_images_per_s", "feature_images_per_s", "energy_j"),
 )
@@ -63,7 +63,9 @@ def trials_frame(results: SuiteResults, trial_ids: Iterable[str]) -> pd.DataFram
 
     Of the evaluation (`wbc.evaluation.metrics.score`): images, sources, macro_precision, macro_recall,
     macro_f1, macro_auc, calibration_error; `low of CLASS` and `high of CLASS`, the 95 % interval of its
-    accuracy, interval_method; `precision of CLASS`, `f1 of CLASS`, `auc of CLASS`, `images of CLASS`. Of its
+    accuracy, interval_method; `precision of CLASS`, `f1 of CLASS`, `auc of CLASS`, `images of CLASS`. Of an
+    external test: external_images, external_accuracy, external_balanced_accuracy with external_low and
+    external_high, `external accuracy of CLASS`. Of its
     use: model_mb (of 10^6 bytes), inference_ms (per image) and inference_batch_size.
     """
     rows: list[Row] = []

@@ -28,6 +28,7 @@ from bench.report.tables.accuracy_time import accuracy_time_table, accuracy_time
 from bench.report.tables.contrasts import contrast_tables
 from bench.report.tables.costs import cost_table, memory_table, overhead_table, time_tables
 from bench.report.tables.departures import departures_table
+from bench.report.tables.external import external_table
 from bench.report.tables.reference import reference_tables
 from bench.report.tables.summary import trial_tables
 from bench.report.tables.table import Table
@@ -181,6 +182,7 @@ def all_tables(
     tables += time_tables(suite, trials, configurations)
     others = (
         accuracy_time_table(suite, trials),
+        external_table(suite, configurations),
         cost_table(suite, trials, configurations),
         memory_table(suite, configurations),
         overhead_table(suite, trials),

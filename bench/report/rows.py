@@ -20,6 +20,9 @@ Row = dict[str, Any]
 CLASS, LOW, HIGH = "accuracy of ", "low of ", "high of "
 """Prefixes of the columns of a class: its accuracy, and the bounds of its 95 % interval."""
 
+EXTERNAL = "external accuracy of "
+"""Prefix of the columns of a class: its accuracy in the external test."""
+
 PHASE = "seconds of "
 """Prefix of the columns of a phase: its wall time."""
 
@@ -64,6 +67,8 @@ def row_of(trial_id: str, record: Record) -> Row:
     }
     if record.test is not None:
         row |= _of_evaluation(record.test)
+    if record.external is not None:
+        row |= _of_external(record.external)
     if record.phases.evaluate is not None:
         row |= _of_use(record.phases.evaluate)
     if record.note is not None:
@@ -196,16 +201,33 @@ def _of_accuracy(record: Record) -> Row:
     if test is None:
         return row
     row |= {intern(f"{CLASS}{name}"): share for name, share in test.per_class_accuracy.items()}
+    return row | _of_split(test)
+
+
+def _of_split(test: Metrics, prefix: str = "split") -> Row:
+    """Bounds of the balanced accuracy that one test split supports."""
     intervals = test.intervals.per_class_accuracy if test.intervals is not None else {}
     shares = [
         (share, interval.low, interval.high)
         for name, interval in intervals.items()
         if interval is not None and (share := test.per_class_accuracy.get(name)) is not None
     ]
-    if shares:
-        interval = mean_interval(shares)
-        row |= {"split_low": interval.low, "split_high": interval.high}
-    return row
+    if not shares:
+        return {}
+    interval = mean_interval(shares)
+    return {f"{prefix}_low": interval.low, f"{prefix}_high": interval.high}
+
+
+def _of_external(metrics: Metrics) -> Row:
+    """Accuracy on the images of the external test."""
+    shares = metrics.per_class_accuracy.items()
+    return {
+        "external_images": metrics.images,
+        "external_accuracy": metrics.accuracy,
+        "external_balanced_accuracy": metrics.balanced_accuracy,
+        **{intern(f"{EXTERNAL}{name}"): share for name, share in shares},
+        **_of_split(metrics, "external"),
+    }
 
 
 def _of_evaluation(test: Metrics) -> Row:

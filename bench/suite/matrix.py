@@ -297,7 +297,7 @@ def _gives(table: Table, key: str) -> bool:
 
 
 def _check_data_keys(suite: SuiteFile, file: Source, sources: set[str]) -> None:
-    for key in DataTable.model_fields.keys() - DataKeys.model_fields.keys() - {"path", "groups"}:
+    for key in DataTable.model_fields.keys() - DataKeys.model_fields.keys() - {"path", "test_path", "groups"}:
         if "folder" not in sources and getattr(suite.data, key) is not None:
             raise file.error(
                 ("data", key),

@@ -107,6 +107,7 @@ def resolve_suite(
     suite, file = load_suite(path)
     name = name_of(suite, file)
     images = usable(data, "--data") if data else file.folder(("data", "path"), suite.data.path)
+    test_path = file.folder(("data", "test_path"), suite.data.test_path)
     stored = usable(weights, "--weights") if weights else file.folder(("weights", "path"), suite.weights.path)
     if stored is None and DEFAULT_WEIGHTS.is_dir():
         stored = DEFAULT_WEIGHTS
@@ -124,7 +125,9 @@ def resolve_suite(
     runtime = runtime or find_runtime(slots.slots[0].model)
 
     try:
-        finder = DataSets(cache, images, suite.data.groups, suite.data.options(), suite.data.reading())
+        finder = DataSets(
+            cache, images, suite.data.groups, suite.data.options(), suite.data.reading(), test_path
+        )
     except InputError as error:
         raise file.error(("data",), error.what, error.way_out) from None
     located: dict[tuple[str, str, int], WeightsSource] = {}
@@ -137,6 +140,8 @@ def resolve_suite(
         place: Keys = ("data", "path")
         try:
             dataset = finder.find(combination.source, combination.data, size)
+            place = ("data", "test_path")
+            dataset = finder.with_external_test(dataset)
             place = ("matrix", combination.block, "backbone")
             network = find_backbone(combination.backbone.name, combination.mode, combination.backbone.options)
             options = network.check_options(combination.backbone.options)
@@ -178,6 +183,7 @@ def resolve_suite(
             **{key: value for key, value in plain.items() if key not in _NOT_SPECIFIED},
             "data_folder": str(dataset.images),
             "manifest": str(dataset.manifest),
+            **_place_of_external(dataset),
             "weights": _place_of(source),
             # These change nothing in the result, so they are no settings.
             "reference_work": suite.telemetry.reference_work,
@@ -201,6 +207,14 @@ def resolve_suite(
         limits=suite.limits.limits(suite.devices.exclusive),
         telemetry=suite.telemetry.settings(),
     )
+
+
+def _place_of_external(dataset: DataSet) -> dict[str, str]:
+    """Where an external test is; nothing without one, which an older `wbc` does not know."""
+    external = dataset.external
+    if external is None:
+        return {}
+    return {"external_folder": str(external.images), "external_manifest": str(external.manifest)}
 
 
 def _place_of(weights: WeightsSource) -> dict[str, str] | None:

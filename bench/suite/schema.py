@@ -260,9 +260,10 @@ class DataKeys(Table):
 
 
 class DataTable(DataKeys):
-    """`[data]`: the images. All keys but `path` and `groups` are about the user's own folder."""
+    """`[data]`: the images. All keys but `path`, `test_path` and `groups` are about the user's own folder."""
 
     path: str | None = None
+    test_path: str | None = None
     groups: dict[str, list[str]] | None = None
     white: PositiveFloat | None = None
     black: float | None = None

@@ -170,6 +170,11 @@ def _final(record: Record) -> Iterator[tuple[str, Any]]:
         for prefix, field_name in METRICS_OF_CLASSES.items():
             for class_name, value in getattr(test, field_name).items():
                 yield f"final/{prefix}_{class_name}", value
+    if external := record.external:
+        for name in METRICS:
+            yield f"final/external_{name}", getattr(external, name)
+        for class_name, value in external.per_class_accuracy.items():
+            yield f"final/external_accuracy_{class_name}", value
     for evaluation, metrics in (record.evaluations or {}).items():
         yield f"final/{evaluation}_accuracy", metrics.accuracy
     yield from _fields("time/fit_time_", record.fit_time)

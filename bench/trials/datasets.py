@@ -4,22 +4,21 @@ The digest of a data set is known before it is made: a hash of what it is made f
 cache, which is in the results folder.
 """
 
-import contextlib
 import hashlib
 import json
 import shutil
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 from typing import Any
 
 import msgspec
 
+from bench.trials.folder_index import FolderIndex
 from bench.trials.settings import DataSettings, digest_of
 from bench.trials.trial import Trial
-from bench.worker.files import write_text
 from wbc.data import CELL_CLASSES, SPLITS
-from wbc.data.folders import FileState, Looked, inspect_folder
+from wbc.data.folders import inspect_folder
 from wbc.data.layout import AS_IT_IS, FolderOptions
 from wbc.data.manifest import MANIFEST_NAME, Manifest
 from wbc.data.reading import PLAIN, Reading
@@ -70,6 +69,8 @@ class DataSet:
     """Class names in label order."""
     warning: str = ""
     """What makes it a poor choice, in a sentence; mostly empty."""
+    external: "DataSet | None" = None
+    """Images that trained classifiers are tested on as well; all of them are its test split."""
 
     @property
     def source(self) -> str:
@@ -83,7 +84,9 @@ class DataSet:
 
     @property
     def ready(self) -> bool:
-        """Whether it is in the cache, with every file that belongs there."""
+        """Whether it is in the cache, with every file that belongs there, and so is its external test."""
+        if self.external is not None and not self.external.ready:
+            return False
         try:
             manifest = Manifest.read_file(self.manifest)
         except (OSError, ValueError, TypeError, KeyError):
@@ -97,6 +100,8 @@ class DataSet:
         Raises:
             InputError: It cannot be made from its source.
         """
+        if self.external is not None:
+            self.external.prepare()
         if self.ready:
             return Manifest.read_file(self.manifest)
         folder = self.manifest.parent
@@ -125,6 +130,7 @@ class DataSets:
         groups: New class -> the classes that it joins; None leaves the classes as they are.
         options: What the user's folder does not say of itself.
         reading: How the user's files become pixels.
+        test_path: Folder of the images of an external test; None without one.
     """
 
     def __init__(
@@ -134,9 +140,12 @@ class DataSets:
         groups: Mapping[str, list[str]] | None = None,
         options: FolderOptions = AS_IT_IS,
         reading: Reading = PLAIN,
+        test_path: Path | None = None,
     ) -> None:
         self.cache, self.path, self.groups = cache.resolve(), path, dict(groups or {})
-        self.options, self.reading = options, reading
+        self.options, self.reading, self.test_path = options, reading, test_path
+        self._inspected: dict[Path, Manifest] = {}
+        self._external: DataSet | None = None
         self._known: dict[str, DataSet] = {}
 
     def find(self, source: str, data: Mapping[str, Any], image_size: int) -> DataSet:
@@ -230,6 +239,71 @@ class DataSets:
             _leak(manifest, self.path),
         )
 
+    def with_external_test(self, base: DataSet) -> DataSet:
+        """A data set with the images of `test_path`, on which trained classifiers are tested as well.
+
+        Raises:
+            InputError: The folder cannot be used, or has other classes.
+        """
+        folder = self.test_path
+        if folder is None:
+            return base
+        manifest = self._inspect(folder.resolve(), external=True)
+        used = {name for names in self.groups.values() for name in names} or set(base.classes)
+        missing = sorted(used - set(manifest.classes))
+        more = sorted(set(manifest.classes) - used) if not self.groups else []
+        if missing or more:
+            lacks = [f"{folder} has no {', '.join(missing)}"] if missing else []
+            has = [f"{folder} has {', '.join(more)}, which training has not"] if more else []
+            raise InputError(
+                f"the classes differ: {'; '.join(lacks + has)}",
+                "Name classes alike in both folders. groups in [data] joins classes, and leaves out the others.",
+            )
+        if self._external is None:
+            tested = external_images(manifest)
+            reading = Reading.of(manifest.settings).spelled_out()
+            made_from: list[object] = ["external", tested.digest, *([reading] if reading else [])]
+            settings = {"name": folder.name, **({"reading": reading} if reading else {})}
+            kept = self._cached("folder", settings, made_from, lambda _: tested)
+            kept = replace(kept, images=folder.resolve(), classes=manifest.classes)
+            self._external = self._grouped(kept) if self.groups else kept
+        external = self._external
+        warnings = [base.warning, self._shared(manifest) if base.source == "folder" else ""]
+        return replace(
+            base,
+            settings=msgspec.structs.replace(
+                base.settings, test_name=folder.name, test_digest=external.digest
+            ),
+            external=external,
+            warning=" ".join(filter(None, warnings)),
+        )
+
+    def _shared(self, other: Manifest) -> str:
+        """A warning about images and groups that both folders have, or nothing."""
+        assert self.path is not None
+        own, tested = self._inspect(self.path.resolve()), external_images(other)
+        first = {image.sha256: image.file for image in own.images}
+        again = [image for image in tested.images if image.sha256 in first]
+        said = []
+        if again:
+            count = "1 image" if len(again) == 1 else f"{len(again)} images"
+            said.append(
+                f"{count} of {self.test_path} {'is' if len(again) == 1 else 'are'} in {self.path}, too, such as "
+                f"{again[0].file} = {first[again[0].sha256]}: the external test contains what training may have shown."
+            )
+        if self.options.group is not None or self.options.group_column is not None:
+            files = {image.file for image in (*own.images, *tested.images)}
+            groups = {image.source for image in own.images} & {
+                image.source for image in tested.images
+            } - files
+            if groups:
+                count = "1 group is" if len(groups) == 1 else f"{len(groups)} groups are"
+                said.append(
+                    f"{count} in both folders, such as {min(groups)}. If these are the same patients, the external "
+                    "test contains what training has shown."
+                )
+        return " ".join(said)
+
     def _grouped(self, base: DataSet) -> DataSet:
         """The same images under the names of groups of classes; only a manifest is made."""
         from wbc.data.manifest import check_groups, group_classes
@@ -266,11 +340,30 @@ class DataSets:
     def _place(self, digest: str) -> Path:
         return self.cache / "data" / digest[:16]
 
-    def _inspect(self, folder: Path) -> Manifest:
-        """Read a user's folder. Files that have not changed since the last time are not decoded again."""
-        place = digest_of([str(folder), self.reading.pages])[:16]
-        index = FolderIndex(self.cache / "index" / f"{place}.json", folder)
-        return inspect_folder(folder, index.of, self.options, self.reading, split=False, keep=index.remember)
+    def _inspect(self, folder: Path, external: bool = False) -> Manifest:
+        """Read a user's folder, once. Files that have not changed since the last time are not decoded again."""
+        if folder not in self._inspected:
+            place = digest_of([str(folder), self.reading.pages])[:16]
+            index = FolderIndex(self.cache / "index" / f"{place}.json", folder)
+            options = self.options
+            if external and options.labels is not None and not (folder / options.labels).is_file():
+                options = FolderOptions(group=options.group)  # it has folders of classes instead
+            self._inspected[folder] = inspect_folder(
+                folder,
+                index.of,
+                options,
+                self.reading,
+                split=False,
+                keep=index.remember,
+                white_optional=external,
+            )
+        return self._inspected[folder]
+
+
+def external_images(manifest: Manifest) -> Manifest:
+    """The images of an external test: the test split of a folder that is split, else all of its images."""
+    chosen = manifest.split("test") or list(manifest.images)
+    return replace(manifest, images=tuple(replace(image, split="test") for image in chosen))
 
 
 def _leak(manifest: Manifest, folder: Path) -> str:
@@ -283,35 +376,6 @@ def _leak(manifest: Manifest, folder: Path) -> str:
         f"{count} in more than one split, such as {' and '.join(leaked[0][:2])}, so the test contains what "
         f"training has shown. `{command()} data check {folder}` lists them, and near-duplicates."
     )
-
-
-class FolderIndex:
-    """What is known of a folder's files, with the state that each had.
-
-    Written only into a cache that exists: to look at a suite must leave nothing behind.
-    """
-
-    def __init__(self, path: Path, folder: Path) -> None:
-        self.path, self.folder = path, folder
-        self.known: dict[str, tuple[FileState, Looked]] = {}
-        self.asked: dict[str, FileState] = {}
-        with contextlib.suppress(OSError, ValueError):  # if damaged, it is written again
-            self.known = msgspec.json.decode(path.read_bytes(), type=dict[str, tuple[FileState, Looked]])
-
-    def of(self, file: str, state: FileState) -> Looked | None:
-        """What is known of a file that has not changed since, or None."""
-        self.asked[file] = state
-        before, looked = self.known.get(file, (None, None))
-        return looked if before == state else None
-
-    def remember(self, found: Mapping[str, Looked]) -> None:
-        """Write what is known of the files that were asked for."""
-        if not self.path.parent.parent.is_dir():
-            return
-        known = {file: (self.asked[file], looked) for file, looked in found.items()}
-        if known != self.known:
-            self.path.parent.mkdir(exist_ok=True)
-            write_text(self.path, msgspec.json.encode(known).decode())
 
 
 def source_digest(*places: str, root: Path | None = None) -> str:

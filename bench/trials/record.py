@@ -144,6 +144,8 @@ class Record(Struct, frozen=True, kw_only=True):
     time_to_accuracy: tuple[TimeToAccuracy, ...] = ()
     """To 80, 90 and 95 % of the best validation accuracy, then to the accuracies that were asked for; empty
     where training has no validation or did not end."""
+    external: Metrics | None = None
+    """Of the external test (`test_path`), where there is one."""
     note: str | None = None
     """How its process ended, where the result was complete and the process did not end by itself."""
 

@@ -20,6 +20,10 @@ _SHOWN = {f"{table}.decay": f"{table}.learning_rate_decay" for table in ("optimi
 """Names in records -> names that people read."""
 
 
+UNKEYED = ("data.name", "data.test_name")
+"""Settings that are part of no key: a folder may be renamed, its images are known by their digest."""
+
+
 class DataSettings(Struct, frozen=True, kw_only=True, omit_defaults=True):
     """The images of a trial. None or unset: the source of the images has no such setting."""
 
@@ -28,6 +32,10 @@ class DataSettings(Struct, frozen=True, kw_only=True, omit_defaults=True):
     """Of what the data set is made from."""
     name: str | None = None
     """Of the user's folder; not part of the key, because a folder may be renamed."""
+    test_name: str | None = None
+    """Of the folder of an external test; not part of the key either."""
+    test_digest: str | None = None
+    """Of the images of an external test."""
     reading: dict[str, int | float | str] | None = None
     """How the user's files become pixels, as far as that is not plain."""
     groups: dict[str, tuple[str, ...]] | None = None
@@ -150,9 +158,10 @@ class Settings(Struct, frozen=True, kw_only=True, omit_defaults=True):
 
     @property
     def key(self) -> str:
-        """Hash of all settings but the name of the user's folder: its images are known by their digest."""
+        """Hash of all settings but the names of the user's folders: their images are known by digests."""
         content = msgspec.to_builtins(self)
-        content["data"].pop("name", None)
+        for name in UNKEYED:
+            content["data"].pop(name.removeprefix("data."), None)
         return digest_of(content)
 
     @property
@@ -162,7 +171,7 @@ class Settings(Struct, frozen=True, kw_only=True, omit_defaults=True):
             {
                 name: value
                 for name, value in flatten(msgspec.to_builtins(self)).items()
-                if not is_of_replicate(name) and name != "data.name"
+                if not is_of_replicate(name) and name not in UNKEYED
             }
         )
 

@@ -67,6 +67,11 @@ class Recorder:
         """See `wbc.observer.Observer`."""
         self.events.write("evaluated", metrics=metrics, evaluations=evaluations)
 
+    def externally_evaluated(self, predictions: "Predictions", metrics: Mapping[str, Any]) -> None:
+        """Keep the predictions as `external.csv`, and the metrics."""
+        predictions.write_csv(self.folder / "external.csv")
+        self.events.write("externally_evaluated", metrics=metrics)
+
     def finished(self, trained: "Trained") -> None:
         """Keep it for `describe_memory`, after everything that is timed."""
         self._trained = trained

@@ -11,7 +11,7 @@ from wbc.data.appearance import Appearance
 from wbc.data.loading import Split, load_split
 from wbc.data.manifest import Manifest
 from wbc.data.reading import Reading
-from wbc.errors import OutOfMemoryError, reason_of
+from wbc.errors import InputError, OutOfMemoryError, reason_of
 from wbc.evaluation.metrics import Metrics, binary_accuracy, score
 from wbc.evaluation.predictions import Predictions, ShuffledComparison, generator_order
 from wbc.observer import Figures, Observer, Trained, phase
@@ -25,6 +25,11 @@ TRAINERS = {
     "classical": "wbc.classical.train",
 }
 """Mode -> the module whose `train` implements it. Loaded on demand, because most of them load Keras."""
+
+
+EXTERNAL = "external"
+"""The name of an external test among the splits that a trainer gets: it predicts them and learns nothing from
+them."""
 
 
 Train = Callable[[Specification, dict[str, Split], Observer], Trained]
@@ -62,6 +67,9 @@ def _run(specification: Specification, observer: Observer) -> Metrics:
         manifest = Manifest.read_file(specification.manifest)
         folder, size = specification.data_folder, specification.image_size
         splits = {name: load_split(manifest, name, folder, size) for name in SPLITS}
+        external = _external_test(specification, manifest)
+        if external is not None:
+            splits[EXTERNAL] = external
         figures.update({f"{name}_images": len(split) for name, split in splits.items()})
         figures["data_digest"] = manifest.digest
 
@@ -73,6 +81,9 @@ def _run(specification: Specification, observer: Observer) -> Metrics:
         probabilities = trained.predict("test", observer)
         predictions = Predictions.of(manifest.split("test"), probabilities, manifest.classes)
         metrics = evaluate(predictions, specification, observer)
+        if external is not None:
+            elsewhere = Predictions.of(external.images, trained.predict(EXTERNAL, observer), manifest.classes)
+            observer.externally_evaluated(elsewhere, _score(elsewhere, specification))
         figures["images"] = metrics["images"]
         figures.update(trained.cost().figures())
     _reference_work(specification, observer)
@@ -95,6 +106,19 @@ def _run(specification: Specification, observer: Observer) -> Metrics:
             figures.update(trained.profile(specification))
     observer.finished(trained)
     return metrics
+
+
+def _external_test(specification: Specification, manifest: Manifest) -> Split | None:
+    """The images of another folder that the classifier is tested on besides its own; None if there are none."""
+    if specification.external_manifest is None or specification.external_folder is None:
+        return None
+    external = Manifest.read_file(specification.external_manifest)
+    if external.classes != manifest.classes:
+        raise InputError(
+            f"the external test has the classes {', '.join(external.classes)}, not {', '.join(manifest.classes)}",
+            "Both folders need the same classes.",
+        )
+    return load_split(external, "test", specification.external_folder, specification.image_size)
 
 
 def evaluate(predictions: Predictions, specification: Specification, observer: Observer) -> Metrics:

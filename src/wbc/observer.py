@@ -113,6 +113,9 @@ class Observer(Protocol):
     def evaluated(self, metrics: "Metrics", evaluations: "dict[str, Metrics]") -> None:
         """The test metrics (`wbc.evaluation.metrics.score`), and those of every evaluation."""
 
+    def externally_evaluated(self, predictions: "Predictions", metrics: "Metrics") -> None:
+        """The images of an external test are predicted and scored, aligned with their files."""
+
     def trained(self, trained: "Trained", about: Figures) -> None:
         """The trained classifier, if it is to be saved; after the evaluation.
 

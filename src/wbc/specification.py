@@ -195,6 +195,10 @@ class Specification:
     """Hand over the trained model, so that it can be saved."""
     reference_work: bool = False
     """Time the same small work before and after the experiment (`wbc.reference_work`)."""
+    external_folder: Path | None = None
+    """Folder of the images of an external test; None: there is none."""
+    external_manifest: Path | None = None
+    """The manifest of the external test; its images are those of its test split."""
     targets: Sequence[float] | None = None
     """Validation accuracies whose time is asked for, shares of 1. Nothing in training depends on them."""
     profile: Profiling | None = None
@@ -226,6 +230,9 @@ class Specification:
         values = dict(content)
         values["data_folder"] = Path(values["data_folder"])
         values["manifest"] = Path(values["manifest"])
+        for key in ("external_folder", "external_manifest"):
+            if values.get(key) is not None:
+                values[key] = Path(values[key])
         if (source := values.get("weights")) is not None:
             values["weights"] = WeightsSource(source["kind"], Path(source["path"]))
         for key, kind in _TABLES.items():

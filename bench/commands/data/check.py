@@ -1,7 +1,10 @@
 """`data check`: what is wrong with a split folder."""
 
 from dataclasses import dataclass
-from typing import TYPE_CHECKING
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated
+
+import typer
 
 from bench.commands.data.options import NO_FLAGS, FolderArgument, FolderFlags
 from bench.commands.data.output import DataDocument, data_document, print_counts, progress
@@ -39,6 +42,12 @@ class CheckDocument:
 def check(
     folder: FolderArgument,
     given: FolderFlags = NO_FLAGS,
+    test_path: Annotated[
+        Path | None,
+        typer.Option(
+            "--test-path", metavar="OTHER", help="Search among these images for those of an external test."
+        ),
+    ] = None,
     as_json: JsonOption = False,
 ) -> int:
     """Search for unreadable images, and for images in two splits.
@@ -49,7 +58,7 @@ def check(
     from wbc.data.check import check_folder
 
     with progress() as show:
-        report = check_folder(folder, show, given.folder(), given.reading())
+        report = check_folder(folder, show, given.folder(), given.reading(), test_path)
     if as_json:
         sizes = [(width, height, number) for (width, height), number in report.sizes.most_common()]
         data = data_document(folder, report.manifest)
@@ -103,7 +112,8 @@ def _print_report(report: "Report") -> None:
         print(f"hint: {way}")
     if report.leaks:
         count = "1 image is" if len(report.leaks) == 1 else f"{len(report.leaks)} images are"
-        table = Table(title=f"{count} in two splits", title_justify="left")
+        where = "in two splits or in the external test" if report.external else "in two splits"
+        table = Table(title=f"{count} {where}", title_justify="left")
         for heading in ("image", "shows the same as", "how"):
             table.add_column(heading, overflow="fold")
         for leak in report.leaks[:SHOWN_LEAKS]:
@@ -112,8 +122,9 @@ def _print_report(report: "Report") -> None:
         if len(report.leaks) > SHOWN_LEAKS:
             print(f"and {len(report.leaks) - SHOWN_LEAKS} more")
     elif not report.unreadable:
+        one = "the external test or of one split" if report.external else "one split"
         print(
-            "No image of one split was found in another. Searched were equal files, and copies that are scaled, "
+            f"No image of {one} was found in another. Searched were equal files, and copies that are scaled, "
             "turned, mirrored or shifted; some are missed, most of small, smooth or strongly changed pictures."
         )
     if report.groups:

@@ -80,6 +80,7 @@ def summary_table(suite: str, trials: pd.DataFrame, configurations: pd.DataFrame
         "failed": Column("failed", number("{:.0f}")),
         "balanced_accuracy": Column("balanced %", number("{:.1f}", 100)),
         "test_accuracy": Column("accuracy %", number("{:.1f}", 100)),
+        "external_balanced_accuracy": Column("external %", number("{:.1f}", 100)),
         "test_loss": Column("loss", number("{:.3f}")),
         "fit_s": Column("fit s", number("{:.1f}")),
         "result_s": Column("result s", number("{:.1f}")),

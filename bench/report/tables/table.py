@@ -59,6 +59,7 @@ _BEFORE_CLASSES = {
     "reason": Column("reason", text),
     "test_accuracy": Column("accuracy %", number("{:.1f}", 100)),
     "balanced_accuracy": Column("balanced %", number("{:.1f}", 100)),
+    "external_balanced_accuracy": Column("external %", number("{:.1f}", 100)),
     "aligned_accuracy": Column("aligned %", number("{:.1f}", 100)),
     "shuffled_accuracy": Column("shuffled %", number("{:.1f}", 100)),
     "validation_accuracy": Column("val. %", number("{:.1f}", 100)),

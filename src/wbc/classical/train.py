@@ -75,7 +75,9 @@ def train(specification: Specification, splits: dict[str, Split], observer: Obse
     with phase(observer, "features") as figures:
         timer = BatchTimer()
         features = {
-            name: _in_batches(measure_all, splits[name].inputs, timer, observer) for name in ("train", "test")
+            name: _in_batches(measure_all, split.inputs, timer, observer)
+            for name, split in splits.items()
+            if name != "validation"
         }
         figures["images"] = sum(map(len, features.values()))
         figures["bytes"] = sum(table.nbytes for table in features.values())

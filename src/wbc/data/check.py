@@ -2,7 +2,7 @@
 
 from collections import Counter
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import partial
 from pathlib import Path
 
@@ -11,7 +11,7 @@ from numpy.typing import NDArray
 
 from wbc.data import SPLITS
 from wbc.data.folders import described, entries_of, known_sources, look_at_images
-from wbc.data.layout import AS_IT_IS, FolderOptions, read_layout, suggested_groups
+from wbc.data.layout import AS_IT_IS, FolderOptions, Layout, read_layout, suggested_groups
 from wbc.data.manifest import ImageEntry, Manifest
 from wbc.data.pipeline.decoding import read_upright
 from wbc.data.pipeline.stages import Progress, no_progress
@@ -24,6 +24,9 @@ from wbc.duplicates import (
     searches_all_shifts,
 )
 from wbc.errors import UnsplitFolderError, command
+
+EXTERNAL = "external"
+"""What the images of an external test are called among splits."""
 
 
 @dataclass(frozen=True)
@@ -59,6 +62,8 @@ class Report:
     """How numbers of more than 8 bits become pixels, in words; empty if there are none."""
     groups: str = ""
     """Groups that file names suggest, in a sentence; mostly empty."""
+    external: bool = False
+    """Whether images of an external test were searched for, too."""
     ways_out: tuple[str, ...] = ()
     """What to do about unreadable images."""
 
@@ -68,7 +73,7 @@ class Report:
         counts = self.manifest.counts()
         return any(
             not counts[split][name] for split in counts if counts[split] for name in self.manifest.classes
-        ) or (not counts["train"] or not counts["test"])
+        ) or not (counts["train"] and (counts["test"] or self.external))
 
     @property
     def clean(self) -> bool:
@@ -104,6 +109,7 @@ def check_folder(
     progress: Progress = no_progress,
     options: FolderOptions = AS_IT_IS,
     reading: Reading = PLAIN,
+    test_path: Path | None = None,
 ) -> Report:
     """Check a split folder; see `wbc.data.layout`.
 
@@ -112,6 +118,8 @@ def check_folder(
         progress: Called as the search goes on.
         options: What the folder does not say of itself.
         reading: How files become pixels.
+        test_path: Folder of an external test, whose images are searched for among these. The folder itself need
+            not be split then.
 
     Raises:
         UnsplitFolderError: The folder is not split.
@@ -121,16 +129,35 @@ def check_folder(
     try:
         layout.check_split()
     except UnsplitFolderError as error:
+        if test_path is not None:
+            return _check_against(layout, test_path, progress, options, reading)
         contents = look_at_images(layout, reading, progress=progress)
         contents.check()
         contents.check_labels()
         contents.scaled(reading)
         ways = [f"Split it with: {command()} data prepare {root} TO", suggested_groups(layout.images)]
         raise UnsplitFolderError(error.what, "\n".join(way for way in ways if way)) from None
+    return _check(layout, test_path, progress, options, reading)
+
+
+def _check_against(
+    layout: Layout, test_path: Path, progress: Progress, options: FolderOptions, reading: Reading
+) -> Report:
+    """Check a folder that is not split: whatever is in it, is for training."""
+    layout.images = [replace(found, split="train") for found in layout.images]
+    layout.notes.append("The folder is not split: only the external test is compared with it.")
+    return _check(layout, test_path, progress, options, reading)
+
+
+def _check(
+    layout: Layout, test_path: Path | None, progress: Progress, options: FolderOptions, reading: Reading
+) -> Report:
+    root = layout.root
     contents = look_at_images(layout, reading, progress=progress)
     contents.check_labels()
-    reading = contents.scaled(reading)
+    given, reading = reading, contents.scaled(reading)
     images = entries_of(root, contents)
+    scales: dict[str, Reading] = {}
     facts = [looked.facts for _, looked in contents.images]
     sizes = Counter((one.width, one.height) for one in facts)
     grouped = bool(known_sources(root)) or any(found.group for found in layout.images)
@@ -140,7 +167,14 @@ def check_folder(
             here = [image for image in images if image.split == split]
             sources[split] = (len({image.source for image in here}), len(here))
     plain = {image.file: one.plain for image, one in zip(images, facts, strict=True)}
-    leaks = _leaks(root, images, progress, partial(_picture, root, plain, reading))
+    compared = images
+    if test_path is not None:
+        others, other_reading, other_plain = _external(test_path.resolve(), options, given, progress)
+        compared, plain = images + others, plain | other_plain
+        scales = dict.fromkeys((image.file for image in others), other_reading)
+    leaks = _leaks(
+        root, compared, progress, lambda file: _picture(root, plain, scales.get(file, reading), file)
+    )
     warnings = [*layout.notes, *contents.warnings(reading), *_copies(images)]
     small = sum(min(one.width, one.height) < SMALLEST_SIDE for one in facts)
     if small:
@@ -152,12 +186,36 @@ def check_folder(
         sources,
         [(file, error.what.removeprefix(f"{root / file} ")) for file, error in contents.unreadable],
         leaks,
-        searches_all_shifts([image.split for image in images]),
+        searches_all_shifts([image.split for image in compared]),
         tuple(warnings),
         described(reading, facts),
         "" if grouped else suggested_groups(layout.images),
+        test_path is not None,
         tuple(dict.fromkeys(error.way_out for _, error in contents.unreadable)),
     )
+
+
+def _external(
+    root: Path, options: FolderOptions, reading: Reading, progress: Progress
+) -> tuple[tuple[ImageEntry, ...], Reading, dict[str, bool]]:
+    """The images of an external test with their whole paths, how they are read, and which are plain."""
+    layout = read_layout(root, options)
+    layout.check()
+    contents = look_at_images(layout, reading, progress=progress)
+    contents.check()
+    reading = contents.scaled_if_deep(reading)
+    images = []
+    plain = {}
+    named = options.group is not None or options.group_column is not None
+    for image, (found, looked) in zip(entries_of(root, contents), contents.images, strict=True):
+        source = image.source if named else f"external/{image.source}"
+        images.append(replace(image, file=str(found.path), split=EXTERNAL, source=source))
+        plain[str(found.path)] = looked.facts.plain
+    if any(found.split == "test" for found, _ in contents.images):
+        images = [
+            one for one, (found, _) in zip(images, contents.images, strict=True) if found.split == "test"
+        ]
+    return tuple(images), reading, plain
 
 
 def _copies(images: tuple[ImageEntry, ...]) -> list[str]:

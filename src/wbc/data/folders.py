@@ -2,7 +2,7 @@
 
 from collections import Counter
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 from wbc.data.layout import AS_IT_IS, FolderOptions, Found, Layout, read_layout
@@ -100,6 +100,12 @@ class Contents:
 
         return with_white(reading, [looked.facts for _, looked in self.images])
 
+    def scaled_if_deep(self, reading: Reading) -> Reading:
+        """The same, where a declared white is for images of more than 8 bits only, if there are any."""
+        if not any(looked.facts.kind for _, looked in self.images):
+            reading = replace(reading, white=None, black=0.0)
+        return self.scaled(reading)
+
     def warnings(self, reading: Reading) -> list[str]:
         """What is odd about the numbers in the images, in sentences."""
         full = {"": 255.0}
@@ -176,6 +182,7 @@ def inspect_folder(
     reading: Reading = PLAIN,
     split: bool = True,
     keep: Callable[[dict[str, Looked]], None] = lambda known: None,
+    white_optional: bool = False,
 ) -> Manifest:
     """Read an image folder and make sure that every image in it can be used.
 
@@ -188,6 +195,7 @@ def inspect_folder(
         options: What the folder does not say of itself.
         reading: How files become pixels.
         split: Whether the folder has to be split; if not, the split of its images may be empty.
+        white_optional: Whether a declared white is for images of more than 8 bits only, if there are any.
         keep: Takes what is known of every file once all could be decoded, for the next `remembered`.
 
     Returns:
@@ -207,7 +215,7 @@ def inspect_folder(
     contents.check()
     keep({found.file: looked for found, looked in contents.images})
     contents.check_labels()
-    reading = contents.scaled(reading)
+    reading = contents.scaled_if_deep(reading) if white_optional else contents.scaled(reading)
     settings = {"reading": reading.spelled_out()} if reading.spelled_out() else {}
     images = entries_of(root, contents)
     return Manifest(images, layout.classes, settings, layout.left_out.ordered())
