@@ -16,6 +16,7 @@ from bench.compare.looks import number_of_look
 from bench.compare.matching import match, shared_runs
 from bench.compare.measurement import Measurement, Pair, TrialPairs
 from bench.compare.metrics import METRICS, Values, metrics_for, phase_changes, values_of
+from bench.compare.operations import operation_changes
 from bench.compare.reading import (
     BASELINE,
     MLFLOW,
@@ -271,6 +272,7 @@ def _judged(
         evidence=timed.evidence,
         differences=tuple(differences),
         phases=phases,
+        operations=operation_changes(counted),
         accuracy_times=accuracy_time_changes(counted),
         curves=_curves(trial.pairs),
         pairs=len(trial.pairs),

@@ -191,7 +191,7 @@ def phase_changes(pairs: Sequence[Pair]) -> tuple[PhaseChange, ...]:
         for phase in PHASES
     }
     known = {phase: seconds for phase, seconds in known.items() if len(seconds)}
-    adjusted = holm([_p_of_mean(seconds[:, 1] - seconds[:, 0]) for seconds in known.values()])
+    adjusted = holm([p_of_mean(seconds[:, 1] - seconds[:, 0]) for seconds in known.values()])
     changes = [
         PhaseChange(
             phase,
@@ -205,7 +205,7 @@ def phase_changes(pairs: Sequence[Pair]) -> tuple[PhaseChange, ...]:
     return tuple(sorted(changes, key=lambda change: -abs(change.difference_s)))
 
 
-def _p_of_mean(values: Array) -> float | None:
+def p_of_mean(values: Array) -> float | None:
     """Two-sided p value of Student's t test that the mean is 0; None with a single value."""
     from scipy.special import stdtr
 

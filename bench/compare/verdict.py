@@ -148,6 +148,28 @@ class AccuracyTimeChange:
 
 
 @dataclass(frozen=True)
+class OperationChange:
+    """An operation of the training step: medians over the pairs with traces, in milliseconds of its own in a step."""
+
+    operation: str
+    """As the profiler names it."""
+    baseline_ms: float
+    candidate_ms: float
+    ratio: float
+    """Candidate / baseline over the pairs."""
+    up: int
+    """Pairs in which it took longer."""
+    pairs: int
+    clear: bool
+    """Whether the change is shown, and so worth naming."""
+
+    @property
+    def difference_ms(self) -> float:
+        """Milliseconds that a step of the candidate spends more in it."""
+        return self.candidate_ms - self.baseline_ms
+
+
+@dataclass(frozen=True)
 class EpochChange:
     """Keras' metrics on both sides after the same epoch: means over the pairs."""
 
@@ -183,6 +205,8 @@ class TrialVerdict:
     """Accuracy and loss."""
     phases: tuple[PhaseChange, ...] = ()
     """Where the time went."""
+    operations: tuple[OperationChange, ...] = ()
+    """Of the training step, where both sides were traced."""
     accuracy_times: tuple[AccuracyTimeChange, ...] = ()
     """Time to an accuracy."""
     curves: tuple[EpochChange, ...] = ()

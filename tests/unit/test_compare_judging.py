@@ -21,7 +21,8 @@ from bench.compare.compare import counting, judge
 from bench.compare.matching import match, shared_runs
 from bench.compare.measurement import Measurement, Pair, TrialPairs, read_images
 from bench.compare.metrics import METRICS, phase_changes, phase_seconds, values_of
-from bench.compare.output.format import outcome
+from bench.compare.output.files import write_verdict
+from bench.compare.output.format import changed_operations, outcome
 from bench.compare.reading import Side
 from bench.compare.thresholds import Thresholds
 from bench.compare.verdict import Learning, Memory, Speed, Status
@@ -439,6 +440,36 @@ def test_a_phase_is_named_only_where_it_is_shown():
     named = sum(any(one.clear for one in phase_changes(pairs(seed))) for seed in range(60))
     assert named <= 8  # of 3 that are expected
     assert next(one for one in phase_changes(pairs(1, 3.0)) if one.clear).phase == "profile"
+
+
+def traced(of, milliseconds: dict[str, float]) -> Measurement:
+    """A measurement with a trace of ten steps."""
+    top = tuple(
+        measured.Operation(op=name, self_s=0.01 * value, share=0.1) for name, value in milliseconds.items()
+    )
+    profile = measured.Profile(
+        steps=10, wall_s=1.0, input_stall=None, kinds={}, top=top, kernel_busy=None, copies_s=None, trace="x"
+    )
+    return measurement(of, record(of, 10.0, profile=profile))
+
+
+def test_operations_that_take_longer_are_named(tmp_path):
+    of, noise = trial(), noisy(1, 32, 3, 0.05)
+    pairs = [
+        Pair(
+            traced(of, {"Conv2D": 5 * a, "Softmax": 3 * b, "Tiny": 0.001, "Old": 1.0}),
+            traced(of, {"Conv2D": 5 * c, "Softmax": 4.5 * d, "Tiny": 0.002, "New": 1.0}),
+        )
+        for a, b, c, d in zip(*[iter(noise)] * 4, strict=True)
+    ]
+    verdict = judge([TrialPairs("key", "lenet", of.settings, tuple(pairs))])
+    first, second = verdict.trials[0].operations
+    assert (first.operation, first.clear, first.up, first.pairs) == ("Softmax", True, 8, 8)
+    assert first.ratio == pytest.approx(1.5, rel=0.1) and first.difference_ms == pytest.approx(1.5, rel=0.2)
+    assert (second.operation, second.clear) == ("Conv2D", False)
+    files = {path.name: path.read_text() for path in write_verdict(verdict, tmp_path)}
+    assert all("Softmax" in files[name] for name in ("summary.md", "regression.json", "regression.html"))
+    assert changed_operations(verdict)[0].startswith("lenet: Softmax 3")
 
 
 def test_a_run_that_is_on_both_sides_is_named():

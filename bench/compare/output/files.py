@@ -110,6 +110,7 @@ def markdown(verdict: Verdict) -> str:
     if notes := words.notes_of(verdict):
         lines += [*(f"- {_markdown(note)}" for note in notes), ""]
     lines += _where(verdict.trials)
+    lines += _operations(verdict.trials)
     lines += _times_to_accuracy(verdict.trials)
     lines += _changed(verdict)
     if found := words.detectable(verdict):
@@ -207,6 +208,19 @@ def _where(trials: Iterable[TrialVerdict]) -> list[str]:
         rows.append([_markdown(trial.label), *(seconds.get(name, "—") for name in names)])
     return _details(
         "Where the time went: seconds, candidate less baseline", ["trial", *map(_markdown, names)], rows
+    )
+
+
+def _operations(trials: Iterable[TrialVerdict]) -> list[str]:
+    rows = [
+        [_markdown(trial.label), *map(_markdown, words.operation_row(one))]
+        for trial in trials
+        for one in trial.operations[: words.MOST_OPERATIONS]
+    ]
+    return (
+        _details("Operations of the training step", ["trial", *words.OPERATION_HEADINGS], rows)
+        if rows
+        else []
     )
 
 

@@ -8,6 +8,7 @@ from bench.compare.verdict import (
     AccuracyTimeChange,
     DifferenceVerdict,
     MetricVerdict,
+    OperationChange,
     Status,
     TrialVerdict,
     Verdict,
@@ -150,6 +151,46 @@ def _times(value: float | Never, pattern: str) -> str:
     return value if value == "never" else pattern.format(value)
 
 
+OPERATION_HEADINGS = (
+    "operation",
+    "baseline ms a step",
+    "candidate ms a step",
+    "change",
+    "longer in pairs",
+    "shown",
+)
+"""Headings of what `operation_row` returns."""
+
+MOST_OPERATIONS = 10
+"""Rows of a table of operations."""
+
+
+def operation_row(one: OperationChange) -> list[str]:
+    """An operation of the training step as text."""
+    return [
+        one.operation,
+        f"{one.baseline_ms:.3g}",
+        f"{one.candidate_ms:.3g}",
+        f"{one.ratio - 1:+.0%}",
+        f"{one.up} of {one.pairs}",
+        "yes" if one.clear else "no",
+    ]
+
+
+def changed_operations(verdict: Verdict) -> list[str]:
+    """A line for each trial with operations that are shown to take longer or shorter."""
+    lines = []
+    for trial in verdict.trials:
+        shown = [
+            f"{one.operation} {one.baseline_ms:.3g} -> {one.candidate_ms:.3g} ms ({one.ratio - 1:+.0%})"
+            for one in trial.operations
+            if one.clear
+        ]
+        if shown:
+            lines.append(f"{trial.label}: {', '.join(shown[:3])}")
+    return lines
+
+
 def time_to_accuracy(verdict: Verdict) -> list[str]:
     """A line for each trial: the time to 90 % of the baseline's best validation accuracy."""
     lines = []
@@ -266,6 +307,8 @@ def print_verdict(console: "Console", verdict: Verdict) -> None:
         say(note)
     if reached := time_to_accuracy(verdict):
         say(f"Time to 90 % of the baseline's best validation accuracy: {'; '.join(reached)}.")
+    if changed := changed_operations(verdict):
+        say(f"Operations of the training step that changed, in a step: {'; '.join(changed)}.")
     if verdict.changes:
         differing = ", ".join(f"{one.name} {one.baseline} -> {one.candidate}" for one in verdict.changes)
         say(f"What differs: {differing}.")

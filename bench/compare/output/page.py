@@ -65,6 +65,7 @@ class ShownTrial:
     remarks: list[str]
     changes: list[ShownChange]
     phases: list[list[str]]
+    operations: list[list[str]]
     accuracy_times: list[list[str]]
     curves: list[list[str]]
     """Losses of both sides after the same epochs, below their headings."""
@@ -87,6 +88,7 @@ def page(verdict: Verdict) -> str:
         ],
         phase_headings=["where the time goes", "baseline s", "candidate s", "difference s"],
         time_headings=words.TIME_HEADINGS,
+        operation_headings=words.OPERATION_HEADINGS,
         shared=[f"{', '.join(labels)}: {said}" for said, labels in shared.items()],
         trials=[_trial(trial, metrics, shared) for trial in verdict.trials],
         differences=[(one.name, one.baseline, one.candidate) for one in verdict.changes],
@@ -108,6 +110,7 @@ def _trial(trial: TrialVerdict, metrics: Sequence[str], shared: dict[str, list[s
             [one.means, f"{one.baseline_s:.2f}", f"{one.candidate_s:.2f}", f"{one.difference_s:+.2f}"]
             for one in trial.phases
         ],
+        operations=[words.operation_row(one) for one in trial.operations[: words.MOST_OPERATIONS]],
         accuracy_times=[words.time_row(one) for one in trial.accuracy_times],
         curves=_curves(trial.curves),
     )

@@ -10,8 +10,8 @@ from wbc.profiling.xspace import Event, Line, Plane
 STEP = "train"
 """The name under which each step is traced."""
 
-TOP = 10
-"""Number of operations in the list of the slowest."""
+TOP = 100
+"""Number of operations in the list of the slowest: more than most networks have that take a percent."""
 
 _HOST, _GPU, _STREAM = "/host:CPU", "/device:GPU:", "Stream #"
 _PICO = 1e-12
