@@ -34,7 +34,7 @@ def keep_model(trained: "Trained", about: Mapping[str, Any], folder: Path) -> Fa
         Exception: The model cannot be written; Keras and the user's own layers raise anything.
     """
     began = time.monotonic()
-    schema = trained.save(folder / MODEL_FILE)
+    schema = trained.save(folder / MODEL_FILE, about["reading"].get("fit", "squash"))
     import keras
 
     backend = sys.modules[keras.backend.backend()]

@@ -136,8 +136,12 @@ class Trained(Protocol):
     def cost(self) -> "Cost":
         """The cost to store and use it. Call it after a prediction, which is timed."""
 
-    def save(self, path: Path) -> Figures:
+    def save(self, path: Path, fit: str) -> Figures:
         """Write the model to a file, which appears whole or not at all. Needs `save_model`.
+
+        Args:
+            path: The file.
+            fit: How images that are not square become square, one of `wbc.data.reading.FITS`.
 
         Returns:
             `input` and `output`, each with `shape` (-1 where any number will do) and `dtype`; `takes`: raw

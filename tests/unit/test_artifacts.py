@@ -7,6 +7,7 @@ from pathlib import Path
 import keras
 import numpy as np
 import pytest
+from PIL import Image
 from training_equipment import Notes
 
 from bench.journal.results import Attempt
@@ -17,24 +18,32 @@ from bench.worker.recorder import Recorder
 from wbc import experiment
 from wbc.data.loading import load_pixels
 from wbc.data.manifest import Manifest
+from wbc.data.pipeline.decoding import read_upright
+from wbc.data.reading import Reading
 from wbc.evaluation.predictions import Predictions
 from wbc.optimizer import OptimizerSpecification
 from wbc.specification import Specification
 
 LOAD = """
 import sys
+sys.modules["wbc"] = sys.modules["bench"] = None  # importing either is an error
 from pathlib import Path
-import keras
+import mlflow.keras
 import numpy as np
 for folder in map(Path, sys.argv[1:]):
-    model = keras.saving.load_model(folder / "model.keras")
-    np.save(folder / "said.npy", model.predict(np.load(folder / "pixels.npy"), verbose=0))
-assert not {"wbc", "bench"} & set(sys.modules)
+    model = mlflow.keras.load_model(str(folder / "flavor"))
+    for name in ("", "-large"):
+        pixels = np.load(folder / f"pixels{name}.npy")
+        np.save(folder / f"said{name}.npy", np.concatenate([model.predict(one[None], verbose=0) for one in pixels]))
 """
-"""In a process that imports nothing of ours."""
+"""In a process that can import nothing of ours."""
 
-MODES = ["scratch", "transfer", "own"]
-"""`own` is a user's network with a scaling of its own, from scratch."""
+MODES = ["scratch", "transfer", "own", "rescaled", "padded"]
+"""`own` is a user's network with a scaling of its own, from scratch. The last two train on images of another size,
+cut and padded to squares."""
+
+LARGE = (53, 41)
+"""Height and width of the files of the last two."""
 
 OWN = """
 import keras
@@ -57,15 +66,37 @@ def specification_of(noisy_images: Path, mode: str, **more) -> Specification:
         options = {"build": "own_network_of_a_user:small", "preprocess": "own_network_of_a_user:scale"}
         more |= {"network": "Small", "options": options}
         mode = "scratch"
+    manifest = "manifest.json"
+    if mode in ("rescaled", "padded"):
+        fit = {"rescaled": "crop", "padded": "pad"}[mode]
+        noisy_images, manifest = large_images(noisy_images, fit), f"{fit}.json"
+        mode, more = (
+            "scratch",
+            more | ({"preprocessing": "rescale"} if fit == "crop" else {"network": "SqueezeNet"}),
+        )
+        if fit == "pad":
+            more |= {"image_size": 64}
     return Specification(
         data_folder=noisy_images,
-        manifest=noisy_images / "manifest.json",
-        image_size=32,
+        manifest=noisy_images / manifest,
         mode=mode,
         batch_size=4,
         optimizer=OptimizerSpecification("Adam", 1e-3, 0.0),
-        **{"network": "LeNet5", **more},
+        **{"network": "LeNet5", "image_size": 32, **more},
     )
+
+
+def large_images(noisy_images: Path, fit: str) -> Path:
+    """The same images stretched to `LARGE`, beside a manifest that says how they become square."""
+    folder = noisy_images.with_name(f"{noisy_images.name}-large")
+    folder.mkdir(exist_ok=True)
+    manifest = Manifest.read(noisy_images)
+    for image in manifest.images:
+        with Image.open(noisy_images / image.file) as opened:
+            opened.resize(LARGE[::-1], Image.Resampling.NEAREST).save(folder / image.file)
+    Manifest(manifest.images, manifest.classes, {"reading": {"fit": fit}}).write(folder)
+    (folder / "manifest.json").rename(folder / f"{fit}.json")
+    return folder
 
 
 @pytest.fixture(scope="module")
@@ -91,7 +122,11 @@ def said(kept) -> dict[str, np.ndarray]:
     """Mode -> what its model says of the test images when another process loads it."""
     folders = [attempt.folder for attempt, _ in kept.values()]
     for attempt, specification in kept.values():
+        write_flavor(attempt, attempt.folder / "flavor")
         np.save(attempt.folder / "pixels.npy", pixels_of(specification))
+        manifest = Manifest.read_file(specification.manifest)
+        raw = [read_upright(specification.data_folder / one.file) for one in manifest.split("test")]
+        np.save(attempt.folder / "pixels-large.npy", np.stack(raw))
     done = subprocess.run([sys.executable, "-c", LOAD, *folders], capture_output=True, text=True, check=False)
     assert done.returncode == 0, done.stderr
     return {mode: np.load(folder / "said.npy") for mode, folder in zip(kept, folders, strict=True)}
@@ -99,7 +134,8 @@ def said(kept) -> dict[str, np.ndarray]:
 
 def pixels_of(specification: Specification) -> np.ndarray:
     manifest = Manifest.read_file(specification.manifest)
-    return load_pixels(specification.data_folder, manifest.split("test"), specification.image_size)
+    reading = Reading.of(manifest.settings)
+    return load_pixels(specification.data_folder, manifest.split("test"), specification.image_size, reading)
 
 
 def is_within(event: dict, phase: str, events: list[dict]) -> bool:
@@ -116,7 +152,12 @@ def test_it_says_the_same_as_before(kept, said, mode):
     assert event["output"] == {"shape": [-1, 2], "dtype": "float32"}
     assert event["bytes"] == (attempt.folder / "model.keras").stat().st_size
     assert not list(attempt.folder.glob("*.partial"))
-    np.testing.assert_allclose(said[mode], Predictions.read_csv(attempt.predictions).probabilities, atol=1e-6)
+    wanted = Predictions.read_csv(attempt.predictions).probabilities
+    np.testing.assert_allclose(said[mode], wanted, rtol=0, atol=1e-6)
+    raw = np.load(attempt.folder / "said-large.npy")
+    np.testing.assert_allclose(raw, wanted, rtol=0, atol=1e-6)
+    sizes = {np.load(attempt.folder / f"pixels{name}.npy").shape[1:3] for name in ("", "-large")}
+    assert len(sizes) == (2 if mode in ("rescaled", "padded") else 1)
 
 
 @pytest.mark.parametrize("mode", MODES)
@@ -130,7 +171,7 @@ def test_mlflow_loads_it_by_its_own_flavour(kept, tmp_path, mode):
     (tensor,) = about.signature.inputs.inputs
     assert (tensor.type, tensor.shape) == (np.dtype("uint8"), (-1, -1, -1, 3))
     assert about.metadata["classes"] == ["a", "b"]
-    assert about.metadata["preprocessing"] == "network"
+    assert about.metadata["preprocessing"] == specification.preprocessing
     said = mlflow.keras.load_model(str(tmp_path / "model")).predict(pixels_of(specification), verbose=0)
     np.testing.assert_allclose(said, Predictions.read_csv(attempt.predictions).probabilities, atol=1e-6)
     pinned = (tmp_path / "model" / "requirements.txt").read_text().split()
@@ -143,11 +184,11 @@ def test_mlflow_loads_it_by_its_own_flavour(kept, tmp_path, mode):
 
 def test_a_model_that_cannot_be_written_does_not_spoil_the_result(tmp_path):
     class Unwritable:
-        def save(self, path):
+        def save(self, path, fit):
             raise ValueError("a layer of the user's own cannot be saved")
 
     recorder = Recorder(EventWriter(tmp_path / "events.jsonl"), tmp_path)
-    recorder.trained(Unwritable(), {})
+    recorder.trained(Unwritable(), {"reading": {}})
     recorder.events.close()
     (event,) = read_events(tmp_path / "events.jsonl")
     assert (event["event"], event["reason"]) == (

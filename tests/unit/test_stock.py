@@ -3,9 +3,13 @@
 import keras
 import numpy as np
 import pytest
+from PIL.Image import Resampling
 
+from wbc.data.pipeline.decoding import fitted
+from wbc.data.reading import FITS
 from wbc.errors import InputError
 from wbc.networks.preprocessing import preprocess
+from wbc.networks.resize import resizing_model
 from wbc.networks.stock import raw_pixel_model, scaling_layers
 
 PIXELS = np.random.default_rng(1).integers(0, 256, (3, 8, 8, 3), np.uint8)
@@ -64,6 +68,17 @@ def test_a_users_own_linear_scaling_is_layers(scale):
 def test_another_scaling_is_refused_and_not_approximated(scale):
     with pytest.raises(InputError, match="not the same linear function"):
         scaling_layers(lambda pixels: scale(pixels.astype("float32")).astype("float32"), 8)
+
+
+@pytest.mark.parametrize("fit", FITS)
+def test_images_are_resized_as_files_are(fit, tmp_path):
+    resizing_model(24, fit).save(tmp_path / "size.keras")
+    model = keras.saving.load_model(tmp_path / "size.keras")
+    rng = np.random.default_rng(2)
+    for shape in ((24, 24), (10, 15), (31, 20), (101, 320), (48, 50), (7, 5), (1, 90), (90, 20), (48, 48)):
+        images = rng.integers(0, 256, (2, *shape, 3), np.uint8)
+        wanted = [fitted(image, 24, fit, Resampling.BILINEAR) for image in images]
+        np.testing.assert_array_equal(np.asarray(model(images)), np.stack(wanted), f"{shape}")
 
 
 def test_images_of_another_size_are_resized():

@@ -49,7 +49,7 @@ class ClassicalClassifier:
         """See `wbc.observer.Trained`."""
         return self.measuring.cost(0) + self.classifying.cost(len(pickle.dumps(self.pipeline)))
 
-    def save(self, path: Path) -> dict[str, Any]:
+    def save(self, path: Path, fit: str) -> dict[str, Any]:
         """See `wbc.observer.Trained`."""
         raise InputError("a scikit-learn model has no .keras file, and a pickle is not safe to share")
 

@@ -4,7 +4,6 @@ Size and scaling of pixels are layers of it, so that nobody needs to know them. 
 layers of Keras that compute the same, so that it loads where this package is not installed.
 """
 
-import inspect
 from collections.abc import Callable
 from typing import Any
 
@@ -13,7 +12,9 @@ import numpy as np
 from keras import layers, ops
 from numpy.typing import NDArray
 
+from wbc.data.reading import PLAIN
 from wbc.errors import InputError
+from wbc.networks.resize import resizing_model
 
 Scale = Callable[[NDArray[Any]], NDArray[np.float32]]
 """From pixels, shape (images, height, width, 3), values 0 to 255, to the input of a network."""
@@ -22,25 +23,27 @@ _TOLERANCE = 1e-6
 """Largest difference between a scaling and its layers, as a share of the largest scaled value."""
 
 
-def raw_pixel_model(model: keras.Model, scale: Scale, image_size: int) -> keras.Model:
-    """A model from uint8 images of any size to what `model` makes of them once they are resized and scaled.
-
-    Images of `image_size` are not changed by resizing. Others are resized bilinearly, by Keras and not by
-    Pillow, so probabilities differ a little from those of a trial.
+def raw_pixel_model(
+    model: keras.Model, scale: Scale, image_size: int, fit: str = PLAIN.fit, any_size: bool = True
+) -> keras.Model:
+    """A model from uint8 images to what `model` makes of them once they are resized and scaled.
 
     Args:
         model: From scaled pixels to probabilities.
         scale: The scaling that it was trained with.
         image_size: Height and width of its images in pixels.
+        fit: How images that are not square become square, one of `wbc.data.reading.FITS`.
+        any_size: Whether it resizes images, as a trial reads files; else it takes those of `image_size` only.
 
     Raises:
         InputError: No layers of Keras compute the scaling.
     """
-    pixels = keras.Input((None, None, 3), dtype="uint8", name="pixels")
-    # An older Keras has no antialiasing.
-    smooth = {"antialias": True} if "antialias" in inspect.signature(layers.Resizing).parameters else {}
-    tensor = layers.Rescaling(1.0, name="as_numbers")(pixels)
-    tensor = layers.Resizing(image_size, image_size, name="size", **smooth)(tensor)
+    if any_size:
+        pixels = keras.Input((None, None, 3), dtype="uint8", name="pixels")
+        tensor = resizing_model(image_size, fit)(pixels)
+    else:
+        pixels = keras.Input((image_size, image_size, 3), dtype="uint8", name="pixels")
+        tensor = layers.Rescaling(1.0, name="as_numbers")(pixels)
     for layer in scaling_layers(scale, image_size):
         tensor = layer(tensor)
     return keras.Model(pixels, with_stock_layers(model)(tensor), name=f"{model.name}_of_pixels")

@@ -61,7 +61,7 @@ class Classifier:
         own = self.timer.cost(float32_bytes(self.model))
         return own + self.backbone if self.backbone else own
 
-    def save(self, path: Path) -> Figures:
+    def save(self, path: Path, fit: str) -> Figures:
         """See `wbc.observer.Trained`: a `.keras` file, from uint8 images of any size to probabilities.
 
         It does not include the state of the optimizer, which predictions do not need. Where no layers compute
@@ -77,7 +77,7 @@ class Classifier:
                 )
             takes = RAW
             try:
-                whole = raw_pixel_model(whole, self.scale or self.prepare, int(whole.input_shape[1]))
+                whole = raw_pixel_model(whole, self.scale or self.prepare, int(whole.input_shape[1]), fit)
             except InputError as error:
                 takes = f"scaled pixels: {error.what}"
         # Keras requires the suffix of the file, so the incomplete file needs a folder of its own.
