@@ -31,7 +31,9 @@ class Prediction:
     """Name of the class."""
     probabilities: dict[str, float]
     unlike: bool | None
-    """Whether its colors are unlike those of all training images; None where these are not known."""
+    """Whether it is not like the training images; None where these are not known."""
+    distance: float | None
+    """From the training images; above 1 it is unlike."""
 
 
 @dataclass(frozen=True)
@@ -43,6 +45,10 @@ class PredictDocument:
     unreadable: dict[str, str]
     """File -> reason."""
     count: list["ClassCount"]
+    false_flags: float | None
+    """Share of images like the training images that are marked as unlike."""
+    another_kind: bool
+    """Whether more images are unlike than chance explains."""
 
 
 def predict(
@@ -65,8 +71,8 @@ def predict(
     """Predict images with a kept model and count them by class.
 
     The count has 95 % intervals, and beside it the count corrected for the confusion on the test images. Images
-    with other colors than the training images are marked. It runs on the processor. With --output CSV the
-    predictions go to that file.
+    that are not like the training images are marked. It runs on the processor. With --output CSV the predictions
+    go to that file.
     """
     from bench.commands.output import print_document
     from wbc.evaluation.counting import differential_count
@@ -74,31 +80,34 @@ def predict(
     file = model / "model.keras" if model.is_dir() else model
     about = _about(file)
     classes = about["classes"]
-    answer = _ask(file, about, _images(sources))
+    likeness = _likeness(file)
+    answer = _ask(file, about, likeness, _images(sources))
     predictions = []
-    limit = about["appearance"]["limit"] if about.get("appearance") else None
     said = zip(answer["files"], answer["probabilities"], answer["distances"], strict=True)
     for name, probabilities, distance in said:
         likeliest = classes[max(range(len(classes)), key=probabilities.__getitem__)]
-        unlike = None if limit is None else distance > limit
-        predictions.append(
-            Prediction(name, likeliest, dict(zip(classes, probabilities, strict=True)), unlike)
-        )
+        unlike = None if distance is None else distance > 1
+        of_classes = dict(zip(classes, probabilities, strict=True))
+        predictions.append(Prediction(name, likeliest, of_classes, unlike, distance))
     if not predictions:
         raise InputError("none of the images can be read", "; ".join(answer["unreadable"].values()))
     chosen = [classes.index(one.predicted) for one in predictions]
     count = differential_count(chosen, classes, _confusion(file.parent, classes))
+    rate = likeness["rate"] if likeness else None
+    unlike_images = sum(bool(one.unlike) for one in predictions)
+    another_kind = rate is not None and exceeds_chance(unlike_images, len(predictions), rate)
     text = _as_csv(predictions, classes)
     if output is not None:
         output.parent.mkdir(parents=True, exist_ok=True)
         output.write_text(text)
     if as_json:
-        print_document(PredictDocument(file, predictions, answer["unreadable"], count))
+        print_document(PredictDocument(file, predictions, answer["unreadable"], count, rate, another_kind))
         return
     if output is None:
         sys.stdout.write(text)
         sys.stdout.flush()
-    _tell(predictions, answer["unreadable"], count, on_stdout=output is not None)
+    _tell(len(predictions), answer["unreadable"], count, on_stdout=output is not None)
+    _warn_of_unlike(unlike_images, len(predictions), rate, another_kind)
 
 
 def _about(file: Path) -> dict[str, Any]:
@@ -118,6 +127,22 @@ def _about(file: Path) -> dict[str, Any]:
     return about
 
 
+def _likeness(file: Path) -> dict[str, Any] | None:
+    """What tells images that are not like the training images of a kept model, if it is known."""
+    try:
+        found = json.loads(file.with_name("likeness.json").read_text())
+    except (OSError, ValueError):
+        return None
+    return found if isinstance(found, dict) and "rate" in found else None
+
+
+def exceeds_chance(unlike: int, images: int, rate: float) -> bool:
+    """Whether so many images are marked as unlike by chance with a probability below 0.01."""
+    from scipy.stats import binom
+
+    return bool(binom.sf(unlike - 1, images, rate) < 0.01)
+
+
 def _images(sources: list[Path]) -> list[str]:
     found: list[Path] = []
     for source in sources:
@@ -134,7 +159,9 @@ def _images(sources: list[Path]) -> list[str]:
     return [str(path) for path in found]
 
 
-def _ask(file: Path, about: dict[str, Any], files: list[str]) -> dict[str, Any]:
+def _ask(
+    file: Path, about: dict[str, Any], likeness: dict[str, Any] | None, files: list[str]
+) -> dict[str, Any]:
     """Predict in a process of its own."""
     hidden = {"CUDA_VISIBLE_DEVICES": "-1", "TF_CPP_MIN_LOG_LEVEL": "3", "KERAS_BACKEND": about["backend"]}
     with TemporaryDirectory(prefix="leukobench-") as temporary:
@@ -145,7 +172,7 @@ def _ask(file: Path, about: dict[str, Any], files: list[str]) -> dict[str, Any]:
             "image_size": about["image_size"],
             "reading": about.get("reading", {}),
         }
-        request.write_text(json.dumps({**content, "appearance": about.get("appearance")}))
+        request.write_text(json.dumps({**content, "likeness": likeness}))
         command = [sys.executable, "-P", "-m", "bench.worker.predict", str(request), str(answer)]
         done = subprocess.run(
             command, env={**os.environ, **hidden}, capture_output=True, text=True, check=False
@@ -174,39 +201,49 @@ def _confusion(folder: Path, classes: list[str]) -> tuple[tuple[int, ...], ...] 
 def _as_csv(predictions: list[Prediction], classes: list[str]) -> str:
     text = io.StringIO()
     writer = csv.writer(text, lineterminator="\n")
-    writer.writerow(["file", "predicted", "unlike", *classes])
+    writer.writerow(["file", "predicted", "unlike", "distance", *classes])
     for one in predictions:
         unlike = {None: "", True: "yes", False: "no"}[one.unlike]
-        writer.writerow(
-            [one.file, one.predicted, unlike, *(f"{value:.9g}" for value in one.probabilities.values())]
-        )
+        distance = "" if one.distance is None else f"{one.distance:.4g}"
+        shares = (f"{value:.9g}" for value in one.probabilities.values())
+        writer.writerow([one.file, one.predicted, unlike, distance, *shares])
     return text.getvalue()
 
 
-def _tell(
-    predictions: list[Prediction], unreadable: dict[str, str], count: list["ClassCount"], on_stdout: bool
-) -> None:
+def _tell(images: int, unreadable: dict[str, str], count: list["ClassCount"], on_stdout: bool) -> None:
     from rich.table import Table
 
     from bench.commands.terminal import Terminal, messages
 
     console = Terminal() if on_stdout else messages()
-    table = Table(title=f"Differential count of {len(predictions)} images", title_justify="left")
+    table = Table(title=f"Differential count of {images} images", title_justify="left")
     for heading in ("class", "images", "% [95 %]", "corrected % [95 %]"):
         table.add_column(heading, justify="left" if heading == "class" else "right")
     for one in count:
         corrected = _percent(one.corrected) if one.corrected else "no test images known"
         table.add_row(one.name, str(one.count), _percent(one.share), corrected)
     console.print(table)
-    unlike = sum(bool(one.unlike) for one in predictions)
-    if unlike:
-        messages().say(
-            f"warning: {unlike} of {len(predictions)} images have other colors than the training images "
-            "(another stain, camera or subject?). Do not trust their count.",
-            style="yellow",
-        )
     for file, reason in unreadable.items():
         messages().say(f"warning: {file} cannot be read: {reason}", style="yellow")
+
+
+def _warn_of_unlike(unlike: int, images: int, rate: float | None, another_kind: bool) -> None:
+    from bench.commands.terminal import messages
+
+    if rate is None:
+        messages().say(
+            "note: it is not known what the training images look like, so none is marked as unlike"
+        )
+    elif another_kind:
+        messages().say(
+            f"warning: {unlike} of {images} images are not like the training images (another stain, camera, size "
+            f"or subject?); of images like them {rate:.1%} would be marked. Do not trust the count.",
+            style="yellow",
+        )
+    elif unlike:
+        messages().say(
+            f"note: {unlike} of {images} images are marked as unlike the training images. Chance marks {rate:.1%}."
+        )
 
 
 def _percent(share: tuple[float, float, float]) -> str:

@@ -16,11 +16,12 @@ if TYPE_CHECKING:
 
 MODEL_FILE = "model.keras"
 SIGNATURE_FILE = "model.json"
+LIKENESS_FILE = "likeness.json"
 PACKAGES_FILE = "packages.txt"
 
 
 def keep_model(trained: "Trained", about: Mapping[str, Any], folder: Path) -> Facts:
-    """Write `model.keras`, and `model.json` beside it: its schema and what its input means.
+    """Write `model.keras`, and beside it `model.json`, its schema and what its input means, and `likeness.json`.
 
     Args:
         trained: What was trained.
@@ -46,6 +47,7 @@ def keep_model(trained: "Trained", about: Mapping[str, Any], folder: Path) -> Fa
         "python": platform.python_version(),
         "requirements": [f"keras=={keras.__version__}", f"{backend.__name__}=={backend.__version__}"],
     }
+    write_json(folder / LIKENESS_FILE, content.pop("likeness", None))
     write_json(folder / SIGNATURE_FILE, content)
     kept = {name: schema[name] for name in ("input", "output")}
     return {"bytes": (folder / MODEL_FILE).stat().st_size, "seconds": time.monotonic() - began, **kept}

@@ -18,22 +18,23 @@ def predict(request: dict[str, Any]) -> dict[str, Any]:
 
     Args:
         request: `model`, the `.keras` file; `files`; `image_size`; `reading`, how files become pixels;
-            `appearance` of the training images or None.
+            `likeness`, what tells images unlike the training images, or None.
 
     Returns:
-        `files` that could be read, `probabilities` and `distances` (None without an appearance) of each, and
-        `unreadable`: file -> reason.
+        `files` that could be read; of each `probabilities` and `distances` (above 1 it is unlike; None without a
+        likeness); and `unreadable`: file -> reason.
     """
     import keras
     import numpy as np
 
-    from wbc.data.appearance import Appearance
     from wbc.data.loading import read_image
     from wbc.data.reading import Reading
     from wbc.errors import InputError
+    from wbc.evaluation.likeness import Likeness
+    from wbc.networks.penultimate import features_and_outputs
 
     model = keras.saving.load_model(request["model"])
-    appearance = Appearance(**request["appearance"]) if request["appearance"] else None
+    likeness = Likeness.from_json(request["likeness"]) if request["likeness"] else None
     answer: dict[str, Any] = {"files": [], "probabilities": [], "distances": [], "unreadable": {}}
     files = request["files"]
     for start in range(0, len(files), _BATCH):
@@ -47,9 +48,10 @@ def predict(request: dict[str, Any]) -> dict[str, Any]:
         if not pixels:
             continue
         batch = np.stack(pixels)
-        said = keras.ops.convert_to_numpy(model(batch, training=False))
-        answer["probabilities"] += np.asarray(said).tolist()
-        answer["distances"] += appearance.distances(batch).tolist() if appearance else [None] * len(batch)
+        features, said = features_and_outputs(model, batch)
+        answer["probabilities"] += said.tolist()
+        found = likeness.distances(batch, features).tolist() if likeness else [None] * len(batch)
+        answer["distances"] += found
     return answer
 
 

@@ -5,13 +5,15 @@ from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import asdict
 
+import numpy as np
+
 from wbc.backends import out_of_memory
 from wbc.data import SPLITS
-from wbc.data.appearance import Appearance
-from wbc.data.loading import Split, load_split
+from wbc.data.loading import Split, labels_of, load_pixels, load_split
 from wbc.data.manifest import Manifest
 from wbc.data.reading import Reading
 from wbc.errors import InputError, OutOfMemoryError, reason_of
+from wbc.evaluation.likeness import MOST_IMAGES, Likeness, looks_of
 from wbc.evaluation.metrics import Metrics, binary_accuracy, score
 from wbc.evaluation.predictions import Predictions, ShuffledComparison, generator_order
 from wbc.observer import Figures, Observer, Trained, phase
@@ -73,8 +75,6 @@ def _run(specification: Specification, observer: Observer) -> Metrics:
         figures.update({f"{name}_images": len(split) for name, split in splits.items()})
         figures["data_digest"] = manifest.digest
 
-    # Before the training, which may empty the splits.
-    appearance = Appearance.of(splits["train"].inputs).to_json() if specification.save_model else None
     trained = train(specification, splits, observer)
 
     with phase(observer, "evaluate") as figures:
@@ -97,7 +97,7 @@ def _run(specification: Specification, observer: Observer) -> Metrics:
                 {
                     **about,
                     "classes": list(manifest.classes),
-                    "appearance": appearance,
+                    "likeness": _likeness(trained, manifest, specification),
                     "reading": Reading.of(manifest.settings).spelled_out(),
                 },
             )
@@ -145,6 +145,29 @@ def evaluate(predictions: Predictions, specification: Specification, observer: O
     metrics = evaluations[specification.evaluation]
     observer.evaluated(metrics, evaluations)
     return metrics
+
+
+def _likeness(trained: Trained, manifest: Manifest, specification: Specification) -> Figures:
+    """What tells images that are not like the training images; or why that is unknown."""
+    looks, features, labels = [], [], []
+    try:
+        for name in ("train", "validation"):
+            images = manifest.split(name)
+            rows = np.random.default_rng(0).permutation(len(images))
+            if name == "validation":  # copies of one leukocyte are one
+                first = np.unique([images[row].source for row in rows], return_index=True)[1]
+                rows = rows[np.sort(first)]
+            rows = np.sort(rows[:MOST_IMAGES])
+            chosen = [images[row] for row in rows]
+            pixels = load_pixels(
+                specification.data_folder, chosen, specification.image_size, Reading.of(manifest.settings)
+            )
+            looks.append(looks_of(pixels))
+            features.append(trained.features(name, rows))
+            labels.append(labels_of(chosen, manifest.classes).tolist())
+        return asdict(Likeness.of((looks[0], looks[1]), (features[0], features[1]), labels[0]))
+    except Exception as error:  # layers of a user's may fail: no reason to lose the model
+        return {"unavailable": reason_of(error)}
 
 
 def _score(predictions: Predictions, specification: Specification) -> Metrics:

@@ -120,7 +120,7 @@ class Observer(Protocol):
         """The trained classifier, if it is to be saved; after the evaluation.
 
         `about` describes its input: `network`, `mode`, `preprocessing`, `image_size`, `classes`,
-        and the `appearance` of the training images.
+        how its files are read (`reading`), and what tells images that are not like its own (`likeness`).
         """
 
     def finished(self, trained: "Trained") -> None:
@@ -150,6 +150,9 @@ class Trained(Protocol):
         Raises:
             InputError: It cannot be written.
         """
+
+    def features(self, split: str, rows: "NDArray[np.intp]") -> "NDArray[np.float64]":
+        """What enters the last layer for some images of a split; shape (len(rows), features). Needs a network."""
 
     def profile(self, specification: "Specification") -> Figures:
         """Trace more training steps, as `specification.profile` says. It cannot predict afterwards.

@@ -22,17 +22,28 @@ class Interval:
     """`wilson`, `cluster-bootstrap` or `t`."""
 
 
-def wilson(right: float, total: float) -> Interval:
+def wilson(right: float, total: float, continuity: bool = False) -> Interval:
     """Interval of a share of independent images (Wilson, J Am Stat Assoc 1927).
 
     Args:
         right: Number of images that are right.
         total: Number of all images, 1 or more.
+        continuity: Correct for continuity (Newcombe, Stat Med 1998, method 4): it then covers 95 % for nearly every
+            share, not only on average.
     """
     from scipy.special import ndtri
 
     z2 = float(ndtri((1 + CONFIDENCE) / 2)) ** 2
     share = right / total
+    if continuity:
+        ends = []
+        for side in (-1, 1):  # where the normal approximation, half an image farther out, is at its bound
+            inside = z2 + side * (2 - 1 / total) + 4 * share * (total * (1 - share) - side)
+            half = 1 + math.sqrt(max(0.0, z2 * inside))
+            ends.append((2 * total * share + z2 + side * half) / (2 * (total + z2)))
+        return Interval(
+            0.0 if right == 0 else max(0.0, ends[0]), 1.0 if right == total else min(1.0, ends[1]), "wilson"
+        )
     center = (share + z2 / (2 * total)) / (1 + z2 / total)
     half = math.sqrt(z2 * (share * (1 - share) / total + z2 / (4 * total**2))) / (1 + z2 / total)
     # Rounding must not exclude the share itself.

@@ -13,6 +13,7 @@ from wbc.errors import InputError
 from wbc.evaluation.cost import BatchTimer, Cost
 from wbc.files import sync
 from wbc.memory import Footprint
+from wbc.networks.penultimate import features_and_outputs
 from wbc.networks.stock import raw_pixel_model
 from wbc.observer import Figures, Observer
 from wbc.specification import Specification
@@ -96,6 +97,15 @@ class Classifier:
             "takes": takes,
             "output": {"shape": [-1, *whole.output_shape[1:]], "dtype": str(whole.outputs[0].dtype)},
         }
+
+    def features(self, split: str, rows: NDArray[np.intp]) -> NDArray[np.float64]:
+        """See `wbc.observer.Trained`."""
+        inputs = self.splits[split].inputs
+        batches = [rows[start : start + self.batch_size] for start in range(0, len(rows), self.batch_size)]
+        with self.distribution.scope():
+            return np.concatenate(
+                [features_and_outputs(self.model, self.prepare(inputs[batch]))[0] for batch in batches]
+            )
 
     def profile(self, specification: Specification) -> Figures:
         """See `wbc.observer.Trained`."""
