@@ -163,7 +163,7 @@ def _likeness(trained: Trained, manifest: Manifest, specification: Specification
                 specification.data_folder, chosen, specification.image_size, Reading.of(manifest.settings)
             )
             looks.append(looks_of(pixels))
-            features.append(trained.features(name, rows))
+            features.append(trained.last_features(name, rows))
             labels.append(labels_of(chosen, manifest.classes).tolist())
         return asdict(Likeness.of((looks[0], looks[1]), (features[0], features[1]), labels[0]))
     except Exception as error:  # layers of a user's may fail: no reason to lose the model

@@ -151,7 +151,7 @@ class Trained(Protocol):
             InputError: It cannot be written.
         """
 
-    def features(self, split: str, rows: "NDArray[np.intp]") -> "NDArray[np.float64]":
+    def last_features(self, split: str, rows: "NDArray[np.intp]") -> "NDArray[np.float64]":
         """What enters the last layer for some images of a split; shape (len(rows), features). Needs a network."""
 
     def profile(self, specification: "Specification") -> Figures:

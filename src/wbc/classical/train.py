@@ -53,7 +53,7 @@ class ClassicalClassifier:
         """See `wbc.observer.Trained`."""
         raise InputError("a scikit-learn model has no .keras file, and a pickle is not safe to share")
 
-    def features(self, split: str, rows: NDArray[np.intp]) -> NDArray[np.float64]:
+    def last_features(self, split: str, rows: NDArray[np.intp]) -> NDArray[np.float64]:
         """See `wbc.observer.Trained`."""
         raise InputError("a classical method has no last layer")
 

@@ -98,7 +98,7 @@ class Classifier:
             "output": {"shape": [-1, *whole.output_shape[1:]], "dtype": str(whole.outputs[0].dtype)},
         }
 
-    def features(self, split: str, rows: NDArray[np.intp]) -> NDArray[np.float64]:
+    def last_features(self, split: str, rows: NDArray[np.intp]) -> NDArray[np.float64]:
         """See `wbc.observer.Trained`."""
         inputs = self.splits[split].inputs
         batches = [rows[start : start + self.batch_size] for start in range(0, len(rows), self.batch_size)]
