@@ -2,6 +2,7 @@
 
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
+from functools import partial
 
 import numpy as np
 from numpy.typing import NDArray
@@ -11,6 +12,7 @@ from bench.compare.measurement import Pair
 from bench.compare.thresholds import Dimension, holm
 from bench.compare.verdict import PhaseChange
 from bench.trials.record import Record
+from wbc.evaluation.latency import BATCHES
 
 Source = Callable[[Record], float | None]
 
@@ -35,6 +37,11 @@ class Metric:
     """Whether a trial is the same in this dimension only if this metric is."""
     processor_only: bool = False
     """Whether it means nothing for trials that train on GPUs."""
+
+
+def _latency(record: Record, batch: int) -> float | None:
+    found = record.latency_of(batch)
+    return found.p50_s if found else None
 
 
 METRICS = {
@@ -91,6 +98,16 @@ METRICS = {
             True,
             (lambda record: record.phases.train.cpu_s if record.phases.train else None,),
             processor_only=True,
+        ),
+        *(
+            Metric(
+                f"latency_{batch}",
+                f"latency of {batch} image{'s' if batch > 1 else ''}",
+                "s",
+                True,
+                (partial(_latency, batch=batch),),
+            )
+            for batch in BATCHES
         ),
         Metric(
             "peak_memory",

@@ -33,7 +33,7 @@ from bench.records.accuracy_time import NO_EPOCHS, NOT_OVER, moments_of, times_t
 from bench.records.disturbance import disturbances
 from bench.records.energy import energy_of, shares_missing
 from bench.records.flops import memory_of, whole_rate, work_of
-from bench.records.measured import profile_of, reference_work_of
+from bench.records.measured import latency_of, profile_of, reference_work_of
 from bench.records.provenance import provenance_of
 from bench.records.steady import pace_of
 from bench.records.summary import clocks_of, spans_of
@@ -121,6 +121,7 @@ def fold(attempt: Attempt) -> Record:
 
     steady, no_steady = pace_of(stretches)
     profile, no_profile = profile_of(events)
+    latency, no_latency = latency_of(events)
     telemetry, traces = telemetry_of(stretches)
     clocks = clocks_of(traces[-1], spans_of(events).get("reference_work", [])) if traces else []
     reference, no_reference = reference_work_of(events, peak, environment, clocks)
@@ -140,6 +141,7 @@ def fold(attempt: Attempt) -> Record:
         "steady": no_steady,
         "time_to_accuracy": NOT_OVER if failure else "" if moments else NO_EPOCHS,
         **no_profile,
+        **no_latency,
         "reference_work": no_reference,
         **missing_of(telemetry, stretches[-1]),
         **({"energy": no_energy} if no_energy else shares_missing(energy)),
@@ -182,6 +184,7 @@ def fold(attempt: Attempt) -> Record:
         memory=memory,
         utilization=utilization,
         external=elsewhere.metrics if elsewhere else None,
+        latency=latency,
         time_to_accuracy=times_to_accuracy(moments, trial.specification.get("targets") or ()),
     )
 

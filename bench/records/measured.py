@@ -1,4 +1,4 @@
-"""What the worker measured besides the times of its phases: the trace, and the reference work."""
+"""What the worker measured besides the times of its phases: the trace, latencies, and the reference work."""
 
 from collections.abc import Sequence
 from typing import Any
@@ -8,7 +8,7 @@ import msgspec
 from bench.errors import DamagedAttempt
 from bench.journal.events import PeakTold, PhaseEnded, WorkerEvent
 from bench.trials.decode import field_of
-from bench.trials.measured import Profile, ReferenceWork
+from bench.trials.measured import Latency, Profile, ReferenceWork
 from bench.trials.origin import Environment
 
 NO_WAITS = "the trace does not show in which part of a step its batch is got"
@@ -30,6 +30,25 @@ def profile_of(events: Sequence[WorkerEvent]) -> tuple[Profile | None, dict[str,
     except msgspec.ValidationError as error:
         raise DamagedAttempt(f"the figures of the phase profile are damaged: {field_of(error)}") from None
     return profile, {"input_stall": NO_WAITS} if profile.input_stall is None else {}
+
+
+def latency_of(events: Sequence[WorkerEvent]) -> tuple[tuple[Latency, ...], dict[str, str]]:
+    """The latencies, and why one is missing, if they were to be measured.
+
+    Raises:
+        DamagedAttempt: The journal tells something else.
+    """
+    ended = _figures(events, "latency")
+    if not ended:
+        return (), {}
+    if "unavailable" in ended[-1]:
+        return (), {"latency": str(ended[-1]["unavailable"])}
+    try:
+        found = msgspec.convert(ended[-1].get("batches", ()), tuple[Latency, ...])
+        left_out = msgspec.convert(ended[-1].get("left_out", {}), dict[str, str])
+    except msgspec.ValidationError as error:
+        raise DamagedAttempt(f"the figures of the phase latency are damaged: {field_of(error)}") from None
+    return found, {f"latency of a {size}": why for size, why in left_out.items()}
 
 
 def reference_work_of(

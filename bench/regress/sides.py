@@ -36,6 +36,9 @@ NAMES: tuple[SideName, SideName] = ("baseline", "candidate")
 PROBE_S = 300
 """Longest time to look at an environment; on slow disks a first import takes a minute."""
 
+ONLY_MEASURED = frozenset({"reference_work", "latency", "targets", "profile"})
+"""Settings that change nothing in a result: a side that does not know one goes without."""
+
 DIGITS = 16
 """Of the name of a copy of the code. Paths of one length do not favor a side, see `bench.regress.turn`."""
 
@@ -114,14 +117,14 @@ class Side:
     def trial(self, trial: Trial, device: str) -> Trial:
         """A trial as this side runs it: the same key, an id of its own.
 
-        Settings that its `wbc` does not know are left out where they have their default.
+        Settings that its `wbc` does not know are left out where they have their default, or only measure.
         """
         runtime = self.runtime(device).of(trial.settings.mode, trial.settings.backend)
         unknown = self._unknown(trial)
         specification = {
             name: value
             for name, value in trial.specification.items()
-            if name not in unknown or not _is_default(name, value)
+            if name not in unknown or not (name in ONLY_MEASURED or _is_default(name, value))
         }
         return Trial.of(trial.network, trial.settings, runtime, specification)
 
@@ -130,7 +133,7 @@ class Side:
         asking: dict[str, int] = {}
         for trial in trials:
             for name in self._unknown(trial):
-                if not _is_default(name, trial.specification[name]):
+                if name not in ONLY_MEASURED and not _is_default(name, trial.specification[name]):
                     asking[name] = asking.get(name, 0) + 1
         return [
             f"The {self.name} ({self.code.label}) does not know {name}, which {count} of {len(trials)} trials "

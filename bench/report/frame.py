@@ -20,6 +20,7 @@ from bench.report.rows import (
     unfinished_row,
 )
 from wbc.evaluation.intervals import CONFIDENCE, Share, shared_training
+from wbc.evaluation.latency import BATCHES
 
 CONFIGURATION = ["network", "weights", "mode", "epochs", "variant"]
 """Columns that name a configuration for people. The column `configuration` identifies it."""
@@ -28,6 +29,7 @@ T_INTERVALS = (
     *("test_accuracy", "balanced_accuracy", "external_balanced_accuracy", "macro_f1", "test_loss"),
     *("fit_s", "fit_cpu_s", "result_s", "result_cpu_s"),
     *("steady_images_per_s", "train_images_per_s", "feature_images_per_s", "energy_j"),
+    *(f"latency_{batch}_{what}" for batch in BATCHES for what in ("p50_s", "images_per_s")),
 )
 """Metrics whose mean over replicates gets an interval."""
 

@@ -29,6 +29,7 @@ from bench.report.tables.contrasts import contrast_tables
 from bench.report.tables.costs import cost_table, memory_table, overhead_table, time_tables
 from bench.report.tables.departures import departures_table
 from bench.report.tables.external import external_table
+from bench.report.tables.latency import latency_table
 from bench.report.tables.reference import reference_tables
 from bench.report.tables.summary import trial_tables
 from bench.report.tables.table import Table
@@ -184,6 +185,7 @@ def all_tables(
         accuracy_time_table(suite, trials),
         external_table(suite, configurations),
         cost_table(suite, trials, configurations),
+        latency_table(suite, configurations),
         memory_table(suite, configurations),
         overhead_table(suite, trials),
     )

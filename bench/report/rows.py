@@ -77,6 +77,11 @@ def row_of(trial_id: str, record: Record) -> Row:
         for prefix, value in ((TIME_TO, one.work_s), (EPOCH_TO, one.epoch), (ENERGY_TO, one.joules)):
             if value is not None:
                 row[intern(f"{prefix}{one.target}")] = value
+    for calls in record.latency:
+        for name, value in (("p50", calls.p50_s), ("p95", calls.p95_s), ("p99", calls.p99_s)):
+            if value is not None:
+                row[intern(f"latency_{calls.batch}_{name}_s")] = value
+        row[intern(f"latency_{calls.batch}_images_per_s")] = calls.images_per_s
     row |= cost_of(record)
     row |= {intern(f"{PHASE}{name}"): phase.wall_s for name, phase in record.phases.items()}
     row |= {"attempt": record.attempt, "key": trial.key, "started_at": record.started_at}

@@ -102,6 +102,7 @@ _MEASURED: tuple[tuple[str, str, Callable[[Any], str]], ...] = (
     ("time to result", "result_s", duration),
     ("training", "fit_s", duration),
     ("images/s", "train_images_per_s", number("{:.0f}")),
+    ("answers in", "latency_1_p50_s", duration),
     ("energy", "energy_j", amount("J")),
 )
 _LESS_TELLING = ("80 % of best", "95 % of best")

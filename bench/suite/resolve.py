@@ -187,6 +187,7 @@ def resolve_suite(
             "weights": _place_of(source),
             # These change nothing in the result, so they are no settings.
             "reference_work": suite.telemetry.reference_work,
+            "latency": suite.telemetry.latency,
             "save_model": suite.suite.save_model,
             "targets": sorted(set(suite.suite.targets)) or None,
             "profile": {"steps": suite.profile.steps} if suite.profile.steps else None,

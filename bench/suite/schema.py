@@ -395,6 +395,7 @@ class TelemetryTable(Table):
     interval: Annotated[Duration, Field(ge=0.02, le=60)] = TelemetrySettings.interval_s
     off_every: Annotated[int, Field(ge=2, le=10**6)] | None = TelemetrySettings.off_every
     reference_work: bool = True
+    latency: bool = True
 
     def settings(self) -> TelemetrySettings:
         """As the engine takes them."""

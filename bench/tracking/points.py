@@ -186,6 +186,9 @@ def _final(record: Record) -> Iterator[tuple[str, Any]]:
         yield "final/model_bytes", use.model_bytes
         yield "final/inference_s", use.inference_s
     yield from _fields("throughput/", record.throughput)
+    for calls in record.latency:
+        for name in ("p50_s", "p95_s", "p99_s", "images_per_s", "first_call_s"):
+            yield f"latency/{calls.batch}_{name}", getattr(calls, name)
     yield from _times_to_accuracy(record)
     yield from _measured(record)
 

@@ -66,6 +66,24 @@ class TimeToAccuracy(Struct, frozen=True, kw_only=True, gc=False):
         return f"accuracy {100 * self.accuracy:.6g} %"
 
 
+class Latency(Struct, frozen=True, kw_only=True, gc=False):
+    """Calls of the trained classifier with one number of images, see `wbc.evaluation.latency`."""
+
+    batch: int
+    """Images of a call."""
+    calls: int
+    p50_s: float
+    """Median seconds of a call, from uint8 pixels to probabilities."""
+    p95_s: float | None = None
+    """None: fewer than 20 calls."""
+    p99_s: float | None = None
+    """None: fewer than 100 calls."""
+    images_per_s: float
+    """Images over the time of all calls."""
+    first_call_s: float
+    """Of the first call, which traces and compiles."""
+
+
 class Operation(Struct, frozen=True, kw_only=True, gc=False):
     """An operation in a trace."""
 

@@ -123,6 +123,7 @@ class Phases(Struct, frozen=True, kw_only=True, omit_defaults=True):
     compile: CompilePhase | None = None
     train: TrainPhase | None = None
     evaluate: EvaluatePhase | None = None
+    latency: Phase | None = None
     save: Phase | None = None
     profile: Phase | None = None
     teardown: Phase | None = None

@@ -20,6 +20,7 @@ from bench.errors import DamagedAttempt, InputError
 from bench.trials.decode import decode_file
 from bench.trials.measured import (
     Energy,
+    Latency,
     Memory,
     Profile,
     ReferenceWork,
@@ -146,8 +147,14 @@ class Record(Struct, frozen=True, kw_only=True):
     where training has no validation or did not end."""
     external: Metrics | None = None
     """Of the external test (`test_path`), where there is one."""
+    latency: tuple[Latency, ...] = ()
+    """By the number of images that are asked for at once; empty where it was not measured."""
     note: str | None = None
     """How its process ended, where the result was complete and the process did not end by itself."""
+
+    def latency_of(self, batch: int) -> Latency | None:
+        """The latency of so many images at once; None where it was not measured."""
+        return next((one for one in self.latency if one.batch == batch), None)
 
     @property
     def done(self) -> bool:

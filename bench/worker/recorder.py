@@ -13,15 +13,22 @@ if TYPE_CHECKING:
     from wbc.observer import Block, Trained
 
 
+AFTERWARDS = ("latency", "save", "profile")
+"""Phases whose memory is not that of training and evaluation: the peak is read before the first of them."""
+
+
 class Recorder:
     """A `wbc.observer.Observer` that appends to the journal of an attempt."""
 
     def __init__(self, events: EventWriter, folder: Path) -> None:
         self.events, self.folder = events, folder
         self._trained: Trained | None = None
+        self._peak: int | None = None
 
     def phase_started(self, phase: str) -> None:
         """See `wbc.observer.Observer`."""
+        if phase in AFTERWARDS and self._peak is None:
+            self._peak = peak_of_process()
         self.events.write("phase_started", phase=phase)
 
     def phase_ended(self, phase: str, **figures: Any) -> None:
@@ -80,7 +87,7 @@ class Recorder:
         """Write down how much memory training took, or why that is unknown."""
         if self._trained is None:
             return
-        process_peak = peak_of_process()  # first, because the analysis itself takes memory
+        process_peak = self._peak or peak_of_process()  # first, because the analysis itself takes memory
         try:
             memory = self._trained.memory()
         except Exception as error:  # must not spoil the result

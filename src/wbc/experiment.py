@@ -14,6 +14,7 @@ from wbc.data.manifest import Manifest
 from wbc.data.reading import Reading
 from wbc.errors import InputError, OutOfMemoryError, reason_of
 from wbc.evaluation.likeness import MOST_IMAGES, Likeness, looks_of
+from wbc.evaluation.latency import figures_of, measure_latency
 from wbc.evaluation.metrics import Metrics, binary_accuracy, score
 from wbc.evaluation.predictions import Predictions, ShuffledComparison, generator_order
 from wbc.observer import Figures, Observer, Trained, phase
@@ -86,6 +87,12 @@ def _run(specification: Specification, observer: Observer) -> Metrics:
             observer.externally_evaluated(elsewhere, _score(elsewhere, specification))
         figures["images"] = metrics["images"]
         figures.update(trained.cost().figures())
+    if specification.latency:
+        with phase(observer, "latency") as figures:
+            try:
+                figures.update(figures_of(*measure_latency(trained.answer, trained.examples)))
+            except Exception as error:
+                figures["unavailable"] = reason_of(error)
     _reference_work(specification, observer)
     if specification.save_model:
         about: Figures = {

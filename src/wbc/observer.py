@@ -17,13 +17,14 @@ if TYPE_CHECKING:
 
 PHASES = (
     *("startup", "reference_work", "data", "build", "features", "search", "compile", "train", "evaluate"),
-    *("save", "profile", "teardown"),
+    *("latency", "save", "profile", "teardown"),
 )
 """The phases of an experiment in order. Only transfer learning and classical methods have `features`, and only
 a learning rate that is searched has `search`.
-`reference_work` comes a second time after `evaluate`. `save` (of the model) and `profile` are optional."""
+`reference_work` comes a second time after `evaluate` and `latency`. `latency`, `save` (of the model) and `profile`
+are optional."""
 
-APART = frozenset({"reference_work", "save", "profile", "teardown"})
+APART = frozenset({"reference_work", "latency", "save", "profile", "teardown"})
 """Phases that are no part of the time to result."""
 
 Json: TypeAlias = "bool | int | float | str | Sequence[Json] | Mapping[str, Json] | None"
@@ -132,6 +133,13 @@ class Trained(Protocol):
 
     def predict(self, split: str, observer: Observer) -> "NDArray[np.floating[Any]]":
         """Probabilities for every image of a split, in file order; shape (images, classes)."""
+
+    @property
+    def examples(self) -> "NDArray[np.uint8]":
+        """A few test images, uint8 pixels of shape (n, height, width, 3); none where `latency` is not asked for."""
+
+    def answer(self, images: "NDArray[np.uint8]") -> "NDArray[np.floating[Any]]":
+        """Probabilities of so many images at once, as whoever uses the classifier would ask. Needs `latency`."""
 
     def cost(self) -> "Cost":
         """The cost to store and use it. Call it after a prediction, which is timed."""

@@ -199,6 +199,8 @@ class Specification:
     """Folder of the images of an external test; None: there is none."""
     external_manifest: Path | None = None
     """The manifest of the external test; its images are those of its test split."""
+    latency: bool = False
+    """Time predictions of single images and of batches after the evaluation (`wbc.evaluation.latency`)."""
     targets: Sequence[float] | None = None
     """Validation accuracies whose time is asked for, shares of 1. Nothing in training depends on them."""
     profile: Profiling | None = None

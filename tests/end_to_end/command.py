@@ -43,6 +43,7 @@ UNWATCHED = """
 [telemetry]
 enabled = false
 reference_work = false
+latency = false
 """
 """For suites of which nobody looks at telemetry or reference work: both take longer than the trials here."""
 

@@ -18,6 +18,7 @@ seeds = [0, 1]
 
 [telemetry]
 reference_work = false
+latency = false
 
 [data]
 image_size = 32

@@ -40,6 +40,7 @@ retries = 0
 [telemetry]
 enabled = false
 reference_work = false
+latency = false
 """
 """Without telemetry and reference work no pair is found disturbed and run again, however busy the machine is."""
 

@@ -107,8 +107,14 @@ def test_a_trace_is_there_or_the_reason():
 def test_phases_are_known_in_their_order():
     assert set(PHASES) >= APART
     assert PHASES.index("reference_work") < PHASES.index("data")
-    *_, evaluate, save, profile, teardown = PHASES
-    assert (evaluate, save, profile, teardown) == ("evaluate", "save", "profile", "teardown")
+    *_, evaluate, latency, save, profile, teardown = PHASES
+    assert (evaluate, latency, save, profile, teardown) == (
+        "evaluate",
+        "latency",
+        "save",
+        "profile",
+        "teardown",
+    )
 
 
 def test_a_record_has_a_place_for_every_phase():

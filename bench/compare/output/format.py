@@ -19,7 +19,10 @@ from bench.trials.measured import Never
 if TYPE_CHECKING:
     from rich.console import Console
 
-COLUMNS = ("fit_time", "time_to_result", "throughput", "feature_throughput", "train_cpu_time", "peak_memory")
+COLUMNS = (
+    *("fit_time", "time_to_result", "throughput", "feature_throughput", "train_cpu_time"),
+    *("latency_1", "latency_64", "peak_memory"),
+)
 """Metrics that tables show, where any trial has them."""
 
 SHOWN = ("fit_time", "throughput", "time_to_result")
@@ -129,6 +132,8 @@ def amount(value: float, unit: str) -> str:
     """A value with its unit."""
     if unit == "bytes":
         return f"{value / 2**20:.0f} MiB"
+    if unit == "s" and value < 0.1:
+        return f"{1000 * value:.3g} ms"
     return f"{value:.3g} {unit}" if value < 100 else f"{value:.0f} {unit}"
 
 

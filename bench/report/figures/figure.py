@@ -43,6 +43,7 @@ PHASE_COLORS = {
     "compile": "#d77a7a",
     "train": "#4f86c6",
     "evaluate": "#6fae5f",
+    "latency": "#4aa3a3",
     "save": "#9a7b5f",
     "profile": "#c77fb0",
     "teardown": "#b7bcc4",

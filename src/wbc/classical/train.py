@@ -15,6 +15,7 @@ from wbc.classical.methods import fit_method, network_parameters
 from wbc.data.loading import Split
 from wbc.errors import InputError
 from wbc.evaluation.cost import BatchTimer, Cost
+from wbc.evaluation.latency import BATCHES
 from wbc.observer import Observer, phase
 from wbc.specification import Specification
 
@@ -36,6 +37,13 @@ class ClassicalClassifier:
     """Times the measuring of features."""
     classifying: BatchTimer = field(default_factory=BatchTimer)
     """Times the predictions."""
+    examples: NDArray[np.uint8] = field(default_factory=lambda: np.empty((0, 0, 0, 3), np.uint8))
+    """See `wbc.observer.Trained`."""
+
+    def answer(self, images: NDArray[np.uint8]) -> NDArray[np.float32]:
+        """See `wbc.observer.Trained`."""
+        probabilities: NDArray[np.float32] = self.pipeline.predict_proba(measure_all(images))
+        return probabilities
 
     def predict(self, split: str, observer: Observer) -> NDArray[np.float32]:
         """See `wbc.observer.Trained`."""
@@ -94,7 +102,10 @@ def train(specification: Specification, splits: dict[str, Split], observer: Obse
             [image.source for image in training.images],
             specification.seed,
         )
-    return ClassicalClassifier(pipeline, features, classes, timer)
+    count = max(BATCHES) if specification.latency else 0
+    return ClassicalClassifier(
+        pipeline, features, classes, timer, examples=splits["test"].inputs[:count].copy()
+    )
 
 
 def _in_batches(

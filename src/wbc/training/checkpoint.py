@@ -232,7 +232,15 @@ class Checkpoints:
 def identity_of(specification: Specification) -> dict[str, str]:
     """What a checkpoint belongs to: the experiment without the locations of its files, and the framework."""
     content = asdict(specification)
-    for irrelevant in ("checkpoint", "data_folder", "save_model", "reference_work", "profile", "targets"):
+    for irrelevant in (
+        "checkpoint",
+        "data_folder",
+        "save_model",
+        "reference_work",
+        "profile",
+        "targets",
+        "latency",
+    ):
         del content[irrelevant]
     content["manifest"] = Manifest.read_file(specification.manifest).digest
     if specification.weights and specification.weights.path:

@@ -1,6 +1,8 @@
 """A trained Keras model that predicts."""
 
+from collections.abc import Callable
 from dataclasses import dataclass, field
+from functools import cached_property
 from pathlib import Path
 from typing import Any
 
@@ -11,6 +13,7 @@ from numpy.typing import NDArray
 from wbc.data.loading import Split
 from wbc.errors import InputError
 from wbc.evaluation.cost import BatchTimer, Cost
+from wbc.evaluation.latency import BATCHES
 from wbc.files import sync
 from wbc.memory import Footprint
 from wbc.networks.penultimate import features_and_outputs
@@ -49,6 +52,8 @@ class Classifier:
     """The backbone that made the features, if the whole model is to be saved."""
     scale: Prepare | None = None
     """From pixels to the input of the whole model; None: `prepare`."""
+    examples: NDArray[np.uint8] = field(default_factory=lambda: np.empty((0, 0, 0, 3), np.uint8))
+    """See `wbc.observer.Trained`."""
 
     def predict(self, split: str, observer: Observer) -> NDArray[np.float32]:
         """See `wbc.observer.Trained`."""
@@ -56,6 +61,18 @@ class Classifier:
         return predict(
             self.model, inputs, self.batch_size, self.prepare, observer, self.timer, self.distribution
         )
+
+    def answer(self, images: NDArray[np.uint8]) -> NDArray[np.float32]:
+        """See `wbc.observer.Trained`."""
+        return self._answer(images)
+
+    @cached_property
+    def _answer(self) -> Callable[[NDArray[np.uint8]], NDArray[np.float32]]:
+        last = self.distribution.exact_predictor(self.model)
+        if self.extractor is None:
+            return lambda images: last(self.prepare(images))
+        first, scale = self.distribution.exact_predictor(self.extractor), self.scale or self.prepare
+        return lambda images: last(first(scale(images)))
 
     def cost(self) -> Cost:
         """See `wbc.observer.Trained`."""
@@ -116,6 +133,13 @@ class Classifier:
         if self.footprint is None:
             return {"unavailable": "nothing was trained here: an earlier attempt did all of it"}
         return self.footprint.figures()
+
+
+def examples_of(splits: dict[str, Split], specification: Specification) -> NDArray[np.uint8]:
+    """Test images to ask a classifier for, as many as the largest batch; none where nobody asks."""
+    count = max(BATCHES) if specification.latency else 0
+    examples: NDArray[np.uint8] = splits["test"].inputs[:count].copy()
+    return examples
 
 
 def predict(

@@ -14,7 +14,7 @@ from wbc.networks.complexity import leaves, size_figures
 from wbc.networks.preprocessing import preprocessing_of
 from wbc.observer import Observer, phase
 from wbc.specification import Specification
-from wbc.training.classifier import Classifier
+from wbc.training.classifier import Classifier, examples_of
 from wbc.training.fitting import Fitting, Stage, penalize_kernels
 from wbc.training.session import Distribution, open_session
 from wbc.training.transfer import as_is, build_head, extract_features
@@ -61,7 +61,15 @@ def train(specification: Specification, splits: dict[str, Split], observer: Obse
     fitting.train(stage, model, splits, prepare)
     fitting.end()
     footprint = fitting.footprint
-    return Classifier(model, splits, specification.batch_size, prepare, distribution, footprint=footprint)
+    return Classifier(
+        model,
+        splits,
+        specification.batch_size,
+        prepare,
+        distribution,
+        footprint=footprint,
+        examples=examples_of(splits, specification),
+    )
 
 
 def _train_head(

@@ -97,6 +97,12 @@ class Distribution:
             return self._predictor(model)
         return _mirrored_predictor(self.strategy, model)
 
+    def exact_predictor(self, model: "keras.Model") -> Callable[[NDArray[Any]], NDArray[Any]]:
+        """The same without filling up any batch: XLA compiles for each size."""
+        if self.strategy is None:
+            return lambda batch: np.asarray(model.predict_on_batch(batch))
+        return _mirrored_predictor(self.strategy, model)
+
     def _predictor(self, model: "keras.Model") -> Callable[[NDArray[Any]], NDArray[Any]]:
         """Predict on one device. Where XLA would compile anew, a batch is filled up to the largest one before it."""
         fills = compiles_shapes(model)

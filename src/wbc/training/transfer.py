@@ -15,7 +15,7 @@ from wbc.networks.complexity import size_figures
 from wbc.networks.preprocessing import preprocessing_of
 from wbc.observer import Observer, phase
 from wbc.specification import HEAD_UNITS, Specification
-from wbc.training.classifier import Classifier, float32_bytes, predict
+from wbc.training.classifier import Classifier, examples_of, float32_bytes, predict
 from wbc.training.fitting import fit, penalize_kernels
 from wbc.training.session import Distribution, open_session
 
@@ -38,9 +38,10 @@ def train(specification: Specification, splits: dict[str, Split], observer: Obse
         penalize_kernels(head, specification)
         figures.update(size_figures(head, frozen=backbone))
     features, cost = extract_features(backbone, splits, specification, observer, distribution)
+    examples = examples_of(splits, specification)
     splits.clear()  # frees the pixels
     footprint = fit(head, features, specification, as_is, observer, distribution, beside=backbone)
-    extractor = backbone if specification.save_model else None
+    extractor = backbone if specification.save_model or specification.latency else None
     return Classifier(
         head,
         features,
@@ -51,6 +52,7 @@ def train(specification: Specification, splits: dict[str, Split], observer: Obse
         footprint,
         extractor=extractor,
         scale=preprocessing_of(specification),
+        examples=examples,
     )
 
 

@@ -39,6 +39,7 @@ test_images_per_class = 4
 
 [telemetry]
 reference_work = false
+latency = false
 
 [[matrix]]
 mode = "classical"
