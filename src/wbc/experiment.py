@@ -13,8 +13,8 @@ from wbc.data.loading import Split, labels_of, load_pixels, load_split
 from wbc.data.manifest import Manifest
 from wbc.data.reading import Reading
 from wbc.errors import InputError, OutOfMemoryError, reason_of
-from wbc.evaluation.likeness import MOST_IMAGES, Likeness, looks_of
 from wbc.evaluation.latency import figures_of, measure_latency
+from wbc.evaluation.likeness import MOST_IMAGES, Likeness, looks_of
 from wbc.evaluation.metrics import Metrics, binary_accuracy, score
 from wbc.evaluation.predictions import Predictions, ShuffledComparison, generator_order
 from wbc.observer import Figures, Observer, Trained, phase
