@@ -20,6 +20,7 @@ from bench.plan.predict import Predictor
 from bench.regress.session import RegressRequest
 from bench.regress.side_request import SideRequest
 from bench.regress.verdict import run_regress
+from bench.report.models import keep_best
 from bench.report.selection import select_folder
 from bench.runner.suite import RunOptions, run_suite
 from bench.suite import file
@@ -189,6 +190,7 @@ def run(
     """
     options = RunOptions(devices, _path(data), _path(weights), only, fresh)
     outcome = run_suite(_file(suite), Path(results), _Listener(say), options)
+    keep_best(outcome.results, outcome.suite_ids)
     return Results(outcome.results.folder, tuple(outcome.trial_ids))
 
 

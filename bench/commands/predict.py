@@ -116,7 +116,7 @@ def _about(file: Path) -> dict[str, Any]:
     if not file.is_file() or not signature.is_file():
         raise InputError(
             f"there is no kept model {file} with model.json beside it",
-            "Set save_model = true in [suite], run it, and name the folder of an attempt.",
+            "A run keeps the model that its answer names; with save_model = true in [suite] it keeps all of them.",
         )
     about: dict[str, Any] = json.loads(signature.read_text())
     if about.get("takes") != "raw pixels":

@@ -74,6 +74,7 @@ def run(
     from bench.commands.target import find_target
     from bench.commands.terminal import Terminal, messages
     from bench.errors import ExitCode, command
+    from bench.report.models import keep_best
     from bench.runner.suite import RunOptions, run_suite
 
     target = find_target(suite, results)
@@ -84,6 +85,7 @@ def run(
     brief = write_brief(outcome.results, outcome.suite_ids, outcome.trial_ids)
     written = write_page(notes, outcome.results, outcome.suite_ids, file)
     page = written.path if written else None
+    keep_best(outcome.results, outcome.suite_ids)
     if as_json:
         found = [_trial(row) for row in brief.trials.to_dict("records")]
         print_document(

@@ -181,7 +181,13 @@ def open_session(
     request.check()
     say, home = speaker.say, request.results
     suite = resolve_suite(
-        request.suite, home / CACHE, request.devices, request.data, request.weights, request.only
+        request.suite,
+        home / CACHE,
+        request.devices,
+        request.data,
+        request.weights,
+        request.only,
+        keep_best=False,
     )
     if suite.downloads:
         suite = suite.with_weights()

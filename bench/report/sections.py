@@ -271,7 +271,7 @@ def next_steps(said_by: str, trials: pd.DataFrame, model: str, undecided: bool) 
     elif "done" in status:
         steps.append(
             Step(
-                "Keep the network: add this to [suite] of the suite to copy above, and run it.",
+                "The network was not kept, or is removed. Train it again, and keep it: in [suite] of the suite above.",
                 "save_model = true",
             )
         )

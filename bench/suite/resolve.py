@@ -19,7 +19,7 @@ from bench.trials.trial import Trial
 from wbc.backbones import find_backbone
 from wbc.errors import InputError
 from wbc.networks.weights import locate_weights
-from wbc.specification import PRETRAINED_MODES, WeightsSource
+from wbc.specification import BEST, KERAS_FREE_MODES, PRETRAINED_MODES, WeightsSource
 
 NO_WEIGHTS = WeightsSource("none")
 """Of classical methods, and of networks that are trained from scratch, hence from random values."""
@@ -89,6 +89,7 @@ def resolve_suite(
     weights: Path | None = None,
     only: str | None = None,
     runtime: Runtime | None = None,
+    keep_best: bool = True,
 ) -> ResolvedSuite:
     """Read a suite and look up everything that it names. Nothing is written, started or downloaded.
 
@@ -100,6 +101,7 @@ def resolve_suite(
         weights: Overrides `path` of `[weights]`.
         only: Chooses trials, see `bench.plan.decide.choose`.
         runtime: What runs the trials; None: this environment, on the chosen devices.
+        keep_best: False: a suite that keeps the best model keeps none.
 
     Raises:
         InputError: Anything in the suite, the devices, the data or the weights is wrong.
@@ -188,7 +190,7 @@ def resolve_suite(
             # These change nothing in the result, so they are no settings.
             "reference_work": suite.telemetry.reference_work,
             "latency": suite.telemetry.latency,
-            "save_model": suite.suite.save_model,
+            "save_model": _saves(suite.suite.save_model, combination.mode, keep_best),
             "targets": sorted(set(suite.suite.targets)) or None,
             "profile": {"steps": suite.profile.steps} if suite.profile.steps else None,
         }
@@ -216,6 +218,11 @@ def _place_of_external(dataset: DataSet) -> dict[str, str]:
     if external is None:
         return {}
     return {"external_folder": str(external.images), "external_manifest": str(external.manifest)}
+
+
+def _saves(asked: bool | str, mode: str, keep_best: bool) -> bool | str:
+    """What the worker is told: methods without a network have no model to keep."""
+    return asked if asked != BEST or (keep_best and mode not in KERAS_FREE_MODES) else False
 
 
 def _place_of(weights: WeightsSource) -> dict[str, str] | None:

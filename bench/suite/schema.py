@@ -30,7 +30,7 @@ from wbc.networks.users import BUILD
 from wbc.optimizer import LEARNING_RATE, LEARNING_RATES, OPTIMIZERS, SEARCH, OptimizerSpecification
 from wbc.protocols import CLOCKS, EVALUATIONS, LOSSES, PREPROCESSINGS, PROTOCOLS
 from wbc.recipes import PRESETS, preset
-from wbc.specification import MODES, MONITORS, USUAL_AUGMENTATION, Augmentation, EarlyStopping
+from wbc.specification import BEST, MODES, MONITORS, USUAL_AUGMENTATION, Augmentation, EarlyStopping
 
 T = TypeVar("T")
 
@@ -238,7 +238,7 @@ class SuiteTable(Table):
     name: Annotated[str, StringConstraints(pattern=r"^[A-Za-z0-9][A-Za-z0-9._-]{0,59}$")] | None = None
     description: str = ""
     seeds: Sweep[Seed] = [0]
-    save_model: bool = False
+    save_model: Annotated[bool | Literal["best"], one_of(True, False, BEST)] = BEST
     targets: Annotated[list[Share], BeforeValidator(as_list)] = []
 
 

@@ -15,6 +15,7 @@ from bench.trials.metrics import Metrics
 from bench.trials.record import Record
 from bench.worker.artifacts import MODEL_FILE, SIGNATURE_FILE
 from bench.worker.files import PARTIAL
+from wbc.specification import BEST
 
 if TYPE_CHECKING:
     from mlflow.models import ModelSignature
@@ -32,7 +33,7 @@ def staged(attempt: Attempt, record: Record) -> Iterator[Path]:
     """A folder with everything that is sent of an attempt; its large files are links.
 
     It holds the files of the attempt's folder, `confusion_matrix.csv`, `classification_report.csv`,
-    `figures.html`, and `model/` in MLflow's layout where the model was kept.
+    `figures.html`, and `model/` in MLflow's layout where the suite keeps every model.
     """
     with TemporaryDirectory(prefix="leukobench-") as temporary:
         folder = Path(temporary)
@@ -48,7 +49,9 @@ def staged(attempt: Attempt, record: Record) -> Iterator[Path]:
         epochs = [epoch for stretch in history(attempt) for epoch in stretch.epochs]
         if record.test or epochs:
             (folder / "figures.html").write_text(figures_html(record, epochs))
-        if (attempt.folder / MODEL_FILE).is_file():
+        if (attempt.folder / MODEL_FILE).is_file() and attempt.trial().specification.get(
+            "save_model"
+        ) != BEST:
             write_flavor(attempt, folder / "model")
         yield folder
 

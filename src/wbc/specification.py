@@ -22,6 +22,9 @@ PRETRAINED_MODES = frozenset({"transfer", "finetune"})
 KERAS_FREE_MODES: frozenset[str] = frozenset({"classical"})
 """Modes that load no deep-learning framework."""
 
+BEST: Literal["best"] = "best"
+"""Models are saved, and the harness removes those that nobody will use."""
+
 HEAD_UNITS = 256
 """Units of the dense layer in the head on a backbone: appendix F of the thesis."""
 
@@ -191,8 +194,8 @@ class Specification:
     """One of `wbc.backends.BACKENDS`. Keras must have been loaded with it."""
     checkpoint: Checkpointing | None = None
     """How this training can be resumed; None: not at all."""
-    save_model: bool = False
-    """Hand over the trained model, so that it can be saved."""
+    save_model: bool | Literal["best"] = False
+    """Hand over the trained model, so that it can be saved; `BEST` means the same here."""
     reference_work: bool = False
     """Time the same small work before and after the experiment (`wbc.reference_work`)."""
     external_folder: Path | None = None

@@ -1,0 +1,77 @@
+"""After a run the networks stay that its answer rests on."""
+
+import json
+from pathlib import Path
+
+import pytest
+from equipment.results.suites import thesis_suite
+
+from bench.report.answer import decide, same_images
+from bench.report.frame import configurations_frame, trials_frame
+from bench.report.models import keep_best
+from bench.report.pareto import candidates
+from bench.suite.resolve import resolve_suite
+from bench.trials.settings import Runtime
+
+
+@pytest.fixture
+def suite(tmp_path: Path):
+    results, ids = thesis_suite(tmp_path)
+    for trial_id in ids:
+        for attempt in results.attempts(trial_id):
+            mark(attempt, "best")
+    return results, ids
+
+
+def mark(attempt, save_model: object) -> None:
+    path = attempt.folder / "trial.json"
+    content = json.loads(path.read_text())
+    content["specification"] = {"save_model": save_model}
+    path.write_text(json.dumps(content))
+    (attempt.folder / "model.keras").write_bytes(b"network")
+
+
+def models(results) -> set[str]:
+    return {path.parent.parent.name for path in results.trials.rglob("model.keras")}
+
+
+def test_the_named_and_the_most_accurate_network_stay(suite):
+    results, ids = suite
+    assert len(models(results)) > 2
+    trials = trials_frame(results, ids)
+    configurations = configurations_frame(trials)
+    decision = decide(found := candidates(configurations), same_images(results, trials, found))
+    kept = keep_best(results, ids)
+    assert models(results) == set(kept) and 1 <= len(kept) <= 2
+    of = trials.set_index("trial")["configuration"]
+    assert {of[trial] for trial in kept} == {decision.named.configuration, decision.best.configuration}
+    assert keep_best(results, ids) == kept, "once more changes nothing"
+
+
+def test_a_suite_that_keeps_all_keeps_all(suite):
+    results, ids = suite
+    for trial_id in ids:
+        for attempt in results.attempts(trial_id):
+            mark(attempt, True)
+    before = models(results)
+    keep_best(results, ids)
+    assert models(results) == before
+
+
+@pytest.mark.parametrize(
+    ("line", "mode", "keeps", "told"),
+    [
+        ("", "scratch", True, "best"),
+        ("", "scratch", False, False),
+        ("save_model = true", "scratch", False, True),
+        ("save_model = false", "scratch", True, False),
+        ("", "classical", True, False),
+    ],
+)
+def test_what_a_worker_is_told(tmp_path, line, mode, keeps, told):
+    path = tmp_path / "suite.toml"
+    backbone = "KNN" if mode == "classical" else "LeNet5"
+    path.write_text(f'[suite]\n{line}\n[[matrix]]\nmode = "{mode}"\nbackbone = "{backbone}"\n')
+    runtime = Runtime(wbc="0123", tensorflow="2", keras="3", device="one processor")
+    (trial,) = resolve_suite(path, tmp_path / "cache", runtime=runtime, keep_best=keeps).trials
+    assert trial.specification["save_model"] == told
