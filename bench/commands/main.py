@@ -12,6 +12,7 @@ from bench.commands import (
     data,
     doctor,
     history,
+    init,
     plan,
     predict,
     regress,
@@ -34,6 +35,7 @@ app = typer.Typer(
     context_settings={"help_option_names": ["-h", "--help"]},
     help=HELP,
 )
+add_verb(app, init.init)
 add_verb(app, run.run)
 add_verb(app, plan.plan)
 add_verb(app, report.report)

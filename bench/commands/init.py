@@ -1,0 +1,94 @@
+"""`init FOLDER`: look at a folder of images and write a first suite for it."""
+
+import re
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from bench.commands.data.options import NO_FLAGS, FolderFlags
+from bench.commands.options import DEFAULT_RESULTS, ResultsOption
+from bench.errors import InputError, command
+
+_SHOWN_DOWNLOADS = 3
+
+
+def init(
+    folder: Annotated[
+        Path,
+        typer.Argument(
+            metavar="FOLDER",
+            help="Images: one folder for each class, or train/, validation/ and test/ with these.",
+        ),
+    ],
+    given: FolderFlags = NO_FLAGS,
+    preset: Annotated[
+        str, typer.Option("--preset", metavar="quick|thorough", help="quick: minutes; thorough: hours.")
+    ] = "quick",
+    output: Annotated[
+        Path | None,
+        typer.Option(
+            "-o", "--output", metavar="FILE", help="The suite file; by default named as the folder."
+        ),
+    ] = None,
+    results: ResultsOption = DEFAULT_RESULTS,
+) -> None:
+    """Look at images and write a commented suite for them.
+
+    It names optimizer, image size, early stopping and weights of classes that suit. No file is overwritten.
+    """
+    from bench.commands.terminal import Terminal
+    from bench.suite.resolve import ResolvedSuite, resolve_suite
+    from bench.suite.starter import FEW, PRESETS, look, suite_text, write_suite
+    from bench.trials.layout import CACHE
+    from wbc.errors import did_you_mean
+
+    if preset not in PRESETS:
+        raise InputError(
+            f"--preset is {preset}, not {' or '.join(PRESETS)}", did_you_mean(preset, PRESETS).capitalize()
+        )
+    path = output or Path(f"{_name(folder.resolve().name)}.toml")
+    name = _name(path.stem)
+    if path.exists():
+        raise InputError(f"{path} exists already", "Give another name with --output, or remove it.")
+    options = given.folder()
+    seen = look(folder, options, given.reading())
+    said = f"{command()} init {folder}" + (f" --preset {preset}" if preset != "quick" else "")
+    resolved: list[ResolvedSuite] = []
+    write_suite(
+        path,
+        suite_text(seen, folder, name, preset, said, options, given.reading()),
+        lambda file: resolved.append(resolve_suite(file, results / CACHE)),
+    )
+    console = Terminal()
+
+    def say(line: str, style: str = "") -> None:
+        console.print(line, style=style, markup=False, highlight=False, soft_wrap=True)
+
+    for sentence in seen.sentences():
+        say(sentence)
+    for warning in resolved[0].warnings:
+        say(warning, "yellow")
+    if min(seen.counts.values()) < FEW:
+        say("There are few images of a class: intervals will be wide.", "yellow")
+    if seen.prefix and options.group is None:
+        say(
+            f"Names share beginnings such as {seen.prefix}: if these are patients or slides, set group.",
+            "yellow",
+        )
+    downloads = [one.path.name for one in resolved[0].downloads]
+    if downloads:
+        shown = ", ".join(downloads[:_SHOWN_DOWNLOADS])
+        say(
+            f"Weights that Keras will download: {shown}{', ...' if len(downloads) > _SHOWN_DOWNLOADS else ''}"
+        )
+    say(f"Wrote {path}: {len(resolved[0].trials)} trials. Next:")
+    say(f"  {command()} plan {path}     # what would run, and for how long")
+    say(f"  {command()} run {path}      # run it; the same command resumes")
+    if seen.splits:
+        say(f"  {command()} data check {folder}     # are test images near-duplicates of training images?")
+
+
+def _name(text: str) -> str:
+    """What a suite may be called."""
+    return re.sub(r"[^A-Za-z0-9._-]+", "-", text).strip("-._")[:60] or "my-images"

@@ -1,0 +1,144 @@
+"""`init FOLDER`: what is seen in a folder, and a suite that suits it and can be planned at once."""
+
+import zlib
+from pathlib import Path
+
+import numpy as np
+import pytest
+from PIL import Image
+
+from bench.commands.main import main
+from bench.suite.file import load_suite
+from bench.suite.resolve import resolve_suite
+from bench.suite.starter import PRESETS, look, side_for, suite_text
+from wbc.data.layout import FolderOptions
+
+
+@pytest.fixture(autouse=True)
+def here(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.setenv("KERAS_HOME", str(tmp_path / "keras"))
+    monkeypatch.setenv("CUDA_VISIBLE_DEVICES", "")
+    return tmp_path
+
+
+def draw(root: Path, names: dict[str, list[str]], size: tuple[int, int] = (40, 40)) -> Path:
+    """Noise under these names, by class."""
+    noise = np.random.default_rng(zlib.crc32(root.name.encode()))
+    for label, files in names.items():
+        for name in files:
+            path = root / label / name
+            path.parent.mkdir(parents=True, exist_ok=True)
+            Image.fromarray(noise.integers(0, 256, (size[1], size[0], 3), np.uint8)).save(path)
+    return root
+
+
+def numbered(count: int, pattern: str = "{}.png") -> list[str]:
+    return [pattern.format(number) for number in range(count)]
+
+
+def init(*arguments: str) -> int:
+    return main(["init", *arguments])
+
+
+def trials(path: str = "cells.toml"):
+    return resolve_suite(Path(path), Path("results/cache")).trials
+
+
+def test_a_suite_is_written_that_can_be_planned(here, capsys):
+    draw(here / "cells", {"a": numbered(12), "b": numbered(4)})
+    assert init("cells") == 0
+    said = capsys.readouterr().out
+    assert "16 images of 2 classes: 12 a, 4 b" in said and "3.0 times as many" in said
+    assert "plan cells.toml" in said and "run cells.toml" in said
+    assert main(["plan", "cells.toml"]) == 0
+    found = trials()
+    assert {trial.settings.mode for trial in found} == {"transfer", "scratch"}
+    for trial in found:
+        settings = trial.settings
+        assert (settings.optimizer.name, settings.optimizer.learning_rate) == ("Adam", 1e-3)
+        assert settings.class_weight == "balanced" and settings.early_stopping.patience == 5
+        assert settings.image_size == 32 and settings.data.split_seed == 0
+    assert "docs/suite.md" in Path("cells.toml").read_text()
+
+
+def test_nothing_is_overwritten_and_nothing_half_written_stays(here, capsys):
+    draw(here / "cells", {"a": numbered(3), "b": numbered(3)})
+    Path("cells.toml").write_text("mine")
+    assert init("cells") == 2
+    assert "cells.toml exists already" in capsys.readouterr().err
+    assert Path("cells.toml").read_text() == "mine"
+    assert init("cells", "-o", "sub/other.toml") == 0 and Path("sub/other.toml").is_file()
+    assert init("nowhere") == 2 and not Path("nowhere.toml").exists()
+    assert init("cells", "--preset", "tough", "-o", "x.toml") == 2
+    assert "Thorough" not in (said := capsys.readouterr().err) and "quick or thorough" in said
+    draw(here / "one", {"a": numbered(3)})
+    assert init("one") == 2 and not Path("one.toml").exists()
+
+
+@pytest.mark.parametrize("preset", PRESETS)
+def test_every_preset_is_a_suite(here, preset):
+    draw(here / "cells", {"a": numbered(3), "b": numbered(3)}, (230, 150))
+    assert init("cells", "--preset", preset) == 0
+    suite, _ = load_suite(Path("cells.toml"))
+    assert len(suite.suite.seeds) == (3 if preset == "thorough" else 1)
+    found = trials()
+    assert {trial.settings.image_size for trial in found} == {128}
+    assert all(trial.settings.class_weight is None for trial in found), "classes are even"
+    assert "# fit" in Path("cells.toml").read_text(), "images are not square"
+    assert all(trial.settings.optimizer.learning_rate == 1e-3 for trial in found)
+
+
+def test_images_that_are_split_stay_as_they_are(here, capsys):
+    for split, count in (("train", 5), ("validation", 2), ("test", 3)):
+        draw(here / "cells" / split, {"a": numbered(count), "b": numbered(count)})
+    assert init("cells") == 0
+    assert "split: 10 train, 4 validation, 6 test" in (said := capsys.readouterr().out)
+    assert "data check" in said
+    assert all(trial.settings.data.split_seed is None for trial in trials())
+
+
+def test_train_and_test_alone(here):
+    for split, count in (("train", 8), ("test", 3)):
+        draw(here / "cells" / split, {"a": numbered(count), "b": numbered(count)})
+    assert init("cells") == 0 and trials()
+
+
+def test_subfolders_are_groups_and_names_may_be(here, capsys):
+    draw(here / "cells", {"a/P1": numbered(3), "a/P2": numbered(3), "b/P3": numbered(3), "b/P4": numbered(3)})
+    assert init("cells") == 0
+    assert load_suite(Path("cells.toml"))[0].data.group == "folder"
+    capsys.readouterr()
+    draw(here / "named", {"a": numbered(4, "P1_{}.png"), "b": numbered(4, "P2_{}.png")})
+    assert init("named") == 0
+    assert "patients or slides" in capsys.readouterr().out
+    text = Path("named.toml").read_text()
+    assert load_suite(Path("named.toml"))[0].data.group is None
+    Path("named.toml").write_text(text.replace("# group", "group"))
+    assert trials("named.toml")
+    assert look(here / "cells", FolderOptions()).folders
+
+
+def test_what_the_command_line_says_of_the_folder_is_in_the_suite(here):
+    draw(here / "cells", {"all": numbered(6)})
+    rows = "".join(f"all/{number}.png,{'ab'[number % 2]}\n" for number in range(6))
+    (here / "cells" / "labels.csv").write_text(f"file,class\n{rows}")
+    assert init("cells", "--labels", "labels.csv") == 0
+    assert load_suite(Path("cells.toml"))[0].data.labels == "labels.csv"
+    assert trials()
+
+
+@pytest.mark.parametrize(
+    ("side", "quick", "thorough"), [(8, 32, 32), (70, 64, 64), (150, 128, 128), (500, 128, 224)]
+)
+def test_networks_get_hardly_more_pixels_than_files_have(here, side, quick, thorough):
+    seen = look(draw(here / "cells", {"a": numbered(1), "b": numbered(1)}, (side, side + 5)), FolderOptions())
+    assert (side_for(seen, "quick"), side_for(seen, "thorough")) == (quick, thorough)
+
+
+def test_odd_names_of_folders(here):
+    folder = draw(here / 'my "cells" ä', {"a": numbered(2), "b": numbered(2)})
+    seen = look(folder, FolderOptions())
+    Path("x.toml").write_text(suite_text(seen, folder, "x", "quick", "init"))
+    assert load_suite(Path("x.toml"))[0].data.path == str(folder)
+    assert init(str(folder)) == 0
