@@ -137,7 +137,7 @@ class Environments:
             raise InputError(
                 f"the environment of the {title} cannot be made; uv says:\n{said}",
                 "Ask for other versions, or for another Python with --python-version, or give an interpreter that has "
-                f"them: with --{title}-python PATH, or its path among --versions. No trial was started.",
+                "them with --baseline-python, with --candidate-python or among --versions. No trial was started.",
             )
 
     @contextmanager

@@ -15,7 +15,7 @@ from bench.compare.measurement import TrialPairs
 from bench.compare.steps import History, among, make_history
 from bench.compare.thresholds import Thresholds
 from bench.compare.verdict import Verdict
-from bench.errors import InputError
+from bench.errors import InputError, ResultsError
 from bench.journal.results import SuiteResults
 from bench.plan.decide import matches
 from bench.regress.pairs import PairJournal
@@ -84,7 +84,7 @@ def read_all(results: Path, only: str | None = None) -> tuple[list[Kept], list[s
     for journal in sorted((results / REGRESS).glob("*/pairs.jsonl")):
         try:
             kept = read_kept(journal.parent, only)
-        except InputError as error:
+        except (InputError, ResultsError) as error:
             troubles.append(f"Left out: {error.what}.")
             continue
         if kept is not None:

@@ -1,7 +1,7 @@
 """What a user asks of each side, and the sides that are made from it."""
 
 import sys
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
@@ -110,6 +110,7 @@ def make_chain(
     cache: Path,
     trials: Sequence[Trial],
     gpu: bool,
+    titles: Sequence[str] | None = None,
 ) -> list[Side]:
     """The sides that are asked for. Building them may take minutes.
 
@@ -122,10 +123,12 @@ def make_chain(
         cache: The cache in the results folder, for code.
         trials: The trials that the sides will run.
         gpu: Whether they run on a GPU.
+        titles: What messages call their environments; None: the names of the sides.
 
     Raises:
         InputError: A side cannot be made. No trial has run.
     """
+    titles = titles or [name for name, _ in requests]
     backends = sorted({trial.settings.backend for trial in trials if trial.settings.backend})
     codes = [_code(request, cache) for _, request in requests]
     asked = [one for _, request in requests for one in request.requirements]
@@ -134,11 +137,11 @@ def make_chain(
     pins: list[list[str]] = []
     sides: list[Side | None] = []
     # What can fail quickly comes before what takes minutes.
-    for (name, request), code in zip(requests, codes, strict=True):
+    for (name, request), code, title in zip(requests, codes, titles, strict=True):
         side = None
         if request.requirements:
             wanted = requirements_of(request.requirements, backends, gpu)
-            pins.append(environments.resolve(name, wanted, preferences(preferred, asked)))
+            pins.append(environments.resolve(title, wanted, preferences(preferred, asked)))
             there = dict(pin.split("==", 1) for pin in pins[-1] if "==" in pin)
         else:
             side = inspect(name, request.label, _interpreter(request.python), code, modules_of(trials))
@@ -147,22 +150,23 @@ def make_chain(
         sides.append(side)
         preferred |= {package: version for package, version in there.items() if package not in named}
     return [
-        side or _built(name, request.label, code, pinned, environments, trials)
-        for side, (name, request), code, pinned in zip(sides, requests, codes, pins, strict=True)
+        side or _built(title, partial(inspect, name, request.label, code=code), pinned, environments, trials)
+        for side, (name, request), code, pinned, title in zip(
+            sides, requests, codes, pins, titles, strict=True
+        )
     ]
 
 
 def _built(
-    name: SideName,
-    label: str,
-    code: Code,
+    title: str,
+    look: Callable[..., Side],
     pins: Sequence[str],
     environments: Environments,
     trials: Sequence[Trial],
 ) -> Side:
-    """A side in an environment of its own."""
-    check = partial(inspect, name, label, code=code, modules=modules_of(trials))
-    return inspect(name, label, environments.build(name, pins, check), code)
+    """A side in an environment of its own; `look` makes it from the interpreter."""
+    check = partial(look, modules=modules_of(trials))
+    return look(environments.build(title, pins, check))
 
 
 def _code(request: SideRequest, cache: Path) -> Code:

@@ -7,6 +7,7 @@ from dataclasses import dataclass, replace
 from itertools import pairwise
 from pathlib import Path
 
+from bench.compare.output.files import write_verdict
 from bench.compare.steps import History, among
 from bench.errors import InputError
 from bench.journal.results import SuiteResults
@@ -137,7 +138,9 @@ def run_versions(request: RegressRequest, texts: Sequence[str], speaker: Speaker
             "candidate": replace(new, name="candidate"),
         }
         named = replace(one, name=name_of(request.name or suite.name, one.sides))
-        folders.append(run_regress(named, speaker, made).folder)
+        outcome = run_regress(named, speaker, made)
+        write_verdict(outcome.verdict, outcome.folder)
+        folders.append(outcome.folder)
     kept = [found for folder in folders if (found := read_kept(folder)) is not None]
     history = history_of(suite.name, kept, request.thresholds)
     return VersionsOutcome(history, request.results / HISTORY / (request.name or suite.name))
@@ -159,5 +162,6 @@ def _make(
             home / CACHE,
             suite.chosen,
             suite.devices.slots[0].kind == "gpu",
+            [f"version {version.label}" for version in versions],
         )
     return suite, sides

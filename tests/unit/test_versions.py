@@ -4,11 +4,13 @@ import json
 from pathlib import Path
 
 import pytest
+from equipment.results.records import a_trial
 from versions_equipment import SUITE, Script, interpreters
 
 from bench.commands.main import main
 from bench.commands.options import spread
 from bench.errors import InputError
+from bench.regress.side_request import make_chain
 from bench.regress.versions import parse_version, parse_versions
 
 NAMES = [f"python{number}" for number in (16, 17, 18, 19, 20)]
@@ -66,6 +68,21 @@ def test_where_nothing_changes_no_step_is_named(suite, tmp_path, monkeypatch, ca
     printed = capsys.readouterr()
     assert "No step" in printed.out and "A step" not in printed.out
     assert "1 of 2: " in printed.err and "2 of 2: " in printed.err
+
+
+def test_a_version_that_fails_is_a_step_and_ends_its_lines(suite, tmp_path, monkeypatch, capsys):
+    script = Script({**dict.fromkeys(NAMES, 10.0), "python18": None})
+    script.install(monkeypatch)
+    versions = interpreters(tmp_path, NAMES)
+    assert main([*command(suite, versions, "--json")]) == 1
+    (found,) = json.loads(capsys.readouterr().out)
+    (step,) = found["steps"]
+    assert (step["verdict"], step["candidate"], step["metrics"]) == ("failed", versions[2], [])
+    lines = [
+        [level["version"] for level in one["levels"]] for one in found["lines"] if one["metric"] == "fit_time"
+    ]
+    assert lines == [versions[:2], versions[3:]]
+    assert len(list((tmp_path / "results" / "regress").glob("*/regression.html"))) == 4
 
 
 def test_a_budget_that_is_spent_stays_spent(suite, tmp_path, monkeypatch):
@@ -147,6 +164,39 @@ def test_folders_wheels_and_interpreters_are_versions(tmp_path):
 def test_versions_that_cannot_be_meant(texts, said):
     with pytest.raises(InputError, match=said):
         parse_versions(texts)
+
+
+class Packages:
+    """In place of `Environments`: the first version needs an old NumPy."""
+
+    def __init__(self):
+        self.asked: list[tuple[str, str]] = []
+
+    def resolve(self, title, requirements, preferred) -> list[str]:
+        self.asked.append((title, preferred))
+        numpy = "numpy==1.26.4" if "tensorflow-cpu==2.17" in requirements[0] else "numpy==2.1.3"
+        kept = [line for line in preferred.split() if line.startswith("numpy==1")]
+        return [requirements[0].removesuffix(".*") + ".0", *(kept or [numpy])]
+
+    def build(self, title, pins, check) -> Path:
+        return Path("/environments") / "-".join(pins) / "bin" / "python"
+
+
+def test_each_version_takes_other_packages_from_the_one_before_it(tmp_path, monkeypatch):
+    Script({}).install(monkeypatch)
+    packages, versions = Packages(), parse_versions(["2.17", "2.18", "2.19"])
+    requests = [("candidate", version) for version in versions]
+    titles = [version.label for version in versions]
+    sides = make_chain(requests, packages, tmp_path, [a_trial(backend="tensorflow")], False, titles)
+    assert [side.interpreter.parents[1].name for side in sides] == [
+        f"tensorflow-cpu==2.{number}.0-numpy==1.26.4" for number in (17, 18, 19)
+    ]
+    assert [title for title, _ in packages.asked] == [
+        "tensorflow==2.17.*",
+        "tensorflow==2.18.*",
+        "tensorflow==2.19.*",
+    ]
+    assert not any("tensorflow" in preferred for _, preferred in packages.asked)
 
 
 def test_a_list_ends_at_the_next_option():

@@ -41,8 +41,8 @@ RIGHT = [True] * 16
 class Script:
     """What the runs of each version take, and when a signal comes."""
 
-    seconds: dict[str, float]
-    """Name of an interpreter -> seconds of its trials."""
+    seconds: dict[str, float | None]
+    """Name of an interpreter -> seconds of its trials; None: they fail."""
     noise: float = 0.02
     stop_at: int | None = None
     """Number of the run in which a signal comes."""
@@ -61,19 +61,20 @@ class Script:
                 script.stop_at = None
                 raise InterruptedRun(2)
             script.ran.append(version)
-            seconds = script.seconds[version] * float(np.exp(generator.normal(0, script.noise)))
+            typical, noise = script.seconds[version], float(np.exp(generator.normal(0, script.noise)))
             number = len(script.ran)
             content = record(
                 planned.trial,
-                seconds,
+                (typical or 0.0) * noise,
+                None if typical else ("crashed", "exit code 3"),
                 slot=runner.slot.description(),
                 started_at=f"2026-01-02T{number // 3600:02}:{number // 60 % 60:02}:{number % 60:02}.000+00:00",
             )
-            attempt = add(runner.results[name], planned.trial, content, RIGHT)
+            attempt = add(runner.results[name], planned.trial, content, RIGHT if typical else None)
             return Run(name, planned.trial.id, attempt.number)
 
         def inspect(name, label, interpreter: Path, code, modules=()) -> Side:
-            number = interpreter.name.removeprefix("python")
+            number = interpreter.name.removeprefix("python") or "0"
             packages = {
                 "tensorflow": f"2.{number}.0",
                 "keras": "3.10.0",
