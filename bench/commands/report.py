@@ -111,7 +111,14 @@ def report(
     selected = _selected(find_target(suite, results), only, devices, data, weights)
     said = f"{command()} report {suite}" + (f" --reference {reference}" if reference else "")
     contents = make_report(
-        selected.results, selected.trial_ids, reference, selected.description, selected.notes, said, to=output
+        selected.results,
+        selected.trial_ids,
+        reference,
+        selected.description,
+        selected.notes,
+        said,
+        to=output,
+        margin=selected.margin,
     )
     folder = output or selected.results.report
     tables = list(contents.tables.values())
@@ -169,7 +176,9 @@ def _selected(
 
         resolved = resolve_suite(target.suite, target.results / CACHE, devices, data, weights)
         ids = [trial.id for trial in resolved.trials]
-        selected = Selection(SuiteResults(target.results, resolved.name), ids, resolved.description)
+        selected = Selection(
+            SuiteResults(target.results, resolved.name), ids, resolved.description, resolved.margin
+        )
     return replace(selected, trial_ids=choose_ids(selected.trial_ids, only))
 
 
@@ -232,9 +241,11 @@ def write_page(
     from bench.suite.file import load_suite
 
     try:
-        description = load_suite(suite)[0].suite.description
+        table = load_suite(suite)[0].suite
         said = f"{command()} run {suite}"
-        contents = make_report(results, trial_ids, description=description, command=said)
+        contents = make_report(
+            results, trial_ids, description=table.description, command=said, margin=table.margin / 100
+        )
     except Exception as error:
         console.say(
             f"warning: the report could not be written: {type(error).__name__}: {error}", style="yellow"

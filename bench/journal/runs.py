@@ -37,6 +37,8 @@ class RunStarted(Event, frozen=True, kw_only=True, tag="run_started"):
     """Where the file is."""
     description: str = ""
     """Of the suite."""
+    margin: float | None = None
+    """Of the suite's answer, a share; None in older journals."""
     host: str = ""
     commit: str = ""
     driver: str = ""
@@ -106,6 +108,11 @@ def runs_file(results: SuiteResults) -> Path:
 def run_events(results: SuiteResults) -> list[RunEvent]:
     """What is noted of the runs of a suite, in its order; nothing where the note is damaged: no result is in it."""
     return _noted(runs_file(results))
+
+
+def last_start(results: SuiteResults) -> RunStarted | None:
+    """How the last run of a suite began; None where no run was noted."""
+    return next((event for event in reversed(run_events(results)) if isinstance(event, RunStarted)), None)
 
 
 def other_file(results: SuiteResults, path: Path) -> str:

@@ -5,6 +5,7 @@ from dataclasses import dataclass, field
 
 import pandas as pd
 
+from bench.compare.noninferiority import MARGIN
 from bench.journal.results import Attempt, SuiteResults, latest_of
 from bench.report.answer import Decision, decide, same_images
 from bench.report.figures import accuracy_time, learning, machine, outcomes, rates, tradeoff
@@ -110,6 +111,7 @@ def gather(
     notes: Sequence[str] = (),
     command: str = "",
     pictures: bool = True,
+    margin: float = MARGIN,
 ) -> Contents:
     """Read a suite's results: every record once, and the journals and predictions that figures need.
 
@@ -121,6 +123,7 @@ def gather(
         notes: Sentences for the page.
         command: The command that asked for it.
         pictures: Gather what only the page shows. False: tables only.
+        margin: Accuracies that differ by less count as equal in the answer, a share.
     """
     trials = trials_frame(results, trial_ids)
     configurations = configurations_frame(trials)
@@ -139,16 +142,16 @@ def gather(
         command=command,
     )
     if pictures:
-        _answer(results, contents)
+        _answer(results, contents, margin)
         _draw(results, contents)
         _look_closer(results, contents)
     return contents
 
 
-def _answer(results: SuiteResults, contents: Contents) -> None:
+def _answer(results: SuiteResults, contents: Contents, margin: float) -> None:
     """Decide which configuration is worth its time, and describe it."""
     found, trials = contents.found, contents.trials
-    decision = contents.decision = decide(found, same_images(results, trials, found))
+    decision = contents.decision = decide(found, same_images(results, trials, found), margin)
     if decision is None:
         return
     own = trials[(trials["configuration"] == decision.named.configuration) & (trials["status"] == "done")]

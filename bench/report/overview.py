@@ -63,7 +63,7 @@ def _line(folder: Path) -> SuiteLine | None:
         int((trials["status"] == "done").sum()),
         len(trials),
         started[-1][:16].replace("T", " ") if started else "",
-        in_one_sentence(decide(found, same_images(results, trials, found))),
+        in_one_sentence(decide(found, same_images(results, trials, found), selected.margin)),
         page if page.is_file() else None,
     )
 

@@ -4,6 +4,7 @@ from collections.abc import Iterable, Sequence
 from datetime import UTC, datetime
 from pathlib import Path
 
+from bench.compare.noninferiority import MARGIN
 from bench.errors import InputError
 from bench.journal.results import SuiteResults
 from bench.pages.render import write_page
@@ -25,6 +26,7 @@ def make_report(
     command: str = "",
     now: datetime | None = None,
     to: Path | None = None,
+    margin: float = MARGIN,
 ) -> Contents:
     """Write tables, figures and `report.html`.
 
@@ -37,6 +39,7 @@ def make_report(
         command: That asked for it.
         now: When it is made.
         to: The folder that they go into; None: the suite's own.
+        margin: Accuracies that differ by less count as equal in the answer, a share.
 
     Returns:
         What was written.
@@ -45,7 +48,7 @@ def make_report(
         InputError: The folder is there, with something in it that is no report.
     """
     folder = results.report if to is None else _checked(to)
-    contents = gather(results, trial_ids, reference, description, notes, command)
+    contents = gather(results, trial_ids, reference, description, notes, command, margin=margin)
     write_tables(contents.tables.values(), folder)
     figures = [figure for own in contents.figures.values() for figure in own if not figure.small]
     write_figures(figures, folder)

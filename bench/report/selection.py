@@ -5,8 +5,10 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
+from bench.compare.noninferiority import MARGIN
 from bench.errors import DamagedAttempt, InputError
 from bench.journal.results import Attempt, SuiteResults
+from bench.journal.runs import last_start
 
 
 @dataclass(frozen=True)
@@ -18,12 +20,16 @@ class Selection:
     """In the order of tables."""
     description: str = ""
     """Of the suite."""
+    margin: float = MARGIN
+    """Accuracies that differ by less count as equal in the answer, a share."""
     notes: tuple[str, ...] = ()
     """Sentences about what is omitted."""
 
 
 def select_folder(folder: Path) -> Selection:
     """Every trial of a results folder such as `results/demo`, without its suite file.
+
+    Description and margin are those of the suite's last run.
 
     Trials with the same key differ only in what ran them, so they are no replicates. Of these the one that is
     done counts, and among several the one that started last.
@@ -53,7 +59,10 @@ def select_folder(folder: Path) -> Selection:
     if replaced:
         trials = "1 older trial" if replaced == 1 else f"{replaced} older trials"
         notes.append(f"{trials} with the same settings, run by other versions or devices, omitted.")
-    return Selection(results, ids, notes=tuple(notes))
+    start = last_start(results)
+    if start is None:
+        return Selection(results, ids, notes=tuple(notes))
+    return Selection(results, ids, start.description, start.margin or MARGIN, tuple(notes))
 
 
 def _key(attempts: Sequence[Attempt]) -> str:

@@ -117,7 +117,12 @@ def run_suite(
         speaker.plan(plan, slots)
         # Run: the scheduler folds the journals of each attempt that is over, and hands its record to MLflow.
         trial_ids = [planned.trial.id for planned in plan]
-        about = {"file": suite.path.name, "path": str(suite.path.resolve()), "description": suite.description}
+        about = {
+            "file": suite.path.name,
+            "path": str(suite.path.resolve()),
+            "description": suite.description,
+            "margin": suite.margin,
+        }
         telemetry = suite.telemetry.for_trials(suite.trials)
         notes = notes_of(results_folder, find_machine())
         behind = is_behind(results, waiting > 0)

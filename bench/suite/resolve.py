@@ -37,6 +37,8 @@ class ResolvedSuite:
     name: str
     """Of its folder in the results; the file's name if the suite has none."""
     description: str
+    margin: float
+    """Accuracies that differ by less count as equal in the report's answer, a share."""
     path: Path
     """The file that it was read from."""
     trials: list[Trial]
@@ -200,6 +202,7 @@ def resolve_suite(
     return ResolvedSuite(
         name=name,
         description=suite.suite.description,
+        margin=suite.suite.margin / 100,
         path=file.path,
         trials=list(trials.values()),
         chosen=choose(list(trials.values()), only, "--only"),

@@ -240,6 +240,8 @@ class SuiteTable(Table):
     seeds: Sweep[Seed] = [0]
     save_model: Annotated[bool | Literal["best"], one_of(True, False, BEST)] = BEST
     targets: Annotated[list[Share], BeforeValidator(as_list)] = []
+    margin: Annotated[float, Field(gt=0, le=50)] = 2.0
+    """Points of accuracy: in the answer of the report, smaller differences do not count."""
 
 
 class DataKeys(Table):

@@ -9,10 +9,12 @@ from equipment.results.suites import CLASSES, thesis_suite
 from msgspec.structs import replace
 
 from bench.compare.noninferiority import non_inferior
+from bench.journal.runs import noted_run
 from bench.report import answer
 from bench.report.answer import SameImages, decide, same_images, sentences
 from bench.report.gather import gather
 from bench.report.pareto import Candidate
+from bench.report.selection import select_folder
 from bench.report.winner import epochs_said, suite_of, winner_of
 from bench.suite.file import load_suite
 from bench.suite.resolve import resolve_suite
@@ -138,6 +140,25 @@ def test_the_mean_of_the_images_is_the_balanced_accuracy(tmp_path):
             read = Predictions.read_csv(results.attempts(trial)[0].predictions)
             assert np.nanmean(row) == pytest.approx(score(read)["balanced_accuracy"])
     assert set(found.sources) and len(set(found.sources)) < len(found.sources)
+
+
+def test_the_margin_of_a_suite_reaches_the_page_and_is_kept_for_its_results_folder(tmp_path):
+    table = load_suite_text(tmp_path, "[suite]\nmargin = 7.5\n[[matrix]]\nbackbone = 'LeNet5'\n").suite
+    assert table.margin == 7.5
+    results, ids = thesis_suite(tmp_path, networks=("VGG16", "ResNet50"), plan=(("transfer", 9),), seeds=2)
+    assert gather(results, ids).decision.margin == 0.02
+    assert gather(results, ids, margin=0.075).decision.margin == 0.075
+    assert select_folder(results.folder).margin == 0.02
+    with noted_run(results, ids, False, margin=0.075, description="for people"):
+        pass
+    selected = select_folder(results.folder)
+    assert (selected.margin, selected.description) == (0.075, "for people")
+
+
+def load_suite_text(folder, content: str):
+    path = folder / "suite.toml"
+    path.write_text(content)
+    return load_suite(path)[0]
 
 
 def test_epochs_that_were_run_are_said():
