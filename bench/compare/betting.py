@@ -19,14 +19,15 @@ Array = NDArray[np.float64]
 STAKES = np.array([0.25, 0.5, 0.8, 1.0])
 """Shares of its capital that each of four bettors puts on a pair."""
 
-SHARES = np.array([0.15, 0.25, 0.35, 0.25])
+SHARES = np.array([0.1, 0.2, 0.35, 0.35])
 """Their capital at the beginning. Small stakes win where noise is large, large ones where it is small."""
 
 FIRST_BET = 0.9
 """On the first pair, of whose size nothing is known."""
 
-STEEPNESS = 1.5
-"""How fast a bet grows with the size of a ratio, in units of the typical size of earlier ones."""
+STEEPNESS = 2.0
+"""How fast a bet grows with the size of a ratio, in units of the typical size of earlier ones. With 1.5, and a third
+less capital on the largest stake, a step that takes 10 % longer took about one pair more to be found."""
 
 GRID = 241
 """Changes that a confidence sequence tries."""

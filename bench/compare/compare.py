@@ -136,13 +136,21 @@ def judge(
     judged = {trial.key: trial for trial in trials if trial.pairs and not trial.not_comparable}
     timed = {key: metric_values(trial) for key, trial in judged.items() if not trial.speed_not_comparable}
     speeds = judge_speed(timed, thresholds)
+    every = {key: metric_values(judged[key], disturbed=True) for key in timed}
+    with_disturbed = judge_speed(every, thresholds, with_intervals=False)
     predicted = {key: compared(trial.pairs) for key, trial in judged.items()}
     learned = {key: found for key, found in predicted.items() if not isinstance(found, str)}
     if looks is not None:
         thresholds = replace(thresholds, look=number_of_look(looks, content_of(learned)))
     differing = judge_learning(learned, thresholds)
     verdicts = [
-        _judged(trial, speeds.get(trial.key), differing.get(trial.key, []), predicted[trial.key])
+        _judged(
+            trial,
+            speeds.get(trial.key),
+            with_disturbed.get(trial.key),
+            differing.get(trial.key, []),
+            predicted[trial.key],
+        )
         if trial.key in judged
         else _not_judged(trial)
         for trial in trials
@@ -160,24 +168,27 @@ def judge(
     )
 
 
-def metric_values(trial: TrialPairs) -> dict[str, Values]:
-    """Metric -> its values in the pairs that count, see `counting`."""
-    pairs = counting(trial)
+def metric_values(trial: TrialPairs, disturbed: bool = False) -> dict[str, Values]:
+    """Metric -> its values in the pairs that count, see `counting`; with `disturbed` also in those left out."""
+    pairs = in_time(trial) if disturbed else counting(trial)
     found = {metric.name: values_of(metric, pairs) for metric in metrics_for(pairs)}
     return {name: values for name, values in found.items() if values is not None}
+
+
+def in_time(trial: TrialPairs) -> tuple[Pair, ...]:
+    """The pairs in the order of time. Times of a resumed run are sums over its interruptions and never count."""
+    own = [pair for pair in trial.pairs if not pair.resumed]
+    return tuple(sorted(own, key=lambda pair: max(side.record.started_at or "" for side in pair.sides)))
 
 
 def counting(trial: TrialPairs) -> tuple[Pair, ...]:
     """The pairs whose times count, in the order of time.
 
     Undisturbed pairs count. A disturbed one counts if most pairs until then were disturbed: then the machine is
-    like that. What is known at the time decides, and stays decided, so that no later look chooses anew. Times of
-    a resumed run are sums over its interruptions, so they never count.
+    like that. What is known at the time decides, and stays decided, so that no later look chooses anew.
     """
-    own = [pair for pair in trial.pairs if not pair.resumed]
-    ordered = sorted(own, key=lambda pair: max(side.record.started_at or "" for side in pair.sides))
     counted, quiet = [], 0
-    for number, pair in enumerate(ordered, start=1):
+    for number, pair in enumerate(in_time(trial), start=1):
         quiet += not pair.disturbed
         if not pair.disturbed or 2 * quiet < number:
             counted.append(pair)
@@ -220,6 +231,7 @@ def _detectable(
 def _judged(
     trial: TrialPairs,
     timed: JudgedTrial | None,
+    with_disturbed: JudgedTrial | None,
     differences: list[DifferenceVerdict],
     predicted: dict[str, Compared] | str,
 ) -> TrialVerdict:
@@ -242,6 +254,11 @@ def _judged(
     if disturbed and len(counted) == len(trial.pairs):
         # Without the numbers, which are beside the pairs: several trials can then share the note.
         notes.append("too few pairs were undisturbed, so all count")
+    left_out = len(in_time(trial)) - len(counted)
+    if left_out and with_disturbed is not None:
+        said = [f"speed {with_disturbed.speed}"] if with_disturbed.speed else []
+        said += [f"memory {with_disturbed.memory}"] if with_disturbed.memory else []
+        notes.append(f"with the disturbed pairs, which do not count: {', '.join(said)}")
     if resumed := sum(pair.resumed for pair in trial.pairs):
         notes.append(
             f"the times of {resumed} pairs do not count: one of their runs was interrupted and resumed"

@@ -11,6 +11,7 @@ from numpy.typing import NDArray
 
 from bench.errors import InputError
 from bench.records.accuracy_time import Moment
+from bench.records.disturbance import from_outside
 from bench.trials.record import Record
 from bench.trials.settings import Settings
 
@@ -111,8 +112,9 @@ class Pair:
 
     @property
     def disturbed(self) -> tuple[str, ...]:
-        """Why its times may not be its own; empty if neither side was disturbed."""
-        return tuple(dict.fromkeys((*self.baseline.record.disturbed, *self.candidate.record.disturbed)))
+        """What disturbed a side from outside; empty if nothing did."""
+        reasons = (*self.baseline.record.disturbed, *self.candidate.record.disturbed)
+        return tuple(dict.fromkeys(from_outside(reasons)))
 
     @property
     def resumed(self) -> bool:

@@ -35,12 +35,18 @@ class Standing:
     change: float
     """Mean log ratio over metrics and pairs; positive for worse. It only decides between equal evidence."""
     bar: float
+    """Of a change for the worse."""
+    bar_better: float
     bar_same: float
 
     @property
     def decided(self) -> bool:
         """Whether one of the bars was reached. Once reached, it stays so: every look counts."""
-        return max(self.worst, highest_of(self.better)) >= self.bar or highest_of(self.same) >= self.bar_same
+        return (
+            self.worst >= self.bar
+            or highest_of(self.better) >= self.bar_better
+            or highest_of(self.same) >= self.bar_same
+        )
 
     @property
     def worst(self) -> float:
@@ -50,9 +56,13 @@ class Standing:
     @property
     def nearness(self) -> float:
         """How near the evidence is to a bar by now: 1 at the bar, 0 where there is none."""
-        change = max(_last(self.worse), _last(self.better))
         return max(
-            math.log(change) / math.log(self.bar), math.log(_last(self.same)) / math.log(self.bar_same)
+            math.log(_last(capital)) / math.log(bar)
+            for capital, bar in (
+                (self.worse, self.bar),
+                (self.better, self.bar_better),
+                (self.same, self.bar_same),
+            )
         )
 
     @property
@@ -107,6 +117,7 @@ def standing(
         metrics=found,
         change=float(np.mean([one.logs.mean() * (1 if metric.more_is_worse else -1) for metric, one in own])),
         bar=thresholds.bar(dimension, trials),
+        bar_better=thresholds.bar(dimension, trials, worse=False),
         bar_same=thresholds.bar_same,
     )
 
@@ -192,7 +203,8 @@ def _judge_metric(
     worse, better, same, unclear = words
     way = 1 if metric.more_is_worse else -1
     up, down, alike = map(highest_of, where.metrics[name])
-    for_worse, for_better = where.worst >= where.bar <= up, highest_of(where.better) >= where.bar <= down
+    for_worse = where.worst >= where.bar <= up
+    for_better = highest_of(where.better) >= where.bar_better <= down
     note, verdict = "", unclear
     if for_worse and way * center >= band:
         verdict = worse
@@ -217,7 +229,7 @@ def _judge_metric(
         high=None if high is None else math.exp(high),
         spread=float(np.std(logs, ddof=1)) if n > 1 else None,
         evidence=max(up, down),
-        bar=where.bar,
+        bar=where.bar if up >= down else where.bar_better,
         ratios=tuple(np.exp(logs).tolist()),
         note=note,
     )

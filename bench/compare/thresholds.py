@@ -9,6 +9,10 @@ import numpy as np
 Dimension = Literal["speed", "memory"]
 """What a metric is about; each has a verdict of its own."""
 
+WORSE_SHARE, BETTER_SHARE = 0.8, 0.2
+"""Shares of an error rate that changes for the worse and for the better may spend. A comparison is made to find the
+first."""
+
 FIRST_LOOK = 0.8
 """Share of the error rate that the first look at learning may spend; later looks share the rest."""
 
@@ -54,10 +58,10 @@ class Thresholds:
         """How often this look at learning may take a difference of the margin for none."""
         return alpha_at(self.look, self.alpha_same)
 
-    def bar(self, dimension: Dimension, trials: int) -> float:
-        """Evidence from which on a change in either direction is shown, where so many trials are judged."""
+    def bar(self, dimension: Dimension, trials: int, worse: bool = True) -> float:
+        """Evidence that shows a change, for the worse or for the better, where so many trials are judged."""
         alpha = self.alpha_speed if dimension == "speed" else self.alpha_memory
-        return 2 * max(1, trials) / alpha
+        return max(1, trials) / (alpha * (WORSE_SHARE if worse else BETTER_SHARE))
 
     @property
     def bar_same(self) -> float:

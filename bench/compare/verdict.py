@@ -71,7 +71,7 @@ class MetricVerdict:
     evidence: float
     """The highest evidence of this metric for a change in either direction; 1 is none."""
     bar: float
-    """Evidence that shows a change."""
+    """Evidence that shows a change in that direction."""
     ratios: tuple[float, ...]
     """Of every pair that counted."""
     note: str = ""

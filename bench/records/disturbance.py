@@ -46,6 +46,18 @@ REFERENCE_DROP = 0.05
 """How much slower the reference work was than it can be."""
 
 
+OWN_SIGNS = ("Its threads waited", "The reference work")
+"""How reasons begin that rest on what the trial's own process did. Software that is slower may show them, too."""
+
+
+def from_outside(reasons: Iterable[str]) -> tuple[str, ...]:
+    """The reasons that do not rest on what the trial itself did: only these may decide which pairs count.
+
+    Whoever leaves out pairs by a sign that the software under test has a share in chooses by the result.
+    """
+    return tuple(reason for reason in reasons if not reason.startswith(OWN_SIGNS))
+
+
 def disturbances(
     phases: Phases,
     telemetry: Telemetry | None,

@@ -15,6 +15,7 @@ from bench.errors import InputError
 from bench.journal.results import Attempt, SuiteResults
 from bench.machine.notes import Notes
 from bench.plan.decide import PlannedTrial, Prediction
+from bench.records.disturbance import from_outside
 from bench.regress.sides import NAMES, Side, SideName
 from bench.regress.turn import Turn
 from bench.runner.local import LocalOtherUsers
@@ -68,7 +69,7 @@ class PairedRuns(Struct, frozen=True, tag_field="event", tag="pair"):
     status: Literal["done", "failed"]
     """`failed` if either is."""
     disturbed: tuple[str, ...] = ()
-    """What disturbed them: sentences."""
+    """What disturbed them from outside: sentences."""
 
     @property
     def done(self) -> bool:
@@ -334,7 +335,7 @@ class PairRunner:
             disturbed=tuple(
                 f"{name}: {reason}"
                 for name, record in zip(NAMES, records, strict=True)
-                for reason in record.disturbed
+                for reason in from_outside(record.disturbed)
             ),
         )
         self.journal.append(pair)

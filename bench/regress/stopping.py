@@ -12,9 +12,9 @@ from bench.compare.verdict import Learning, Memory, Speed, Status, TrialVerdict,
 from bench.regress.schedule import PairSchedule
 from bench.trials.trial import Trial
 
-SUSPECTED = 1.4
+SUSPECTED = 1.1
 """Evidence from which on a trial is suspected of a regression, and gets the next pair before all others. A single
-pair can suffice: it is cheap to find out."""
+pair can suffice: it is cheap to find out. With 1.4 a tenth fewer of simulated regressions were found in 15 minutes."""
 
 GROWTH = 1.5
 """By this factor all pairs together grow until learning is looked at again. Times are looked at after each pair."""

@@ -33,11 +33,11 @@ def growing(rng: np.random.Generator, shape: tuple[int, int]) -> np.ndarray:
 
 
 def test_one_bettor_by_hand():
-    # FIRST_BET on the first pair, then tanh(1.5 * value / median of earlier sizes).
-    stakes, shares = np.array([0.25, 0.5, 0.8, 1.0]), np.array([0.15, 0.25, 0.35, 0.25])
+    # FIRST_BET on the first pair, then tanh(2 * value / median of earlier sizes).
+    stakes, shares = np.array([0.25, 0.5, 0.8, 1.0]), np.array([0.1, 0.2, 0.35, 0.35])
     first = 1 + stakes * 0.9
-    second = 1 + stakes * np.tanh(1.5 * -0.02 / 0.1)
-    third = 1 + stakes * np.tanh(1.5 * 0.08 / 0.06)
+    second = 1 + stakes * np.tanh(2.0 * -0.02 / 0.1)
+    third = 1 + stakes * np.tanh(2.0 * 0.08 / 0.06)
     expected = [first @ shares, (first * second) @ shares, (first * second * third) @ shares]
     assert evidence(np.array([0.1, -0.02, 0.08])) == pytest.approx(expected)
 
@@ -79,7 +79,7 @@ def test_the_interval_agrees_with_the_evidence():
 
 def test_capital_starts_at_one_and_needs_some_pairs():
     assert highest(evidence(np.array([-1.0, -1.0]))) == 1.0
-    assert [least_pairs(bar) for bar in (20, 50, 300)] == [6, 8, 11]
+    assert [least_pairs(bar) for bar in (20, 50, 300)] == [6, 7, 10]
 
 
 def test_pairs_that_a_change_takes():

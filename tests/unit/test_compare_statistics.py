@@ -74,7 +74,7 @@ def test_the_evidence_of_a_trial_is_the_mean_of_its_metrics():
     values = {**steps(one), "compile_time": Values(np.ones(9), np.exp(other))}
     found = standing(values, "speed", Thresholds(), 4)
     expected = (2 * evidence(one) + evidence(other)) / 3
-    assert found.worse == pytest.approx(expected) and found.bar == pytest.approx(2 * 4 / 0.03)
+    assert found.worse == pytest.approx(expected) and found.bar == pytest.approx(4 / (0.8 * 0.03))
     assert standing(values, "memory", Thresholds(), 4) is None
 
 
@@ -112,11 +112,21 @@ def test_memory_is_a_verdict_of_its_own():
     assert judge_speed({"a": {"peak_memory": more}}, Thresholds())["a"].memory is Memory.LARGER
 
 
+def test_a_change_for_the_better_needs_more_evidence_than_one_for_the_worse():
+    logs = np.full(8, np.log(1.1))
+    worse, better = (judge_speed({"a": steps(way * logs)}, Thresholds())["a"] for way in (1, -1))
+    assert (worse.speed, better.speed) == (Speed.SLOWER, Speed.INCONCLUSIVE)
+    assert better.metrics[0].bar == pytest.approx(4 * worse.metrics[0].bar)
+
+
 def test_the_shares_of_the_error_rate_are_those_that_are_promised():
     thresholds = Thresholds()
     assert thresholds.alpha == pytest.approx(0.05) == thresholds.plain()["alpha"]
-    assert thresholds.bar("speed", 6) == pytest.approx(400)
-    assert thresholds.bar("memory", 1) == pytest.approx(200)
+    assert thresholds.bar("speed", 6) == pytest.approx(250)
+    assert thresholds.bar("memory", 1) == pytest.approx(125)
+    for dimension, alpha in (("speed", thresholds.alpha_speed), ("memory", thresholds.alpha_memory)):
+        spent = sum(7 / thresholds.bar(dimension, 7, worse) for worse in (True, False))
+        assert spent == pytest.approx(alpha), "both directions together"
     assert thresholds.bar_same == pytest.approx(20)
 
 
