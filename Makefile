@@ -13,7 +13,7 @@ LOCK := locks/$(FLAVOUR).txt
 BIN := $(VENV)/bin
 READY := $(VENV)/ready-$(FLAVOUR)
 
-.PHONY: help run test format lint types docs wheel-check stock measuring services real families tracking-speed promises chaos anomalies \
+.PHONY: help run test format lint types docs wheel-check stock measuring services real families tracking-speed promises evidence disturbed chaos anomalies \
 	networks demonstration memory scale gpu-check locks clean
 
 help: ## list these targets
@@ -72,6 +72,15 @@ wheel-check: $(READY) ## build the wheel, install it elsewhere and use it
 # False alarms, false "same", power and "worth its time" in simulated situations: minutes. 1 where one is broken.
 promises: $(READY) ## simulate every promise of docs/verdicts.md
 	$(BIN)/python tests/evidence/promises.py $(ARGS)
+
+# Hours on an idle machine, best on two days; it goes on where it was stopped. ARGS='--minutes 20' for less.
+evidence: $(READY) ## record pairs with and without planted changes, and judge them
+	$(BIN)/python tests/evidence/record.py build/evidence $(ARGS)
+	$(BIN)/python tests/evidence/in_order.py tests/evidence/pairs/evidence.json
+
+# An idle machine is needed. ARGS='--minutes 60' for more.
+disturbed: $(READY) ## inject loads beside a trial: which signs tell bad times?
+	$(BIN)/python tests/evidence/disturb.py build/disturbed $(ARGS)
 
 # With gcc. One write, fsync, rename, open or mkdir fails, or its process dies after it: 1,000 points, or
 # LEUKOBENCH_ANOMALIES. Half a minute each; it goes on where it was stopped.

@@ -29,7 +29,7 @@ from bench.compare.verdict import Speed  # noqa: E402
 from bench.regress.planning import plan_from  # noqa: E402
 from bench.regress.stopping import GROWTH  # noqa: E402
 
-KEPT = sorted((HERE / "pairs").glob("*.json"))
+KEPT = sorted((HERE / "pairs").glob("lenet5-*.json"))
 NOISE_PAIRS = 8
 """Pairs of A against A over all trials, as `bench regress` measures them before it plans."""
 LOOKS, LEAST = 2, 20

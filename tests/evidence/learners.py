@@ -45,3 +45,33 @@ def rights(
 
     limit = ndtri(np.clip(true, 1e-6, 1 - 1e-6))[..., None]
     return (latent < limit).astype(float)
+
+
+def losses(
+    rng: np.random.Generator,
+    worse: Sequence[float],
+    seeds: int,
+    images: int,
+    sd: float = 0.03,
+) -> np.ndarray:
+    """Test losses of several configurations on the same images, in nats.
+
+    Most images cost little and some cost much, for all configurations alike. An image also costs one configuration
+    or one training more than the others.
+
+    Args:
+        rng: Of the draws.
+        worse: By how much the mean loss of each configuration is higher.
+        seeds: Trainings of each configuration.
+        images: Test images.
+        sd: Of the mean loss from training to training.
+
+    Returns:
+        Shape (configurations, seeds, images).
+    """
+    count = len(worse)
+    common = rng.exponential(0.3, images)
+    own = rng.standard_t(5, (count, 1, images)) * 0.15
+    training = rng.standard_t(5, (count, seeds, images)) * 0.15
+    level = np.asarray(worse)[:, None] + sd * rng.standard_normal((count, seeds))
+    return common + (own + training) * np.sqrt(common) + level[..., None]

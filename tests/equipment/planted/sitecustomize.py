@@ -1,6 +1,8 @@
 """Defects for a worker under test; Python runs this at its start where the folder stands on PYTHONPATH.
 
 `PLANTED_SLOWER=0.1` makes every training step but the first take a tenth longer.
+`PLANTED_INPUT=0.01` makes every training batch cost so many seconds of a processor more.
+`PLANTED_MEMORY=80` makes a training process hold so many megabytes more.
 `PLANTED_WRONG_LABELS=0.2` gives a fifth of the training images the label of another class.
 `PLANTED_CRASH=scratch` ends the process of every trial of this mode without a word.
 `PLANTED_UNRECORDED=1` puts nothing into MLflow: its writer takes every attempt and forgets it.
@@ -41,6 +43,27 @@ def _slower(trainer) -> None:
     trainer.TensorFlowTrainer.make_train_function = make_slower
 
 
+def _input(batches) -> None:
+    from time import perf_counter
+
+    seconds = float(os.environ["PLANTED_INPUT"])
+    make = batches.training_batches
+
+    def slower(*arguments, **options):
+        for batch in make(*arguments, **options):
+            until = perf_counter() + seconds
+            while perf_counter() < until:
+                pass
+            yield batch
+
+    batches.training_batches = slower
+
+
+def _memory(fitting) -> None:
+    # Written, so that the pages are there.
+    fitting.PLANTED = bytearray(b"x" * (int(os.environ["PLANTED_MEMORY"]) << 20))
+
+
 def _wrong_labels(loading) -> None:
     share = float(os.environ["PLANTED_WRONG_LABELS"])
     load = loading.load_split
@@ -76,6 +99,8 @@ def _crash(specification) -> None:
 
 _PLANTS = {
     "PLANTED_SLOWER": ("keras.src.backend.tensorflow.trainer", _slower),
+    "PLANTED_INPUT": ("wbc.training.batches", _input),
+    "PLANTED_MEMORY": ("wbc.training.fitting", _memory),
     "PLANTED_WRONG_LABELS": ("wbc.data.loading", _wrong_labels),
     "PLANTED_CRASH": ("wbc.specification", _crash),
 }
