@@ -83,7 +83,7 @@ disturbed: $(READY) ## inject loads beside a trial: which signs tell bad times?
 	$(BIN)/python tests/evidence/disturb.py build/disturbed $(ARGS)
 
 # With gcc. One write, fsync, rename, open or mkdir fails, or its process dies after it: 1,000 points, or
-# LEUKOBENCH_ANOMALIES. Half a minute each; it goes on where it was stopped.
+# LEUKOBENCH_ANOMALIES. A second or two each; LEUKOBENCH_ANOMALIES_MINUTES stops it, and it goes on where it stopped.
 anomalies: $(READY) ## let every kind of write fail once, somewhere in a run
 	$(BIN)/python tests/anomalies/every.py $(ARGS)
 

@@ -20,7 +20,10 @@ _ATTEMPT = "attempt-"
 """How the folder of an attempt begins; its number follows."""
 
 _NUMBERED = re.compile(f"{_ATTEMPT}[1-9][0-9]*")
-_OURS = re.compile(f"{_NUMBERED.pattern}|damaged-{_NUMBERED.pattern}|checkpoint|.*{re.escape(PARTIAL)}")
+_SENT = re.compile(rf"\.{_NUMBERED.pattern}\.sent")
+_OURS = re.compile(
+    rf"{_NUMBERED.pattern}|damaged-{_NUMBERED.pattern}|{_SENT.pattern}|checkpoint|.*{re.escape(PARTIAL)}"
+)
 """Names in the folder of a trial."""
 
 

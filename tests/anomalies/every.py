@@ -1,41 +1,61 @@
 """`make anomalies`: every call that changes a file fails once, somewhere in the run of a small suite.
 
-Points are drawn with a seed; LEUKOBENCH_ANOMALIES says how many (1,000). The list of what was tried is kept in
-build/anomalies, and the next start goes on where the last one was stopped.
+Points are drawn with a seed; LEUKOBENCH_ANOMALIES says how many (1,000), LEUKOBENCH_ANOMALIES_MINUTES how long. What
+was tried is kept in build/anomalies, and the next start goes on where the last one was stopped. The runs themselves are
+in memory, where a sync takes no time.
 """
 
 import json
 import os
-import shutil
-import subprocess
 import sys
+import tempfile
+import time
 from collections import Counter
-from itertools import islice
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
+from queue import SimpleQueue
 
 sys.path.insert(0, str(Path(__file__).resolve().parents[1]))
 
-from equipment.faults.points import Bed, Point, all_points, build, counted, unsafe_renames
+from equipment.faults.forked import Forked
+from equipment.faults.points import (
+    CALLS,
+    ERRORS,
+    STARTS,
+    Bed,
+    Point,
+    all_points,
+    build,
+    counted,
+    unsafe_renames,
+)
 
 FOLDER = Path(__file__).resolve().parents[2] / "build" / "anomalies"
 WANTED = int(os.environ.get("LEUKOBENCH_ANOMALIES", "1000"))
 SEED = int(os.environ.get("LEUKOBENCH_ANOMALIES_SEED", "1"))
+MINUTES = float(os.environ.get("LEUKOBENCH_ANOMALIES_MINUTES", "inf"))
+AT_ONCE = int(os.environ.get("LEUKOBENCH_ANOMALIES_JOBS", "2"))
 
 
-def tried(point: Point, library: Path, expected: dict[str, str]) -> list[str]:
-    """What goes wrong at a point."""
-    folder = FOLDER / "bed"
-    shutil.rmtree(folder, ignore_errors=True)
-    folder.mkdir()
-    bed = Bed(folder, library)
-    try:
-        found = bed.problems(bed.run(point.aim), point)
-        again = bed.run()
-    except subprocess.TimeoutExpired:
-        return ["no end"]
-    if again.returncode != 0:
-        found.append(f"then exit code {again.returncode}: {(again.stderr or again.stdout)[-600:]}")
-    return found + bed.losses(expected)
+def table(tried: list[dict]) -> str:
+    """How many points of each kind were tried, in Markdown."""
+    counts = Counter((Point(*one["point"]).call, Point(*one["point"]).error) for one in tried)
+    roles = Counter((Point(*one["point"]).call, Point(*one["point"]).role) for one in tried)
+    lines = [
+        f"| call | {' | '.join(ERRORS)} | points | by role | losses |",
+        "| --- " * (len(ERRORS) + 4) + "|",
+    ]
+    for call in CALLS:
+        every = [one for one in tried if Point(*one["point"]).call == call]
+        shown = ", ".join(f"{role} {count}" for (name, role), count in sorted(roles.items()) if name == call)
+        cells = [
+            *(counts[call, error] for error in ERRORS),
+            len(every),
+            shown,
+            sum(bool(one["found"]) for one in every),
+        ]
+        lines.append(f"| {call} | {' | '.join(map(str, cells))} |")
+    return "\n".join(lines)
 
 
 def main() -> int:
@@ -44,33 +64,61 @@ def main() -> int:
     Returns:
         1 if anything was lost.
     """
+    stop_at = time.monotonic() + 60 * MINUTES
     FOLDER.mkdir(parents=True, exist_ok=True)
     library, journal = build(FOLDER), FOLDER / f"tried-{SEED}.jsonl"
-    shutil.rmtree(FOLDER / "bed", ignore_errors=True)
-    (FOLDER / "bed").mkdir()
-    bed = Bed(FOLDER / "bed", library)
-    undisturbed = bed.run(shim=True)
-    assert undisturbed.returncode == 0, undisturbed.stderr
-    calls, expected = bed.calls(), bed.state()
-    unsafe = unsafe_renames(calls)
-    print(f"{len(calls)} calls; renames that a loss of power would undo: {len(unsafe)}", *unsafe, sep="\n  ")
+    beds: SimpleQueue[Bed] = SimpleQueue()
+    made = []
+    memory = Path("/dev/shm")
+    room = tempfile.TemporaryDirectory(
+        prefix="anomalies-", dir=memory if os.access(memory, os.W_OK) else FOLDER
+    )
+    for number in range(AT_ONCE):
+        folder = Path(room.name) / str(number)
+        made.append(Bed(folder, Forked(library, folder)))
+        beds.put(made[-1])
+    counts, unsafe, expected = {}, [], {}
+    for start in STARTS:
+        made[0].begin(start)
+        undisturbed = made[0].run(shim=True)
+        assert undisturbed.returncode == 0, undisturbed.stderr
+        calls = made[0].calls()
+        expected = made[0].state()
+        assert not (found := made[0].losses(expected)), found
+        unsafe += unsafe_renames(calls)
+        counts |= counted(start, calls)
+        print(
+            f"{start}: {len(calls)} calls; renames that a loss of power would undo: {len(unsafe)}",
+            *unsafe,
+            sep="\n  ",
+        )
     before = [json.loads(line) for line in journal.read_text().splitlines()] if journal.exists() else []
-    known = {tuple(one["point"][:3]) for one in before}
-    left = WANTED - len(before)
-    points = (point for point in all_points(counted(calls), SEED) if point[:3] not in known)
-    with journal.open("a") as file:
-        for point in islice(points, max(0, left)):
-            found = tried(point, library, expected)
-            before.append({"point": list(point), "found": found})
+    known = {tuple(one["point"]) for one in before}
+    points = (point for point in all_points(counts, SEED) if tuple(point) not in known)
+
+    def work(file) -> None:
+        bed = beds.get()
+        while time.monotonic() < stop_at and sum(one["found"] is not None for one in before) < WANTED:
+            if (point := next(points, None)) is None:
+                return
+            began = time.monotonic()
+            found = bed.tried(point, expected)
+            before.append({"point": list(point), "found": found, "s": round(time.monotonic() - began, 1)})
             file.write(json.dumps(before[-1]) + "\n")
             file.flush()
             if found:
                 print(*point, *found, sep="\n  ", flush=True)
-    for place, name in ((0, "role"), (1, "call"), (3, "error")):
-        counts = Counter(one["point"][place] for one in before)
-        print(f"by {name}: " + ", ".join(f"{count} {what}" for what, count in sorted(counts.items())))
-    lost = sum(bool(one["found"]) for one in before)
-    print(f"{len(before)} points, {lost} with a loss or an unclear end")
+
+    with journal.open("a") as file, ThreadPoolExecutor(AT_ONCE) as pool:
+        for done in [pool.submit(work, file) for _ in range(AT_ONCE)]:
+            done.result()
+    for bed in made:
+        bed.forked.close()
+    room.cleanup()
+    tried = [one for one in before if one["found"] is not None]
+    print(table(tried))
+    lost = sum(bool(one["found"]) for one in tried)
+    print(f"{len(tried)} points, {lost} with a loss or an unclear end; seed {SEED}")
     return int(bool(lost or unsafe))
 
 

@@ -12,6 +12,7 @@ from bench.plan.decide import make_plan
 from bench.report.figures.machine import read_samples
 from bench.report.frame import trials_frame
 from bench.runner.suite import recover
+from bench.tracking.markers import mark_sent
 from bench.worker.files import write_json
 from bench.worker.jsonl import read_events
 
@@ -135,8 +136,10 @@ def test_a_record_stays_as_it_is(results: SuiteResults):
 
 
 def test_strays_are_one_sentence_and_nothing_else(results: SuiteResults):
-    assert results.strays() == ""
     (attempt,) = results.all_attempts()
+    write_record(attempt, a_record())
+    mark_sent(attempt, "store")
+    assert results.strays() == ""
     (results.trials / ".DS_Store").write_bytes(b"\xff")
     (attempt.folder.parent / "attempt-7").write_text("a file")
     (attempt.folder.parent / "attempt-01").mkdir()

@@ -3,7 +3,10 @@
    FAULTS_ROOT    only files below this folder count
    FAULTS_COUNTS  a file of zeros, shared by all processes: how many calls of each kind each role made
    FAULTS_AIM     ROLE:CALL:NUMBER:ERROR, numbers; ERROR 0 ends the process after the call
-   FAULTS_LOG     gets a line for each call: role, process, call, result, path, and the new path of a rename */
+   FAULTS_LOG     gets a line for each call: role, process, call, result, path, and the new path of a rename
+   FAULTS_ROLE    the role, as a number; else the command of the process tells it
+
+   A process that was forked takes its own settings with faults_begin. */
 #define _GNU_SOURCE
 #include <dlfcn.h>
 #include <errno.h>
@@ -33,16 +36,20 @@ static char root[4096];
   static __typeof__(name) *real; \
   if (!real) real = (__typeof__(name) *)dlsym(RTLD_NEXT, #name)
 
-__attribute__((constructor)) static void begin(void) {
+__attribute__((constructor)) void faults_begin(void) {
   const char *folder = getenv("FAULTS_ROOT"), *shared = getenv("FAULTS_COUNTS");
-  const char *aim = getenv("FAULTS_AIM"), *log = getenv("FAULTS_LOG");
+  const char *aim = getenv("FAULTS_AIM"), *log = getenv("FAULTS_LOG"), *given = getenv("FAULTS_ROLE");
+  counts = NULL;
+  role = HARNESS;
+  log_file = aim_role = -1;
   if (!folder || !shared) return;
   char line[8192] = "";
   int file = syscall(SYS_openat, AT_FDCWD, "/proc/self/cmdline", O_RDONLY | O_CLOEXEC);
   ssize_t got = syscall(SYS_read, file, line, sizeof line - 1);
   syscall(SYS_close, file);
   if (got < 0) got = 0;
-  if (memmem(line, got, "bench.worker", 12)) role = WORKER;
+  if (given) role = atoi(given);
+  else if (memmem(line, got, "bench.worker", 12)) role = WORKER;
   else if (memmem(line, got, "bench.telemetry", 15)) role = SAMPLER;
   else if (memmem(line, got, "bench.tracking", 14)) role = RECORDER;
   snprintf(root, sizeof root, "%s/", folder);

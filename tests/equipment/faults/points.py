@@ -4,9 +4,9 @@ import errno
 import hashlib
 import os
 import random
+import shutil
 import sqlite3
 import subprocess
-import sys
 from collections import Counter
 from collections.abc import Iterator
 from contextlib import closing
@@ -14,32 +14,37 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import NamedTuple
 
+from equipment.faults.forked import Forked
+
 from bench.journal.results import SuiteResults
 from bench.records.fold import fold
 
-REPOSITORY = Path(__file__).resolve().parents[3]
 ROLES = ("harness", "worker", "sampler", "recorder")
 CALLS = ("write", "fsync", "rename", "open", "mkdir")
 ERRORS = {"ENOSPC": errno.ENOSPC, "EIO": errno.EIO, "EINTR": errno.EINTR, "end": 0}
-PATIENCE_S = 600
+STARTS = ("empty", "used")
+"""Where the run begins: in no results folder, or in one with prepared images and the store of an earlier suite."""
 
 RELIED = ("result.json", "trial.json", "predictions.csv", "model.keras", "packages.txt", "baseline.json")
 """Files that users rely on: after a loss of power they are whole or not there."""
 
 SUITE = """
 [suite]
-name = "small"
+name = "{name}"
 
 [data]
 source = "synthetic"
 image_size = 32
-train_images_per_class = 6
-validation_images_per_class = 2
-test_images_per_class = 4
+train_images_per_class = 2
+validation_images_per_class = 1
+test_images_per_class = 1
 
 [telemetry]
 reference_work = false
 latency = false
+
+[limits]
+retries = 0
 
 [[matrix]]
 mode = "classical"
@@ -50,6 +55,7 @@ backbone = {networks}
 class Point(NamedTuple):
     """Which call does not go well, and how."""
 
+    start: str
     role: str
     call: str
     number: int
@@ -83,21 +89,34 @@ def build(folder: Path) -> Path:
     return library
 
 
-def all_points(counts: dict[tuple[str, str], int], seed: int) -> Iterator[Point]:
-    """Every point in a random order that takes each kind of call of each role in turn, so that any beginning of it
-    is a fair sample: the thousands of writes with which MLflow makes its store do not crowd out the others."""
+Kind = tuple[str, str, str]
+"""Start, role and call."""
+
+
+def all_points(counts: dict[Kind, int], seed: int) -> Iterator[Point]:
+    """Every point with every error, in a random order that takes each kind in turn, so that any beginning of it is a
+    fair sample: the thousands of writes with which MLflow makes its store do not crowd out the others.
+
+    Of the kinds that begin with no results folder, which takes longest, one comes for all others.
+    """
     chosen = random.Random(seed)
-    kinds = {kind: list(range(1, count + 1)) for kind, count in sorted(counts.items()) if count}
-    for numbers in kinds.values():
-        chosen.shuffle(numbers)
-    errors = list(ERRORS)
+    kinds = {
+        kind: [(number, error) for number in range(1, count + 1) for error in ERRORS]
+        for kind, count in sorted(counts.items())
+    }
+    for places in kinds.values():
+        chosen.shuffle(places)
+    from_empty = [kind for kind in kinds if kind[0] == "empty"]
     while kinds:
+        chosen.shuffle(from_empty)
         for kind in list(kinds):
-            yield Point(*kind, kinds[kind].pop(), errors[0])
-            errors.append(errors.pop(0))
+            if kind in from_empty[1:]:
+                continue
+            yield Point(*kind, *kinds[kind].pop())
             if not kinds[kind]:
                 del kinds[kind]
-        chosen.shuffle(errors)
+                if kind in from_empty:
+                    from_empty.remove(kind)
 
 
 @dataclass
@@ -105,39 +124,45 @@ class Bed:
     """Runs the suite in a results folder of its own, with and without a fault."""
 
     folder: Path
-    library: Path
-    networks: str = '["KNN", "SVM"]'
+    forked: Forked
+    networks: str = '["KNN"]'
     recorded: bool = True
     """Whether MLflow is written to."""
 
     def __post_init__(self) -> None:
         self.results = SuiteResults(self.folder / "results", "small")
-        self.suite = self.folder / "small.toml"
-        self.suite.write_text(SUITE.format(networks=self.networks))
+        self.used = self.folder / "used"
         self.log, self.shared = self.folder / "calls.log", self.folder / "counts"
 
-    def run(self, aim: str | None = None, shim: bool = False) -> subprocess.CompletedProcess[str]:
-        """Run the suite; with the shim where a point is aimed at."""
-        kept = {name: text for name, text in os.environ.items() if not name.startswith("MLFLOW_")}
+    def begin(self, start: str) -> None:
+        """Lay out what a run begins with."""
+        shutil.rmtree(self.results.results, ignore_errors=True)
+        if start == "used":
+            if not self.used.exists():
+                made = self.run(suite="earlier")
+                assert made.returncode == 0, made.stderr
+                self.results.results.replace(self.used)
+            shutil.copytree(self.used, self.results.results)
+
+    def run(
+        self, aim: str = "", shim: bool = False, suite: str = "small", report: bool = True
+    ) -> subprocess.CompletedProcess[str]:
+        """Run the suite; with the shim where a point is aimed at, without a report where nothing of it is."""
+        file = self.folder / f"{suite}.toml"
+        file.write_text(SUITE.format(name=suite, networks=self.networks))
+        kept = {
+            name: text for name, text in os.environ.items() if not name.startswith(("MLFLOW_", "FAULTS_"))
+        }
+        kept |= {"LEUKOBENCH_LEASES": str(self.folder / "leases"), "COLUMNS": "400"}
         if not self.recorded:
-            planted = str(REPOSITORY / "tests" / "equipment" / "planted")
-            kept |= {"PLANTED_UNRECORDED": "1", "PYTHONPATH": planted}
-        if aim is not None or shim:
+            kept |= {"PLANTED_UNRECORDED": "1"}
+        if aim or shim:
             self.log.unlink(missing_ok=True)
             self.shared.write_bytes(bytes(8 * len(ROLES) * len(CALLS)))
-            kept |= {"LD_PRELOAD": str(self.library), "FAULTS_ROOT": str(self.results.results)}
+            kept |= {"FAULTS_ROOT": str(self.results.results)}
             kept |= {"FAULTS_COUNTS": str(self.shared), "FAULTS_LOG": str(self.log)}
             kept |= {"FAULTS_AIM": aim} if aim else {}
-        return subprocess.run(
-            [sys.executable, "-m", "bench", "run", self.suite, "--results", self.results.results],
-            cwd=REPOSITORY,
-            env=kept,
-            capture_output=True,
-            text=True,
-            errors="replace",
-            timeout=PATIENCE_S,
-            check=False,
-        )
+        return self.forked.run(["run", str(file), "--results", str(self.results.results)], kept, report)
 
     def calls(self) -> list[Call]:
         """What the shim saw of the last run with it."""
@@ -147,6 +172,31 @@ class Bed:
             found.append(Call(ROLES[int(role)], int(process), CALLS[int(call)], int(result), path, other))
         return found
 
+    def was_reached(self, point: Point) -> bool:
+        """Whether the last run came as far as the call."""
+        counts = memoryview(self.shared.read_bytes()).cast("L")
+        return counts[ROLES.index(point.role) * len(CALLS) + CALLS.index(point.call)] >= point.number
+
+    def tried(self, point: Point, expected: dict[str, str]) -> list[str] | None:
+        """What goes wrong at a point; None where the run does not come as far.
+
+        Args:
+            point: The point.
+            expected: `state` of the undisturbed run.
+        """
+        self.begin(point.start)
+        try:
+            ended = self.run(point.aim, report=point.role == "harness")
+            if not self.was_reached(point):
+                return None
+            found = self.problems(ended, point)
+            again = self.run()
+        except subprocess.TimeoutExpired:
+            return ["no end"]
+        if again.returncode != 0 or "Traceback" in again.stderr:
+            found.append(f"then exit code {again.returncode}: {(again.stderr or again.stdout)[-600:]}")
+        return found + self.losses(expected)
+
     def problems(self, ended: subprocess.CompletedProcess[str], point: Point) -> list[str]:
         """What is wrong with how the run with a fault ended."""
         killed = point.role == "harness" and point.error == "end"
@@ -155,12 +205,13 @@ class Bed:
         return [f"a traceback: {ended.stderr[-600:]}"] if "Traceback" in ended.stderr else []
 
     def losses(self, expected: dict[str, str]) -> list[str]:
-        """What differs from the undisturbed result, once the same command has run without the shim.
-
-        Args:
-            expected: `state` of the undisturbed run.
-        """
+        """What differs from the undisturbed result, once the same command has run without the shim."""
         found = [f"left: {path}" for path in self.results.results.rglob("*.partial*")]
+        leases = self.folder / "leases"
+        found += [f"left: {path}" for path in leases.rglob("*") if path.is_file() and leases.exists()]
+        found += [strays] if (strays := self.results.strays()) else []
+        if not (self.results.report / "report.html").exists():
+            found.append("no report")
         if (state := self.state()) != expected:
             found.append(f"other results: {state}")
         for attempt in self.results.all_attempts():
@@ -203,15 +254,16 @@ class Bed:
         with closing(sqlite3.connect(self.results.results / "mlflow.db")) as connection:
             rows = connection.execute(
                 "select tags.value, runs.status from runs join tags using (run_uuid) "
-                "where tags.key = 'leukobench.attempt' and runs.lifecycle_stage = 'active'"
+                "join experiments using (experiment_id) where tags.key = 'leukobench.attempt' "
+                "and runs.lifecycle_stage = 'active' and experiments.name = 'small'"
             ).fetchall()
         counts = Counter(name for name, _ in rows)
         return {f"{name} {counts[name]}": status for name, status in rows}
 
 
-def counted(calls: list[Call]) -> dict[tuple[str, str], int]:
-    """Role and call -> how many."""
-    return dict(Counter((call.role, call.call) for call in calls))
+def counted(start: str, calls: list[Call]) -> dict[Kind, int]:
+    """Start, role and call -> how many."""
+    return dict(Counter((start, call.role, call.call) for call in calls))
 
 
 def unsafe_renames(calls: list[Call]) -> list[str]:

@@ -24,8 +24,20 @@ def test_a_loss_of_power_is_replayed():
 
 
 def test_every_point_comes_once_and_every_kind_early():
-    counts = {("worker", "write"): 1000, ("harness", "rename"): 2, ("recorder", "open"): 5}
+    counts = {
+        ("used", "worker", "write"): 1000,
+        ("used", "harness", "rename"): 2,
+        ("empty", "recorder", "open"): 5,
+    }
     points = list(all_points(counts, seed=1))
-    assert len({point[:3] for point in points}) == len(points) == 1007
-    assert {point[:2] for point in points[:3]} == set(counts)
+    assert len(set(points)) == len(points) == 4 * 1007
+    assert {point[:3] for point in points[:3]} == set(counts)
     assert list(all_points(counts, seed=1)) == points
+
+
+def test_of_the_kinds_that_take_longest_one_comes_for_all_others():
+    kinds = [
+        (start, role, "write") for start in ("used", "empty") for role in ("harness", "worker", "recorder")
+    ]
+    starts = [point.start for point in all_points(dict.fromkeys(kinds, 50), seed=1)][:100]
+    assert starts.count("empty") == 25
