@@ -101,6 +101,7 @@ class DiskError(ResultsError):
         errno.EISDIR,
         errno.ENAMETOOLONG,
         errno.EIO,
+        errno.EINTR,  # a folder on a network, where Python does not ask again
         errno.ESTALE,
     )
 

@@ -257,6 +257,7 @@ class Projection:
         found: dict[str, tuple[str, bool]] = {}
         for run in self._search(condition, deleted=True):
             digest, complete = run.data.tags[DIGEST_TAG], run.data.tags.get(COMPLETE_TAG) == "true"
+            complete &= run.info.status != "RUNNING"  # its last call failed
             if run.info.lifecycle_stage == "deleted" and not complete:
                 continue
             if digest not in found or (complete and not found[digest][1]):

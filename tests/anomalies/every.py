@@ -12,8 +12,10 @@ import tempfile
 import time
 from collections import Counter
 from concurrent.futures import ThreadPoolExecutor
+from itertools import chain
 from pathlib import Path
 from queue import SimpleQueue
+from threading import Lock
 
 sys.path.insert(0, str(Path(__file__).resolve().parents[1]))
 
@@ -68,7 +70,7 @@ def main() -> int:
     FOLDER.mkdir(parents=True, exist_ok=True)
     library, journal = build(FOLDER), FOLDER / f"tried-{SEED}.jsonl"
     beds: SimpleQueue[Bed] = SimpleQueue()
-    made = []
+    made, taking = [], Lock()
     memory = Path("/dev/shm")
     room = tempfile.TemporaryDirectory(
         prefix="anomalies-", dir=memory if os.access(memory, os.W_OK) else FOLDER
@@ -92,19 +94,26 @@ def main() -> int:
             *unsafe,
             sep="\n  ",
         )
-    before = [json.loads(line) for line in journal.read_text().splitlines()] if journal.exists() else []
-    known = {tuple(one["point"]) for one in before}
-    points = (point for point in all_points(counts, SEED) if tuple(point) not in known)
+    lines = journal.read_text().splitlines() if journal.exists() else []
+    before = {tuple(one["point"]): one for one in map(json.loads, lines)}
+    again = [Point(*known) for known, one in before.items() if one["found"]]  # mended meanwhile?
+    points = chain(again, (point for point in all_points(counts, SEED) if tuple(point) not in before))
+
+    def count() -> int:
+        return sum(one["found"] == [] for one in before.values())
 
     def work(file) -> None:
         bed = beds.get()
-        while time.monotonic() < stop_at and sum(one["found"] is not None for one in before) < WANTED:
-            if (point := next(points, None)) is None:
+        while time.monotonic() < stop_at and count() < WANTED:
+            with taking:
+                point = next(points, None)
+            if point is None:
                 return
             began = time.monotonic()
             found = bed.tried(point, expected)
-            before.append({"point": list(point), "found": found, "s": round(time.monotonic() - began, 1)})
-            file.write(json.dumps(before[-1]) + "\n")
+            one = {"point": list(point), "found": found, "s": round(time.monotonic() - began, 1)}
+            before[tuple(point)] = one
+            file.write(json.dumps(one) + "\n")
             file.flush()
             if found:
                 print(*point, *found, sep="\n  ", flush=True)
@@ -115,7 +124,7 @@ def main() -> int:
     for bed in made:
         bed.forked.close()
     room.cleanup()
-    tried = [one for one in before if one["found"] is not None]
+    tried = [one for one in before.values() if one["found"] is not None]
     print(table(tried))
     lost = sum(bool(one["found"]) for one in tried)
     print(f"{len(tried)} points, {lost} with a loss or an unclear end; seed {SEED}")
