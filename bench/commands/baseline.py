@@ -79,10 +79,11 @@ def save(
     """
     from bench.commands.output import print_document
     from bench.commands.target import find_target
-    from bench.commands.terminal import Terminal, messages
+    from bench.commands.terminal import Terminal, messages, warn
     from bench.compare import baseline
 
     saved = baseline.save(results, name, find_target(suite, results).folder, replace, only)
+    warn(saved.warnings)
     if as_json:
         print_document(_document(saved))
     else:
@@ -104,11 +105,12 @@ def list_baselines(results: ResultsOption = DEFAULT_RESULTS, as_json: JsonOption
     Say also whether times measured on this machine may be compared with them.
     """
     from bench.commands.output import print_document
-    from bench.commands.terminal import Terminal, messages, simple_table
-    from bench.compare.baseline import saved
+    from bench.commands.terminal import Terminal, messages, simple_table, warn
+    from bench.compare.baseline import saved, unreadable
     from bench.errors import command
 
     found = [_document(one) for one in saved(results)]
+    warn(filter(None, [unreadable(results)]))
     if as_json:
         print_document(found)
     elif not found:
@@ -126,14 +128,16 @@ def show(name: NameArgument, results: ResultsOption = DEFAULT_RESULTS, as_json: 
     import msgspec
 
     from bench.commands.output import print_document
-    from bench.commands.terminal import Terminal, simple_table
+    from bench.commands.terminal import Terminal, simple_table, warn
     from bench.compare.baseline import find, refusal
     from bench.compare.matching import configuration_of
     from bench.compare.reading import read_folder
 
     baseline = find(results, name)
     grouped: dict[str, list[Measurement]] = {}
-    for one in read_folder(baseline.folder):
+    side = read_folder(baseline.folder)
+    warn(side.warnings)
+    for one in side.measurements:
         grouped.setdefault(configuration_of(one), []).append(one)
     configurations = []
     for group in grouped.values():

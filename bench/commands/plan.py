@@ -95,6 +95,7 @@ def plan(
     from bench.commands.output import print_document
     from bench.commands.target import find_target
     from bench.commands.terminal import Terminal
+    from bench.journal.damage import warnings_of
     from bench.journal.results import SuiteResults
     from bench.journal.runs import other_file
     from bench.plan.decide import choose, make_plan
@@ -125,6 +126,7 @@ def plan(
         *resolved.warnings,
         *explain_missing(resolved.downloads),
         *filter(None, [other_file(suite_results, resolved.path)]),
+        *warnings_of(suite_results),
     ]
     needs = _needs(planned, slots, predictor)
     if as_json:

@@ -18,7 +18,7 @@ class SyncDocument:
     sent: int
     """Those of them that were sent now."""
     damaged: list[str]
-    """What is wrong with attempts that cannot be read."""
+    """What is wrong with attempts that cannot be read or sent, and what does not belong there."""
 
 
 def sync(
@@ -44,8 +44,7 @@ def sync(
     import os
 
     from bench.commands.target import find_target
-    from bench.commands.terminal import Terminal, messages
-    from bench.errors import ResultsError
+    from bench.commands.terminal import Terminal, messages, warn
     from bench.tracking.sync import sync
 
     name = None
@@ -70,5 +69,4 @@ def sync(
         for one in done:
             attempts = f"{one.attempts} attempt{'' if one.attempts == 1 else 's'}"
             Terminal().say(f"{one.suite}: {attempts}, {one.sent or 'none'} sent now")
-    if damaged := [line for one in done for line in one.damaged]:
-        raise ResultsError("\n".join(damaged))
+    warn(line for one in done for line in one.damaged)

@@ -59,6 +59,12 @@ def messages() -> Terminal:
     return Terminal(stderr=True, quiet=is_quiet())
 
 
+def warn(sentences: Iterable[str]) -> None:
+    """Print warnings, each one once."""
+    for sentence in dict.fromkeys(sentences):
+        messages().say(f"warning: {sentence}", style="yellow")
+
+
 def simple_table(headings: Sequence[str], rows: Iterable[Sequence[str]], title: str | None = None) -> "Table":
     """A table of plain text; long text takes several lines."""
     from rich.box import SIMPLE_HEAD

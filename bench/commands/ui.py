@@ -16,13 +16,18 @@ def ui(
 ) -> None:
     """Show the recorded runs in a browser on this machine."""
     from bench.commands.output import say_at_once
-    from bench.commands.terminal import Terminal
+    from bench.commands.terminal import Terminal, warn
 
     say_at_once("Loading MLflow ...")
     from bench.errors import InterruptedRun, ResultsError
+    from bench.journal.damage import warnings_of
+    from bench.journal.results import SuiteResults
     from bench.runner.signals import interruptible
     from bench.tracking.server import served
+    from bench.tracking.sync import recorded_suites
 
+    for suite in recorded_suites(results):
+        warn(warnings_of(SuiteResults(results, suite)))
     try:
         with interruptible(), served(results, port) as server:
             Terminal().say(f"MLflow shows {results} at {server.address}  (Ctrl-C ends it)")

@@ -3,6 +3,7 @@
 import re
 import shutil
 from dataclasses import dataclass
+from dataclasses import replace as changed
 from datetime import UTC, datetime
 from pathlib import Path
 
@@ -45,6 +46,8 @@ class Baseline:
     machine: Fingerprint
     """Of the machine that measured it; unknown if another machine saved it."""
     attempts: int
+    warnings: tuple[str, ...] = ()
+    """What of the results is damaged, or does not belong there; told when they are saved."""
 
 
 def save(results: Path, name: str, source: Path, replace: bool = False, only: str | None = None) -> Baseline:
@@ -69,13 +72,14 @@ def save(results: Path, name: str, source: Path, replace: bool = False, only: st
             "Choose another name, or move it away.",
         )
     folder = suite_folder(source)
-    measurements = matching(read_folder(folder), only, folder)
-    kept = {one.record.trial.id for one in measurements}
+    side = read_folder(folder)
+    measurements = matching(side.measurements, only, folder)
+    kept = {(one.record.trial.id, one.record.attempt) for one in measurements}
     partial = target.with_name(name + PARTIAL)
     shutil.rmtree(partial, ignore_errors=True)
     copies = SuiteResults(partial.parent, partial.name)
     for attempt in SuiteResults(folder.parent, folder.name).all_attempts():
-        if not attempt.is_over() or attempt.trial_id not in kept:
+        if (attempt.trial_id, attempt.number) not in kept:
             continue
         copied = copies.attempt(attempt.trial_id, attempt.number).folder
         copied.mkdir(parents=True)
@@ -99,7 +103,8 @@ def save(results: Path, name: str, source: Path, replace: bool = False, only: st
     partial.rename(target)
     sync(target.parent)
     shutil.rmtree(replaced, ignore_errors=True)
-    return _baseline(name, target, note)
+    damaged = [f"{one.damage}. Learning is not compared there." for one in measurements if one.damage]
+    return changed(_baseline(name, target, note), warnings=(*side.warnings, *damaged))
 
 
 def machine_of(measurements: tuple[Measurement, ...]) -> Fingerprint:
@@ -126,13 +131,31 @@ def saved(results: Path) -> list[Baseline]:
     return [found for name in sorted(names) if (found := _read(folder / name)) is not None]
 
 
+def unreadable(results: Path) -> str:
+    """A sentence where the folder of baselines has what is none, or is damaged; else empty."""
+    folder = results / BASELINES
+    names = sorted(path.name for path in folder.iterdir()) if folder.is_dir() else ()
+    found = [
+        name for name in names if not name.endswith((PARTIAL, _REPLACED)) and _read(folder / name) is None
+    ]
+    return (
+        f"{', '.join(str(folder / name) for name in found)}: no saved baseline, or its {BASELINE_FILE} is damaged. "
+        "Save it again."
+        if found
+        else ""
+    )
+
+
 def find(results: Path, name: str) -> Baseline:
     """A baseline by its name.
 
     Raises:
         InputError: There is none.
     """
-    found = _read(_folder(results, name))
+    place = _folder(results, name)
+    found = _read(place)
+    if found is None and (place / BASELINE_FILE).exists():
+        raise InputError(f"{place / BASELINE_FILE} is damaged", "Save the baseline again, with --replace.")
     if found is None:
         known = [one.name for one in saved(results)]
         hint = did_you_mean(name, known) or (

@@ -80,7 +80,8 @@ def compare_sides(
             side if side.machine else replace(side, machine=baselines.machine_of(side.measurements))
             for side in sides
         ]
-    notes = filter(None, [shared_runs(*sides)])
+    warnings = dict.fromkeys(warning for side in sides for warning in side.warnings)
+    notes = filter(None, [shared_runs(*sides), *warnings])
     return judge(match(*sides), thresholds, baseline=a, candidate=b, notes=notes, looks=looks)
 
 
@@ -101,7 +102,7 @@ def read_side(where: str, results: Path) -> Side:
         folder = baselines.find(results, where.removeprefix(BASELINE)).folder
     else:
         folder = suite_folder(Path(where))
-    side = Side(where, read_folder(folder))
+    side = read_folder(folder, where)
     saved = read_saved(folder)
     return side if saved is None else replace(side, machine=saved.machine)
 

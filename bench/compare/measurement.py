@@ -175,7 +175,10 @@ def read_images(path: Path) -> Images:
                 raise ValueError(f"the probabilities of {row[0]} contradict its predicted class")
             true.append(shares[row[2]])
     except (OSError, ValueError, LookupError) as error:
-        raise InputError(f"{path} cannot be read: {error}", "Evaluating the trial again writes it.") from None
+        reason = error.strerror if isinstance(error, OSError) else error
+        raise InputError(
+            f"{path} cannot be read: {reason}", "Evaluating the trial again writes it."
+        ) from None
     return Images(
         files=tuple(row[0] for row in rows),
         sources=tuple(row[1] for row in rows),

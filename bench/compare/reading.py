@@ -2,7 +2,7 @@
 
 import re
 from collections.abc import Iterable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
@@ -12,6 +12,7 @@ from msgspec import Struct
 from bench.compare.differences import ANYWHERE, Fingerprint
 from bench.compare.measurement import Epoch, Measurement
 from bench.errors import DamagedAttempt, InputError, ResultsError
+from bench.journal.damage import warnings_of
 from bench.journal.history import history
 from bench.journal.results import Attempt, SuiteResults
 from bench.plan.decide import matches
@@ -44,6 +45,8 @@ class Side:
     """Every attempt that is over, in the order in which they ran."""
     machine: Fingerprint = ANYWHERE
     """Of the machine, where it is noted (saved baselines)."""
+    warnings: tuple[str, ...] = ()
+    """What is damaged and left out, or does not belong there; a sentence each."""
 
 
 class SavedBaseline(Struct, frozen=True, kw_only=True):
@@ -91,13 +94,39 @@ def suite_folder(folder: Path) -> Path:
     raise InputError(f"{folder} has the results of several suites", f"Name one of {names}.")
 
 
-def read_folder(folder: Path) -> tuple[Measurement, ...]:
+def read_folder(folder: Path, name: str = "") -> Side:
     """Every attempt of a suite that is over, in the order in which they ran.
 
+    Args:
+        folder: The results of the suite.
+        name: As the user gave it.
+
     Raises:
-        InputError: There is none, or a record cannot be read.
+        InputError: There is none that can be read.
     """
-    return in_order(measured(SuiteResults(folder.parent, folder.name).all_attempts()), folder)
+    results = SuiteResults(folder.parent, folder.name)
+    side = read_attempts(results.all_attempts(), name or str(folder))
+    return replace(side, warnings=(*warnings_of(results), *side.warnings))
+
+
+def read_attempts(attempts: Iterable[Attempt], name: str) -> Side:
+    """Those attempts that are over; a damaged one costs itself, and is told.
+
+    Raises:
+        InputError: There is none that can be read.
+    """
+    found, damaged = [], []
+    for attempt in attempts:
+        try:
+            if (measurement := measurement_of(attempt)) is not None:
+                found.append(measurement)
+        except DamagedAttempt as error:
+            damaged.append(
+                f"{error}. The attempt is left out; running its suite again makes the record anew."
+            )
+    if damaged and not found:
+        raise InputError(f"{name} has no attempt that can be read: {damaged[0]}")
+    return Side(name, in_order(found, name), warnings=tuple(damaged))
 
 
 def read_experiment(where: str, results: Path) -> Side:
@@ -125,8 +154,7 @@ def read_experiment(where: str, results: Path) -> Side:
     from mlflow import MlflowClient
 
     try:
-        attempts = _experiment(MlflowClient(tracking_uri=uri), name, results)
-        return Side(where, in_order(measured(attempts), where))
+        return read_attempts(_experiment(MlflowClient(tracking_uri=uri), name, results), where)
     except (InputError, ResultsError):
         raise
     except Exception as error:  # whatever MLflow or its database raises
@@ -134,29 +162,20 @@ def read_experiment(where: str, results: Path) -> Side:
         raise ResultsError(f"MLflow at {without_password(uri)} cannot be read: {reason}") from None
 
 
-def measured(attempts: Iterable[Attempt]) -> list[Measurement]:
-    """Measurements of those attempts that are over."""
-    return [measurement for attempt in attempts if (measurement := measurement_of(attempt))]
-
-
 def measurement_of(attempt: Attempt) -> Measurement | None:
     """An attempt as a measurement; None while it is not over.
 
     Raises:
-        InputError: Its record is damaged, or has another format.
+        DamagedAttempt: Its record or its journals are damaged.
+        InputError: Its record has another format.
     """
-    try:
-        record = attempt.read_record()
-        if record is None:
-            return None
-        stretches = history(attempt)
-    except DamagedAttempt as error:
-        raise InputError(str(error), "Running its suite again writes it anew from the journals.") from None
+    record = attempt.read_record()
+    if record is None:
+        return None
+    stretches = history(attempt)
     epochs = tuple(Epoch(one.epoch, one.metrics) for stretch in stretches for one in stretch.epochs)
     moments = tuple(moments_of(stretches)) if record.done else ()
-    return Measurement(
-        record, attempt.predictions if attempt.predictions.is_file() else None, epochs, moments
-    )
+    return Measurement(record, attempt.predictions if attempt.predictions.exists() else None, epochs, moments)
 
 
 def matching(

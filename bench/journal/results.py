@@ -14,7 +14,7 @@ from bench.errors import DamagedAttempt, DamagedFile, InUse, ResultsError
 from bench.journal.events import WorkerEvent, worker_events
 from bench.trials.record import Record, decode_record
 from bench.trials.trial import Trial, decode_trial
-from bench.worker.files import PARTIAL, write_json
+from bench.worker.files import PARTIAL, is_being_written, write_json
 
 _ATTEMPT = "attempt-"
 """How the folder of an attempt begins; its number follows."""
@@ -223,8 +223,9 @@ class SuiteResults:
         return [folder.parent.name for folder in self.trials.glob("*/checkpoint")]
 
     def partial_files(self) -> list[Path]:
-        """Files and folders that a killed process left half-written."""
-        return [path for depth in ("*", "*/*", "*/*/*") for path in self.trials.glob(f"{depth}{PARTIAL}")]
+        """Files and folders that a killed process left half-written; none that a `report` is writing now."""
+        found = [path for depth in ("*", "*/*", "*/*/*") for path in self.trials.glob(f"{depth}{PARTIAL}")]
+        return found + [path for path in self.report.rglob(f"*{PARTIAL}") if not is_being_written(path)]
 
     @contextmanager
     def lock(self) -> Iterator[None]:

@@ -111,6 +111,11 @@ def _decide(trial: Trial, results: SuiteResults, earlier: "_Earlier") -> tuple[s
     latest = latest_of(attempts)
     if latest is not None and latest[1].done:
         return "done", f"attempt {latest[0].number}"
+    if latest is None and (damage := attempts[-1].damage()):
+        return (
+            "unfinished",
+            f"the record of attempt {attempts[-1].number} is damaged ({damage}); a run makes it again",
+        )
     resumes = "; resumes from its checkpoint" if results.checkpoint(trial.id).exists() else ""
     if latest is None or latest[0] != attempts[-1] or latest[1].failure is None:
         return "unfinished", f"an attempt has no result: it runs, or its harness was killed{resumes}"

@@ -1,5 +1,6 @@
 """From a request to its verdict: a session is opened, pairs run until it is time to stop, and they are judged."""
 
+import contextlib
 import math
 from collections import Counter
 from collections.abc import Iterable, Iterator, Mapping, Sequence
@@ -12,9 +13,9 @@ from bench.compare.compare import judge, read_side
 from bench.compare.differences import ANYWHERE, Fingerprint
 from bench.compare.matching import group, match
 from bench.compare.measurement import Measurement, Pair, TrialPairs
-from bench.compare.reading import Side, in_order, measured, measurement_of
+from bench.compare.reading import Side, measurement_of, read_attempts
 from bench.compare.verdict import Verdict
-from bench.errors import InputError
+from bench.errors import DamagedAttempt, InputError
 from bench.journal.results import Attempt, SuiteResults
 from bench.regress.pairs import Kind, PairedRuns, PairJournal, Results, Run, seconds_of
 from bench.regress.planning import (
@@ -223,11 +224,10 @@ def noise_elsewhere(
         if journal.parent != folder:
             evidence = Evidence({name: SuiteResults(journal.parent, name) for name in NAMES})
             pairs = _readable(PairJournal(journal.parent), (baseline, baseline), evidence.results, place)
-            found += [
-                evidence.pair(one)
-                for one in pairs
-                if one.kind == "aa" and one.done and one.trial_key in trial_keys
-            ]
+            for one in pairs:
+                if one.kind == "aa" and one.done and one.trial_key in trial_keys:
+                    with contextlib.suppress(DamagedAttempt):  # a pair less to tell noise from
+                        found.append(evidence.pair(one))
     return found
 
 
@@ -253,7 +253,7 @@ def against_recorded(session: Session, baseline: Side) -> Verdict:
         say(few)
     cut_short = _run_missing(session, runs_wanted(session.trials, known, session.request.pairs))
     attempts = [attempt for found in _attempts(session).values() for attempt in found]
-    candidate = Side("candidate", in_order(measured(attempts), session.folder))
+    candidate = read_attempts(attempts, "candidate")
     if baseline.machine:
         candidate = replace(candidate, machine=machine_of(candidate.measurements))
     keys = {trial.key for trial in session.trials}
@@ -263,7 +263,7 @@ def against_recorded(session: Session, baseline: Side) -> Verdict:
         thresholds,
         baseline=baseline.name,
         candidate=session.sides["candidate"].label,
-        notes=[UNPAIRED, *([CUT_SHORT] if cut_short else [])],
+        notes=[UNPAIRED, *([CUT_SHORT] if cut_short else []), *baseline.warnings],
         looks=session.folder,
     )
 

@@ -2,6 +2,7 @@
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
+from pathlib import Path
 
 import numpy as np
 import pandas as pd
@@ -60,11 +61,13 @@ class Decision:
     """Configurations that were not compared, since predictions are missing."""
 
 
-def same_images(results: SuiteResults, trials: pd.DataFrame, found: Sequence[Candidate]) -> SameImages:
+def same_images(
+    results: SuiteResults, trials: pd.DataFrame, found: Sequence[Candidate], damaged: set[Path] | None = None
+) -> SameImages:
     """Read the predictions of the most accurate configurations, of all their replicates.
 
     A row is a training with its seeds, a column an image. Images of one name are the same image, unless the data
-    themselves were made with another seed.
+    themselves were made with another seed. Predictions that cannot be read are left out, and added to `damaged`.
     """
     chosen = sorted(found, key=lambda one: -one.accuracy)[:MOST_COMPARED]
     keys = [one.configuration for one in chosen]
@@ -76,7 +79,7 @@ def same_images(results: SuiteResults, trials: pd.DataFrame, found: Sequence[Can
     columns: dict[str, int] = {}
     sources: list[str] = []
     for row in done.to_dict("records"):
-        predictions = predictions_of(attempt_of(results, row))
+        predictions = predictions_of(attempt_of(results, row), set() if damaged is None else damaged)
         if predictions is None:
             continue
         replicate = str(row.get("replicate", ""))

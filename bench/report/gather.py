@@ -2,6 +2,7 @@
 
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, field
+from pathlib import Path
 
 import pandas as pd
 
@@ -98,6 +99,8 @@ class Contents:
     logs: dict[str, Sequence[str]] = field(default_factory=dict)
     """Trial that failed -> the end of its log."""
     notes: list[str] = field(default_factory=list)
+    damaged: set[Path] = field(default_factory=set)
+    """Predictions that are there and cannot be read."""
     """Sentences about what is omitted."""
     command: str = ""
     """The command that made the report."""
@@ -145,13 +148,20 @@ def gather(
         _answer(results, contents, margin)
         _draw(results, contents)
         _look_closer(results, contents)
+    if contents.damaged:
+        first, *others = sorted(contents.damaged)
+        more = f" and {len(others)} more files of predictions are" if others else " is"
+        contents.notes.append(
+            f"{first}{more} damaged. Mistakes, and tests on the same images, are shown without what they hold."
+        )
     return contents
 
 
 def _answer(results: SuiteResults, contents: Contents, margin: float) -> None:
     """Decide which configuration is worth its time, and describe it."""
     found, trials = contents.found, contents.trials
-    decision = contents.decision = decide(found, same_images(results, trials, found), margin)
+    same = same_images(results, trials, found, contents.damaged)
+    decision = contents.decision = decide(found, same, margin)
     if decision is None:
         return
     own = trials[(trials["configuration"] == decision.named.configuration) & (trials["status"] == "done")]
@@ -274,7 +284,7 @@ def _mistakes(results: SuiteResults, contents: Contents, firsts: pd.DataFrame) -
     rows = _best_first(firsts, MOST_JUDGED, keep_order=False).to_dict("records")
     for row in _named_first(contents, rows):
         attempt = attempt_of(results, row)
-        predictions = predictions_of(attempt)
+        predictions = predictions_of(attempt, contents.damaged)
         if predictions is None:
             continue
         judged.append((attempt, predictions))

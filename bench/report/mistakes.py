@@ -103,13 +103,23 @@ def data_folder(attempt: Attempt) -> Path | None:
     return Path(folder) if folder else None
 
 
-def predictions_of(attempt: Attempt) -> Predictions | None:
-    """The predictions of an attempt; None where they are missing, empty or damaged."""
+def predictions_of(attempt: Attempt, damaged: set[Path]) -> Predictions | None:
+    """The predictions of an attempt; None where they are missing, empty or damaged.
+
+    Args:
+        attempt: The attempt.
+        damaged: Gets the file where it is there and cannot be read.
+    """
     try:
         predictions = Predictions.read_csv(attempt.predictions)
-    except (OSError, ValueError, IndexError):
+        if predictions.probabilities.ndim == 2:
+            return predictions
+    except FileNotFoundError:
         return None
-    return predictions if predictions.probabilities.ndim == 2 else None
+    except (OSError, ValueError, LookupError):
+        pass
+    damaged.add(attempt.predictions)
+    return None
 
 
 def mistakes_of(

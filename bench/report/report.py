@@ -6,6 +6,7 @@ from pathlib import Path
 
 from bench.compare.noninferiority import MARGIN
 from bench.errors import InputError
+from bench.journal.damage import warnings_of
 from bench.journal.results import SuiteResults
 from bench.pages.render import write_page
 from bench.report.figures.figure import Figure
@@ -48,6 +49,7 @@ def make_report(
         InputError: The folder is there, with something in it that is no report.
     """
     folder = results.report if to is None else _checked(to)
+    notes = (*notes, *warnings_of(results))
     contents = gather(results, trial_ids, reference, description, notes, command, margin=margin)
     write_tables(contents.tables.values(), folder)
     figures = [figure for own in contents.figures.values() for figure in own if not figure.small]

@@ -10,6 +10,7 @@ from bench.devices.device import Slot
 from bench.devices.lease import lease
 from bench.devices.machine import find_machine, plural
 from bench.errors import DamagedAttempt
+from bench.journal.damage import warnings_of
 from bench.journal.results import Attempt, SuiteResults
 from bench.journal.runs import noted_run, other_file
 from bench.machine.notes import notes_of, origin
@@ -111,8 +112,8 @@ def run_suite(
         speaker.say(
             f"{suite.name}: {plural(len(plan), 'trial')}, {len(plan) - waiting} done before, on {where}"
         )
-        told = (suite.devices.note, leased.note, copy_note(results_folder), shared, results.strays())
-        for sentence in filter(None, (*suite.warnings, *told)):
+        told = (suite.devices.note, leased.note, copy_note(results_folder), shared)
+        for sentence in filter(None, (*suite.warnings, *told, *warnings_of(results))):
             speaker.say(sentence)
         speaker.plan(plan, slots)
         # Run: the scheduler folds the journals of each attempt that is over, and hands its record to MLflow.

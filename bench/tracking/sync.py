@@ -5,6 +5,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from bench.errors import DamagedAttempt, InputError, ResultsError, command
+from bench.journal.damage import warnings_of
 from bench.journal.results import Attempt, SuiteResults
 from bench.journal.runs import measures_alone, running_process, wait_for_end
 from bench.plan.decide import matches
@@ -77,7 +78,7 @@ def _sync_suite(
 ) -> Synced:
     from bench.tracking.projection import Projection  # loads MLflow
 
-    sent, damaged = 0, []
+    sent, damaged = 0, warnings_of(results)
     try:
         projection = Projection(results)
         attempts = [one for one in results.all_attempts() if one.is_over() and _is_asked(one, only)]

@@ -31,6 +31,12 @@ def whole_file(path: Path) -> Iterator[Path]:
         partial.unlink(missing_ok=True)
 
 
+def is_being_written(partial: Path) -> bool:
+    """Whether the process that `whole_file` named a file for is there, on this machine."""
+    writer = partial.name.removesuffix(PARTIAL).rpartition(".")[2]
+    return writer.isdecimal() and Path(f"/proc/{writer}").exists()
+
+
 def write_text(path: Path, text: str) -> None:
     """Write a text in UTF-8; characters that it cannot encode are replaced."""
     with whole_file(path) as partial:

@@ -1,6 +1,7 @@
 """Results that a disk, or somebody, has damaged: what can be made again is, and nothing else is touched."""
 
 import json
+import os
 from pathlib import Path
 
 import pytest
@@ -189,3 +190,13 @@ def test_no_log_hurts_a_record(results: SuiteResults):
         log.write(b"\xff\xfe\x00 the end")
     recover(results, lambda said: None)
     assert attempt.record().failure.log[-1].endswith("the end")
+
+
+def test_what_a_killed_report_left_goes_and_what_another_one_writes_stays(results: SuiteResults):
+    folder = results.report / "tables"
+    folder.mkdir(parents=True)
+    ours, gone = folder / f"trials.csv.{os.getpid()}.partial", folder / "trials.csv.4194305.partial"
+    for path in (ours, gone):  # no process has a number as large as the second
+        path.touch()
+    recover(results, lambda said: None)
+    assert ours.exists() and not gone.exists()

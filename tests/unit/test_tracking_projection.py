@@ -208,10 +208,22 @@ def test_a_store_that_was_moved_writes_beside_itself(results, tmp_path):
         assert "events.jsonl" in {artifact.path for artifact in client.list_artifacts(run.info.run_id)}
 
 
+def test_a_run_whose_end_failed_is_sent_again(results):
+    run, client = children(results)[0], client_of(results)
+    client.update_run(run.info.run_id, status="RUNNING")  # complete, but for the last call
+    for marker in results.trials.glob("*/.*.sent"):
+        marker.unlink()
+    sync(results.results)
+    assert client.get_run(run.info.run_id).info.status == "FINISHED"
+    assert len(children(results)) == 4
+
+
 def test_an_attempt_whose_journals_changed_after_it_was_sent_is_no_second_run(results):
     attempt = results.all_attempts()[0]
     lines = attempt.events.read_bytes().split(b"\n")
     attempt.events.write_bytes(b"\n".join([*lines[:2], b"XXXX", *lines[3:]]))
     (synced,) = sync(results.results, again=True)
-    assert synced.sent == 0 and "changed since" in synced.damaged[0]
+    line, changed = synced.damaged
+    assert line.startswith(f"{attempt.events}, line 3 is not JSON") and "changed since" in changed
+    assert synced.sent == 0
     assert len(children(results)) == 4
