@@ -80,7 +80,9 @@ def report(
     reference: Annotated[
         str | None,
         typer.Option(
-            "--reference", metavar="NAME", help="Add published results to compare with: thesis-2018."
+            "--reference",
+            metavar="NAME",
+            help="Add published results to compare with: thesis-2018 or bloodmnist.",
         ),
     ] = None,
     every_suite: Annotated[

@@ -32,7 +32,8 @@ from bench.report.tables.costs import cost_table, memory_table, overhead_table, 
 from bench.report.tables.departures import departures_table
 from bench.report.tables.external import external_table
 from bench.report.tables.latency import latency_table
-from bench.report.tables.reference import reference_tables
+from bench.report.tables.published import published_table
+from bench.report.tables.reference import BLOODMNIST, THESIS, reference_tables
 from bench.report.tables.summary import trial_tables
 from bench.report.tables.table import Table
 from bench.report.winner import Winner, winner_of
@@ -131,7 +132,7 @@ def gather(
     trials = trials_frame(results, trial_ids)
     configurations = configurations_frame(trials)
     tables = all_tables(results.suite, trials, configurations, reference)
-    if reference:
+    if reference == THESIS:
         over = (latest_of(results.attempts(trial)) for trial in trials["trial"]) if len(trials) else ()
         tables.append(departures_table(results.suite, [found[1].trial for found in over if found]))
     contents = Contents(
@@ -204,7 +205,9 @@ def all_tables(
     )
     tables += [table for table in others if table is not None]
     tables += contrast_tables(suite, configurations)
-    if reference:
+    if reference == BLOODMNIST:
+        tables.append(published_table(suite, configurations))
+    if reference == THESIS:
         tables += reference_tables(suite, trials, configurations)
     return tables
 

@@ -45,6 +45,7 @@ OWN_KEYS = {
         "background",
         "test_cells_per_class",
         "test_copies",
+        "basophils",
     ),
     "folder": ("split_seed",),
 }

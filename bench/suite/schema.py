@@ -259,6 +259,7 @@ class DataKeys(Table):
     background: Sweep[Annotated[str, among(*BACKGROUNDS)]] | None = None
     test_cells_per_class: Sweep[PositiveInt] | None = None
     test_copies: Sweep[PositiveInt] | None = None
+    basophils: Sweep[bool] | None = None
 
 
 class DataTable(DataKeys):

@@ -185,11 +185,15 @@ class DataSets:
         source = self.path or DEFAULT_BCCD
         check_bccd_folder(source)
         settings = BccdSettings(image_size=image_size, **data)
-        made_from = [asdict(settings), bccd_fingerprint(source), source_digest(*MADE_BY["bccd"])]
+        plain = asdict(settings)
+        if not settings.basophils:  # so that trials without them keep their keys
+            del plain["basophils"]
+        made_from = [plain, bccd_fingerprint(source), source_digest(*MADE_BY["bccd"])]
         found = self.cache / "near-duplicates"
-        return self._cached(
-            "bccd", asdict(settings), made_from, lambda folder: import_bccd(source, folder, settings, found)
+        made = self._cached(
+            "bccd", plain, made_from, lambda folder: import_bccd(source, folder, settings, found)
         )
+        return replace(made, classes=settings.classes)
 
     def _folder(self, data: Mapping[str, Any]) -> DataSet:
         """The user's images as they are split, or split here."""

@@ -56,6 +56,8 @@ class DataSettings(Struct, frozen=True, kw_only=True, omit_defaults=True):
     test_cells_per_class: int | UnsetType | None = UNSET
     """None: all."""
     test_copies: int | None = None
+    basophils: bool | None = None
+    """Whether they are a fifth class of BCCD; None: they are left out."""
 
 
 class WeightsSettings(Struct, frozen=True, kw_only=True):

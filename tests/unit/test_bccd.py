@@ -142,3 +142,16 @@ def test_the_background_is_removed(bccd, tmp_path):
     assert "background_guessed" not in manifest.settings
     with pytest.raises(InputError, match="background is 'blur'"):
         BccdSettings(background="blur")
+
+
+def test_basophils_are_a_fifth_class_on_request(bccd, tmp_path):
+    for number in (80, 81, 82):
+        bccd.add(number, "BASOPHIL")
+    bccd.write_labels()
+    left_out = import_bccd(bccd.root, tmp_path / "four", SMALL).left_out
+    assert len(left_out["basophil, not one of the four classes"]) == 3
+    manifest = import_bccd(bccd.root, tmp_path / "five", BccdSettings(image_size=24, basophils=True))
+    assert manifest.classes[0] == "BASOPHIL" and manifest.left_out == {}
+    counts = manifest.counts()
+    assert counts["validation"]["BASOPHIL"] == counts["test"]["BASOPHIL"] == 1
+    assert len(set(counts["train"].values())) == 1

@@ -8,7 +8,8 @@ from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 
 import pytest
 
-from wbc.data.bccd.download import RemoteFile, bccd_files, copy_bccd, download_bccd
+from wbc.data.bccd.download import bccd_files, copy_bccd, download_bccd
+from wbc.data.download import RemoteFile
 from wbc.errors import InputError
 
 CONTENT = {

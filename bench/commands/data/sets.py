@@ -1,4 +1,4 @@
-"""`data show|bccd|synth`: look at a data set, or get one that is known."""
+"""`data show|bccd|fetch|synth`: look at a data set, or get one that is known."""
 
 import os
 from dataclasses import dataclass
@@ -15,7 +15,7 @@ from bench.errors import InputError
 
 @dataclass(frozen=True)
 class FetchDocument:
-    """What `data bccd --json` prints."""
+    """What `data bccd --json` and `data fetch --json` print."""
 
     folder: Path
     new_files: int
@@ -76,6 +76,48 @@ def bccd(
         print_document(FetchDocument(destination, fetched))
     else:
         print(f"{destination}: BCCD is complete, {fetched} files are new; every SHA-256 is right.")
+
+
+def fetch(
+    name: Annotated[
+        str, typer.Argument(metavar="NAME", help="bloodmnist, bloodmnist-64, -128, -224, pbc or bccd.")
+    ],
+    destination: NewFolderArgument,
+    source: Annotated[
+        Path | None,
+        typer.Option("--from", metavar="DIR", help="Copy from this folder instead of downloading."),
+    ] = None,
+    sha256: Annotated[
+        str | None,
+        typer.Option("--sha256", metavar="HASH", help="Hash of the archive, in place of the pinned one."),
+    ] = None,
+    as_json: JsonOption = False,
+) -> None:
+    """Get a published collection of blood cells, as folders of classes.
+
+    Its archive is checked by its published hash. Repeat the command to resume a download.
+    """
+    from bench.commands.output import print_document
+    from wbc.data.collections import COLLECTIONS, fetch_collection
+    from wbc.errors import did_you_mean
+
+    if name == "bccd":
+        bccd(destination, source, as_json)
+        return
+    if name not in COLLECTIONS:
+        known = [*COLLECTIONS, "bccd"]
+        hint = did_you_mean(name, known) or f"Known: {', '.join(known)}."
+        raise InputError(f"there is no collection {name!r}", hint)
+    with progress() as show:
+        # Mirrors, and tests, serve the archives from somewhere else.
+        base = os.environ.get("LEUKOBENCH_DATA_URL")
+        images = fetch_collection(name, destination, base, sha256, source, show)
+    one = COLLECTIONS[name]
+    if as_json:
+        print_document(FetchDocument(destination, images))
+    else:
+        print(f"{destination}: {images:,} images of {name}; the hash of the archive is right.")
+        print(f"{one.license}: {one.citation}.")
 
 
 def synth(

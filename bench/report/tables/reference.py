@@ -19,7 +19,8 @@ from wbc.errors import did_you_mean
 from wbc.evaluation.intervals import Interval, Share, difference_interval, mean_interval, wilson
 from wbc.reference import confusion_matrix, test_accuracies, thesis
 
-REFERENCES = ("thesis-2018",)
+THESIS, BLOODMNIST = "thesis-2018", "bloodmnist"
+REFERENCES = (THESIS, BLOODMNIST)
 
 YES, PERHAPS, NO = "yes", "only if images counted", "no"
 

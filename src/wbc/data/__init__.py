@@ -6,5 +6,8 @@ SPLITS = ("train", "validation", "test")
 CELL_CLASSES = ("EOSINOPHIL", "LYMPHOCYTE", "MONOCYTE", "NEUTROPHIL")
 """The four kinds of white blood cells of the thesis, in the order of its tables."""
 
+BASOPHIL = "BASOPHIL"
+"""A fifth kind, which the thesis leaves out: BCCD has three of them."""
+
 BACKGROUNDS = ("keep", "remove")
 """What happens to everything around the white cell."""

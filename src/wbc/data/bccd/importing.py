@@ -7,7 +7,7 @@ from pathlib import Path
 
 from PIL import Image
 
-from wbc.data import CELL_CLASSES
+from wbc.data import BASOPHIL, CELL_CLASSES
 from wbc.data.bccd.source import WhiteCell, bccd_fingerprint, photographs, read_white_cells
 from wbc.data.manifest import LeftOut, Manifest
 from wbc.data.pipeline.build import build_splits
@@ -43,6 +43,8 @@ class BccdSettings:
 
     Above 1 the rest are augmented copies, as in the thesis, which uses each cell eleven times.
     """
+    basophils: bool = False
+    """Whether basophils are a fifth class. There are so few that each split has one."""
 
     def __post_init__(self) -> None:
         if self.split_seed < 0:
@@ -57,6 +59,11 @@ class BccdSettings:
     def stages(self) -> Stages:
         """What happens to each cell."""
         return Stages(True, self.margin, self.image_size, self.background)
+
+    @property
+    def classes(self) -> tuple[str, ...]:
+        """Class names in label order."""
+        return (BASOPHIL, *CELL_CLASSES) if self.basophils else CELL_CLASSES
 
     @property
     def quotas(self) -> dict[str, Quota]:
@@ -95,12 +102,18 @@ def import_bccd(
     Raises:
         InputError: The folder is not BCCD or has too few cells of a class; the destination is not empty.
     """
-    cells, left_out = find_bccd_cells(folder, cache)
+    cells, left_out = find_bccd_cells(folder, cache, settings.basophils)
     if destination.exists() and (not destination.is_dir() or any(destination.iterdir())):
         raise InputError(f"{destination} exists already and is not empty", "Give another folder.")
     try:
         built = build_splits(
-            cells, CELL_CLASSES, settings.quotas, settings.stages, settings.split_seed, destination, progress
+            cells,
+            settings.classes,
+            settings.quotas,
+            settings.stages,
+            settings.split_seed,
+            destination,
+            progress,
         )
     except InputError as error:
         raise InputError(f"{folder}: {error.what}", error.way_out) from None
@@ -108,16 +121,18 @@ def import_bccd(
     made_by = {"source": "bccd", "fingerprint": bccd_fingerprint(folder), **asdict(settings)}
     if built.guessed:
         made_by["background_guessed"] = built.guessed
-    return Manifest(built.images, CELL_CLASSES, made_by, left_out.ordered())
+    return Manifest(built.images, settings.classes, made_by, left_out.ordered())
 
 
-def find_bccd_cells(folder: Path, cache: Path | None = None) -> tuple[list[Original], LeftOut]:
+def find_bccd_cells(
+    folder: Path, cache: Path | None = None, basophils: bool = False
+) -> tuple[list[Original], LeftOut]:
     """The cells of BCCD that can be used, each with its box and field of view, and what was left out.
 
     Raises:
         InputError: The folder is not BCCD.
     """
-    cells, left_out = read_white_cells(folder)
+    cells, left_out = read_white_cells(folder, basophils)
     usable: dict[str, tuple[WhiteCell, Box, Box]] = {}
     for cell in cells:
         try:

@@ -11,7 +11,7 @@ import re
 from dataclasses import dataclass
 from pathlib import Path
 
-from wbc.data import CELL_CLASSES
+from wbc.data import BASOPHIL, CELL_CLASSES
 from wbc.data.manifest import LeftOut
 from wbc.data.pipeline.cropping import Box, read_white_box
 from wbc.errors import InputError, command
@@ -35,7 +35,7 @@ class WhiteCell:
     image: Path
     """The photograph."""
     category: str
-    """One of the four classes."""
+    """One of the four classes, or a basophil."""
     box: Box
     """As annotated, in pixels."""
 
@@ -83,8 +83,12 @@ def photographs(folder: Path) -> list[Path]:
     return sorted(path for path in (folder / IMAGES).iterdir() if path.suffix.lower() in suffixes)
 
 
-def read_white_cells(folder: Path) -> tuple[list[WhiteCell], LeftOut]:
+def read_white_cells(folder: Path, basophils: bool = False) -> tuple[list[WhiteCell], LeftOut]:
     """The photographs with exactly one white cell, of one of the four classes.
+
+    Args:
+        folder: BCCD's.
+        basophils: Whether they are a fifth class.
 
     Returns:
         The cells, ordered by name, and what was left out.
@@ -101,7 +105,7 @@ def read_white_cells(folder: Path) -> tuple[list[WhiteCell], LeftOut]:
             left_out["category without a photograph"].append(f"BloodImage_{number:05d}.jpg")
     for number, image in by_number.items():
         category = categories.get(number, "")
-        found = _unusable(category) or read_white_box(folder / ANNOTATIONS / f"{image.stem}.xml")
+        found = _unusable(category, basophils) or read_white_box(folder / ANNOTATIONS / f"{image.stem}.xml")
         if isinstance(found, str):
             left_out[found].append(image.name)
         else:
@@ -156,12 +160,12 @@ def _add_label(categories: dict[int, str], row: dict[str, str | None], where: st
         raise InputError(f"{where}: image {number} has a second category, {category}", "Remove one line.")
 
 
-def _unusable(category: str) -> str | None:
+def _unusable(category: str, basophils: bool) -> str | None:
     """The reason why a category cannot be learned; None if it can."""
     if not category:
         return "no category"
     if "," in category:
         return "category with two cells"
-    if category == "BASOPHIL":
-        return "basophil, not one of the four classes"
+    if category == BASOPHIL:
+        return None if basophils else "basophil, not one of the four classes"
     return None if category in CELL_CLASSES else "category unknown"

@@ -1,0 +1,169 @@
+"""Published collections from a server on loopback: small stand-ins of the same layout."""
+
+import hashlib
+import io
+import zipfile
+from dataclasses import replace
+
+import numpy as np
+import pytest
+from PIL import Image
+from test_bccd_download import serving
+
+from bench.commands.main import main
+from wbc.data import collections
+from wbc.data.collections import COLLECTIONS, fetch_collection
+from wbc.data.folders import inspect_folder
+from wbc.errors import InputError
+
+COUNTS = {"train": 24, "val": 8, "test": 16}
+
+
+def small_npz() -> bytes:
+    rng, arrays = np.random.default_rng(0), {}
+    for part, count in COUNTS.items():
+        arrays[f"{part}_images"] = rng.integers(0, 256, (count, 28, 28, 3), np.uint8)
+        arrays[f"{part}_labels"] = (np.arange(count) % 8).astype(np.uint8)[:, None]
+    out = io.BytesIO()
+    np.savez_compressed(out, **arrays)
+    return out.getvalue()
+
+
+def jpeg(seed: int) -> bytes:
+    out = io.BytesIO()
+    pixels = np.random.default_rng(seed).integers(0, 256, (36, 36, 3), np.uint8)
+    Image.fromarray(pixels).save(out, "JPEG")
+    return out.getvalue()
+
+
+def small_zip(classes=COLLECTIONS["pbc"].classes) -> bytes:
+    """As PBC's: a folder, its folders of classes, and what a Mac leaves behind."""
+    out = io.BytesIO()
+    with zipfile.ZipFile(out, "w") as archive:
+        for number, name in enumerate(classes):
+            for image in range(3):
+                archive.writestr(
+                    f"PBC_dataset_normal_DIB/{name}/{name[:2].upper()}_{image}.jpg", jpeg(10 * number + image)
+                )
+        archive.writestr("PBC_dataset_normal_DIB/.DS_Store", b"x")
+        archive.writestr("__MACOSX/PBC_dataset_normal_DIB/ig/._IG_0.jpg", b"x")
+        archive.writestr("../../ig/outside.txt", b"x")
+    return out.getvalue()
+
+
+@pytest.fixture
+def pinned(monkeypatch):
+    """The stand-ins with their own hashes: name -> bytes."""
+    contents = {"bloodmnist": small_npz(), "pbc": small_zip()}
+    for name, content in contents.items():
+        one = COLLECTIONS[name]
+        algorithm = one.archive.algorithm
+        hashed = replace(one.archive, hash=hashlib.new(algorithm, content).hexdigest())
+        monkeypatch.setitem(collections.COLLECTIONS, name, replace(one, archive=hashed))
+    return contents
+
+
+def served(state, name: str, content: bytes) -> None:
+    state.content[f"/{COLLECTIONS[name].archive.place}"] = content
+
+
+def fetch(name, folder, base, **more) -> int:
+    return fetch_collection(name, folder, base, sleep=lambda seconds: None, **more)
+
+
+def test_bloodmnist_keeps_its_split_and_every_pixel(pinned, tmp_path):
+    with serving() as (state, base):
+        served(state, "bloodmnist", pinned["bloodmnist"])
+        assert fetch("bloodmnist", tmp_path / "blood", base) == sum(COUNTS.values())
+    manifest = inspect_folder(tmp_path / "blood")
+    counts = {split: sum(of.values()) for split, of in manifest.counts().items()}
+    assert counts == {"train": 24, "validation": 8, "test": 16}
+    assert manifest.classes == tuple(sorted(COLLECTIONS["bloodmnist"].classes))
+    with np.load(io.BytesIO(pinned["bloodmnist"])) as arrays:
+        wanted = arrays["test_images"][13]
+    found = np.asarray(Image.open(tmp_path / "blood" / "test" / "monocyte" / "00013.png"))
+    np.testing.assert_array_equal(found, wanted)
+    assert "CC BY 4.0" in (tmp_path / "blood" / "LICENSE.txt").read_text()
+    assert sorted(path.name for path in tmp_path.iterdir()) == ["blood"]
+
+
+def test_pbc_becomes_folders_of_classes_with_basophils(pinned, tmp_path):
+    with serving() as (state, base):
+        served(state, "pbc", pinned["pbc"])
+        assert fetch("pbc", tmp_path / "pbc", base) == 24
+    assert sorted(path.name for path in tmp_path.iterdir()) == ["pbc"]
+    assert len(list((tmp_path / "pbc" / "basophil").iterdir())) == 3
+    assert not list(tmp_path.rglob("outside*")) and not list(tmp_path.rglob(".*"))
+
+
+@pytest.mark.parametrize("ranges", [True, False])
+def test_a_download_that_stopped_is_resumed_or_begun_again(pinned, tmp_path, ranges):
+    name = COLLECTIONS["pbc"].archive.place.rpartition("/")[2]
+    with serving() as (state, base):
+        state.ranges = ranges
+        served(state, "pbc", pinned["pbc"])
+        state.cut_after[name] = [5000, 5000, 5000]
+        with pytest.raises(InputError, match="cannot be downloaded") as caught:
+            fetch("pbc", tmp_path / "pbc", base)
+        assert "Repeat the command to resume" in caught.value.way_out
+        assert not (tmp_path / "pbc").exists()
+        state.asked.clear()
+        assert fetch("pbc", tmp_path / "pbc", base) == 24
+        assert state.asked == [(name, f"bytes={15000 if ranges else 5000}-")]
+
+
+def test_a_wrong_hash_is_refused_and_begun_again(pinned, tmp_path):
+    with serving() as (state, base):
+        served(state, "bloodmnist", pinned["bloodmnist"][:-1] + b"!")
+        with pytest.raises(InputError, match=r"bloodmnist\.npz is not the pinned file: .* has MD5"):
+            fetch("bloodmnist", tmp_path / "blood", base)
+        assert list(tmp_path.iterdir()) == []
+        served(state, "bloodmnist", pinned["bloodmnist"])
+        assert fetch("bloodmnist", tmp_path / "blood", base) == 48
+
+
+def test_without_a_known_hash_one_is_asked_for(tmp_path, capsys):
+    assert main(["data", "fetch", "pbc", str(tmp_path / "pbc")]) == 2
+    assert "--sha256" in capsys.readouterr().err
+
+
+def test_the_command_shows_the_licence(pinned, tmp_path, monkeypatch, capsys):
+    with serving() as (state, base):
+        served(state, "pbc", pinned["pbc"])
+        monkeypatch.setenv("LEUKOBENCH_DATA_URL", base)
+        digest = hashlib.sha256(pinned["pbc"]).hexdigest()
+        assert main(["data", "fetch", "pbc", str(tmp_path / "pbc"), "--sha256", digest]) == 0
+    told = capsys.readouterr().out
+    assert "24 images" in told and "CC BY 4.0" in told and "Acevedo" in told
+
+
+def test_an_archive_from_a_folder_is_checked_as_well(pinned, tmp_path):
+    mine = tmp_path / "mine"
+    mine.mkdir()
+    (mine / "bloodmnist.npz").write_bytes(pinned["bloodmnist"])
+    assert fetch_collection("bloodmnist", tmp_path / "blood", source=mine) == 48
+    assert (mine / "bloodmnist.npz").is_file()
+    (mine / "bloodmnist.npz").write_bytes(b"other")
+    with pytest.raises(InputError, match="not the pinned file"):
+        fetch_collection("bloodmnist", tmp_path / "again", source=mine)
+
+
+@pytest.mark.parametrize(
+    ("name", "content", "reason"),
+    [
+        ("pbc", small_zip(["ig", "monocyte"]), "no images of basophil"),
+        ("pbc", b"no archive", "not the archive"),
+        ("bloodmnist", b"no archive", "not the archive"),
+    ],
+)
+def test_an_archive_of_something_else_leaves_nothing(tmp_path, name, content, reason):
+    with serving() as (state, base):
+        served(state, name, content)
+        with pytest.raises(InputError, match=reason):
+            fetch(name, tmp_path / "new", base, sha256=hashlib.sha256(content).hexdigest())
+    assert not (tmp_path / "new").exists()
+
+
+def test_an_unknown_name_lists_the_known_ones(tmp_path, capsys):
+    assert main(["data", "fetch", "bloodmist", str(tmp_path / "x")]) == 2
+    assert "bloodmnist" in capsys.readouterr().err
