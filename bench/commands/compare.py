@@ -20,9 +20,15 @@ from bench.errors import ExitCode, InputError
 
 if TYPE_CHECKING:
     from bench.compare.thresholds import Thresholds
+    from bench.compare.two_trials import TwoTrials
     from bench.compare.verdict import Verdict
+    from bench.journal.results import Attempt, SuiteResults
+    from bench.trials.record import Record
 
-_SIDE = "Results of a suite, its file or name, baseline:NAME, or mlflow:EXPERIMENT."
+SHOWN_TRIALS = 8
+"""Ids that a message lists."""
+
+_SIDE = "Results of a suite, its file or name, baseline:NAME, or mlflow:EXPERIMENT; or a trial."
 
 
 def compare(
@@ -37,6 +43,7 @@ def compare(
 ) -> int:
     """Judge B against A. Trials match if they were asked for alike.
 
+    Two trials of a suite, named by parts of their ids, are compared by the same test images, with exit code 0.
     By default, files go to compare/A-vs-B in the results folder. Exit codes: 0, 1 a regression, 3 trials
     failed that had not failed before, 4 not enough evidence.
     """
@@ -44,10 +51,104 @@ def compare(
     from bench.compare.compare import compare_sides
     from bench.trials.layout import COMPARISONS
 
+    if trials := _two_trials(a, b, results):
+        return _show_trials(trials, as_json)
     thresholds = thresholds_of(change, margin)
     folder = output or results / COMPARISONS / f"{short_name(a)}-vs-{short_name(b)}"
     verdict = compare_sides(side_of(a, results), side_of(b, results), results, thresholds, only, folder)
     return show(verdict, folder, as_json)
+
+
+def _two_trials(a: str, b: str, results: Path) -> "TwoTrials | None":
+    """Both as trials, if neither names results.
+
+    Raises:
+        InputError: One of them names several trials, or none that is done.
+    """
+    from bench.compare.two_trials import compare_trials
+    from bench.journal.results import SuiteResults
+    from bench.plan.decide import matches
+
+    found = []
+    for text in (a, b):
+        if Path(text).is_dir() and Path(text).resolve().parent.name == "trials":
+            folder = Path(text).resolve()
+            found.append(_done(SuiteResults(folder.parents[2], folder.parents[1].name), folder.name))
+            continue
+        try:
+            side_of(text, results)
+        except InputError:
+            every = {
+                trial_id: suite
+                for folder in sorted(results.glob("*/trials"))
+                for suite in [SuiteResults(results, folder.parent.name)]
+                for trial_id in suite.trial_ids()
+                if matches(trial_id, text)
+            }
+            if not every:
+                raise
+            if len(every) > 1:
+                shown = "\n".join(
+                    [*list(every)[:SHOWN_TRIALS], *(["..."] if len(every) > SHOWN_TRIALS else [])]
+                )
+                raise InputError(
+                    f"{text} is a part of {len(every)} trials' ids", f"Name one:\n{shown}"
+                ) from None
+            ((trial_id, suite),) = every.items()
+            found.append(_done(suite, trial_id))
+        else:
+            return None
+    return compare_trials(*found)
+
+
+def _done(results: "SuiteResults", trial_id: str) -> "tuple[Attempt, Record]":
+    latest = results.latest(trial_id)
+    if latest is None or latest[1].status != "done":
+        raise InputError(f"{trial_id} is not done", "Compare trials that are done.")
+    return latest
+
+
+def _show_trials(found: "TwoTrials", as_json: bool) -> ExitCode:
+    from bench.commands.output import print_document
+    from bench.commands.terminal import Terminal, simple_table
+    from bench.report.tables.formats import duration
+
+    if as_json:
+        print_document(found)
+        return ExitCode.OK
+    first, second = found.first, found.second
+    rows = [
+        [
+            "balanced accuracy %",
+            f"{first.balanced_accuracy * 100:.1f}",
+            f"{second.balanced_accuracy * 100:.1f}",
+        ],
+        ["accuracy %", f"{first.accuracy * 100:.1f}", f"{second.accuracy * 100:.1f}"],
+        ["images that it alone predicts right", str(found.only_first), str(found.only_second)],
+    ]
+    for name, one, other in (("result", first.result_s, second.result_s), ("fit", first.fit_s, second.fit_s)):
+        if one and other:
+            rows.append(
+                [f"time to {name}" if name == "result" else "fit time", duration(one), duration(other)]
+            )
+    rows += [[name, one, other] for name, one, other in found.differ]
+    console = Terminal()
+    console.print(simple_table(("", first.trial, second.trial), rows))
+    lines = [found.sentence]
+    if found.p is not None:
+        lines.append(f"McNemar's exact test: p = {found.p:.3g}.")
+    else:
+        lines.append(f"The images have {found.sources} sources, so the interval is over sources, not images.")
+    if first.result_s and second.result_s:
+        lines.append(
+            f"The second takes {second.result_s / first.result_s:.2f} times as long to its result; once each."
+        )
+    lines += [
+        f"{one.trial} was disturbed: {'; '.join(one.disturbed)}" for one in (first, second) if one.disturbed
+    ]
+    for line in lines:
+        console.print(line, markup=False, highlight=False, soft_wrap=True)
+    return ExitCode.OK
 
 
 def side_of(text: str, results: Path) -> str:

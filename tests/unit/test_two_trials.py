@@ -1,0 +1,102 @@
+"""Two trials of a suite: paired by the same test images, and their cost."""
+
+import json
+from dataclasses import replace
+from pathlib import Path
+
+import numpy as np
+import pytest
+from equipment.results.suites import thesis_suite
+
+from bench.commands.main import main
+from bench.compare.two_trials import compare_trials, mcnemar
+from wbc.errors import InputError
+from wbc.evaluation.predictions import Predictions
+
+
+@pytest.fixture(scope="module")
+def suite(tmp_path_factory):
+    folder = tmp_path_factory.mktemp("results")
+    return thesis_suite(folder, networks=("VGG16", "ResNet50"), plan=(("transfer", 100), ("scratch", 100)))
+
+
+def rewrite(attempt, right: np.ndarray, sources: list[str] | None = None) -> None:
+    """Predictions that are right where it is said."""
+    known = Predictions.read_csv(attempt.predictions)
+    labels = known.labels
+    predicted = np.where(right, labels, (labels + 1) % len(known.classes))
+    probabilities = np.eye(len(known.classes))[predicted] * 0.96 + 0.01
+    replace(known, probabilities=probabilities, sources=sources or known.sources).write_csv(
+        attempt.predictions
+    )
+
+
+def two(suite, share: float, sources: list[str] | None = None):
+    """The second is wrong where the first is right for a share of the images."""
+    results, ids = suite
+    one, other = (results.latest(ids[number]) for number in (0, 1))
+    count = len(Predictions.read_csv(one[0].predictions).labels)
+    right = np.ones(count, bool)
+    rewrite(one[0], right, sources)
+    rewrite(other[0], np.arange(count) % 100 >= 100 * share, sources)
+    return compare_trials(one, other), count
+
+
+def test_a_difference_is_paired_and_its_sign_is_that_of_the_second(suite):
+    found, count = two(suite, 0.1)
+    assert found.images == count and found.only_second == 0
+    assert found.difference == pytest.approx(found.second.balanced_accuracy - found.first.balanced_accuracy)
+    assert found.low < found.difference < found.high < 0
+    assert found.sentence.startswith(f"{found.first.trial} is better by")
+    names = {name for name, *_ in found.differ}
+    assert "network" in names and "mode" not in names
+    assert found.p is None, "eleven images of each cell"
+
+
+def test_equal_predictions_do_not_tell_trials_apart(suite):
+    found, _ = two(suite, 0.0)
+    assert found.difference == 0 and found.low < 0 < found.high
+    assert "do not tell them apart" in found.sentence
+
+
+def test_sources_make_the_interval_wider_and_without_them_mcnemar_counts(suite):
+    count = len(Predictions.read_csv(suite[0].latest(suite[1][0])[0].predictions).labels)
+    apart, _ = two(suite, 0.1, [str(number) for number in range(count)])
+    together, _ = two(suite, 0.1, [str(number // 40) for number in range(count)])
+    assert together.high - together.low > apart.high - apart.low
+    assert together.p is None and apart.p == pytest.approx(mcnemar(apart.only_first, 0))
+
+
+def test_mcnemar_is_exact():
+    assert mcnemar(0, 0) == 1 and mcnemar(5, 5) == 1
+    assert mcnemar(0, 6) == mcnemar(6, 0) == pytest.approx(2 * 0.5**6)
+
+
+def test_other_images_are_refused(suite):
+    results, ids = suite
+    one, other = (results.latest(ids[number]) for number in (0, 2))
+    known = Predictions.read_csv(other[0].predictions)
+    replace(known, files=[f"other/{name}" for name in known.files]).write_csv(other[0].predictions)
+    with pytest.raises(InputError, match="not tested on the same images"):
+        compare_trials(one, other)
+    other[0].predictions.unlink()
+    with pytest.raises(InputError, match="has no predictions"):
+        compare_trials(one, other)
+
+
+def test_on_the_command_line_parts_of_ids_are_enough(suite, capsys, monkeypatch):
+    results, ids = suite
+    monkeypatch.chdir(results.results.parent)
+    folder = str(results.results)
+    count = len(Predictions.read_csv(results.latest(ids[0])[0].predictions).labels)
+    two(suite, 0.1, [str(number) for number in range(count)])
+    assert main(["compare", "vgg16-transfer", "resnet50-transfer", "--results", folder, "--json"]) == 0
+    content = json.loads(capsys.readouterr().out)
+    assert content["first"]["trial"] == ids[0] and content["difference"] < 0
+    paths = [str(Path(folder) / "thesis" / "trials" / ids[number]) for number in (0, 1)]
+    assert main(["compare", *paths, "--results", folder]) == 0
+    said = capsys.readouterr().out
+    assert "is better by" in said and "balanced accuracy %" in said and "times as long" in said
+    assert main(["compare", "vgg16", "resnet50-transfer", "--results", folder]) == 2
+    assert "is a part of 2 trials' ids" in capsys.readouterr().err
+    assert main(["compare", "nosuch", "resnet50-transfer", "--results", folder]) == 2
