@@ -80,6 +80,6 @@ def test_the_values_are_in_the_wheel(tmp_path):
     root = Path(__file__).parents[2]
     (built,) = WheelBuilder(str(root)).build(directory=str(tmp_path), versions=["standard"])
     names = zipfile.ZipFile(built).namelist()
-    assert [name for name in names if re.fullmatch(r"wbc/reference/.*\.json", name)] == [
-        f"wbc/reference/{reference.THESIS}"
-    ]
+    assert {name for name in names if re.fullmatch(r"wbc/reference/.*\.json", name)} == {
+        f"wbc/reference/{name}" for name in (reference.THESIS, reference.BLOODMNIST)
+    }
