@@ -51,6 +51,12 @@ OWN_KEYS = {
 }
 """Keys of `[data]` that have a meaning for some sources only."""
 
+OF_ANY = {"path", "test_path", "groups"}
+"""Keys of `[data]` that are no sweeps and have a meaning for every source."""
+
+OF_PHOTOGRAPHS = {"folds", "max_images_per_class"}
+"""Those with a meaning for the user's own folder and for BCCD; all others are about the folder."""
+
 _SHARED_DATA_KEYS = {"source", "image_size", "preprocessing"}
 
 OF_SOME_NETWORKS = {
@@ -287,7 +293,7 @@ def _of_block(suite: SuiteFile, number: int, block: MatrixBlock, source: str) ->
         data = {key: point.pop(key) for key in DataKeys.model_fields if key in point and key not in DEFAULTS}
         chosen = data.pop("source")
         data = {key: value for key, value in data.items() if key in OWN_KEYS[chosen]}
-        folds = suite.data.folds if chosen == "folder" else None
+        folds = suite.data.folds if chosen != "synthetic" else None
         tested = [{"folds": folds, "fold": fold} for fold in range(1, folds + 1)] if folds else [{}]
         for fold, seed in itertools.product(tested, suite.suite.seeds):
             yield Combination(block=number, source=chosen, data={**data, **fold}, seed=seed, **point)
@@ -298,8 +304,9 @@ def _gives(table: Table, key: str) -> bool:
 
 
 def _check_data_keys(suite: SuiteFile, file: Source, sources: set[str]) -> None:
-    for key in DataTable.model_fields.keys() - DataKeys.model_fields.keys() - {"path", "test_path", "groups"}:
-        if "folder" not in sources and getattr(suite.data, key) is not None:
+    for key in DataTable.model_fields.keys() - DataKeys.model_fields.keys() - OF_ANY:
+        fitting = {"folder", "bccd"} if key in OF_PHOTOGRAPHS else {"folder"}
+        if not sources & fitting and getattr(suite.data, key) is not None:
             raise file.error(
                 ("data", key),
                 "has no meaning for the images of this suite",

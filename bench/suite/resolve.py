@@ -129,8 +129,9 @@ def resolve_suite(
     runtime = runtime or find_runtime(slots.slots[0].model)
 
     try:
+        most = suite.data.max_images_per_class
         finder = DataSets(
-            cache, images, suite.data.groups, suite.data.options(), suite.data.reading(), test_path
+            cache, images, suite.data.groups, suite.data.options(), suite.data.reading(), test_path, most
         )
     except InputError as error:
         raise file.error(("data",), error.what, error.way_out) from None

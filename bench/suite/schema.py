@@ -263,10 +263,11 @@ class DataKeys(Table):
 
 
 class DataTable(DataKeys):
-    """`[data]`: the images. All keys but `path`, `test_path` and `groups` are about the user's own folder."""
+    """`[data]`: the images. Most keys are about the user's own folder: see `bench.suite.matrix.OF_ANY`."""
 
     path: str | None = None
     test_path: str | None = None
+    max_images_per_class: PositiveInt | None = None
     groups: dict[str, list[str]] | None = None
     white: PositiveFloat | None = None
     black: float | None = None

@@ -131,6 +131,7 @@ class DataSets:
         options: What the user's folder does not say of itself.
         reading: How the user's files become pixels.
         test_path: Folder of the images of an external test; None without one.
+        most: Images of each class at most, for a pilot; None: all.
     """
 
     def __init__(
@@ -141,9 +142,10 @@ class DataSets:
         options: FolderOptions = AS_IT_IS,
         reading: Reading = PLAIN,
         test_path: Path | None = None,
+        most: int | None = None,
     ) -> None:
         self.cache, self.path, self.groups = cache.resolve(), path, dict(groups or {})
-        self.options, self.reading, self.test_path = options, reading, test_path
+        self.options, self.reading, self.test_path, self.most = options, reading, test_path, most
         self._inspected: dict[Path, Manifest] = {}
         self._external: DataSet | None = None
         self._known: dict[str, DataSet] = {}
@@ -184,10 +186,12 @@ class DataSets:
 
         source = self.path or DEFAULT_BCCD
         check_bccd_folder(source)
-        settings = BccdSettings(image_size=image_size, **data)
+        settings = BccdSettings(image_size=image_size, max_images_per_class=self.most, **data)
         plain = asdict(settings)
-        if not settings.basophils:  # so that trials without them keep their keys
-            del plain["basophils"]
+        new = ("basophils", "folds", "fold", "max_images_per_class")
+        for name in new:  # so that trials without them keep their keys
+            if not plain[name]:
+                del plain[name]
         made_from = [plain, bccd_fingerprint(source), source_digest(*MADE_BY["bccd"])]
         found = self.cache / "near-duplicates"
         made = self._cached(
@@ -202,7 +206,7 @@ class DataSets:
                 'source = "folder" needs a path', 'Add path = "FOLDER" to [data], or give --data FOLDER.'
             )
         images = self.path.resolve()
-        manifest = self._inspect(images)
+        manifest = self._sampled(self._inspect(images), data)
         whole = {image.split for image in manifest.images} == set(SPLITS)
         if whole and data:
             raise InputError(
@@ -217,13 +221,15 @@ class DataSets:
             )
         reading = Reading.of(manifest.settings).spelled_out()
         made_from: list[object] = [manifest.digest, *([reading] if reading else [])]
-        settings = {"name": self.path.name, **({"reading": reading} if reading else {})}
+        settings: dict[str, object] = {"name": self.path.name, "max_images_per_class": self.most}
+        settings |= {"reading": reading} if reading else {}
 
         def make(folder: Path) -> Manifest:
             return manifest
 
         if not whole:
-            from wbc.data.folding import Splitting, split_manifest
+            from wbc.data.folding import split_manifest
+            from wbc.data.pipeline.folds import Splitting
 
             splitting = Splitting(**data)
             found = self.cache / "near-duplicates"
@@ -242,6 +248,16 @@ class DataSets:
             manifest.classes,
             _leak(manifest, self.path),
         )
+
+    def _sampled(self, manifest: Manifest, data: Mapping[str, Any]) -> Manifest:
+        """The part of a folder that a pilot takes."""
+        if self.most is None:
+            return manifest
+        from wbc.data.pipeline.sample import NOT_SAMPLED, sample
+
+        kept, others = sample(manifest.images, self.most, data.get("split_seed", 0))
+        left_out = {**manifest.left_out, **({NOT_SAMPLED: [one.file for one in others]} if others else {})}
+        return replace(manifest, images=tuple(kept), left_out=left_out)
 
     def with_external_test(self, base: DataSet) -> DataSet:
         """A data set with the images of `test_path`, on which trained classifiers are tested as well.
@@ -264,7 +280,7 @@ class DataSets:
                 "Name classes alike in both folders. groups in [data] joins classes, and leaves out the others.",
             )
         if self._external is None:
-            tested = external_images(manifest)
+            tested = self._sampled(external_images(manifest), {})
             reading = Reading.of(manifest.settings).spelled_out()
             made_from: list[object] = ["external", tested.digest, *([reading] if reading else [])]
             settings = {"name": folder.name, **({"reading": reading} if reading else {})}

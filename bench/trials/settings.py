@@ -38,6 +38,8 @@ class DataSettings(Struct, frozen=True, kw_only=True, omit_defaults=True):
     """Of the images of an external test."""
     reading: dict[str, int | float | str] | None = None
     """How the user's files become pixels, as far as that is not plain."""
+    max_images_per_class: int | None = None
+    """Of a pilot; None: all."""
     groups: dict[str, tuple[str, ...]] | None = None
     """New class -> the classes that it joins."""
     image_size: int | None = None

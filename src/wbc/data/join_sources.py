@@ -14,7 +14,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from wbc.data import SPLITS
-from wbc.data.pipeline.build import split_originals
+from wbc.data.pipeline.folds import split_originals
 from wbc.data.pipeline.stages import Original, Progress, Stages, no_progress, run_stages
 from wbc.duplicates import (
     EXHAUSTIVE_IMAGES,

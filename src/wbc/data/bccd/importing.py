@@ -12,6 +12,8 @@ from wbc.data.bccd.source import WhiteCell, bccd_fingerprint, photographs, read_
 from wbc.data.manifest import LeftOut, Manifest
 from wbc.data.pipeline.build import build_splits
 from wbc.data.pipeline.cropping import Box, clip_box
+from wbc.data.pipeline.folds import Splitting
+from wbc.data.pipeline.sample import NOT_SAMPLED, sample
 from wbc.data.pipeline.splitting import Quota
 from wbc.data.pipeline.stages import Original, Progress, Stages, no_progress
 from wbc.duplicates import UNREADABLE, Corner, find_fields
@@ -28,6 +30,12 @@ class BccdSettings:
 
     split_seed: int = 0
     """Seed of the split, of the choice among surplus images and of the augmentation."""
+    folds: int | None = None
+    """Number of folds; None: one split by usual shares."""
+    fold: int | None = None
+    """The fold that is the test, from 1."""
+    max_images_per_class: int | None = None
+    """Cells of each class at most, of all splits together; None: all."""
     train_images_per_class: int | None = None
     """Training images of every class; None: as many as the largest class has cells in that split."""
     margin: float = 0.1
@@ -49,11 +57,11 @@ class BccdSettings:
     def __post_init__(self) -> None:
         if self.split_seed < 0:
             raise InputError(f"split_seed is {self.split_seed}", "Give 0 or more.")
-        for name in ("train_images_per_class", "test_cells_per_class", "test_copies"):
+        for name in ("max_images_per_class", "train_images_per_class", "test_cells_per_class", "test_copies"):
             value = getattr(self, name)
             if value is not None and value < 1:
                 raise InputError(f"{name} is {value}", "Give 1 or more.")
-        self.stages  # noqa: B018  checks the other values
+        self.stages, self.splitting  # noqa: B018  checks the other values
 
     @property
     def stages(self) -> Stages:
@@ -64,6 +72,11 @@ class BccdSettings:
     def classes(self) -> tuple[str, ...]:
         """Class names in label order."""
         return (BASOPHIL, *CELL_CLASSES) if self.basophils else CELL_CLASSES
+
+    @property
+    def splitting(self) -> Splitting:
+        """How the cells are split."""
+        return Splitting(self.split_seed, self.folds, self.fold)
 
     @property
     def quotas(self) -> dict[str, Quota]:
@@ -103,6 +116,9 @@ def import_bccd(
         InputError: The folder is not BCCD or has too few cells of a class; the destination is not empty.
     """
     cells, left_out = find_bccd_cells(folder, cache, settings.basophils)
+    if settings.max_images_per_class is not None:
+        cells, others = sample(cells, settings.max_images_per_class, settings.split_seed)
+        left_out[NOT_SAMPLED] += [cell.image.name for cell in others]
     if destination.exists() and (not destination.is_dir() or any(destination.iterdir())):
         raise InputError(f"{destination} exists already and is not empty", "Give another folder.")
     try:
@@ -114,6 +130,7 @@ def import_bccd(
             settings.split_seed,
             destination,
             progress,
+            settings.splitting,
         )
     except InputError as error:
         raise InputError(f"{folder}: {error.what}", error.way_out) from None

@@ -1,6 +1,5 @@
 """From originals to the files of a data set: split by source, choose by quota, run the stages, write."""
 
-from collections import Counter
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -11,7 +10,8 @@ from wbc.data import SPLITS
 from wbc.data.manifest import ImageEntry
 from wbc.data.pipeline.augmentation import augment
 from wbc.data.pipeline.decoding import decoding_pool
-from wbc.data.pipeline.splitting import DEFAULT_FRACTIONS, Quota, choose_images, image_rng, split_sources
+from wbc.data.pipeline.folds import Splitting, split_by
+from wbc.data.pipeline.splitting import Quota, choose_images, image_rng
 from wbc.data.pipeline.stages import Original, Progress, Stages, no_progress, run_stages
 from wbc.errors import InputError
 from wbc.files import file_sha256
@@ -29,50 +29,6 @@ class Built:
     """Originals that no image was made from."""
 
 
-def split_originals(originals: Sequence[Original], seed: int) -> dict[str, str]:
-    """Source -> split; see `split_sources`. Splits of the author's stay; validation is taken out of the rest.
-
-    Raises:
-        InputError: A class has too few sources, or a split misses its share of a class badly.
-    """
-    fixed = {original.source: original.split for original in originals if original.split}
-    fractions = DEFAULT_FRACTIONS
-    if fixed:
-        whole = sum(DEFAULT_FRACTIONS[split] for split in ("train", "validation"))
-        fractions = {split: DEFAULT_FRACTIONS[split] / whole for split in ("train", "validation")}
-    free = [one for one in originals if one.source not in fixed]
-    split_of = {**split_sources(classes_by_source(free), fractions, seed), **fixed}
-    _check_shares(free, split_of, fractions)
-    return split_of
-
-
-def classes_by_source(originals: Sequence[Original]) -> dict[str, set[str]]:
-    """Source -> the classes of its originals."""
-    classes_of: dict[str, set[str]] = {}
-    for original in originals:
-        classes_of.setdefault(original.source, set()).add(original.class_name)
-    return classes_of
-
-
-def _check_shares(
-    originals: Sequence[Original], split_of: Mapping[str, str], fractions: Mapping[str, float]
-) -> None:
-    """Refuse a split that has far more or far fewer images of a class than its share."""
-    images = Counter((one.class_name, split_of[one.source]) for one in originals)
-    for name in sorted({one.class_name for one in originals}):
-        own = [one.source for one in originals if one.class_name == name]
-        for split, share in fractions.items():
-            got, wanted = images[name, split], share * len(own)
-            if abs(got - wanted) > max(2, 0.3 * len(own)) or got < 0.25 * wanted - 1:
-                source, largest = Counter(own).most_common(1)[0]
-                raise InputError(
-                    f"{split} would get {got} of {len(own)} images of {name}, but its share is {wanted:.0f}: "
-                    f"{largest} images are one source ({source}), which cannot be split",
-                    "If they do not show the same thing, prepare without the search (--no-near-duplicates), "
-                    "or say what belongs together (--group).",
-                )
-
-
 def build_splits(
     originals: Sequence[Original],
     classes: Sequence[str],
@@ -81,6 +37,7 @@ def build_splits(
     seed: int,
     destination: Path,
     progress: Progress = no_progress,
+    splitting: Splitting | None = None,
 ) -> Built:
     """Split originals, choose the images of each split, and write them.
 
@@ -92,6 +49,7 @@ def build_splits(
         seed: Of the split, of the choice and of the augmentation.
         destination: The folder to write into.
         progress: Called after each original.
+        splitting: How they are split; None: by usual shares and the seed.
 
     Raises:
         InputError: A class has too few sources, or too few originals for its quota.
@@ -100,7 +58,7 @@ def build_splits(
     for name in classes:
         if name not in present:
             raise InputError(f"there is no usable image of class {name}", "Complete the folder.")
-    split_of = split_originals(originals, seed)
+    split_of = split_by(originals, splitting or Splitting(seed))
     chosen: list[tuple[Original, str, int]] = []
     surplus: list[Original] = []
     for split in SPLITS:
