@@ -11,6 +11,7 @@ from bench.compare.betting import Array
 from bench.compare.measurement import Pair
 from bench.compare.thresholds import Dimension, holm
 from bench.compare.verdict import PhaseChange
+from bench.trials.measured import Growth
 from bench.trials.record import Record
 from wbc.evaluation.latency import BATCHES
 
@@ -42,6 +43,10 @@ class Metric:
 def _latency(record: Record, batch: int) -> float | None:
     found = record.latency_of(batch)
     return found.p50_s if found else None
+
+
+def _factor(growth: Growth | None) -> float | None:
+    return growth.factor if growth else None
 
 
 METRICS = {
@@ -121,6 +126,22 @@ METRICS = {
             ),
             dimension="memory",
             decides_same=True,
+        ),
+        Metric(
+            "memory_growth",
+            "growth of memory in 1,000 steps",
+            "x",
+            True,
+            (lambda record: _factor(record.memory.host_growth if record.memory else None),),
+            dimension="memory",
+        ),
+        Metric(
+            "device_memory_growth",
+            "growth of GPU memory in 1,000 steps",
+            "x",
+            True,
+            (lambda record: _factor(record.memory.device_growth if record.memory else None),),
+            dimension="memory",
         ),
     )
 }

@@ -59,6 +59,10 @@ class Epoch(Event, frozen=True, kw_only=True, tag="epoch"):
     steps_s: float = 0.0
     """Seconds of these steps, waiting included."""
     data_wait_s: float = 0.0
+    resident: int | None = None
+    """Memory of the process at the end of the epoch, bytes."""
+    device: int | None = None
+    """Memory in use on the first GPU, by the framework's allocator."""
 
 
 class Blocks(Event, frozen=True, kw_only=True, tag="blocks"):
@@ -90,6 +94,8 @@ class Heartbeat(Event, frozen=True, kw_only=True, tag="heartbeat"):
 
     done: int
     total: int
+    resident: int | None = None
+    """Memory of the process, bytes."""
 
 
 class EnvironmentTold(Event, frozen=True, kw_only=True, tag="environment"):

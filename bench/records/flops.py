@@ -1,7 +1,7 @@
 """The work and the memory of what was trained. Pure functions."""
 
 from bench.journal.events import MemoryTold
-from bench.trials.measured import Memory, Telemetry, Work
+from bench.trials.measured import Growth, Memory, Telemetry, Work
 from bench.trials.phases import Phases
 
 NO_MEMORY = "the journal does not tell: training did not come to its end"
@@ -42,12 +42,19 @@ def whole_rate(phases: Phases, epochs: int, work: Work | None) -> float | None:
     return (train.images + predicted) / train.wall_s
 
 
-def memory_of(event: MemoryTold | None, telemetry: Telemetry | None) -> tuple[Memory | None, str]:
+def memory_of(
+    event: MemoryTold | None,
+    telemetry: Telemetry | None,
+    host_growth: Growth | None = None,
+    device_growth: Growth | None = None,
+) -> tuple[Memory | None, str]:
     """The memory of training, or None and why.
 
     Args:
         event: What the worker told; None where it did not come to that.
         telemetry: Of the record.
+        host_growth: See `bench.records.growth`.
+        device_growth: Likewise.
     """
     if event is None:
         return None, NO_MEMORY
@@ -58,6 +65,8 @@ def memory_of(event: MemoryTold | None, telemetry: Telemetry | None) -> tuple[Me
         process_peak=event.process_peak,
         device_peak=_device_peak(telemetry),
         residual=peak - analytic.allocated if analytic is not None and peak is not None else None,
+        host_growth=host_growth,
+        device_growth=device_growth,
     )
     return memory, event.unavailable
 

@@ -33,6 +33,7 @@ from bench.records.accuracy_time import NO_EPOCHS, NOT_OVER, moments_of, times_t
 from bench.records.disturbance import disturbances
 from bench.records.energy import energy_of, shares_missing
 from bench.records.flops import memory_of, whole_rate, work_of
+from bench.records.growth import growth_of
 from bench.records.measured import latency_of, profile_of, reference_work_of
 from bench.records.provenance import provenance_of
 from bench.records.steady import pace_of
@@ -128,7 +129,8 @@ def fold(attempt: Attempt) -> Record:
     energy, no_energy = energy_of(telemetry, traces, phases)
     moments = [] if failure else moments_of(stretches, traces if energy.trial_j is not None else ())
     work, no_work = work_of(phases)
-    memory, no_memory = memory_of(last(events, MemoryTold), telemetry)
+    host_growth, device_growth, no_growth = growth_of(stretches[-1])
+    memory, no_memory = memory_of(last(events, MemoryTold), telemetry, host_growth, device_growth)
     throughput = _throughput(phases)
     rates = Rates(
         steps=steady.images_per_s if steady else throughput.train_images_per_s,
@@ -147,6 +149,7 @@ def fold(attempt: Attempt) -> Record:
         **({"energy": no_energy} if no_energy else shares_missing(energy)),
         "work": no_work,
         "memory": no_memory,
+        "memory_growth": no_growth if epochs else "",
         **_missing_peaks(memory, slot),
         **no_utilization,
     }

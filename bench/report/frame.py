@@ -29,6 +29,7 @@ T_INTERVALS = (
     *("test_accuracy", "balanced_accuracy", "external_balanced_accuracy", "macro_f1", "test_loss"),
     *("fit_s", "fit_cpu_s", "result_s", "result_cpu_s"),
     *("steady_images_per_s", "train_images_per_s", "feature_images_per_s", "energy_j"),
+    *("growth_mb", "device_growth_mb"),
     *(f"latency_{batch}_{what}" for batch in BATCHES for what in ("p50_s", "images_per_s")),
 )
 """Metrics whose mean over replicates gets an interval."""

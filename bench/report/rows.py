@@ -7,7 +7,7 @@ from typing import Any
 
 from bench.errors import DamagedAttempt
 from bench.journal.results import Attempt
-from bench.trials.measured import Summary
+from bench.trials.measured import Growth, Summary
 from bench.trials.metrics import Metrics
 from bench.trials.phases import EvaluatePhase
 from bench.trials.record import Record
@@ -129,6 +129,8 @@ def cost_of(record: Record) -> Row:
         "allocator_peak_bytes": memory and memory.allocator_peak,
         "residual_bytes": memory and memory.residual,
         "device_peak_bytes": memory and memory.device_peak,
+        **_growth_of(memory.host_growth if memory else None, ""),
+        **_growth_of(memory.device_growth if memory else None, "device_"),
         "forward_flops": record.work and record.work.forward_flops,
         "model_flops_per_s": used.model_flops_per_s,
         "of_measured_peak": used.of_measured_peak,
@@ -153,6 +155,13 @@ def cost_of(record: Record) -> Row:
     if record.disturbed:
         row["disturbed"] = " ".join(record.disturbed)
     return {name: value for name, value in row.items() if value is not None}
+
+
+def _growth_of(growth: Growth | None, prefix: str) -> Row:
+    if growth is None:
+        return {}
+    name = f"{prefix}growth_mb"
+    return {name: growth.mb_per_1000_steps, f"{name}_low": growth.low, f"{name}_high": growth.high}
 
 
 def reasons_of(unavailable: Iterable[object], metric: str) -> list[str]:

@@ -214,6 +214,9 @@ def _measured(record: Record) -> Iterator[tuple[str, Any]]:
         yield "throughput/steady_state", int(record.steady.outcome == "steady")
     yield from _fields("throughput/", record.utilization)
     yield from _fields("memory/", record.memory)
+    for where in ("host_growth", "device_growth"):
+        for name, value in _fields("", getattr(record.memory, where) if record.memory else None):
+            yield f"memory/{where}_{name}", value
     yield from _fields("memory/analytic_", record.memory.analytic if record.memory else None)
     yield from _fields("energy/", record.energy)
     yield from _fields("work/", record.work)

@@ -150,6 +150,26 @@ class StepMemory(Struct, frozen=True, kw_only=True, gc=False):
     total: int
 
 
+class Growth(Struct, frozen=True, kw_only=True, gc=False):
+    """How memory grew while training, see `bench.records.growth`."""
+
+    mb_per_1000_steps: float
+    """Of 10^6 bytes."""
+    low: float
+    """Bounds of its 95 % interval: `low` and `high`."""
+    high: float
+    base_bytes: int
+    """The level that it grew from, after the warm-up."""
+    steps: int
+    """From the first reading that counts to the last one."""
+    readings: int
+
+    @property
+    def factor(self) -> float:
+        """The level after 1,000 steps over the one before."""
+        return 1 + self.mb_per_1000_steps * 1e6 / self.base_bytes
+
+
 class Memory(Struct, frozen=True, kw_only=True, gc=False):
     """Memory of training, bytes."""
 
@@ -160,6 +180,10 @@ class Memory(Struct, frozen=True, kw_only=True, gc=False):
     """Of all GPUs of the slot."""
     residual: int | None = None
     """What the allocator counted beyond `analytic.allocated`."""
+    host_growth: Growth | None = None
+    """Of the resident memory of the process."""
+    device_growth: Growth | None = None
+    """Of what the framework's allocator had in use on the first GPU."""
 
 
 class Utilization(Struct, frozen=True, kw_only=True, gc=False):

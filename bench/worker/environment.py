@@ -67,6 +67,15 @@ def granted_cores() -> int:
     return len(os.sched_getaffinity(0))
 
 
+def resident_memory() -> int | None:
+    """Resident memory of this process, bytes; None where the kernel does not report it. Takes microseconds."""
+    try:
+        with Path("/proc/self/statm").open("rb", buffering=0) as file:
+            return int(file.read().split()[1]) * os.sysconf("SC_PAGE_SIZE")
+    except (OSError, ValueError, IndexError):
+        return None
+
+
 def peak_of_process() -> int | None:
     """The peak of this process' resident memory (`VmHWM`), bytes; None where the kernel does not report it.
 

@@ -5,7 +5,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from bench.worker.artifacts import keep_model
-from bench.worker.environment import peak_of_process
+from bench.worker.environment import peak_of_process, resident_memory
 from bench.worker.jsonl import EventWriter
 
 if TYPE_CHECKING:
@@ -37,7 +37,14 @@ class Recorder:
 
     def epoch_ended(self, epoch: int, metrics: dict[str, float], validation_s: float, **pace: float) -> None:
         """See `wbc.observer.Observer`."""
-        self.events.write("epoch", epoch=epoch, metrics=metrics, validation_s=validation_s, **pace)
+        self.events.write(
+            "epoch",
+            epoch=epoch,
+            metrics=metrics,
+            validation_s=validation_s,
+            resident=resident_memory(),
+            **pace,
+        )
 
     def blocks_timed(self, stage: int, blocks: "Sequence[Block]") -> None:
         """See `wbc.observer.Observer`."""
@@ -53,7 +60,7 @@ class Recorder:
 
     def heartbeat(self, done: int, total: int) -> None:
         """See `wbc.observer.Observer`."""
-        self.events.write("heartbeat", done=done, total=total)
+        self.events.write("heartbeat", done=done, total=total, resident=resident_memory())
 
     def predicted(self, predictions: "Predictions") -> None:
         """Keep the predictions as `predictions.csv`."""

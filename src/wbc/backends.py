@@ -98,6 +98,27 @@ def peak_memory(backend: str) -> int | None:
     return int(torch.cuda.max_memory_allocated())
 
 
+def memory_in_use(backend: str) -> int | None:
+    """What the backend's allocator has in use on the first GPU, bytes; None on processors, or where it is unknown."""
+    if not has_gpu(backend):
+        return None
+    try:
+        if backend == "tensorflow":
+            import tensorflow as tf
+
+            return int(tf.config.experimental.get_memory_info("GPU:0")["current"])
+        if backend == "jax":
+            import jax
+
+            used = (jax.local_devices()[0].memory_stats() or {}).get("bytes_in_use")
+            return None if used is None else int(used)
+        import torch
+
+        return int(torch.cuda.memory_allocated())
+    except (ValueError, RuntimeError):  # an allocator without statistics
+        return None
+
+
 def make_deterministic(backend: str) -> None:
     """Ask a backend for operations that give the same bits in every run. They may be slower.
 

@@ -90,7 +90,8 @@ class Observer(Protocol):
                 `binary_accuracy` and `validation_binary_accuracy`.
             validation_s: Seconds of the epoch that went into validation.
             **pace: `stage` of training; `steps`, `images`, `steps_s` and `data_wait_s` of the epoch, without
-                the first step of a stage. `steps_s` includes `data_wait_s`.
+                the first step of a stage. `steps_s` includes `data_wait_s`. On a GPU also `device`, the bytes
+                that the backend has in use there.
         """
 
     def blocks_timed(self, stage: int, blocks: Sequence[Block]) -> None:

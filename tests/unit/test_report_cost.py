@@ -18,7 +18,7 @@ from bench.report.frame import configurations_frame
 from bench.report.rows import CPU_UTILIZATION, GPU_UTILIZATION, cost_of, row_of
 from bench.report.tables.costs import cost_table, memory_table, time_tables
 from bench.report.tables.table import BETWEEN_RUNS
-from bench.trials.measured import Memory, Steady, StepMemory, Summary, Telemetry
+from bench.trials.measured import Growth, Memory, Steady, StepMemory, Summary, Telemetry
 from bench.trials.record import Record
 
 GIB = 2**30
@@ -171,3 +171,14 @@ def test_replicates_show_the_interval_between_runs_not_that_within_one():
     unsteady = msgspec.structs.replace(runs[0], steady=drifting)
     assert written(cost_table("mine", *frames(unsteady)))["no steady state %"] == "100"
     assert "no steady state %" not in written(table)
+
+
+def test_the_growth_of_memory_has_its_interval():
+    growth = Growth(mb_per_1000_steps=52.5, low=45.0, high=60.0, base_bytes=GIB, steps=900, readings=27)
+    record = measured()
+    leaking = msgspec.structs.replace(
+        record, memory=msgspec.structs.replace(record.memory, host_growth=growth)
+    )
+    row = written(cost_table("mine", *frames(leaking)))
+    assert row["growth, MB in 1,000 steps"] == "+52.5 [+45 to +60]"
+    assert "growth on GPU, MB in 1,000 steps" not in row

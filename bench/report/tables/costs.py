@@ -144,6 +144,16 @@ _COST = {
     "gpm_tensor": Column("tensor units %", number("{:.1f}", 100)),
     "process_peak_bytes": Column("memory", amount("B", 1024)),
     "device_peak_bytes": Column("GPU memory", amount("B", 1024)),
+    "growth_mb": Column(
+        "growth, MB in 1,000 steps",
+        lambda *values: _growth(*values),
+        ("growth_mb", "growth_mb_low", "growth_mb_high"),
+    ),
+    "device_growth_mb": Column(
+        "growth on GPU, MB in 1,000 steps",
+        lambda *values: _growth(*values),
+        ("device_growth_mb", "device_growth_mb_low", "device_growth_mb_high"),
+    ),
     "energy_j": Column("energy", amount("J")),
     "image_j": Column("J/image", number("{:.3g}")),
     "disturbed_share": Column("disturbed %", number("{:.0f}", 100)),
@@ -160,6 +170,7 @@ _REASONS = {
     "gpm_fp32": ("gpm_fp32", "fp32_activity", "telemetry"),
     "process_peak_bytes": ("process_peak", "memory"),
     "device_peak_bytes": ("device_peak", "gpu_memory_bytes", GPU_UTILIZATION),
+    "growth_mb": ("memory_growth",),
     "energy_j": ("energy",),
 }
 """Column -> the metrics under one of which a record says why it is missing."""
@@ -191,6 +202,10 @@ def cost_table(suite: str, trials: pd.DataFrame, configurations: pd.DataFrame) -
         notes.insert(0, _WITHIN)
     frame = done[[*CONFIGURATION, "replicates", *known, *intervals]]
     return Table(f"{suite}: cost", "cost", frame, {**NAMES, **columns}, notes=(*notes, *_disturbed(trials)))
+
+
+def _growth(growth: float, low: float, high: float) -> str:
+    return "" if missing(growth) else f"{growth:+.3g} [{low:+.3g} to {high:+.3g}]"
 
 
 def _rate(rate: float, low: float, high: float) -> str:

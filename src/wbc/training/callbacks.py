@@ -10,6 +10,7 @@ import keras
 import numpy as np
 from numpy.typing import NDArray
 
+from wbc.backends import memory_in_use
 from wbc.errors import TrainingDivergedError
 from wbc.observer import Figures, Observer
 from wbc.specification import EarlyStopping
@@ -110,6 +111,8 @@ class ReportingCallback(keras.callbacks.Callback):
         self.epochs_done += 1
         metrics = {name.replace("val_", "validation_"): float(value) for name, value in (logs or {}).items()}
         pace = {"stage": self.stage, **asdict(self.timer.pace)}
+        if (used := memory_in_use(keras.backend.backend())) is not None:
+            pace["device"] = used
         self.observer.epoch_ended(epoch + 1, metrics, self.timer.validation_s, **pace)
         self.last_heartbeat = self.clock()
         if not math.isfinite(metrics["loss"]):

@@ -3,6 +3,8 @@
 `PLANTED_SLOWER=0.1` makes every training step but the first take a tenth longer.
 `PLANTED_INPUT=0.01` makes every training batch cost so many seconds of a processor more.
 `PLANTED_MEMORY=80` makes a training process hold so many megabytes more.
+`PLANTED_PREDICT=0.1` makes every prediction of a batch take a tenth longer.
+`PLANTED_LEAK=1` keeps a megabyte of every training step.
 `PLANTED_WRONG_LABELS=0.2` gives a fifth of the training images the label of another class.
 `PLANTED_CRASH=scratch` ends the process of every trial of this mode without a word.
 `PLANTED_UNRECORDED=1` puts nothing into MLflow: its writer takes every attempt and forgets it.
@@ -64,6 +66,34 @@ def _memory(fitting) -> None:
     fitting.PLANTED = bytearray(b"x" * (int(os.environ["PLANTED_MEMORY"]) << 20))
 
 
+def _slower_predict(trainer) -> None:
+    from time import perf_counter
+
+    share = float(os.environ["PLANTED_PREDICT"])
+    predict = trainer.TensorFlowTrainer.predict_on_batch
+
+    def predict_slower(self, *inputs):
+        began = perf_counter()
+        outputs = predict(self, *inputs)
+        now = perf_counter()
+        while perf_counter() < now + share * (now - began):
+            pass
+        return outputs
+
+    trainer.TensorFlowTrainer.predict_on_batch = predict_slower
+
+
+def _leak(callbacks) -> None:
+    size, kept = int(float(os.environ["PLANTED_LEAK"]) * 1e6), []
+    begin = callbacks.ReportingCallback.on_train_batch_begin
+
+    def begin_and_keep(self, *step):
+        kept.append(os.urandom(1024) * (size // 1024))
+        begin(self, *step)
+
+    callbacks.ReportingCallback.on_train_batch_begin = begin_and_keep
+
+
 def _wrong_labels(loading) -> None:
     share = float(os.environ["PLANTED_WRONG_LABELS"])
     load = loading.load_split
@@ -101,6 +131,8 @@ _PLANTS = {
     "PLANTED_SLOWER": ("keras.src.backend.tensorflow.trainer", _slower),
     "PLANTED_INPUT": ("wbc.training.batches", _input),
     "PLANTED_MEMORY": ("wbc.training.fitting", _memory),
+    "PLANTED_PREDICT": ("keras.src.backend.tensorflow.trainer", _slower_predict),
+    "PLANTED_LEAK": ("wbc.training.callbacks", _leak),
     "PLANTED_WRONG_LABELS": ("wbc.data.loading", _wrong_labels),
     "PLANTED_CRASH": ("wbc.specification", _crash),
 }
