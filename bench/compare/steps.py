@@ -1,8 +1,8 @@
 """A history of versions from comparisons of neighbors: a line for each metric, and the steps in it.
 
 A step lies between two neighbors whose pairs show a change. Their evidence is that of a verdict, so it may be looked at
-after every pair. Over all neighbors, trials and directions of a dimension the error rate is held by Holm's
-method, with 1 / evidence as p value (Vovk and Wang, Ann Stat 2021).
+after every pair. Over all neighbors and trials the error rate of each dimension and direction is held by Holm's method,
+with 1 / evidence as p value (Vovk and Wang, Ann Stat 2021).
 """
 
 import math
@@ -13,7 +13,7 @@ import numpy as np
 
 from bench.compare.betting import Array, confidence_sequence
 from bench.compare.metrics import METRICS
-from bench.compare.thresholds import Dimension, Thresholds, holm
+from bench.compare.thresholds import BETTER_SHARE, WORSE_SHARE, Dimension, Thresholds, holm
 from bench.compare.verdict import Change, Learning, MetricVerdict, Status, TrialVerdict, Verdict
 from bench.errors import ExitCode
 
@@ -167,23 +167,31 @@ def find_steps(verdicts: Sequence[Verdict], thresholds: Thresholds) -> tuple[Ste
         for trial in verdict.trials
         for step in _judged_steps(verdict, trial)
     ]
-    for dimension, alpha in (("speed", thresholds.alpha_speed), ("memory", thresholds.alpha_memory)):
-        ways = [word for word, of in (*WORSE.items(), *BETTER.items()) if of == dimension]
-        asked = [
-            (number, trial, word)
-            for number, verdict in enumerate(verdicts)
-            for trial in verdict.trials
-            for word in ways
-            if word in trial.evidence
-        ]
-        values = [max(1e-300, trial.evidence[word]) for _, trial, word in asked]
-        adjusted = holm([min(1.0, 1 / value) for value in values])
-        for (number, trial, word), value, p in zip(asked, values, adjusted, strict=True):
-            if p is not None and p <= alpha:
-                # Holm multiplied 1 / value by the number of hypotheses that were still open.
-                step = _timed_step(verdicts[number], trial, word, thresholds, p * value / alpha)
-                found += [(number, trial.label, step)] if step else []
+    for words, share in ((WORSE, WORSE_SHARE), (BETTER, BETTER_SHARE)):
+        for word, dimension in words.items():
+            whole = thresholds.alpha_speed if dimension == "speed" else thresholds.alpha_memory
+            found += _timed_steps(verdicts, word, share * whole, thresholds)
     return tuple(step for _, _, step in sorted(found, key=lambda one: one[:2]))
+
+
+def _timed_steps(
+    verdicts: Sequence[Verdict], word: str, alpha: float, thresholds: Thresholds
+) -> list[tuple[int, str, Step]]:
+    """The steps in one direction, with the number of the verdict and the label of the trial."""
+    asked = [
+        (number, trial, max(1e-300, trial.evidence[word]))
+        for number, verdict in enumerate(verdicts)
+        for trial in verdict.trials
+        if word in trial.evidence
+    ]
+    found = []
+    adjusted = holm([min(1.0, 1 / value) for _, _, value in asked])
+    for (number, trial, value), p in zip(asked, adjusted, strict=True):
+        if p is not None and p <= alpha:
+            # Holm multiplied 1 / value by the number of hypotheses that were still open.
+            step = _timed_step(verdicts[number], trial, word, thresholds, p * value / alpha)
+            found += [(number, trial.label, step)] if step else []
+    return found
 
 
 def chain_interval(links: Sequence[Array], level: float = 0.95) -> tuple[float | None, float | None]:
