@@ -306,6 +306,61 @@ def test_an_upside_down_photograph_has_its_box_in_the_upright_picture(tmp_path: 
     assert np.array_equal(np.asarray(Image.open(tmp_path / "out" / file)), np.rot90(stored, -1)[22:32, 2:12])
 
 
+def test_a_contact_sheet_shows_what_training_sees(tmp_path: Path):
+    def write(path: Path, rng: np.random.Generator) -> None:
+        Image.fromarray((smooth(rng) * 0.4 * 4095).astype(np.uint16)).save(path)
+
+    root = split_folder(tmp_path / "set", write)
+    command = ["data", "show", str(root), "-o", str(tmp_path / "sheet.png")]
+    assert main([*command, "--images", "1", "--white", "4095"]) == 0
+    sheet = np.asarray(Image.open(tmp_path / "sheet.png").convert("L"))
+    tile = sheet[-128:-8, 8:128]
+    assert 30 < tile.mean() < 75, "as dark as it is, neither black nor white"
+    assert main([*command, "--split", "test", "--white", "1638"]) == 0
+    assert np.asarray(Image.open(tmp_path / "sheet.png").convert("L"))[-128:-8, 8:128].mean() > 100
+
+
+def test_an_unsplit_folder_cannot_be_shown_and_gets_a_hint(tmp_path: Path, capsys):
+    root = class_folder(tmp_path / "set")
+    assert main(["data", "show", str(root), "-o", str(tmp_path / "sheet.png")]) == 2
+    assert f"data prepare {root} TO" in capsys.readouterr().err
+
+
+@pytest.mark.parametrize("below", ["", "out", "one/out", "../set/out"])
+def test_a_folder_is_not_prepared_into_itself(tmp_path: Path, capsys, below: str):
+    root = class_folder(tmp_path / "set")
+    before = sorted(root.rglob("*"))
+    assert main(["data", "prepare", str(root), str(root / below)]) == 2
+    assert "would then contain its own copy" in capsys.readouterr().err
+    assert sorted(root.rglob("*")) == before
+
+
+def test_an_interrupted_preparation_says_so_and_leaves_nothing(tmp_path: Path, capsys, monkeypatch):
+    root = class_folder(tmp_path / "set")
+
+    def interrupted(*values: object) -> None:
+        raise KeyboardInterrupt
+
+    monkeypatch.setattr("wbc.data.pipeline.build._image_name", interrupted)
+    command = ["data", "prepare", str(root), str(tmp_path / "out"), "--no-near-duplicates"]
+    assert main(command) == 130
+    assert "was not written" in capsys.readouterr().err
+    assert [path.name for path in tmp_path.iterdir()] == ["set"]
+    monkeypatch.undo()
+    assert main(command) == 0
+
+
+def test_preparation_tells_its_progress(tmp_path: Path):
+    told: dict[str, tuple[int, int]] = {}
+    prepare(
+        class_folder(tmp_path / "set"),
+        tmp_path / "out",
+        PrepareSettings(),
+        progress=lambda what, done, total: told.update({what: (done, total)}),
+    )
+    assert told["reading"] == told["images"] == (12, 12) and len(told) >= 3
+
+
 @pytest.mark.parametrize(
     ("name", "split"),
     [

@@ -102,6 +102,7 @@ def prepare(
     class.
     """
     from bench.commands.output import print_document
+    from bench.commands.terminal import messages
     from wbc.data.contact_sheet import sheet_of_stages
     from wbc.data.pipeline.stages import Stages
     from wbc.data.prepare import PrepareSettings, prepare, read_folder
@@ -123,8 +124,12 @@ def prepare(
         given.pages == "each",
     )
     cache = CACHE if CACHE.parent.is_dir() else None
-    with progress() as show:
-        manifest = prepare(source, destination, settings, cache, show)
+    try:
+        with progress() as show:
+            manifest = prepare(source, destination, settings, cache, show)
+    except KeyboardInterrupt:
+        messages().say(f"Interrupted: {destination} was not written. The same command starts again.")
+        raise
     if as_json:
         print_document(data_document(destination, manifest))
     else:

@@ -7,7 +7,14 @@ from typing import Annotated, Any
 
 import typer
 
-from bench.commands.data.options import FolderArgument, ImageSizeOption, NewFolderArgument, PictureOption
+from bench.commands.data.options import (
+    NO_FLAGS,
+    FolderArgument,
+    FolderFlags,
+    ImageSizeOption,
+    NewFolderArgument,
+    PictureOption,
+)
 from bench.commands.data.output import data_document, picture_name, print_counts, progress, save
 from bench.commands.options import JsonOption
 from bench.errors import InputError
@@ -37,6 +44,7 @@ def show(
     images: Annotated[
         int, typer.Option("--images", min=1, metavar="N", help="Images of each class to draw.")
     ] = 8,
+    given: FolderFlags = NO_FLAGS,
 ) -> None:
     """Draw a contact sheet of a data set, one row per class.
 
@@ -46,7 +54,12 @@ def show(
     from wbc.data.folders import inspect_folder
 
     output = picture_name(output or Path("contact-sheet.png"))
-    save(sheet_of_manifest(folder, inspect_folder(folder), images, split), output)
+    save(
+        sheet_of_manifest(
+            folder, inspect_folder(folder, options=given.folder(), reading=given.reading()), images, split
+        ),
+        output,
+    )
 
 
 def bccd(

@@ -23,7 +23,7 @@ from wbc.duplicates import (
     reduce_picture,
     searches_all_shifts,
 )
-from wbc.errors import UnsplitFolderError, command
+from wbc.errors import UnsplitFolderError
 
 EXTERNAL = "external"
 """What the images of an external test are called among splits."""
@@ -135,7 +135,7 @@ def check_folder(
         contents.check()
         contents.check_labels()
         contents.scaled(reading)
-        ways = [f"Split it with: {command()} data prepare {root} TO", suggested_groups(layout.images)]
+        ways = [error.way_out, suggested_groups(layout.images)]
         raise UnsplitFolderError(error.what, "\n".join(way for way in ways if way)) from None
     return _check(layout, test_path, progress, options, reading)
 

@@ -73,18 +73,20 @@ def sheet_of_manifest(
     Raises:
         InputError: The split is empty, or a file is missing or not an image.
     """
-    import numpy as np
-    from PIL import Image, UnidentifiedImageError
+    from wbc.data.pipeline.decoding import read_upright
+    from wbc.data.reading import Reading
 
+    reading = Reading.of(manifest.settings)
     rows: dict[str, list[NDArray[np.uint8]]] = {name: [] for name in manifest.classes}
     for entry in manifest.split(split):
         images = rows[entry.class_name]
         if len(images) == per_class:
             continue
         try:
-            with Image.open(folder / entry.file) as image:
-                images.append(np.asarray(image.convert("RGB")))
-        except (FileNotFoundError, UnidentifiedImageError) as error:
+            images.append(read_upright(folder / entry.file, reading))
+        except InputError:
+            raise
+        except (OSError, ValueError, SyntaxError) as error:
             raise InputError(
                 f"{folder / entry.file} cannot be shown: {error}", "Prepare the data again."
             ) from error

@@ -141,6 +141,11 @@ def prepare(
         InputError: The folder has no classes, an unreadable image, or too few images of a class, or the
             destination exists already.
     """
+    if destination.resolve().is_relative_to(folder.resolve()):
+        raise InputError(
+            f"{destination} is in {folder}, which would then contain its own copy",
+            "Give a folder beside it.",
+        )
     if destination.exists():
         raise InputError(f"{destination} exists already", "Give the name of a new folder.")
     found = read_folder(folder, settings, cache, progress)
@@ -205,7 +210,10 @@ def read_folder(
     layout.check()
     reading = settings.stages.reading
     if settings.each_page:
-        pages = {found.file: page_count(found.path) for found in layout.images}
+        pages = {}
+        for number, found in enumerate(layout.images, 1):
+            pages[found.file] = page_count(found.path)
+            progress("pages", number, len(layout.images))
         looked = [
             (found, Looked(file_sha256(found.path), look_at(found.path, _of_page(reading, page))), page)
             for found in layout.images

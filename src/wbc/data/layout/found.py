@@ -5,7 +5,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 
 from wbc.data.manifest import LeftOut
-from wbc.errors import InputError, UnsplitFolderError
+from wbc.errors import InputError, UnsplitFolderError, command
 
 BY_FOLDER = "folder"
 """The grouping of `class/group/image`."""
@@ -92,5 +92,8 @@ class Layout:
     def check_split(self) -> None:
         """Raise all problems, or UnsplitFolderError if there are classes but no splits."""
         if self.images and not self.splits and not self.problems:
-            raise UnsplitFolderError(f"{self.root} is not split into train/, validation/ and test/ yet")
+            raise UnsplitFolderError(
+                f"{self.root} is not split into train/, validation/ and test/ yet",
+                f"Split it with: {command()} data prepare {self.root} TO",
+            )
         self.check()
