@@ -17,6 +17,7 @@ from bench.report.mistakes import (
     Mistake,
     Pictures,
     data_folder,
+    explained,
     hardest,
     mistakes_of,
     predictions_of,
@@ -47,6 +48,14 @@ MOST_DETAILS = 24
 MOST_JUDGED = 48
 """Configurations whose predictions are searched for the hardest images."""
 
+LOOKS = {
+    "filters.png": "Filters of the first convolution",
+    "maps-first.png": "First feature maps",
+    "maps-middle.png": "Feature maps in the middle",
+    "maps-last.png": "Last feature maps",
+}
+"""Picture of an attempt -> its title."""
+
 MOST_NETWORKS, MISTAKES_EACH, HARDEST = 12, 8, 12
 
 
@@ -62,6 +71,8 @@ class NetworkMistakes:
     """How many it made."""
     images: int
     """Test images in all."""
+    looks: list[tuple[str, str]] = field(default_factory=list)
+    """Title and picture of its filters and maps, if they were asked for."""
 
 
 @dataclass
@@ -296,7 +307,12 @@ def _mistakes(results: SuiteResults, contents: Contents, firsts: pd.DataFrame) -
         seen.add(row["network"])
         found, count = mistakes_of(attempt, predictions, pictures, MISTAKES_EACH)
         name = f"{row['label']}, {group_name(row['mode'], row['epochs'])}"
-        contents.mistakes.append(NetworkMistakes(name, found, count, len(predictions.files)))
+        looks = [
+            (title, shown)
+            for file, title in LOOKS.items()
+            if (shown := explained(attempt, file, small=False)) is not None
+        ]
+        contents.mistakes.append(NetworkMistakes(name, found, count, len(predictions.files), looks))
     contents.hard = hardest(judged, pictures, HARDEST)
     contents.pictures_missing = len(pictures.missing)
     # After the count: an example that is gone is no test image.

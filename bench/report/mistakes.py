@@ -10,8 +10,10 @@ from pathlib import Path
 
 from bench.errors import DamagedAttempt
 from bench.journal.results import Attempt
+from bench.worker.protocol import EXPLAINED_FOLDER
 from wbc.data.manifest import Manifest
 from wbc.evaluation.predictions import Predictions
+from wbc.specification import picture_of
 
 SIDE = 84
 """Longest side of a picture, in pixels."""
@@ -29,6 +31,8 @@ class Mistake:
     """Classes with their probabilities, the largest first."""
     picture: str | None
     """A small JPEG as a data URI; None where the image is gone, or is not the same any more."""
+    seen: str | None = None
+    """The same with where the network looked, if that was asked for."""
 
 
 @dataclass(frozen=True)
@@ -136,8 +140,24 @@ def mistakes_of(
             key=lambda share: -share[1],
         )
         file, true = predictions.files[index], predictions.classes[predictions.labels[index]]
-        found.append(Mistake(file, true, shares, pictures.of(attempt, file)))
+        seen = explained(attempt, picture_of(file))
+        found.append(Mistake(file, true, shares, pictures.of(attempt, file), seen))
     return found, len(wrong)
+
+
+def explained(attempt: Attempt, name: str, small: bool = True) -> str | None:
+    """A picture of what the network of an attempt looks at, as a data URI; None where it was not made.
+
+    Args:
+        attempt: The attempt.
+        name: Of the file in its folder of pictures.
+        small: As small as other pictures of test images; else as it is.
+    """
+    try:
+        content = (attempt.folder / EXPLAINED_FOLDER / name).read_bytes()
+        return _small(content) if small else "data:image/png;base64," + base64.b64encode(content).decode()
+    except (OSError, ValueError):
+        return None
 
 
 def hardest(judged: Sequence[tuple[Attempt, Predictions]], pictures: Pictures, most: int) -> list[HardImage]:

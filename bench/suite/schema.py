@@ -30,7 +30,15 @@ from wbc.networks.users import BUILD
 from wbc.optimizer import LEARNING_RATE, LEARNING_RATES, OPTIMIZERS, SEARCH, OptimizerSpecification
 from wbc.protocols import CLOCKS, EVALUATIONS, LOSSES, PREPROCESSINGS, PROTOCOLS
 from wbc.recipes import PRESETS, preset
-from wbc.specification import BEST, MODES, MONITORS, USUAL_AUGMENTATION, Augmentation, EarlyStopping
+from wbc.specification import (
+    BEST,
+    EXPLANATIONS,
+    MODES,
+    MONITORS,
+    USUAL_AUGMENTATION,
+    Augmentation,
+    EarlyStopping,
+)
 
 T = TypeVar("T")
 
@@ -238,6 +246,7 @@ class SuiteTable(Table):
     name: Annotated[str, StringConstraints(pattern=r"^[A-Za-z0-9][A-Za-z0-9._-]{0,59}$")] | None = None
     description: str = ""
     seeds: Sweep[Seed] = [0]
+    explain: Annotated[list[Annotated[str, among(*EXPLANATIONS)]], BeforeValidator(as_list)] = []
     save_model: Annotated[bool | Literal["best"], one_of(True, False, BEST)] = BEST
     targets: Annotated[list[Share], BeforeValidator(as_list)] = []
     margin: Annotated[float, Field(gt=0, le=50)] = 2.0

@@ -102,6 +102,14 @@ class EvaluatePhase(Phase, frozen=True, kw_only=True, omit_defaults=True):
     inference_batches: int | None = None
 
 
+class ExplainPhase(Phase, frozen=True, kw_only=True, omit_defaults=True):
+    """Making pictures of what the network looks at."""
+
+    images: int | None = None
+    """Pictures that were made."""
+    unavailable: str | None = None
+
+
 class ReferencePhase(Phase, frozen=True, kw_only=True, omit_defaults=True):
     """Measuring the reference work, before and after."""
 
@@ -124,6 +132,7 @@ class Phases(Struct, frozen=True, kw_only=True, omit_defaults=True):
     train: TrainPhase | None = None
     evaluate: EvaluatePhase | None = None
     latency: Phase | None = None
+    explain: ExplainPhase | None = None
     save: Phase | None = None
     profile: Phase | None = None
     teardown: Phase | None = None

@@ -64,10 +64,11 @@ def run_trial(folder: Path) -> int:
 
 
 def _with_measurements(content: Facts, folder: Path) -> Facts:
-    """The specification with the folder of its trace, which belongs to the attempt."""
-    if not content.get("profile"):
-        return content
-    return {**content, "profile": {**content["profile"], "folder": str(folder / TRACE_FOLDER)}}
+    """The specification with the folders of its trace and its pictures, which belong to the attempt."""
+    for name, place in (("profile", TRACE_FOLDER), ("explain", protocol.EXPLAINED_FOLDER)):
+        if content.get(name):
+            content = {**content, name: {**content[name], "folder": str(folder / place)}}
+    return content
 
 
 def explain(error: Exception) -> tuple[str, str]:

@@ -25,6 +25,9 @@ CORES = "LEUKOBENCH_CORES"
 REPLICAS = "LEUKOBENCH_REPLICAS"
 """The number of devices that train the trial together; unset: 1."""
 
+EXPLAINED_FOLDER = "explained"
+"""Folder of an attempt: pictures of what its network looks at."""
+
 _PR_SET_PDEATHSIG = 1
 
 

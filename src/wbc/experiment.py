@@ -21,6 +21,9 @@ from wbc.observer import Figures, Observer, Trained, phase
 from wbc.reference_work import measure_reference_work
 from wbc.specification import Specification
 
+MOST_EXPLAINED = 24
+"""Misclassified test images for which pictures are made."""
+
 TRAINERS = {
     "transfer": "wbc.training.transfer",
     "scratch": "wbc.training.scratch",
@@ -94,6 +97,9 @@ def _run(specification: Specification, observer: Observer) -> Metrics:
             except Exception as error:
                 figures["unavailable"] = reason_of(error)
     _reference_work(specification, observer)
+    if specification.explain is not None:
+        with phase(observer, "explain") as figures:
+            figures.update(_explain(trained, predictions, manifest, specification))
     if specification.save_model:
         about: Figures = {
             name: getattr(specification, name) for name in ("network", "mode", "preprocessing", "image_size")
@@ -152,6 +158,27 @@ def evaluate(predictions: Predictions, specification: Specification, observer: O
     metrics = evaluations[specification.evaluation]
     observer.evaluated(metrics, evaluations)
     return metrics
+
+
+def _explain(
+    trained: Trained, predictions: Predictions, manifest: Manifest, specification: Specification
+) -> Figures:
+    """Pictures for the misclassified test images with the highest probability, as the report shows them."""
+    assert specification.explain is not None
+    wrong = np.flatnonzero(predictions.predicted != predictions.labels)
+    sure = predictions.probabilities.max(axis=1)
+    rows = wrong[np.argsort(-sure[wrong], kind="stable")][:MOST_EXPLAINED]
+    if not len(rows):  # maps of an image that is right
+        rows = np.array([int(sure.argmax())])
+    images = [manifest.split("test")[row] for row in rows]
+    try:
+        pixels = load_pixels(
+            specification.data_folder, images, specification.image_size, Reading.of(manifest.settings)
+        )
+        files = [image.file for image in images]
+        return trained.explain(specification.explain, pixels, files, predictions.predicted[rows].tolist())
+    except Exception as error:  # layers of a user's may fail: no reason to lose the result
+        return {"unavailable": reason_of(error)}
 
 
 def _likeness(trained: Trained, manifest: Manifest, specification: Specification) -> Figures:

@@ -13,18 +13,18 @@ if TYPE_CHECKING:
     from wbc.evaluation.cost import Cost
     from wbc.evaluation.metrics import Metrics
     from wbc.evaluation.predictions import Predictions, ShuffledComparison
-    from wbc.specification import Specification
+    from wbc.specification import Explaining, Specification
 
 PHASES = (
     *("startup", "reference_work", "data", "build", "features", "search", "compile", "train", "evaluate"),
-    *("latency", "save", "profile", "teardown"),
+    *("latency", "explain", "save", "profile", "teardown"),
 )
 """The phases of an experiment in order. Only transfer learning and classical methods have `features`, and only
 a learning rate that is searched has `search`.
-`reference_work` comes a second time after `evaluate` and `latency`. `latency`, `save` (of the model) and `profile`
-are optional."""
+`reference_work` comes a second time after `evaluate` and `latency`. `latency`, `explain`,
+`save` (of the model) and `profile` are optional."""
 
-APART = frozenset({"reference_work", "latency", "save", "profile", "teardown"})
+APART = frozenset({"reference_work", "latency", "explain", "save", "profile", "teardown"})
 """Phases that are no part of the time to result."""
 
 Json: TypeAlias = "bool | int | float | str | Sequence[Json] | Mapping[str, Json] | None"
@@ -162,6 +162,15 @@ class Trained(Protocol):
 
     def last_features(self, split: str, rows: "NDArray[np.intp]") -> "NDArray[np.float64]":
         """What enters the last layer for some images of a split; shape (len(rows), features). Needs a network."""
+
+    def explain(
+        self, settings: "Explaining", pixels: "NDArray[np.uint8]", files: list[str], predicted: list[int]
+    ) -> Figures:
+        """Write pictures of what it looks at in some test images, and their number as `images`.
+
+        Raises:
+            InputError: It has no maps, or the backend no gradients of them.
+        """
 
     def profile(self, specification: "Specification") -> Figures:
         """Trace more training steps, as `specification.profile` says. It cannot predict afterwards.

@@ -1,5 +1,6 @@
 """The plain description of one experiment, which a harness passes as JSON. Free of Keras."""
 
+import hashlib
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -126,6 +127,26 @@ class Profiling:
     """How many steps."""
 
 
+GRAD_CAM, FILTERS = "grad-cam", "filters"
+EXPLANATIONS = (GRAD_CAM, FILTERS)
+"""`grad-cam`: where the network looks, for misclassified test images. `filters`: its first filters, and maps."""
+
+
+def picture_of(file: str) -> str:
+    """Name of the picture of a test image: files of one name may lie in several folders."""
+    return f"{hashlib.sha256(file.encode()).hexdigest()[:16]}.png"
+
+
+@dataclass(frozen=True)
+class Explaining:
+    """Pictures of what a network looks at, made after the evaluation."""
+
+    folder: Path
+    """Gets the pictures."""
+    what: tuple[str, ...]
+    """Some of `EXPLANATIONS`."""
+
+
 @dataclass(frozen=True)
 class Specification:
     """One experiment."""
@@ -206,6 +227,8 @@ class Specification:
     """Time predictions of single images and of batches after the evaluation (`wbc.evaluation.latency`)."""
     targets: Sequence[float] | None = None
     """Validation accuracies whose time is asked for, shares of 1. Nothing in training depends on them."""
+    explain: Explaining | None = None
+    """Which pictures of what it looks at are made; None: none."""
     profile: Profiling | None = None
     """The steps to trace at the end; None: none."""
 
@@ -255,4 +278,4 @@ _TABLES = {
     "early_stopping": EarlyStopping,
     "augmentation": Augmentation,
 }
-_TABLES_WITH_A_FOLDER = {"checkpoint": Checkpointing, "profile": Profiling}
+_TABLES_WITH_A_FOLDER = {"checkpoint": Checkpointing, "profile": Profiling, "explain": Explaining}

@@ -17,7 +17,7 @@ from wbc.errors import InputError
 from wbc.evaluation.cost import BatchTimer, Cost
 from wbc.evaluation.latency import BATCHES
 from wbc.observer import Observer, phase
-from wbc.specification import Specification
+from wbc.specification import Explaining, Specification
 
 BATCH = 16
 """Images that are measured or classified between two heartbeats."""
@@ -64,6 +64,12 @@ class ClassicalClassifier:
     def last_features(self, split: str, rows: NDArray[np.intp]) -> NDArray[np.float64]:
         """See `wbc.observer.Trained`."""
         raise InputError("a classical method has no last layer")
+
+    def explain(
+        self, settings: Explaining, pixels: NDArray[np.uint8], files: list[str], predicted: list[int]
+    ) -> dict[str, Any]:
+        """See `wbc.observer.Trained`."""
+        raise InputError("a classical method has no maps")
 
     def profile(self, specification: Specification) -> dict[str, Any]:
         """See `wbc.observer.Trained`."""

@@ -19,7 +19,7 @@ from numpy.typing import NDArray
 FALSE_FLAGS = 0.05
 """Share of images like the training images that may be flagged."""
 
-MOST_IMAGES = 500
+MOST_IMAGES = 200
 """Training images, and validation images, that are looked at."""
 
 _DIRECTIONS = 16

@@ -236,6 +236,7 @@ def identity_of(specification: Specification) -> dict[str, str]:
         "checkpoint",
         "data_folder",
         "save_model",
+        "explain",
         "reference_work",
         "profile",
         "targets",

@@ -19,8 +19,9 @@ from wbc.memory import Footprint
 from wbc.networks.penultimate import features_and_outputs
 from wbc.networks.stock import raw_pixel_model
 from wbc.observer import Figures, Observer
-from wbc.specification import Specification
+from wbc.specification import Explaining, Specification
 from wbc.training.batches import Prepare
+from wbc.training.explain import explain
 from wbc.training.session import Distribution
 from wbc.training.tracing import profile
 
@@ -123,6 +124,13 @@ class Classifier:
             return np.concatenate(
                 [features_and_outputs(self.model, self.prepare(inputs[batch]))[0] for batch in batches]
             )
+
+    def explain(
+        self, settings: Explaining, pixels: NDArray[np.uint8], files: list[str], predicted: list[int]
+    ) -> Figures:
+        """See `wbc.observer.Trained`."""
+        chain = (self.model,) if self.extractor is None else (self.extractor, self.model)
+        return explain(chain, self.scale or self.prepare, settings, pixels, files, predicted)
 
     def profile(self, specification: Specification) -> Figures:
         """See `wbc.observer.Trained`."""

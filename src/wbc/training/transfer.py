@@ -41,7 +41,9 @@ def train(specification: Specification, splits: dict[str, Split], observer: Obse
     examples = examples_of(splits, specification)
     splits.clear()  # frees the pixels
     footprint = fit(head, features, specification, as_is, observer, distribution, beside=backbone)
-    extractor = backbone if specification.save_model or specification.latency else None
+    extractor = (
+        backbone if specification.save_model or specification.latency or specification.explain else None
+    )
     return Classifier(
         head,
         features,

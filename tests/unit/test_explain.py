@@ -1,0 +1,142 @@
+"""Where a network looks, its filters and its maps; and that they reach the report."""
+
+import keras
+import numpy as np
+import pytest
+from PIL import Image
+from training_equipment import Notes
+
+from bench.journal.results import Attempt
+from bench.report.mistakes import Pictures, explained, mistakes_of
+from wbc import experiment
+from wbc.data.manifest import ImageEntry, Manifest
+from wbc.errors import InputError
+from wbc.evaluation.predictions import Predictions
+from wbc.networks.attention import filters_and_maps, overlaid, where_it_looks
+from wbc.optimizer import OptimizerSpecification
+from wbc.specification import Explaining, Specification, picture_of
+
+SIDE = 32
+
+
+def looker(nested: bool = False, end: str = "dense") -> list[keras.Model]:
+    """A network that finds red patches: class 1 is the mean of a map of redness, class 0 that of blueness."""
+    inputs = keras.Input((SIDE, SIDE, 3))
+    maps = keras.layers.Conv2D(2, 1, use_bias=False, activation="relu", name="colors")(inputs)
+    maps = keras.layers.MaxPooling2D(2)(maps)
+    pooled = keras.layers.GlobalAveragePooling2D()(maps)
+    if end == "dense":
+        outputs = keras.layers.Dense(2, "softmax", use_bias=False, name="head")(pooled)
+    else:
+        scores = keras.layers.Dense(2, use_bias=False, name="head")(pooled)
+        outputs = keras.layers.Activation("softmax")(scores)
+    whole = keras.Model(inputs, outputs)
+    whole.get_layer("colors").set_weights([np.array([[-1.0, 1], [0, 0], [1, -1]]).reshape(1, 1, 3, 2)])
+    whole.get_layer("head").set_weights([np.eye(2) * 1000])
+    if not nested:
+        return [whole]
+    body = keras.Model(inputs, maps)
+    front, again = keras.Input((SIDE, SIDE, 3)), keras.Input(maps.shape[1:])
+    tail = keras.Model(again, whole.get_layer("head")(keras.layers.GlobalAveragePooling2D()(again)))
+    return [keras.Model(front, body(front)), tail]
+
+
+def planted(row: int, column: int) -> np.ndarray:
+    image = np.full((1, SIDE, SIDE, 3), 0.5, "float32")
+    image[0, row : row + 8, column : column + 8] = (1, 0.5, 0)
+    return image
+
+
+@pytest.mark.parametrize(("nested", "end"), [(False, "dense"), (False, "activation"), (True, "dense")])
+@pytest.mark.parametrize(("row", "column"), [(0, 0), (4, 20), (22, 8)])
+def test_a_network_that_looks_at_a_planted_patch_lights_up_there(nested, end, row, column):
+    (heat,) = where_it_looks(looker(nested, end), planted(row, column), [1])
+    assert heat.shape == (SIDE, SIDE) and heat.max() == pytest.approx(1, abs=0.01)
+    inside = np.zeros((SIDE, SIDE), bool)
+    inside[row : row + 8, column : column + 8] = True
+    assert heat[inside].sum() / heat.sum() > 0.8
+    assert heat[inside].mean() > 20 * heat[~inside].mean()
+
+
+def test_nothing_speaks_for_the_other_class():
+    assert not where_it_looks(looker(), planted(4, 4), [0]).any()
+
+
+def test_each_image_is_asked_for_its_own_class():
+    red, blue = planted(4, 20), planted(4, 20)[..., ::-1]
+    heats = where_it_looks(looker(), np.concatenate([red, blue]), [1, 0])
+    np.testing.assert_allclose(heats[0], heats[1], atol=1e-6)
+
+
+def test_a_network_without_maps_says_so():
+    inputs = keras.Input((4, 4, 3))
+    model = keras.Model(inputs, keras.layers.Dense(2, "softmax")(keras.layers.Flatten()(inputs)))
+    with pytest.raises(InputError, match="no maps"):
+        where_it_looks([model], np.zeros((1, 4, 4, 3), "float32"), [0])
+
+
+def test_heat_is_red_and_its_absence_blue():
+    picture = overlaid(np.full((2, 1, 3), 128, np.uint8), np.array([[1.0], [0.0]], np.float32))
+    assert picture[0, 0].argmax() == 0 and picture[1, 0].argmax() == 2
+
+
+def test_filters_and_maps_are_drawn():
+    found = filters_and_maps(looker(), planted(4, 4))
+    assert set(found) == {"filters", "maps-first", "maps-middle", "maps-last"}
+    assert found["filters"].shape == (26, 52, 3)
+    assert found["maps-first"].max() == 255 > found["maps-first"][1:49, 51:99].mean()
+
+
+@pytest.fixture(scope="module")
+def trial(tmp_path_factory):
+    """A trial whose test images are labelled at random, so that half of them are misclassified."""
+    folder, rng = tmp_path_factory.mktemp("data"), np.random.default_rng(0)
+    entries = []
+    for split, count in (("train", 8), ("validation", 4), ("test", 12)):
+        for index in range(count):
+            name = f"{split}{index}.png"
+            Image.fromarray(rng.integers(0, 255, (SIDE, SIDE, 3), np.uint8)).save(folder / name)
+            entries.append(ImageEntry(name, split, "ab"[index % 2], name, ""))
+    Manifest(tuple(entries), ("a", "b")).write(folder)
+    attempt = tmp_path_factory.mktemp("attempt")
+
+    class Keep(Notes):
+        def predicted(self, predictions):
+            self.predictions = predictions
+
+    keep = Keep()
+    experiment.run(
+        Specification(
+            folder,
+            folder / "manifest.json",
+            SIDE,
+            "LeNet5",
+            "scratch",
+            epochs=1,
+            batch_size=4,
+            optimizer=OptimizerSpecification("Adam", 1e-3, 0.0),
+            explain=Explaining(attempt / "explained", ("grad-cam", "filters")),
+        ),
+        keep,
+    )
+    return Attempt(attempt), keep
+
+
+def test_pictures_are_made_after_the_evaluation(trial):
+    attempt, keep = trial
+    names = list(keep.phases)
+    assert names.index("explain") == names.index("evaluate") + 1
+    predictions: Predictions = keep.predictions
+    wrong = np.flatnonzero(predictions.predicted != predictions.labels)
+    assert len(wrong) and keep.phases["explain"] == {"images": len(wrong) + 4}
+    for row in wrong:
+        assert (attempt.folder / "explained" / picture_of(predictions.files[row])).is_file()
+    assert not list(attempt.folder.rglob("*.partial"))
+
+
+def test_the_report_shows_them_beside_the_mistakes(trial):
+    attempt, keep = trial
+    mistakes, _ = mistakes_of(attempt, keep.predictions, Pictures(), 4)
+    assert all(one.seen.startswith("data:image/jpeg") for one in mistakes)
+    assert explained(attempt, "filters.png", small=False).startswith("data:image/png")
+    assert explained(attempt, "nothing.png") is None
