@@ -19,6 +19,7 @@ COMBINATIONS = {
     "bccd": 9,
     "classical": 15,
     "demo": 8,
+    "epsilon": 12,
     "preparation": 6,
     "preprocessing": 6,
     "regression": 12,
