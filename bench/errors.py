@@ -14,7 +14,7 @@ ends with 5 and a traceback.
 import errno
 from enum import IntEnum
 
-from wbc.errors import InputError, command
+from wbc.errors import InputError, command, shortened, two_sentences
 
 __all__ = [
     "DamagedAttempt",
@@ -56,12 +56,11 @@ class ResultsError(Exception):
     exit_code = ExitCode.OUR_FAILURE
 
     def __init__(self, what: str, way_out: str = ""):
-        super().__init__(what)
-        self.what = what
-        self.way_out = way_out
+        self.what, self.way_out = shortened(what), shortened(way_out)
+        super().__init__(self.what)
 
     def __str__(self) -> str:
-        return f"{self.what}\n{self.way_out}" if self.way_out else self.what
+        return two_sentences(self.what, self.way_out)
 
 
 class InUse(ResultsError):

@@ -105,7 +105,7 @@ def list_baselines(results: ResultsOption = DEFAULT_RESULTS, as_json: JsonOption
     Say also whether times measured on this machine may be compared with them.
     """
     from bench.commands.output import print_document
-    from bench.commands.terminal import Terminal, messages, simple_table, warn
+    from bench.commands.terminal import Terminal, messages, print_rows, warn
     from bench.compare.baseline import saved, unreadable
     from bench.errors import command
 
@@ -120,7 +120,7 @@ def list_baselines(results: ResultsOption = DEFAULT_RESULTS, as_json: JsonOption
             (one.name, one.suite, str(one.attempts), one.saved_at, one.refusal or "comparable here")
             for one in found
         ]
-        Terminal().print(simple_table(("baseline", "suite", "attempts", "saved", "times"), rows))
+        print_rows(Terminal(), ("baseline", "suite", "attempts", "saved", "times"), rows, whole=4)
 
 
 def show(name: NameArgument, results: ResultsOption = DEFAULT_RESULTS, as_json: JsonOption = False) -> None:
@@ -128,7 +128,7 @@ def show(name: NameArgument, results: ResultsOption = DEFAULT_RESULTS, as_json: 
     import msgspec
 
     from bench.commands.output import print_document
-    from bench.commands.terminal import Terminal, simple_table, warn
+    from bench.commands.terminal import Terminal, print_rows, warn
     from bench.compare.baseline import find, refusal
     from bench.compare.matching import configuration_of
     from bench.compare.reading import read_folder
@@ -166,7 +166,7 @@ def show(name: NameArgument, results: ResultsOption = DEFAULT_RESULTS, as_json: 
         )
         for one in configurations
     ]
-    console.print(simple_table(("trial", "done", "of", "fit s", "accuracy %"), rows))
+    print_rows(console, ("trial", "done", "of", "fit s", "accuracy %"), rows, whole=5)
 
 
 for verb, name in ((save, "save"), (list_baselines, "list"), (show, "show")):

@@ -190,22 +190,17 @@ def _needs(planned: Sequence["PlannedTrial"], slots: Sequence["Slot"], predictor
 
 
 def _print_trials(console: "Terminal", name: str, planned: Sequence["PlannedTrial"], model: str) -> None:
-    from rich.box import SIMPLE_HEAD
-    from rich.table import Table
-
     from bench.commands.progress import duration
+    from bench.commands.terminal import print_rows
     from bench.devices.machine import plural
 
-    title = f"{name}: {plural(len(planned), 'trial')} on {model}"
-    table = Table(title=title, title_justify="left", box=SIMPLE_HEAD, padding=(0, 1, 0, 0))
-    for heading in ("trial", "status", "takes"):  # whole: people copy the first
-        table.add_column(heading, no_wrap=True)
-    table.add_column("why", overflow="fold")
+    rows = []
     for one in planned:
         takes = duration(one.seconds) if one.prediction else ""
         lacks = "; its weights are not here" if one.runs and _lacks_weights(one.trial) else ""
-        table.add_row(one.trial.id, one.status, takes, one.why + lacks)
-    console.print(table)
+        rows.append((one.trial.id, one.status, takes, one.why + lacks))
+    title = f"{name}: {plural(len(planned), 'trial')} on {model}"
+    print_rows(console, ("trial", "status", "takes", "why"), rows, title, whole=3)
     weights = Counter(one.trial.settings.weights.name for one in planned)
     said = ", ".join(f"{name} {count}" for name, count in weights.items())
     console.print(f"Weights that trials start from: {said}.", markup=False)
@@ -269,9 +264,10 @@ def _explain(console: "Terminal", one: "PlannedTrial", results: "SuiteResults") 
         record = attempt.record()
         said: str = "no result" if record is None else record.status
         if record and record.failure:
-            said += f", {record.failure.kind} in {record.failure.phase}: {record.failure.message}"
+            phase = f" in {record.failure.phase}" if record.failure.phase else ""
+            said += f", {record.failure.kind}{phase}: {record.failure.message}"
         console.print(f"attempt {attempt.number}: {said} ({attempt.folder})", markup=False)
     table = Table("what it depends on", "value", title_justify="left")
     for key, value in {"key": one.trial.key, **one.trial.flat()}.items():
-        table.add_row(key, str(value))
+        table.add_row(key, "not set" if value is None else str(value))
     console.print(table)

@@ -142,7 +142,7 @@ def _overview(suite: str | None, every_suite: bool, results: Path, as_json: bool
     from datetime import UTC, datetime
 
     from bench.commands.output import print_document
-    from bench.commands.terminal import Terminal, messages, simple_table
+    from bench.commands.terminal import Terminal, messages, print_rows
     from bench.errors import InputError
     from bench.report.overview import suite_lines, write_overview
 
@@ -158,7 +158,7 @@ def _overview(suite: str | None, every_suite: bool, results: Path, as_json: bool
     rows = [
         [line.suite, f"{line.done} of {line.total}", line.answer or "nothing is done yet"] for line in lines
     ]
-    Terminal().print(simple_table(("suite", "done", "answer"), rows))
+    print_rows(Terminal(), ("suite", "done", "answer"), rows, whole=2)
     messages().say(f"Page: {page}")
 
 

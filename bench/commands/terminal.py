@@ -10,7 +10,6 @@ from bench.commands.output import is_quiet
 
 if TYPE_CHECKING:
     import pandas as pd
-    from rich.table import Table
 
     from bench.report.tables.table import Table as ReportTable
 
@@ -65,18 +64,39 @@ def warn(sentences: Iterable[str]) -> None:
         messages().say(f"warning: {sentence}", style="yellow")
 
 
-def simple_table(headings: Sequence[str], rows: Iterable[Sequence[str]], title: str | None = None) -> "Table":
-    """A table of plain text; long text takes several lines."""
+def print_rows(
+    console: Terminal, headings: Sequence[str], rows: Sequence[Sequence[str]], title: str = "", whole: int = 1
+) -> None:
+    """Print rows whose first columns stay whole: as a table, or in lines of their own where the terminal is narrow.
+
+    Args:
+        console: Where to print.
+        headings: Of the columns.
+        rows: Texts; the first one names the row.
+        title: Above them.
+        whole: Columns that are never broken, because people copy them.
+    """
     from rich.box import SIMPLE_HEAD
     from rich.table import Table
     from rich.text import Text
 
-    table = Table(title=title, title_justify="left", box=SIMPLE_HEAD, padding=(0, 1, 0, 0))
-    for heading in headings:
-        table.add_column(heading, overflow="fold")
-    for row in rows:
-        table.add_row(*map(Text, row))
-    return table
+    widths = [max(map(len, column)) for column in zip(headings, *rows, strict=True)]
+    needed = sum(widths[:whole]) + sum(min(width, SHORTEST) for width in widths[whole:]) + 2 * len(widths)
+    if needed <= console.width:
+        table = Table(title=title or None, title_justify="left", box=SIMPLE_HEAD, padding=(0, 1, 0, 0))
+        for number, heading in enumerate(headings):
+            table.add_column(heading, overflow="fold", no_wrap=number < whole)
+        for row in rows:
+            table.add_row(*map(Text, row))
+        console.print(table)
+        return
+    if title:
+        console.say(title)
+    for first, *others in rows:
+        console.say(first)
+        for heading, text in zip(headings[1:], others, strict=True):
+            if text:
+                console.say(f"  {heading}: {text}")
 
 
 def print_table(console: Terminal, table: "ReportTable", pieces: int = MOST_PIECES) -> None:

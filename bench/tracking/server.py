@@ -46,6 +46,8 @@ def served(results: Path, port: int | None = None) -> Iterator["Server"]:
             taken.
         ResultsError: The server does not start.
     """
+    if port is not None and not 1 <= port <= 65535:
+        raise InputError(f"--port {port} is no port", "Give a number from 1 to 65535, or leave --port out.")
     uri = apply_settings(results)
     path = own_store(results, uri)
     if path is None:
@@ -150,7 +152,11 @@ def _free_port(port: int | None) -> int:
         probe.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
         try:
             probe.bind((HOST, port or 0))
-        except (OSError, OverflowError):
+        except PermissionError:
+            raise InputError(
+                f"--port {port} is for the administrator", "Name one from 1024, or leave --port out."
+            ) from None
+        except OSError:
             raise InputError(f"port {port} is taken", "Name another one, or leave --port out.") from None
         free: int = probe.getsockname()[1]
         return free

@@ -15,12 +15,29 @@ class InputError(ValueError):
     """What to do about it; empty when `what` already says so."""
 
     def __init__(self, what: str, way_out: str = "") -> None:
-        super().__init__(what)
-        self.what = what
-        self.way_out = way_out
+        self.what, self.way_out = shortened(what), shortened(way_out)
+        super().__init__(self.what)
 
     def __str__(self) -> str:
-        return f"{self.what}\n{self.way_out}" if self.way_out else self.what
+        return two_sentences(self.what, self.way_out)
+
+
+LONGEST = 440
+"""Characters of each half of a message: nobody reads more, and a value of the user's may have a million."""
+
+
+def shortened(text: str) -> str:
+    """A text without its middle, where it is longer than `LONGEST`: its beginning and its end say what is wrong."""
+    half = (LONGEST - 5) // 2
+    return text if len(text) <= LONGEST else f"{text[:half]} ... {text[-half:]}"
+
+
+def two_sentences(what: str, way_out: str) -> str:
+    """What is wrong and what to do about it: two lines, and still two sentences if somebody joins them."""
+    if not way_out:
+        return what
+    stop = "" if what.endswith((".", "!", "?", ":")) else "."
+    return f"{what}{stop}\n{way_out.replace('did you mean', 'Did you mean', 1)}"
 
 
 class UnsplitFolderError(InputError):

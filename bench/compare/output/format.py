@@ -31,6 +31,9 @@ SHOWN = ("fit_time", "throughput", "time_to_result")
 LONGEST, FIXED, COLUMN = 36, 63, 20
 """Characters of a trial's label at most, of the other columns together, and of the column of a metric."""
 
+NARROW = 70
+"""Columns that the table needs at least; below, each trial has lines of its own."""
+
 STYLES = {
     "slower": "bold red",
     "larger": "bold red",
@@ -307,7 +310,16 @@ def print_verdict(console: "Console", verdict: Verdict) -> None:
         # Intervals go below: beside the changes they would leave no room for labels.
         texts = [Text(text.replace(" [", "\n[")) for text in changes]
         table.add_row(Text(_printable(trial.label)), *said, *texts, Text(pairs_of(trial)))
-    console.print(table)
+    if console.width < min(longest + FIXED, NARROW):
+        console.print(title)
+        for trial in verdict.trials:
+            speed, memory, learning = verdict_of(trial)
+            accuracy, pairs = difference(difference_of(trial, "accuracy")), pairs_of(trial)
+            console.print(_printable(trial.label), markup=False, highlight=False, soft_wrap=True)
+            say(f"  speed {speed}, memory {memory}, learning {learning}")
+            say(f"  accuracy {accuracy}, pairs {pairs}")
+    else:
+        console.print(table)
     for note in notes_of(verdict):
         say(note)
     if reached := time_to_accuracy(verdict):

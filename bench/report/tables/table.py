@@ -64,8 +64,8 @@ _BEFORE_CLASSES = {
     "shuffled_accuracy": Column("shuffled %", number("{:.1f}", 100)),
     "validation_accuracy": Column("val. %", number("{:.1f}", 100)),
     "validation_binary_accuracy": Column("binary %", number("{:.1f}", 100)),
-    "accuracy_low": Column("low bal. %", number("{:.1f}", 100)),
-    "accuracy_high": Column("high bal. %", number("{:.1f}", 100)),
+    "accuracy_low": Column("balanced % low", number("{:.1f}", 100)),
+    "accuracy_high": Column("balanced % high", number("{:.1f}", 100)),
     "balanced_accuracy_low": Column("95 %", bounds, ("balanced_accuracy_low", "balanced_accuracy_high")),
     "test_loss": Column("loss", number("{:.3f}")),
 }
