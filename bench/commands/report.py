@@ -226,6 +226,10 @@ class WrittenPage:
     path: Path
     answer: str
     """In one sentence or two; empty where nothing is done."""
+    beside: str = ""
+    """What a classifier comes to that always names the largest class."""
+    cautions: Sequence[str] = ()
+    """See `bench.report.cautions`."""
 
 
 def write_page(
@@ -238,7 +242,8 @@ def write_page(
     if len(trial_ids) > QUICK_TRIALS:
         return None
     from bench.errors import command
-    from bench.report.answer import in_one_sentence
+    from bench.report.answer import in_one_sentence, majority
+    from bench.report.cautions import cautions
     from bench.report.report import FILE, make_report
     from bench.suite.file import load_suite
 
@@ -253,4 +258,9 @@ def write_page(
             f"warning: the report could not be written: {type(error).__name__}: {error}", style="yellow"
         )
         return None
-    return WrittenPage(results.report / FILE, in_one_sentence(contents.decision))
+    return WrittenPage(
+        results.report / FILE,
+        in_one_sentence(contents.decision),
+        majority(contents.majority, contents.classes),
+        cautions(results, contents.trials),
+    )

@@ -101,8 +101,11 @@ def run(
     else:
         console = Terminal()
         print_brief(console, brief)
-        if written and written.answer:
-            console.print(written.answer, markup=False, highlight=False, soft_wrap=True)
+        said = filter(None, (written.answer, written.beside)) if written else ()
+        for sentence in said:
+            console.print(sentence, markup=False, highlight=False, soft_wrap=True)
+    for caution in (*outcome.cautions, *(written.cautions if written else ())):
+        notes.say(f"warning: {caution}", style="yellow")
     if outcome.failed:
         count = f"{len(outcome.failed)} trial{'' if len(outcome.failed) == 1 else 's'}"
         notes.say(f"{count} failed; repeat the command to try again.", style="red")

@@ -9,6 +9,7 @@ import pandas as pd
 from bench.compare.noninferiority import MARGIN
 from bench.journal.results import Attempt, SuiteResults, latest_of
 from bench.report.answer import Decision, decide, same_images
+from bench.report.cautions import cautions
 from bench.report.figures import accuracy_time, learning, machine, outcomes, rates, tradeoff
 from bench.report.figures.figure import Colors, Figure
 from bench.report.frame import attempt_of, configurations_frame, trials_frame
@@ -156,6 +157,7 @@ def gather(
         notes=list(notes),
         command=command,
     )
+    contents.notes += cautions(results, trials)
     if pictures:
         _answer(results, contents, margin)
         _draw(results, contents)

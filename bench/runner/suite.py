@@ -70,6 +70,8 @@ class Outcome:
     """The trials that were asked for."""
     failed: list[str]
     """Those of them that are not done."""
+    cautions: tuple[str, ...] = ()
+    """What is odd about the images, in sentences."""
 
 
 def run_suite(
@@ -138,7 +140,8 @@ def run_suite(
             Scheduler(results, engine, suite.limits, speaker, recording, interruption).run(plan)
             failed = [one.trial.id for one in plan if one.runs and not results.is_done(one.trial.id)]
             note.failed = bool(failed)
-    return Outcome(results, [trial.id for trial in suite.trials], trial_ids, failed)
+    cautions = tuple(dataset.warning for dataset in suite.datasets if dataset.warning)
+    return Outcome(results, [trial.id for trial in suite.trials], trial_ids, failed, cautions)
 
 
 def recover(results: SuiteResults, say: Callable[[str], None]) -> list[Attempt]:

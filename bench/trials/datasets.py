@@ -246,7 +246,7 @@ class DataSets:
             prepared.manifest,
             prepared.make,
             manifest.classes,
-            _leak(manifest, self.path),
+            _leak(manifest, self.path) or (_unchecked(images, self.path) if whole else ""),
         )
 
     def _sampled(self, manifest: Manifest, data: Mapping[str, Any]) -> Manifest:
@@ -384,6 +384,19 @@ def external_images(manifest: Manifest) -> Manifest:
     """The images of an external test: the test split of a folder that is split, else all of its images."""
     chosen = manifest.split("test") or list(manifest.images)
     return replace(manifest, images=tuple(replace(image, split="test") for image in chosen))
+
+
+def _unchecked(images: Path, folder: Path) -> str:
+    """A caution about a split in which nobody has looked for near-duplicates, or nothing.
+
+    `data prepare` looks for them, and leaves a manifest.
+    """
+    if (images / MANIFEST_NAME).is_file():
+        return ""
+    return (
+        f"nobody has looked for near-duplicates across the splits of {folder}: equal files there are none, but "
+        f"shifted, turned or cropped copies may be. `{command()} data check {folder}` looks."
+    )
 
 
 def _leak(manifest: Manifest, folder: Path) -> str:

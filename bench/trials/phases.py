@@ -47,6 +47,8 @@ class FeaturesPhase(Phase, frozen=True, kw_only=True, omit_defaults=True):
     images: int | None = None
     bytes: int | None = None
     """Size of all features."""
+    plausible: float | None = None
+    """Classical methods on cells: share of the images in which a nucleus may have been found."""
 
 
 class SearchPhase(Phase, frozen=True, kw_only=True, omit_defaults=True):

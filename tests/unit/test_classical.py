@@ -58,7 +58,7 @@ def measure():
     """Measures the features of images once, because they are the same for every method."""
     known = {}
 
-    def measure(images: np.ndarray) -> np.ndarray:
+    def measure(images: np.ndarray, plausible: object = None) -> np.ndarray:
         key = images.tobytes()
         if key not in known:
             known[key] = measure_all(images)

@@ -36,14 +36,33 @@ class Method(Configurable):
             )
 
 
+FEATURES = Option("features", "cell", choices=("cell", "hog", "color", "pixels"))
+"""`cell`: of the segmented leukocyte (`wbc.classical.features`). The others need no segmentation
+(`wbc.classical.general`): gradients, colors, or the pixels of the image as a whole."""
+
 METHODS: Mapping[str, Method] = {
     method.name: method
     for method in (
-        Method("SVM", (Option("C", 10.0, minimum=1e-6), Option("kernel", "rbf", choices=("rbf", "linear")))),
-        Method("RandomForest", (Option("trees", 300, minimum=1), Option("min_leaf", 1, minimum=1))),
-        Method("DecisionTree", (Option("min_leaf", 5, minimum=1),)),
-        Method("KNN", (Option("neighbors", 5, minimum=1),)),
-        Method("MLP", (Option("hidden", 32, minimum=1), Option("l2", 1e-2, minimum=0.0))),
+        Method(
+            "SVM",
+            (FEATURES, Option("C", 10.0, minimum=1e-6), Option("kernel", "rbf", choices=("rbf", "linear"))),
+        ),
+        Method("RandomForest", (FEATURES, Option("trees", 300, minimum=1), Option("min_leaf", 1, minimum=1))),
+        Method(
+            "DecisionTree",
+            (
+                FEATURES,
+                Option("min_leaf", 5, minimum=1),
+            ),
+        ),
+        Method(
+            "KNN",
+            (
+                FEATURES,
+                Option("neighbors", 5, minimum=1),
+            ),
+        ),
+        Method("MLP", (FEATURES, Option("hidden", 32, minimum=1), Option("l2", 1e-2, minimum=0.0))),
     )
 }
 """Name -> method."""

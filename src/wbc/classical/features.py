@@ -15,7 +15,7 @@ from skimage.measure import label, perimeter_crofton, regionprops
 from skimage.morphology import h_maxima
 from skimage.transform import resize
 
-from wbc.data.pipeline.segmentation import Mask, segment
+from wbc.data.pipeline.segmentation import Mask, Segmentation, segment
 
 FEATURES: Mapping[str, str] = {
     "cell_area": "area of the cell; share of the image",
@@ -52,22 +52,29 @@ LEVELS = 32
 
 _DIRECTIONS = (0, math.pi / 4, math.pi / 2, 3 * math.pi / 4)
 _LOBE_DEPTH = 0.2
+_DARKEST = 50
+"""Brightest color channel of the darkest chromatin, on average; black padding has less."""
+_VIOLET = 8
+"""Least difference of blue and green in chromatin; gray things have none."""
+_ON_BORDER = 0.25
+"""Largest share of the image's border that a nucleus in its middle covers."""
 _BRIGHTEST = 0.9
 
 
-def measure_all(images: NDArray[np.uint8]) -> NDArray[np.float64]:
+def measure_all(images: NDArray[np.uint8], plausible: list[bool] | None = None) -> NDArray[np.float64]:
     """The features of several images.
 
     Args:
         images: uint8 array of shape (n, height, width, 3).
+        plausible: Takes for each image whether what was found in it may be a nucleus, see `is_plausible`.
 
     Returns:
         Shape (n, len(FEATURES)).
     """
-    return np.array([measure(pixels) for pixels in images])
+    return np.array([measure(pixels, plausible) for pixels in images])
 
 
-def measure(pixels: NDArray[np.uint8]) -> NDArray[np.float64]:
+def measure(pixels: NDArray[np.uint8], plausible: list[bool] | None = None) -> NDArray[np.float64]:
     """The features of one image.
 
     If no cell is found, the features are those of the fallback disc of `segment`, whose colors are still
@@ -75,6 +82,7 @@ def measure(pixels: NDArray[np.uint8]) -> NDArray[np.float64]:
 
     Args:
         pixels: uint8 array of shape (height, width, 3).
+        plausible: See `measure_all`.
 
     Returns:
         Shape (len(FEATURES),), in the order of `FEATURES`; all finite.
@@ -83,6 +91,8 @@ def measure(pixels: NDArray[np.uint8]) -> NDArray[np.float64]:
         shape = (WORKING_SIDE, WORKING_SIDE)
         pixels = np.rint(resize(pixels, shape, order=1, preserve_range=True)).astype(np.uint8)
     found = segment(pixels)
+    if plausible is not None:
+        plausible.append(is_plausible(pixels, found))
     plasma = found.cell & ~found.nucleus
     lab = _relative_to_glass(pixels)
     nucleus_color = _colors(lab, found.nucleus)
@@ -96,6 +106,20 @@ def measure(pixels: NDArray[np.uint8]) -> NDArray[np.float64]:
         **{f"plasma_{name}": value for name, value in _texture(gray, plasma).items()},
     }
     return np.array([values[name] for name in FEATURES])
+
+
+def is_plausible(pixels: NDArray[np.uint8], found: Segmentation) -> bool:
+    """Whether a segmentation may be right: stained chromatin, and not along the border as padding is.
+
+    Args:
+        pixels: uint8 array of shape (height, width, 3).
+        found: In it.
+    """
+    border = np.ones(found.nucleus.shape, bool)
+    border[1:-1, 1:-1] = False
+    red, green, blue = pixels[found.nucleus].mean(axis=0)
+    stained = max(red, green, blue) >= _DARKEST and blue - green >= _VIOLET
+    return bool(found.found and stained and found.nucleus[border].mean() <= _ON_BORDER)
 
 
 def count_lobes(nucleus: Mask) -> int:

@@ -3,6 +3,7 @@
 import pickle
 from collections.abc import Callable
 from dataclasses import dataclass, field
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -10,7 +11,9 @@ import numpy as np
 from numpy.typing import NDArray
 from sklearn.pipeline import Pipeline
 
+from wbc.classical.catalog import METHODS
 from wbc.classical.features import FEATURES, measure_all
+from wbc.classical.general import GENERAL, Measure
 from wbc.classical.methods import fit_method, network_parameters
 from wbc.data.loading import Split
 from wbc.errors import InputError
@@ -39,10 +42,12 @@ class ClassicalClassifier:
     """Times the predictions."""
     examples: NDArray[np.uint8] = field(default_factory=lambda: np.empty((0, 0, 0, 3), np.uint8))
     """See `wbc.observer.Trained`."""
+    measure: Measure = measure_all
+    """Measures features."""
 
     def answer(self, images: NDArray[np.uint8]) -> NDArray[np.float32]:
         """See `wbc.observer.Trained`."""
-        probabilities: NDArray[np.float32] = self.pipeline.predict_proba(measure_all(images))
+        probabilities: NDArray[np.float32] = self.pipeline.predict_proba(self.measure(images))
         return probabilities
 
     def predict(self, split: str, observer: Observer) -> NDArray[np.float32]:
@@ -86,17 +91,24 @@ def train(specification: Specification, splits: dict[str, Split], observer: Obse
     Validation images are not used, because nothing is chosen by them.
     """
     training, classes = splits["train"], len(splits["train"].classes)
+    kind = str(METHODS[specification.network].all_options(specification.options)["features"])
     with phase(observer, "build") as figures:
+        # A warm-up too: one image tells how many features there are.
+        count = len(FEATURES) if kind == "cell" else GENERAL[kind](training.inputs[:1]).shape[1]
         figures["parameters"] = network_parameters(
-            specification.network, specification.options, len(FEATURES), classes
+            specification.network, specification.options, count, classes
         )
     with phase(observer, "features") as figures:
         timer = BatchTimer()
+        plausible: list[bool] = []
+        measure = GENERAL[kind] if kind != "cell" else partial(measure_all, plausible=plausible)
         features = {
-            name: _in_batches(measure_all, split.inputs, timer, observer)
+            name: _in_batches(measure, split.inputs, timer, observer)
             for name, split in splits.items()
             if name != "validation"
         }
+        if plausible:
+            figures["plausible"] = sum(plausible) / len(plausible)
         figures["images"] = sum(map(len, features.values()))
         figures["bytes"] = sum(table.nbytes for table in features.values())
     with phase(observer, "train"):
@@ -108,10 +120,9 @@ def train(specification: Specification, splits: dict[str, Split], observer: Obse
             [image.source for image in training.images],
             specification.seed,
         )
-    count = max(BATCHES) if specification.latency else 0
-    return ClassicalClassifier(
-        pipeline, features, classes, timer, examples=splits["test"].inputs[:count].copy()
-    )
+    examples = splits["test"].inputs[: max(BATCHES) if specification.latency else 0].copy()
+    answering = GENERAL.get(kind, measure_all)
+    return ClassicalClassifier(pipeline, features, classes, timer, examples=examples, measure=answering)
 
 
 def _in_batches(

@@ -1,0 +1,32 @@
+"""What a person should know before believing a result: sentences for the end of a run and for the page."""
+
+import pandas as pd
+
+from bench.journal.results import SuiteResults
+from bench.report.frame import attempt_of
+
+PLAUSIBLE = 0.8
+"""Classical methods on cells are believed from this share of plausible segmentations on."""
+
+MOST_READ = 50
+"""Records that are read for it."""
+
+
+def cautions(results: SuiteResults, trials: pd.DataFrame) -> list[str]:
+    """Sentences about the trials of a frame, see `bench.report.frame.trials_frame`."""
+    if "mode" not in trials:
+        return []
+    own = trials[(trials["mode"] == "classical") & (trials["status"] == "done")].head(MOST_READ)
+    shares = []
+    for row in own.to_dict("records"):
+        record = attempt_of(results, row).record()
+        features = record.phases.features if record is not None else None
+        if features is not None and features.plausible is not None:
+            shares.append(features.plausible)
+    if not shares or min(shares) >= PLAUSIBLE:
+        return []
+    share = f"{min(shares) * 100:.0f} %"
+    return [
+        f"Classical methods found a plausible nucleus in only {share} of the images, so they say little here. "
+        'Features that need none: backbone = { name = "RandomForest", features = "hog" }, or "color" or "pixels".'
+    ]
