@@ -110,7 +110,7 @@ def _done(results: "SuiteResults", trial_id: str) -> "tuple[Attempt, Record]":
 
 def _show_trials(found: "TwoTrials", as_json: bool) -> ExitCode:
     from bench.commands.output import print_document
-    from bench.commands.terminal import Terminal, simple_table
+    from bench.commands.terminal import Terminal, print_rows
     from bench.report.tables.formats import duration
 
     if as_json:
@@ -133,7 +133,7 @@ def _show_trials(found: "TwoTrials", as_json: bool) -> ExitCode:
             )
     rows += [[name, one, other] for name, one, other in found.differ]
     console = Terminal()
-    console.print(simple_table(("", first.trial, second.trial), rows))
+    print_rows(console, ("", first.trial, second.trial), rows)
     lines = [found.sentence]
     if found.p is not None:
         lines.append(f"McNemar's exact test: p = {found.p:.3g}.")
