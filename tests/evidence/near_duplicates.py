@@ -26,6 +26,26 @@ COUNT = 40
 """Unrelated pictures of each kind."""
 KINDS = ("EOSINOPHIL", "LYMPHOCYTE", "MONOCYTE", "NEUTROPHIL")
 
+
+def augmented(image: Image.Image, shear: float) -> Image.Image:
+    """Turned by any angle, mirrored, zoomed and shifted by up to a tenth, sheared by up to so many degrees."""
+    rng = np.random.default_rng(int(np.asarray(image).sum()))
+    angle, lean = np.deg2rad(rng.uniform(-180, 180)), np.deg2rad(rng.uniform(-shear, shear))
+    matrix = np.array([[np.cos(angle), -np.sin(angle + lean)], [np.sin(angle), np.cos(angle + lean)]])
+    matrix /= rng.uniform(0.9, 1.1)
+    middle = np.array(image.size) / 2
+    offset = middle - matrix @ (middle + rng.uniform(-0.1, 0.1, 2) * image.size)
+    numbers = (*matrix[0], offset[0], *matrix[1], offset[1])
+    turned = ImageOps.mirror(image) if rng.random() < 0.5 else image
+    return turned.transform(
+        image.size,
+        Image.Transform.AFFINE,
+        numbers,
+        Image.Resampling.BICUBIC,
+        fillcolor=image.getpixel((0, 0)),
+    )
+
+
 PLANTS: dict[str, Callable[[Image.Image], Image.Image]] = {
     "turned by 90": lambda image: image.transpose(Image.Transpose.ROTATE_90),
     "mirrored": ImageOps.mirror,
@@ -38,6 +58,8 @@ PLANTS: dict[str, Callable[[Image.Image], Image.Image]] = {
         (1, 0, image.width / 10, 0, 1, image.height / 10),
         fillcolor=(255,) * 3,
     ),
+    "augmented": lambda image: augmented(image, 0),
+    "augmented and sheared": lambda image: augmented(image, 10),
 }
 
 

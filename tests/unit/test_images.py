@@ -502,6 +502,42 @@ def test_patients_stay_together(tmp_path: Path, flat: bool):
         assert "--group" in caught.value.way_out
 
 
+def pooled(root: Path, spelled: str) -> Path:
+    for name in ("benign", "malignant"):
+        for photograph in range(4):
+            for copy in range(3):
+                path = root / name / spelled.format(cls=name, photo=photograph, copy=copy)
+                path.parent.mkdir(parents=True, exist_ok=True)
+                write_color(path, RNG)
+    return root
+
+
+@pytest.mark.parametrize(
+    ("spelled", "suggested"),
+    [
+        ("img{photo:02}_{copy}.png", True),
+        ("{cls}{photo}-aug{copy}.png", True),
+        ("slide{photo}_crop{copy}.png", True),
+        ("P{cls}{photo}_{copy}.png", True),
+        ("{cls}_{photo}{copy}.png", False),
+        ("IMG_{photo}{copy}.png", False),
+        ("{photo}{copy}.png", False),
+    ],
+)
+def test_names_of_augmented_copies_suggest_groups(tmp_path: Path, capsys, spelled: str, suggested: bool):
+    root = pooled(tmp_path / "set", spelled)
+    said = suggested_groups(read_layout(root).images)
+    assert bool(said) == suggested
+    assert main(["data", "check", str(root)]) == 2
+    assert ("File names suggest 8 groups" in capsys.readouterr().err) == suggested
+    if suggested:
+        pattern = said.split("--group '")[1].split("'")[0]
+        manifest = prepare(
+            root, tmp_path / "out", PrepareSettings(folder=FolderOptions(group=pattern), **FAST)
+        )
+        assert len(manifest.images) == 24 and len({image.source for image in manifest.images}) in (4, 8)
+
+
 def test_a_pattern_has_to_match_every_name(tmp_path: Path):
     root = patients(tmp_path / "set", True)
     with pytest.raises(InputError, match="matches 18 names of 36"):

@@ -125,7 +125,8 @@ def _print_report(report: "Report") -> None:
         one = "the external test or of one split" if report.external else "one split"
         print(
             f"No image of {one} was found in another. Searched were equal files, and copies that are scaled, "
-            "turned, mirrored or shifted; some are missed, most of small, smooth or strongly changed pictures."
+            "turned, mirrored or shifted; some are missed, most of small, smooth, sheared or strongly changed "
+            "pictures. Group by name what you know belongs together."
         )
     if report.groups:
         print(report.groups)

@@ -97,7 +97,8 @@ def _check_classes(layout: Layout) -> None:
 def _group_by_name(layout: Layout, pattern: str) -> None:
     grouped, missed = [], []
     for one in layout.images:
-        match = re.search(pattern, one.path.name)
+        # Without the suffix, whose dot would end a pattern such as the suggested ones.
+        match = re.search(pattern, one.path.stem) or re.search(pattern, one.path.name)
         if match is None:
             missed.append(one.file)
         else:

@@ -179,18 +179,19 @@ def suggested_groups(images: Sequence[Found]) -> str:
         return ""
     for pattern in (r"^(.+?)[ _.-]+[^ _.-]+$", r"^(.*?\d.*?\D)\d+$"):
         matches = [re.match(pattern, one.path.stem) for one in images]
-        names = Counter(match[1] for match in matches if match)
-        # Groups of a few: one prefix for all, or a prefix of its own for each image, says nothing.
+        # Within classes: each class may count its photographs anew.
+        names = Counter(
+            (one.class_name, match[1]) for one, match in zip(images, matches, strict=True) if match
+        )
+        # Groups of a few: one prefix for all of a class, or one of its own for each image, says nothing.
         several = [count for count in names.values() if count > 1]
-        if all(matches) and 4 <= len(names) <= len(images) / 2 and sum(several) >= 0.8 * len(images):
-            classes = {
-                (one.class_name, match[1]) for one, match in zip(images, matches, strict=True) if match
-            }
-            if len(names) <= len({one.class_name for one in images}) or len(classes) > 1.5 * len(names):
-                continue
+        classes = len({one.class_name for one in images})
+        told = max(4, classes + 1) <= len(names) <= len(images) / 2 and sum(several) >= 0.8 * len(images)
+        if all(matches) and told:
             example = next(name for name, count in names.items() if count > 1)
             return (
-                f"File names suggest {len(names)} groups, such as {example!r} ({names[example]} images). If "
-                f"these are patients, slides or copies, keep each together: --group '{pattern}', or group in [data]."
+                f"File names suggest {len(names)} groups, such as {example[1]!r} ({names[example]} images of "
+                f"{example[0]}). If these are patients, slides or copies, keep each together: --group "
+                f"'{pattern}', or group in [data]."
             )
     return ""
