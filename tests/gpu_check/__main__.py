@@ -4,19 +4,22 @@ The exit code is 0 if no check fails: what this machine or environment lacks is 
 """
 
 import argparse
+import contextlib
 import json
 import os
 import platform
+import shutil
 import signal
 import subprocess
 import sys
 import tempfile
-from dataclasses import asdict, dataclass, replace
+import time
+from dataclasses import dataclass, replace
 from pathlib import Path
+from typing import Any
 
 from gpu_check.report import Line, line, write_report
-
-REPOSITORY = Path(__file__).resolve().parents[2]
+from gpu_check.tools import REPOSITORY, Context, environment
 
 
 @dataclass(frozen=True)
@@ -46,21 +49,29 @@ STEPS = (
 
 
 def main(arguments: list[str]) -> int:
+    """Run the steps, and write the report after each."""
     parser = argparse.ArgumentParser(prog="gpu-check", description=__doc__)
     parser.add_argument("--output", type=Path, default=REPOSITORY / "results" / "gpu-check")
     parser.add_argument("--device", default="gpu:0", help="the GPU, as nvidia-smi counts")
-    parser.add_argument("--steps", default="", help="numbers of steps, such as 0,1,5; all by default")
-    parser.add_argument("--budget", type=float, default=480, help="begin no step after so many seconds")
+    parser.add_argument(
+        "--backend", default="", help="tensorflow, jax or torch; the first that computes on it"
+    )
+    parser.add_argument(
+        "--steps", default="", help="numbers of steps in their order, such as 0,1,5; all by default"
+    )
+    parser.add_argument("--budget", type=float, default=540, help="end after so many seconds")
+    parser.add_argument(
+        "--keep", type=Path, help="keep what the steps wrote in this folder, such as telemetry"
+    )
     options = parser.parse_args(arguments)
-    wanted = {int(number) for number in options.steps.split(",") if number}
-    context = _context(options.device)
-    machine = {name: str(value) for name, value in context.items() if name != "uuid"}
+    plan = [step for number in options.steps.split(",") for step in STEPS if number == str(step.number)]
+    context = _context(options.device, options.backend)
+    machine = {name: value for name, value in context.items() if name != "uuid" and value}
     lines: list[Line] = []
-    began = _now()
-    for step in STEPS:
-        if wanted and step.number not in wanted:
-            continue
-        if _now() - began > options.budget:
+    began = time.monotonic()
+    for step in plan or STEPS:
+        left = options.budget - (time.monotonic() - began)
+        if left < 1:
             found = [line(step.title, "-", f"no time was left of {options.budget:g} s (--budget)", None)]
         elif step.number not in (0, 3) and not context["gpu"]:
             found = [line(step.title, "-", f"no GPU: {context['no_gpu']}", None)]
@@ -69,17 +80,18 @@ def main(arguments: list[str]) -> int:
                 line(step.title, "-", f"no framework that computes on it: {context['no_backend']}", None)
             ]
         else:
-            print(
-                f"step {step.number}: {step.title} (at most {step.limit_s:g} s)", file=sys.stderr, flush=True
-            )
-            found = run_step(step, context)
+            step = replace(step, limit_s=min(step.limit_s, left))
+            print(f"step {step.number}: {step.title}", file=sys.stderr, flush=True)
+            found = run_step(step, context, keep=options.keep)
         lines += [replace(one, step=step.number) for one in found]
         write_report(options.output, machine, lines)
     print(options.output / "report.md")
     return int(any(one.verdict == "fail" for one in lines))
 
 
-def run_step(step: Step, context: dict[str, str], command: list[str] | None = None) -> list[Line]:
+def run_step(
+    step: Step, context: Context, command: list[str] | None = None, keep: Path | None = None
+) -> list[Line]:
     """A step in a process of its own: neither an error nor a hang of it ends the check."""
     command = command or [sys.executable, "-m", "gpu_check.steps", str(step.number), json.dumps(context)]
     with tempfile.TemporaryDirectory(prefix="gpu-check-") as folder:
@@ -91,53 +103,67 @@ def run_step(step: Step, context: dict[str, str], command: list[str] | None = No
             env=environment(),
             start_new_session=True,
         )
+        late = False
         try:
             out, errors = process.communicate(timeout=step.limit_s)
         except subprocess.TimeoutExpired:
             os.killpg(process.pid, signal.SIGKILL)
-            process.communicate()
-            return [line(step.title, f"ends within {step.limit_s:g} s", "it did not, and was ended", False)]
-    try:
-        return [Line(**one) for one in json.loads(out.strip().splitlines()[-1])]
-    except (IndexError, ValueError, TypeError):
+            out, errors = process.communicate()
+            late = True
+        if keep is not None:
+            shutil.copytree(folder, keep / f"step-{step.number}", dirs_exist_ok=True)
+    lines = [Line(**told) for text in out.splitlines() if (told := _line_of(text)) is not None]
+    if late:
+        lines.append(
+            line(step.title, f"ends within {step.limit_s:.0f} s", "it did not, and was ended", False)
+        )
+    elif process.returncode or not lines:
         said = errors.strip().splitlines()[-1:] or [f"exit code {process.returncode}"]
-        return [line(step.title, "ends without an error", said[0], False)]
+        lines.append(line(step.title, "ends without an error", said[0], False))
+    return lines
 
 
-def environment() -> dict[str, str]:
-    """Variables with which this interpreter finds leukobench and this check."""
-    path = [
-        str(REPOSITORY),
-        str(REPOSITORY / "src"),
-        str(REPOSITORY / "tests"),
-        os.environ.get("PYTHONPATH", ""),
-    ]
-    return {**os.environ, "PYTHONPATH": os.pathsep.join(filter(None, path)), "TF_CPP_MIN_LOG_LEVEL": "2"}
+def _line_of(text: str) -> dict[str, Any] | None:
+    """What a step printed, if it is a line of the report; frameworks print, too."""
+    try:
+        told = json.loads(text)
+    except ValueError:
+        return None
+    return told if isinstance(told, dict) and "check" in told else None
 
 
-def _context(device: str) -> dict[str, str]:
+def _context(device: str, backend: str) -> Context:
     """The GPU to check, and the framework that computes on it; where there is none, why."""
     from bench.devices.machine import find_machine
+    from bench.devices.nvml import NvmlError, open_nvml
     from bench.trials.runtime import backend_version, installed_backends, version_of
 
     machine = find_machine()
     gpu = next((one for one in machine.gpus if one.name == device), None)
-    backend = next((name for name in installed_backends() if name not in machine.blind), "")
+    computing = [name for name in installed_backends() if name not in machine.blind]
+    if backend:
+        computing = [name for name in computing if name == backend]
+    driver = cuda = ""
+    with contextlib.suppress(NvmlError), open_nvml() as nvml:
+        driver, cuda = nvml.driver(), nvml.cuda_driver()
     versions = {name: backend_version(name) for name in installed_backends()}
-    others = {
-        name: version_of(name) for name in ("keras", "nvidia-cudnn-cu12", "nvidia-cudnn-cu13", "mlflow")
-    }
+    others = ("keras", "numpy", "nvidia-ml-py", "nvidia-cudnn-cu12", "nvidia-cudnn-cu13", "mlflow")
+    versions |= {name: version_of(name) for name in others}
     return {
         "gpu": gpu.name if gpu else "",
         "model": gpu.model if gpu else "",
         "uuid": gpu.uuid if gpu else "",
         "no_gpu": "" if gpu else machine.unusable.get(device) or machine.reason or f"there is no {device}",
-        "backend": backend,
-        "no_backend": "" if backend else "; ".join(machine.blind.values()),
+        "driver": driver,
+        "CUDA of the driver": cuda,
+        "backend": computing[0] if computing else "",
+        "no_backend": "" if computing else "; ".join(machine.blind.values()) or f"no {backend}",
         "python": platform.python_version(),
         "kernel": platform.release(),
-        **{name: version for name, version in {**versions, **others}.items() if version},
-        "commit": _commit(),
+        "processor": f"{machine.processor}, {len(machine.cores)} cores",
+        **{name: version for name, version in versions.items() if version},
+        "date": time.strftime("%Y-%m-%d"),
+        "commit": os.environ.get("GPU_CHECK_COMMIT") or _commit(),
     }
 
 
@@ -149,17 +175,6 @@ def _commit() -> str:
         check=False,
     )
     return done.stdout.strip() or "unknown"
-
-
-def _now() -> float:
-    import time
-
-    return time.monotonic()
-
-
-def to_json(lines: list[Line]) -> str:
-    """What a step prints."""
-    return json.dumps([asdict(one) for one in lines])
 
 
 if __name__ == "__main__":

@@ -27,7 +27,7 @@ class Line:
 def line(check: str, criterion: str, measured: object, passed: bool | None) -> Line:
     """A line; `passed` is None where this machine or environment lacks what the check needs."""
     verdict: Verdict = "not here" if passed is None else "pass" if passed else "fail"
-    return Line(check, criterion, " ".join(str(measured).split())[:400], verdict)
+    return Line(check, criterion, " ".join(str(measured).split())[:1500], verdict)
 
 
 def write_report(folder: Path, machine: dict[str, str], lines: Sequence[Line]) -> None:
