@@ -20,7 +20,7 @@ COPIED = 4 * SIZE * SIZE
 LEAD_S = 1.5
 """Each phase has begun its work so long before it is told: NVML averages over up to a second."""
 
-UNITS = {"bfloat16": 8, "half": 8, "float32": 2, "memory": 8}
+UNITS = {"bfloat16": 64, "half": 8, "float32": 2, "memory": 8}
 """Units that are given to the GPU before one waits for the last of them."""
 
 Work = Callable[[], object]

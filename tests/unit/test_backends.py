@@ -13,6 +13,7 @@ import pytest
 from msgspec.structs import replace as replace_runtime
 
 from bench.commands.main import main
+from bench.devices.device import Device, Slot
 from bench.suite.resolve import resolve_suite
 from bench.trials import runtime as backends
 from bench.trials.settings import Runtime
@@ -211,7 +212,11 @@ def test_what_other_backends_tell_on_a_processor(backend):
     path = os.pathsep.join(sys.path)
     done = subprocess.run(
         [sys.executable, "-c", FACTS, backend],
-        env={**kept, "PYTHONPATH": path, "JAX_PLATFORMS": "cpu", "LEUKOBENCH_DEVICE_KIND": "cpu"},
+        env={
+            **kept,
+            "PYTHONPATH": path,
+            **Slot("cpu:0", (Device("cpu", "a processor"),), (0,)).environment(),
+        },
         capture_output=True,
         text=True,
         timeout=120,

@@ -192,3 +192,20 @@ def test_the_peak_is_counted_anew_after_the_first_epoch(monkeypatch):
             for step in range(3):
                 moments.on_train_batch_begin(step)
         assert len(begun) == epochs
+
+
+@pytest.mark.parametrize(("before", "after", "told"), [(512, 512, None), (512, 900, 900), (None, None, None)])
+def test_a_peak_of_jax_from_before_training_is_not_told(monkeypatch, before, after, told):
+    """On an H100, LeNet5 had 512 MiB in each record: the peak of the reference work."""
+    import keras
+
+    from wbc.memory import Footprint, footprint
+
+    monkeypatch.setattr(keras.backend, "backend", lambda: "jax")
+    peaks = iter([before, after])
+    monkeypatch.setattr(footprint, "peak_memory", lambda backend: next(peaks))
+    watched = Footprint(None, 4)
+    watched.end(steps=3)
+    figures = watched.figures()
+    assert figures.get("allocator_peak") == told
+    assert ("before training" in figures["unavailable"]) == (before == after == 512)

@@ -42,9 +42,12 @@ class Footprint:
         self.peak: int | None = None
         """The allocator's peak during training, in bytes."""
         self._graph: tf.Graph | None = None
+        self._earlier: int | None = None
+        """The allocator's peak before training: with JAX it stays, with the reference work and features in it."""
         self._backend = keras.backend.backend()
         if self._backend != "tensorflow":
             self.reason = f"the graph of a step is known for TensorFlow only, not for {self._backend}"
+            self._earlier = peak_memory(self._backend)
         elif replicas > 1:
             self.reason = "the memory of a step is known for a single device only"
         else:
@@ -96,6 +99,9 @@ class Footprint:
         """Training is over, `steps` steps after the first one."""
         if self._backend != "tensorflow":
             self.peak = peak_memory(self._backend)
+            if self.peak is not None and self._backend == "jax" and self.peak == self._earlier:
+                self.peak = None
+                self.reason += "; JAX's allocator had its peak before training, and cannot forget it"
         if self.reason:
             return
         if steps < 1:
