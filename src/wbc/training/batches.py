@@ -100,6 +100,40 @@ def _weights(count: int, padded: int, weight: float) -> NDArray[np.float32]:
     return np.where(np.arange(padded) < count, weight, 0).astype(np.float32)
 
 
+class InputBatches(keras.utils.PyDataset):
+    """Batches of inputs alone in file order, to be predicted.
+
+    Args:
+        inputs: As they are stored.
+        batch_size: Images per batch.
+        prepare: From a batch to the input of the network.
+        at_least: Batches with fewer images are padded to so many.
+        told: Is told of each batch that is taken.
+    """
+
+    def __init__(
+        self,
+        inputs: NDArray[Any],
+        batch_size: int,
+        prepare: Prepare,
+        at_least: int,
+        told: Callable[[int], None],
+    ) -> None:
+        super().__init__()
+        self.inputs, self.batch_size, self.prepare = inputs, batch_size, prepare
+        self.at_least, self.told = at_least, told
+
+    def __len__(self) -> int:
+        return steps_per_epoch(len(self.inputs), self.batch_size)
+
+    def __getitem__(self, index: int) -> tuple[NDArray[np.float32]]:
+        start = index * self.batch_size
+        end = min(start + self.batch_size, len(self.inputs))
+        chosen, _ = even_shares(np.arange(start, end), 1, self.at_least)
+        self.told(index)
+        return (self.prepare(self.inputs[chosen]),)
+
+
 class OrderedBatches(keras.utils.PyDataset):
     """Batches in file order, for validation.
 

@@ -20,10 +20,16 @@ from wbc.networks.penultimate import features_and_outputs
 from wbc.networks.stock import raw_pixel_model
 from wbc.observer import Figures, Observer
 from wbc.specification import Explaining, Specification
-from wbc.training.batches import Prepare
+from wbc.training.batches import InputBatches, Prepare, steps_per_epoch
 from wbc.training.explain import explain
 from wbc.training.session import Distribution
 from wbc.training.tracing import profile
+
+TIMED = 21
+"""Batches of a split that are timed one by one on a device that works on its own; the first one compiles."""
+
+HELD_BYTES = 256 << 20
+"""Outputs that may wait on the device until they are fetched."""
 
 RAW = "raw pixels"
 """What a kept model takes: uint8 images of any size."""
@@ -161,27 +167,39 @@ def predict(
 ) -> NDArray[np.float32]:
     """Outputs of the model for every input, in order.
 
-    If too few batches were timed, the first one is predicted again.
+    If too few batches were timed, the first one is predicted again. Where the device works on its own, only the
+    first `TIMED` batches are waited for one by one: it would stand still after each.
 
     Returns:
         Probabilities or features; shape (images, ...).
     """
     predict_batch = distribution.predictor(model)
-    starts = range(0, len(inputs), batch_size)
+    total = steps_per_epoch(len(inputs), batch_size)
+    one_by_one = TIMED if distribution.ahead else total
     outputs: NDArray[np.float32] | None = None
-    for done, start in enumerate(starts, start=1):
+    for done, start in enumerate(range(0, len(inputs), batch_size)[:one_by_one], start=1):
         batch = inputs[start : start + batch_size]
         with timer.batch(len(batch)):
             output = predict_batch(prepare(batch))
         if outputs is None:
             outputs = np.empty((len(inputs), *output.shape[1:]), np.float32)
         outputs[start : start + len(batch)] = output
-        observer.heartbeat(done, len(starts))
+        observer.heartbeat(done, total)
     assert outputs is not None, "a split is never empty"
     while timer.wants_more:
         batch = inputs[:batch_size]
         with timer.batch(len(batch)):
             predict_batch(prepare(batch))
+    at_once = batch_size * max(1, HELD_BYTES // (batch_size * outputs[0].nbytes))
+    for start in range(one_by_one * batch_size, len(inputs), at_once):
+        part, done = inputs[start : start + at_once], start // batch_size
+
+        def told(batch: int, done: int = done) -> None:
+            observer.heartbeat(done + batch, total)
+
+        # Padded as before: a batch of another size would be compiled anew.
+        batches = InputBatches(part, batch_size, prepare, batch_size, told)
+        outputs[start : start + len(part)] = model.predict(batches, verbose=0)[: len(part)]
     return outputs
 
 

@@ -21,7 +21,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 from numpy.typing import NDArray
 
-from wbc.backends import make_deterministic
+from wbc.backends import make_deterministic, runs_ahead
 from wbc.errors import InputError
 from wbc.specification import Specification
 
@@ -115,6 +115,13 @@ class Distribution:
             return np.asarray(model.predict_on_batch(padded))[:count]
 
         return predict
+
+    @property
+    def ahead(self) -> bool:
+        """Whether the host can give the device batches to predict before it has the outputs of earlier ones."""
+        import keras
+
+        return self.strategy is None and runs_ahead(keras.backend.backend())
 
     def feed(self, batches: Callable[[], Iterator[Batch]]) -> "Iterator[Batch] | tf.data.Dataset":
         """Endless batches in the form that `fit` takes.
