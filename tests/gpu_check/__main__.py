@@ -40,7 +40,7 @@ STEPS = (
     Step(3, "leases", 60),
     Step(2, "other processes", 60),
     Step(9, "reference work, cold and warm", 60),
-    Step(4, "a full GPU", 90),
+    Step(4, "a full GPU", 150),
     Step(6, "a trace", 90),
     Step(10, "what sampling costs", 90),
     Step(7, "the networks of the thesis", 300),

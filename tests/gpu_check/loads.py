@@ -17,6 +17,8 @@ MOVED = 16 * SIZE * SIZE
 """Bytes of the vector that `memory` reads and writes: 1 GiB, far more than any cache holds."""
 COPIED = 4 * SIZE * SIZE
 """Bytes of one copy to the GPU."""
+STEP, LAYERS = scaled(2048), 20
+"""Rows of the matrices and number of products of `step`, which takes milliseconds, as a step of training does."""
 LEAD_S = 1.5
 """Each phase has begun its work so long before it is told: NVML averages over up to a second."""
 
@@ -82,10 +84,10 @@ def _jax(name: str) -> tuple[Work, Wait]:
         vector = jax.numpy.ones(MOVED // 4, jax.numpy.float32)
         scale = jax.jit(lambda one: one * 1.0001)
         return lambda: scale(vector), jax.block_until_ready
-    if name == "small":
-        vector = jax.numpy.ones(1024, jax.numpy.float32)
-        add = jax.jit(lambda one: one + 1)
-        return lambda: add(vector), jax.block_until_ready
+    if name == "step":
+        weights = jax.numpy.ones((STEP, STEP), jax.numpy.float32)
+        layers = jax.jit(lambda one: jax.lax.fori_loop(0, LAYERS, lambda _, two: two @ weights / STEP, one))
+        return lambda: layers(weights), jax.block_until_ready
     kind = jax.numpy.float32 if name == "float32" else jax.numpy.bfloat16
     matrix = jax.random.normal(jax.random.key(0), (SIZE, SIZE), kind)
     precision = "highest" if name == "float32" else None
@@ -107,10 +109,13 @@ def _torch(name: str) -> tuple[Work, Wait]:
         block = torch.zeros(COPIED, dtype=torch.uint8)
         block = block.pin_memory() if place == "cuda" else block
         return lambda: block.to(place, non_blocking=True, copy=True), wait
-    if name in ("memory", "small"):
-        vector = torch.ones(MOVED // 4 if name == "memory" else 1024, device=place)
+    if name == "memory":
+        vector = torch.ones(MOVED // 4, device=place)
         result = torch.empty_like(vector)
         return lambda: torch.mul(vector, 1.0001, out=result), wait
+    if name == "step":
+        weights = torch.ones(STEP, STEP, device=place)
+        return lambda: [torch.matmul(weights, weights) for _ in range(LAYERS)], wait
     kind = torch.float32 if name == "float32" else torch.bfloat16
     matrix = torch.randn(SIZE, SIZE, device=place, dtype=kind)
     return lambda: torch.matmul(matrix, matrix), wait
@@ -127,9 +132,12 @@ def _tensorflow(name: str) -> tuple[Work, Wait]:
     if name == "copies":
         block = np.zeros(COPIED, np.uint8)
         return lambda: tf.identity(block), wait
-    if name in ("memory", "small"):
-        vector = tf.ones(MOVED // 4 if name == "memory" else 1024)
+    if name == "memory":
+        vector = tf.ones(MOVED // 4)
         return lambda: vector * 1.0001, wait
+    if name == "step":
+        weights = tf.ones((STEP, STEP))
+        return lambda: [tf.matmul(weights, weights) for _ in range(LAYERS)][-1], wait
     kind = tf.float32 if name == "float32" else tf.bfloat16
     matrix = tf.cast(tf.random.normal((SIZE, SIZE)), kind)
     return lambda: tf.matmul(matrix, matrix), wait

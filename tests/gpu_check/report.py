@@ -1,10 +1,13 @@
 """The report: one line for each check, as Markdown and as JSON. Standard library only."""
 
 import json
+import re
 from collections.abc import Sequence
 from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Literal
+
+REPOSITORY = Path(__file__).resolve().parents[2]
 
 Verdict = Literal["pass", "fail", "not here"]
 
@@ -27,7 +30,14 @@ class Line:
 def line(check: str, criterion: str, measured: object, passed: bool | None) -> Line:
     """A line; `passed` is None where this machine or environment lacks what the check needs."""
     verdict: Verdict = "not here" if passed is None else "pass" if passed else "fail"
-    return Line(check, criterion, " ".join(str(measured).split())[:1500], verdict)
+    return Line(check, criterion, public(" ".join(str(measured).split()))[:1500], verdict)
+
+
+def public(text: str) -> str:
+    """A text without what is nobody's business: folders of the user, the GPU's own number."""
+    for folder, name in ((REPOSITORY, "."), (Path.home(), "~")):
+        text = text.replace(str(folder), name) if len(str(folder)) > 1 else text
+    return re.sub(r"GPU-[0-9a-f]{8}(-[0-9a-f]{4}){3}-[0-9a-f]{12}", "its UUID", text)
 
 
 def write_report(folder: Path, machine: dict[str, str], lines: Sequence[Line]) -> None:

@@ -9,7 +9,7 @@ from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import Any
 
-REPOSITORY = Path(__file__).resolve().parents[2]
+from gpu_check.report import REPOSITORY
 
 Context = dict[str, str]
 """The GPU to check and the backend that computes on it; see `gpu_check.__main__`."""

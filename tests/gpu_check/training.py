@@ -39,7 +39,17 @@ def full(context: Context, folder: Path) -> Iterator[Line]:
     assert holder.stdout is not None
     try:
         said = holder.stdout.readline().strip()
-        path = suite(context, folder, "full", '"ResNet50"', batch_size=64, images=64, size=scaled(224))
+        path = suite(
+            context,
+            folder,
+            "full",
+            '"ResNet50"',
+            batch_size=64,
+            images=16,
+            held_out=1,
+            epochs=1,
+            size=scaled(224),
+        )
         bench(folder, "run", str(path), devices=context["gpu"])
     finally:
         holder.kill()

@@ -85,6 +85,23 @@ def test_a_device_without_memory_is_recognized_by_type():
         ("RESOURCE_EXHAUSTED: OOM when allocating on /device:CPU:0 by allocator mklcpu", "host"),
         ("DefaultCPUAllocator: can't allocate memory: you tried to allocate 9 bytes", "host"),
         ("CUDA error: an illegal memory access was encountered", None),
+        # The next three as an H100 brought them: JAX 0.11.2 while it compiled, PyTorch 2.11.0 twice.
+        (
+            "NOT_FOUND: All configs failed during profiling or were excluded from selection.\nFailures (19):\n"
+            "EXECUTION FAILED: RESOURCE_EXHAUSTED: Out of memory while trying to allocate 256.02GiB with "
+            "allocator GPU_0_bfc on device 0. [tf-allocator-allocation-error='']",
+            "device",
+        ),
+        (
+            "CUDA out of memory. Tried to allocate 1024.00 MiB. GPU 0 has a total capacity of 79.18 GiB of "
+            "which 298.19 MiB is free. Including non-PyTorch memory, this process has 78.88 GiB memory in use.",
+            "device",
+        ),
+        (
+            "CUDA error: out of memory\nSearch for `cudaErrorMemoryAllocation' in NVIDIA's documentation for "
+            "more information.\nCompile with `TORCH_USE_CUDA_DSA` to enable device-side assertions.\n",
+            "device",
+        ),
     ],
 )
 def test_a_full_memory_is_recognized_by_what_libraries_say(message, memory):

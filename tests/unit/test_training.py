@@ -256,3 +256,26 @@ def test_with_jax_nothing_is_compiled_again_for_a_short_batch():
     sizes, difference = with_jax(SIZES)
     assert sizes == [4]
     assert difference < 1e-6
+
+
+def test_batches_that_are_given_ahead_have_the_outputs_of_those_waited_for(monkeypatch):
+    from wbc.evaluation.cost import BatchTimer
+    from wbc.training import classifier
+    from wbc.training.session import Distribution
+
+    model = keras.Sequential([keras.Input((3,)), keras.layers.Dense(5, activation="relu")])
+    inputs = np.random.default_rng(0).random((43, 3), np.float32)
+    monkeypatch.setattr(classifier, "TIMED", 5)
+    monkeypatch.setattr(classifier, "HELD_BYTES", 2 * 4 * 5 * 4)  # two batches of four images
+    waited_for, timed, beats = {}, {}, {}
+    for ahead in (False, True):
+        monkeypatch.setattr(Distribution, "ahead", ahead)
+        notes, timer, beats[ahead] = Notes(), BatchTimer(), []
+        notes.heartbeat = lambda done, total, seen=beats[ahead]: seen.append((done, total))
+        waited_for[ahead] = classifier.predict(model, inputs, 4, as_is, notes, timer, Distribution())
+        timed[ahead] = timer.cost(0).batches
+    assert waited_for[False].shape == (43, 5)
+    assert (waited_for[True] == waited_for[False]).all()
+    assert timed == {False: 9, True: 4}, "full batches after the first"
+    assert beats[False] == [(done, 11) for done in range(1, 12)]
+    assert max(beats[True]) == (10, 11), "told when the last batch is taken"
