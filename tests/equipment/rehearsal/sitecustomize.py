@@ -26,7 +26,9 @@ class Finder(importlib.abc.MetaPathFinder):
             run(module)
             given = os.environ.get("LEUKOBENCH_DEVICE_KIND") == "gpu"
             for backend, load in list(module._LOADERS.items()):
-                module._LOADERS[backend] = lambda load=load: load() | ({"gpus": ["stand-in"]} if given else {})
+                module._LOADERS[backend] = lambda load=load: (
+                    load() | ({"gpus": ["stand-in"]} if given else {})
+                )
 
         spec.loader.exec_module = exec_module
         return spec
