@@ -212,7 +212,7 @@ def all_tables(
         accuracy_time_table(suite, trials),
         external_table(suite, configurations),
         cost_table(suite, trials, configurations),
-        latency_table(suite, configurations),
+        latency_table(suite, trials, configurations),
         memory_table(suite, configurations),
         overhead_table(suite, trials),
     )

@@ -3,6 +3,7 @@
 from collections import Counter
 
 import numpy as np
+import pandas as pd
 import pytest
 from comparison_equipment import SLOT, measurement, record, trial
 from equipment.results.records import a_record
@@ -134,25 +135,23 @@ def latency(batch: int, p50_s: float) -> Latency:
 
 
 def test_the_report_has_a_table_with_the_interval_between_runs():
-    import pandas as pd
-
     runs = [
         a_record(latency=(latency(1, seconds), latency(64, 10 * seconds)))
         for seconds in (0.010, 0.012, 0.014)
     ]
-    frame = configurations_frame(
-        pd.DataFrame([{**row_of(str(n), run), "variant": ""} for n, run in enumerate(runs)])
-    )
-    headings, rows = latency_table("mine", frame).written()
+    trials = pd.DataFrame([{**row_of(str(n), run), "variant": ""} for n, run in enumerate(runs)])
+    frame = configurations_frame(trials)
+    headings, rows = latency_table("mine", trials, frame).written()
     row = dict(zip(headings, rows[0], strict=True))
     assert row["1 image: p50"] == "12.0 ms [7.03 ms – 17.0 ms]"
     assert row["64 images: images/s"].startswith("543 [")
     assert "16 images: p50" not in row and "1 image: p99" not in row
-    assert latency_table("mine", frame[[name for name in frame if not name.startswith("latency")]]) is None
+    none = frame[[name for name in frame if not name.startswith("latency")]]
+    assert latency_table("mine", trials, none) is None
 
 
-def compared(slower: float, seed: int, pairs: int = 12) -> Verdict:
-    """Twelve pairs of runs that vary by 4 % from run to run and by 3 % from one size to the next; each run's times
+def compared(slower: float, seed: int, pairs: int) -> Verdict:
+    """Pairs of runs that vary by 4 % from run to run and by 3 % from one size to the next; each run's times
     are planted, the rest is the way of every comparison."""
     rng = np.random.default_rng(seed)
     of = trial("VGG16")

@@ -53,7 +53,7 @@ def time_tables(suite: str, trials: pd.DataFrame, configurations: pd.DataFrame) 
             | between_runs(
                 {name: Column(heading, writer_for=durations) for name, heading in CLOCKS.items()}, each
             ),
-            notes=(_EXPLAINED, *([BETWEEN_RUNS] if several else []), *_disturbed(trials)),
+            notes=(_EXPLAINED, *([BETWEEN_RUNS] if several else []), *disturbed_note(trials)),
         ),
         Table(
             f"{suite}: training time by mode",
@@ -68,7 +68,10 @@ def time_tables(suite: str, trials: pd.DataFrame, configurations: pd.DataFrame) 
                 "slowest": Column("slowest", sources=("slowest_s", "slowest"), writer_for=_named),
                 "total_s": Column("total", writer_for=durations),
             },
-            notes=("One run of every network; where there are replicates, their means.", *_disturbed(trials)),
+            notes=(
+                "One run of every network; where there are replicates, their means.",
+                *disturbed_note(trials),
+            ),
         ),
         Table(
             f"{suite}: wall time by phase",
@@ -77,7 +80,7 @@ def time_tables(suite: str, trials: pd.DataFrame, configurations: pd.DataFrame) 
             NAMES
             | {f"{PHASE}{name}": Column(name.replace("_", " "), writer_for=durations) for name in phases}
             | {"result_s": Column("to result", writer_for=durations)},
-            notes=tuple(_disturbed(trials)),
+            notes=tuple(disturbed_note(trials)),
         ),
     ]
     return tables
@@ -113,7 +116,8 @@ def summary_frame(done: pd.DataFrame) -> pd.DataFrame:
     return pd.DataFrame(rows)
 
 
-def _disturbed(trials: pd.DataFrame) -> list[str]:
+def disturbed_note(trials: pd.DataFrame) -> list[str]:
+    """A sentence below tables of times, where trials were disturbed."""
     disturbed = trials["disturbed"].notna().sum() if "disturbed" in trials else 0
     if not disturbed:
         return []
@@ -201,7 +205,9 @@ def cost_table(suite: str, trials: pd.DataFrame, configurations: pd.DataFrame) -
     elif "steady_low" in known:
         notes.insert(0, _WITHIN)
     frame = done[[*CONFIGURATION, "replicates", *known, *intervals]]
-    return Table(f"{suite}: cost", "cost", frame, {**NAMES, **columns}, notes=(*notes, *_disturbed(trials)))
+    return Table(
+        f"{suite}: cost", "cost", frame, {**NAMES, **columns}, notes=(*notes, *disturbed_note(trials))
+    )
 
 
 def _growth(growth: float, low: float, high: float) -> str:

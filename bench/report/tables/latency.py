@@ -3,6 +3,7 @@
 import pandas as pd
 
 from bench.report.frame import CONFIGURATION
+from bench.report.tables.costs import disturbed_note
 from bench.report.tables.formats import duration, number
 from bench.report.tables.table import BETWEEN_RUNS, NAMES, Column, Table, between_runs
 from wbc.evaluation.latency import BATCHES
@@ -14,11 +15,12 @@ _EXPLAINED = (
 )
 
 
-def latency_table(suite: str, configurations: pd.DataFrame) -> Table | None:
+def latency_table(suite: str, trials: pd.DataFrame, configurations: pd.DataFrame) -> Table | None:
     """A row per configuration; None where nothing was measured.
 
     Args:
         suite: Its name.
+        trials: See `bench.report.frame.trials_frame`.
         configurations: See `bench.report.frame.configurations_frame`.
     """
     columns: dict[str, Column] = {}
@@ -33,6 +35,7 @@ def latency_table(suite: str, configurations: pd.DataFrame) -> Table | None:
     shown = configurations[configurations[known].notna().any(axis=1)]
     bounds = [name for name in shown if name.startswith("latency_") and "_t95_" in name]
     frame = shown[[*CONFIGURATION, "replicates", *known, *bounds]]
-    notes = (_EXPLAINED, BETWEEN_RUNS) if (shown["replicates"] > 1).any() else (_EXPLAINED,)
+    several = (BETWEEN_RUNS,) if (shown["replicates"] > 1).any() else ()
+    notes = (_EXPLAINED, *several, *disturbed_note(trials))
     written = {**NAMES, **between_runs({name: columns[name] for name in known}, frame)}
     return Table(f"{suite}: latency of predictions", "latency", frame, written, notes=notes)
