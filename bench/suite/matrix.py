@@ -23,7 +23,7 @@ from bench.suite.schema import (
     ThesisTable,
     TrainingTable,
 )
-from wbc.backends import ONLY_TENSORFLOW
+from wbc.backends import COMPILED_BACKENDS, ONLY_TENSORFLOW
 from wbc.classical.catalog import Method
 from wbc.errors import InputError
 from wbc.networks.network import Network
@@ -61,6 +61,7 @@ _SHARED_DATA_KEYS = {"source", "image_size", "preprocessing"}
 
 OF_SOME_NETWORKS = {
     "dropout": frozenset({"transfer", "finetune"}),
+    "loop": frozenset({"transfer"}),
     "head_epochs": frozenset({"finetune"}),
     "unfreeze": frozenset({"finetune"}),
     "freeze_batch_norm": frozenset({"finetune"}),
@@ -112,6 +113,7 @@ class Combination:
     deterministic: bool = Specification.deterministic
     jit_compile: bool | Literal["auto"] = Specification.jit_compile
     backend: str = Specification.backend
+    loop: Literal["fit", "compiled"] = Specification.loop
     protocol: str = "corrected"
     preprocessing: str = Specification.preprocessing
     loss: str = Specification.loss
@@ -142,6 +144,8 @@ class Combination:
         found |= {"optimizer": optimizer.resolved(), "replicas": replicas}
         if not self.class_weight:
             del found["class_weight"]  # a trial without it is the one that earlier versions know
+        if found.get("loop") == Specification.loop:
+            del found["loop"]  # likewise
         for name in ("early_stopping", "augmentation"):
             found[name] = found[name].model_dump() if found[name] else None
         if self.mode == "finetune":
@@ -263,6 +267,8 @@ def _check(combination: Combination, suite: SuiteFile, file: Source) -> None:
             'mode = "transfer" extracts the features of each image once, so images cannot change every epoch',
             'Put it into a block with mode = "finetune" or "scratch", or let data prepare make more images.',
         )
+    if combination.mode == "transfer" and combination.loop == "compiled":
+        _check_loop(combination, suite, file)
     if combination.backend == "tensorflow" or combination.mode in KERAS_FREE_MODES:
         return
     for key, (harmless, reason) in ONLY_TENSORFLOW.items():
@@ -274,6 +280,22 @@ def _check(combination: Combination, suite: SuiteFile, file: Source) -> None:
                 f'{json.dumps(value)} is not for backend = "{combination.backend}": {reason}',
                 f'Remove {place[-1]} for this backend, or set backend = "tensorflow".',
             )
+
+
+def _check_loop(combination: Combination, suite: SuiteFile, file: Source) -> None:
+    """Refuse a compiled loop where nothing can compile it."""
+    if combination.backend not in COMPILED_BACKENDS:
+        raise file.error(
+            _place("loop", combination, suite),
+            f'"compiled" is not for backend = "{combination.backend}", which compiles no loop',
+            'Set loop = "fit" for it, or backend = "tensorflow" or "jax".',
+        )
+    if suite.devices.gpus_per_trial > 1:
+        raise file.error(
+            _place("loop", combination, suite),
+            f'"compiled" trains on one device, but gpus_per_trial is {suite.devices.gpus_per_trial}',
+            'Set loop = "fit", or gpus_per_trial = 1.',
+        )
 
 
 def _of_block(suite: SuiteFile, number: int, block: MatrixBlock, source: str) -> Iterator[Combination]:

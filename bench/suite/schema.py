@@ -33,6 +33,7 @@ from wbc.recipes import PRESETS, preset
 from wbc.specification import (
     BEST,
     EXPLANATIONS,
+    LOOPS,
     MODES,
     MONITORS,
     USUAL_AUGMENTATION,
@@ -341,6 +342,7 @@ class TrainingTable(Table):
     deterministic: Sweep[bool] | None = None
     jit_compile: Sweep[Annotated[bool | Literal["auto"], one_of(True, False, "auto")]] | None = None
     backend: Sweep[Annotated[str, among(*BACKENDS)]] | None = None
+    loop: Sweep[Annotated[Literal["fit", "compiled"], among(*LOOPS)]] | None = None
 
 
 class ThesisTable(Table):

@@ -50,6 +50,7 @@ def words_of(settings: Settings) -> list[str]:
     words += ["deterministic"] if settings.deterministic else []
     if isinstance(settings.jit_compile, bool):
         words.append("xla" if settings.jit_compile else "no-xla")
+    words += [settings.loop] if settings.loop else []
     if settings.backend not in (None, Specification.backend):
         words.append(str(settings.backend))
     words += _of_protocol(settings)

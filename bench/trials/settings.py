@@ -149,6 +149,8 @@ class Settings(Struct, frozen=True, kw_only=True, omit_defaults=True):
     """Or `auto`."""
     backend: str | None = None
     """None for modes without Keras."""
+    loop: str | None = None
+    """`compiled`; None: Keras' own."""
     protocol: str | None = None
     preprocessing: str | None = None
     loss: str | None = None

@@ -15,6 +15,8 @@ ONLY_TENSORFLOW: dict[str, tuple[str | int, str]] = {
 }
 """Setting that only TensorFlow supports -> the value that leaves it alone, and the reason."""
 
+COMPILED_BACKENDS = ("tensorflow", "jax")
+"""The backends that can compile a loop over training steps."""
 
 _DEVICE_FULL = (
     "RESOURCE_EXHAUSTED",  # XLA raises one class for every failure

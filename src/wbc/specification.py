@@ -26,6 +26,10 @@ KERAS_FREE_MODES: frozenset[str] = frozenset({"classical"})
 BEST: Literal["best"] = "best"
 """Models are saved, and the harness removes those that nobody will use."""
 
+LOOPS = ("fit", "compiled")
+"""How the head of transfer learning is trained. `fit`: Keras' own loop. `compiled`: an epoch over features that
+stay on the device, in one compiled call (`wbc.training.compiled`)."""
+
 HEAD_UNITS = 256
 """Units of the dense layer in the head on a backbone: appendix F of the thesis."""
 
@@ -209,6 +213,8 @@ class Specification:
     jit_compile: bool | Literal["auto"] = "auto"
     """Whether XLA compiles the training step. With `auto` Keras decides: off on CPUs and with replicas. The
     phase `compile` reports the outcome."""
+    loop: Literal["fit", "compiled"] = "fit"
+    """Of transfer learning, one of `LOOPS`."""
     replicas: int = 1
     """Number of devices that share each batch."""
     backend: str = "tensorflow"

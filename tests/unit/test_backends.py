@@ -104,6 +104,24 @@ def test_trials_that_were_not_asked_for_need_no_backend(tmp_path, without_torch)
         backends.require_backends([tensorflow, torch])
 
 
+def test_a_loop_that_nothing_compiles_is_refused(tmp_path):
+    with pytest.raises(InputError, match=r"matrix\[1\].loop: .*torch.*compiles no loop"):
+        trials_of(tmp_path, SUITE.format(backend='"torch"') + 'loop = "compiled"\n')
+    text = SUITE.format(backend='"tensorflow"') + 'loop = "compiled"\n[devices]\ngpus_per_trial = 2\n'
+    with pytest.raises(InputError, match=r"matrix\[1\].loop: .*one device"):
+        trials_of(tmp_path, text)
+
+
+def test_the_loop_of_keras_is_no_setting_and_the_compiled_one_is(tmp_path):
+    plain, kerass, compiled = (
+        trials_of(tmp_path, SUITE.format(backend='"tensorflow"') + extra)[0]
+        for extra in ("", 'loop = "fit"\n', 'loop = "compiled"\n')
+    )
+    assert plain.id == kerass.id != compiled.id
+    assert "compiled" in compiled.id
+    assert compiled.specification["loop"] == "compiled"
+
+
 def test_what_only_tensorflow_can_do_is_refused_with_the_reason(tmp_path):
     with pytest.raises(InputError, match=r"line 10: matrix\[1\].jit_compile: .*JAX always compiles"):
         trials_of(tmp_path, SUITE.format(backend='"jax"') + "jit_compile = true\n")

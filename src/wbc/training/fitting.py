@@ -16,11 +16,12 @@ from wbc.training.augmentation import Augmenter
 from wbc.training.batches import OrderedBatches, Prepare, class_weights, steps_per_epoch, training_batches
 from wbc.training.callbacks import EarlyStoppingCallback, ReportingCallback
 from wbc.training.checkpoint import Checkpoints
+from wbc.training.compiled import Arrays, CompiledEpochs
 from wbc.training.rate_search import LOWEST, STEPS, RangeTest, best_rate
 from wbc.training.rmsprop import Keras2RMSprop
 from wbc.training.session import Batch, Distribution, compiles_shapes
 from wbc.training.timing import steps_a_piece
-from wbc.training.waits import InputClock
+from wbc.training.waits import InputClock, NothingWaits
 
 
 @dataclass(frozen=True)
@@ -154,8 +155,11 @@ class Fitting:
     ) -> None:
         train, validation = splits["train"], splits["validation"]
         batch_size, replicas = self.specification.batch_size, self.distribution.replicas
-        steps = steps_per_epoch(len(train), batch_size)
         self.reporting.compile_figures = _dispatch_figures(model, callbacks)
+        if self.specification.loop == "compiled":
+            self._fit_compiled(model, splits, done, last_epoch, callbacks)
+            return
+        steps = steps_per_epoch(len(train), batch_size)
         waits = self._time_steps(steps, last_epoch - done)
         fill = compiles_shapes(model)
         validation_batches = OrderedBatches(
@@ -172,6 +176,36 @@ class Fitting:
             callbacks=callbacks,
             verbose=0,
         )
+
+    def _fit_compiled(
+        self,
+        model: keras.Model,
+        splits: dict[str, Split],
+        done: int,
+        last_epoch: int,
+        callbacks: list[keras.callbacks.Callback],
+    ) -> None:
+        """Train over arrays on the device. Nothing waits for batches, and the host waits for every piece."""
+        specification, train, validation = self.specification, splits["train"], splits["validation"]
+        steps = steps_per_epoch(len(train), specification.batch_size)
+        piece = steps_a_piece(steps, last_epoch - done, synchronous=False)
+        self.reporting.timer.stage_begins(NothingWaits(), piece)
+        arrays: Arrays = (train.inputs, train.targets)
+        if specification.class_weight:
+            of_classes = class_weights(specification.class_weight, train.targets, train.classes)
+            arrays = (*arrays, train.targets @ of_classes)
+        epochs = CompiledEpochs(
+            model,
+            arrays,
+            (validation.inputs, validation.targets),
+            specification.batch_size,
+            specification.seed,
+            jit=specification.jit_compile is not False,
+        )
+        figures = self.reporting.compile_figures
+        self.reporting.compile_figures = {**figures, "jit_compile": epochs.jit, "steps_per_execution": piece}
+        epochs.evaluate()
+        epochs.fit(done, last_epoch, piece, callbacks)
 
     def _batches(
         self, model: keras.Model, train: Split, prepare: Prepare, done: int = 0
