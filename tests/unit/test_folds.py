@@ -7,9 +7,11 @@ import numpy as np
 import pytest
 from bccd_equipment import SyntheticBccd
 from image_folders import class_folder, split_folder, write_color
+from PIL import Image
 
 from bench.commands.main import main
 from bench.trials.datasets import DataSets
+from wbc import experiment
 from wbc.data import CELL_CLASSES, SPLITS
 from wbc.data.bccd import BccdSettings, import_bccd
 from wbc.data.layout import FolderOptions
@@ -17,7 +19,9 @@ from wbc.data.manifest import ImageEntry, Manifest
 from wbc.data.pipeline.folds import Splitting, split_by
 from wbc.data.pipeline.sample import sample
 from wbc.data.pipeline.stages import Original
+from wbc.data.synthetic import SyntheticSettings, generate
 from wbc.errors import InputError
+from wbc.specification import Specification
 
 
 def originals(*groups: tuple[str, str, int]) -> list[Original]:
@@ -110,6 +114,40 @@ def test_a_suite_may_name_folds_of_bccd_and_of_no_synthetic_images(bccd, tmp_pat
     suite.write_text(f"[data]\nfolds = 3\n{matrix}")
     assert main(command) == 2
     assert "data.folds: has no meaning" in capsys.readouterr().err
+
+
+class Notes:
+    """An observer that keeps the metrics."""
+
+    def evaluated(self, metrics, evaluations):
+        self.metrics = metrics
+
+    def __getattr__(self, name):
+        return lambda *values, **more: None
+
+
+def test_intervals_go_by_patients(tmp_path: Path):
+    """Six copies of each patient's cell: by images the interval would be far too narrow."""
+    drawn = tmp_path / "drawn"
+    drawn.mkdir()
+    for image in generate(drawn, SyntheticSettings(6, 1, 1, 48)).images:
+        for copy in range(6):
+            path = (
+                tmp_path / "set" / image.class_name / f"{image.class_name}{Path(image.file).stem}_{copy}.png"
+            )
+            path.parent.mkdir(parents=True, exist_ok=True)
+            with Image.open(drawn / image.file) as picture:
+                pixels = np.asarray(picture).copy()
+            pixels[0, 0] = copy
+            Image.fromarray(pixels).save(path)
+    (tmp_path / "cache").mkdir()
+    sets = DataSets(tmp_path / "cache", tmp_path / "set", options=FolderOptions(group="^(.+)_"))
+    data = sets.find("folder", {"split_seed": 0}, 48)
+    manifest, notes = data.prepare(), Notes()
+    experiment.run(Specification(data.images, data.manifest, 48, "DecisionTree", "classical"), notes)
+    sources = {image.source for image in manifest.split("test")}
+    assert notes.metrics["sources"] == len(sources) == notes.metrics["images"] / 6 >= 4
+    assert notes.metrics["intervals"]["accuracy"]["method"] == "cluster-bootstrap"
 
 
 def entries(*groups: tuple[str, str, int], split: str = "") -> list[ImageEntry]:

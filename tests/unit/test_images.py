@@ -7,8 +7,6 @@ from pathlib import Path
 import numpy as np
 import pytest
 import tifffile
-from hypothesis import HealthCheck, assume, given, settings
-from hypothesis import strategies as st
 from image_folders import class_folder, color, smooth, split_folder, write_color, write_lzw_tiff, write_tiff
 from PIL import Image
 
@@ -640,80 +638,3 @@ def test_a_swap_of_classes_is_noticed(tmp_path: Path, capsys):
         (root / split / "a2").rename(root / split / "a1")
         (root / split / "x").rename(root / split / "a2")
     assert planned(tmp_path, root, capsys) != before, "with equal sizes and times"
-
-
-KINDS = ("L", "RGB", "RGBA", "LA", "P", "1", "I;16", "F", "CMYK")
-
-
-@st.composite
-def folders(draw: st.DrawFn) -> list[tuple[str, str, str, int]]:
-    """(class, file, mode, seed) of every image of an unsplit folder."""
-    classes = draw(
-        st.lists(
-            st.sampled_from(["a", "B", "grün", "c d", "test_tube", "0"]), min_size=2, max_size=3, unique=True
-        )
-    )
-    deep = draw(st.sampled_from(["I;16", "F"]))
-    modes = [mode for mode in KINDS if mode not in ("I;16", "F") or mode == deep]
-    files = []
-    for name in classes:
-        for index in range(draw(st.integers(4, 5))):
-            stem = draw(st.sampled_from(["x", f"x{index}", f"x{index}-png", "y.z", "ü"]))
-            files.append((name, f"{stem}{index}", draw(st.sampled_from(modes)), draw(st.integers(0, 10**6))))
-    return files
-
-
-def draw_image(mode: str, seed: int) -> Image.Image:
-    rng = np.random.default_rng(seed)
-    if mode == "I;16":
-        return Image.fromarray(rng.integers(0, 65536, (9, 7)).astype(np.uint16))
-    if mode == "F":
-        return Image.fromarray(rng.random((9, 7)).astype(np.float32))
-    if mode in ("1", "P"):
-        return Image.fromarray(rng.integers(0, 256, (9, 7)).astype(np.uint8)).convert(mode)
-    shape = (9, 7) if mode == "L" else (9, 7, {"RGB": 3, "RGBA": 4, "LA": 2, "CMYK": 4}[mode])
-    return Image.fromarray(rng.integers(0, 256, shape).astype(np.uint8), mode)
-
-
-def expected_pixels(image: Image.Image) -> np.ndarray:
-    if image.mode == "I;16":
-        return np.repeat((np.asarray(image) >> 8).astype(np.uint8)[..., None], 3, axis=2)
-    if image.mode == "F":
-        return np.repeat(np.rint(np.asarray(image) * 255).astype(np.uint8)[..., None], 3, axis=2)
-    if image.mode in ("RGBA", "LA"):
-        paper = Image.new("RGBA", image.size, (255, 255, 255, 255))
-        return np.asarray(Image.alpha_composite(paper, image.convert("RGBA")).convert("RGB"))
-    return np.asarray(image.convert("RGB"))
-
-
-@settings(max_examples=20, deadline=None, suppress_health_check=list(HealthCheck))
-@given(folders())
-def test_any_folder_is_read_alike_by_all_and_nothing_is_lost(tmp_path_factory, files):
-    folder = tmp_path_factory.mktemp("any")
-    shown: dict[tuple[str, bytes], int] = {}
-    whites = [np.asarray(draw_image(m, s)).max() for _, _, m, s in files if m == "I;16"]
-    for name, stem, mode, seed in files:
-        (folder / "set" / name).mkdir(parents=True, exist_ok=True)
-        image = draw_image(mode, seed)
-        suffix = ".tif" if mode in ("F", "CMYK") else ".png"
-        image.save(folder / "set" / name / f"{stem}{seed}{suffix}")
-    stored = list((folder / "set").rglob("*.*"))
-    assume(not whites or max(whites) >= 2**15)  # else another depth is derived
-    try:
-        manifest = inspect_folder(folder / "set", split=False)
-    except InputError as error:
-        assert "contradict" in str(error)
-        return
-    assert len(manifest.images) == len(stored)
-    made = prepare(folder / "set", folder / "out", PrepareSettings(**FAST))
-    assert len(made.images) == len(stored) and not made.left_out
-    report = check_folder(folder / "out")
-    assert len(report.manifest.images) == len(stored) and not report.unreadable
-    assert inspect_folder(folder / "out").digest == made.digest == Manifest.read(folder / "out").digest
-    for name, _, mode, seed in files:
-        key = (name, expected_pixels(draw_image(mode, seed)).tobytes())
-        shown[key] = shown.get(key, 0) + 1
-    for image in made.images:
-        key = (image.class_name, read_upright(folder / "out" / image.file).tobytes())
-        shown[key] = shown.get(key, 0) - 1
-    assert set(shown.values()) == {0}

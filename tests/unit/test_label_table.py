@@ -2,6 +2,7 @@
 
 from pathlib import Path
 
+import numpy as np
 import pytest
 from image_folders import write_color
 
@@ -107,7 +108,7 @@ def test_a_path_means_its_own_file_first(tmp_path: Path):
     root = tmp_path / "set"
     for name in ("0.png", "deep/0.png", "deep/1.png", "other/1.png"):
         (root / name).parent.mkdir(parents=True, exist_ok=True)
-        write_color(root / name, __import__("numpy").random.default_rng(0))
+        write_color(root / name, np.random.default_rng(0))
     (root / "labels.csv").write_text("file,label\n0.png,a\ndeep/0.png,b\n")
     layout = read_layout(root, FolderOptions(labels="labels.csv"))
     assert {one.file: one.class_name for one in layout.images} == {"0.png": "a", "deep/0.png": "b"}
