@@ -7,7 +7,7 @@ co-tenants: what they use is recorded (`cotenant_cpu`), but does not mark a tria
 from collections.abc import Iterable, Sequence
 
 from bench.trials.measured import DeviceTelemetry, ReferenceWork, Summary, Telemetry
-from bench.trials.origin import Neighbors
+from bench.trials.origin import Environment, Neighbors
 from bench.trials.phases import Phases
 
 TIMED = ("train", "compile", "search", "features", "evaluate")
@@ -63,6 +63,7 @@ def disturbances(
     telemetry: Telemetry | None,
     neighbors: Sequence[Neighbors | None] = (),
     reference_work: ReferenceWork | None = None,
+    environment: Environment | None = None,
 ) -> list[str]:
     """Reasons, as sentences; empty where nothing was seen.
 
@@ -71,6 +72,7 @@ def disturbances(
         telemetry: Of the record.
         neighbors: Other users of the slot's GPUs, each time that they changed.
         reference_work: Of the record.
+        environment: Of the record.
     """
     reasons: list[str] = []
     if telemetry is not None:
@@ -82,6 +84,10 @@ def disturbances(
         for name, device in telemetry.devices.items():
             reasons += _throttled(name, device, times)
     reasons += _foreign_on_gpus([state for state in neighbors if state is not None])
+    if environment and environment.compiled_from_ptx and environment.kernel_cache_bytes == 0:
+        reasons.append(
+            "The driver compiled kernels for its GPU at their first use: its cache of them was empty."
+        )
     return reasons + list(_slow_reference_work(reference_work or ReferenceWork()))
 
 

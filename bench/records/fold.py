@@ -181,7 +181,7 @@ def fold(attempt: Attempt) -> Record:
         reference_work=reference,
         telemetry=telemetry,
         energy=energy,
-        disturbed=tuple(disturbances(phases, telemetry, neighbors, reference)),
+        disturbed=tuple(disturbances(phases, telemetry, neighbors, reference, environment)),
         unavailable={name: reason for name, reason in unavailable.items() if reason},
         work=work,
         memory=memory,

@@ -55,6 +55,8 @@ class Environment(Struct, frozen=True, kw_only=True, omit_defaults=True):
     compiled_from_ptx: bool | None = None
     """Whether TensorFlow's build has no code for the GPU: the driver compiles its kernels at their first use on
     this machine, so that the first trial is slower. None with other backends."""
+    kernel_cache_bytes: int | None = None
+    """Bytes of the kernels that the driver had compiled and kept before the trial; with TensorFlow on a GPU."""
 
 
 class MachineFacts(Struct, frozen=True, kw_only=True):

@@ -119,6 +119,17 @@ def compiled_from_ptx(
     )
 
 
+def kernel_cache_bytes(variables: Mapping[str, str] = os.environ) -> int | None:
+    """Bytes of the kernels that the driver has compiled and kept for this user; None where it keeps none."""
+    if variables.get("CUDA_CACHE_DISABLE") == "1":
+        return None
+    folder = Path(variables.get("CUDA_CACHE_PATH") or Path.home() / ".nv" / "ComputeCache")
+    try:
+        return sum(path.stat().st_size for path in folder.rglob("*") if path.is_file())
+    except OSError:  # another process clears it, or it may not be read
+        return None
+
+
 def _of_loaded(build: str | None) -> dict[str, str]:
     """Versions of CUDA and cuDNN that are loaded, else those of the build, and said so."""
     cuda = loaded_version("libcudart", "cudaRuntimeGetVersion")
@@ -183,6 +194,7 @@ def _load_tensorflow() -> Facts:
         "gpus": [one.get("device_name", "") for one in details],
         **(_of_loaded(_built_with(build)) if gpus else {"cuda": without, "cudnn": without}),
         "compiled_from_ptx": compiled_from_ptx(capabilities, build.get("cuda_compute_capabilities", ())),
+        "kernel_cache_bytes": kernel_cache_bytes() if gpus else None,
         "intra_op_threads": tf.config.threading.get_intra_op_parallelism_threads(),
         "inter_op_threads": tf.config.threading.get_inter_op_parallelism_threads(),
         "compute_capabilities": [_dotted(one) for one in capabilities],

@@ -17,7 +17,7 @@ from bench.devices.device import Device, Slot
 from bench.suite.resolve import resolve_suite
 from bench.trials import runtime as backends
 from bench.trials.settings import Runtime
-from bench.worker.backends import compiled_from_ptx, loaded_version, tensorfloat32
+from bench.worker.backends import compiled_from_ptx, kernel_cache_bytes, loaded_version, tensorfloat32
 from wbc.backends import BACKENDS
 from wbc.errors import InputError
 from wbc.specification import Specification
@@ -186,6 +186,15 @@ def test_several_gpus_for_a_trial_need_to_be_told_whether_xla_compiles(tmp_path)
 )
 def test_whether_kernels_are_compiled_at_their_first_use(capabilities, built_for, found):
     assert compiled_from_ptx(capabilities, built_for) is found
+
+
+def test_the_size_of_the_drivers_cache_of_kernels(tmp_path):
+    there = {"CUDA_CACHE_PATH": str(tmp_path)}
+    assert kernel_cache_bytes(there) == kernel_cache_bytes({"CUDA_CACHE_PATH": str(tmp_path / "none")}) == 0
+    (tmp_path / "a").mkdir()
+    (tmp_path / "a" / "kernel").write_bytes(bytes(300))
+    assert kernel_cache_bytes(there) == 300
+    assert kernel_cache_bytes({**there, "CUDA_CACHE_DISABLE": "1"}) is None
 
 
 LIBRARIES = """

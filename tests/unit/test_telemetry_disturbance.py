@@ -8,11 +8,11 @@ from msgspec.structs import replace
 from telemetry_equipment import made_trace, phases
 
 from bench.records.contention import Second, contention, seconds_of
-from bench.records.disturbance import disturbances
+from bench.records.disturbance import disturbances, from_outside
 from bench.records.summary import Stretch, clocks_of, spans_of, summarize
 from bench.telemetry.trace import parse_trace
 from bench.trials.measured import DeviceTelemetry, ReferenceWork, Summary, Telemetry
-from bench.trials.origin import ForeignProcess, Neighbors
+from bench.trials.origin import Environment, ForeignProcess, Neighbors
 
 
 def telemetry(seconds: float = 30.0, cores: int = 2, **counters) -> Telemetry:
@@ -189,3 +189,14 @@ def test_the_clocks_of_the_reference_work_are_the_highest_meanwhile():
     second = 1_000_000_000
     spans = [(begin, end), (begin + 7 * second, begin + 9 * second), (end + 60 * second, end + 61 * second)]
     assert clocks_of(trace, spans) == [1500.0, 1400.0, None]
+
+
+@pytest.mark.parametrize(
+    ("ptx", "cached", "cold"),
+    [(True, 0, True), (True, 300_000_000, False), (True, None, False), (False, 0, False), (None, 0, False)],
+)
+def test_the_first_trial_for_which_the_driver_compiles_kernels_is_marked(ptx, cached, cold):
+    environment = Environment(compiled_from_ptx=ptx, kernel_cache_bytes=cached)
+    reasons = disturbances(TIMES, None, environment=environment)
+    assert [reason.startswith("The driver compiled kernels") for reason in reasons] == [True] * cold
+    assert list(from_outside(reasons)) == reasons
