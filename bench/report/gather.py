@@ -32,6 +32,7 @@ from bench.report.tables.accuracy_time import accuracy_time_table, accuracy_time
 from bench.report.tables.contrasts import contrast_tables
 from bench.report.tables.costs import cost_table, memory_table, overhead_table, time_tables
 from bench.report.tables.departures import departures_table
+from bench.report.tables.exported import exported_table
 from bench.report.tables.external import external_table
 from bench.report.tables.latency import latency_table
 from bench.report.tables.published import published_table
@@ -211,6 +212,7 @@ def all_tables(
     others = (
         accuracy_time_table(suite, trials),
         external_table(suite, configurations),
+        exported_table(suite, trials),
         cost_table(suite, trials, configurations),
         latency_table(suite, trials, configurations),
         memory_table(suite, configurations),

@@ -20,6 +20,8 @@ Row = dict[str, Any]
 CLASS, LOW, HIGH = "accuracy of ", "low of ", "high of "
 """Prefixes of the columns of a class: its accuracy, and the bounds of its 95 % interval."""
 
+EXPORT = "exported as "
+"""Prefix of the columns of a format."""
 EXTERNAL = "external accuracy of "
 """Prefix of the columns of a class: its accuracy in the external test."""
 
@@ -67,6 +69,7 @@ def row_of(trial_id: str, record: Record) -> Row:
     }
     if record.test is not None:
         row |= _of_evaluation(record.test)
+    row |= _of_exports(record)
     if record.external is not None:
         row |= _of_external(record.external)
     if record.phases.evaluate is not None:
@@ -230,6 +233,21 @@ def _of_split(test: Metrics, prefix: str = "split") -> Row:
         return {}
     interval = mean_interval(shares)
     return {f"{prefix}_low": interval.low, f"{prefix}_high": interval.high}
+
+
+def _of_exports(record: Record) -> Row:
+    """Size, accuracy and latency of the network in other formats."""
+    phase = record.phases.export
+    row: Row = {}
+    for one in phase.exports if phase is not None else ():
+        if one.unavailable is not None:
+            row[f"{EXPORT}{one.name} unavailable"] = one.unavailable
+            continue
+        row[f"{EXPORT}{one.name} mb"] = None if one.bytes is None else one.bytes / 1e6
+        row[f"{EXPORT}{one.name} accuracy"] = one.accuracy
+        row[f"{EXPORT}{one.name} agreement"] = one.agreement
+        row[f"{EXPORT}{one.name} latency_s"] = one.latency_s
+    return row
 
 
 def _of_external(metrics: Metrics) -> Row:

@@ -195,6 +195,7 @@ def resolve_suite(
             "latency": suite.telemetry.latency,
             "save_model": _saves(suite.suite.save_model, combination.mode, keep_best),
             "targets": sorted(set(suite.suite.targets)) or None,
+            "export": {"formats": suite.suite.export} if suite.suite.export and settings.backend else None,
             "explain": {"what": suite.suite.explain} if suite.suite.explain and settings.backend else None,
             "profile": {"steps": suite.profile.steps} if suite.profile.steps else None,
         }

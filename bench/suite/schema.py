@@ -33,6 +33,7 @@ from wbc.recipes import PRESETS, preset
 from wbc.specification import (
     BEST,
     EXPLANATIONS,
+    FORMATS,
     LOOPS,
     MODES,
     MONITORS,
@@ -247,6 +248,7 @@ class SuiteTable(Table):
     name: Annotated[str, StringConstraints(pattern=r"^[A-Za-z0-9][A-Za-z0-9._-]{0,59}$")] | None = None
     description: str = ""
     seeds: Sweep[Seed] = [0]
+    export: Annotated[list[Annotated[str, among(*FORMATS)]], BeforeValidator(as_list)] = []
     explain: Annotated[list[Annotated[str, among(*EXPLANATIONS)]], BeforeValidator(as_list)] = []
     save_model: Annotated[bool | Literal["best"], one_of(True, False, BEST)] = BEST
     targets: Annotated[list[Share], BeforeValidator(as_list)] = []

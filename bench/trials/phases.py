@@ -112,6 +112,32 @@ class ExplainPhase(Phase, frozen=True, kw_only=True, omit_defaults=True):
     unavailable: str | None = None
 
 
+class Exported(Struct, frozen=True, kw_only=True, omit_defaults=True):
+    """The trained network in another format, and what it says of the test images."""
+
+    name: str
+    """The format."""
+    file: str | None = None
+    """In the folder of the attempt."""
+    bytes: int | None = None
+    images: int | None = None
+    """Test images that it was asked about, one at a time."""
+    accuracy: float | None = None
+    agreement: float | None = None
+    """Share of the test images of which it says what the network says."""
+    latency_s: float | None = None
+    """Seconds for one image, median."""
+    unavailable: str | None = None
+    """Why there is none."""
+
+
+class ExportPhase(Phase, frozen=True, kw_only=True, omit_defaults=True):
+    """Exporting the network to other formats."""
+
+    exports: tuple[Exported, ...] = ()
+    unavailable: str | None = None
+
+
 class ReferencePhase(Phase, frozen=True, kw_only=True, omit_defaults=True):
     """Measuring the reference work, before and after."""
 
@@ -136,6 +162,7 @@ class Phases(Struct, frozen=True, kw_only=True, omit_defaults=True):
     latency: Phase | None = None
     explain: ExplainPhase | None = None
     save: Phase | None = None
+    export: ExportPhase | None = None
     profile: Phase | None = None
     teardown: Phase | None = None
 

@@ -65,7 +65,7 @@ def run_trial(folder: Path) -> int:
 
 def _with_measurements(content: Facts, folder: Path) -> Facts:
     """The specification with the folders of its trace and its pictures, which belong to the attempt."""
-    for name, place in (("profile", TRACE_FOLDER), ("explain", protocol.EXPLAINED_FOLDER)):
+    for name, place in (("profile", TRACE_FOLDER), ("explain", protocol.EXPLAINED_FOLDER), ("export", ".")):
         if content.get(name):
             content = {**content, name: {**content[name], "folder": str(folder / place)}}
     return content

@@ -15,3 +15,6 @@ REQUIREMENTS = {
     "tifffile": "tifffile",
 }
 """Distribution -> module, for all that `wbc` imports besides a backend of Keras. A worker needs no more."""
+
+OPTIONAL = {"ai-edge-litert": "ai_edge_litert", "onnxruntime": "onnxruntime"}
+"""The same of packages that only exports need: those of the extra `export`."""

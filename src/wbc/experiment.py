@@ -21,6 +21,9 @@ from wbc.observer import Figures, Observer, Trained, phase
 from wbc.reference_work import measure_reference_work
 from wbc.specification import Specification
 
+CALIBRATION_IMAGES = 100
+"""Training images from which the ranges of int8 are taken."""
+
 MOST_EXPLAINED = 24
 """Misclassified test images for which pictures are made."""
 
@@ -114,6 +117,9 @@ def _run(specification: Specification, observer: Observer) -> Metrics:
                     "reading": Reading.of(manifest.settings).spelled_out(),
                 },
             )
+    if specification.export is not None:
+        with phase(observer, "export") as figures:
+            figures.update(_export(trained, manifest, specification))
     if specification.profile is not None:
         with phase(observer, "profile") as figures:
             figures.update(trained.profile(specification))
@@ -178,6 +184,21 @@ def _explain(
         files = [image.file for image in images]
         return trained.explain(specification.explain, pixels, files, predictions.predicted[rows].tolist())
     except Exception as error:  # layers of a user's may fail: no reason to lose the result
+        return {"unavailable": reason_of(error)}
+
+
+def _export(trained: Trained, manifest: Manifest, specification: Specification) -> Figures:
+    """What was exported, with what it says of the test images; or why there is nothing."""
+    assert specification.export is not None
+    try:
+        reading = Reading.of(manifest.settings)
+        folder, side = specification.data_folder, specification.image_size
+        training, test = manifest.split("train"), manifest.split("test")
+        rows = np.random.default_rng(0).permutation(len(training))[:CALIBRATION_IMAGES]
+        calibration = load_pixels(folder, [training[row] for row in rows], side, reading)
+        pixels, labels = load_pixels(folder, test, side, reading), labels_of(test, manifest.classes)
+        return trained.export(specification.export, calibration, pixels, labels)
+    except Exception as error:
         return {"unavailable": reason_of(error)}
 
 

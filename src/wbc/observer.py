@@ -13,18 +13,18 @@ if TYPE_CHECKING:
     from wbc.evaluation.cost import Cost
     from wbc.evaluation.metrics import Metrics
     from wbc.evaluation.predictions import Predictions, ShuffledComparison
-    from wbc.specification import Explaining, Specification
+    from wbc.specification import Explaining, Exporting, Specification
 
 PHASES = (
     *("startup", "reference_work", "data", "build", "features", "search", "compile", "train", "evaluate"),
-    *("latency", "explain", "save", "profile", "teardown"),
+    *("latency", "explain", "save", "export", "profile", "teardown"),
 )
 """The phases of an experiment in order. Only transfer learning and classical methods have `features`, and only
 a learning rate that is searched has `search`.
 `reference_work` comes a second time after `evaluate` and `latency`. `latency`, `explain`,
-`save` (of the model) and `profile` are optional."""
+`save` (of the model), `export` and `profile` are optional."""
 
-APART = frozenset({"reference_work", "latency", "explain", "save", "profile", "teardown"})
+APART = frozenset({"reference_work", "latency", "explain", "save", "export", "profile", "teardown"})
 """Phases that are no part of the time to result."""
 
 Json: TypeAlias = "bool | int | float | str | Sequence[Json] | Mapping[str, Json] | None"
@@ -162,6 +162,25 @@ class Trained(Protocol):
 
     def last_features(self, split: str, rows: "NDArray[np.intp]") -> "NDArray[np.float64]":
         """What enters the last layer for some images of a split; shape (len(rows), features). Needs a network."""
+
+    def export(
+        self,
+        settings: "Exporting",
+        calibration: "NDArray[np.uint8]",
+        test: "NDArray[np.uint8]",
+        labels: "NDArray[np.int64]",
+    ) -> Figures:
+        """Export it to other formats and ask what was exported; see `wbc.training.export.export`.
+
+        Args:
+            settings: The formats.
+            calibration: Training images.
+            test: All test images.
+            labels: Their classes.
+
+        Raises:
+            InputError: It is no network, or its scaling of pixels is no layer.
+        """
 
     def explain(
         self, settings: "Explaining", pixels: "NDArray[np.uint8]", files: list[str], predicted: list[int]

@@ -151,6 +151,21 @@ class Explaining:
     """Some of `EXPLANATIONS`."""
 
 
+ONNX, LITERT_INT8 = "onnx", "litert-int8"
+FORMATS = (ONNX, LITERT_INT8)
+"""Formats that networks can be exported to."""
+
+
+@dataclass(frozen=True)
+class Exporting:
+    """Other formats of the trained network, made after the evaluation."""
+
+    folder: Path
+    """Gets the files."""
+    formats: tuple[str, ...]
+    """Some of `FORMATS`."""
+
+
 @dataclass(frozen=True)
 class Specification:
     """One experiment."""
@@ -235,6 +250,8 @@ class Specification:
     """Validation accuracies whose time is asked for, shares of 1. Nothing in training depends on them."""
     explain: Explaining | None = None
     """Which pictures of what it looks at are made; None: none."""
+    export: Exporting | None = None
+    """To which formats it is exported; None: to none."""
     profile: Profiling | None = None
     """The steps to trace at the end; None: none."""
 
@@ -284,4 +301,9 @@ _TABLES = {
     "early_stopping": EarlyStopping,
     "augmentation": Augmentation,
 }
-_TABLES_WITH_A_FOLDER = {"checkpoint": Checkpointing, "profile": Profiling, "explain": Explaining}
+_TABLES_WITH_A_FOLDER = {
+    "checkpoint": Checkpointing,
+    "profile": Profiling,
+    "explain": Explaining,
+    "export": Exporting,
+}

@@ -41,7 +41,7 @@ BAD = {
     "unknown key unlike any": (
         suite('zzz = "x"', 'name = "small"'),
         "line 2",
-        ["suite.zzz", "Known here: name, description, seeds, explain, save_model, targets, margin."],
+        ["suite.zzz", "Known here: name, description, seeds, export, explain, save_model, targets, margin."],
     ),
     "unknown key of the optimizer": (
         suite('epochs = 1\noptimizer = { name = "Adam", learning_rat = 0.1 }', "epochs = 1"),

@@ -17,7 +17,7 @@ import pytest
 
 from bench.regress.environments import name_of
 from bench.worker import protocol
-from wbc import REQUIREMENTS
+from wbc import OPTIONAL, REQUIREMENTS
 from wbc.backends import BACKENDS
 from wbc.data.synthetic import SyntheticSettings, generate
 
@@ -167,9 +167,10 @@ def test_the_system_under_test_imports_what_it_declares_and_no_more():
             elif isinstance(node, ast.ImportFrom):
                 found.add(str(node.module).split(".")[0])
     foreign = found - sys.stdlib_module_names - {"wbc", *BACKENDS}
-    assert foreign == set(REQUIREMENTS.values())
+    assert foreign == {*REQUIREMENTS.values(), *OPTIONAL.values()}
     project = tomllib.loads((ROOT / "pyproject.toml").read_text())["project"]
     assert {name_of(one) for one in project["dependencies"]} >= set(REQUIREMENTS)
+    assert {name_of(one) for one in project["optional-dependencies"]["export"]} >= set(OPTIONAL)
 
 
 def test_the_worker_imports_nothing_of_the_harness(arrows):

@@ -20,7 +20,7 @@ from wbc.errors import InputError
 from wbc.evaluation.cost import BatchTimer, Cost
 from wbc.evaluation.latency import BATCHES
 from wbc.observer import Observer, phase
-from wbc.specification import Explaining, Specification
+from wbc.specification import Explaining, Exporting, Specification
 
 BATCH = 16
 """Images that are measured or classified between two heartbeats."""
@@ -69,6 +69,16 @@ class ClassicalClassifier:
     def last_features(self, split: str, rows: NDArray[np.intp]) -> NDArray[np.float64]:
         """See `wbc.observer.Trained`."""
         raise InputError("a classical method has no last layer")
+
+    def export(
+        self,
+        settings: Exporting,
+        calibration: NDArray[np.uint8],
+        test: NDArray[np.uint8],
+        labels: NDArray[np.int64],
+    ) -> dict[str, Any]:
+        """See `wbc.observer.Trained`."""
+        raise InputError("a classical method is no network")
 
     def explain(
         self, settings: Explaining, pixels: NDArray[np.uint8], files: list[str], predicted: list[int]

@@ -237,6 +237,7 @@ def identity_of(specification: Specification) -> dict[str, str]:
         "data_folder",
         "save_model",
         "explain",
+        "export",
         "reference_work",
         "profile",
         "targets",

@@ -19,9 +19,10 @@ from wbc.memory import Footprint
 from wbc.networks.penultimate import features_and_outputs
 from wbc.networks.stock import raw_pixel_model
 from wbc.observer import Figures, Observer
-from wbc.specification import Explaining, Specification
+from wbc.specification import Explaining, Exporting, Specification
 from wbc.training.batches import InputBatches, Prepare, steps_per_epoch
 from wbc.training.explain import explain
+from wbc.training.export import Images, export
 from wbc.training.session import Distribution
 from wbc.training.tracing import profile
 
@@ -93,13 +94,7 @@ class Classifier:
         the user's own scaling, it takes scaled pixels, and `takes` says why.
         """
         with self.distribution.scope():
-            if self.extractor is None:
-                whole = keras.Model(self.model.inputs, self.model.outputs, name=self.model.name)
-            else:
-                pixels = keras.Input(self.extractor.input_shape[1:])
-                whole = keras.Model(
-                    pixels, self.model(self.extractor(pixels, training=False)), name="transfer"
-                )
+            whole = self._whole()
             takes = RAW
             try:
                 whole = raw_pixel_model(whole, self.scale or self.prepare, int(whole.input_shape[1]), fit)
@@ -121,6 +116,27 @@ class Classifier:
             "takes": takes,
             "output": {"shape": [-1, *whole.output_shape[1:]], "dtype": str(whole.outputs[0].dtype)},
         }
+
+    def _whole(self) -> keras.Model:
+        """From scaled pixels to probabilities."""
+        if self.extractor is None:
+            return keras.Model(self.model.inputs, self.model.outputs, name=self.model.name)
+        pixels = keras.Input(self.extractor.input_shape[1:])
+        return keras.Model(pixels, self.model(self.extractor(pixels, training=False)), name="transfer")
+
+    def export(
+        self,
+        settings: Exporting,
+        calibration: NDArray[np.uint8],
+        test: NDArray[np.uint8],
+        labels: NDArray[np.int64],
+    ) -> Figures:
+        """See `wbc.observer.Trained`."""
+        with self.distribution.scope():
+            whole = self._whole()
+            side = int(whole.input_shape[1])
+            whole = raw_pixel_model(whole, self.scale or self.prepare, side, any_size=False)
+            return export(whole, settings, Images(calibration, test, labels))
 
     def last_features(self, split: str, rows: NDArray[np.intp]) -> NDArray[np.float64]:
         """See `wbc.observer.Trained`."""

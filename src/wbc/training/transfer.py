@@ -42,7 +42,9 @@ def train(specification: Specification, splits: dict[str, Split], observer: Obse
     splits.clear()  # frees the pixels
     footprint = fit(head, features, specification, as_is, observer, distribution, beside=backbone)
     extractor = (
-        backbone if specification.save_model or specification.latency or specification.explain else None
+        backbone
+        if specification.save_model or specification.latency or specification.explain or specification.export
+        else None
     )
     return Classifier(
         head,
