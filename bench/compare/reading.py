@@ -17,8 +17,8 @@ from bench.journal.history import history
 from bench.journal.results import Attempt, SuiteResults
 from bench.plan.decide import matches
 from bench.records.accuracy_time import moments_of
-from bench.tracking.content import ATTEMPT_TAG, RESULTS_TAG
 from bench.tracking.store import apply_settings, check_version, own_store, without_password
+from bench.tracking.tags_and_params import ATTEMPT_TAG, RESULTS_TAG
 from bench.trials.layout import CACHE
 from wbc.errors import did_you_mean
 

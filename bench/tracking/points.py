@@ -13,7 +13,7 @@ import msgspec
 
 from bench.journal.events import Epoch
 from bench.journal.history import Stretch
-from bench.tracking.content import moment, plain_keys, span_of
+from bench.tracking.tags_and_params import moment, plain_keys, span_of
 from bench.trials.measured import NEVER
 from bench.trials.record import Record
 

@@ -12,7 +12,11 @@ from bench.journal.history import history
 from bench.journal.results import Attempt, SuiteResults
 from bench.tracking import store
 from bench.tracking.artifacts import staged
-from bench.tracking.content import (
+from bench.tracking.markers import digest_of, is_sent, mark_sent
+from bench.tracking.points import Point, points_of, series_of
+from bench.tracking.store import SyncLock, apply_settings
+from bench.tracking.suite_run import SuiteRun
+from bench.tracking.tags_and_params import (
     ATTEMPT_TAG,
     DIGEST_TAG,
     RESULTS_TAG,
@@ -22,10 +26,6 @@ from bench.tracking.content import (
     span_of,
     tags_of,
 )
-from bench.tracking.markers import digest_of, is_sent, mark_sent
-from bench.tracking.points import Point, points_of, series_of
-from bench.tracking.store import SyncLock, apply_settings
-from bench.tracking.suite_run import SuiteRun
 from bench.trials.layout import ARTIFACTS
 from bench.trials.record import Record
 from bench.worker.jsonl import read_lines

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 from bench.journal.events import every, last
 from bench.journal.results import SuiteResults
 from bench.journal.runs import RunEnded, RunEvent, RunStarted, run_events, state_of_runs
-from bench.tracking.content import LONGEST_TAG, RESULTS_TAG, STATES, milliseconds
+from bench.tracking.tags_and_params import LONGEST_TAG, RESULTS_TAG, STATES, milliseconds
 
 if TYPE_CHECKING:
     from mlflow import MlflowClient

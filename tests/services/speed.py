@@ -24,9 +24,9 @@ from servers import MlflowServer, running  # noqa: E402
 
 from bench.journal.history import history  # noqa: E402
 from bench.journal.results import Attempt, SuiteResults  # noqa: E402
-from bench.tracking.content import params_of  # noqa: E402
 from bench.tracking.points import points_of  # noqa: E402
 from bench.tracking.sync import sync  # noqa: E402
+from bench.tracking.tags_and_params import params_of  # noqa: E402
 
 WANTED = 20
 """So many times as fast the syncer must be."""

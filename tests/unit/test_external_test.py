@@ -17,8 +17,8 @@ from bench.compare.thresholds import Thresholds
 from bench.journal.results import SuiteResults
 from bench.report.frame import configurations_frame, trials_frame
 from bench.report.tables.external import external_table
-from bench.tracking.content import params_of
 from bench.tracking.points import points_of
+from bench.tracking.tags_and_params import params_of
 from bench.trials.datasets import DataSets
 from bench.trials.metrics import Metrics
 from wbc import experiment

@@ -10,8 +10,8 @@ from bench.errors import ResultsError
 from bench.journal.history import history
 from bench.journal.results import Attempt, SuiteResults
 from bench.records.fold import fold
-from bench.tracking.content import tags_of
 from bench.tracking.points import points_of
+from bench.tracking.tags_and_params import tags_of
 from bench.trials.record import Throughput
 from bench.worker.jsonl import EventWriter, read_events
 

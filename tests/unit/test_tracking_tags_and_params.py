@@ -17,9 +17,9 @@ from bench.errors import ResultsError
 from bench.journal.events import WorkerEvent
 from bench.journal.history import Stretch
 from bench.journal.results import Attempt
-from bench.tracking.content import ATTEMPT_TAG, params_of, span_of, tags_of
 from bench.tracking.points import points_of
 from bench.tracking.store import apply_settings
+from bench.tracking.tags_and_params import ATTEMPT_TAG, params_of, span_of, tags_of
 from bench.trials.measured import Memory, Profile, ReferenceWork, Steady, StepMemory, Work
 from bench.trials.metrics import Metrics
 from bench.trials.phases import Phases, Times, TrainPhase
