@@ -35,8 +35,12 @@ _SHIPPED = Path(__file__).with_name("mlflow.env")
 CONNECT_S = 5
 """Seconds in which a database must accept a connection."""
 
-REDIRECTING = ("MLFLOW_ACTIVE_MODEL_ID", "MLFLOW_RUN_ID", "MLFLOW_EXPERIMENT_ID", "MLFLOW_EXPERIMENT_NAME")
-"""Variables of the user's shell with which MLflow would write somewhere else than it is told to."""
+REDIRECTING = (
+    *("MLFLOW_ACTIVE_MODEL_ID", "MLFLOW_RUN_ID", "MLFLOW_EXPERIMENT_ID", "MLFLOW_EXPERIMENT_NAME"),
+    "MLFLOW_ENABLE_ASYNC_LOGGING",
+)
+"""Variables of the user's shell with which MLflow would write somewhere else than it is told to, or, the last one,
+say that it wrote before it did."""
 
 _PLACES = (
     ("experiments", "artifact_location"),

@@ -86,10 +86,14 @@ class Bench:
         return found
 
     def __call__(self, *arguments, **environment: str) -> subprocess.CompletedProcess:
+        return self.start(self.command(*arguments), self.environment(**environment))
+
+    def start(self, command: list[str], environment: dict[str, str]) -> subprocess.CompletedProcess:
+        """Run a command to its end."""
         return subprocess.run(
-            self.command(*arguments),
+            command,
             cwd=REPOSITORY,
-            env=self.environment(**environment),
+            env=environment,
             capture_output=True,
             text=True,
             timeout=600,

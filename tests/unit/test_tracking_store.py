@@ -142,10 +142,20 @@ def test_a_store_that_cannot_be_opened_is_found_out_at_once(tmp_path: Path, addr
 
 def test_variables_that_redirect_mlflow_are_removed(tmp_path: Path, monkeypatch):
     monkeypatch.setenv("MLFLOW_TRACKING_URI", "")
-    monkeypatch.setenv("MLFLOW_ACTIVE_MODEL_ID", "m-1")
-    monkeypatch.setenv("MLFLOW_RUN_ID", "r-1")
+    for name in store.REDIRECTING:
+        monkeypatch.setenv(name, "x")
     store.apply_settings(tmp_path)
-    assert not {"MLFLOW_ACTIVE_MODEL_ID", "MLFLOW_RUN_ID"} & os.environ.keys()
+    assert not set(store.REDIRECTING) & os.environ.keys()
+
+
+def test_no_variable_makes_mlflow_say_that_it_wrote_before_it_did(tmp_path: Path, monkeypatch):
+    """With asynchronous logging a call returns at once, and a process that dies loses what was marked as sent."""
+    from mlflow.environment_variables import MLFLOW_ENABLE_ASYNC_LOGGING
+
+    monkeypatch.setenv("MLFLOW_TRACKING_URI", "")
+    monkeypatch.setenv("MLFLOW_ENABLE_ASYNC_LOGGING", "true")
+    store.apply_settings(tmp_path)
+    assert not MLFLOW_ENABLE_ASYNC_LOGGING.get()
 
 
 def test_a_store_of_a_newer_mlflow_is_named_and_left_alone(results: SuiteResults):
