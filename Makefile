@@ -13,7 +13,7 @@ LOCK := locks/$(FLAVOUR).txt
 BIN := $(VENV)/bin
 READY := $(VENV)/ready-$(FLAVOUR)
 
-.PHONY: help run test format lint types docs wheel-check stock measuring services real families tracking-speed promises evidence disturbed chaos anomalies \
+.PHONY: help run test format lint types docs wheel-check stock measuring services many real families tracking-speed promises evidence disturbed chaos anomalies \
 	networks demonstration memory scale gpu-check locks clean
 
 help: ## list these targets
@@ -35,6 +35,10 @@ measuring: $(READY) ## test the measurement of input stalls; needs an idle machi
 # With real programs: Chromium, MLflow's server, PostgreSQL. What is not installed is skipped, with a reason.
 services: $(READY) ## test with Chromium, MLflow's server and PostgreSQL
 	$(BIN)/python -m pytest tests/services $(ARGS)
+
+# Ten minutes, or LEUKOBENCH_MANY_MINUTES: eight harnesses, one MLflow server, PostgreSQL, three restarts.
+many: $(READY) ## send from eight harnesses while MLflow and PostgreSQL are restarted
+	$(BIN)/python tests/services/many.py $(ARGS)
 
 # The whole BCCD from ../shared (else LEUKOBENCH_SHARED): what is left out, repeats of a field, planted copies.
 real: $(READY) ## test with the images of BCCD
