@@ -48,12 +48,15 @@ def corrected_interval(shares: list[float]) -> tuple[float, float, float]:
 def main(suite: Path) -> int:
     """Print a row for each configuration; 1 where something does not agree."""
     folds: dict[str, dict[int, Rows]] = defaultdict(dict)
+    asked: dict[str, int] = {}
     for attempt in sorted((suite / "trials").glob("*/attempt-*")):
         if not (attempt / "predictions.csv").is_file():
             continue
         trial = json.loads((attempt / "trial.json").read_text())
         name = f"{trial['network']}, {trial['settings']['mode']}"
-        folds[name][trial["settings"]["data"]["fold"]] = rows_of(attempt / "predictions.csv")
+        data = trial["settings"]["data"]
+        folds[name][data["fold"]] = rows_of(attempt / "predictions.csv")
+        asked[name] = data["folds"]
     report = {
         f"{row['network']}, {row['mode']}": row for row in rows_of(suite / "report/tables/replicates.csv")
     }
@@ -61,6 +64,10 @@ def main(suite: Path) -> int:
     print("| | cells | sources | balanced % of each fold | mean % | 95 % | report |")
     print("| --- | --- | --- | --- | --- | --- | --- |")
     for name, of_fold in folds.items():
+        if len(of_fold) < asked[name]:
+            print(f"{name}: {len(of_fold)} of {asked[name]} folds are done", file=sys.stderr)
+            wrong += 1
+            continue
         tested = Counter(source for rows in of_fold.values() for source in {row["source"] for row in rows})
         files = Counter(row["file"].rsplit("/", 1)[1] for rows in of_fold.values() for row in rows)
         shares = [balanced_accuracy(of_fold[number]) for number in sorted(of_fold)]
