@@ -21,7 +21,7 @@ from bench.machine.notes import Notes
 from bench.regress import probe
 from bench.regress.environments import TENSORFLOWS
 from bench.regress.side_notes import SideNote
-from bench.trials.datasets import source_digest
+from bench.trials.made_by import source_digest
 from bench.trials.runtime import BACKENDS
 from bench.trials.settings import Runtime, digest_of
 from bench.trials.trial import Trial

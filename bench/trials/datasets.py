@@ -4,7 +4,6 @@ The digest of a data set is known before it is made: a hash of what it is made f
 cache, which is in the results folder.
 """
 
-import hashlib
 import json
 import shutil
 from collections.abc import Callable, Mapping, Sequence
@@ -15,6 +14,7 @@ from typing import Any
 import msgspec
 
 from bench.trials.folder_index import FolderIndex
+from bench.trials.made_by import MADE_BY, source_digest
 from bench.trials.settings import DataSettings, digest_of
 from bench.trials.trial import Trial
 from wbc.data import CELL_CLASSES, SPLITS
@@ -26,31 +26,6 @@ from wbc.errors import InputError, command
 from wbc.files import whole_folder
 
 DEFAULT_BCCD = Path("data/bccd")
-
-MADE_BY = {
-    "synthetic": ("data/__init__.py", "data/manifest.py", "data/synthetic"),
-    "folder": (
-        "data/__init__.py",
-        "data/manifest.py",
-        "data/folding.py",
-        "data/join_sources.py",
-        "data/reading.py",
-        "data/pipeline",
-        "duplicates",
-    ),
-    "bccd": (
-        "data/__init__.py",
-        "data/manifest.py",
-        "data/reading.py",
-        "data/pipeline",
-        "data/bccd",
-        "duplicates",
-    ),
-}
-"""Source -> the files and whole folders of `wbc` that can change its pixels or its manifest.
-
-They are part of the digest: when their code changes, the images are made again.
-"""
 
 
 @dataclass(frozen=True)
@@ -399,6 +374,20 @@ def _unchecked(images: Path, folder: Path) -> str:
     )
 
 
+def _lost(manifest: Manifest, folder: Path) -> str:
+    """A warning about files that may be images and are no part of the data set, or nothing."""
+    reasons = {
+        reason: len(files)
+        for reason, files in manifest.left_out.items()
+        if not reason.startswith("no image") and reason != "more images than max_images_per_class"
+    }
+    if not reasons:
+        return ""
+    count = sum(reasons.values())
+    said = ", ".join(f"{number} {reason}" for reason, number in reasons.items())
+    return f"{count} file{'s' * (count > 1)} of {folder} {'are' if count > 1 else 'is'} left out: {said}."
+
+
 def _leak(manifest: Manifest, folder: Path) -> str:
     """A warning about files that are in two splits, or nothing."""
     leaked = manifest.leaked_files()
@@ -409,22 +398,3 @@ def _leak(manifest: Manifest, folder: Path) -> str:
         f"{count} in more than one split, such as {' and '.join(leaked[0][:2])}, so the test contains what "
         f"training has shown. `{command()} data check {folder}` lists them, and near-duplicates."
     )
-
-
-def source_digest(*places: str, root: Path | None = None) -> str:
-    """SHA-256 of the Python source of `wbc`, or of some files and folders in it.
-
-    Args:
-        places: Files and folders in it; none: all of it.
-        root: Folder of the package; None: the one that is running.
-    """
-    if root is None:
-        import wbc
-
-        root = Path(wbc.__file__).parent
-    paths = [root / place for place in places] or [root]
-    files = {file for path in paths for file in (path.rglob("*.py") if path.is_dir() else [path])}
-    digest = hashlib.sha256()
-    for file in sorted(files):
-        digest.update(file.relative_to(root).as_posix().encode() + b"\0" + file.read_bytes() + b"\0")
-    return digest.hexdigest()

@@ -4,7 +4,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from importlib import metadata
 
-from bench.trials.datasets import source_digest
+from bench.trials.made_by import source_digest
 from bench.trials.settings import Runtime
 from bench.trials.trial import Trial
 from wbc.backends import ONLY_TENSORFLOW

@@ -581,6 +581,18 @@ def test_labels_in_a_table(tmp_path: Path, capsys):
         read_layout(root, FolderOptions(labels="train.xlsx"))
 
 
+def test_a_plan_says_what_is_left_out(tmp_path: Path):
+    root = split_folder(tmp_path / "set", write_color)
+    for path in (root / "cover.png", root / "train" / "stray.png"):
+        write_color(path, RNG)
+    (root / "notes.txt").touch()
+    with pytest.raises(InputError, match="outside of its class folders"):
+        inspect_folder(root)
+    (root / "train" / "stray.png").unlink()
+    said = DataSets(tmp_path / "cache", root).find("folder", {}, 32).warning
+    assert f"1 file of {root} is left out: 1 outside of the splits, in the folder itself." in said
+
+
 def test_a_table_may_name_splits(tmp_path: Path):
     root = tmp_path / "set"
     root.mkdir()

@@ -7,7 +7,7 @@ from pathlib import Path
 import pytest
 
 import wbc
-from bench.trials.datasets import MADE_BY, source_digest
+from bench.trials.made_by import MADE_BY, source_digest
 
 WBC = Path(wbc.__file__).parent
 

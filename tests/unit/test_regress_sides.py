@@ -12,7 +12,7 @@ from bench.devices.device import Device, Slot
 from bench.errors import InputError
 from bench.regress.side_request import SideRequest
 from bench.regress.sides import inspect, revision, working_tree
-from bench.trials.datasets import source_digest
+from bench.trials.made_by import source_digest
 from bench.trials.runtime import find_runtime
 
 IMPORT_ALL = """
