@@ -14,6 +14,7 @@ from bench.commands.options import (
     MarginOption,
     OnlyOption,
     OutputOption,
+    ResultsOption,
 )
 from bench.errors import ExitCode, InputError
 
@@ -22,9 +23,11 @@ if TYPE_CHECKING:
 
 
 def history(
-    results: Annotated[
-        Path, typer.Argument(metavar="[RESULTS]", help="The results folder that has the comparisons.")
-    ] = DEFAULT_RESULTS,
+    folder: Annotated[
+        Path | None,
+        typer.Argument(metavar="RESULTS", help="The results folder that has the comparisons, as --results."),
+    ] = None,
+    results: ResultsOption = DEFAULT_RESULTS,
     only: OnlyOption = None,
     change: ChangeOption = DEFAULT_CHANGE,
     margin: MarginOption = DEFAULT_MARGIN,
@@ -42,12 +45,13 @@ def history(
     from bench.trials.layout import HISTORY
 
     thresholds = thresholds_of(change, margin)
+    results = folder or results
     if not results.is_dir():
         raise InputError(f"there is no results folder {results}", "Give the folder that `regress` wrote to.")
     found = histories(results, thresholds, only)
-    folder = output or results / HISTORY
+    pages = output or results / HISTORY
     alone = output is not None and len(found) == 1
-    return show([(one, folder if alone else folder / one.suite) for one in found], as_json)
+    return show([(one, pages if alone else pages / one.suite) for one in found], as_json)
 
 
 def show(found: "list[tuple[History, Path]]", as_json: bool) -> ExitCode:

@@ -40,6 +40,9 @@ OPEN_REACH = 1.3
 LONGEST_NAME, CHARACTER = 12, 6.5
 """Characters of a version below a chart (the tables have all), and the width of one in pixels."""
 
+ENDS = ("fit_time", "throughput", "peak_memory", ACCURACY)
+"""Metrics of which the terminal shows the last version against the first one."""
+
 MOST_CHANGES = 6
 """Most packages that a line of text names."""
 
@@ -96,7 +99,7 @@ def outcome(history: History) -> str:
         return f"{'Steps' if len(places) > 1 else 'A step'} at {', '.join(places)}"
     unclear = sum(bool(one.unclear) for one in history.neighbors)
     if history.exit_code is ExitCode.NOT_ENOUGH_EVIDENCE:
-        return f"No step is shown; {unclear} of {len(history.neighbors)} neighbors are inconclusive"
+        return f"No step is shown; inconclusive comparisons: {unclear} of {len(history.neighbors)}"
     return "No step"
 
 
@@ -210,17 +213,17 @@ def print_history(console: "Console", history: History) -> None:
     if history.steps:
         rows = [step_row(step, names)[:-1] for step in history.steps]
         table(f"{history.suite}: steps", STEP_HEADINGS[:-1], rows)
-    ends = [(line, line.levels[-1]) for line in history.lines if line.metric in ("fit_time", "throughput")]
+    first, last = history.versions[0], history.versions[-1]
+    ends = [
+        (line, line.levels[-1])
+        for line in history.lines
+        if line.metric in ENDS and (line.levels[0].version, line.levels[-1].version) == (first, last)
+    ]
     table(
-        f"{history.suite}: the last version against the first",
-        ("configuration", "metric", "versions", "change, 95 % interval"),
+        f"{history.suite}: {names[last]} against {names[first]}",
+        ("configuration", "metric", "change, 95 % interval"),
         [
-            [
-                line.label,
-                _title(line.metric),
-                f"{names[line.levels[0].version]} -> {names[end.version]}",
-                change_of(line.metric, end.change, end.low, end.high),
-            ]
+            [line.label, _title(line.metric), change_of(line.metric, end.change, end.low, end.high)]
             for line, end in ends
         ],
     )
