@@ -28,7 +28,10 @@ def init(
     output: Annotated[
         Path | None,
         typer.Option(
-            "-o", "--output", metavar="FILE", help="The suite file; by default named as the folder."
+            "-o",
+            "--output",
+            metavar="FILE",
+            help="Write the suite to this file; by default named as the folder.",
         ),
     ] = None,
     results: ResultsOption = DEFAULT_RESULTS,
