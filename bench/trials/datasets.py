@@ -214,6 +214,10 @@ class DataSets:
             def make(folder: Path) -> Manifest:
                 return split_manifest(manifest, images, splitting, found)
 
+        cautions = [
+            _leak(manifest, self.path) or (_unchecked(images, self.path) if whole else ""),
+            _lost(manifest, self.path),
+        ]
         prepared = self._cached("folder", settings, made_from, make)
         return DataSet(
             prepared.settings,
@@ -221,7 +225,7 @@ class DataSets:
             prepared.manifest,
             prepared.make,
             manifest.classes,
-            _leak(manifest, self.path) or (_unchecked(images, self.path) if whole else ""),
+            " ".join(filter(None, cautions)),
         )
 
     def _sampled(self, manifest: Manifest, data: Mapping[str, Any]) -> Manifest:
