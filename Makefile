@@ -14,13 +14,13 @@ BIN := $(VENV)/bin
 READY := $(VENV)/ready-$(FLAVOUR)
 
 .PHONY: help run test format lint types docs wheel-check stock measuring services many real families tracking-speed promises evidence disturbed chaos anomalies \
-	networks demonstration memory scale gpu-check locks clean
+	networks drawn-weights demonstration memory scale gpu-check locks clean
 
 help: ## list these targets
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  make %-15s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
 	@echo "Options: ARGS='...' for the command behind a target, SUITE=FILE for run, FLAVOUR=cpu or gpu, PYTHON=python3.12."
 
-run: $(READY) ## run the demonstration: eight trials and a report
+run: $(READY) ## run the demonstration: five trials and a report
 	$(BIN)/python -m bench run $(SUITE) $(ARGS)
 
 # Two at a time. A file stays together, for its tests share what is costly; the longest files come first in the order
@@ -105,6 +105,10 @@ stock: $(READY) ## is every network from a paper the same once it is kept?
 
 networks: $(READY) ## make docs/networks.md: build and train every network
 	$(BIN)/python tests/networks/every.py $(ARGS)
+
+# The weights that the demonstration transfers, from drawn cells of another make-up: minutes on two idle cores.
+drawn-weights: $(READY) ## pretrain the small backbone of the demonstration
+	$(BIN)/python tests/networks/pretrain.py
 
 # After `make run` on an idle machine; the picture needs Chromium.
 demonstration: $(READY) ## put table and picture of results/demo into README and docs

@@ -11,6 +11,7 @@ from bench.version import __version__ as __version__
 
 if TYPE_CHECKING:
     from bench.interface import (
+        Choices,
         InputError,
         InterruptedRun,
         PlannedTrial,
@@ -29,6 +30,7 @@ if TYPE_CHECKING:
     )
 
 __all__ = [
+    "Choices",
     "InputError",
     "InterruptedRun",
     "PlannedTrial",

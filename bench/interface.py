@@ -8,7 +8,7 @@ from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from os import PathLike
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, TypedDict, Unpack
 
 from bench.compare.compare import compare_sides
 from bench.compare.thresholds import Thresholds
@@ -33,6 +33,7 @@ if TYPE_CHECKING:
     import pandas as pd
 
 __all__ = [
+    "Choices",
     "InputError",
     "InterruptedRun",
     "PlannedTrial",
@@ -51,6 +52,23 @@ __all__ = [
 ]
 
 AnyPath = str | PathLike[str]
+
+
+class Choices(TypedDict, total=False):
+    """Keywords of `plan`, `run` and `regress`: what the command line may say of a suite's trials."""
+
+    results: AnyPath
+    """The results folder; else `results`."""
+    devices: str | None
+    """Overrides `use` of `[devices]`, such as `gpu:0,gpu:1` or `cpu:2`; `regress` runs on the first slot."""
+    data: AnyPath | None
+    """A folder of images, overrides `path` of `[data]`."""
+    weights: AnyPath | None
+    """A folder of pretrained weights, overrides `path` of `[weights]`."""
+    only: str | None
+    """Only trials whose id matches this pattern or contains it."""
+    fresh: bool
+    """Trials from their beginning, finished ones too; pairs of an earlier `regress` do not count."""
 
 
 @dataclass(frozen=True)
@@ -123,24 +141,13 @@ def load_suite(suite: AnyPath) -> Suite:
 
 def plan(
     suite: Suite | AnyPath,
-    *,
-    results: AnyPath = "results",
-    devices: str | None = None,
-    data: AnyPath | None = None,
-    weights: AnyPath | None = None,
-    only: str | None = None,
-    fresh: bool = False,
+    **choices: Unpack[Choices],
 ) -> list[PlannedTrial]:
     """What `run` would do with every trial, why, and for how long. Starts nothing and writes nothing.
 
     Args:
         suite: A suite, its file, or its name.
-        results: The results folder.
-        devices: Overrides `use` of `[devices]`, such as `gpu:0,gpu:1` or `cpu:2`.
-        data: A folder of images, overrides `path` of `[data]`.
-        weights: A folder of pretrained weights, overrides `path` of `[weights]`.
-        only: Only trials whose id matches this pattern or contains it.
-        fresh: As if no trial were done.
+        **choices: See `Choices`.
 
     Returns:
         Every chosen trial with `status`, `why` and `seconds`.
@@ -148,23 +155,20 @@ def plan(
     Raises:
         InputError: The suite, the devices, the data or the weights are wrong, or no trial matches.
     """
-    folder = Path(results)
-    resolved = resolve_suite(_file(suite), folder / CACHE, devices, _path(data), _path(weights), only)
+    folder, chosen = _chosen(choices)
+    resolved = resolve_suite(
+        _file(suite), folder / CACHE, chosen.devices, chosen.data, chosen.weights, chosen.only
+    )
     recorded = SuiteResults(folder, resolved.name)
-    planned = make_plan(resolved.chosen, recorded, resolved.trials, fresh)
+    planned = make_plan(resolved.chosen, recorded, resolved.trials, chosen.fresh)
     return Predictor(folder, resolved.devices.slots[0].kind).predict(planned)
 
 
 def run(
     suite: Suite | AnyPath,
     *,
-    results: AnyPath = "results",
-    devices: str | None = None,
-    data: AnyPath | None = None,
-    weights: AnyPath | None = None,
-    only: str | None = None,
-    fresh: bool = False,
     say: Callable[[str], None] | None = None,
+    **choices: Unpack[Choices],
 ) -> Results:
     """Run every trial of a suite that is not done. A failed trial does not raise: see `Results.failed`.
 
@@ -172,13 +176,8 @@ def run(
 
     Args:
         suite: A suite, its file, or its name.
-        results: The results folder.
-        devices: Overrides `use` of `[devices]`, such as `gpu:0,gpu:1` or `cpu:2`.
-        data: A folder of images, overrides `path` of `[data]`.
-        weights: A folder of pretrained weights, overrides `path` of `[weights]`.
-        only: Only trials whose id matches this pattern or contains it.
-        fresh: Run trials from their beginning, finished ones too, as new attempts.
         say: Is called with each message, such as `print`. Nothing is printed without it.
+        **choices: See `Choices`.
 
     Returns:
         The trials that were asked for, those that were done before included.
@@ -188,8 +187,8 @@ def run(
         ResultsError: The results folder, or a device, cannot be used.
         InterruptedRun: A signal came. What ran is recorded; the same call resumes.
     """
-    options = RunOptions(devices, _path(data), _path(weights), only, fresh)
-    outcome = run_suite(_file(suite), Path(results), _Listener(say), options)
+    folder, options = _chosen(choices)
+    outcome = run_suite(_file(suite), folder, _Listener(say), options)
     keep_best(outcome.results, outcome.suite_ids)
     return Results(outcome.results.folder, tuple(outcome.trial_ids))
 
@@ -233,17 +232,12 @@ def regress(
     *,
     baseline: str | None = None,
     candidate: str | None = None,
-    results: AnyPath = "results",
     pairs: int | None = None,
     budget_s: float | None = 1800.0,
-    devices: str | None = None,
-    data: AnyPath | None = None,
-    weights: AnyPath | None = None,
-    only: str | None = None,
     name: str | None = None,
-    fresh: bool = False,
     thresholds: Thresholds | None = None,
     say: Callable[[str], None] | None = None,
+    **choices: Unpack[Choices],
 ) -> Verdict:
     """Run a suite in two environments in turn, until the verdict is clear or the budget is spent.
 
@@ -253,17 +247,12 @@ def regress(
         suite: A suite, its file, or its name.
         baseline: A requirement such as `tensorflow==2.20.0`, or `baseline:NAME`; None: the running environment.
         candidate: A requirement; None: the running environment.
-        results: The results folder.
         pairs: Of each configuration; None: until the verdict is clear.
         budget_s: The longest that the runs may take, in seconds; None: any time.
-        devices: Overrides `use` of `[devices]`; trials run on the first slot.
-        data: A folder of images, overrides `path` of `[data]`.
-        weights: A folder of pretrained weights, overrides `path` of `[weights]`.
-        only: Only trials whose id matches this pattern or contains it.
         name: Of the folder `regress/NAME` in the results; None: made from suite and sides.
-        fresh: Earlier pairs do not count.
         thresholds: What counts as a change, and as the same; None: 5 % of time or memory, 2 points of accuracy.
         say: Is called with each message, such as `print`. Nothing is printed without it.
+        **choices: See `Choices`.
 
     Returns:
         A verdict for each configuration; `exit_code` is that of the command line.
@@ -273,20 +262,21 @@ def regress(
         ResultsError: The results folder, or a device, cannot be used.
         InterruptedRun: A signal came. Finished pairs are kept; the same call resumes.
     """
+    folder, chosen = _chosen(choices)
     request = RegressRequest(
         _file(suite),
         SideRequest(baseline),
         SideRequest(candidate),
-        results=Path(results),
+        results=folder,
         name=name,
         pairs=pairs,
         budget_s=budget_s,
-        fresh=fresh,
+        fresh=chosen.fresh,
         thresholds=thresholds or Thresholds(),
-        devices=devices,
-        data=_path(data),
-        weights=_path(weights),
-        only=only,
+        devices=chosen.devices,
+        data=chosen.data,
+        weights=chosen.weights,
+        only=chosen.only,
     )
     return run_regress(request, _Listener(say)).verdict
 
@@ -305,6 +295,26 @@ class _Listener:
 
 def _file(suite: Suite | AnyPath) -> Path:
     return suite.path if isinstance(suite, Suite) else Path(suite)
+
+
+def _chosen(choices: Choices) -> tuple[Path, RunOptions]:
+    """The results folder, and the rest as a run takes it.
+
+    Raises:
+        TypeError: There is no such keyword.
+    """
+    if unknown := choices.keys() - Choices.__annotations__.keys():
+        raise TypeError(
+            f"unexpected keyword {sorted(unknown)[0]!r}: known are {', '.join(Choices.__annotations__)}"
+        )
+    options = RunOptions(
+        choices.get("devices"),
+        _path(choices.get("data")),
+        _path(choices.get("weights")),
+        choices.get("only"),
+        choices.get("fresh", False),
+    )
+    return Path(choices.get("results", "results")), options
 
 
 def _path(path: AnyPath | None) -> Path | None:

@@ -1,5 +1,6 @@
 """`make demonstration`: the table and the picture of the demonstration, from `results/demo`, into the documentation."""
 
+import math
 import re
 import shutil
 import subprocess
@@ -21,12 +22,13 @@ def table() -> str:
     """The table in Markdown, one row for each trial."""
     rows = [
         [
-            *(str(row[name]) for name in ("network", "weights", "mode", "epochs")),
+            *(str(row[name]) for name in ("network", "weights", "mode")),
+            str(row["epochs"] or ""),  # classical methods have none
             f"{row['test_accuracy']:.1%}".rstrip("%"),
             f"{row['test_loss']:.3f}",
             f"{row['fit_s']:.1f}",
             f"{row['result_s']:.1f}",
-            f"{row['train_images_per_s']:.0f}",
+            "" if math.isnan(row["train_images_per_s"]) else f"{row['train_images_per_s']:.0f}",
         ]
         for row in load_results(RESULTS).frame().to_dict("records")
     ]

@@ -25,7 +25,9 @@ from bench.trials.runtime import BACKENDS, backend_version, installed_backends, 
 from bench.version import __version__
 from bench.worker.environment import compute_variables
 from wbc.networks.catalog import NETWORKS
+from wbc.networks.network import Network
 from wbc.networks.weights import SUFFIX, keras_homes
+from wbc.options import OptionValue
 
 NOISY, PRESSED, STOLEN = 0.05, 0.10, 0.01
 """Shares above which noise deserves a sentence. The measurement alone makes no pressure on a machine with a
@@ -139,27 +141,40 @@ def examine(
 
 
 def weights_at_hand(folder: Path | None) -> tuple[dict[str, str], list[str]]:
-    """Look for pretrained weights of every network, with its default options and native size.
+    """Look for pretrained weights of every network: of its default options, and of variants such as other widths.
 
     Only names of files are compared: hashing half a gigabyte each would take minutes.
 
     Returns:
-        Network -> file; the networks without a file.
+        Network or variant, such as `MobileNet-alpha0.25` -> file; the networks without a file of any variant.
     """
     found: dict[str, str] = {}
     missing: list[str] = []
     for name, network in NETWORKS.items():
         if network.imagenet is None:
             continue
-        own = [folder / f"{label}{SUFFIX}" for label in network.backbone_labels({})] if folder else []
-        file = network.imagenet_file({}, network.native_size).name
-        cached = [home / "models" / file for home in keras_homes()]
-        place = next((path for path in (*own, *cached) if path.is_file()), None)
-        if place is None:
+        shape = [option.name for option in network.options if option.in_backbone]
+        variants = [dict(zip(shape, values, strict=True)) for values in network.imagenet.variants]
+        standard = network.all_options({})
+        here: dict[str, str] = {}
+        for options in variants:
+            place = _weights_of(network, options, folder)
+            if place is not None:
+                unusual = {key: value for key, value in options.items() if standard[key] != value}
+                here[network.label(unusual)] = str(place)
+        found |= here
+        if not here:
             missing.append(name)
-        else:
-            found[name] = str(place)
     return found, missing
+
+
+def _weights_of(network: Network, options: dict[str, OptionValue], folder: Path | None) -> Path | None:
+    """The file of a variant's weights, for images of any size; None where there is none."""
+    own = [folder / f"{label}{SUFFIX}" for label in network.backbone_labels(options)] if folder else []
+    sizes = dict.fromkeys((network.native_size, *(network.imagenet.sizes if network.imagenet else ())))
+    files = dict.fromkeys(network.imagenet_file(options, size).name for size in sizes)
+    cached = [home / "models" / file for home in keras_homes() for file in files]
+    return next((path for path in (*own, *cached) if path.is_file()), None)
 
 
 def _versions() -> dict[str, str]:

@@ -166,25 +166,25 @@ def _final(record: Record) -> Iterator[tuple[str, Any]]:
     """The metrics that an attempt has once."""
     if test := record.test:
         for name in METRICS:
-            yield f"final/{name}", getattr(test, name)
+            yield f"test/{name}", getattr(test, name)
         for prefix, field_name in METRICS_OF_CLASSES.items():
             for class_name, value in getattr(test, field_name).items():
-                yield f"final/{prefix}_{class_name}", value
+                yield f"test/{prefix}_{class_name}", value
     if external := record.external:
         for name in METRICS:
-            yield f"final/external_{name}", getattr(external, name)
+            yield f"test/external_{name}", getattr(external, name)
         for class_name, value in external.per_class_accuracy.items():
-            yield f"final/external_accuracy_{class_name}", value
+            yield f"test/external_accuracy_{class_name}", value
     for evaluation, metrics in (record.evaluations or {}).items():
-        yield f"final/{evaluation}_accuracy", metrics.accuracy
+        yield f"test/{evaluation}_accuracy", metrics.accuracy
     yield from _fields("time/fit_time_", record.fit_time)
     yield from _fields("time/time_to_result_", record.time_to_result)
     for name, phase in record.phases.items():
         yield f"time/{name}_wall_s", phase.wall_s
         yield f"time/{name}_cpu_s", phase.cpu_s
     if use := record.phases.evaluate:
-        yield "final/model_bytes", use.model_bytes
-        yield "final/inference_s", use.inference_s
+        yield "test/model_bytes", use.model_bytes
+        yield "test/inference_s", use.inference_s
     yield from _fields("throughput/", record.throughput)
     for calls in record.latency:
         for name in ("p50_s", "p95_s", "p99_s", "images_per_s", "first_call_s"):

@@ -71,13 +71,16 @@ def tags_of(record: Record, suite: str) -> dict[str, str]:
         tags |= {"failure.kind": record.failure.kind, "failure.message": record.failure.message}
     if record.resumed:
         tags["leukobench.resumed_from_epoch"] = str(record.resumed.from_epoch)
-    tags |= unavailable_of(record)
+    tags["unavailable"] = unavailable_of(record)
     return {name: value[:LONGEST_TAG] for name, value in tags.items() if value}
 
 
-def unavailable_of(record: Record) -> dict[str, str]:
-    """Reasons why metrics are missing, as tags; a missing metric is not sent."""
-    return dict(plain_keys({f"unavailable.{name}": reason for name, reason in record.unavailable.items()}))
+def unavailable_of(record: Record) -> str:
+    """Why metrics are missing, a line for each reason; empty where none is. A missing metric is not sent."""
+    reasons: dict[str, list[str]] = {}
+    for name, reason in record.unavailable.items():
+        reasons.setdefault(reason, []).append(name)
+    return "\n".join(f"{', '.join(names)}: {reason}" for reason, names in reasons.items())
 
 
 def note_of(record: Record) -> str:
@@ -86,7 +89,10 @@ def note_of(record: Record) -> str:
     epochs = trial.settings.epochs
     what = f"{trial.network}, {trial.settings.mode}{f', {epochs} epochs' if epochs else ''}: "
     if test:
-        lines = [f"{what}{test.accuracy:.1%} of {test.images} test images right"]
+        balanced = (
+            "" if test.balanced_accuracy is None else f", {test.balanced_accuracy:.1%} balanced accuracy"
+        )
+        lines = [f"{what}{test.accuracy:.1%} of {test.images} test images right{balanced}"]
     elif failure:
         where = f" in {failure.phase}" if failure.phase else ""
         lines = [f"{what}**{failure.kind}**{where}: {failure.message[:300]}"]
@@ -108,8 +114,8 @@ def note_of(record: Record) -> str:
 
 
 def params_of(record: Record) -> dict[str, str]:
-    """The resolved settings, flat: `optimizer.learning_rate`."""
-    settings = record.trial.settings.flat()
+    """The resolved settings, flat: `optimizer.learning_rate`; those that are not set are left out."""
+    settings = {name: value for name, value in record.trial.settings.flat().items() if value is not None}
     return {name: str(value)[:LONGEST_PARAM] for name, value in plain_keys(settings)}
 
 

@@ -150,7 +150,7 @@ def test_mlflow_is_equal_to_the_journals(chaos: Chaos):
         run, record = runs[f"{attempt.trial_id}/{attempt.number}"], attempt.record()
         assert run.info.status == states[record.status]
         if record.done:
-            assert run.data.metrics["final/accuracy"] == record.test.accuracy
+            assert run.data.metrics["test/accuracy"] == record.test.accuracy
             if record.epochs:
                 assert len(client.get_metric_history(run.info.run_id, "train/loss")) == record.epochs
 

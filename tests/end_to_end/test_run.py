@@ -61,8 +61,8 @@ def test_result_table_mlflow_and_predictions_agree(ran: Ran):
 
         run = runs[trial]
         assert run.info.status == "FINISHED"
-        assert run.data.metrics["final/accuracy"] == record["test"]["accuracy"]
-        assert run.data.metrics["final/loss"] == record["test"]["loss"]
+        assert run.data.metrics["test/accuracy"] == record["test"]["accuracy"]
+        assert run.data.metrics["test/loss"] == record["test"]["loss"]
         assert run.data.metrics["time/fit_time_wall_s"] == record["fit_time"]["wall_s"]
         assert len(client.get_metric_history(run.info.run_id, "validation/accuracy")) == 2
         assert run.data.params["mode"] == record["trial"]["settings"]["mode"]

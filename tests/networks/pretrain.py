@@ -1,4 +1,4 @@
-"""Pretrain small backbones on drawn cells, for the demonstration: `src/wbc/networks/drawn_cells/*.weights.h5`.
+"""`make drawn-weights`: pretrain a small backbone on drawn cells, for the demonstration.
 
 The cells are of another make-up than those of the demonstration: other seeds, and every image has colors, contrast
 and a turn of its own. So the features fit, but no network has seen what it is tested on, nor its stain. Minutes.
@@ -15,16 +15,15 @@ from numpy.typing import NDArray
 from wbc.data.loading import load_split
 from wbc.data.synthetic import SyntheticSettings, generate
 from wbc.networks.build import build_backbone
-from wbc.networks.catalog import find_network
 from wbc.networks.preprocessing import preprocessing_of
 from wbc.networks.weights import DRAWN_CELLS
 from wbc.specification import Specification
 
 SIZE, SEED = 48, 2018
-NETWORKS = {("LeNet5", ()): 60, ("MobileNet", (("alpha", 0.25),)): 40}
-"""Name and options -> epochs."""
+NETWORKS = {"LeNet5": 50}
+"""Name -> epochs."""
 
-PER_CLASS = 800
+PER_CLASS = 400
 
 
 def make_up(pixels: NDArray[np.uint8], rng: np.random.Generator) -> NDArray[np.uint8]:
@@ -39,23 +38,15 @@ def make_up(pixels: NDArray[np.uint8], rng: np.random.Generator) -> NDArray[np.u
     return changed
 
 
-def pretrain(name: str, options: dict[str, float], epochs: int, images: Path) -> Path:
+def pretrain(name: str, epochs: int, images: Path) -> Path:
     """Train a network on the cells, and keep it without its top."""
     keras.utils.set_random_seed(SEED)
-    manifest = (
-        generate(images, SyntheticSettings(PER_CLASS, 60, 1, SIZE, SEED))
-        if not any(images.iterdir())
-        else None
-    )
-    if manifest is not None:
-        manifest.write(images)
-    from wbc.data.manifest import Manifest
-
-    manifest = Manifest.read_file(images / "manifest.json")
+    manifest = generate(images, SyntheticSettings(PER_CLASS, 60, 1, SIZE, SEED))
+    manifest.write(images)
     train, validation = (load_split(manifest, split, images, SIZE) for split in ("train", "validation"))
-    specification = Specification(images, images / "manifest.json", SIZE, name, "scratch", options=options)
+    specification = Specification(images, images / "manifest.json", SIZE, name, "scratch")
     prepare = preprocessing_of(specification)
-    backbone = build_backbone(name, options, SIZE)
+    backbone = build_backbone(name, {}, SIZE)
     model = keras.Sequential(
         [
             backbone,
@@ -73,7 +64,7 @@ def pretrain(name: str, options: dict[str, float], epochs: int, images: Path) ->
         if epoch % 5 == 4 or epoch == epochs - 1:
             _, accuracy = model.evaluate(seen, validation.targets, verbose=0)
             print(f"{name}: epoch {epoch + 1} of {epochs}, validation accuracy {accuracy:.3f}", flush=True)
-    path = DRAWN_CELLS / f"{find_network(name, options).label(options)}.weights.h5"
+    path = DRAWN_CELLS / f"{name}.weights.h5"
     path.parent.mkdir(exist_ok=True)
     backbone.save_weights(path)
     shrink(path)
@@ -105,5 +96,5 @@ def shrink(path: Path) -> None:
 
 if __name__ == "__main__":
     with tempfile.TemporaryDirectory() as temporary:
-        for (name, options), epochs in NETWORKS.items():
-            pretrain(name, dict(options), epochs, Path(temporary))
+        for network, number in NETWORKS.items():
+            pretrain(network, number, Path(temporary))

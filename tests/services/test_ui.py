@@ -123,7 +123,7 @@ def test_the_suite_is_listed_and_two_of_its_trials_are_compared(page, ui: Ui):
     page.get_by_role("button", name="Compare", exact=True).click()
     page.get_by_text("Comparing 2 Runs from 1 Experiment").wait_for()
     # MLflow asks for the artifacts after it has drawn the rest.
-    for told in ("final/accuracy", "optimizer.learning_rate", "train/loss", "version.driver", "figures.html"):
+    for told in ("test/accuracy", "optimizer.learning_rate", "train/loss", "version.driver", "figures.html"):
         page.get_by_text(told).first.wait_for(state="attached")
     assert len(set(re.findall(r"lenet5-scratch-60e-s\d-\w{8}", page.inner_text("body")))) == 2
 

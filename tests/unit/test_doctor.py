@@ -146,6 +146,18 @@ def test_weights_are_found_by_their_names(tmp_path: Path, monkeypatch):
     assert not set(found) & set(missing)
 
 
+def test_weights_of_variants_are_found(tmp_path, monkeypatch):
+    monkeypatch.setenv("KERAS_HOME", str(tmp_path / "keras"))
+    (tmp_path / "keras" / "models").mkdir(parents=True)
+    narrow = tmp_path / "MobileNet-alpha0.25.weights.h5"
+    cached = tmp_path / "keras" / "models" / "mobilenet_5_0_160_tf_no_top.h5"
+    for path in (narrow, cached):
+        path.touch()
+    found, missing = weights_at_hand(tmp_path)
+    assert found == {"MobileNet-alpha0.25": str(narrow), "MobileNet-alpha0.5": str(cached)}
+    assert "MobileNet" not in missing and "VGG16" in missing
+
+
 def test_the_command_says_all_of_it_and_ends_with_0(tmp_path: Path, capsys, monkeypatch):
     monkeypatch.setattr("bench.doctor.doctor.measure_noise", lambda seconds: QUIET)
     assert main(["doctor", "--results", str(tmp_path)]) == 0

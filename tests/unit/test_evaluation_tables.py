@@ -140,11 +140,11 @@ def test_figures_in_mlflow(results):
     test = scored(("EOSINOPHIL", "MONOCYTE", "NEUTROPHIL"))
     attempt = results.attempts(evaluated(results, trial(), test))[-1]
     points = {name: value for name, value, *_ in points_of(attempt.record(), [Stretch(attempt, None, [])])}
-    assert points["final/calibration_error"] == test["calibration_error"]
-    assert points["final/f1_MONOCYTE"] == test["f1"]["MONOCYTE"]
-    assert points["final/accuracy_MONOCYTE"] == test["per_class_accuracy"]["MONOCYTE"]
-    assert (points["final/model_bytes"], points["final/inference_s"]) == (12_340_000, 0.0125)
-    assert not {"final/macro_auc", "final/auc_NEUTROPHIL", "final/accuracy_NEUTROPHIL"} & set(points)
+    assert points["test/calibration_error"] == test["calibration_error"]
+    assert points["test/f1_MONOCYTE"] == test["f1"]["MONOCYTE"]
+    assert points["test/accuracy_MONOCYTE"] == test["per_class_accuracy"]["MONOCYTE"]
+    assert (points["test/model_bytes"], points["test/inference_s"]) == (12_340_000, 0.0125)
+    assert not {"test/macro_auc", "test/auc_NEUTROPHIL", "test/accuracy_NEUTROPHIL"} & set(points)
 
 
 def test_small_numbers_of_parameters_are_written_out(results):

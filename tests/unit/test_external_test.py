@@ -222,7 +222,7 @@ def test_mlflow_has_metrics_and_digest(tmp_path: Path):
     from bench.journal.history import history
 
     points = {key: value for key, value, *_ in points_of(done, history(attempt))}
-    assert points["final/external_balanced_accuracy"] == 0.8 == points["final/external_accuracy_a"]
+    assert points["test/external_balanced_accuracy"] == 0.8 == points["test/external_accuracy_a"]
     assert params_of(done)["data.test_digest"] == "e" * 64
 
 

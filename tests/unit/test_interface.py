@@ -57,6 +57,12 @@ def test_a_suite_is_loaded_by_name_and_planned_as_the_command_plans_it(
     assert not list(tmp_path.iterdir())
 
 
+def test_an_unknown_keyword_is_a_type_error():
+    for function in (bench.plan, bench.run, bench.regress):
+        with pytest.raises(TypeError, match="unexpected keyword 'device'"):
+            function("demo", device="cpu")
+
+
 def test_a_wrong_suite_is_an_error_with_a_place(tmp_path: Path):
     (tmp_path / "mine.toml").write_text('[[matrix]]\nbackbone = "LeNet5"\nepoch = 3\n')
     with pytest.raises(bench.InputError, match=r"mine.toml, line 3"):

@@ -147,6 +147,6 @@ def test_points_for_mlflow_repeat_to_the_bit_and_are_finite(results):
     named = {(key, step): value for key, value, _, step in points}
     assert named["train/loss", 1] == 1.5
     assert ("train/loss", 2) not in named, "MLflow would store another number for NaN"
-    assert named["final/accuracy__b_", 0] == 0.5
+    assert named["test/accuracy__b_", 0] == 0.5
     assert named["time/fit_time_wall_s", 0] == 13.0
     assert tags_of(record, "suite")["leukobench.attempt"] == f"{TRIAL.id}/1"

@@ -239,8 +239,8 @@ def test_a_record_keeps_both_evaluations_and_mlflow_gets_them(tmp_path):
     assert record.test == record.evaluations["shuffled"] == msgspec.convert(metrics, Metrics)
     assert record.evaluations["aligned"].accuracy > 0.95
     sent = {name: value for name, value, *_ in points_of(record, history(attempt))}
-    assert sent["final/accuracy"] == sent["final/shuffled_accuracy"] == metrics["accuracy"]
-    assert sent["final/aligned_accuracy"] == record.evaluations["aligned"].accuracy
+    assert sent["test/accuracy"] == sent["test/shuffled_accuracy"] == metrics["accuracy"]
+    assert sent["test/aligned_accuracy"] == record.evaluations["aligned"].accuracy
 
     evaluate(predictions(), specification(), Recorder(EventWriter(attempt.events), attempt.folder))
     assert fold(attempt).evaluations is None, "one evaluation is the test itself"

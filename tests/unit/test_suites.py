@@ -18,7 +18,7 @@ SUITES = sorted((Path(__file__).parents[2] / "suites").glob("*.toml"))
 COMBINATIONS = {
     "bccd": 9,
     "classical": 15,
-    "demo": 8,
+    "demo": 5,
     "epsilon": 12,
     "preparation": 6,
     "preprocessing": 6,

@@ -94,11 +94,11 @@ def test_points():
     ]
     final = {key: value for key, value, time, step in points if (time, step) == (BEGAN + 5000, 0)}
     assert final == {
-        "final/accuracy": 0.875,
-        "final/balanced_accuracy": 0.0,
-        "final/loss": 1 / 9,
-        "final/accuracy_EOSINOPHIL": 1.0,
-        "final/accuracy_MONOCYTE": 0.75,
+        "test/accuracy": 0.875,
+        "test/balanced_accuracy": 0.0,
+        "test/loss": 1 / 9,
+        "test/accuracy_EOSINOPHIL": 1.0,
+        "test/accuracy_MONOCYTE": 0.75,
         "time/fit_time_wall_s": 0.1 + 0.2,
         "time/fit_time_cpu_s": 1 / 3,
         "time/time_to_result_wall_s": 0.1 + 0.2,
@@ -129,14 +129,14 @@ def test_what_is_not_finite_is_left_out():
     points = points_of(broken, stretches(odd))
     assert [point[0] for point in points if point[3] == 1] == ["train/accuracy"]
     keys = {point[0] for point in points}
-    assert "final/balanced_accuracy" in keys, "zero is a figure"
-    assert not {"final/loss", "final/accuracy_MONOCYTE"} & keys
+    assert "test/balanced_accuracy" in keys, "zero is a figure"
+    assert not {"test/loss", "test/accuracy_MONOCYTE"} & keys
 
 
 def test_odd_class_names():
     names = ["a, b", 'say "trial"', "two\nlines", "100 %", "a/b", "Zelle äöü", "x" * 300, "白血球", "a:b*?"]
     odd = record({name: 0.5 for name in names})
-    keys = [point[0] for point in points_of(odd, stretches()) if point[0].startswith("final/accuracy_")]
+    keys = [point[0] for point in points_of(odd, stretches()) if point[0].startswith("test/accuracy_")]
     assert len(keys) == len(names)
     for key in keys:
         assert MLFLOW_NAMES.fullmatch(key)
@@ -145,9 +145,9 @@ def test_odd_class_names():
 
 def test_classes_whose_names_differ_in_odd_characters_only_stay_apart():
     odd = record({"a+": 0.1, "a*": 0.2, "a_": 0.3, "x" * 300: 0.4, "x" * 301: 0.5})
-    points = [point for point in points_of(odd, stretches()) if point[0].startswith("final/accuracy_")]
+    points = [point for point in points_of(odd, stretches()) if point[0].startswith("test/accuracy_")]
     assert len({key for key, *_ in points}) == 5
-    assert ("final/accuracy_a_", 0.3) in [point[:2] for point in points], "a plain name stays as it is"
+    assert ("test/accuracy_a_", 0.3) in [point[:2] for point in points], "a plain name stays as it is"
     assert all(len(key) <= 250 and MLFLOW_NAMES.fullmatch(key) for key, *_ in points)
 
 
@@ -205,7 +205,6 @@ def test_params_are_flat():
         "data.digest": "d" * 64,
         "network": "VGG16",
         "weights.name": "none",
-        "weights.sha256": "None",
         "seed": "0",
         "image_size": "224",
         "mode": "scratch",
@@ -357,5 +356,4 @@ def test_what_it_took_is_there_and_what_is_missing_is_not_zero():
     )
     assert not set(missing) & set(values)
     tags = tags_of(measured, "suite")
-    assert tags["unavailable.energy"] == "there is no GPU"
-    assert tags["unavailable.gpm fp32"] == "needs a Hopper GPU"
+    assert tags["unavailable"].splitlines() == ["energy: there is no GPU", "gpm fp32: needs a Hopper GPU"]

@@ -1,7 +1,7 @@
 """Where the weights of a backbone come from: a folder, Keras' cache, a file, or a download."""
 
 import os
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -12,6 +12,9 @@ from wbc.specification import WeightsSource
 
 SUFFIX = ".weights.h5"
 """Suffix of the files in a weights folder. Keras recognizes the layout of a file by its name."""
+
+DRAWN_CELLS = Path(__file__).parent / "drawn_cells"
+"""Weights that come with leukobench, for `weights = "drawn-cells"`: see `make drawn-weights`."""
 
 _LEGACY_SUFFIXES = (".h5", ".hdf5")
 _SIGNATURE = b"\x89HDF\r\n\x1a\n"
@@ -31,7 +34,7 @@ def locate_weights(
     """Find the weights of a network without its top. Reads files, but downloads nothing.
 
     Args:
-        choice: `imagenet`, `random`, or the path of a file.
+        choice: `imagenet`, `random`, `drawn-cells`, or the path of a file.
         name: Name of the network.
         options: Its options.
         image_size: Width and height of the images, pixels; some networks have ImageNet weights for several.
@@ -46,6 +49,8 @@ def locate_weights(
     options = network.check_options(options)
     if choice == "random":
         return WeightsSource("random")
+    if choice == DRAWN_CELLS.name.replace("_", "-"):
+        return _drawn_cells(network.backbone_labels(options), name)
     if choice != "imagenet":
         path = Path(choice).expanduser()
         if not path.name.endswith(_LEGACY_SUFFIXES):
@@ -180,6 +185,16 @@ def missing_weights(
         "run once with a connection, so that Keras downloads them; "
         'set weights = "random", or mode = "scratch".',
     )
+
+
+def _drawn_cells(labels: Sequence[str], name: str) -> WeightsSource:
+    """Weights that were trained on drawn cells, which come with leukobench."""
+    for label in labels:
+        path = DRAWN_CELLS / f"{label}{SUFFIX}"
+        if path.is_file():
+            return _found("file", path)
+    known = ", ".join(path.name.removesuffix(SUFFIX) for path in sorted(DRAWN_CELLS.glob(f"*{SUFFIX}")))
+    raise InputError(f"there are no weights of {name} from drawn cells", f"There are some of {known}.")
 
 
 def _found(
