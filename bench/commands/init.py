@@ -31,7 +31,7 @@ def init(
             "-o",
             "--output",
             metavar="FILE",
-            help="Write the suite to this file; by default named as the folder.",
+            help="Write the suite to this file, by default named as the folder.",
         ),
     ] = None,
     results: ResultsOption = DEFAULT_RESULTS,
