@@ -29,7 +29,7 @@ test: $(READY) lint types ## check format, lint and types, then run the tests
 	$(BIN)/python -m pytest --numprocesses $(JOBS) --dist loadfile --no-loadscope-reorder $(ARGS)
 
 # Stalls of a slowed pipeline to two hundredths: alone, for a second process would be in the figures.
-measuring: $(READY) ## test the measurement of input stalls; needs an idle machine
+measuring: $(READY) ## test the measurement of input stalls, and rehearse gpu-check; needs an idle machine
 	$(BIN)/python -m pytest tests/measuring $(ARGS)
 
 # With real programs: Chromium, MLflow's server, PostgreSQL. What is not installed is skipped, with a reason.

@@ -15,7 +15,7 @@ from typing import Any
 from gpu_check.driver import slot_of
 from gpu_check.loads import COPIED, MOVED, SIZE
 from gpu_check.report import Line, line
-from gpu_check.tools import Context, on_gpu, start, start_load
+from gpu_check.tools import Context, on_gpu, scaled, start, start_load
 
 PLAN = {"idle": 5, "bfloat16": 8, "float32": 8, "memory": 6, "copies": 6, "half": 8}
 """Kind of work -> seconds."""
@@ -103,7 +103,7 @@ def reference(context: Context, folder: Path) -> Iterator[Line]:
     """Step 9: the reference work cold, and after 15 s of load; whether products are computed in TF32."""
     from bench.devices.nvml import open_nvml
 
-    process = start("-m", "gpu_check.precision", context["backend"], "15", **on_gpu(context))
+    process = start("-m", "gpu_check.precision", context["backend"], str(scaled(15)), **on_gpu(context))
     clocks: list[tuple[int, float]] = []
     with open_nvml() as nvml:
         while process.poll() is None:
