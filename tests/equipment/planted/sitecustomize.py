@@ -87,9 +87,9 @@ def _leak(callbacks) -> None:
     size, kept = int(float(os.environ["PLANTED_LEAK"]) * 1e6), []
     begin = callbacks.ReportingCallback.on_train_batch_begin
 
-    def begin_and_keep(self, *step):
+    def begin_and_keep(self, *step, **more):
         kept.append(os.urandom(1024) * (size // 1024))
-        begin(self, *step)
+        begin(self, *step, **more)
 
     callbacks.ReportingCallback.on_train_batch_begin = begin_and_keep
 
