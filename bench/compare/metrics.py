@@ -38,6 +38,9 @@ class Metric:
     """Whether a trial is the same in this dimension only if this metric is."""
     processor_only: bool = False
     """Whether it means nothing for trials that train on GPUs."""
+    weight: float = 1.0
+    """Of its evidence in the mean over the metrics of its dimension. It is smaller where several metrics tell of one
+    thing, and where most of a time is not the training step."""
 
 
 def _latency(record: Record, batch: int) -> float | None:
@@ -66,6 +69,7 @@ METRICS = {
             "s",
             True,
             (lambda record: record.time_to_result.wall_s if record.time_to_result else None,),
+            weight=0.5,
         ),
         Metric(
             "throughput",
@@ -95,6 +99,7 @@ METRICS = {
                 lambda record: record.steady.compile_s if record.steady else None,
                 lambda record: record.phases.compile.wall_s if record.phases.compile else None,
             ),
+            weight=0.5,
         ),
         Metric(
             "train_cpu_time",
@@ -111,6 +116,7 @@ METRICS = {
                 "s",
                 True,
                 (partial(_latency, batch=batch),),
+                weight=0.25,
             )
             for batch in BATCHES
         ),

@@ -26,14 +26,15 @@ class Standing:
     """The evidence on one dimension of a trial after each of its pairs, and the bars that it must reach."""
 
     worse: Array
-    """That it changed for the worse: mean over the metrics, shape (pairs,). A mean of e-values is one."""
+    """That it changed for the worse: weighted mean over the metrics, shape (pairs,). A mean of e-values is one."""
     better: Array
     same: Array
     """That no metric which decides on it changed by as much as counts, in either direction: the least of all."""
     metrics: Mapping[str, Sequence[Array]]
     """Name -> evidence of each metric alone: for worse, for better, and for the same."""
     change: float
-    """Mean log ratio over metrics and pairs; positive for worse. It only decides between equal evidence."""
+    """Weighted mean log ratio over metrics and pairs, positive for worse, shrunk where there are few pairs. It says
+    which of several suspected trials gets the next pair, and decides nothing."""
     bar: float
     """Of a change for the worse."""
     bar_better: float
@@ -110,12 +111,20 @@ def standing(
     pairs = max(one.last for _, one in own)
     found = {metric.name: _over(one, metric, thresholds, pairs) for metric, one in own}
     deciding = [found[metric.name][2] for metric, _ in own if metric.decides_same]
+    weights = [metric.weight for metric, _ in own]
     return Standing(
-        worse=np.mean([worse for worse, _, _ in found.values()], axis=0),
-        better=np.mean([better for _, better, _ in found.values()], axis=0),
+        worse=np.average([worse for worse, _, _ in found.values()], axis=0, weights=weights),
+        better=np.average([better for _, better, _ in found.values()], axis=0, weights=weights),
         same=np.min(deciding, axis=0) if deciding else np.ones(pairs),
         metrics=found,
-        change=float(np.mean([one.logs.mean() * (1 if metric.more_is_worse else -1) for metric, one in own])),
+        change=pairs
+        / (pairs + 1)
+        * float(
+            np.average(
+                [one.logs.mean() * (1 if metric.more_is_worse else -1) for metric, one in own],
+                weights=weights,
+            )
+        ),
         bar=thresholds.bar(dimension, trials),
         bar_better=thresholds.bar(dimension, trials, worse=False),
         bar_same=thresholds.bar_same,
@@ -140,7 +149,7 @@ def judge_speed(
 ) -> dict[str, JudgedTrial]:
     """Judge times and memory of every trial; the same rule after any number of pairs and looks.
 
-    A trial is slower (or faster) if the mean of its metrics' evidence reached the bar at any look, and a metric
+    A trial is slower (or faster) if the weighted mean of its metrics' evidence reached the bar at any look, and one
     whose own evidence reached it is estimated to have changed by `thresholds.change` or more. It is the same if
     the metrics that decide on that are shown to have changed by less. Memory is judged likewise, for itself.
 

@@ -200,7 +200,7 @@ class TrialVerdict:
     metrics: tuple[MetricVerdict, ...] = ()
     """Times and memory."""
     evidence: Mapping[str, float] = field(default_factory=dict)
-    """`slower`, `faster`, `larger`, `smaller` -> the highest evidence for it: the mean over the metrics."""
+    """`slower`, `faster`, `larger`, `smaller` -> the highest evidence for it: the weighted mean over the metrics."""
     differences: tuple[DifferenceVerdict, ...] = ()
     """Accuracy and loss."""
     phases: tuple[PhaseChange, ...] = ()

@@ -134,15 +134,19 @@ def plan_from(noise: Mapping[str, MetricValues], trials: int, thresholds: Thresh
     """The same as `plan_pairs`, from plain values.
 
     The noisiest trial counts. As if one metric alone showed the change, its evidence must reach the bar of the
-    mean over all metrics.
+    weighted mean over all metrics.
     """
     known = {name for values in noise.values() for name in values}
     shown = {name: spread for name in METRICS if name in known and (spread := _spread(name, noise, 1.0))}
-    timed = sum(METRICS[name].dimension == "speed" for name in shown)
+    timed = sum(METRICS[name].weight for name in shown if METRICS[name].dimension == "speed")
     bar, shares = thresholds.bar("speed", trials), step_shares(noise)
     needed = {
         name: pairs_needed(
-            round(spread, 4), thresholds.effect * shares[name], timed * bar, thresholds.power, MOST
+            round(spread, 4),
+            thresholds.effect * shares[name],
+            timed / METRICS[name].weight * bar,
+            thresholds.power,
+            MOST,
         )
         for name in PLANNED_FOR
         if name in shown and shares[name] and (spread := _spread(name, noise, CAUTION))

@@ -1,6 +1,5 @@
 """When to stop, and which configuration gets the next pair until then."""
 
-import math
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 
@@ -52,21 +51,14 @@ class Contender:
         return self.learning_open or not all(one.decided for one in self._known)
 
     @property
-    def suspicion(self) -> float:
-        """How near the evidence for a regression is to its bar by now; 0 where none is suspected."""
-        return max(
-            (
-                math.log(one.suspicion) / math.log(one.bar)
-                for one in self._known
-                if not one.decided and one.suspicion >= SUSPECTED
-            ),
-            default=0.0,
-        )
+    def suspected(self) -> list[Standing]:
+        """Where it may have changed for the worse."""
+        return [one for one in self._known if not one.decided and one.suspicion >= SUSPECTED]
 
     @property
     def change(self) -> float:
-        """The largest mean change for the worse."""
-        return max((one.change for one in self._known), default=0.0)
+        """The largest change for the worse among those that are suspected; see `Standing.change`."""
+        return max((one.change for one in self.suspected), default=0.0)
 
     @property
     def nearness(self) -> float:
@@ -77,13 +69,14 @@ class Contender:
 def chosen(contenders: Sequence[Contender]) -> Contender | None:
     """The configuration that gets the next pair; None where nothing is open.
 
-    Suspected regressions come first, because one of them decides the exit code: the one with most evidence, and of
-    equals the one that changed most. Then what is nearest to a verdict, whichever that is.
+    Suspected regressions come first, because one of them decides the exit code: the one that changed most. Then what
+    is nearest to a verdict, whichever that is. By evidence instead of change, a slow trial waited until those with
+    luck in their first pairs had used it up.
     """
     able = [one for one in contenders if one.open]
-    suspects = [one for one in able if one.suspicion]
+    suspects = [one for one in able if one.suspected]
     if suspects:
-        return max(suspects, key=lambda one: (round(one.suspicion, 6), one.change))
+        return max(suspects, key=lambda one: one.change)
     return max(able, key=lambda one: one.nearness) if able else None
 
 
@@ -160,7 +153,7 @@ def next_trial(
         one.key: trial for one in contenders if one.key in helped and (trial := schedule.next_of(one.key))
     }
     found = chosen([one for one in contenders if one.key in able])
-    return None if found is None or (suspects_only and not found.suspicion) else able[found.key]
+    return None if found is None or (suspects_only and not found.suspected) else able[found.key]
 
 
 def _more_pairs_help(trial: TrialVerdict) -> bool:

@@ -2,10 +2,12 @@
 
 `python tests/evidence/disturb.py WORK [--minutes 15] [--show FILE]` runs a trial alone and beside each kind of load in
 three doses, all along and as a burst of some seconds, in an order that is drawn. It goes on where it was stopped.
-Then it prints how well each sign tells the slow runs from the others (AUC), and what thresholds find.
+Then it prints how well each sign tells the slow runs from the others (AUC), what thresholds find, and what marks told
+in pairs that were recorded on a quiet machine.
 """
 
 import argparse
+import json
 import random
 import subprocess
 import sys
@@ -34,7 +36,7 @@ START_S, START_LATER_S, BURST_S = 6.0, 3.0, 5.0
 SLOW = 1.10
 """A run is slow if its training took longer than the median of the runs alone by this factor."""
 
-KEPT = HERE / "pairs" / "disturbed.json"
+KEPT, QUIET = (HERE / "pairs" / f"{name}.json" for name in ("disturbed", "lenet5-quiet"))
 
 Situation = tuple[str, float, str]
 """Kind of load, dose, and `all along` or `burst`; `("", 0.0, "")` is the trial alone."""
@@ -179,6 +181,46 @@ def tables(runs: Sequence[dict]) -> str:
     return "\n".join(lines)
 
 
+def recorded_marks(content: Sequence[dict]) -> str:
+    """What marks of recorded pairs tell of the runs of A in them, as Markdown.
+
+    Args:
+        content: See `evidence.judging`; the middle run of three is in two pairs and counts once.
+    """
+    seen: dict[tuple, tuple[list[str], float]] = {}
+    for one in content:
+        for pair in one["pairs"]:
+            for side in ("baseline", "candidate") if one["kind"] == "aa" else ("baseline",):
+                reasons = [said for said in pair["disturbed"] if said.startswith(f"{side}: ")]
+                seen[tuple(pair[side].items())] = (reasons, pair[side]["fit_time"])
+    seconds = np.array([fit for _, fit in seen.values()])
+    work = np.array(
+        [any("canary" in said or "reference work" in said for said in own) for own, _ in seen.values()]
+    )
+    other = np.array(
+        [
+            any("canary" not in said and "reference work" not in said for said in own)
+            for own, _ in seen.values()
+        ]
+    )
+    calm = ~work & ~other
+    slower = seconds / np.median(seconds[calm])
+    lines = [
+        "| marked by | runs | slower by (median) | slow | AUC against unmarked runs |",
+        "| --- | --- | --- | --- | --- |",
+    ]
+    for name, own in (
+        ("nothing", calm),
+        ("other processes and the like", other),
+        ("reference work alone", work & ~other),
+    ):
+        if own.any():
+            told = f"{auc(seconds[own | calm], own[own | calm]):.2f}" if name != "nothing" else ""
+            slow = int((slower[own] >= SLOW).sum())
+            lines.append(f"| {name} | {own.sum()} | {np.median(slower[own]) - 1:+.0%} | {slow} | {told} |")
+    return "\n".join(lines)
+
+
 def main() -> int:
     """Record, keep and print."""
     parser = argparse.ArgumentParser(description=__doc__)
@@ -188,9 +230,9 @@ def main() -> int:
     wanted = parser.parse_args()
     if wanted.work is not None:
         write_json(KEPT, lines_of(record(wanted.work, wanted.minutes)))
-    import json
-
-    print(tables(json.loads(wanted.show.read_text())))
+    if wanted.show.exists():
+        print(tables(json.loads(wanted.show.read_text())))
+    print(f"\nRecorded pairs, {QUIET.stem}:\n\n{recorded_marks(json.loads(QUIET.read_text()))}")
     return 0
 
 

@@ -1,13 +1,14 @@
 """Live comparisons of A with A, with a defect or without: what `bench regress` says of each.
 
 `python tests/evidence/live.py WORK aa slower wrong-labels [--runs 3]` prints a line a comparison. The
-noise of A against A is measured by the first one and kept for the others.
+noise of A against A is measured by the first one and kept for the others. `--suite FILE` may have several trials.
 """
 
 import argparse
 import json
 import subprocess
 import sys
+import time
 from pathlib import Path
 
 HERE = Path(__file__).resolve().parent
@@ -42,7 +43,7 @@ def main() -> int:
 
 
 def compare(wanted: argparse.Namespace, kind: str, name: str) -> tuple[int, str]:
-    """Exit code, and what the verdict says of the trial."""
+    """Exit code, and what the verdict claims in how many minutes and pairs."""
     candidate = plant(wanted.work / f"python-{kind}", wanted.python, **DEFECTS[kind])
     command = [
         sys.executable,
@@ -57,21 +58,32 @@ def compare(wanted: argparse.Namespace, kind: str, name: str) -> tuple[int, str]
     ]
     command += ["--baseline-python", wanted.python, "--candidate-python", candidate]
     command += ["--pairs", wanted.pairs, "--budget", wanted.budget]
+    began = time.monotonic()
     done = subprocess.run(list(map(str, command)), capture_output=True, text=True, check=False)
+    took = (time.monotonic() - began) / 60
     try:
         verdict = json.loads((wanted.work / "regress" / name / "regression.json").read_text())
     except OSError:
         return done.returncode, done.stderr.strip()
-    (trial,) = verdict["trials"]
+    pairs = sum(trial["pairs"] for trial in verdict["trials"])
+    changed = [said for trial in verdict["trials"] if (said := claims(trial))]
+    return (
+        done.returncode,
+        f"{took:.0f} minutes, {pairs} pairs; {'; '.join(changed) or 'no change is claimed'}",
+    )
+
+
+def claims(trial: dict) -> str:
+    """What is said to have changed of a trial; empty where nothing is."""
+    words = [trial[what] for what in ("speed", "memory", "learning")]
+    said = [word for word in words if word not in ("same", "inconclusive", "not comparable", None)]
     figures = [
-        f"{one['metric']} {one['ratio']:.3f} [{one['low']:.3f}, {one['high']:.3f}]"
+        f"{one['metric']} {one['ratio']:.3f}"
         for one in trial["metrics"]
-        if one["metric"] in ("fit_time", "throughput") and one["low"] is not None
+        if one["metric"] in ("fit_time", "throughput")
     ]
-    figures += [f"{one['metric']} {one['difference']:+.3f}" for one in trial["differences"]]
-    return done.returncode, (
-        f"{trial['speed']} x {trial['learning']}, {trial['pairs']} pairs ({trial['disturbed']} disturbed): "
-        + ", ".join(figures)
+    return (
+        f"{trial['label']} {', '.join(said)} ({trial['pairs']} pairs, {', '.join(figures)})" if said else ""
     )
 
 

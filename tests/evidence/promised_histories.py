@@ -1,12 +1,11 @@
 """Promises about histories of versions: steps, and intervals against the first version."""
 
-import math
 from collections.abc import Iterator
 
 import numpy as np
 from evidence.promised_speed import NOISES
 from evidence.result import Result
-from evidence.situations import THRESHOLDS, Array, runs_of, timed
+from evidence.situations import THRESHOLDS, Array, runs_of, slower_step, timed
 
 from bench.compare.speed import judge_speed
 from bench.compare.steps import Step, among, chain_interval, find_steps
@@ -38,7 +37,7 @@ def histories(scale: float) -> Iterator[Result]:
             values = runs_of(rng, noise, (5, 3, 14), np.array([0.03, 0.06, 0.06]), True)
             alarms += bool(steps_in(values))
             place = number % 5
-            values[place, 0] += math.log(1.2)
+            values[place, 0] += slower_step(0.2)
             steps = {(int(one.baseline), one.trial, one.verdict) for one in steps_in(values)}
             found += (place, "0", "slower") in steps
             others += bool(steps - {(place, "0", "slower")})

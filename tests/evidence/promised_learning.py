@@ -146,7 +146,7 @@ def alarmed(times: Array, memory: Array, found: list[dict], look: int) -> bool:
     values = {}
     for number, (own, size) in enumerate(zip(times, memory, strict=True)):
         metrics = timed(own)
-        values[str(number)] = metrics | {"peak_memory": timed(np.stack([size] * 4))["fit_time"]}
+        values[str(number)] = metrics | {"peak_memory": timed(np.stack([size] * len(times[0])))["fit_time"]}
     judged = judge_speed(values, THRESHOLDS, with_intervals=False).values()
     differences = judge_learning(dict(enumerate(found)), Thresholds(look=look)).values()
     return (

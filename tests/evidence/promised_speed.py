@@ -7,6 +7,7 @@ import numpy as np
 from evidence.result import Result
 from evidence.situations import (
     THRESHOLDS,
+    WEIGHTS,
     Array,
     Noise,
     bimodal,
@@ -14,6 +15,7 @@ from evidence.situations import (
     heavy,
     normal,
     runs_of,
+    slower_step,
     timed,
 )
 
@@ -35,10 +37,12 @@ def alarms(values: Array, dimension: Dimension) -> Array:
         values: Log ratios; shape (runs, trials, metrics, pairs).
         dimension: Of the metrics.
     """
-    worse, better, _ = metric_evidence(values, THRESHOLDS.change)
-    trials = values.shape[1]
-    shown = (worse.mean(axis=2) >= THRESHOLDS.bar(dimension, trials)) | (
-        better.mean(axis=2) >= THRESHOLDS.bar(dimension, trials, worse=False)
+    trials, weights = values.shape[1], WEIGHTS if dimension == "speed" else [1.0]
+    worse, better = (
+        np.average(one, axis=2, weights=weights) for one in metric_evidence(values, THRESHOLDS.change)[:2]
+    )
+    shown = (worse >= THRESHOLDS.bar(dimension, trials)) | (
+        better >= THRESHOLDS.bar(dimension, trials, worse=False)
     )
     ever: Array = np.maximum.accumulate(shown, axis=-1).any(axis=1)
     return ever
@@ -137,7 +141,7 @@ def power(scale: float) -> Iterator[Result]:
             pairs = plan_from(noise, 3, THRESHOLDS).pairs
             asked.append(pairs)
             values = runs_of(rng, normal, (1, 1, pairs), spread[number : number + 1], False)[0, 0]
-            trials = {"slow": timed(values + math.log(1.1)), "b": {}, "c": {}}
+            trials = {"slow": timed(values + slower_step(0.1)), "b": {}, "c": {}}
             found += judge_speed(trials, THRESHOLDS, with_intervals=False)["slow"].speed is Speed.SLOWER
         yield Result(
             "power at the pairs asked for", f"10 % slower, {name}; {np.median(asked):.0f} pairs in the median",
@@ -168,7 +172,7 @@ def minutes(scale: float) -> Iterator[Result]:
             found = 0
             for number in range(runs):
                 values = runs_of(rng, normal, (1, 6, 40), np.full(6, sd), False)[0]
-                values[number % 6] += math.log(1.1)
+                values[number % 6] += slower_step(0.1)
                 course = dealt(values, [2 * each for each in seconds], 15 * 60.0)
                 found += course.slower == str(number % 6)
             yield Result(

@@ -6,7 +6,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from bench.compare.metrics import Values
+from bench.compare.metrics import METRICS, Values
 from bench.compare.speed import Standing, standing
 from bench.compare.thresholds import Thresholds
 from bench.regress.planning import FIRST_PAIRS
@@ -17,8 +17,20 @@ Noise = Callable[[np.random.Generator, tuple[int, ...]], Array]
 
 THRESHOLDS = Thresholds()
 
-METRICS = ("fit_time", "train_cpu_time", "time_to_result", "throughput")
-"""Correlated metrics of a trial: their noise has half of its variance in common."""
+STEP_SHARES = {
+    "fit_time": 0.9,
+    "train_cpu_time": 0.85,
+    "throughput": 1.0,
+    "time_to_result": 0.5,
+    "compile_time": 0.0,
+    "latency_1": 0.0,
+    "latency_16": 0.0,
+    "latency_64": 0.0,
+}
+"""Correlated metrics of a trial, whose noise has half of its variance in common -> the share of a slower training step
+that shows there."""
+
+WEIGHTS = np.array([METRICS[name].weight for name in STEP_SHARES])
 
 
 def normal(rng: np.random.Generator, shape: tuple[int, ...]) -> Array:
@@ -50,17 +62,24 @@ def runs_of(
     """
     runs, trials, pairs = shape
     common = noise(rng, (runs, trials, 1, pairs)) - noise(rng, (runs, trials, 1, pairs))
-    own = noise(rng, (runs, trials, len(METRICS), pairs)) - noise(rng, (runs, trials, len(METRICS), pairs))
+    own = noise(rng, (runs, trials, len(STEP_SHARES), pairs)) - noise(
+        rng, (runs, trials, len(STEP_SHARES), pairs)
+    )
     grown = np.linspace(1.0, 1.5, pairs) if drift else 1.0
     return (common + own) / 2 * sds[None, :, None, None] * grown
 
 
+def slower_step(share: float) -> Array:
+    """Log ratios of all metrics where a training step takes longer by a share; shape (metrics, 1)."""
+    return np.log1p(share * np.array(list(STEP_SHARES.values())))[:, None]
+
+
 def timed(values: Array) -> dict[str, Values]:
-    """`METRICS` of a trial from log ratios of shape (metrics, pairs)."""
+    """The metrics of `STEP_SHARES` of a trial, from log ratios of shape (metrics, pairs)."""
     ones = np.ones(values.shape[-1])
     return {
         name: Values(ones, np.exp(-one if name == "throughput" else one))
-        for name, one in zip(METRICS, values, strict=True)
+        for name, one in zip(STEP_SHARES, values, strict=True)
     }
 
 

@@ -68,12 +68,12 @@ def test_figures_that_never_vary():
     assert same.speed is Speed.SAME and same.evidence["slower"] == same.evidence["faster"] == 1
 
 
-def test_the_evidence_of_a_trial_is_the_mean_of_its_metrics():
+def test_the_evidence_of_a_trial_is_the_weighted_mean_of_its_metrics():
     rng = np.random.default_rng(3)
     one, other = rng.normal(0.1, 0.05, 9), rng.normal(0.0, 0.05, 9)
     values = {**steps(one), "compile_time": Values(np.ones(9), np.exp(other))}
     found = standing(values, "speed", Thresholds(), 4)
-    expected = (2 * evidence(one) + evidence(other)) / 3
+    expected = (2 * evidence(one) + 0.5 * evidence(other)) / 2.5
     assert found.worse == pytest.approx(expected) and found.bar == pytest.approx(4 / (0.8 * 0.03))
     assert standing(values, "memory", Thresholds(), 4) is None
 
@@ -84,7 +84,7 @@ def test_a_pair_that_lacks_a_metric_changes_nothing_for_it():
     some = Values(np.ones(2), np.exp(logs[[0, 3]]), np.array([0, 3]))
     found = standing({**values, "compile_time": some}, "speed", Thresholds(), 1)
     partly = evidence(logs[[0, 3]])
-    expected = (2 * evidence(logs) + np.array([partly[0], partly[0], partly[0], partly[1]])) / 3
+    expected = (2 * evidence(logs) + 0.5 * np.array([partly[0], partly[0], partly[0], partly[1]])) / 2.5
     assert found.worse == pytest.approx(expected)
 
 

@@ -172,3 +172,25 @@ def test_the_table_of_signs():
     assert "1 of 5 were 10% slower or more; of 3 alone, 0." in said
     assert "| other processes | 1.00 | 1.00 | 100% | 0.10 |" in said
     assert "| stolen | 0.50 |" in said
+
+
+def test_what_marks_tell_of_recorded_runs():
+    runs = [
+        ("", 10.0),
+        ("", 10.1),
+        ("", 9.9),
+        ("Other processes used a core", 13.0),
+        ("The reference work was slow", 9.8),
+    ]
+    pairs = [
+        {
+            "baseline": {"fit_time": seconds},
+            "candidate": {"fit_time": seconds + 0.01},
+            "disturbed": [f"baseline: {reason}"] if reason else [],
+        }
+        for reason, seconds in runs
+    ]
+    said = disturb.recorded_marks([{"kind": "slow10", "pairs": pairs}])
+    assert "| nothing | 3 | +0% | 0 |  |" in said
+    assert "| other processes and the like | 1 | +30% | 1 | 1.00 |" in said
+    assert "| reference work alone | 1 | -2% | 0 | 0.00 |" in said
