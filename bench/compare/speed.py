@@ -32,9 +32,8 @@ class Standing:
     """That no metric which decides on it changed by as much as counts, in either direction: the least of all."""
     metrics: Mapping[str, Sequence[Array]]
     """Name -> evidence of each metric alone: for worse, for better, and for the same."""
-    change: float
-    """Weighted mean log ratio over metrics and pairs, positive for worse, shrunk where there are few pairs. It says
-    which of several suspected trials gets the next pair, and decides nothing."""
+    changes: Array
+    """Weighted mean log ratio over the metrics and all pairs so far, positive for worse; shape (pairs,)."""
     bar: float
     """Of a change for the worse."""
     bar_better: float
@@ -48,6 +47,15 @@ class Standing:
             or highest_of(self.better) >= self.bar_better
             or highest_of(self.same) >= self.bar_same
         )
+
+    @property
+    def change(self) -> float:
+        """The change so far, shrunk where there are few pairs.
+
+        It says which of several suspected trials gets the next pair, and decides nothing.
+        """
+        pairs = len(self.changes)
+        return float(self.changes[-1]) * pairs / (pairs + 1) if pairs else 0.0
 
     @property
     def worst(self) -> float:
@@ -117,13 +125,8 @@ def standing(
         better=np.average([better for _, better, _ in found.values()], axis=0, weights=weights),
         same=np.min(deciding, axis=0) if deciding else np.ones(pairs),
         metrics=found,
-        change=pairs
-        / (pairs + 1)
-        * float(
-            np.average(
-                [one.logs.mean() * (1 if metric.more_is_worse else -1) for metric, one in own],
-                weights=weights,
-            )
+        changes=np.average(
+            [_mean_so_far(one, metric, pairs) for metric, one in own], axis=0, weights=weights
         ),
         bar=thresholds.bar(dimension, trials),
         bar_better=thresholds.bar(dimension, trials, worse=False),
@@ -248,10 +251,23 @@ def _over(values: Values, metric: Metric, thresholds: Thresholds, pairs: int) ->
     """Evidence of a metric after every pair of the trial; a pair that lacks the metric changes nothing."""
     way = 1 if metric.more_is_worse else -1
     found = metric_evidence(way * values.logs, thresholds.change)
+    return [_at_every_pair(one, values, pairs, before=1.0) for one in found]
+
+
+def _mean_so_far(values: Values, metric: Metric, pairs: int) -> Array:
+    """Mean log ratio of a metric up to every pair of the trial, positive for worse."""
+    way = 1 if metric.more_is_worse else -1
+    means = way * np.cumsum(values.logs) / np.arange(1, len(values.logs) + 1)
+    return _at_every_pair(means, values, pairs, before=0.0)
+
+
+def _at_every_pair(found: Array, values: Values, pairs: int, before: float) -> Array:
+    """What was found after the pairs that have a metric, after every pair of the trial."""
     if values.pairs is None or len(values.logs) == pairs:
-        return list(found)
+        return found
     so_far = np.searchsorted(values.pairs, np.arange(pairs), side="right")
-    return [np.concatenate([[1.0], one])[so_far] for one in found]
+    every: Array = np.concatenate([[before], found])[so_far]
+    return every
 
 
 def _last(capital: Array) -> float:

@@ -2,7 +2,7 @@
 
 import math
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
 
@@ -94,6 +94,14 @@ class Course:
     seconds: float
 
 
+def up_to(found: Standing, pairs: int) -> Standing:
+    """What was found after so many pairs."""
+    return replace(
+        found,
+        **{name: getattr(found, name)[:pairs] for name in ("worse", "better", "same", "changes")},
+    )
+
+
 def dealt(values: Array, pair_s: Sequence[float], budget_s: float, noise_s: float = 0.0) -> Course:
     """Deal pairs as `bench.regress` does, until a regression is shown, all is decided, or the time is over.
 
@@ -105,13 +113,10 @@ def dealt(values: Array, pair_s: Sequence[float], budget_s: float, noise_s: floa
     """
     trials, _, most = values.shape
     have, spent = [FIRST_PAIRS] * trials, noise_s + FIRST_PAIRS * sum(pair_s)
-    cached: dict[int, Standing] = {}
+    # Evidence rests on earlier pairs only, so that of fewer pairs is a part of that of all.
+    whole = [standing(timed(one), "speed", THRESHOLDS, trials) for one in values]
     while True:
-        for number in range(trials):
-            if number not in cached:
-                found = standing(timed(values[number, :, : have[number]]), "speed", THRESHOLDS, trials)
-                assert found is not None
-                cached[number] = found
+        cached = {number: up_to(one, have[number]) for number, one in enumerate(whole) if one is not None}
         worst = next((str(n) for n, one in cached.items() if one.worst >= one.bar), None)
         faster = any(one.better.max() >= one.bar_better for one in cached.values())
         able = [
@@ -125,4 +130,3 @@ def dealt(values: Array, pair_s: Sequence[float], budget_s: float, noise_s: floa
         number = int(after.key)
         have[number] += 1
         spent += pair_s[number]
-        del cached[number]
