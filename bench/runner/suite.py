@@ -23,7 +23,7 @@ from bench.runner.signals import interruptible
 from bench.suite.resolve import resolve_suite
 from bench.tracking.markers import is_behind
 from bench.tracking.process import RecordingProcess
-from bench.tracking.store import copy_note
+from bench.tracking.store import copy_note, damage_note
 from bench.trials.datasets import prepare_data
 from bench.trials.layout import CACHE
 from bench.trials.runtime import require_backends
@@ -114,7 +114,13 @@ def run_suite(
         speaker.say(
             f"{suite.name}: {plural(len(plan), 'trial')}, {len(plan) - waiting} done before, on {where}"
         )
-        told = (suite.devices.note, leased.note, copy_note(results_folder), shared)
+        told = (
+            suite.devices.note,
+            leased.note,
+            copy_note(results_folder),
+            damage_note(results_folder),
+            shared,
+        )
         for sentence in filter(None, (*suite.warnings, *told, *warnings_of(results))):
             speaker.say(sentence)
         speaker.plan(plan, slots)

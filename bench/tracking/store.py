@@ -168,6 +168,14 @@ def copy_note(results: Path) -> str:
     return f"{results} is a copy of another results folder. It now has an identity of its own in MLflow."
 
 
+def damage_note(results: Path) -> str:
+    """A sentence where the embedded store is damaged, before it is set aside; else empty."""
+    path = own_store(results, apply_settings(results))
+    if path is None or not path.exists() or not is_cut_off(path):
+        return ""
+    return f"{path} is damaged. It is set aside as {_aside(path).name}, and made anew from the journals."
+
+
 def ensure(path: Path) -> None:
     """Make the file of the embedded store unless it exists; the caller holds the lock.
 
@@ -331,10 +339,14 @@ class SyncLock:
 
 
 def _set_aside(path: Path) -> None:
-    """Under a name of its own: an earlier one may still be wanted."""
+    path.replace(_aside(path))
+
+
+def _aside(path: Path) -> Path:
+    """A name of its own: an earlier one may still be wanted."""
     aside = path.with_name(f"{path.name}.broken")
     number = 1
     while aside.exists():
         number += 1
         aside = path.with_name(f"{path.name}.broken-{number}")
-    path.replace(aside)
+    return aside

@@ -10,7 +10,7 @@ from bench.journal.results import Attempt, SuiteResults
 from bench.journal.runs import measures_alone, running_process, wait_for_end
 from bench.plan.decide import matches
 from bench.tracking.markers import unsent
-from bench.tracking.store import copy_note, without_password
+from bench.tracking.store import copy_note, damage_note, without_password
 
 
 @dataclass(frozen=True)
@@ -55,7 +55,7 @@ def sync(
     suites = [suite] if suite is not None else recorded_suites(results)
     if not suites:
         raise InputError(f"nothing is recorded in {results}", f"Run a suite first: {command()} run SUITE")
-    if note := copy_note(results):
+    for note in filter(None, (copy_note(results), damage_note(results))):
         say(note)
     done = []
     for name in suites:

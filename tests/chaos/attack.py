@@ -41,6 +41,8 @@ class Attack:
 
     def __post_init__(self):
         self.random = random.Random(self.seed)
+        # A job in the background of a shell ignores SIGINT, and so would what it starts.
+        signal.signal(signal.SIGINT, signal.default_int_handler)
         self.parent: subprocess.Popen | None = None
 
     def strike(self, kills: int, in_train: int) -> None:

@@ -11,6 +11,7 @@ import sys
 import tempfile
 import threading
 import time
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
 REPOSITORY = Path(__file__).resolve().parents[2]
@@ -120,7 +121,9 @@ def main() -> int:
                 restart(server, cluster, number)
             for harness in harnesses:
                 harness.join()
-            left = [harness.name for harness in harnesses if not harness.send()]
+            with ThreadPoolExecutor(HARNESSES) as pool:
+                finals = list(pool.map(Harness.send, harnesses))
+            left = [one.name for one, sent in zip(harnesses, finals, strict=True) if not sent]
             wrong, runs, points = [], 0, 0
             for suite in (suite for harness in harnesses for suite in harness.suites):
                 stored, expected = counts(cluster, suite)

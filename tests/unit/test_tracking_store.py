@@ -13,6 +13,7 @@ from bench.journal.results import SuiteResults
 from bench.tracking import store
 from bench.tracking.markers import mark_sent, unsent
 from bench.tracking.server import served
+from bench.tracking.sync import sync
 from bench.worker.files import write_json
 
 TRIAL = a_trial("LeNet5", epochs=1)
@@ -179,3 +180,16 @@ def test_a_store_of_this_mlflow_is_no_newer_one(results: SuiteResults):
         connection.execute("create table alembic_version (version_num)")
         connection.execute("insert into alembic_version values ('0584bdc529eb')")
     store.check_version(uri_of(results))
+
+
+def test_a_store_that_is_set_aside_is_told(results: SuiteResults):
+    path = results.results / "mlflow.db"
+    path.write_bytes(b"no database" * 100)
+    path.with_name("mlflow.db.broken").touch()
+    said: list[str] = []
+    sync(results.results, say=said.append)
+    assert said == [
+        f"{path} is damaged. It is set aside as mlflow.db.broken-2, and made anew from the journals."
+    ]
+    assert path.with_name("mlflow.db.broken-2").read_bytes().startswith(b"no database")
+    assert store.damage_note(results.results) == ""
