@@ -1,16 +1,35 @@
 """`init FOLDER`: look at a folder of images and write a first suite for it."""
 
 import re
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Annotated
 
 import typer
 
 from bench.commands.data.options import NO_FLAGS, FolderFlags
-from bench.commands.options import DEFAULT_RESULTS, ResultsOption
+from bench.commands.options import DEFAULT_RESULTS, JsonOption, ResultsOption
 from bench.errors import InputError, command
 
 _SHOWN_DOWNLOADS = 3
+
+
+@dataclass(frozen=True)
+class InitDocument:
+    """What `init --json` prints."""
+
+    suite: Path
+    """The file that was written."""
+    counts: dict[str, int]
+    """Class -> images."""
+    splits: dict[str, int]
+    """Split -> images; empty where the folder is not split."""
+    sides: tuple[int, int, int]
+    """Smallest, middle and largest of the images' shorter sides, pixels."""
+    trials: list[str]
+    """Ids of the suite's trials."""
+    warnings: list[str]
+    """What is odd about the images."""
 
 
 def init(
@@ -35,11 +54,13 @@ def init(
         ),
     ] = None,
     results: ResultsOption = DEFAULT_RESULTS,
+    as_json: JsonOption = False,
 ) -> None:
     """Look at images and write a commented suite for them.
 
     It names optimizer, image size, early stopping and weights of classes that suit. No file is overwritten.
     """
+    from bench.commands.output import print_document
     from bench.commands.terminal import Terminal
     from bench.suite.resolve import ResolvedSuite, resolve_suite
     from bench.suite.starter import FEW, PRESETS, look, suite_text, write_suite
@@ -63,6 +84,11 @@ def init(
         suite_text(seen, folder, name, preset, said, options, given.reading()),
         lambda file: resolved.append(resolve_suite(file, results / CACHE)),
     )
+    if as_json:
+        trials = [trial.id for trial in resolved[0].trials]
+        warnings = list(resolved[0].warnings)
+        print_document(InitDocument(path, seen.counts, seen.splits, seen.sides, trials, warnings))
+        return
     console = Terminal()
 
     def say(line: str, style: str = "") -> None:

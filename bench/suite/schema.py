@@ -28,8 +28,8 @@ from wbc.data.reading import FITS, PLAIN, PROJECTIONS, Reading
 from wbc.errors import InputError, did_you_mean
 from wbc.networks.users import BUILD
 from wbc.optimizer import LEARNING_RATE, LEARNING_RATES, OPTIMIZERS, SEARCH, OptimizerSpecification
+from wbc.optimizer_presets import PRESETS, preset
 from wbc.protocols import CLOCKS, EVALUATIONS, LOSSES, PREPROCESSINGS, PROTOCOLS
-from wbc.recipes import PRESETS, preset
 from wbc.specification import (
     BEST,
     EXPLANATIONS,

@@ -12,7 +12,7 @@ from bench.trials.settings import Runtime
 from wbc.errors import InputError
 from wbc.networks.catalog import NETWORKS
 from wbc.optimizer import ARGUMENTS, OPTIMIZERS, OptimizerSpecification
-from wbc.recipes import RECIPES, find_recipe, preset
+from wbc.optimizer_presets import RECIPES, find_recipe, preset
 from wbc.training.fitting import build_optimizer
 
 RUNTIME = Runtime(wbc="w", tensorflow="2.21.0", keras="3.15.1", device="cpu")

@@ -1,5 +1,6 @@
 """`init FOLDER`: what is seen in a folder, and a suite that suits it and can be planned at once."""
 
+import json
 import zlib
 from pathlib import Path
 
@@ -60,6 +61,10 @@ def test_a_suite_is_written_that_can_be_planned(here, capsys):
         assert settings.class_weight == "balanced" and settings.early_stopping.patience == 5
         assert settings.image_size == 32 and settings.data.split_seed == 0
     assert "docs/suite.md" in Path("cells.toml").read_text()
+    capsys.readouterr()
+    assert init("cells", "-o", "again.toml", "--json") == 0
+    said = json.loads(capsys.readouterr().out)
+    assert said["counts"] == {"a": 12, "b": 4} and len(said["trials"]) == 2
 
 
 def test_nothing_is_overwritten_and_nothing_half_written_stays(here, capsys):
