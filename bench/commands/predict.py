@@ -75,6 +75,7 @@ def predict(
     go to that file.
     """
     from bench.commands.output import print_document
+    from bench.worker.files import write_text
     from wbc.evaluation.counting import differential_count
 
     file = model / "model.keras" if model.is_dir() else model
@@ -99,7 +100,7 @@ def predict(
     text = _as_csv(predictions, classes)
     if output is not None:
         output.parent.mkdir(parents=True, exist_ok=True)
-        output.write_text(text)
+        write_text(output, text)
     if as_json:
         print_document(PredictDocument(file, predictions, answer["unreadable"], count, rate, another_kind))
         return

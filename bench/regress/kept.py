@@ -98,7 +98,7 @@ def histories(results: Path, thresholds: Thresholds, only: str | None = None) ->
     It is the longest chain of versions, each of which is the candidate of one comparison and the baseline of the next.
 
     Raises:
-        InputError: There is no comparison of two sides that ran.
+        InputError: There is no comparison of two sides that ran and have different names.
     """
     kept, troubles = read_all(results, only)
     if not kept:
@@ -112,8 +112,15 @@ def histories(results: Path, thresholds: Thresholds, only: str | None = None) ->
     found = []
     for suite, own in sorted(suites.items()):
         chosen, left = longest_chain(own)
+        if not chosen:
+            continue
         notes = [*troubles, *(f"Not in the chain, so not drawn: {one.folder.name}." for one in left)]
         found.append(history_of(suite, chosen, thresholds, notes))
+    if not found:
+        raise InputError(
+            f"both sides of every comparison in {results / REGRESS} have the same name, so they are one version",
+            "Compare two versions: `regress SUITE --versions ...`.",
+        )
     return found
 
 

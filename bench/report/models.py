@@ -4,7 +4,9 @@ from collections.abc import Sequence
 
 import pandas as pd
 
+from bench.compare.noninferiority import MARGIN
 from bench.journal.results import SuiteResults
+from bench.journal.runs import last_start
 from bench.report.answer import Decision, decide, same_images
 from bench.report.frame import configurations_frame, trials_frame
 from bench.report.pareto import candidates
@@ -28,7 +30,9 @@ def keep_best(results: SuiteResults, trial_ids: Sequence[str]) -> list[str]:
     trials = trials_frame(results, trial_ids)
     configurations = configurations_frame(trials)
     found = candidates(configurations) if len(configurations) else []
-    decision = decide(found, same_images(results, trials, found))
+    start = last_start(results)
+    margin = (start.margin if start else None) or MARGIN
+    decision = decide(found, same_images(results, trials, found), margin)
     kept = _chosen(trials, decision)
     for trial_id in trial_ids:
         for attempt in results.attempts(trial_id):

@@ -373,17 +373,19 @@ def _unchecked(images: Path, folder: Path) -> str:
     if (images / MANIFEST_NAME).is_file():
         return ""
     return (
-        f"nobody has looked for near-duplicates across the splits of {folder}: equal files there are none, but "
-        f"shifted, turned or cropped copies may be. `{command()} data check {folder}` looks."
+        f"nobody has looked for near-duplicates across the splits of {folder}. No files are equal, but there may be "
+        f"shifted, turned or cropped copies. `{command()} data check {folder}` looks."
     )
 
 
 def _lost(manifest: Manifest, folder: Path) -> str:
     """A warning about files that may be images and are no part of the data set, or nothing."""
+    from wbc.data.pipeline.sample import NOT_SAMPLED
+
     reasons = {
         reason: len(files)
         for reason, files in manifest.left_out.items()
-        if not reason.startswith("no image") and reason != "more images than max_images_per_class"
+        if not reason.startswith("no image") and reason != NOT_SAMPLED
     }
     if not reasons:
         return ""

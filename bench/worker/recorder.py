@@ -13,7 +13,7 @@ if TYPE_CHECKING:
     from wbc.observer import Block, Trained
 
 
-AFTERWARDS = ("latency", "save", "profile")
+AFTERWARDS = ("latency", "explain", "save", "export", "profile")
 """Phases whose memory is not that of training and evaluation: the peak is read before the first of them."""
 
 

@@ -3,6 +3,7 @@
 import subprocess
 import sys
 from pathlib import Path
+from types import SimpleNamespace
 
 import keras
 import numpy as np
@@ -21,6 +22,7 @@ from wbc.data.manifest import Manifest
 from wbc.data.pipeline.decoding import read_upright
 from wbc.data.reading import Reading
 from wbc.evaluation.predictions import Predictions
+from wbc.observer import APART
 from wbc.optimizer import OptimizerSpecification
 from wbc.specification import Specification
 
@@ -195,6 +197,20 @@ def test_a_model_that_cannot_be_written_does_not_spoil_the_result(tmp_path):
         "model_not_saved",
         "ValueError: a layer of the user's own cannot be saved",
     )
+
+
+@pytest.mark.parametrize("phase", sorted(APART - {"reference_work", "teardown"}))
+def test_the_peak_of_memory_leaves_out_what_follows_the_evaluation(tmp_path, monkeypatch, phase):
+    peak = [1]
+    monkeypatch.setattr("bench.worker.recorder.peak_of_process", lambda: peak[0])
+    recorder = Recorder(EventWriter(tmp_path / "events.jsonl"), tmp_path)
+    recorder.finished(SimpleNamespace(memory=dict))
+    recorder.phase_started("evaluate")
+    recorder.phase_started(phase)
+    peak[0] = 2
+    recorder.describe_memory()
+    recorder.events.close()
+    assert read_events(tmp_path / "events.jsonl")[-1]["process_peak"] == 1
 
 
 def test_nothing_is_kept_unless_it_is_asked_for(noisy_images):

@@ -122,9 +122,19 @@ def test_a_wrong_hash_is_refused_and_begun_again(pinned, tmp_path):
         assert fetch("bloodmnist", tmp_path / "blood", base) == 48
 
 
+def test_a_server_without_a_scheme_is_no_address(tmp_path):
+    with pytest.raises(InputError, match="is no address"):
+        fetch("bloodmnist", tmp_path / "blood", "example.org")
+
+
 def test_without_a_known_hash_one_is_asked_for(tmp_path, capsys):
     assert main(["data", "fetch", "pbc", str(tmp_path / "pbc")]) == 2
     assert "--sha256" in capsys.readouterr().err
+
+
+def test_a_hash_of_all_of_bccd_is_refused(tmp_path, capsys):
+    assert main(["data", "fetch", "bccd", str(tmp_path / "bccd"), "--sha256", "0" * 64]) == 2
+    assert "Leave it out" in capsys.readouterr().err and not (tmp_path / "bccd").exists()
 
 
 def test_the_command_shows_the_licence(pinned, tmp_path, monkeypatch, capsys):

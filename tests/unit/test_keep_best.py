@@ -6,6 +6,7 @@ from pathlib import Path
 import pytest
 from equipment.results.suites import thesis_suite
 
+from bench.journal.runs import noted_run
 from bench.report.answer import decide, same_images
 from bench.report.frame import configurations_frame, trials_frame
 from bench.report.models import keep_best
@@ -46,6 +47,20 @@ def test_the_named_and_the_most_accurate_network_stay(suite):
     of = trials.set_index("trial")["configuration"]
     assert {of[trial] for trial in kept} == {decision.named.configuration, decision.best.configuration}
     assert keep_best(results, ids) == kept, "once more changes nothing"
+
+
+def test_the_networks_are_those_of_the_answer_with_the_margin_of_the_suite(suite):
+    results, ids = suite
+    trials = trials_frame(results, ids)
+    found = candidates(configurations_frame(trials))
+    images = same_images(results, trials, found)
+    usual, wide = (decide(found, images, margin) for margin in (0.02, 0.5))
+    assert usual.named.configuration != wide.named.configuration, "the margin decides"
+    with noted_run(results, ids, False, margin=0.5):
+        pass
+    of = trials.set_index("trial")["configuration"]
+    kept = {of[trial] for trial in keep_best(results, ids)}
+    assert kept == {wide.named.configuration, wide.best.configuration}
 
 
 def test_a_suite_that_keeps_all_keeps_all(suite):

@@ -117,6 +117,18 @@ def test_history_joins_comparisons_that_were_made_one_by_one(suite, tmp_path, mo
     assert (tmp_path / "page" / "history.html").is_file()
 
 
+def test_a_version_against_itself_makes_no_history(suite, tmp_path, monkeypatch, capsys):
+    Script({name: 10.0 for name in NAMES}).install(monkeypatch)
+    same, other = interpreters(tmp_path, NAMES[:2])
+    results = ["--results", str(tmp_path / "results"), "--pairs", "1"]
+    sides = ["--baseline-python", same, "--candidate-python"]
+    assert main(["regress", str(suite), *sides, same, *results]) == 4
+    assert main(["history", str(tmp_path / "results")]) == 2
+    assert "are one version" in capsys.readouterr().err
+    assert main(["regress", str(suite), *sides, other, *results]) == 4
+    assert main(["history", str(tmp_path / "results")]) == 4
+
+
 def test_without_comparisons_there_is_no_history(tmp_path, capsys):
     assert main(["history", str(tmp_path / "nowhere")]) == 2
     (tmp_path / "results").mkdir()

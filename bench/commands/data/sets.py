@@ -115,6 +115,11 @@ def fetch(
     from wbc.errors import did_you_mean
 
     if name == "bccd":
+        if sha256 is not None:
+            raise InputError(
+                "--sha256 says nothing of bccd, each file of which has a pinned hash of its own",
+                "Leave it out.",
+            )
         bccd(destination, source, as_json)
         return
     if name not in COLLECTIONS:

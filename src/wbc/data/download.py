@@ -4,6 +4,7 @@ import hashlib
 import time
 from collections.abc import Callable
 from dataclasses import dataclass
+from http.client import HTTPException
 from pathlib import Path
 from urllib.error import HTTPError
 from urllib.request import Request, urlopen
@@ -86,7 +87,11 @@ def download(
                     f"{file.name} cannot be downloaded: {address} answered {error.code} {error.reason}",
                     way_out,
                 ) from None
-        except OSError as error:  # refused, timed out, reset: those of urllib are OSErrors, too
+        except ValueError:
+            raise InputError(
+                f"{address} is no address", "It should begin with https:// or http://."
+            ) from None
+        except (OSError, HTTPException) as error:  # refused, timed out, reset, or not HTTP
             if attempt == ATTEMPTS - 1:
                 raise InputError(
                     f"{file.name} cannot be downloaded from {address}: {getattr(error, 'reason', error)}",

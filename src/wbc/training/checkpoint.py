@@ -235,6 +235,8 @@ def identity_of(specification: Specification) -> dict[str, str]:
     for irrelevant in (
         "checkpoint",
         "data_folder",
+        "external_folder",
+        "external_manifest",
         "save_model",
         "explain",
         "export",
