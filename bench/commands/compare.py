@@ -126,11 +126,11 @@ def _show_trials(found: "TwoTrials", as_json: bool) -> ExitCode:
         ["accuracy %", f"{first.accuracy * 100:.1f}", f"{second.accuracy * 100:.1f}"],
         ["images that it alone predicts right", str(found.only_first), str(found.only_second)],
     ]
-    for name, one, other in (("result", first.result_s, second.result_s), ("fit", first.fit_s, second.fit_s)):
-        if one and other:
-            rows.append(
-                [f"time to {name}" if name == "result" else "fit time", duration(one), duration(other)]
-            )
+    times = (
+        ("time to result", first.result_s, second.result_s),
+        ("fit time", first.fit_s, second.fit_s),
+    )
+    rows += [[name, duration(one), duration(other)] for name, one, other in times if one and other]
     rows += [[name, one, other] for name, one, other in found.differ]
     console = Terminal()
     print_rows(console, ("", first.trial, second.trial), rows)

@@ -104,6 +104,9 @@ def moved(content: Mapping[str, Any]) -> dict[str, Any]:
 
     Keys of the thesis go from `[training]` and blocks into `[thesis]` and the block's own, and `seed` of
     `[training]` to `[suite]`.
+
+    Raises:
+        InputError: A key stands at both places, with different values.
     """
     training = content.get("training")
     found = dict(content)
@@ -111,11 +114,11 @@ def moved(content: Mapping[str, Any]) -> dict[str, Any]:
         rest = {name: value for name, value in training.items() if name not in ("seed", "seeds")}
         seeds = {name: training[name] for name in training if name not in rest}
         if seeds and isinstance(found.get("suite", {}), dict):
-            found["suite"] = {**seeds, **found.get("suite", {})}
+            found["suite"] = _joined(seeds, found.get("suite", {}))
             training = rest
         own, found["training"] = _apart(training)
         if own and isinstance(found.get("thesis", {}), dict):
-            found["thesis"] = {**own, **found.get("thesis", {})}
+            found["thesis"] = _joined(own, found.get("thesis", {}))
     if isinstance(found.get("matrix"), list):
         found["matrix"] = [_block(one) for one in found["matrix"]]
     return found
@@ -125,7 +128,16 @@ def _block(block: Any) -> Any:
     if not isinstance(block, dict):
         return block
     own, rest = _apart(block)
-    return {**rest, "thesis": {**own, **rest.get("thesis", {})}} if own else rest
+    table = rest.get("thesis", {})
+    return {**rest, "thesis": _joined(own, table)} if own and isinstance(table, dict) else rest
+
+
+def _joined(former: Mapping[str, Any], table: Mapping[str, Any]) -> dict[str, Any]:
+    """A table with keys that stood elsewhere; InputError if it has one of them with another value."""
+    for name in former.keys() & table.keys():
+        if former[name] != table[name]:
+            raise InputError(f"{name} stands in two tables, with different values", "Remove one of them.")
+    return {**former, **table}
 
 
 def _apart(table: Mapping[str, Any]) -> tuple[dict[str, Any], dict[str, Any]]:

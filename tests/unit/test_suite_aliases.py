@@ -82,6 +82,23 @@ def test_two_names_of_one_key_must_agree(tmp_path):
     assert loaded(tmp_path, text.replace("1e-4", "1e-3")).training.optimizer[0].learning_rate == 1e-3
 
 
+@pytest.mark.parametrize(
+    ("text", "name"),
+    [
+        ('[training]\nclock = "wall"\n[thesis]\nclock = "process"\n', "clock"),
+        ("[training]\nseed = 1\n[suite]\nseed = 2\n", "seed"),
+        ('[[matrix]]\nbackbone = "VGG16"\nclock = "wall"\nthesis = { clock = "process" }\n', "clock"),
+    ],
+)
+def test_a_key_at_two_places_must_agree(tmp_path, text, name):
+    block = '[[matrix]]\nbackbone = "VGG16"\n'
+    assert f"{name} stands in two tables" in refused(tmp_path, text + block)
+
+
+def test_what_is_no_table_of_the_thesis_is_said(tmp_path):
+    assert "thesis" in refused(tmp_path, '[[matrix]]\nbackbone = "VGG16"\nclock = "wall"\nthesis = 3\n')
+
+
 def test_decay_is_not_guessed(tmp_path):
     said = refused(
         tmp_path, 'matrix = [{ backbone = "VGG16", optimizer = { name = "AdamW", decay = 1e-4 } }]\n'
