@@ -34,7 +34,7 @@ def make_report(
     Args:
         results: Of the suite.
         trial_ids: Its trials, in the order of tables.
-        reference: Published figures to set ours beside, see `bench.report.reference.REFERENCES`.
+        reference: Published figures to set ours beside, see `bench.report.tables.reference.REFERENCES`.
         description: Of the suite.
         notes: Sentences for the page.
         command: That asked for it.
