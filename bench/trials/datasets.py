@@ -278,7 +278,7 @@ class DataSets:
         )
 
     def _shared(self, other: Manifest) -> str:
-        """A warning about images and groups that both folders have, or nothing."""
+        """A warning about images and groups that both folders have, and about scales that differ, or nothing."""
         assert self.path is not None
         own, tested = self._inspect(self.path.resolve()), external_images(other)
         first = {image.sha256: image.file for image in own.images}
@@ -301,6 +301,12 @@ class DataSets:
                     f"{count} in both folders, such as {min(groups)}. If these are the same patients, the external "
                     "test contains what training has shown."
                 )
+        mine, its = Reading.of(own.settings).white, Reading.of(other.settings).white
+        if mine and its and mine != its:
+            said.append(
+                f"White was taken for {mine:g} in {self.path}, but for {its:g} in {self.test_path}: equal "
+                "numbers become different grays. Declare white in [data]."
+            )
         return " ".join(said)
 
     def _grouped(self, base: DataSet) -> DataSet:

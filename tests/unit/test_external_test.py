@@ -136,6 +136,22 @@ def test_a_declared_white_is_for_the_folder_with_more_than_eight_bits(tmp_path: 
     assert Reading.of(dataset.external.prepare().settings) == Reading(fit="pad")
 
 
+def test_scales_that_differ_are_warned_of(tmp_path: Path):
+    def deep(most: int):
+        def write(path: Path, rng: np.random.Generator) -> None:
+            pixels = rng.integers(0, most, (12, 12), np.uint16)
+            Image.fromarray(pixels).save(path)
+
+        return write
+
+    own, other = split_folder(tmp_path / "own", deep(3000)), split_folder(tmp_path / "other", deep(14000))
+    (tmp_path / "cache").mkdir()
+    said = found(own, other, tmp_path / "cache").warning
+    assert "White was taken for 4095" in said and "but for 16383" in said
+    declared = found(own, other, tmp_path / "cache", reading=Reading(white=16383))
+    assert "White" not in declared.warning
+
+
 def test_a_table_of_labels_is_read_where_it_is(tmp_path: Path):
     own, other = class_folder(tmp_path / "own"), other_folder(tmp_path / "other")
     lines = [f"{path.relative_to(own)},{path.parent.name}" for path in sorted(own.rglob("*.png"))]
