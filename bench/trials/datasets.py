@@ -13,6 +13,7 @@ from typing import Any
 
 import msgspec
 
+from bench.trials.dataset_warnings import external_images, leak, lost, shared, unchecked
 from bench.trials.folder_index import FolderIndex
 from bench.trials.made_by import MADE_BY, source_digest
 from bench.trials.settings import DataSettings, digest_of
@@ -215,8 +216,8 @@ class DataSets:
                 return split_manifest(manifest, images, splitting, found)
 
         cautions = [
-            _leak(manifest, self.path) or (_unchecked(images, self.path) if whole else ""),
-            _lost(manifest, self.path),
+            leak(manifest, self.path) or (unchecked(images, self.path) if whole else ""),
+            lost(manifest, self.path),
         ]
         prepared = self._cached("folder", settings, made_from, make)
         return DataSet(
@@ -267,7 +268,11 @@ class DataSets:
             kept = replace(kept, images=folder.resolve(), classes=manifest.classes)
             self._external = self._grouped(kept) if self.groups else kept
         external = self._external
-        warnings = [base.warning, self._shared(manifest) if base.source == "folder" else ""]
+        warnings = [base.warning]
+        if base.source == "folder" and self.path is not None:
+            own = self._inspect(self.path.resolve())
+            grouped = self.options.group is not None or self.options.group_column is not None
+            warnings.append(shared(own, manifest, self.path, folder, grouped))
         return replace(
             base,
             settings=msgspec.structs.replace(
@@ -276,38 +281,6 @@ class DataSets:
             external=external,
             warning=" ".join(filter(None, warnings)),
         )
-
-    def _shared(self, other: Manifest) -> str:
-        """A warning about images and groups that both folders have, and about scales that differ, or nothing."""
-        assert self.path is not None
-        own, tested = self._inspect(self.path.resolve()), external_images(other)
-        first = {image.sha256: image.file for image in own.images}
-        again = [image for image in tested.images if image.sha256 in first]
-        said = []
-        if again:
-            count = "1 image" if len(again) == 1 else f"{len(again)} images"
-            said.append(
-                f"{count} of {self.test_path} {'is' if len(again) == 1 else 'are'} in {self.path}, too, such as "
-                f"{again[0].file} = {first[again[0].sha256]}: the external test contains what training may have shown."
-            )
-        if self.options.group is not None or self.options.group_column is not None:
-            files = {image.file for image in (*own.images, *tested.images)}
-            groups = {image.source for image in own.images} & {
-                image.source for image in tested.images
-            } - files
-            if groups:
-                count = "1 group is" if len(groups) == 1 else f"{len(groups)} groups are"
-                said.append(
-                    f"{count} in both folders, such as {min(groups)}. If these are the same patients, the external "
-                    "test contains what training has shown."
-                )
-        mine, its = Reading.of(own.settings).white, Reading.of(other.settings).white
-        if mine and its and mine != its:
-            said.append(
-                f"White was taken for {mine:g} in {self.path}, but for {its:g} in {self.test_path}: equal "
-                "numbers become different grays. Declare white in [data]."
-            )
-        return " ".join(said)
 
     def _grouped(self, base: DataSet) -> DataSet:
         """The same images under the names of groups of classes; only a manifest is made."""
@@ -363,50 +336,3 @@ class DataSets:
                 white_optional=external,
             )
         return self._inspected[folder]
-
-
-def external_images(manifest: Manifest) -> Manifest:
-    """The images of an external test: the test split of a folder that is split, else all of its images."""
-    chosen = manifest.split("test") or list(manifest.images)
-    return replace(manifest, images=tuple(replace(image, split="test") for image in chosen))
-
-
-def _unchecked(images: Path, folder: Path) -> str:
-    """A caution about a split in which nobody has looked for near-duplicates, or nothing.
-
-    `data prepare` looks for them, and leaves a manifest.
-    """
-    if (images / MANIFEST_NAME).is_file():
-        return ""
-    return (
-        f"nobody has looked for near-duplicates across the splits of {folder}. No files are equal, but there may be "
-        f"shifted, turned or cropped copies. `{command()} data check {folder}` looks."
-    )
-
-
-def _lost(manifest: Manifest, folder: Path) -> str:
-    """A warning about files that may be images and are no part of the data set, or nothing."""
-    from wbc.data.pipeline.sample import NOT_SAMPLED
-
-    reasons = {
-        reason: len(files)
-        for reason, files in manifest.left_out.items()
-        if not reason.startswith("no image") and reason != NOT_SAMPLED
-    }
-    if not reasons:
-        return ""
-    count = sum(reasons.values())
-    said = ", ".join(f"{number} {reason}" for reason, number in reasons.items())
-    return f"{count} file{'s' * (count > 1)} of {folder} {'are' if count > 1 else 'is'} left out: {said}."
-
-
-def _leak(manifest: Manifest, folder: Path) -> str:
-    """A warning about files that are in two splits, or nothing."""
-    leaked = manifest.leaked_files()
-    if not leaked:
-        return ""
-    count = "1 image is" if len(leaked) == 1 else f"{len(leaked)} images are"
-    return (
-        f"{count} in more than one split, such as {' and '.join(leaked[0][:2])}, so the test contains what "
-        f"training has shown. `{command()} data check {folder}` lists them, and near-duplicates."
-    )
