@@ -3,6 +3,7 @@
 import re
 from dataclasses import dataclass
 from pathlib import Path
+from shlex import quote
 from typing import Annotated
 
 import typer
@@ -77,7 +78,7 @@ def init(
         raise InputError(f"{path} exists already", "Give another name with --output, or remove it.")
     options = given.folder()
     seen = look(folder, options, given.reading())
-    said = f"{command()} init {folder}" + (f" --preset {preset}" if preset != "quick" else "")
+    said = f"{command()} init {quote(str(folder))}" + (f" --preset {preset}" if preset != "quick" else "")
     resolved: list[ResolvedSuite] = []
     write_suite(
         path,
@@ -112,10 +113,12 @@ def init(
             f"Weights that Keras will download: {shown}{', ...' if len(downloads) > _SHOWN_DOWNLOADS else ''}"
         )
     say(f"Wrote {path}: {len(resolved[0].trials)} trials. Next:")
-    say(f"  {command()} plan {path}     # what would run, and for how long")
-    say(f"  {command()} run {path}      # run it; the same command resumes")
+    say(f"  {command()} plan {quote(str(path))}     # what would run, and for how long")
+    say(f"  {command()} run {quote(str(path))}      # run it; the same command resumes")
     if seen.splits:
-        say(f"  {command()} data check {folder}     # are test images near-duplicates of training images?")
+        say(
+            f"  {command()} data check {quote(str(folder))}     # are test images near-duplicates of training images?"
+        )
 
 
 def _name(text: str) -> str:

@@ -10,7 +10,7 @@ from bench.trials.measured import DeviceTelemetry, ReferenceWork, Summary, Telem
 from bench.trials.origin import Environment, Neighbors
 from bench.trials.phases import Phases
 
-TIMED = ("train", "compile", "search", "features", "evaluate")
+TIMED = ("train", "compile", "search", "features", "evaluate", "latency")
 """Phases whose times are results."""
 
 SHORTEST_S = 1.0

@@ -36,7 +36,7 @@ NAMES: tuple[SideName, SideName] = ("baseline", "candidate")
 PROBE_S = 300
 """Longest time to look at an environment; on slow disks a first import takes a minute."""
 
-ONLY_MEASURED = frozenset({"reference_work", "latency", "targets", "profile"})
+ONLY_MEASURED = frozenset({"reference_work", "latency", "targets", "profile", "explain", "export"})
 """Settings that change nothing in a result: a side that does not know one goes without."""
 
 DIGITS = 16

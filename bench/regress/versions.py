@@ -130,7 +130,7 @@ def run_versions(request: RegressRequest, texts: Sequence[str], speaker: Speaker
     for one in asked:
         one.check()
     suite, sides = _make(request, versions, speaker)
-    folders = []
+    kept = []
     for number, (one, (old, new)) in enumerate(zip(asked, pairwise(sides), strict=True), start=1):
         speaker.say(f"{number} of {len(asked)}: {old.label} against {new.label}")
         made: dict[SideName, Side] = {
@@ -140,8 +140,13 @@ def run_versions(request: RegressRequest, texts: Sequence[str], speaker: Speaker
         named = replace(one, name=name_of(request.name or suite.name, one.sides))
         outcome = run_regress(named, speaker, made)
         write_verdict(outcome.verdict, outcome.folder)
-        folders.append(outcome.folder)
-    kept = [found for folder in folders if (found := read_kept(folder)) is not None]
+        found = read_kept(outcome.folder)
+        if found is None:
+            raise InputError(
+                f"{old.label} against {new.label} ended without a pair, so the versions make no line",
+                f"The trials say why in {outcome.folder}. Mend it and repeat the command: the rest is kept.",
+            )
+        kept.append(found)
     history = history_of(suite.name, kept, request.thresholds)
     return VersionsOutcome(history, request.results / HISTORY / (request.name or suite.name))
 
