@@ -195,16 +195,18 @@ class LocalWorker:
         self._signal(signal.SIGKILL)
         _, status, usage = os.wait4(self._process.pid, 0)
         self._process.returncode = os.waitstatus_to_exitcode(status)
-        self.note(
-            "ended",
-            exit_code=self._process.returncode,
-            cpu_s=usage.ru_utime + usage.ru_stime,
-            stopped=self._stopped,
-            memory_kills=killed_for_memory() - self._memory_kills,
-        )
-        self._journal.close()
-        if self._sampler is not None:
-            self._sampler.finish()
+        try:
+            self.note(
+                "ended",
+                exit_code=self._process.returncode,
+                cpu_s=usage.ru_utime + usage.ru_stime,
+                stopped=self._stopped,
+                memory_kills=killed_for_memory() - self._memory_kills,
+            )
+            self._journal.close()
+        finally:  # a full disk, say: what is made into a record now must not change any more
+            if self._sampler is not None:
+                self._sampler.finish()
         self._read()
         self._piped = False
         os.close(self._pidfd)

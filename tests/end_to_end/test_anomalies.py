@@ -11,6 +11,7 @@ POINTS = (
     Point("used", "harness", "open", 5, "EIO"),
     Point("used", "harness", "write", 20, "EINTR"),
     Point("used", "harness", "write", 30, "ENOSPC"),
+    Point("used", "harness", "fsync", 3, "ENOSPC"),  # the end of an attempt, whose telemetry still goes on
     Point("used", "harness", "fsync", 10, "EIO"),
     Point("used", "harness", "rename", 4, "ENOSPC"),
     Point("used", "harness", "rename", 5, "end"),
