@@ -51,9 +51,9 @@ def compare(
     from bench.compare.compare import compare_sides
     from bench.trials.layout import COMPARISONS
 
+    thresholds = thresholds_of(change, margin)
     if trials := _two_trials(a, b, results):
         return _show_trials(trials, as_json)
-    thresholds = thresholds_of(change, margin)
     folder = output or results / COMPARISONS / f"{short_name(a)}-vs-{short_name(b)}"
     verdict = compare_sides(side_of(a, results), side_of(b, results), results, thresholds, only, folder)
     return show(verdict, folder, as_json)

@@ -158,7 +158,7 @@ def regress(
     output: OutputOption = None,
     as_json: JsonOption = False,
 ) -> int:
-    """Run a suite in two environments, or in several versions in turn, and judge what changed.
+    """Run a suite in two or more environments, and judge what changed.
 
     Speed and learning of every trial are judged. By default, files go to regress/NAME in the results folder.
     Exit codes: 0, 1 a regression, 3 trials failed that had not failed before, 4 not enough evidence.

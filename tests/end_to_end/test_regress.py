@@ -156,7 +156,7 @@ def test_against_a_recorded_baseline_the_candidate_alone_runs_within_its_budget(
     command = ("regress", suite, *only, "--baseline", "baseline:old", "--name", "x")
     done = bench(*command, "--pairs", "3", "--budget", "1s")
     assert done.returncode in (0, 4), done.stdout + done.stderr
-    assert "baseline:old has 3 runs of knn-classical: times need 8." in done.stderr
+    assert "baseline:old has 3 runs of knn-classical: times need 7." in done.stderr
     verdict = json.loads((bench.results / "regress" / "x" / "regression.json").read_text())
     (trial,) = verdict["trials"]
     assert (trial["status"], trial["learning"] in ("same", "inconclusive")) == ("judged", True)

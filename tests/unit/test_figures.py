@@ -107,11 +107,12 @@ def test_a_trace_is_there_or_the_reason():
 def test_phases_are_known_in_their_order():
     assert set(PHASES) >= APART
     assert PHASES.index("reference_work") < PHASES.index("data")
-    *_, evaluate, latency, save, profile, teardown = PHASES
-    assert (evaluate, latency, save, profile, teardown) == (
+    assert PHASES[PHASES.index("evaluate") :] == (
         "evaluate",
         "latency",
+        "explain",
         "save",
+        "export",
         "profile",
         "teardown",
     )

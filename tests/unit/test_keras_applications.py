@@ -106,7 +106,7 @@ class TestCatalog:
             raise Recorded("stop\nhere")
 
         monkeypatch.setattr(file_utils, "get_file", record)
-        with pytest.raises(InputError, match=r"Keras could not load the ImageNet weights .*: stop here\n"):
+        with pytest.raises(InputError, match=r"Keras could not load the ImageNet weights .*: stop here\.\n"):
             fetch_with_keras(name, options, size)
         file = find_network(name).imagenet_file(options, size)
         assert asked == [(file.name, file.url)]

@@ -246,7 +246,7 @@ class TestSuite:
 
     @pytest.mark.parametrize(
         ("function", "said"),
-        [("smal", r"has no function smal\ndid you mean small\?"), ("qqq", "has no function qqq")],
+        [("smal", r"has no function smal\.\nDid you mean small\?"), ("qqq", "has no function qqq")],
     )
     def test_a_misspelt_function_is_found_without_importing(self, module, tmp_path, function, said):
         with pytest.raises(InputError, match=rf"(?s)suite\.toml, line 6: .*{said}"):

@@ -9,7 +9,7 @@ from pathlib import Path
 
 import pytest
 
-from wbc.errors import InputError
+from wbc.errors import InputError, shortened
 from wbc.networks import weights
 from wbc.networks.weights import check_reachable, keras_homes, locate_weights, missing_weights
 
@@ -156,7 +156,7 @@ def test_missing_weights_say_where_why_and_what_to_do(folder, home):
         "imagenet", "MobileNet", options, image_size=224, weights_folder=folder, keras_home=home
     )
     error = missing_weights("MobileNet", options, source, "connection refused")
-    assert error.what == (
+    assert error.what == shortened(
         "the ImageNet weights of MobileNet-alpha0.25-dropout0.5 are not on this machine (searched "
         f"{folder}/MobileNet-alpha0.25.weights.h5, {home}/models/mobilenet_2_5_224_tf_no_top.h5), "
         f"and Keras cannot download them from {source.url}: connection refused"

@@ -86,8 +86,11 @@ class Layout:
     def check(self) -> None:
         """Raise all problems as one InputError."""
         if self.problems:
-            ways = list(dict.fromkeys(way for _, way in self.problems if way))
-            raise InputError("\n".join(what for what, _ in self.problems), "\n".join(ways))
+            lines = [what for what, _ in self.problems]
+            if len(lines) > 1:  # all of them have room, if they don't repeat the folder
+                lines = [f"{self.root}:", *(line.replace(f"{self.root}/", "") for line in lines)]
+            ways = dict.fromkeys(way for _, way in self.problems if way)
+            raise InputError("\n".join(lines), "\n".join(ways))
 
     def check_split(self) -> None:
         """Raise all problems, or UnsplitFolderError if there are classes but no splits."""
