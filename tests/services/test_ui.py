@@ -125,7 +125,7 @@ def test_the_suite_is_listed_and_two_of_its_trials_are_compared(page, ui: Ui):
     # MLflow asks for the artifacts after it has drawn the rest.
     for told in ("test/accuracy", "optimizer.learning_rate", "train/loss", "version.driver", "figures.html"):
         page.get_by_text(told).first.wait_for(state="attached")
-    assert len(set(re.findall(r"lenet5-scratch-60e-s\d-\w{8}", page.inner_text("body")))) == 2
+    assert len(set(re.findall(r"lenet5-scratch-60e-s\d-[\w.+-]+", page.inner_text("body")))) == 2
 
 
 def test_curves_of_the_trials_lie_in_one_chart(page, ui: Ui):
@@ -136,7 +136,7 @@ def test_curves_of_the_trials_lie_in_one_chart(page, ui: Ui):
     # Not told apart by colour: MLflow takes one of few by a hash of the run.
     plots = "[...document.querySelectorAll('.js-plotly-plot')]"
     names = f"{plots}.flatMap(plot => plot.data.map(one => one.name))"
-    trials = {re.search(r"lenet5-scratch-60e-s\d-\w{8}", name or "") for name in page.evaluate(names)}
+    trials = {re.search(r"lenet5-scratch-60e-s\d-[\w.+-]+", name or "") for name in page.evaluate(names)}
     assert len({found[0] for found in trials if found}) == 3, "a curve a trial"
 
 
