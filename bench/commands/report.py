@@ -226,8 +226,6 @@ class WrittenPage:
     path: Path
     answer: str
     """In one sentence or two; empty where nothing is done."""
-    beside: str = ""
-    """What a classifier comes to that always names the largest class."""
     cautions: Sequence[str] = ()
     """See `bench.report.cautions`."""
 
@@ -242,7 +240,7 @@ def write_page(
     if len(trial_ids) > QUICK_TRIALS:
         return None
     from bench.errors import command
-    from bench.report.answer import in_one_sentence, majority
+    from bench.report.answer import in_one_sentence
     from bench.report.cautions import cautions
     from bench.report.report import FILE, make_report
     from bench.suite.file import load_suite
@@ -261,6 +259,5 @@ def write_page(
     return WrittenPage(
         results.report / FILE,
         in_one_sentence(contents.decision),
-        majority(contents.majority, contents.classes),
         cautions(results, contents.trials),
     )

@@ -101,9 +101,8 @@ def run(
     else:
         console = Terminal()
         print_brief(console, brief)
-        said = filter(None, (written.answer, written.beside)) if written else ()
-        for sentence in said:
-            console.print(sentence, markup=False, highlight=False, soft_wrap=True)
+        if written and written.answer:
+            console.print(written.answer, markup=False, highlight=False, soft_wrap=True)
     for caution in (*outcome.cautions, *(written.cautions if written else ())):
         notes.say(f"warning: {caution}", style="yellow")
     if outcome.failed:

@@ -28,6 +28,9 @@ SIZES = (32, 48, 64, 96, 128, 160, 192, 224)
 QUICK_SIDE = 128
 """Largest side of the quick preset."""
 
+_CONTROLS = re.compile(r"[\x00-\x08\x0a-\x1f\x7f]+")
+"""What a comment of TOML may not hold."""
+
 FEW = 100
 """Images of the smallest class below which a result is uncertain."""
 
@@ -161,8 +164,9 @@ def suite_text(
         reading: How its files become pixels.
     """
     lines = [
-        f"# Written by: {said_by}",
-        *(f"# {sentence}" for sentence in seen.sentences()),
+        f"# Written by: {_CONTROLS.sub(' ', said_by)}",
+        # A name may hold any character, and a comment ends with its line.
+        *(f"# {_CONTROLS.sub(' ', sentence)}" for sentence in seen.sentences()),
         "# Every key: docs/suite.md. A list where one value is expected makes one trial for each value.",
         "",
         "[suite]",

@@ -147,3 +147,9 @@ def test_odd_names_of_folders(here):
     Path("x.toml").write_text(suite_text(seen, folder, "x", "quick", "init"))
     assert load_suite(Path("x.toml"))[0].data.path == str(folder)
     assert init(str(folder)) == 0
+
+
+def test_a_name_of_a_class_ends_no_comment(here):
+    draw(here / "cells", {'a\nseeds = [7]\n[matrix]"\x07': numbered(3), "b": numbered(3)})
+    assert init("cells") == 0
+    assert load_suite(Path("cells.toml"))[0].suite.seeds == [0]
