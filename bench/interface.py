@@ -60,7 +60,7 @@ class Choices(TypedDict, total=False):
     results: AnyPath
     """The results folder; else `results`."""
     devices: str | None
-    """Overrides `use` of `[devices]`, such as `gpu:0,gpu:1` or `cpu:2`; `regress` runs on the first slot."""
+    """Overrides `use` of `[devices]`, as `--devices` does; `regress` runs on the first slot."""
     data: AnyPath | None
     """A folder of images, overrides `path` of `[data]`."""
     weights: AnyPath | None
