@@ -6,15 +6,18 @@ import json
 import os
 import subprocess
 import sys
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass
 from pathlib import Path
 from tempfile import TemporaryDirectory
-from typing import TYPE_CHECKING, Annotated, Any
+from typing import TYPE_CHECKING, Annotated
 
 import typer
 
 from bench.commands.options import JsonOption
 from bench.errors import InputError
+from bench.worker.artifacts import MODEL_FILE, SIGNATURE_FILE
+from bench.worker.predict import Answer, Request
+from wbc.observer import RAW
 
 if TYPE_CHECKING:
     from wbc.evaluation.counting import ClassCount
@@ -78,23 +81,22 @@ def predict(
     from bench.worker.files import write_text
     from wbc.evaluation.counting import differential_count
 
-    file = model / "model.keras" if model.is_dir() else model
-    about = _about(file)
-    classes = about["classes"]
-    likeness = _likeness(file)
-    answer = _ask(file, about, likeness, _images(sources))
+    kept = _kept(model / MODEL_FILE if model.is_dir() else model)
+    classes = kept.classes
+    answer = _ask(kept, _images(sources))
     predictions = []
-    said = zip(answer["files"], answer["probabilities"], answer["distances"], strict=True)
-    for name, probabilities, distance in said:
+    for name, probabilities, distance in zip(
+        answer.files, answer.probabilities, answer.distances, strict=True
+    ):
         likeliest = classes[max(range(len(classes)), key=probabilities.__getitem__)]
         unlike = None if distance is None else distance > 1
         of_classes = dict(zip(classes, probabilities, strict=True))
         predictions.append(Prediction(name, likeliest, of_classes, unlike, distance))
     if not predictions:
-        raise InputError("none of the images can be read", "; ".join(answer["unreadable"].values()))
+        raise InputError("none of the images can be read", "; ".join(answer.unreadable.values()))
     chosen = [classes.index(one.predicted) for one in predictions]
-    count = differential_count(chosen, classes, _confusion(file.parent, classes))
-    rate = likeness["rate"] if likeness else None
+    count = differential_count(chosen, classes, _confusion(kept.file.parent, classes))
+    rate = answer.rate
     unlike_images = sum(bool(one.unlike) for one in predictions)
     another_kind = rate is not None and exceeds_chance(unlike_images, len(predictions), rate)
     text = _as_csv(predictions, classes)
@@ -102,39 +104,55 @@ def predict(
         output.parent.mkdir(parents=True, exist_ok=True)
         write_text(output, text)
     if as_json:
-        print_document(PredictDocument(file, predictions, answer["unreadable"], count, rate, another_kind))
+        print_document(PredictDocument(kept.file, predictions, answer.unreadable, count, rate, another_kind))
         return
     if output is None:
         sys.stdout.write(text)
         sys.stdout.flush()
-    _tell(len(predictions), answer["unreadable"], count, on_stdout=output is not None)
+    _tell(len(predictions), answer.unreadable, count, on_stdout=output is not None)
     _warn_of_unlike(unlike_images, len(predictions), rate, another_kind)
 
 
-def _about(file: Path) -> dict[str, Any]:
-    """What `model.json` says of a kept model."""
-    signature = file.with_name("model.json")
+@dataclass(frozen=True)
+class KeptModel:
+    """A model that a run kept, and what its `model.json` says of it."""
+
+    file: Path
+    classes: list[str]
+    image_size: int
+    backend: str
+    reading: dict[str, object]
+    """How files become pixels, see `wbc.data.reading.Reading`."""
+
+
+def _kept(file: Path) -> KeptModel:
+    signature = file.with_name(SIGNATURE_FILE)
     if not file.is_file() or not signature.is_file():
         raise InputError(
-            f"there is no kept model {file} with model.json beside it",
+            f"there is no kept model {file} with {SIGNATURE_FILE} beside it",
             "A run keeps the model that its answer names; with save_model = true in [suite] it keeps all of them.",
         )
-    about: dict[str, Any] = json.loads(signature.read_text())
-    if about.get("takes") != "raw pixels":
-        raise InputError(
-            f"{file} does not take raw pixels: it takes {about.get('takes', 'scaled pixels of an earlier version')}",
-            "Run its trial again with this version, or load it with Keras and scale pixels yourself.",
-        )
-    return about
-
-
-def _likeness(file: Path) -> dict[str, Any] | None:
-    """What tells images that are not like the training images of a kept model, if it is known."""
     try:
-        found = json.loads(file.with_name("likeness.json").read_text())
-    except (OSError, ValueError):
-        return None
-    return found if isinstance(found, dict) and "rate" in found else None
+        said = json.loads(signature.read_text())
+        takes = said.get("takes", "scaled pixels of an earlier version")
+        if takes != RAW:
+            raise InputError(
+                f"{file} does not take raw pixels: it takes {takes}",
+                "Run its trial again with this version, or load it with Keras and scale pixels yourself.",
+            )
+        return KeptModel(
+            file,
+            list(said["classes"]),
+            int(said["image_size"]),
+            said["backend"],
+            dict(said.get("reading", {})),
+        )
+    except InputError:
+        raise
+    except (OSError, ValueError, TypeError, KeyError, AttributeError) as error:
+        raise InputError(
+            f"{signature} is damaged: {error!r}", "Run its trial again with `run --fresh`."
+        ) from None
 
 
 def exceeds_chance(unlike: int, images: int, rate: float) -> bool:
@@ -160,29 +178,20 @@ def _images(sources: list[Path]) -> list[str]:
     return [str(path) for path in found]
 
 
-def _ask(
-    file: Path, about: dict[str, Any], likeness: dict[str, Any] | None, files: list[str]
-) -> dict[str, Any]:
+def _ask(kept: KeptModel, files: list[str]) -> Answer:
     """Predict in a process of its own."""
-    hidden = {"CUDA_VISIBLE_DEVICES": "-1", "TF_CPP_MIN_LOG_LEVEL": "3", "KERAS_BACKEND": about["backend"]}
+    hidden = {"CUDA_VISIBLE_DEVICES": "-1", "TF_CPP_MIN_LOG_LEVEL": "3", "KERAS_BACKEND": kept.backend}
     with TemporaryDirectory(prefix="leukobench-") as temporary:
         request, answer = Path(temporary) / "request.json", Path(temporary) / "answer.json"
-        content = {
-            "model": str(file),
-            "files": files,
-            "image_size": about["image_size"],
-            "reading": about.get("reading", {}),
-        }
-        request.write_text(json.dumps({**content, "likeness": likeness}))
+        request.write_text(json.dumps(asdict(Request(str(kept.file), files, kept.image_size, kept.reading))))
         command = [sys.executable, "-P", "-m", "bench.worker.predict", str(request), str(answer)]
         done = subprocess.run(
             command, env={**os.environ, **hidden}, capture_output=True, text=True, check=False
         )
         if done.returncode or not answer.is_file():
             lines = done.stderr.strip().splitlines()
-            raise InputError(f"{file} could not predict: {lines[-1] if lines else done.returncode}")
-        found: dict[str, Any] = json.loads(answer.read_text())
-        return found
+            raise InputError(f"{kept.file} could not predict: {lines[-1] if lines else done.returncode}")
+        return Answer(**json.loads(answer.read_text()))
 
 
 def _confusion(folder: Path, classes: list[str]) -> tuple[tuple[int, ...], ...] | None:

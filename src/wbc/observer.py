@@ -129,6 +129,10 @@ class Observer(Protocol):
         """Everything timed is over; the trained classifier still answers questions."""
 
 
+RAW = "raw pixels"
+"""What a kept model takes: uint8 images of any size."""
+
+
 class Trained(Protocol):
     """A classifier after its training."""
 
@@ -153,8 +157,8 @@ class Trained(Protocol):
             fit: How images that are not square become square, one of `wbc.data.reading.FITS`.
 
         Returns:
-            `input` and `output`, each with `shape` (-1 where any number will do) and `dtype`; `takes`: raw
-            pixels, or scaled ones and why.
+            `input` and `output`, each with `shape` (-1 where any number will do) and `dtype`; `takes`: `RAW`,
+            or scaled pixels and why.
 
         Raises:
             InputError: It cannot be written.

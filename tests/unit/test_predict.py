@@ -193,3 +193,20 @@ def test_a_folder_is_predicted_as_in_the_trial_and_strange_images_are_marked(noi
 def test_what_is_no_kept_model_is_said(tmp_path, capsys):
     assert main(["predict", str(tmp_path), str(tmp_path)]) == 2
     assert "save_model = true" in capsys.readouterr().err
+
+
+@pytest.mark.parametrize(
+    ("signature", "said"),
+    [
+        ("{", "model.json is damaged"),
+        ("[]", "model.json is damaged"),
+        ('{"takes": "raw pixels"}', "model.json is damaged: KeyError('classes')"),
+        ('{"takes": "scaled pixels: a scaling of yours"}', "it takes scaled pixels: a scaling of yours"),
+        ("{}", "it takes scaled pixels of an earlier version"),
+    ],
+)
+def test_a_model_that_cannot_be_asked_says_why(tmp_path, capsys, signature, said):
+    (tmp_path / "model.keras").touch()
+    (tmp_path / "model.json").write_text(signature)
+    assert main(["predict", str(tmp_path), str(tmp_path)]) == 2
+    assert said in capsys.readouterr().err

@@ -18,7 +18,7 @@ from wbc.files import sync
 from wbc.memory import Footprint
 from wbc.networks.penultimate import features_and_outputs
 from wbc.networks.stock import raw_pixel_model
-from wbc.observer import Figures, Observer
+from wbc.observer import RAW, Figures, Observer
 from wbc.specification import Explaining, Exporting, Specification
 from wbc.training.batches import InputBatches, Prepare, steps_per_epoch
 from wbc.training.explain import explain
@@ -31,9 +31,6 @@ TIMED = 21
 
 HELD_BYTES = 256 << 20
 """Outputs that may wait on the device until they are fetched."""
-
-RAW = "raw pixels"
-"""What a kept model takes: uint8 images of any size."""
 
 
 @dataclass(frozen=True)
