@@ -9,8 +9,8 @@ from pathlib import Path
 
 import msgspec
 
-from bench.compare.compare import judge
 from bench.compare.differences import Fingerprint
+from bench.compare.judging import judge
 from bench.compare.measurement import TrialPairs
 from bench.compare.steps import History, among, make_history
 from bench.compare.thresholds import Thresholds

@@ -8,7 +8,7 @@ from dataclasses import dataclass, field
 import numpy as np
 
 from bench.compare.betting import detectable, pairs_needed
-from bench.compare.compare import metric_values
+from bench.compare.counted_pairs import metric_values
 from bench.compare.measurement import TrialPairs
 from bench.compare.metrics import METRICS
 from bench.compare.speed import MetricValues

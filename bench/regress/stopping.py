@@ -3,7 +3,7 @@
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 
-from bench.compare.compare import metric_values
+from bench.compare.counted_pairs import metric_values
 from bench.compare.measurement import TrialPairs
 from bench.compare.speed import Standing, standing
 from bench.compare.thresholds import Thresholds

@@ -9,8 +9,9 @@ from pathlib import Path
 
 from bench.compare.baseline import machine_of
 from bench.compare.betting import least_pairs
-from bench.compare.compare import judge, read_side
+from bench.compare.compare import read_side
 from bench.compare.differences import ANYWHERE, Fingerprint
+from bench.compare.judging import judge
 from bench.compare.matching import group, match
 from bench.compare.measurement import Measurement, Pair, TrialPairs
 from bench.compare.reading import Side, measurement_of, read_attempts

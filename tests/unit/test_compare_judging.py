@@ -17,7 +17,8 @@ from comparison_equipment import (
 )
 from equipment.results.records import phases
 
-from bench.compare.compare import counting, judge
+from bench.compare.counted_pairs import counting
+from bench.compare.judging import judge
 from bench.compare.matching import match, shared_runs
 from bench.compare.measurement import Measurement, Pair, TrialPairs, read_images
 from bench.compare.metrics import METRICS, phase_changes, phase_seconds, values_of

@@ -11,8 +11,8 @@ import pytest
 from comparison_equipment import measurement, noisy, record, trial, trial_pairs, write_predictions
 from equipment.results.records import a_runtime, a_trial
 
-from bench.compare.compare import judge
 from bench.compare.differences import software_changes
+from bench.compare.judging import judge
 from bench.compare.measurement import Epoch, Pair, TrialPairs
 from bench.compare.output.files import SCHEMA, VERSION, document, junit, markdown, write_verdict
 from bench.compare.output.format import print_verdict

@@ -7,7 +7,7 @@ import pytest
 from comparison_equipment import measurement, record, trial
 from msgspec.structs import replace
 
-from bench.compare.compare import judge
+from bench.compare.judging import judge
 from bench.compare.measurement import Pair, TrialPairs
 from bench.compare.verdict import Memory as MemoryVerdict
 from bench.compare.verdict import Speed

@@ -11,7 +11,7 @@ from msgspec.structs import replace
 from timing_equipment import Clock
 from training_equipment import Notes
 
-from bench.compare.compare import judge
+from bench.compare.judging import judge
 from bench.compare.measurement import Pair, TrialPairs
 from bench.compare.verdict import Speed, Verdict
 from bench.errors import ExitCode

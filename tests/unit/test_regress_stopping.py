@@ -7,7 +7,7 @@ from comparison_equipment import noisy, trial, trial_pairs
 from equipment.results.records import a_record
 from regress_equipment import Listener, Runner, a_pair, a_trial
 
-from bench.compare.compare import judge
+from bench.compare.judging import judge
 from bench.compare.matching import configuration_of, group
 from bench.compare.measurement import Measurement
 from bench.compare.thresholds import Thresholds

@@ -9,8 +9,8 @@ from comparison_equipment import SLOT, add, measurement, noisy, record, trial, t
 from equipment.results import records
 from regress_equipment import SIDES, Listener, Runner
 
-from bench.compare.compare import judge
 from bench.compare.differences import Fingerprint
+from bench.compare.judging import judge
 from bench.compare.reading import Side
 from bench.compare.thresholds import Thresholds
 from bench.compare.verdict import Speed, Verdict
