@@ -4,9 +4,7 @@ In `data`, `training` and `matrix` a list where a scalar is expected is a sweep.
 None here; the defaults are in `bench.suite.matrix`.
 """
 
-import math
-from dataclasses import asdict
-from typing import Annotated, Any, Literal, TypeVar
+from typing import Annotated, Any, Literal
 
 from pydantic import (
     BaseModel,
@@ -18,16 +16,33 @@ from pydantic import (
     model_validator,
 )
 
-from bench.suite.aliases import known_keys, moved, word_of
-from bench.trials.limits import Limits, seconds_of
+from bench.suite.aliases import known_keys, moved
+from bench.suite.values import (
+    Duration,
+    Fraction,
+    NotNegative,
+    Pixels,
+    PositiveInt,
+    Seed,
+    Share,
+    Sweep,
+    among,
+    as_list,
+    named,
+    one_of,
+    rate_or_search,
+    switch,
+    weights_of_classes,
+)
+from bench.trials.limits import Limits
 from bench.trials.sampling import TelemetrySettings
 from wbc.backends import BACKENDS
 from wbc.data import BACKGROUNDS
 from wbc.data.layout import FolderOptions
 from wbc.data.reading import FITS, PLAIN, PROJECTIONS, Reading
-from wbc.errors import InputError, did_you_mean
+from wbc.errors import InputError
 from wbc.networks.users import BUILD
-from wbc.optimizer import LEARNING_RATE, LEARNING_RATES, OPTIMIZERS, SEARCH, OptimizerSpecification
+from wbc.optimizer import LEARNING_RATE, LEARNING_RATES, OPTIMIZERS, OptimizerSpecification
 from wbc.optimizer_presets import PRESETS, preset
 from wbc.protocols import CLOCKS, EVALUATIONS, LOSSES, PREPROCESSINGS, PROTOCOLS
 from wbc.specification import (
@@ -42,100 +57,8 @@ from wbc.specification import (
     EarlyStopping,
 )
 
-T = TypeVar("T")
-
 SOURCES = ("synthetic", "bccd", "folder")
 """Where images come from."""
-
-
-def as_list(value: Any) -> Any:
-    """A scalar as a list of one."""
-    return value if isinstance(value, list) else [value]
-
-
-def named(value: Any) -> Any:
-    """A bare name as a table that holds nothing else."""
-    return {"name": value} if isinstance(value, str) else value
-
-
-def switch(table: type[BaseModel], usual: EarlyStopping | Augmentation) -> BeforeValidator:
-    """`true` for the usual values. `false` stays as it is, because None means that the key is not given."""
-
-    def read(value: Any) -> Any:
-        if value is True:
-            return table(**asdict(usual))
-        if value is False or isinstance(value, dict | table):
-            return value
-        raise InputError(f"{value!r} is neither true, false nor a table of settings")
-
-    return BeforeValidator(read)
-
-
-def one_of(*words: str | bool, number: bool = False) -> BeforeValidator:
-    """One of some values, or an integer of at least 1; pydantic alone would give a message for each."""
-
-    def read(value: Any) -> Any:
-        value = word_of(value, [word for word in words if isinstance(word, str)])
-        if any(value is word or (isinstance(word, str) and value == word) for word in words):
-            return value
-        if number and type(value) is int and 1 <= value <= 10**9:
-            return value
-        spelled = [f'"{word}"' if isinstance(word, str) else str(word).lower() for word in words]
-        *others, last = [*spelled, *(["an integer of at least 1"] if number else [])]
-        raise InputError(f"{value!r} is not {', '.join(others)} or {last}")
-
-    return BeforeValidator(read)
-
-
-def rate_or_search() -> BeforeValidator:
-    """A learning rate above 0, or `search`."""
-
-    def read(value: Any) -> Any:
-        value = word_of(value, [SEARCH])
-        if value == SEARCH or (type(value) in (int, float) and 0 < value < math.inf):
-            return value if isinstance(value, str) else float(value)
-        raise InputError(f'{value!r} is neither a learning rate above 0 nor "{SEARCH}"')
-
-    return BeforeValidator(read)
-
-
-def weights_of_classes(value: Any) -> Any:
-    """`balanced`, a table of numbers above 0, or `false`, which is the default."""
-    if value is False or word_of(value, ["balanced"]) == "balanced":
-        return value and "balanced"
-    if not isinstance(value, dict) or not value:
-        raise InputError(f'{value!r} is not "balanced", false or a table such as {{ EOSINOPHIL = 2.0 }}')
-    for name, weight in value.items():
-        if type(weight) not in (int, float) or not 0 < weight < math.inf:
-            raise InputError(f"the weight of {name} is {weight!r}, not a number above 0")
-    return {name: float(weight) for name, weight in value.items()}
-
-
-def among(*words: str) -> BeforeValidator:
-    """One of some words."""
-
-    def read(value: Any) -> Any:
-        value = word_of(value, words)
-        if value in words:
-            return value
-        guess = did_you_mean(str(value), words)
-        raise InputError(f"{value!r} is not one of {', '.join(words)}", guess[:1].upper() + guess[1:])
-
-    return BeforeValidator(read)
-
-
-Sweep = Annotated[list[T], BeforeValidator(as_list), Field(min_length=1)]
-"""A value, or a list of values that each make trials of their own."""
-
-Duration = Annotated[float, BeforeValidator(lambda value: seconds_of(str(value))), Field(gt=0)]
-"""A time such as "12h"; in seconds once it is read."""
-
-PositiveInt = Annotated[int, Field(gt=0, le=10**9)]
-Seed = Annotated[int, Field(ge=0, lt=2**32)]
-NotNegative = Annotated[float, Field(ge=0)]
-Fraction = Annotated[float, Field(ge=0, lt=1)]
-Share = Annotated[float, Field(gt=0, le=1)]
-Pixels = Annotated[int, Field(ge=8, le=4096)]
 
 
 class Table(BaseModel):
