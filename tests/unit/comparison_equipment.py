@@ -152,3 +152,27 @@ def trial_pairs(
 
 def noisy(seconds: float, pairs: int, seed: int, share: float = 0.01) -> list[float]:
     return (seconds * np.exp(np.random.default_rng(seed).normal(0, share, pairs))).tolist()
+
+
+def predicted(tmp_path, rights, sources=(), sures=None) -> TrialPairs:
+    """Pairs with these predictions: a (baseline, candidate) of right images each; times that are the same."""
+    of = trial()
+    pairs = []
+    for number, sides in enumerate(rights):
+        both = []
+        for side, right in enumerate(sides):
+            path = tmp_path / f"{number}-{side}.csv"
+            sure = 0.9 if sures is None else sures[side] + 0.001 * number
+            write_predictions(path, right, sources, sure)
+            both.append(measurement(of, record(of, noisy(10, 1, 2 * number + side, 0.001)[0]), path))
+        pairs.append(Pair(*both))
+    return TrialPairs(of.key, "a trial", of.settings, tuple(pairs))
+
+
+def only(verdict):
+    (found,) = verdict.trials
+    return found
+
+
+def some_right(images: int, share: float, seed: int) -> np.ndarray:
+    return np.random.default_rng(seed).random(images) < share
