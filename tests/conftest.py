@@ -20,10 +20,15 @@ def shared() -> Path:
 
 
 @pytest.fixture(scope="session")
-def nvml_library(tmp_path_factory) -> Path:
-    """The folder with the stand-in for NVIDIA's library."""
+def gcc() -> None:
+    """What is built of C for a test needs a compiler."""
     if shutil.which("gcc") is None:
-        pytest.skip("no gcc to build the stand-in for NVIDIA's library with")
+        pytest.skip("no gcc (Debian: apt install gcc libc6-dev)")
+
+
+@pytest.fixture(scope="session")
+def nvml_library(gcc, tmp_path_factory) -> Path:
+    """The folder with the stand-in for NVIDIA's library."""
     folder = tmp_path_factory.mktemp("nvml")
     build_library(folder)
     return folder

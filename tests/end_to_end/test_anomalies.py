@@ -1,7 +1,5 @@
 """The short form of `make anomalies`: one call fails, and the same command comes to the undisturbed result."""
 
-import shutil
-
 import pytest
 from equipment.faults.forked import Forked
 from equipment.faults.points import Bed, Point, build, unsafe_renames
@@ -33,9 +31,7 @@ POINTS = (
 
 
 @pytest.fixture(scope="module")
-def bed(tmp_path_factory):
-    if shutil.which("gcc") is None:
-        pytest.skip("no gcc (Debian: apt install gcc libc6-dev)")
+def bed(gcc, tmp_path_factory):
     folder = tmp_path_factory.mktemp("anomalies")
     forked = Forked(build(folder), folder)
     yield Bed(folder, forked)

@@ -42,3 +42,10 @@ def noisy_images(tmp_path_factory) -> Path:
     from training_equipment import draw_noisy_images
 
     return draw_noisy_images(tmp_path_factory.mktemp("noisy"))
+
+
+@pytest.fixture
+def folder(tmp_path: Path, monkeypatch) -> Path:
+    """An empty working folder."""
+    monkeypatch.chdir(tmp_path)
+    return tmp_path

@@ -32,12 +32,6 @@ backbone = ["KNN", "SVM"]
 """
 
 
-@pytest.fixture
-def folder(tmp_path: Path, monkeypatch) -> Path:
-    monkeypatch.chdir(tmp_path)
-    return tmp_path
-
-
 @pytest.fixture(scope="module")
 def recorded(tmp_path_factory) -> SuiteResults:
     return thesis_suite(

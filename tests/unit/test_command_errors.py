@@ -5,14 +5,12 @@ import errno
 import re
 import signal
 import sys
-from collections.abc import Iterator
 from pathlib import Path
-from typing import Any
 
 import pytest
-from typer.main import get_command
+from command_equipment import VERBS
 
-from bench.commands.main import app, main
+from bench.commands.main import main
 from bench.commands.output import print_error
 from bench.errors import (
     DamagedAttempt,
@@ -26,25 +24,6 @@ from bench.errors import (
 )
 
 REPOSITORY = Path(__file__).resolve().parents[2]
-
-
-def verbs(program: Any = None, path: tuple[str, ...] = ()) -> Iterator[tuple[tuple[str, ...], Any]]:
-    """Every verb of the program, with the words that name it."""
-    program = program or get_command(app)
-    inner = getattr(program, "commands", None)
-    if inner is None:
-        yield path, program
-    for name, one in (inner or {}).items():
-        yield from verbs(one, (*path, name))
-
-
-VERBS = dict(verbs())
-
-
-@pytest.fixture
-def folder(tmp_path: Path, monkeypatch) -> Path:
-    monkeypatch.chdir(tmp_path)
-    return tmp_path
 
 
 def test_messages_name_options_that_exist():

@@ -10,8 +10,7 @@ from bench.report.tables.exported import exported_table
 from bench.trials.phases import ExportPhase
 from wbc import experiment
 from wbc.networks.stock import raw_pixel_model
-from wbc.optimizer import OptimizerSpecification
-from wbc.specification import FORMATS, Exporting, Specification
+from wbc.specification import FORMATS, Exporting
 from wbc.training import export as exporting
 from wbc.training.export import Images, export
 
@@ -76,22 +75,12 @@ def test_a_missing_package_is_a_reason_and_no_failure(model, images, tmp_path, m
 
 
 def test_a_trial_exports_after_its_evaluation(noisy_images, tmp_path, monkeypatch):
-    from training_equipment import Notes
+    from training_equipment import Notes, small_training
 
     monkeypatch.setattr(exporting, "_NEEDED", dict.fromkeys(FORMATS, ("no_such_package",)))
     notes = Notes()
     experiment.run(
-        Specification(
-            data_folder=noisy_images,
-            manifest=noisy_images / "manifest.json",
-            image_size=32,
-            network="LeNet5",
-            mode="scratch",
-            epochs=1,
-            batch_size=4,
-            optimizer=OptimizerSpecification("Adam", 1e-3, 0.0),
-            export=Exporting(tmp_path, FORMATS),
-        ),
+        small_training(noisy_images, export=Exporting(tmp_path, FORMATS)),
         notes,
     )
     names = list(notes.phases)

@@ -9,6 +9,7 @@ import numpy as np
 import pytest
 from PIL import Image
 from scipy.stats import binom
+from training_equipment import small_training
 
 from bench.commands.main import main
 from bench.commands.predict import exceeds_chance
@@ -20,8 +21,6 @@ from wbc.evaluation.intervals import wilson
 from wbc.evaluation.likeness import Likeness, Space, allowed, looks_of
 from wbc.evaluation.predictions import Predictions
 from wbc.networks.penultimate import features_and_outputs
-from wbc.optimizer import OptimizerSpecification
-from wbc.specification import Specification
 
 
 @pytest.mark.parametrize(
@@ -150,21 +149,10 @@ def test_features_are_what_enters_the_last_layer(nested):
 
 
 def test_a_folder_is_predicted_as_in_the_trial_and_strange_images_are_marked(noisy_images, tmp_path, capsys):
-    specification = Specification(
-        data_folder=noisy_images,
-        manifest=noisy_images / "manifest.json",
-        image_size=32,
-        network="LeNet5",
-        mode="scratch",
-        epochs=1,
-        batch_size=4,
-        optimizer=OptimizerSpecification("Adam", 1e-3, 0.0),
-        save_model=True,
-    )
     folder = tmp_path / "attempt-1"
     folder.mkdir()
     recorder = Recorder(EventWriter(folder / "events.jsonl"), folder)
-    experiment.run(specification, recorder)
+    experiment.run(small_training(noisy_images, save_model=True), recorder)
     recorder.events.close()
     kept = Predictions.read_csv(folder / "predictions.csv")
     strange = tmp_path / "strange.png"

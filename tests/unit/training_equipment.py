@@ -9,6 +9,23 @@ from PIL import Image
 
 from wbc.data.manifest import ImageEntry, Manifest
 from wbc.observer import Observer
+from wbc.optimizer import OptimizerSpecification
+from wbc.specification import Specification
+
+
+def small_training(images: Path, **more) -> Specification:
+    """An epoch of LeNet5 from scratch on images of 32 pixels."""
+    return Specification(
+        data_folder=images,
+        manifest=images / "manifest.json",
+        image_size=32,
+        network="LeNet5",
+        mode="scratch",
+        epochs=1,
+        batch_size=4,
+        optimizer=OptimizerSpecification("Adam", 1e-3, 0.0),
+        **more,
+    )
 
 
 class Interrupted(Exception):

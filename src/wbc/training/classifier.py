@@ -17,6 +17,7 @@ from wbc.evaluation.latency import BATCHES
 from wbc.files import sync
 from wbc.memory import Footprint
 from wbc.networks.penultimate import features_and_outputs
+from wbc.networks.preprocessing import preprocessing_of
 from wbc.networks.stock import raw_pixel_model
 from wbc.observer import RAW, Figures, Observer
 from wbc.specification import Explaining, Exporting, Specification
@@ -59,6 +60,26 @@ class Classifier:
     """From pixels to the input of the whole model; None: `prepare`."""
     examples: NDArray[np.uint8] = field(default_factory=lambda: np.empty((0, 0, 0, 3), np.uint8))
     """See `wbc.observer.Trained`."""
+
+    @classmethod
+    def of_pixels(
+        cls,
+        model: keras.Model,
+        splits: dict[str, Split],
+        specification: Specification,
+        distribution: Distribution,
+        footprint: Footprint | None,
+    ) -> "Classifier":
+        """A model that takes the pixels themselves, scaled as the specification says."""
+        return cls(
+            model,
+            splits,
+            specification.batch_size,
+            preprocessing_of(specification),
+            distribution,
+            footprint=footprint,
+            examples=examples_of(splits, specification),
+        )
 
     def predict(self, split: str, observer: Observer) -> NDArray[np.float32]:
         """See `wbc.observer.Trained`."""

@@ -14,7 +14,7 @@ from wbc.networks.complexity import leaves, size_figures
 from wbc.networks.preprocessing import preprocessing_of
 from wbc.observer import Observer, phase
 from wbc.specification import Specification
-from wbc.training.classifier import Classifier, examples_of
+from wbc.training.classifier import Classifier
 from wbc.training.fitting import Fitting, Stage, penalize_kernels
 from wbc.training.session import Distribution, open_session
 from wbc.training.transfer import as_is, build_head, extract_features
@@ -60,16 +60,7 @@ def train(specification: Specification, splits: dict[str, Split], observer: Obse
     stage = Stage(head_epochs, epochs, specification.second_optimizer, WHOLE, specification.early_stopping)
     fitting.train(stage, model, splits, prepare)
     fitting.end()
-    footprint = fitting.footprint
-    return Classifier(
-        model,
-        splits,
-        specification.batch_size,
-        prepare,
-        distribution,
-        footprint=footprint,
-        examples=examples_of(splits, specification),
-    )
+    return Classifier.of_pixels(model, splits, specification, distribution, fitting.footprint)
 
 
 def _train_head(

@@ -6,7 +6,7 @@ from wbc.networks.complexity import size_figures
 from wbc.networks.preprocessing import preprocessing_of
 from wbc.observer import Observer, phase
 from wbc.specification import Specification
-from wbc.training.classifier import Classifier, examples_of
+from wbc.training.classifier import Classifier
 from wbc.training.fitting import fit, penalize_kernels
 from wbc.training.session import open_session
 
@@ -25,12 +25,4 @@ def train(specification: Specification, splits: dict[str, Split], observer: Obse
         figures.update(size_figures(model))
     prepare = preprocessing_of(specification)
     footprint = fit(model, splits, specification, prepare, observer, distribution)
-    return Classifier(
-        model,
-        splits,
-        specification.batch_size,
-        prepare,
-        distribution,
-        footprint=footprint,
-        examples=examples_of(splits, specification),
-    )
+    return Classifier.of_pixels(model, splits, specification, distribution, footprint)

@@ -1,4 +1,8 @@
-"""Names of files and folders: what is no image, which split or group a name means, and how it is spelled."""
+"""What the names of files and folders tell.
+
+Some files are never images. A folder may be named after a split, and file names may suggest groups. Two Unicode
+spellings of a name are one name.
+"""
 
 import re
 import unicodedata
