@@ -78,11 +78,6 @@ def non_inferior(
     return {name: _against_all(name, right, number, margin, alpha / tests) for name in right}
 
 
-def most_accurate(right: Mapping[str, Floats]) -> str:
-    """The configuration with the highest mean accuracy."""
-    return max(right, key=lambda name: float(np.nanmean(right[name])))
-
-
 def fastest_non_inferior(seconds: Mapping[str, float], found: Mapping[str, NonInferiority]) -> str | None:
     """The fastest configuration that is shown to be no worse than any other one; None where none is."""
     shown = [name for name, one in found.items() if one.shown]

@@ -124,11 +124,6 @@ def makespan(seconds: Sequence[float], slots: int, busy: Sequence[float] = ()) -
     return max(free)
 
 
-def lower_bound(seconds: Sequence[float], slots: int) -> float:
-    """No order is faster than the longest trial, or than all work shared equally."""
-    return max(max(seconds, default=0.0), sum(seconds) / slots)
-
-
 def _is_like(old: Trial, trial: Trial) -> bool:
     return (
         old.network == trial.network

@@ -49,7 +49,9 @@ CLOCK_DROP = 0.05
 """How much less work a GPU did in a cycle, before or after a trial."""
 
 
-OWN_SIGNS = ("Its threads waited", "The reference work")
+WAITED = "Its threads waited"
+SLOW_REFERENCE_WORK = "The reference work"
+OWN_SIGNS = (WAITED, SLOW_REFERENCE_WORK)
 """How reasons begin that rest on what the trial's own process did. Software that is slower may show them, too."""
 
 
@@ -114,7 +116,7 @@ def _contended(telemetry: Telemetry) -> Iterable[str]:
         if name in TIMED and one.share > CONTENDED_SHARE
     ]
     if found:
-        yield f"Its threads waited for cores longer than by themselves in {', '.join(found)}."
+        yield f"{WAITED} for cores longer than by themselves in {', '.join(found)}."
 
 
 def _stolen(telemetry: Telemetry, times: dict[str, float]) -> Iterable[str]:
@@ -165,13 +167,13 @@ def _slow_reference_work(work: ReferenceWork) -> Iterable[str]:
         # cycle. No clock is known of the measured peak.
         each = work.before_gflops / before, work.after_gflops / after
         if min(each) < (1 - CLOCK_DROP) * max(each):
-            yield f"The reference work was {1 - min(each) / max(each):.0%} slower, its clock allowed for."
+            yield f"{SLOW_REFERENCE_WORK} was {1 - min(each) / max(each):.0%} slower, its clock allowed for."
         return
     best, reached = work.reference_gflops, max(work.before_gflops or 0.0, work.after_gflops or 0.0)
     both = work.before_gflops and work.after_gflops
     if best and both and reached < (1 - REFERENCE_DROP) * best:
         yield (
-            f"The reference work was {1 - reached / best:.0%} slower than its best, before and after: "
+            f"{SLOW_REFERENCE_WORK} was {1 - reached / best:.0%} slower than its best, before and after: "
             f"{reached:.0f} of {best:.0f} GFLOP/s."
         )
 

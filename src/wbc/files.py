@@ -16,25 +16,34 @@ def file_sha256(path: Path) -> str:
 
 
 @contextmanager
-def whole_file(path: Path, newline: str | None = None) -> Iterator[TextIO]:
-    """Open a UTF-8 text file that takes its name only once it is complete and on the disk.
+def whole_path(path: Path) -> Iterator[Path]:
+    """Yield the path of a file to write; it takes its name only once it is complete and on the disk.
 
     If the block raises, `path` stays as it was. Processes that write the same path do not disturb each other.
 
     Args:
         path: The file, in an existing folder.
-        newline: As in `open`; `""` for the `csv` module.
     """
     partial = path.with_name(f"{path.name}.{os.getpid()}.partial")
     try:
-        with partial.open("w", encoding="utf-8", newline=newline) as file:
-            yield file
-            file.flush()
-            os.fsync(file.fileno())
+        yield partial
+        sync(partial)
         partial.replace(path)
         sync(path.parent)
     finally:
         partial.unlink(missing_ok=True)
+
+
+@contextmanager
+def whole_file(path: Path, newline: str | None = None) -> Iterator[TextIO]:
+    """Open a UTF-8 text file that appears whole or not at all, see `whole_path`.
+
+    Args:
+        path: The file, in an existing folder.
+        newline: As in `open`; `""` for the `csv` module.
+    """
+    with whole_path(path) as partial, partial.open("w", encoding="utf-8", newline=newline) as file:
+        yield file
 
 
 @contextmanager

@@ -1,6 +1,7 @@
 """An engine, a clock and other users for tests of the scheduler: no process is started."""
 
 import itertools
+from collections.abc import Sequence
 from contextlib import contextmanager
 from pathlib import Path
 
@@ -202,3 +203,8 @@ class Bed:
     def run(self, plan, **options):
         with self.scheduler(**options) as scheduler:
             scheduler.run(plan)
+
+
+def lower_bound(seconds: Sequence[float], slots: int) -> float:
+    """No order is faster than the longest trial, or than all work shared equally."""
+    return max(max(seconds, default=0.0), sum(seconds) / slots)

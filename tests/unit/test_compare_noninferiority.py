@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 from evidence.learners import rights
 
-from bench.compare.noninferiority import fastest_non_inferior, most_accurate, non_inferior
+from bench.compare.noninferiority import fastest_non_inferior, non_inferior
 
 
 def some(right: np.ndarray) -> dict[str, np.ndarray]:
@@ -83,7 +83,6 @@ def test_trainings_that_one_side_lacks_and_splits_with_their_own_images():
     found = non_inferior({"own": own, "other": other}, names(6))["own"]
     assert (found.seeds, found.images) == (2, 6)
     assert found.difference == pytest.approx(1 / 3)
-    assert most_accurate({"own": own, "other": other}) == "other"
 
 
 def test_a_configuration_that_cannot_be_compared_with_all_is_not_chosen():

@@ -7,6 +7,7 @@ import msgspec
 import numpy as np
 import pytest
 from equipment.results.records import write_record
+from equipment.results.tables import make_tables
 from msgspec.structs import replace
 from scipy.stats import t
 from test_tables import record, trial
@@ -14,7 +15,6 @@ from test_tables import record, trial
 from bench.journal.history import Stretch
 from bench.journal.results import SuiteResults
 from bench.report.frame import configurations_frame, trials_frame
-from bench.report.tables.summary import make_tables
 from bench.report.tables.table import Table, write_tables
 from bench.tracking.points import points_of
 from bench.trials.metrics import Metrics

@@ -7,11 +7,11 @@ from dataclasses import replace
 from pathlib import Path
 
 import pytest
-from scheduler_equipment import NO_LIMITS, Bed, planned
+from scheduler_equipment import NO_LIMITS, Bed, lower_bound, planned
 
 from bench.errors import InterruptedRun
 from bench.plan.decide import PlannedTrial
-from bench.plan.predict import lower_bound, makespan
+from bench.plan.predict import makespan
 from bench.runner.scheduler import LINGER_S
 from bench.trials.limits import Limits
 from bench.trials.origin import Neighbors, Quiet

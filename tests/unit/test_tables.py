@@ -8,10 +8,10 @@ import msgspec
 import pandas as pd
 import pytest
 from equipment.results.records import a_failure, a_record, a_trial, some_metrics, times, write_record
+from equipment.results.tables import make_tables
 
 from bench.journal.results import SuiteResults, latest_of
 from bench.report.frame import configurations_frame, trials_frame
-from bench.report.tables.summary import make_tables
 from bench.report.tables.table import Table, write_tables
 from bench.trials.phases import BuildPhase, Phases
 from bench.trials.record import Throughput

@@ -6,6 +6,7 @@ import pytest
 from equipment.results.journals import Course, trial_of, write_attempt
 from equipment.results.records import write_record
 from equipment.results.suites import thesis_suite
+from equipment.results.tables import make_tables
 from msgspec.structs import replace
 
 from bench.commands.main import main
@@ -13,7 +14,7 @@ from bench.commands.report import print_brief, write_brief
 from bench.commands.terminal import WIDTH, Terminal, print_table
 from bench.journal.results import SuiteResults
 from bench.records.fold import finish
-from bench.report.tables.summary import majority_line, make_tables
+from bench.report.tables.summary import majority_line
 
 NETWORKS = ("VGG16", "ResNet50")
 PLAN = (("transfer", 20), ("scratch", 20))

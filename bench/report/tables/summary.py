@@ -1,13 +1,10 @@
 """The tables that a run prints: every trial, the evaluation, means over replicates, and a short summary of all."""
 
-from collections.abc import Iterable
 from typing import Any
 
 import pandas as pd
 
-from bench.journal.results import SuiteResults
 from bench.report.answer import majority
-from bench.report.frame import configurations_frame, trials_frame
 from bench.report.rows import CLASS, HIGH, LOW
 from bench.report.tables.formats import (
     number,
@@ -37,12 +34,6 @@ MOST_REASONS = 20
 
 LONGEST_REASON = 300
 """Characters; the page and the tables have the whole."""
-
-
-def make_tables(results: SuiteResults, trial_ids: Iterable[str]) -> list[Table]:
-    """The tables that a run prints, from its records alone, see `trial_tables`."""
-    trials = trials_frame(results, trial_ids)
-    return trial_tables(results.suite, trials, configurations_frame(trials))
 
 
 def trial_tables(suite: str, trials: pd.DataFrame, configurations: pd.DataFrame) -> list[Table]:

@@ -6,6 +6,7 @@ import numpy as np
 from numpy.typing import NDArray
 from PIL import Image
 
+from wbc.files import whole_path
 from wbc.networks.attention import Chain, filters_and_maps, overlaid, where_it_looks
 from wbc.observer import Figures
 from wbc.specification import FILTERS, GRAD_CAM, Explaining, picture_of
@@ -37,6 +38,5 @@ def explain(
 
 
 def _write(path: Path, pixels: NDArray[np.uint8]) -> None:
-    partial = path.with_suffix(".partial")
-    Image.fromarray(pixels).save(partial, "PNG")
-    partial.replace(path)
+    with whole_path(path) as partial:
+        Image.fromarray(pixels).save(partial, "PNG")

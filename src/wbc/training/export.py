@@ -5,8 +5,7 @@ What is exported takes uint8 images of the size that it was trained on; scaling 
 
 import importlib.util
 import time
-from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
 from statistics import median
@@ -17,6 +16,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from wbc.errors import InputError, reason_of
+from wbc.files import whole_path
 from wbc.observer import Figures, Json
 from wbc.specification import LITERT_INT8, ONNX, Exporting
 
@@ -60,7 +60,7 @@ def export(model: keras.Model, settings: Exporting, images: Images) -> Figures:
         path = settings.folder / _FILES[name]
         try:
             _require(name)
-            with _whole(path) as partial:
+            with whole_path(path) as partial:
                 answer = _FORMATS[name](model, partial, images)
                 figures = _asked(answer, images, said)
             found.append({"name": name, "file": path.name, "bytes": path.stat().st_size, **figures})
@@ -75,17 +75,6 @@ def _require(name: str) -> None:
     missing = [module for module in _NEEDED[name] if importlib.util.find_spec(module) is None]
     if missing:
         raise InputError(f"{', '.join(missing)} is not installed: pip install 'leukobench[export]'")
-
-
-@contextmanager
-def _whole(path: Path) -> Iterator[Path]:
-    """A file that takes its name once it is complete."""
-    partial = path.with_name(f"{path.name}.partial")
-    try:
-        yield partial
-        partial.replace(path)
-    finally:
-        partial.unlink(missing_ok=True)
 
 
 def _onnx(model: keras.Model, path: Path, images: Images) -> Answer:

@@ -86,23 +86,6 @@ def segment(pixels: NDArray[np.uint8]) -> Segmentation:
     return Segmentation(nucleus, cell | nucleus)
 
 
-def remove_background(
-    pixels: NDArray[np.uint8], fill: tuple[int, int, int] = (255, 255, 255)
-) -> NDArray[np.uint8]:
-    """Paint everything except the white cell in one color.
-
-    Where no cell is found, everything outside the disc of the fallback is painted; see `segment`.
-
-    Args:
-        pixels: uint8, shape (height, width, 3); not changed.
-        fill: Red, green and blue.
-
-    Returns:
-        uint8, the same shape.
-    """
-    return paint_background(pixels, segment(pixels).cell, fill)
-
-
 def paint_background(
     pixels: NDArray[np.uint8], cell: Mask, fill: tuple[int, int, int] = (255, 255, 255)
 ) -> NDArray[np.uint8]:
