@@ -1,8 +1,7 @@
 """What is compared: attempts at the same trial on two sides, in pairs."""
 
 import csv
-from collections.abc import Sequence
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, field
 from functools import cached_property
 from pathlib import Path
 
@@ -149,10 +148,6 @@ class TrialPairs:
     def undisturbed(self) -> tuple[Pair, ...]:
         """Pairs without a disturbance."""
         return tuple(pair for pair in self.pairs if not pair.disturbed)
-
-    def with_pairs(self, pairs: Sequence[Pair]) -> "TrialPairs":
-        """The same configuration with other pairs."""
-        return replace(self, pairs=tuple(pairs))
 
 
 def read_images(path: Path) -> Images:

@@ -46,13 +46,8 @@ class EventWriter:
         self._file.close()
 
 
-def read_events(path: Path) -> list[RawEvent]:
-    """The events of a file, none if it is missing; an incomplete last line and other objects are left out."""
-    return [line for line in read_lines(path) if "event" in line]
-
-
 def read_lines(path: Path) -> list[RawEvent]:
-    """The objects of a file, events or not, as `read_events` reads them."""
+    """The objects of a file, none if it is missing; an incomplete last line and whatever is no object are left out."""
     try:
         lines = path.read_bytes().split(b"\n")
     except (FileNotFoundError, IsADirectoryError):

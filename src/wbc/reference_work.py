@@ -86,7 +86,7 @@ def best_round(
 
 
 def _with_numpy(matrix: NDArray[np.float32]) -> tuple[Callable[[], Any], Callable[[Any], None]]:
-    products = [matrix, np.empty_like(matrix)]
+    products = [matrix.copy(), np.empty_like(matrix)]  # the factor stays what it is
 
     def multiply() -> NDArray[np.float32]:
         np.matmul(products[0], matrix, out=products[1])

@@ -13,6 +13,7 @@ from equipment.results.records import a_runtime, a_trial
 from bench.journal.results import Attempt, SuiteResults
 from bench.records.fold import finish
 from bench.trials.trial import Trial
+from bench.worker.jsonl import RawEvent, read_lines
 from wbc.evaluation.metrics import score
 from wbc.evaluation.predictions import Predictions
 
@@ -139,6 +140,11 @@ def _predictions(seed: int) -> Predictions:
 @cache
 def _score(seed: int) -> dict[str, Any]:
     return score(_predictions(seed))
+
+
+def read_events(path: Path) -> list[RawEvent]:
+    """The events of a journal, without what else its lines hold."""
+    return [line for line in read_lines(path) if "event" in line]
 
 
 def _write_lines(path: Path, lines: list[dict[str, Any]]) -> None:

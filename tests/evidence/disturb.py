@@ -8,7 +8,9 @@ in pairs that were recorded on a quiet machine.
 
 import argparse
 import json
+import os
 import random
+import signal
 import subprocess
 import sys
 import threading
@@ -66,10 +68,16 @@ def beside(situation: Situation) -> Iterator[None]:
     def run() -> None:
         if when == "burst" and over.wait(START_S + random.uniform(0, START_LATER_S)):
             return
-        process = subprocess.Popen([sys.executable, str(HERE / "load.py"), kind, str(dose)])
+        # Of no parent here: what the harness starts is no foreign process.
+        command = [sys.executable, str(HERE / "load.py"), kind, str(dose)]
+        started = subprocess.run(
+            ["sh", "-c", '"$@" >&- 2>&- & echo $!', "sh", *command],
+            capture_output=True,
+            text=True,
+            check=True,
+        )
         over.wait(BURST_S if when == "burst" else None)
-        process.kill()
-        process.wait()
+        os.kill(int(started.stdout), signal.SIGKILL)
 
     thread = threading.Thread(target=run)
     thread.start()

@@ -3,6 +3,7 @@
 import csv
 import json
 from collections.abc import Sequence
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -148,6 +149,11 @@ def trial_pairs(
         for old, new in zip(baseline, candidate, strict=True)
     ]
     return TrialPairs(of.key, "a trial", of.settings, tuple(pairs))
+
+
+def with_pairs(trial: TrialPairs, pairs: Sequence[Pair]) -> TrialPairs:
+    """The same configuration with other pairs."""
+    return replace(trial, pairs=tuple(pairs))
 
 
 def noisy(seconds: float, pairs: int, seed: int, share: float = 0.01) -> list[float]:

@@ -8,13 +8,14 @@ from types import SimpleNamespace
 import keras
 import numpy as np
 import pytest
+from equipment.attempts import read_events
 from PIL import Image
 from training_equipment import Notes
 
 from bench.journal.results import Attempt
 from bench.tracking.artifacts import write_flavor
 from bench.worker.artifacts import write_packages
-from bench.worker.jsonl import EventWriter, read_events
+from bench.worker.jsonl import EventWriter
 from bench.worker.recorder import Recorder
 from wbc import experiment
 from wbc.data.loading import load_pixels

@@ -3,7 +3,7 @@
 import numpy as np
 import pytest
 
-from wbc.classical.features import FEATURES, count_lobes, measure, measure_all
+from wbc.classical.features import FEATURES, count_lobes, edge_distance, measure, measure_all
 from wbc.data import CELL_CLASSES
 from wbc.data.synthetic import draw_cell
 
@@ -67,12 +67,12 @@ def test_lobes_are_counted(lobes: int):
     """Discs in a row that overlap a little, and apart."""
     touching = sum(disc(64, 20 + 22 * number, 13) for number in range(lobes)) > 0
     apart = sum(disc(64, 20 + 28 * number, 11) for number in range(lobes)) > 0
-    assert count_lobes(touching) == count_lobes(apart) == lobes
+    assert count_lobes(edge_distance(touching)) == count_lobes(edge_distance(apart)) == lobes
 
 
 def test_a_bump_is_not_a_lobe():
-    assert count_lobes(disc(64, 64, 30) | disc(64, 92, 8)) == 1
-    assert count_lobes(np.ones((40, 40), bool)) == 1
+    assert count_lobes(edge_distance(disc(64, 64, 30) | disc(64, 92, 8))) == 1
+    assert count_lobes(edge_distance(np.ones((40, 40), bool))) == 1
 
 
 def test_rotation_and_mirroring_change_little():

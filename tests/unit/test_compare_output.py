@@ -8,7 +8,7 @@ from pathlib import Path
 from xml.etree import ElementTree
 
 import pytest
-from comparison_equipment import measurement, noisy, record, trial, trial_pairs, write_predictions
+from comparison_equipment import measurement, noisy, record, trial, trial_pairs, with_pairs, write_predictions
 from equipment.results.records import a_runtime, a_trial
 
 from bench.compare.differences import software_changes
@@ -39,7 +39,7 @@ def verdict(tmp_path_factory) -> Verdict:
     done = measurement(broken, record(broken))
     failed = measurement(broken, record(broken, failure=("crashed", EVIL)))
     trials = [
-        replace(slow.with_pairs(pairs), label=EVIL),
+        replace(with_pairs(slow, pairs), label=EVIL),
         TrialPairs(broken.key, "vgg19", broken.settings, (), (done,), (failed,)),
         TrialPairs(gone.key, "xception", gone.settings, (), (measurement(gone, record(gone)),)),
     ]

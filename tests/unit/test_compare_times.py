@@ -13,6 +13,7 @@ from comparison_equipment import (
     steady,
     trial,
     trial_pairs,
+    with_pairs,
 )
 from equipment.results.records import phases
 
@@ -62,7 +63,7 @@ def test_noise_is_inconclusive():
     assert verdict.exit_code == ExitCode.NOT_ENOUGH_EVIDENCE
     after = next_look(verdict)
     assert not after.clear and after.helped == {trials[0].key: False}
-    busy = [trials[0].with_pairs([replace_disturbed(pair) for pair in trials[0].pairs])]
+    busy = [with_pairs(trials[0], [replace_disturbed(pair) for pair in trials[0].pairs])]
     assert next_look(judge(busy)).helped == {trials[0].key: False}
 
 
@@ -83,15 +84,15 @@ def test_few_pairs_claim_nothing():
 def test_disturbed_pairs_are_left_out_counted_and_run_again():
     calm = trial_pairs(trial(), noisy(10, 6, 0), noisy(10, 6, 1))
     bad = trial_pairs(trial(), [10.0] * 2, [40.0] * 2, disturbed=("another process took a core",))
-    both = calm.with_pairs([*calm.pairs, *bad.pairs])
+    both = with_pairs(calm, [*calm.pairs, *bad.pairs])
     found = only(judge([both]))
     assert (found.pairs, found.disturbed, found.speed) == (8, 2, Speed.SAME)
     assert "with the disturbed pairs, which do not count: speed same" in found.notes
-    never_quiet = calm.with_pairs([replace_disturbed(pair) for pair in calm.pairs])
+    never_quiet = with_pairs(calm, [replace_disturbed(pair) for pair in calm.pairs])
     verdict = judge([never_quiet])
     assert only(verdict).speed is Speed.SAME
     assert any("so all count" in note for note in only(verdict).notes)
-    few = calm.with_pairs([*bad.pairs, *calm.pairs[:2]])
+    few = with_pairs(calm, [*bad.pairs, *calm.pairs[:2]])
     assert any("undisturbed" in note for note in only(judge([few])).notes)
 
 
@@ -104,7 +105,7 @@ def test_signs_that_the_software_under_test_has_a_share_in_leave_out_no_pair():
     ):
         marked = trial_pairs(trial(), [10.0] * 2, [40.0] * 2, disturbed=(reason,))
         calm = trial_pairs(trial(), noisy(10, 6, 0), noisy(10, 6, 1))
-        found = only(judge([calm.with_pairs([*calm.pairs, *marked.pairs])]))
+        found = only(judge([with_pairs(calm, [*calm.pairs, *marked.pairs])]))
         assert (found.pairs, found.disturbed) == (8, left_out)
         assert len(found.metrics[0].ratios) == 8 - left_out
 
@@ -116,7 +117,7 @@ def test_whether_a_disturbed_pair_counts_is_decided_once_and_for_all():
     of = trial_pairs(trial(), [], [])
     pairs = [bad[0], bad[1], calm[2], calm[3], calm[4], bad[5]]
     for number in range(1, 7):
-        counted = counting(of.with_pairs(pairs[:number]))
+        counted = counting(with_pairs(of, pairs[:number]))
         assert counted == tuple(one for one in pairs[:number] if one is not bad[5])
 
 
@@ -125,7 +126,7 @@ def test_times_of_resumed_runs_never_count(tmp_path):
     calm = trial_pairs(of, noisy(10, 8, 0), noisy(10, 8, 1))
     summed = Resumed(from_epoch=2, attempts=(1, 2), lost_s=3.0)
     bad = trial_pairs(of, [10.0] * 8, [40.0] * 8, resumed=summed)
-    found = only(judge([calm.with_pairs([*calm.pairs, *bad.pairs])]))
+    found = only(judge([with_pairs(calm, [*calm.pairs, *bad.pairs])]))
     assert (found.pairs, found.speed, len(found.metrics[0].ratios)) == (16, Speed.SAME, 8)
     assert any("8 pairs do not count: one of their runs was interrupted" in note for note in found.notes)
     alone = only(judge([bad]))
@@ -144,7 +145,7 @@ def test_pairs_are_judged_in_the_order_of_time():
         )
         for pair, at in zip(pairs, ("2026-02-04", "2026-02-02", "2026-02-03", "2026-02-05"), strict=True)
     ]
-    assert counting(trial_pairs(of, [], []).with_pairs(dated)) == (dated[1], dated[2], dated[0], dated[3])
+    assert counting(with_pairs(trial_pairs(of, [], []), dated)) == (dated[1], dated[2], dated[0], dated[3])
 
 
 def test_figures_from_different_sources_are_not_mixed():

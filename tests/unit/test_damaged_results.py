@@ -5,6 +5,7 @@ import os
 from pathlib import Path
 
 import pytest
+from equipment.attempts import read_events
 from equipment.results.records import a_record, a_trial, write_record
 
 from bench.journal.results import SuiteResults
@@ -15,7 +16,6 @@ from bench.report.frame import trials_frame
 from bench.runner.suite import recover
 from bench.tracking.markers import mark_sent
 from bench.worker.files import write_json
-from bench.worker.jsonl import read_events
 
 TRIAL = a_trial("LeNet5", epochs=1)
 

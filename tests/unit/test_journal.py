@@ -4,6 +4,7 @@ import subprocess
 import sys
 
 import pytest
+from equipment.attempts import read_events
 from equipment.results.records import a_trial, times
 
 from bench.errors import ResultsError
@@ -13,7 +14,7 @@ from bench.records.fold import fold
 from bench.tracking.points import points_of
 from bench.tracking.tags_and_params import tags_of
 from bench.trials.record import Throughput
-from bench.worker.jsonl import EventWriter, read_events
+from bench.worker.jsonl import EventWriter
 
 TRIAL = a_trial("LeNet5", epochs=2)
 SECOND = 10**9

@@ -1,9 +1,10 @@
-"""The arithmetic of the reference work; nothing is multiplied."""
+"""The arithmetic of the reference work. Only one test multiplies."""
 
+import numpy as np
 import pytest
 from timing_equipment import Clock
 
-from wbc.reference_work import ReferenceWork, best_round
+from wbc.reference_work import ReferenceWork, best_round, measure_reference_work
 
 
 class Device:
@@ -40,3 +41,9 @@ def test_the_best_round_counts():
     found, _ = measured(0.01, slow_rounds=range(3, 5))
     assert found.rounds > 2
     assert found.gflops == pytest.approx(200)
+
+
+def test_the_products_stay_finite():
+    """Each is the last one times the same matrix: a product of a product of itself would soon be infinite."""
+    with np.errstate(over="raise", invalid="raise"):
+        assert measure_reference_work(None).gflops > 0

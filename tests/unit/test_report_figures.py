@@ -5,6 +5,7 @@ import json
 import numpy as np
 import plotly.graph_objects as go
 import pytest
+from equipment.attempts import read_events
 from equipment.results.journals import Course, trial_of, write_attempt
 from equipment.results.suites import thesis_suite
 
@@ -15,7 +16,6 @@ from bench.report.figures.machine import read_samples
 from bench.report.frame import trials_frame
 from bench.report.gather import Contents, gather
 from bench.report.pareto import Candidate, best_of, front
-from bench.worker.jsonl import read_events
 
 NETWORKS = ("VGG16", "ResNet50", "DenseNet121")
 HOSTILE = ("<img src=x onerror=alert(1)>", "a<br>b & <b>c</b>", "%{x} $y$")

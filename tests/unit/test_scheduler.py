@@ -7,6 +7,7 @@ from dataclasses import replace
 from pathlib import Path
 
 import pytest
+from equipment.attempts import read_events
 from scheduler_equipment import NO_LIMITS, Bed, lower_bound, planned
 
 from bench.errors import InterruptedRun
@@ -15,7 +16,6 @@ from bench.plan.predict import makespan
 from bench.runner.scheduler import LINGER_S
 from bench.trials.limits import Limits
 from bench.trials.origin import Neighbors, Quiet
-from bench.worker.jsonl import read_events
 
 
 @pytest.fixture

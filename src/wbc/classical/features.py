@@ -122,22 +122,18 @@ def is_plausible(pixels: NDArray[np.uint8], found: Segmentation) -> bool:
     return bool(found.found and stained and found.nucleus[border].mean() <= _ON_BORDER)
 
 
-def count_lobes(nucleus: Mask) -> int:
+def count_lobes(distance: NDArray[np.float64]) -> int:
     """The number of lobes of a nucleus: places that are thicker than their connections.
 
     Args:
-        nucleus: Boolean, shape (height, width), not empty.
+        distance: Of its pixels, see `edge_distance`; shape (height, width).
     """
-    return _count_maxima(_edge_distance(nucleus))
-
-
-def _count_maxima(distance: NDArray[np.float64]) -> int:
     return int(label(h_maxima(distance, _LOBE_DEPTH * distance.max())).max())
 
 
 def _forms(cell: Mask, nucleus: Mask) -> dict[str, float]:
     (cell_region,), (region,) = (regionprops(mask.astype(np.uint8)) for mask in (cell, nucleus))
-    perimeter, distance = perimeter_crofton(nucleus), _edge_distance(nucleus)
+    perimeter, distance = perimeter_crofton(nucleus), edge_distance(nucleus)
     return {
         "cell_area": cell.mean(),
         "cell_eccentricity": cell_region.eccentricity,
@@ -148,11 +144,11 @@ def _forms(cell: Mask, nucleus: Mask) -> dict[str, float]:
         "nucleus_eccentricity": region.eccentricity,
         "nucleus_solidity": region.solidity,
         "nucleus_thickness": distance.max() / math.sqrt(region.area / math.pi),
-        "lobes": _count_maxima(distance),
+        "lobes": count_lobes(distance),
     }
 
 
-def _edge_distance(mask: Mask) -> NDArray[np.float64]:
+def edge_distance(mask: Mask) -> NDArray[np.float64]:
     """For the pixels of a mask's bounding box: the distance to the nearest pixel outside the mask, in pixels.
 
     What is outside the image is outside the mask, too.
