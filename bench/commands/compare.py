@@ -60,45 +60,49 @@ def compare(
 
 
 def _two_trials(a: str, b: str, results: Path) -> "TwoTrials | None":
-    """Both as trials, if neither names results.
+    """Both as trials; None if neither names one.
 
     Raises:
-        InputError: One of them names several trials, or none that is done.
+        InputError: Only one of them names a trial, or one names several, or a trial that is not done.
     """
     from bench.compare.two_trials import compare_trials
+
+    named = [_trials_of(text, results) for text in (a, b)]
+    if not any(named):
+        return None
+    found = []
+    for text, other, trials in zip((a, b), (b, a), named, strict=True):
+        if trials is None:
+            raise InputError(
+                f"{other} names a trial, but {text} names results", "Compare two trials, or two results."
+            )
+        if not trials:
+            known = [trial_id for one in named for trial_id in one or ()]
+            raise InputError(f"no id of a trial has the part {text}", f"Ids look like {known[0]}.")
+        if len(trials) > 1:
+            shown = [*list(trials)[:SHOWN_TRIALS], *(["..."] if len(trials) > SHOWN_TRIALS else [])]
+            raise InputError(
+                f"{text} is a part of {len(trials)} trials' ids", "\n".join(["Name one:", *shown])
+            )
+        ((trial_id, suite),) = trials.items()
+        found.append(_done(suite, trial_id))
+    return compare_trials(*found)
+
+
+def _trials_of(text: str, results: Path) -> "dict[str, SuiteResults] | None":
+    """The trials that a text may mean, each with its suite; None where it names results."""
     from bench.journal.results import SuiteResults
     from bench.plan.decide import matches
 
-    found = []
-    for text in (a, b):
-        if Path(text).is_dir() and Path(text).resolve().parent.name == "trials":
-            folder = Path(text).resolve()
-            found.append(_done(SuiteResults(folder.parents[2], folder.parents[1].name), folder.name))
-            continue
-        try:
-            side_of(text, results)
-        except InputError:
-            every = {
-                trial_id: suite
-                for folder in sorted(results.glob("*/trials"))
-                for suite in [SuiteResults(results, folder.parent.name)]
-                for trial_id in suite.trial_ids()
-                if matches(trial_id, text)
-            }
-            if not every:
-                raise
-            if len(every) > 1:
-                shown = "\n".join(
-                    [*list(every)[:SHOWN_TRIALS], *(["..."] if len(every) > SHOWN_TRIALS else [])]
-                )
-                raise InputError(
-                    f"{text} is a part of {len(every)} trials' ids", f"Name one:\n{shown}"
-                ) from None
-            ((trial_id, suite),) = every.items()
-            found.append(_done(suite, trial_id))
-        else:
-            return None
-    return compare_trials(*found)
+    folder = Path(text).resolve()
+    if folder.is_dir() and folder.parent.name == "trials":
+        return {folder.name: SuiteResults(folder.parents[2], folder.parents[1].name)}
+    try:
+        side_of(text, results)
+    except InputError:
+        suites = [SuiteResults(results, one.parent.name) for one in sorted(results.glob("*/trials"))]
+        return {one: suite for suite in suites for one in suite.trial_ids() if matches(one, text)}
+    return None
 
 
 def _done(results: "SuiteResults", trial_id: str) -> "tuple[Attempt, Record]":

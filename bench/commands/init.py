@@ -11,6 +11,7 @@ import typer
 from bench.commands.data.options import NO_FLAGS, FolderFlags
 from bench.commands.options import DEFAULT_RESULTS, JsonOption, ResultsOption
 from bench.errors import InputError, command
+from wbc.files import plain_letters
 
 _SHOWN_DOWNLOADS = 3
 
@@ -123,4 +124,4 @@ def init(
 
 def _name(text: str) -> str:
     """What a suite may be called."""
-    return re.sub(r"[^A-Za-z0-9._-]+", "-", text).strip("-._")[:60] or "my-images"
+    return re.sub(r"[^A-Za-z0-9._-]+", "-", plain_letters(text)).strip("-._")[:60] or "my-images"

@@ -19,6 +19,7 @@ from bench.commands.options import (
     SuiteArgument,
     WeightsOption,
 )
+from bench.errors import ExitCode
 
 if TYPE_CHECKING:
     from bench.commands.terminal import Terminal
@@ -58,6 +59,8 @@ class PlanDocument:
     memory_bytes: float
     disk_bytes: float
     warnings: list[str]
+    errors: list[str]
+    """Why a run would refuse it, with exit code 2; mostly empty."""
 
 
 @dataclass(frozen=True)
@@ -87,12 +90,12 @@ def plan(
         typer.Option("--why", metavar="TRIAL", help="Explain the trials whose id has this part."),
     ] = None,
     as_json: JsonOption = False,
-) -> None:
+) -> ExitCode:
     """Show what run would do with every trial, and why.
 
-    It starts nothing and records nothing.
+    It starts nothing and records nothing. Exit code 2 where run would refuse it.
     """
-    from bench.commands.output import print_document
+    from bench.commands.output import print_document, print_error
     from bench.commands.target import find_target
     from bench.commands.terminal import Terminal
     from bench.journal.damage import warnings_of
@@ -102,7 +105,7 @@ def plan(
     from bench.plan.predict import Predictor
     from bench.suite.resolve import resolve_suite
     from bench.trials.layout import CACHE
-    from bench.trials.pretrained import explain_missing
+    from bench.trials.pretrained import unavailable
     from bench.trials.runtime import backend_problems
 
     target = find_target(suite, results)
@@ -119,12 +122,15 @@ def plan(
     if why is not None and not as_json:
         for one in planned:
             _explain(console, one, suite_results)
-        return
+        return ExitCode.OK
 
+    errors = [
+        *backend_problems(resolved.chosen, slots[0].replicas, slots[0].kind),
+        *unavailable(resolved.downloads),
+    ]
+    refused = ExitCode.WRONG_INPUT if errors else ExitCode.OK
     problems = [
-        *map(str, backend_problems([one.trial for one in planned], slots[0].replicas, slots[0].kind)),
         *resolved.warnings,
-        *explain_missing(resolved.downloads),
         *filter(None, [other_file(suite_results, resolved.path)]),
         *warnings_of(suite_results),
     ]
@@ -151,9 +157,10 @@ def plan(
                 needs.memory,
                 needs.disk,
                 [*problems, *needs.problems],
+                list(map(str, errors)),
             )
         )
-        return
+        return refused
     _print_trials(console, resolved.name, planned, slots[0].model)
     if resolved.devices.note:
         console.print(resolved.devices.note, markup=False)
@@ -165,7 +172,13 @@ def plan(
         console.print(f"External test: the images of {folder}.", markup=False)
     for problem in problems:
         console.print(problem, style="yellow", markup=False)
+    if resolved.downloads and not errors:
+        lacking = ", ".join(dict.fromkeys(one.network for one in resolved.downloads))
+        console.print(f"Keras will download the ImageNet weights of {lacking}.", markup=False)
     _print_totals(console, planned, slots, needs, results)
+    for error in errors:
+        print_error(error.what, error.way_out)
+    return refused
 
 
 def _needs(planned: Sequence["PlannedTrial"], slots: Sequence["Slot"], predictor: "Predictor") -> Needs:

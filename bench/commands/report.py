@@ -168,7 +168,7 @@ def _selected(
     """The trials of a suite file, also those that did not run; or those that a results folder has."""
     from bench.commands.target import choose_ids
     from bench.journal.results import SuiteResults
-    from bench.report.selection import Selection, select_folder
+    from bench.report.selection import Selection, recorded_ids, select_folder
     from bench.trials.layout import CACHE
 
     if target.suite is None:
@@ -177,10 +177,11 @@ def _selected(
         from bench.suite.resolve import resolve_suite
 
         resolved = resolve_suite(target.suite, target.results / CACHE, devices, data, weights)
+        recorded = SuiteResults(target.results, resolved.name)
         ids = [trial.id for trial in resolved.trials]
-        selected = Selection(
-            SuiteResults(target.results, resolved.name), ids, resolved.description, resolved.margin
-        )
+        if resolved.downloads:
+            ids = recorded_ids(recorded, resolved.trials)
+        selected = Selection(recorded, ids, resolved.description, resolved.margin)
     return replace(selected, trial_ids=choose_ids(selected.trial_ids, only))
 
 

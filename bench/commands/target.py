@@ -8,6 +8,7 @@ from pathlib import Path
 
 from bench.errors import InputError
 from wbc.errors import nearest
+from wbc.files import plain_letters
 
 
 @dataclass(frozen=True)
@@ -104,7 +105,7 @@ def choose_ids(ids: Iterable[str], only: str | None) -> list[str]:
 
 def short_name(text: str) -> str:
     """What a user gave, as a part of the name of a folder."""
-    parts = [part for part in re.split(r"[^A-Za-z0-9.+]+", text) if part.strip(".")]
+    parts = [part for part in re.split(r"[^A-Za-z0-9.+]+", plain_letters(text)) if part.strip(".")]
     return "-".join(parts[-3:])[-60:] or "side"
 
 

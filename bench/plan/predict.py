@@ -5,6 +5,7 @@ A trial is predicted from earlier trials like it, or else from the size of its n
 
 import heapq
 import statistics
+from collections import Counter
 from collections.abc import Iterable, Sequence
 from dataclasses import replace
 from pathlib import Path
@@ -15,7 +16,10 @@ from bench.trials.record import Record
 from bench.trials.settings import DataSettings
 from bench.trials.trial import Trial
 from wbc.data import SPLITS
+from wbc.data.layout.names import SIDECARS
 from wbc.data.manifest import Manifest
+from wbc.data.pipeline.folds import HELD_OUT
+from wbc.data.pipeline.splitting import DEFAULT_FRACTIONS
 from wbc.networks.facts import Facts, facts_of
 from wbc.specification import HEAD_UNITS
 
@@ -61,7 +65,8 @@ class Predictor:
             return Prediction(seconds, count)
         facts = facts_of(trial.settings.network, trial.settings.options, trial.settings.image_size)
         if facts is None and trial.settings.mode != "classical":
-            return Prediction(_STARTUP_S + 60, "nothing: an unknown network")
+            trained = trial.epochs * images["train"] / _IMAGES_PER_S
+            return Prediction(_STARTUP_S + 60 + trained, "images and epochs alone: an unknown network")
         return Prediction(self._modeled(trial, facts, images), "the network's size, roughly")
 
     def images(self, trial: Trial) -> dict[str, int]:
@@ -154,10 +159,22 @@ def _scaled(record: Record, trial: Trial, images: dict[str, int]) -> float:
     return sum(phase.wall_s * scale.get(name, 1.0) for name, phase in phases.items())
 
 
+def _split_later(data: DataSettings, folder: Path) -> dict[str, int]:
+    """About how many images each split of a folder gets that each run splits."""
+    found = Counter(path.parent for path in folder.rglob("*.*") if path.suffix.lower() not in SIDECARS)
+    total = sum(min(count, data.max_images_per_class or count) for count in found.values())
+    shares = DEFAULT_FRACTIONS
+    if data.folds:
+        tested = 1 / data.folds
+        shares = {"test": tested, **{split: (1 - tested) * share for split, share in HELD_OUT.items()}}
+    return {split: round(total * shares[split]) for split in SPLITS}
+
+
 def _asked_for(data: DataSettings, folder: Path) -> dict[str, int]:
     """The images that a data set will have; those of the user's own folder are counted."""
     if data.source == "folder":
-        return {split: sum(path.is_file() for path in (folder / split).glob("*/*")) for split in SPLITS}
+        counts = {split: sum(path.is_file() for path in (folder / split).glob("*/*")) for split in SPLITS}
+        return counts if any(counts.values()) else _split_later(data, folder)
     classes = len(data.groups or ()) or 4
     wanted = {
         "train": data.train_images_per_class,

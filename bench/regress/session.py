@@ -35,6 +35,7 @@ from bench.trials.datasets import prepare_data
 from bench.trials.layout import CACHE, ENVIRONMENTS, REGRESS
 from bench.trials.trial import Trial
 from bench.worker.files import write_json
+from wbc.files import plain_letters
 
 
 class Speaker(Watcher, Listener, Protocol):
@@ -290,7 +291,8 @@ def side_differences(sides: Mapping[SideName, Side]) -> dict[str, tuple[str, str
 def name_of(suite: str, sides: Mapping[SideName, SideRequest]) -> str:
     """`regression-tensorflow-2.20.0-vs-tensorflow-2.21.0` and the like."""
     labels = [sides[side].label if side in sides else "recorded" for side in NAMES]
-    words = [re.sub(r"[^A-Za-z0-9.+]+", "-", label).strip("-.")[-60:].strip("-.") for label in labels]
+    plain = [re.sub(r"[^A-Za-z0-9.+]+", "-", plain_letters(label)) for label in labels]
+    words = [label.strip("-.")[-60:].strip("-.") for label in plain]
     return f"{suite}-{words[0]}-vs-{words[1]}"
 
 

@@ -59,6 +59,8 @@ class Decision:
     """Smaller differences do not count, a share."""
     uncompared: int
     """Configurations that were not compared, since predictions are missing."""
+    is_fastest: bool
+    """Whether no other one takes less time than the one that is named."""
 
 
 def same_images(
@@ -125,6 +127,7 @@ def decide(found: Sequence[Candidate], images: SameImages, margin: float = MARGI
     if best is None:
         return None
     compared = {one.configuration: one for one in found if one.configuration in images.right}
+    least = min(one.seconds for one in found)
     uncompared = 0 if len(found) == 1 else min(len(found), MOST_COMPARED) - len(compared)
     tests: dict[str, NonInferiority] = {}
     if len(compared) > 1:
@@ -136,14 +139,17 @@ def decide(found: Sequence[Candidate], images: SameImages, margin: float = MARGI
         else None
     )
     if fastest is not None and (compared[fastest] is best or compared[fastest].seconds < best.seconds):
-        return Decision(compared[fastest], best, len(found), tests[fastest], None, None, margin, uncompared)
+        named = compared[fastest]
+        return Decision(
+            named, best, len(found), tests[fastest], None, None, margin, uncompared, named.seconds <= least
+        )
     faster = [
         (one, tests[key])
         for key, one in compared.items()
         if one.seconds < best.seconds and best.accuracy - one.accuracy < margin and key in tests
     ]
     one, takes = min(faster, key=lambda pair: _least_work(pair[1])) if faster else (None, None)
-    return Decision(best, best, len(found), None, one, takes, margin, uncompared)
+    return Decision(best, best, len(found), None, one, takes, margin, uncompared, best.seconds <= least)
 
 
 def _least_work(test: NonInferiority) -> float:
@@ -202,6 +208,8 @@ def doubt(decision: Decision) -> str:
     """Whether something faster may be as good, and what it takes to tell; empty where that is shown."""
     if decision.shown is not None:
         return ""
+    if decision.is_fastest:
+        return "None of the others is faster."
     best, faster, takes = decision.best, decision.faster, decision.takes
     if decision.uncompared and faster is None:
         return "Whether a faster one is as good cannot be told."

@@ -101,6 +101,11 @@ def variants(settings: Sequence[FlatSettings]) -> list[tuple[str, str]]:
 
 
 _SWITCHES = {"early_stopping": "early stopping", "augmentation": "augmentation"}
+_OF_DATA = {
+    "data.max_images_per_class": "pilot of {} images per class",
+    "data.folds": "{} folds",
+    "data.name": "images of {}",
+}
 _OPTIMIZERS = {"optimizer": "", "finetune_optimizer": "fine-tuned with "}
 
 
@@ -131,6 +136,10 @@ def _words(name: str, own: FlatSettings, extras: Mapping[str, Sequence[str]]) ->
         return f"{_SWITCHES[table]}: {', '.join(more)}" if more else _SWITCHES[table]
     if name not in own or own[name] is None:
         return ""
+    if name == "data.test_digest":  # the folder of an external test may be called as another one
+        return f"external test {own.get('data.test_name', '')} ({own[name][:6]})"
+    if name in _OF_DATA:
+        return _OF_DATA[name].format(own[name])
     words = (key or name).replace("_", " ")
     if isinstance(own[name], bool):
         return words if own[name] else f"not {words}"
@@ -184,7 +193,7 @@ def _varying(settings: Sequence[FlatSettings]) -> list[str]:
     return [
         name
         for name in names
-        if name not in ("data.image_size", "epochs", "weights.name", "weights.sha256")
+        if name not in ("data.image_size", "data.test_name", "epochs", "weights.name", "weights.sha256")
         and not is_of_replicate(name)
     ]
 

@@ -10,6 +10,7 @@ from bench.journal.results import Attempt
 from bench.trials.measured import Growth, Summary
 from bench.trials.metrics import Metrics
 from bench.trials.phases import EvaluatePhase
+from bench.trials.readable import network_in_words
 from bench.trials.record import Record
 from bench.trials.settings import Settings
 from wbc.evaluation.intervals import mean_interval
@@ -51,7 +52,7 @@ def row_of(trial_id: str, record: Record) -> Row:
     clock = trial.settings.clock or "wall"
     row: Row = {
         "trial": trial_id,
-        "network": trial.network,
+        "network": network_in_words(trial.network, trial.settings),
         **_of_settings(trial.settings),
         "status": record.status,
         "reason": f"{record.failure.kind}: {record.failure.message}" if record.failure else "",
@@ -106,7 +107,8 @@ def unfinished_row(attempt: Attempt) -> Row:
         said = f"attempt {attempt.number} is under way or was cut off"
         if reached := _last_epoch(attempt):
             said += f", at epoch {reached}"
-    return {**row, "network": trial.network, **_of_settings(trial.settings), "reason": said, "key": trial.key}
+    network = network_in_words(trial.network, trial.settings)
+    return {**row, "network": network, **_of_settings(trial.settings), "reason": said, "key": trial.key}
 
 
 def cost_of(record: Record) -> Row:

@@ -5,10 +5,14 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
+from msgspec.structs import replace
+
 from bench.compare.noninferiority import MARGIN
 from bench.errors import DamagedAttempt, InputError
 from bench.journal.results import Attempt, SuiteResults
 from bench.journal.runs import last_start
+from bench.trials.settings import Runtime
+from bench.trials.trial import Trial
 
 
 @dataclass(frozen=True)
@@ -63,6 +67,24 @@ def select_folder(folder: Path) -> Selection:
     if start is None:
         return Selection(results, ids, notes=tuple(notes))
     return Selection(results, ids, start.description, start.margin or MARGIN, tuple(notes))
+
+
+def recorded_ids(results: SuiteResults, trials: Sequence[Trial]) -> list[str]:
+    """The ids of trials as they ran, for trials whose weights are not known here: without them an id is another.
+
+    Args:
+        results: Where they are recorded.
+        trials: Of the suite. One that ran with no weights, or with known ones, keeps its id.
+    """
+    ran: dict[tuple[str, Runtime], str] = {}
+    for trial_id in results.trial_ids():
+        try:
+            trial = results.attempts(trial_id)[-1].trial()
+        except (DamagedAttempt, IndexError):
+            continue
+        unknown = replace(trial.settings, weights=replace(trial.settings.weights, sha256=None))
+        ran[unknown.key, trial.runtime] = trial_id
+    return [ran.get((trial.key, trial.runtime), trial.id) for trial in trials]
 
 
 def _key(attempts: Sequence[Attempt]) -> str:

@@ -14,6 +14,7 @@ from bench.suite.aliases import KEYS, OF_THESIS, plain, similar
 from bench.suite.schema import Optimizer, SuiteFile
 from bench.trials.layout import is_reserved
 from wbc.errors import InputError, nearest
+from wbc.files import plain_letters
 
 _PACKAGE = Path(__file__).resolve().parent.parent
 _SHIPPED = (_PACKAGE / "suites", _PACKAGE.parent / "suites")
@@ -94,7 +95,8 @@ def name_of(suite: SuiteFile, file: Source) -> str:
     Raises:
         InputError: The results folder uses this name itself.
     """
-    name = suite.suite.name or re.sub(r"[^A-Za-z0-9._-]+", "-", file.path.stem).strip("-._") or "suite"
+    stem = re.sub(r"[^A-Za-z0-9._-]+", "-", plain_letters(file.path.stem)).strip("-._")
+    name = suite.suite.name or stem or "suite"
     if is_reserved(name):
         raise file.error(
             ("suite", "name"),

@@ -224,6 +224,15 @@ def _check_blocks(suite: SuiteFile, file: Source) -> None:
         for key in ThesisTable.model_fields:
             if getattr(block.thesis, key) is not None and modes_of(key).isdisjoint(modes):
                 raise file.error(("matrix", number, "thesis", key), *_no_meaning(key, modes))
+    if every_mode.isdisjoint(modes_of("optimizer")):  # no network is trained
+        for key in ("export", "explain"):
+            if getattr(suite.suite, key):
+                shown = ", ".join(f'"{mode}"' for mode in sorted(every_mode))
+                raise file.error(
+                    ("suite", key),
+                    f"has no meaning for mode = {shown}",
+                    "Remove it: it is of networks alone.",
+                )
     for key in OF_SOME_NETWORKS:
         if getattr(suite.training, key) is not None and modes_of(key).isdisjoint(every_mode):
             raise file.error(("training", key), *_no_meaning(key, sorted(every_mode)))
@@ -250,20 +259,20 @@ def _check(combination: Combination, suite: SuiteFile, file: Source) -> None:
     """Refuse settings that contradict each other, or that only TensorFlow supports."""
     if combination.mode == "finetune" and combination.weights == "random":
         raise file.error(
-            _place("weights", combination, suite),
+            place_of("weights", combination, suite),
             'mode = "finetune" starts from pretrained weights, but these are random',
             'Name weights, or set mode = "scratch", which trains the whole network from random ones.',
         )
     own = combination.finetune_optimizer
     if combination.mode == "finetune" and own and own.learning_rate == SEARCH:
         raise file.error(
-            _place("finetune_optimizer", combination, suite),
+            place_of("finetune_optimizer", combination, suite),
             "a learning rate is searched for the first stage only",
             "Search it in optimizer; without finetune_optimizer the second stage takes a tenth of it.",
         )
     if combination.mode == "transfer" and combination.augmentation:
         raise file.error(
-            _place("augmentation", combination, suite),
+            place_of("augmentation", combination, suite),
             'mode = "transfer" extracts the features of each image once, so images cannot change every epoch',
             'Put it into a block with mode = "finetune" or "scratch", or let data prepare make more images.',
         )
@@ -286,13 +295,13 @@ def _check_loop(combination: Combination, suite: SuiteFile, file: Source) -> Non
     """Refuse a compiled loop where nothing can compile it."""
     if combination.backend not in COMPILED_BACKENDS:
         raise file.error(
-            _place("loop", combination, suite),
+            place_of("loop", combination, suite),
             f'"compiled" is not for backend = "{combination.backend}", which compiles no loop',
             'Set loop = "fit" for it, or backend = "tensorflow" or "jax".',
         )
     if suite.devices.gpus_per_trial > 1:
         raise file.error(
-            _place("loop", combination, suite),
+            place_of("loop", combination, suite),
             f'"compiled" trains on one device, but gpus_per_trial is {suite.devices.gpus_per_trial}',
             'Set loop = "fit", or gpus_per_trial = 1.',
         )
@@ -348,7 +357,7 @@ def _check_data_keys(suite: SuiteFile, file: Source, sources: set[str]) -> None:
                 )
 
 
-def _place(key: str, combination: Combination, suite: SuiteFile) -> tuple[str | int, ...]:
+def place_of(key: str, combination: Combination, suite: SuiteFile) -> tuple[str | int, ...]:
     """Where a setting of a combination was given; its block if it is a default."""
     if getattr(suite.matrix[combination.block], key) is None and getattr(suite.training, key) is not None:
         return "training", key

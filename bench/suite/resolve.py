@@ -8,7 +8,7 @@ import msgspec
 from bench.devices.machine import Choice, choose_slots
 from bench.plan.decide import choose
 from bench.suite.file import Keys, load_suite, name_of, usable
-from bench.suite.matrix import expand, warning_about
+from bench.suite.matrix import expand, place_of, warning_about
 from bench.trials.datasets import DataSet, DataSets
 from bench.trials.limits import Limits
 from bench.trials.pretrained import Download, fetch
@@ -17,7 +17,8 @@ from bench.trials.sampling import TelemetrySettings
 from bench.trials.settings import Runtime, Settings
 from bench.trials.trial import Trial
 from wbc.backbones import find_backbone
-from wbc.errors import InputError
+from wbc.data.manifest import check_class_weight
+from wbc.errors import DataKeyError, InputError
 from wbc.networks.weights import locate_weights
 from wbc.specification import BEST, KERAS_FREE_MODES, PRETRAINED_MODES, WeightsSource
 
@@ -48,7 +49,7 @@ class ResolvedSuite:
     datasets: list[DataSet]
     """The data sets of the trials, each once."""
     downloads: list[Download]
-    """Weights that are missing on this machine, each once."""
+    """Weights that the chosen trials need and that are missing on this machine, each once."""
     warnings: list[str]
     """What is done as asked although it makes little sense, each once."""
     devices: Choice
@@ -59,7 +60,7 @@ class ResolvedSuite:
     """How they are sampled."""
 
     def with_weights(self) -> "ResolvedSuite":
-        """The suite with all weights on this machine. The ids of trials change with the hash of their weights.
+        """The suite with the weights of its chosen trials on this machine. Their hash changes the ids of trials.
 
         Raises:
             InputError: Weights cannot be downloaded.
@@ -68,9 +69,9 @@ class ResolvedSuite:
         known = {}
         for trial in self.trials:
             known[trial.id] = trial
-            wanted = trial.specification["weights"]
-            if wanted and wanted["kind"] == "download":
-                source = found[Path(wanted["path"])]
+            missing = _missing(trial)
+            if missing in found:
+                source = found[missing]
                 weights = msgspec.structs.replace(trial.settings.weights, sha256=source.sha256)
                 settings = msgspec.structs.replace(trial.settings, weights=weights)
                 specification = {**trial.specification, "weights": _place_of(source)}
@@ -147,6 +148,9 @@ def resolve_suite(
             dataset = finder.find(combination.source, combination.data, size)
             place = ("data", "test_path")
             dataset = finder.with_external_test(dataset)
+            place = place_of("class_weight", combination, suite)
+            if isinstance(combination.class_weight, dict):
+                check_class_weight(combination.class_weight, dataset.classes)
             place = ("matrix", combination.block, "backbone")
             network = find_backbone(combination.backbone.name, combination.mode, combination.backbone.options)
             options = network.check_options(combination.backbone.options)
@@ -161,6 +165,8 @@ def resolve_suite(
                     )
                 source = located[wanted]
         except InputError as error:
+            if isinstance(error, DataKeyError):
+                place = ("data", error.key)
             if place == ("data", "path") and data:
                 raise InputError(f"--data: {error.what}", error.way_out) from None
             raise file.error(place, error.what, error.way_out) from None
@@ -202,15 +208,16 @@ def resolve_suite(
         runs_on = runtime.of(combination.mode, settings.backend)
         trial = Trial.of(label, settings, runs_on, specification)
         trials.setdefault(trial.id, trial)
+    chosen = choose(list(trials.values()), only, "--only")
     return ResolvedSuite(
         name=name,
         description=suite.suite.description,
         margin=suite.suite.margin / 100,
         path=file.path,
         trials=list(trials.values()),
-        chosen=choose(list(trials.values()), only, "--only"),
+        chosen=chosen,
         datasets=list(datasets.values()),
-        downloads=list(downloads.values()),
+        downloads=[downloads[path] for path in dict.fromkeys(map(_missing, chosen)) if path in downloads],
         warnings=list(warnings),
         devices=slots,
         limits=suite.limits.limits(suite.devices.exclusive),
@@ -229,6 +236,12 @@ def _place_of_external(dataset: DataSet) -> dict[str, str]:
 def _saves(asked: bool | str, mode: str, keep_best: bool) -> bool | str:
     """What the worker is told: methods without a network have no model to keep."""
     return asked if asked != BEST or (keep_best and mode not in KERAS_FREE_MODES) else False
+
+
+def _missing(trial: Trial) -> Path | None:
+    """The file of weights that is still to be downloaded for a trial."""
+    wanted = trial.specification["weights"]
+    return Path(wanted["path"]) if wanted and wanted["kind"] == "download" else None
 
 
 def _place_of(weights: WeightsSource) -> dict[str, str] | None:

@@ -269,7 +269,11 @@ def write_suite(path: Path, text: str, check: Callable[[Path], None]) -> None:
     """
     if path.exists():
         raise InputError(f"{path} exists already", "Give another name with --output, or remove it.")
-    path.parent.mkdir(parents=True, exist_ok=True)
+    if not path.parent.is_dir():
+        raise InputError(
+            f"there is no folder {path.parent} for {path.name}",
+            "Make it first, or give another name with --output.",
+        )
     try:
         with path.open("x", encoding="utf-8") as file:
             file.write(text)

@@ -11,6 +11,7 @@ import msgspec
 
 from bench.journal.history import Stretch
 from bench.trials.origin import Environment
+from bench.trials.readable import network_in_words
 from bench.trials.record import Record
 
 Value = TypeVar("Value")
@@ -87,7 +88,8 @@ def note_of(record: Record) -> str:
     """A few lines for people: the trial, its result, its device. Markdown."""
     trial, test, failure = record.trial, record.test, record.failure
     epochs = trial.settings.epochs
-    what = f"{trial.network}, {trial.settings.mode}{f', {epochs} epochs' if epochs else ''}: "
+    network = network_in_words(trial.network, trial.settings)
+    what = f"{network}, {trial.settings.mode}{f', {epochs} epochs' if epochs else ''}: "
     if test:
         balanced = (
             "" if test.balanced_accuracy is None else f", {test.balanced_accuracy:.1%} balanced accuracy"

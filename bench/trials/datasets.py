@@ -23,7 +23,7 @@ from wbc.data.folders import inspect_folder
 from wbc.data.layout import AS_IT_IS, FolderOptions
 from wbc.data.manifest import MANIFEST_NAME, Manifest
 from wbc.data.reading import PLAIN, Reading
-from wbc.errors import InputError, command
+from wbc.errors import DataKeyError, InputError, command
 from wbc.files import whole_folder
 
 DEFAULT_BCCD = Path("data/bccd")
@@ -204,10 +204,19 @@ class DataSets:
             return manifest
 
         if not whole:
-            from wbc.data.folding import split_manifest
-            from wbc.data.pipeline.folds import Splitting
+            from wbc.data.folding import originals_of, split_manifest
+            from wbc.data.pipeline.folds import Splitting, check_sources
 
             splitting = Splitting(**data)
+            try:
+                check_sources(originals_of(manifest, images), splitting)
+            except InputError as error:
+                if self.most is not None:
+                    what, way_out = f"{self.most} are too few: {error.what}", "Raise it, or remove it."
+                    raise DataKeyError("max_images_per_class", what, way_out) from None
+                if splitting.folds is not None:
+                    raise DataKeyError("folds", error.what, error.way_out) from None
+                raise
             found = self.cache / "near-duplicates"
             settings |= {key: value for key, value in asdict(splitting).items() if value is not None}
             made_from += [asdict(splitting), source_digest(*MADE_BY["folder"])]

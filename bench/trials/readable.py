@@ -9,6 +9,7 @@ from typing import Any
 import msgspec
 
 from bench.trials.settings import DataSettings, OptimizerSettings, Settings
+from wbc.files import plain_letters
 from wbc.optimizer import OptimizerSpecification
 from wbc.protocols import PROTOCOL_KEYS, settings_of
 from wbc.specification import PRETRAINED_MODES, USUAL_AUGMENTATION, Augmentation, EarlyStopping, Specification
@@ -29,8 +30,13 @@ _NUMBERS = {
 }
 """Setting -> the word before its value, where it is not the default of `Specification`."""
 
-_DATA = {"train_images_per_class": "train", "data_seed": "data", "margin": "margin"}
-_DATA_DEFAULTS = {"train_images_per_class": 60, "data_seed": 0, "margin": 0.1}
+_DATA = {
+    "train_images_per_class": "train",
+    "data_seed": "data",
+    "margin": "margin",
+    "max_images_per_class": "pilot",
+}
+_DATA_DEFAULTS = {"train_images_per_class": 60, "data_seed": 0, "margin": 0.1, "max_images_per_class": None}
 
 
 def words_of(settings: Settings) -> list[str]:
@@ -38,7 +44,7 @@ def words_of(settings: Settings) -> list[str]:
     words = [f"{settings.image_size}px"] if settings.image_size != IMAGE_SIZE else []
     words += _of_data(settings.data)
     if settings.mode in PRETRAINED_MODES and settings.weights.name != "imagenet":
-        words.append(settings.weights.name.removesuffix(".h5").removesuffix(".weights"))
+        words.append(plain_letters(settings.weights.name.removesuffix(".h5").removesuffix(".weights")))
     if settings.optimizer is not None:
         words += _of_optimizer(settings.optimizer)
     for name, word in _NUMBERS.items():
@@ -72,6 +78,28 @@ def short(value: float | str) -> str:
     return f"{value:g}"
 
 
+_METHODS = {"RandomForest": "random forest", "DecisionTree": "decision tree", "KNN": "nearest neighbors"}
+_FEATURES = {"cell": "measures of the cell", "hog": "HOG features", "color": "colors", "pixels": "pixels"}
+
+
+def network_in_words(network: str, settings: Settings) -> str:
+    """What tables call a network: its label, but a classical method in words.
+
+    Args:
+        network: The label, such as `RandomForest-featureshog-trees100`.
+        settings: Of the trial. Options that were not given are not named.
+    """
+    if settings.mode != "classical":
+        return network
+    options = dict(settings.options)
+    features = str(options.pop("features", ""))
+    said = [_METHODS.get(settings.network, settings.network)]
+    said += [f"on {_FEATURES.get(features, features)}"] if features else []
+    said += ["with"] if options else []
+    more = [f"{name.replace('_', ' ')} {short(value)}" for name, value in options.items()]
+    return " ".join([*said, ", ".join(more)]).strip()
+
+
 def _of_data(data: DataSettings) -> list[str]:
     words = []
     for name, word in _DATA.items():
@@ -80,6 +108,8 @@ def _of_data(data: DataSettings) -> list[str]:
             words.append(f"{word}{short(value)}")
     if data.background not in (None, "keep"):
         words.append(f"background-{data.background}")
+    words += ["basophils"] if data.basophils else []
+    words += [f"external-{data.test_digest[:6]}"] if data.test_digest else []
     return words
 
 

@@ -40,7 +40,7 @@ class Trial(Struct, frozen=True, kw_only=True, omit_defaults=True, eq=False):
         short = digest_of([key, msgspec.to_builtins(runtime)])[:8]
         epochs = f"-{settings.epochs}e" if settings.epochs else ""
         split = f"-split{settings.data.split_seed}" if settings.data.split_seed else ""
-        fold = f"-fold{settings.data.fold}" if settings.data.fold else ""
+        fold = f"-fold{settings.data.fold}of{settings.data.folds}" if settings.data.fold else ""
         readable = f"{network}-{settings.mode}{epochs}-s{settings.seed}{split}{fold}".lower()
         return cls(
             id="-".join([readable, *words_of(settings), short]),

@@ -40,6 +40,20 @@ def two_sentences(what: str, way_out: str) -> str:
     return f"{what}{stop}\n{way_out.replace('did you mean', 'Did you mean', 1)}"
 
 
+class DataKeyError(InputError):
+    """A key of `[data]` has a value that does not suit the images.
+
+    Args:
+        key: Its name.
+        what: What is wrong with it.
+        way_out: What to do about it.
+    """
+
+    def __init__(self, key: str, what: str, way_out: str = "") -> None:
+        self.key = key
+        super().__init__(what, way_out)
+
+
 class UnsplitFolderError(InputError):
     """An image folder holds class folders where `train/`, `validation/` and `test/` should be."""
 

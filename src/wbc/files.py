@@ -3,6 +3,7 @@
 import hashlib
 import os
 import shutil
+import unicodedata
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
@@ -13,6 +14,18 @@ def file_sha256(path: Path) -> str:
     """SHA-256 of a file's bytes, as hexadecimal text."""
     with path.open("rb") as file:
         return hashlib.file_digest(file, "sha256").hexdigest()
+
+
+def plain_letters(text: str) -> str:
+    """A text for the name of a file, with ASCII in place of other letters.
+
+    One that had others ends in a hash, so that texts that differ stay different: `ünï` and `uni`.
+    """
+    text = unicodedata.normalize("NFC", text)
+    if text.isascii():
+        return text
+    plain = unicodedata.normalize("NFKD", text).encode("ascii", "ignore").decode()
+    return f"{plain}-{hashlib.sha256(text.encode(errors='surrogatepass')).hexdigest()[:6]}"
 
 
 @contextmanager

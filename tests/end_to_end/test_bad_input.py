@@ -1,5 +1,6 @@
 """What a user may get wrong on the way to a run: exit code 2, one message, nothing written."""
 
+import json
 from pathlib import Path
 
 import pytest
@@ -24,13 +25,14 @@ def imagenet_suite(tmp_path: Path) -> Path:
 def test_weights_that_cannot_be_had(inside: InProcess, imagenet_suite: Path, tmp_path: Path):
     keras = {"KERAS_HOME": str(tmp_path / "keras")}
     plan = inside("plan", imagenet_suite, **keras)
-    assert plan.returncode == 0, plan.stderr
+    assert plan.returncode == 2, "as run"
     assert "its weights are not here" in " ".join(plan.stdout.split()), "in the row of the trial"
     run = inside("run", imagenet_suite, **keras)
     assert run.returncode == 2
-    for text in (" ".join(plan.stdout.split()), run.stderr):
-        assert "VGG16.weights.h5" in text
-        assert "--weights DIR" in text
+    assert run.stderr and run.stderr in plan.stderr, "the same lines"
+    assert "VGG16.weights.h5" in run.stderr and "--weights DIR" in run.stderr
+    document = json.loads(inside("plan", imagenet_suite, "--json", **keras).stdout)
+    assert "VGG16.weights.h5" in document["errors"][0]
     assert not inside.results.exists()
 
 

@@ -86,8 +86,8 @@ def test_a_missing_backend_is_told_by_plan_and_ends_run_before_anything_starts(
     monkeypatch.chdir(tmp_path)
     path = tmp_path / "suite.toml"
     path.write_text(SUITE.format(backend='["tensorflow", "torch"]'))
-    assert main(["plan", str(path)]) == 0
-    planned = capsys.readouterr().out
+    assert main(["plan", str(path)]) == 2
+    planned = capsys.readouterr().err
     assert main(["run", str(path)]) == 2
     refused = capsys.readouterr().err
     for said in (planned, refused):

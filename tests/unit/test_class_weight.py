@@ -71,8 +71,8 @@ def resolved(folder, line: str):
 def test_a_suite_without_it_makes_the_trials_that_it_made(tmp_path):
     (plain,), (off,) = resolved(tmp_path, ""), resolved(tmp_path, "class_weight = false")
     assert plain == off and "class_weight" not in plain.settings.flat()
-    swept = resolved(tmp_path, 'class_weight = ["Balanced", false, { eosinophil = 2 }]')
-    assert [trial.settings.class_weight for trial in swept] == ["balanced", None, {"eosinophil": 2.0}]
+    swept = resolved(tmp_path, 'class_weight = ["Balanced", false, { EOSINOPHIL = 2 }]')
+    assert [trial.settings.class_weight for trial in swept] == ["balanced", None, {"EOSINOPHIL": 2.0}]
     assert len({trial.key for trial in swept}) == 3 and plain in swept
     assert "-balanced-" in swept[0].id and "-weighted-classes-" in swept[2].id
 
@@ -81,6 +81,11 @@ def test_a_suite_without_it_makes_the_trials_that_it_made(tmp_path):
     ("line", "said"),
     [
         ('class_weight = "even"', "'even' is not \"balanced\", false or a table"),
+        (
+            "class_weight = { EOSINOFIL = 2 }",
+            r"line 3: training.class_weight: class_weight names 'EOSINOFIL', but the classes are EOSINOPHIL, .*\n"
+            "Did you mean EOSINOPHIL?",
+        ),
         ("class_weight = { a = -1 }", "the weight of a is -1, not a number above 0"),
         ('optimizer = { name = "Adam", learning_rate = "seek" }', "is neither a learning rate above 0 nor"),
         ('[[matrix]]\nmode = "finetune"\nfinetune_optimizer = { lr = "search" }\n', "first stage only"),

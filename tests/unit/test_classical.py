@@ -112,6 +112,8 @@ def test_another_keras_changes_nothing_and_another_scikit_learn_does(tmp_path):
     [
         (ALL + "epochs = 3\n", ["line 4: matrix[1].epochs", 'no meaning for mode = "classical"']),
         (ALL + 'optimizer = "Adam"\n', ["line 4: matrix[1].optimizer"]),
+        ('[suite]\nexport = "onnx"\n' + ALL, ["line 2: suite.export", "it is of networks alone"]),
+        ('[suite]\nexplain = "filters"\n' + ALL, ["line 2: suite.explain"]),
         (ALL + 'preprocessing = "rescale"\n', ["line 4: matrix[1].preprocessing"]),
         (ALL + 'weights = "imagenet"\n', ["line 4: matrix[1].weights"]),
         ('[training]\nmode = "classical"\n[[matrix]]\nbackbone = "SVM"\nbatch_size = 4\n', ["line 5"]),

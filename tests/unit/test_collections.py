@@ -133,6 +133,8 @@ def test_without_a_known_hash_one_is_asked_for(tmp_path, capsys):
 
 
 def test_a_hash_of_all_of_bccd_is_refused(tmp_path, capsys):
+    assert main(["data", "fetch", "pbc", str(tmp_path / "pbc"), "--sha256", "0x" + "0" * 62]) == 2
+    assert "64 hexadecimal digits" in capsys.readouterr().err
     assert main(["data", "fetch", "bccd", str(tmp_path / "bccd"), "--sha256", "0" * 64]) == 2
     assert "Leave it out" in capsys.readouterr().err and not (tmp_path / "bccd").exists()
 

@@ -81,6 +81,28 @@ def test_a_suite_says_so_before_anything_runs(tmp_path: Path, capsys):
     assert "too few sources" in capsys.readouterr().err
 
 
+@pytest.mark.parametrize(
+    ("keys", "said"),
+    [
+        (
+            "split_seed = 0\nmax_images_per_class = 2",
+            "line 4: data.max_images_per_class: 2 are too few: class one",
+        ),
+        (
+            "folds = 5",
+            "line 3: data.folds: class one has too few sources: 4, but 1, 2, 3, 4, 5 need one each",
+        ),
+        ("split_seed = 0", ""),
+    ],
+)
+def test_a_plan_knows_that_a_folder_has_too_few_images(tmp_path: Path, capsys, keys: str, said: str):
+    root = class_folder(tmp_path / "set", count=4)
+    text = f'[data]\npath = "{root}"\n{keys}\n[[matrix]]\nmode = "classical"\nbackbone = "SVM"\n'
+    (tmp_path / "suite.toml").write_text(text)
+    code = main(["plan", str(tmp_path / "suite.toml"), "--results", str(tmp_path / "results")])
+    assert (code, said in capsys.readouterr().err) == (2 if said else 0, True)
+
+
 @pytest.fixture(scope="module")
 def bccd(tmp_path_factory) -> SyntheticBccd:
     made = SyntheticBccd(tmp_path_factory.mktemp("bccd") / "set")
@@ -200,6 +222,8 @@ def test_cells_of_bccd_are_sampled(bccd, tmp_path: Path):
     assert len(made.left_out["more images than max_images_per_class"]) == 17 - 12
     with pytest.raises(InputError, match="max_images_per_class is 0"):
         BccdSettings(max_images_per_class=0)
+    with pytest.raises(InputError, match="2 cells of each class are too few for 3 splits"):
+        BccdSettings(max_images_per_class=2)
 
 
 def test_a_manifest_of_a_pilot_is_read_again(tmp_path: Path):

@@ -29,6 +29,17 @@ def test_other_names_are_free(tmp_path: Path):
     assert name_of(*load_suite(path)) == "my-cells"
 
 
+def test_files_whose_names_differ_in_letters_are_different_suites(tmp_path: Path):
+    names = []
+    for stem in ("ünï", "uni", "ünî", "n", "日本", "日", "u\u0308nï"):
+        (tmp_path / f"{stem}.toml").write_text(SUITE)
+        names.append(name_of(*load_suite(tmp_path / f"{stem}.toml")))
+    assert names[1] == "uni" and names[0].startswith("uni-") and names[-1] == names[0], (
+        "one text, spelled twice"
+    )
+    assert len(set(names[:-1])) == 6 and all(name.isascii() for name in names)
+
+
 def test_only_a_saved_baseline_is_replaced(tmp_path: Path):
     """Whatever else lies there is not deleted."""
     mine = tmp_path / "baselines" / "cells"

@@ -244,3 +244,4 @@ def test_weights_that_were_downloaded_change_the_ids_of_their_trials_alone(monke
     assert transfer.specification["manifest"] == old.specification["manifest"]
     assert after.chosen == [transfer]
     assert after.downloads == []
+    assert resolve(text, only="scratch").downloads == [], "a run of these needs no weights"

@@ -186,6 +186,26 @@ def test_the_users_own_images_are_counted_before_they_are_prepared(results: Suit
     assert Predictor(results.results, "cpu").images(own) == {"train": 5, "validation": 2, "test": 3}
 
 
+def test_images_of_a_folder_that_a_run_splits_are_counted_so_that_epochs_count(
+    results: SuiteResults, tmp_path: Path
+):
+    for name in ("one", "two"):
+        (tmp_path / "own" / name).mkdir(parents=True)
+        for index in range(200):
+            (tmp_path / "own" / name / f"{index}.png").touch()
+    predictor = Predictor(results.results, "cpu")
+
+    def own(epochs: int = 10, **data) -> Trial:
+        place = {"manifest": f"nowhere{len(data)}", "data_folder": str(tmp_path / "own")}
+        data = {"source": "folder", "split_seed": 0, **data}
+        return a_trial(specification=place, **{**KNOWN, "data": data, "epochs": epochs})
+
+    assert predictor.images(own()) == {"train": 240, "validation": 60, "test": 100}
+    assert predictor.images(own(max_images_per_class=50)) == {"train": 60, "validation": 15, "test": 25}
+    assert predictor.images(own(folds=5, fold=1)) == {"train": 256, "validation": 64, "test": 80}
+    assert predictor(own(1000)).seconds > predictor(own(10)).seconds + 60
+
+
 @pytest.mark.parametrize("other", [{"image_size": 64}, {"mode": "scratch"}, {"network": "VGG16"}])
 def test_trials_unlike_it_say_nothing(results: SuiteResults, other):
     finished(results, real(**other), train_s=50.0, epochs=10, images=4392)

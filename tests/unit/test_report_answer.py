@@ -91,6 +91,17 @@ def test_nothing_faster_is_close():
     assert "we cannot tell" not in said
 
 
+def test_where_the_most_accurate_is_the_fastest_no_faster_one_is_looked_for():
+    found = candidate("quick", 0.95, 5), candidate("slow", 0.945, 600)
+    decision, said = asked(*found, seeds=1)
+    assert decision.shown is None and decision.is_fastest
+    assert "None of the others is faster." in said and "No faster configuration" not in said
+    decision = decide(found, images(quick=0.95))
+    assert decision.uncompared and answer.doubt(decision) == "None of the others is faster."
+    decision, said = asked(candidate("quick", 0.80, 5), candidate("slow", 0.95, 600), seeds=1, count=60)
+    assert not decision.is_fastest and "None of the others is faster." not in said
+
+
 def test_without_predictions_nothing_is_shown():
     quick, slow = candidate("quick", 0.95, 5), candidate("slow", 0.95, 600)
     decision = decide([quick, slow], images(quick=0.95))

@@ -14,7 +14,7 @@ from bench.errors import InputError
 from bench.journal.results import SuiteResults
 from bench.report.frame import configurations_frame, trials_frame
 from bench.report.gather import all_tables
-from bench.report.selection import select_folder
+from bench.report.selection import recorded_ids, select_folder
 from bench.report.tables.departures import departures_table
 from bench.report.tables.formats import amount, as_latex, as_markdown, duration, durations, points
 from bench.report.tables.reference import accuracies_beside, require_reference
@@ -286,6 +286,18 @@ def test_a_folder_is_a_suite_without_its_file(suite):
     assert selected.notes == ()
     with pytest.raises(InputError, match="thesis"):
         select_folder(results.results)
+
+
+def test_a_trial_is_found_by_a_suite_that_does_not_know_its_weights(tmp_path):
+    results = SuiteResults(tmp_path, "s")
+    ran = a_trial("VGG16", weights={"name": "imagenet", "sha256": "0123"})
+    results.new_attempt(ran)
+    asked = [
+        a_trial("VGG16", weights={"name": "imagenet"}),
+        a_trial("VGG16", weights={"name": "imagenet"}, seed=1),
+    ]
+    assert asked[0].id != ran.id
+    assert recorded_ids(results, asked) == [ran.id, asked[1].id]
 
 
 def test_of_trials_asked_for_alike_the_latest_counts(tmp_path):

@@ -43,6 +43,20 @@ def test_rates_read_like_those_of_papers(value, text):
     assert rate(value) == text
 
 
+def test_what_the_images_differ_in_is_said():
+    def on(**data):
+        return some_settings(data=data)
+
+    assert said(on(), on(max_images_per_class=50), on(basophils=True), on(fold=1, folds=5)) == [
+        "",
+        "pilot of 50 images per class",
+        "basophils",
+        "5 folds",
+    ]
+    tested = [on(test_name="site-b", test_digest=digest * 32) for digest in ("ab", "cd")]
+    assert said(on(), *tested) == ["", "external test site-b (ababab)", "external test site-b (cdcdcd)"]
+
+
 def test_switches_are_words():
     stopping = EarlyStoppingSettings(**STOPPING)
     assert said(some_settings(early_stopping=None), some_settings(early_stopping=stopping)) == [

@@ -5,8 +5,10 @@ import pytest
 from equipment.results.records import a_runtime, a_trial, some_settings
 
 from bench.suite.schema import DataKeys, TrainingTable
+from bench.trials.readable import network_in_words
 from bench.trials.settings import DataSettings, Runtime, Settings
 from bench.trials.trial import Trial
+from wbc.classical.catalog import METHODS
 
 
 def test_the_id_is_readable_and_ends_in_a_hash():
@@ -46,6 +48,9 @@ def test_names_are_stable():
         ({"protocol": "thesis-2018", "mode": "transfer", "preprocessing": "rescale"}, "thesis-2018-wall-"),
         ({"mode": "transfer", "weights": {"name": "random"}, "dropout": 0.5}, "random-"),
         ({"mode": "scratch", "weights": {"name": "none"}, "jit_compile": True}, "xla-"),
+        ({"data": {"max_images_per_class": 50, "basophils": True}}, "pilot50-basophils-"),
+        ({"data": {"fold": 2, "folds": 5}}, "fold2of5-"),
+        ({"data": {"test_name": "other", "test_digest": "abcdef0123"}}, "external-abcdef-"),
     ],
 )  # fmt: skip
 def test_what_differs_from_the_defaults_is_in_the_id(changes: dict, words: str):
@@ -53,6 +58,32 @@ def test_what_differs_from_the_defaults_is_in_the_id(changes: dict, words: str):
     mode = trial.settings.mode
     assert trial.id == f"vgg16-{mode}-3e-s0-{words}{trial.id[-8:]}"
     assert trial.key == Trial.of("VGG16", trial.settings, a_runtime(), {}).key
+
+
+@pytest.mark.parametrize(
+    ("name", "options", "words"),
+    [
+        ("RandomForest", {"features": "hog"}, "random forest on HOG features"),
+        ("KNN", {"features": "pixels", "neighbors": 7}, "nearest neighbors on pixels with neighbors 7"),
+        ("DecisionTree", {"min_leaf": 3}, "decision tree with min leaf 3"),
+        ("SVM", {"C": 0.5, "kernel": "linear"}, "SVM with C 0.5, kernel linear"),
+        ("MLP", {}, "MLP"),
+    ],
+)
+def test_a_classical_method_is_named_in_words(name: str, options: dict, words: str):
+    label = METHODS[name].label(options)
+    settings = some_settings(network=name, options=options, mode="classical", epochs=0)
+    assert network_in_words(label, settings) == words
+    assert network_in_words("MobileNet-alpha0.5", some_settings(network="MobileNet")) == "MobileNet-alpha0.5"
+
+
+def test_sweeps_that_differ_in_the_data_alone_share_no_name():
+    changes = [{}, {"max_images_per_class": 50}, {"max_images_per_class": 60}, {"basophils": True}]
+    changes += [{"fold": 1, "folds": folds} for folds in (3, 5)]
+    changes += [{"test_name": "other", "test_digest": digest * 32} for digest in ("ab", "cd")]
+    trials = [a_trial(data=change) for change in changes]
+    for names in ([trial.id[:-9] for trial in trials], [trial.key for trial in trials]):
+        assert len(set(names)) == len(trials)
 
 
 def test_a_name_with_many_words_is_cut():

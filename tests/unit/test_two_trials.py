@@ -99,4 +99,10 @@ def test_on_the_command_line_parts_of_ids_are_enough(suite, capsys, monkeypatch)
     assert "is better by" in said and "balanced accuracy %" in said and "times as long" in said
     assert main(["compare", "vgg16", "resnet50-transfer", "--results", folder]) == 2
     assert "is a part of 2 trials' ids" in capsys.readouterr().err
-    assert main(["compare", "nosuch", "resnet50-transfer", "--results", folder]) == 2
+    for pair in (["nosuch", "resnet50-transfer"], ["resnet50-transfer", "nosuch"]):
+        assert main(["compare", *pair, "--results", folder]) == 2
+        said = capsys.readouterr().err
+        assert "no id of a trial has the part nosuch" in said and "demo" not in said
+    assert main(["compare", folder + "/thesis", "resnet50-transfer", "--results", folder]) == 2
+    assert "resnet50-transfer names a trial, but" in capsys.readouterr().err
+    assert main(["compare", "nosuch", "neither", "--results", folder]) == 2

@@ -3,6 +3,7 @@
 Every archive is pinned by the hash that its publisher states. Where none is known to us, the user gives one.
 """
 
+import re
 import zipfile
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -19,6 +20,7 @@ from wbc.errors import InputError
 from wbc.files import whole_folder
 
 _UNPINNED = ""
+_SHA256 = re.compile("[0-9a-fA-F]{64}")
 
 
 @dataclass(frozen=True)
@@ -130,6 +132,10 @@ def fetch_collection(
             one, or does not hold what it should.
     """
     one = COLLECTIONS[name]
+    if sha256 is not None and not _SHA256.fullmatch(sha256):
+        raise InputError(
+            f"{sha256!r} is no SHA-256 hash: it has 64 hexadecimal digits", "Copy it whole: --sha256 HASH."
+        )
     file = replace(one.archive, hash=sha256.lower(), algorithm="sha256") if sha256 else one.archive
     if file.hash == _UNPINNED:
         raise InputError(

@@ -12,6 +12,21 @@ from wbc.data.pipeline.stages import Original, Progress, Stages, no_progress
 from wbc.data.reading import Reading
 
 
+def originals_of(manifest: Manifest, folder: Path) -> list[Original]:
+    """The images of a folder as originals. What their author put into test has other sources than the rest."""
+    return [
+        Original(
+            image.file,
+            folder / image.file,
+            image.class_name,
+            f"test/{image.source}" if image.split == "test" else image.source,
+            plain=False,
+            split="test" if image.split == "test" else "",
+        )
+        for image in manifest.images
+    ]
+
+
 def split_manifest(
     manifest: Manifest,
     folder: Path,
@@ -33,17 +48,7 @@ def split_manifest(
     Raises:
         InputError: A class has too few sources.
     """
-    originals = [
-        Original(
-            image.file,
-            folder / image.file,
-            image.class_name,
-            f"test/{image.source}" if image.split == "test" else image.source,
-            plain=False,
-            split="test" if image.split == "test" else "",
-        )
-        for image in manifest.images
-    ]
+    originals = originals_of(manifest, folder)
     stages = Stages(reading=replace(Reading.of(manifest.settings), fit="squash"))
     split = partial(folds_of, splitting.folds) if splitting.folds else split_originals
     joined = join_near_duplicates(originals, stages, splitting.split_seed, cache, progress, split)

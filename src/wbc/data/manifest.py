@@ -3,7 +3,7 @@
 import hashlib
 import json
 from collections import Counter, defaultdict
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import asdict, dataclass, field, replace
 from functools import cached_property
 from pathlib import Path
@@ -140,6 +140,20 @@ def check_groups(groups: Mapping[str, Sequence[str]], classes: Sequence[str]) ->
                 raise InputError(f"there is no class {name!r} for the group {group}", hint)
             if seen.setdefault(name, group) != group or list(names).count(name) > 1:
                 raise InputError(f"the class {name} is in groups twice", "Name each class once.")
+
+
+def check_class_weight(names: Iterable[str], classes: Sequence[str]) -> None:
+    """Check that a table of weights names classes that there are.
+
+    Raises:
+        InputError: It names another.
+    """
+    for name in names:
+        if name not in classes:
+            raise InputError(
+                f"class_weight names {name!r}, but the classes are {', '.join(classes)}",
+                did_you_mean(name, classes) or "Name classes as their folders are called.",
+            )
 
 
 def group_classes(manifest: Manifest, groups: Mapping[str, Sequence[str]]) -> Manifest:

@@ -22,7 +22,7 @@ from pathlib import Path
 from typing import Any
 
 from wbc.errors import InputError, did_you_mean, reason_of
-from wbc.files import file_sha256
+from wbc.files import file_sha256, plain_letters
 from wbc.networks.network import Network
 
 BUILD, PREPROCESS = "build", "preprocess"
@@ -137,7 +137,7 @@ class UserNetwork(Network):
         """As for every network. Characters that do not suit a file name are replaced."""
         words = [self.name]
         for name, value in self.arguments(options).items():
-            text = re.sub(r"[^A-Za-z0-9.]+", "_", str(value)).strip("_")
+            text = re.sub(r"[^A-Za-z0-9.]+", "_", plain_letters(str(value))).strip("_")
             words.append((name if value else f"no_{name}") if isinstance(value, bool) else f"{name}{text}")
         return "-".join(words)[:100]
 

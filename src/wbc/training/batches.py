@@ -7,7 +7,7 @@ import keras
 import numpy as np
 from numpy.typing import NDArray
 
-from wbc.errors import InputError
+from wbc.data.manifest import check_class_weight
 from wbc.training.session import Batch, even_shares
 
 Augment = Callable[[NDArray[np.uint8], NDArray[np.intp], int], NDArray[np.uint8]]
@@ -81,12 +81,7 @@ def class_weights(
         present = counts > 0
         weights = len(targets) / (present.sum() * np.where(present, counts, 1))
         return np.where(present, weights, 1).astype(np.float32)
-    for name in asked:
-        if name not in classes:
-            raise InputError(
-                f"class_weight names {name!r}, but the classes are {', '.join(classes)}",
-                "Name classes as their folders are called.",
-            )
+    check_class_weight(asked, classes)
     return np.array([asked.get(name, 1.0) for name in classes], np.float32)
 
 

@@ -7,7 +7,7 @@ from pathlib import Path
 
 from PIL import Image
 
-from wbc.data import BASOPHIL, CELL_CLASSES
+from wbc.data import BASOPHIL, CELL_CLASSES, SPLITS
 from wbc.data.bccd.source import WhiteCell, bccd_fingerprint, photographs, read_white_cells
 from wbc.data.manifest import LeftOut, Manifest
 from wbc.data.pipeline.build import build_splits
@@ -17,7 +17,7 @@ from wbc.data.pipeline.sample import NOT_SAMPLED, sample
 from wbc.data.pipeline.splitting import Quota
 from wbc.data.pipeline.stages import Original, Progress, Stages, no_progress
 from wbc.duplicates import UNREADABLE, Corner, find_fields
-from wbc.errors import InputError
+from wbc.errors import DataKeyError, InputError
 
 
 @dataclass(frozen=True)
@@ -62,6 +62,13 @@ class BccdSettings:
             if value is not None and value < 1:
                 raise InputError(f"{name} is {value}", "Give 1 or more.")
         self.stages, self.splitting  # noqa: B018  checks the other values
+        splits, most = self.folds or len(SPLITS), self.max_images_per_class
+        if most is not None and most < splits:
+            raise DataKeyError(
+                "max_images_per_class",
+                f"{most} cells of each class are too few for {splits} {'folds' if self.folds else 'splits'}",
+                f"Set it to {splits} or more, or remove it.",
+            )
 
     @property
     def stages(self) -> Stages:

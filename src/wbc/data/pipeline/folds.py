@@ -4,7 +4,7 @@ from collections import Counter
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
-from wbc.data.pipeline.splitting import DEFAULT_FRACTIONS, split_sources
+from wbc.data.pipeline.splitting import DEFAULT_FRACTIONS, require_sources, split_sources
 from wbc.data.pipeline.stages import Original
 from wbc.errors import InputError
 
@@ -47,6 +47,18 @@ def split_by(originals: Sequence[Original], splitting: Splitting) -> dict[str, s
     trained = split_sources(classes_by_source(rest), HELD_OUT, splitting.split_seed)
     _check_shares(rest, trained, HELD_OUT)
     return dict.fromkeys(fold_of, "test") | trained
+
+
+def check_sources(originals: Sequence[Original], splitting: Splitting) -> None:
+    """Make sure that every class has enough sources, before the search for near-duplicates, which finds no more.
+
+    Raises:
+        InputError: A class has fewer sources than there are splits or folds.
+    """
+    free = [one for one in originals if splitting.folds or not one.split]
+    splits = [split for split in DEFAULT_FRACTIONS if split != "test" or len(free) == len(originals)]
+    folds = list(map(str, range(1, splitting.folds + 1))) if splitting.folds else splits
+    require_sources(classes_by_source(free), folds)
 
 
 def folds_of(folds: int, originals: Sequence[Original], seed: int) -> dict[str, str]:

@@ -44,9 +44,7 @@ def split_sources(
     names = sorted(classes_by_source)
     sources = {name: sorted(set(classes_by_source[name])) for name in names}
     counts = Counter(label for labels in sources.values() for label in labels)
-    for label in sorted(counts):
-        if counts[label] < len(fractions):
-            raise _too_few(label, counts[label], fractions)
+    require_sources(classes_by_source, fractions)
 
     rng = np.random.default_rng(seed)
     shuffled = [names[index] for index in rng.permutation(len(names))]
@@ -69,7 +67,19 @@ def split_sources(
     return {name: splits[name] for name in names}
 
 
-def _too_few(label: str, count: int, fractions: Mapping[str, float]) -> InputError:
+def require_sources(classes_by_source: Mapping[str, Collection[str]], splits: Collection[str]) -> None:
+    """Make sure that every class has a source for every split.
+
+    Raises:
+        InputError: One has fewer.
+    """
+    counts = Counter(label for labels in classes_by_source.values() for label in set(labels))
+    for label in sorted(counts):
+        if counts[label] < len(splits):
+            raise _too_few(label, counts[label], splits)
+
+
+def _too_few(label: str, count: int, fractions: Collection[str]) -> InputError:
     return InputError(
         f"class {label} has too few sources: {count}, but {', '.join(fractions)} need one each",
         f"Add images of {label} from at least {len(fractions)} different sources (patients, slides or "
