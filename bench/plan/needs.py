@@ -21,6 +21,12 @@ _COPIES = {"SGD": 3, "Nesterov": 3, "RMSprop": 3, "Adagrad": 3}
 
 _MOST_COPIES = 4
 
+_EXTRACTING = frozenset({"transfer", "features"})
+"""Modes that extract the features of all images."""
+
+_FITTING_COPIES = 4
+"""Of the features while scikit-learn fits: as extracted, scaled, and in twice the precision."""
+
 
 @dataclass(frozen=True)
 class Needs:
@@ -51,7 +57,7 @@ def needs_of(trial: Trial, images: dict[str, int], kind: str = "cpu", replicas: 
     total = sum(images.values())
     pixels = total * settings.image_size**2 * 3
     facts = facts_of(settings.network, settings.options, settings.image_size)
-    features = total * facts.features * _FLOAT if facts and settings.mode == "transfer" else 0.0
+    features = total * facts.features * _FLOAT if facts and settings.mode in _EXTRACTING else 0.0
     trained, held = _parameters(facts, settings.mode)
     copies = _COPIES.get(settings.optimizer.name if settings.optimizer else "", _MOST_COPIES)
     # No batch is larger than the largest split.
@@ -61,7 +67,8 @@ def needs_of(trial: Trial, images: dict[str, int], kind: str = "cpu", replicas: 
         maps /= replicas
     # One more copy for the update that the optimizer computes before it changes the weights.
     device = (held + trained * (copies + 1) + (maps or 0.0)) * _FLOAT
-    memory = _RUNTIME_BYTES + pixels + features + (device if kind == "cpu" else 0.0)
+    copied = features * (_FITTING_COPIES if settings.mode == "features" else 1)
+    memory = _RUNTIME_BYTES + pixels + copied + (device if kind == "cpu" else 0.0)
     # The old checkpoint stays until the new one is whole; gradients are in neither.
     disk = 2 * trained * (copies - 1) * _FLOAT + 1e6
     return Needs(features, memory, device, disk, maps is not None)
@@ -106,7 +113,7 @@ def _maps(facts: Facts | None, mode: str, batch: int) -> float | None:
         return 0.0
     if facts is None or facts.kept_maps is None or facts.passing_maps is None:
         return None
-    kept = 0.0 if mode == "transfer" else facts.kept_maps
+    kept = 0.0 if mode in _EXTRACTING else facts.kept_maps
     return batch * (kept + 2 * facts.passing_maps)
 
 
@@ -132,4 +139,6 @@ def _parameters(facts: Facts | None, mode: str) -> tuple[float, float]:
         return 0.0, 0.0
     if mode == "transfer":
         return facts.features * HEAD_UNITS, facts.parameters
+    if mode == "features":
+        return 0.0, facts.parameters
     return facts.parameters, 0.0

@@ -28,12 +28,13 @@ LAST = 5
 
 # Orders of magnitude, until the first trial is done on a machine.
 _STARTUP_S = 8.0
-_TRACING_S_PER_LAYER = {"transfer": 0.03, "scratch": 0.1, "finetune": 0.1}
+_TRACING_S_PER_LAYER = {"transfer": 0.03, "features": 0.03, "scratch": 0.1, "finetune": 0.1}
 _MACS_PER_S = {"cpu": 3e10, "gpu": 2e12}
 _BYTES_PER_S = {"cpu": 8e9, "gpu": 3e11}
 _STEP_S = 0.006
 _IMAGES_PER_S = 300.0
 _CLASSICAL_IMAGES_PER_S = 20.0
+_SVM_FITS, _SVM_PRODUCTS_PER_S = 6, 1e9  # of its calibration too; the other methods take seconds
 _UPDATE_BYTES_PER_PARAMETER = 24
 _BCCD_HELD_OUT = {"validation": 50, "test": 50}
 
@@ -98,6 +99,10 @@ class Predictor:
             return seconds + total / _CLASSICAL_IMAGES_PER_S
         macs, moved = _MACS_PER_S[self.kind], _BYTES_PER_S[self.kind]
         seconds += _TRACING_S_PER_LAYER.get(settings.mode, 0.1) * facts.layers
+        if fitted := settings.classifier:
+            seconds += total * facts.multiply_accumulates / macs
+            products = images["train"] ** 2 * facts.features if fitted.name == "SVM" else 0
+            return seconds + _SVM_FITS * products / _SVM_PRODUCTS_PER_S
         steps_per_epoch = max(1, images["train"] // (settings.batch_size or 1))
         steps = settings.epochs * steps_per_epoch
         if settings.mode == "transfer":

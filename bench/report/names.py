@@ -194,6 +194,7 @@ def _varying(settings: Sequence[FlatSettings]) -> list[str]:
         name
         for name in names
         if name not in ("data.image_size", "data.test_name", "epochs", "weights.name", "weights.sha256")
+        and not name.startswith("classifier.")  # part of the name of the network
         and not is_of_replicate(name)
     ]
 

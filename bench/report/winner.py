@@ -13,6 +13,7 @@ from bench.suite.aliases import OF_THESIS
 from bench.trials.record import Record
 from bench.trials.settings import DataSettings, OptimizerSettings, Settings
 from wbc.protocols import settings_of
+from wbc.specification import PRETRAINED_MODES
 
 MADE = ("digest", "name")
 """Settings of the data that follow from the images; no suite sets them."""
@@ -122,8 +123,10 @@ def _training(settings: Settings) -> dict[str, Any]:
     for key in ("early_stopping", "augmentation"):
         if getattr(settings, key) is None:
             content[key] = False
-    if settings.weights.name not in ("none", "random") or settings.mode == "transfer":
+    if settings.mode in PRETRAINED_MODES:
         content = {"weights": settings.weights.name, **content}
+    if fitted := settings.classifier:
+        content["classifier"] = {"name": fitted.name, **fitted.options}
     if not settings.epochs:
         content.pop("epochs", None)
     known = {key: value for key, value in content.items() if value is not None}

@@ -23,13 +23,14 @@ from bench.suite.schema import (
     ThesisTable,
     TrainingTable,
 )
+from wbc.backbones import check_classifier
 from wbc.backends import COMPILED_BACKENDS, ONLY_TENSORFLOW
 from wbc.classical.catalog import Method
 from wbc.errors import InputError
 from wbc.networks.network import Network
 from wbc.optimizer import SEARCH, OptimizerSpecification
 from wbc.protocols import PROTOCOL_KEYS, ProtocolSettings, settings_of
-from wbc.specification import KERAS_FREE_MODES, MODES, Specification
+from wbc.specification import FITTED_MODES, KERAS_FREE_MODES, MODES, FittedClassifier, Specification
 
 OWN_KEYS = {
     "synthetic": (
@@ -62,6 +63,7 @@ _SHARED_DATA_KEYS = {"source", "image_size", "preprocessing"}
 OF_SOME_NETWORKS = {
     "dropout": frozenset({"transfer", "finetune"}),
     "loop": frozenset({"transfer"}),
+    "classifier": frozenset({"features"}),
     "head_epochs": frozenset({"finetune"}),
     "unfreeze": frozenset({"finetune"}),
     "freeze_batch_norm": frozenset({"finetune"}),
@@ -69,9 +71,15 @@ OF_SOME_NETWORKS = {
 }
 """Settings that have a meaning in some modes of networks only. In `scratch` a network keeps its own top."""
 
+OF_EXTRACTION = frozenset(
+    {"weights", "batch_size", "deterministic", "backend", "protocol", "preprocessing", "evaluation", "clock"}
+)
+"""Settings that have a meaning wherever a network extracts features; all others are about its training."""
+
 DataValue = int | float | str
 
 _THESIS_OPTIMIZER = Optimizer()
+_USUAL_CLASSIFIER = Backbone(name=FittedClassifier.name)
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -103,6 +111,7 @@ class Combination:
     l2: float = Specification.l2
     dropout: float = Specification.dropout
     class_weight: Literal[False, "balanced"] | dict[str, float] = False
+    classifier: Backbone = _USUAL_CLASSIFIER
     early_stopping: Literal[False] | EarlyStoppingTable = False
     augmentation: Literal[False] | AugmentationTable = False
     head_epochs: int = Specification.head_epochs
@@ -125,7 +134,7 @@ class Combination:
         """The settings that have a meaning in its mode, with presets and defaults spelled out.
 
         Without this, sweeps of `[training]` that mean nothing in a mode would make trials that are equal except
-        for their ids. The `epochs` of a classical method are 0.
+        for their ids. The `epochs` of a method of scikit-learn are 0.
 
         Args:
             file: The suite's file, for messages.
@@ -135,11 +144,13 @@ class Combination:
             Fields of `bench.trials.settings.Settings`, as JSON has them.
 
         Raises:
-            InputError: A preset has no optimizer for the network.
+            InputError: A preset has no optimizer for the network, or the classifier is wrong.
         """
         found = {key: getattr(self, key) for key in DEFAULTS if self.mode in modes_of(key)}
         if self.mode in KERAS_FREE_MODES:
             return {**found, "epochs": 0}
+        if self.mode in FITTED_MODES:
+            return {**found, "epochs": 0, "replicas": replicas, "classifier": self._classifier(file)}
         optimizer = self._optimizer("optimizer", self.optimizer, file)
         found |= {"optimizer": optimizer.resolved(), "replicas": replicas}
         if not self.class_weight:
@@ -153,6 +164,13 @@ class Combination:
             second = self._optimizer("finetune_optimizer", own, file) if own else optimizer.slower()
             found["finetune_optimizer"] = second.resolved()
         return found
+
+    def _classifier(self, file: Source) -> dict[str, object]:
+        name = self.classifier.name
+        try:
+            return {"name": name, "options": check_classifier(name, self.classifier.options)}
+        except InputError as error:
+            raise file.error(("matrix", self.block, "classifier"), error.what, error.way_out) from None
 
     def _optimizer(self, key: str, table: Optimizer, file: Source) -> OptimizerSpecification:
         try:
@@ -203,7 +221,8 @@ def modes_of(key: str) -> frozenset[str]:
     """The modes in which a setting has a meaning."""
     if key in ("mode", "image_size"):
         return frozenset(MODES)
-    return OF_SOME_NETWORKS.get(key, frozenset(MODES) - KERAS_FREE_MODES)
+    without = KERAS_FREE_MODES if key in OF_EXTRACTION else FITTED_MODES
+    return OF_SOME_NETWORKS.get(key, frozenset(MODES) - without)
 
 
 def _check_blocks(suite: SuiteFile, file: Source) -> None:

@@ -17,10 +17,11 @@ from bench.trials.sampling import TelemetrySettings
 from bench.trials.settings import Runtime, Settings
 from bench.trials.trial import Trial
 from wbc.backbones import find_backbone
+from wbc.classical.catalog import METHODS
 from wbc.data.manifest import check_class_weight
 from wbc.errors import DataKeyError, InputError
 from wbc.networks.weights import locate_weights
-from wbc.specification import BEST, KERAS_FREE_MODES, PRETRAINED_MODES, WeightsSource
+from wbc.specification import BEST, FITTED_MODES, PRETRAINED_MODES, WeightsSource
 
 NO_WEIGHTS = WeightsSource("none")
 """Of classical methods, and of networks that are trained from scratch, hence from random values."""
@@ -189,6 +190,8 @@ def resolve_suite(
             },
             Settings,
         )
+        if fitted := settings.classifier:
+            label = f"{label}-{METHODS[fitted.name].label(fitted.options)}"
         plain = msgspec.to_builtins(settings)
         specification = {
             **{key: value for key, value in plain.items() if key not in _NOT_SPECIFIED},
@@ -234,8 +237,8 @@ def _place_of_external(dataset: DataSet) -> dict[str, str]:
 
 
 def _saves(asked: bool | str, mode: str, keep_best: bool) -> bool | str:
-    """What the worker is told: methods without a network have no model to keep."""
-    return asked if asked != BEST or (keep_best and mode not in KERAS_FREE_MODES) else False
+    """What the worker is told: methods of scikit-learn have no model to keep."""
+    return asked if asked != BEST or (keep_best and mode not in FITTED_MODES) else False
 
 
 def _missing(trial: Trial) -> Path | None:

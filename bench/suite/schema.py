@@ -145,7 +145,7 @@ class Backbone(BaseModel):
     """`backbone = "VGG16"` or `{ name = "MobileNet", alpha = 0.5 }`; the options belong to the network.
 
     `{ build = "package.module:function" }` is a network of the user's own. Its name is the function's unless
-    another is given; see `wbc.networks.users`.
+    another is given; see `wbc.networks.users`. `classifier` has the same form.
     """
 
     model_config = ConfigDict(extra="allow", frozen=True, strict=True, allow_inf_nan=False)
@@ -252,6 +252,7 @@ class TrainingTable(Table):
         Sweep[Annotated[Literal[False, "balanced"] | dict[str, float], BeforeValidator(weights_of_classes)]]
         | None
     ) = None
+    classifier: Sweep[Annotated[Backbone, BeforeValidator(named)]] | None = None
     early_stopping: (
         Sweep[Annotated[Literal[False] | EarlyStoppingTable, switch(EarlyStoppingTable, EarlyStopping())]]
         | None

@@ -9,7 +9,7 @@ from msgspec import UNSET, Struct, UnsetType
 
 from wbc.backends import BACKENDS
 from wbc.options import OptionValue
-from wbc.specification import KERAS_FREE_MODES
+from wbc.specification import FITTED_MODES, KERAS_FREE_MODES
 
 REPLICATE_SETTINGS = ("seed", "data.split_seed", "data.data_seed", "data.fold", "data.digest")
 """Settings, by their flat names, in which replicates of one configuration differ. The digest of the images
@@ -110,6 +110,14 @@ class AugmentationSettings(Struct, frozen=True, kw_only=True):
     saturation: float
 
 
+class ClassifierSettings(Struct, frozen=True, kw_only=True, omit_defaults=True):
+    """The method that is fitted to the features of a network, see `wbc.classical.catalog`."""
+
+    name: str
+    options: dict[str, OptionValue] = {}
+    """As far as they were given."""
+
+
 class Settings(Struct, frozen=True, kw_only=True, omit_defaults=True):
     """What the user asked for, resolved: presets and defaults are spelled out.
 
@@ -127,7 +135,7 @@ class Settings(Struct, frozen=True, kw_only=True, omit_defaults=True):
     mode: str
     """One of `wbc.specification.MODES`."""
     epochs: int
-    """0 for classical methods; with fine-tuning those of the second stage."""
+    """0 for methods of scikit-learn; with fine-tuning those of the second stage."""
     batch_size: int | None = None
     optimizer: OptimizerSettings | None = None
     l1: float | None = None
@@ -135,6 +143,8 @@ class Settings(Struct, frozen=True, kw_only=True, omit_defaults=True):
     dropout: float | None = None
     class_weight: Literal["balanced"] | dict[str, float] | None = None
     """None: all images count the same."""
+    classifier: ClassifierSettings | None = None
+    """Of mode `features`."""
     early_stopping: EarlyStoppingSettings | UnsetType | None = UNSET
     """None: never."""
     augmentation: AugmentationSettings | UnsetType | None = UNSET
@@ -209,7 +219,8 @@ class Runtime(Struct, frozen=True, kw_only=True, omit_defaults=True):
 
     def of(self, mode: str, backend: str | None) -> "Runtime":
         """What trials of a mode depend on; modes without Keras have no backend."""
-        unused = {*BACKENDS, "keras" if mode in KERAS_FREE_MODES else "scikit_learn"}
+        unused = {*BACKENDS} | ({"keras"} if mode in KERAS_FREE_MODES else set())
+        unused |= set() if mode in FITTED_MODES else {"scikit_learn"}
         return msgspec.structs.replace(self, **dict.fromkeys(unused - {backend}))
 
     def versions(self) -> dict[str, str]:

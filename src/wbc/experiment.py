@@ -31,6 +31,7 @@ TRAINERS = {
     "transfer": "wbc.training.transfer",
     "scratch": "wbc.training.scratch",
     "finetune": "wbc.training.finetune",
+    "features": "wbc.training.features",
     "classical": "wbc.classical.train",
 }
 """Mode -> the module whose `train` implements it. Loaded on demand, because most of them load Keras."""

@@ -11,17 +11,21 @@ from wbc.errors import InputError
 from wbc.optimizer import OptimizerSpecification
 from wbc.protocols import ProtocolSettings
 
-MODES = ("transfer", "scratch", "finetune", "classical")
+MODES = ("transfer", "scratch", "finetune", "features", "classical")
 """`transfer`: features of a frozen backbone, extracted once, and a head trained on them.
 `scratch`: the whole network, from random weights.
 `finetune`: a head on a frozen backbone, then both together.
+`features`: features of a frozen backbone, extracted once, and a method of scikit-learn on them.
 `classical`: features measured on the leukocyte, and a method of scikit-learn."""
 
-PRETRAINED_MODES = frozenset({"transfer", "finetune"})
+PRETRAINED_MODES = frozenset({"transfer", "finetune", "features"})
 """Modes that start from the weights of a backbone."""
 
 KERAS_FREE_MODES: frozenset[str] = frozenset({"classical"})
 """Modes that load no deep-learning framework."""
+
+FITTED_MODES = KERAS_FREE_MODES | {"features"}
+"""Modes whose classifier is fitted by scikit-learn, in no epochs. It is no network, so no model is kept."""
 
 BEST: Literal["best"] = "best"
 """Models are saved, and the harness removes those that nobody will use."""
@@ -105,6 +109,16 @@ class WeightsSource:
     """Hash of the file's bytes; None without a file."""
     searched: tuple[Path, ...] = ()
     """The files that were looked for, in order."""
+
+
+@dataclass(frozen=True)
+class FittedClassifier:
+    """The method of scikit-learn on the features of a network."""
+
+    name: str = "SVM"
+    """Of a method of `wbc.classical.catalog`."""
+    options: dict[str, Any] = field(default_factory=dict)
+    """Its options, such as `C`."""
 
 
 @dataclass(frozen=True)
@@ -211,6 +225,8 @@ class Specification:
     class_weight: Literal["balanced"] | dict[str, float] | None = None
     """How much training images of each class count in the loss; None: all the same. `balanced`: classes count
     the same, however many images they have. A table names classes; those that it does not name weigh 1."""
+    classifier: FittedClassifier | None = None
+    """In mode `features`, the method that is fitted."""
     early_stopping: EarlyStopping | None = None
     """When to stop before the last epoch; None: never."""
     augmentation: Augmentation | None = None
@@ -298,6 +314,7 @@ class Specification:
 _TABLES = {
     "optimizer": OptimizerSpecification,
     "finetune_optimizer": OptimizerSpecification,
+    "classifier": FittedClassifier,
     "early_stopping": EarlyStopping,
     "augmentation": Augmentation,
 }

@@ -23,7 +23,7 @@ COMBINATIONS = {
     "preparation": 6,
     "preprocessing": 6,
     "regression": 12,
-    "thesis": 24,
+    "thesis": 26,
     "thesis-2018": 4,
     "thesis-exact": 24,
 }

@@ -50,7 +50,13 @@ PHASE_COLORS = {
 }
 
 DASHES = ("solid", "dash", "dot", "dashdot", "longdash")
-SYMBOLS = {"transfer": "circle", "scratch": "square", "finetune": "diamond", "classical": "triangle-up"}
+SYMBOLS = {
+    "transfer": "circle",
+    "scratch": "square",
+    "finetune": "diamond",
+    "features": "cross",
+    "classical": "triangle-up",
+}
 
 
 @dataclass(frozen=True)

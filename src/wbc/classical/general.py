@@ -4,13 +4,14 @@ Of each image as a whole. Methods on them are a floor that networks should clear
 """
 
 from collections.abc import Callable
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 from skimage.feature import hog
 from skimage.transform import resize
 
-Measure = Callable[[NDArray[np.uint8]], NDArray[np.float64]]
+Measure = Callable[[NDArray[np.uint8]], NDArray[np.floating[Any]]]
 """From images, uint8 of shape (n, height, width, 3), to features of shape (n, features)."""
 
 _HOG_SIDE, _HOG_CELL, _DIRECTIONS = 64, 8, 9

@@ -60,7 +60,7 @@ class BalancedKNeighbors(KNeighborsClassifier):
 def fit_method(
     name: str,
     options: Mapping[str, Any],
-    features: NDArray[np.float64],
+    features: NDArray[np.floating[Any]],
     labels: NDArray[np.int64],
     sources: Sequence[str],
     seed: int,

@@ -1,7 +1,7 @@
 """Mode `classical`: measure features on every image, and fit a method of scikit-learn to them."""
 
 import pickle
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from functools import partial
 from pathlib import Path
@@ -28,16 +28,16 @@ BATCH = 16
 
 @dataclass(frozen=True)
 class ClassicalClassifier:
-    """A fitted method with the features of the splits; a `wbc.observer.Trained`."""
+    """A fitted method with the features of the splits, its own or a network's; a `wbc.observer.Trained`."""
 
     pipeline: Pipeline
     """From features to probabilities."""
-    features: dict[str, NDArray[np.float64]]
+    features: Mapping[str, NDArray[np.floating[Any]]]
     """Name of the split -> features; shape (n, features)."""
     classes: int
     """Number of classes."""
-    measuring: BatchTimer
-    """Times the measuring of features."""
+    measuring: Cost
+    """The cost of making features."""
     classifying: BatchTimer = field(default_factory=BatchTimer)
     """Times the predictions."""
     examples: NDArray[np.uint8] = field(default_factory=lambda: np.empty((0, 0, 0, 3), np.uint8))
@@ -60,15 +60,15 @@ class ClassicalClassifier:
 
     def cost(self) -> Cost:
         """See `wbc.observer.Trained`."""
-        return self.measuring.cost(0) + self.classifying.cost(len(pickle.dumps(self.pipeline)))
+        return self.measuring + self.classifying.cost(len(pickle.dumps(self.pipeline)))
 
     def save(self, path: Path, fit: str) -> dict[str, Any]:
         """See `wbc.observer.Trained`."""
-        raise InputError("a scikit-learn model has no .keras file, and a pickle is not safe to share")
+        raise InputError("a method of scikit-learn has no .keras file, and a pickle is not safe to share")
 
     def last_features(self, split: str, rows: NDArray[np.intp]) -> NDArray[np.float64]:
         """See `wbc.observer.Trained`."""
-        raise InputError("a classical method has no last layer")
+        raise InputError("a method of scikit-learn has no last layer")
 
     def export(
         self,
@@ -78,21 +78,21 @@ class ClassicalClassifier:
         labels: NDArray[np.int64],
     ) -> dict[str, Any]:
         """See `wbc.observer.Trained`."""
-        raise InputError("a classical method is no network")
+        raise InputError("a method of scikit-learn is no network")
 
     def explain(
         self, settings: Explaining, pixels: NDArray[np.uint8], files: list[str], predicted: list[int]
     ) -> dict[str, Any]:
         """See `wbc.observer.Trained`."""
-        raise InputError("a classical method has no maps")
+        raise InputError("a method of scikit-learn has no maps")
 
     def profile(self, specification: Specification) -> dict[str, Any]:
         """See `wbc.observer.Trained`."""
-        return {"unavailable": "a classical method has no training steps to trace"}
+        return {"unavailable": "a method of scikit-learn has no training steps to trace"}
 
     def memory(self) -> dict[str, Any]:
         """See `wbc.observer.Trained`."""
-        return {"unavailable": "a classical method has no training step"}
+        return {"unavailable": "a method of scikit-learn has no training step"}
 
 
 def train(specification: Specification, splits: dict[str, Split], observer: Observer) -> ClassicalClassifier:
@@ -132,15 +132,17 @@ def train(specification: Specification, splits: dict[str, Split], observer: Obse
         )
     examples = splits["test"].inputs[: max(BATCHES) if specification.latency else 0].copy()
     answering = GENERAL.get(kind, measure_all)
-    return ClassicalClassifier(pipeline, features, classes, timer, examples=examples, measure=answering)
+    return ClassicalClassifier(
+        pipeline, features, classes, timer.cost(0), examples=examples, measure=answering
+    )
 
 
 def _in_batches(
-    work: Callable[[NDArray[Any]], NDArray[np.float64]],
+    work: Callable[[NDArray[Any]], NDArray[np.floating[Any]]],
     inputs: NDArray[Any],
     timer: BatchTimer,
     observer: Observer,
-) -> NDArray[np.float64]:
+) -> NDArray[np.floating[Any]]:
     """Apply `work` to all inputs in batches. If too few batches are timed, the first one is repeated."""
     outputs = []
     for start in range(0, len(inputs), BATCH):
