@@ -14,7 +14,7 @@ BIN := $(VENV)/bin
 READY := $(VENV)/ready-$(FLAVOUR)
 
 .PHONY: help run test format lint types docs wheel-check stock measuring services many real families tracking-speed promises evidence disturbed chaos anomalies \
-	networks drawn-weights demonstration memory scale gpu-check locks clean
+	networks drawn-weights demonstration memory scale benchmark gpu-check locks clean
 
 help: ## list these targets
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  make %-15s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
@@ -118,6 +118,11 @@ demonstration: $(READY) ## put table and picture of results/demo into README and
 scale: $(READY) ## time reports over 1,000 to 10,000 trials
 	$(BIN)/python tests/scale/records.py
 	$(BIN)/python tests/scale/reports.py
+
+# With the images and weights of ../shared (else LEUKOBENCH_SHARED), on an idle machine: hours, of which `suite` takes
+# nearly all. It goes on where it was stopped. ARGS='command loop scratch --minutes 30', ARGS='suite --pairs 1'.
+benchmark: $(READY) ## measure leukobench beside plain Keras, and write results/benchmark.md
+	$(BIN)/python tests/benchmarks/run.py $(ARGS)
 
 # Work and memory of the thesis' networks against publications and TensorFlow's allocator: ten minutes on two idle
 # cores. It goes on where it was stopped.
