@@ -38,6 +38,8 @@ class Metric:
     """Whether a trial is the same in this dimension only if this metric is."""
     processor_only: bool = False
     """Whether it means nothing for trials that train on GPUs."""
+    with_features: bool = False
+    """Whether the extraction of features counts in it, so that trials that found theirs do not have it."""
     weight: float = 1.0
     """Of its evidence in the mean over the metrics of its dimension. It is smaller where several metrics tell of one
     thing, and where most of a time is not the training step."""
@@ -69,6 +71,7 @@ METRICS = {
             "s",
             True,
             (lambda record: record.time_to_result.wall_s if record.time_to_result else None,),
+            with_features=True,
             weight=0.5,
         ),
         Metric(
@@ -132,6 +135,7 @@ METRICS = {
             ),
             dimension="memory",
             decides_same=True,
+            with_features=True,
         ),
         Metric(
             "memory_growth",
@@ -206,6 +210,8 @@ def values_of(metric: Metric, pairs: Sequence[Pair]) -> Values | None:
     for source in metric.sources:
         found = []
         for number, pair in enumerate(pairs):
+            if metric.with_features and any(side.record.features_found for side in pair.sides):
+                continue
             old, new = source(pair.baseline.record), source(pair.candidate.record)
             if old is not None and new is not None and old > 0 and new > 0:
                 found.append((number, old, new))
@@ -264,6 +270,8 @@ def p_of_mean(values: Array) -> float | None:
 def phase_seconds(record: Record) -> dict[str, float]:
     """Wall seconds of each part, without overlap; the end of the process is left out."""
     seconds = {name: phase.wall_s for name, phase in record.phases.items() if name in PHASES}
+    if record.features_found:
+        del seconds["features"]
     train = record.phases.train
     if train is None:
         return seconds

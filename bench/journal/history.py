@@ -29,7 +29,7 @@ from bench.trials.decode import field_of
 from bench.trials.phases import Phases
 
 _ADDED = {
-    *("wall_s", "cpu_s", "images", "steps"),
+    *("wall_s", "cpu_s", "images", "steps", "as_run_s", "as_run_cpu_s"),
     *(
         "steps_s",
         "data_wait_s",
@@ -147,6 +147,8 @@ def _phases(
                 span = {clock: span[clock] + before[clock] for clock in span}
             # The phase's own seconds override a figure of that name: a trace has a `wall_s` as well.
             phases[event.phase] = {**event.figures, **span}
+            if event.phase == "features":
+                phases[event.phase] |= _as_if_alone(event.figures, span)
     closed = last(events, Closed)
     if ended is not None and ended.exit_code == 0 and "teardown" in begun:
         phases["teardown"] = _span(begun["teardown"], ended.t, round(ended.cpu_s * 1e9))
@@ -160,6 +162,18 @@ def _phases(
         return msgspec.convert(phases, Phases)
     except msgspec.ValidationError as error:
         raise DamagedAttempt(f"{attempt.events} is damaged: {field_of(error)}") from None
+
+
+def _as_if_alone(figures: dict[str, Any], span: dict[str, float]) -> dict[str, float]:
+    """Times of features that trials share: what the extraction took, and what the phase took in this trial."""
+    if "extraction_s" not in figures:
+        return {}
+    return {
+        "wall_s": figures["extraction_s"],
+        "cpu_s": figures["extraction_cpu_s"],
+        "as_run_s": span["wall_s"],
+        "as_run_cpu_s": span["cpu_s"],
+    }
 
 
 def _figures_of_epochs(events: Sequence[WorkerEvent], images: int, wall_s: float) -> dict[str, float]:

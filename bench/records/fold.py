@@ -260,7 +260,7 @@ def _throughput(phases: Phases) -> Throughput:
     if train and train.images:
         parts = (train.validation_s, train.checkpoint_s, train.recompile_s)
         trained = train.images / (train.wall_s - sum(part or 0.0 for part in parts))
-    if features and features.images:
+    if features and features.images and features.made_by is None:
         extracted = features.images / features.wall_s
     return Throughput(train_images_per_s=trained, feature_images_per_s=extracted)
 

@@ -188,7 +188,7 @@ def open_session(
         request.data,
         request.weights,
         request.only,
-        keep_best=False,
+        in_pairs=True,
     )
     if suite.downloads:
         suite = suite.with_weights()

@@ -16,6 +16,20 @@ def cautions(results: SuiteResults, trials: pd.DataFrame) -> list[str]:
     """Sentences about the trials of a frame, see `bench.report.frame.trials_frame`."""
     if "mode" not in trials:
         return []
+    return [*_implausible(results, trials), *_not_shared(trials)]
+
+
+def _not_shared(trials: pd.DataFrame) -> list[str]:
+    """A sentence where trials should have shared features and could not."""
+    reasons = trials["not_shared"].dropna().tolist() if "not_shared" in trials else []
+    if not reasons:
+        return []
+    count = "1 trial" if len(reasons) == 1 else f"{len(reasons)} trials"
+    return [f"{count} could not put features into the cache, so others extracted them again: {reasons[0]}."]
+
+
+def _implausible(results: SuiteResults, trials: pd.DataFrame) -> list[str]:
+    """A sentence where classical methods found no nuclei."""
     own = trials[(trials["mode"] == "classical") & (trials["status"] == "done")].head(MOST_READ)
     shares = []
     for row in own.to_dict("records"):

@@ -60,7 +60,8 @@ def trials_frame(results: SuiteResults, trial_ids: Iterable[str]) -> pd.DataFram
     shuffled_accuracy (balanced, of the same predictions); validation_accuracy and validation_binary_accuracy
     after the last epoch; epochs_run (epochs that were done);
     fit_s, fit_cpu_s, result_s, result_cpu_s (seconds), clock (the one that the protocol
-    uses) and clocked_fit_s; `seconds of PHASE`; train_images_per_s, feature_images_per_s; parameters;
+    uses) and clocked_fit_s; result_as_run_s and features_found (1 or 0), where features are shared, and not_shared
+    (why they are not); `seconds of PHASE`; train_images_per_s, feature_images_per_s; parameters;
     attempt, key, started_at, runtime; `seconds to TARGET`, `epoch of TARGET` and `joules to TARGET`, where
     `never` is a value (`bench.records.accuracy_time`); those of `bench.report.rows.cost_of`. What is missing is NaN.
 

@@ -62,6 +62,7 @@ def row_of(trial_id: str, record: Record) -> Row:
         "fit_cpu_s": fit and fit.cpu_s,
         "result_s": result and result.wall_s,
         "result_cpu_s": result and result.cpu_s,
+        **_of_sharing(record),
         "clock": clock,
         "clocked_fit_s": fit and (fit.cpu_s if clock == "process" else fit.wall_s),
         "train_images_per_s": record.throughput.train_images_per_s,
@@ -92,6 +93,15 @@ def row_of(trial_id: str, record: Record) -> Row:
     versions = trial.runtime.versions()
     row["runtime"] = intern(", ".join(f"{name} {version}" for name, version in versions.items()))
     return {name: float("nan") if value is None else value for name, value in row.items()}
+
+
+def _of_sharing(record: Record) -> Row:
+    """Of a trial that may use features of others: its time to result as it was, and whether it did."""
+    if record.result_as_run_s is None:
+        return {}
+    reason = record.phases.features.not_shared if record.phases.features else None
+    row: Row = {"result_as_run_s": record.result_as_run_s, "features_found": float(record.features_found)}
+    return row | ({"not_shared": reason} if reason else {})
 
 
 def unfinished_row(attempt: Attempt) -> Row:

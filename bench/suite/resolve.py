@@ -10,6 +10,7 @@ from bench.plan.decide import choose
 from bench.suite.file import Keys, load_suite, name_of, usable
 from bench.suite.matrix import expand, place_of, warning_about
 from bench.trials.datasets import DataSet, DataSets
+from bench.trials.layout import FEATURES
 from bench.trials.limits import Limits
 from bench.trials.pretrained import Download, fetch
 from bench.trials.runtime import find_runtime
@@ -93,7 +94,7 @@ def resolve_suite(
     weights: Path | None = None,
     only: str | None = None,
     runtime: Runtime | None = None,
-    keep_best: bool = True,
+    in_pairs: bool = False,
 ) -> ResolvedSuite:
     """Read a suite and look up everything that it names. Nothing is written, started or downloaded.
 
@@ -105,7 +106,7 @@ def resolve_suite(
         weights: Overrides `path` of `[weights]`.
         only: Chooses trials, see `bench.plan.decide.choose`.
         runtime: What runs the trials; None: this environment, on the chosen devices.
-        keep_best: False: a suite that keeps the best model keeps none.
+        in_pairs: For `regress`: the best model is not kept, and no side uses features that another extracted.
 
     Raises:
         InputError: Anything in the suite, the devices, the data or the weights is wrong.
@@ -137,6 +138,10 @@ def resolve_suite(
         )
     except InputError as error:
         raise file.error(("data",), error.what, error.way_out) from None
+    kept = file.folder(("cache", "path"), suite.cache.path) or cache / FEATURES
+    shared = {"feature_cache": {"folder": str(kept.resolve()), "limit_bytes": suite.cache.limit}}
+    if in_pairs or not suite.cache.features:
+        shared = {}
     located: dict[tuple[str, str, int], WeightsSource] = {}
     datasets: dict[str, DataSet] = {}
     warnings: dict[str, None] = {}
@@ -202,11 +207,12 @@ def resolve_suite(
             # These change nothing in the result, so they are no settings.
             "reference_work": suite.telemetry.reference_work,
             "latency": suite.telemetry.latency,
-            "save_model": _saves(suite.suite.save_model, combination.mode, keep_best),
+            "save_model": _saves(suite.suite.save_model, combination.mode, in_pairs),
             "targets": sorted(set(suite.suite.targets)) or None,
             "export": {"formats": suite.suite.export} if suite.suite.export and settings.backend else None,
             "explain": {"what": suite.suite.explain} if suite.suite.explain and settings.backend else None,
             "profile": {"steps": suite.profile.steps} if suite.profile.steps else None,
+            **(shared if combination.mode in PRETRAINED_MODES else {}),
         }
         runs_on = runtime.of(combination.mode, settings.backend)
         trial = Trial.of(label, settings, runs_on, specification)
@@ -236,9 +242,9 @@ def _place_of_external(dataset: DataSet) -> dict[str, str]:
     return {"external_folder": str(external.images), "external_manifest": str(external.manifest)}
 
 
-def _saves(asked: bool | str, mode: str, keep_best: bool) -> bool | str:
+def _saves(asked: bool | str, mode: str, in_pairs: bool) -> bool | str:
     """What the worker is told: methods of scikit-learn have no model to keep."""
-    return asked if asked != BEST or (keep_best and mode not in FITTED_MODES) else False
+    return asked if asked != BEST or (not in_pairs and mode not in FITTED_MODES) else False
 
 
 def _missing(trial: Trial) -> Path | None:

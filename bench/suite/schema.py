@@ -18,6 +18,7 @@ from pydantic import (
 
 from bench.suite.aliases import known_keys, moved
 from bench.suite.values import (
+    Amount,
     Duration,
     Fraction,
     NotNegative,
@@ -349,6 +350,14 @@ class ProfileTable(Table):
     steps: Annotated[int, Field(ge=1, le=1000)] | None = None
 
 
+class CacheTable(Table):
+    """`[cache]`: what trials share, so that it is computed once. Not part of a trial's identity."""
+
+    features: bool = False
+    limit: Amount = 20 * 10**9
+    path: str | None = None
+
+
 class SuiteFile(Table):
     """A whole suite file. Every key except `matrix` has a default."""
 
@@ -361,6 +370,7 @@ class SuiteFile(Table):
     limits: LimitsTable = LimitsTable()
     telemetry: TelemetryTable = TelemetryTable()
     profile: ProfileTable = ProfileTable()
+    cache: CacheTable = CacheTable()
     matrix: Annotated[list[MatrixBlock], Field(min_length=1)]
 
     @model_validator(mode="before")

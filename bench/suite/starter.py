@@ -188,7 +188,7 @@ def suite_text(
         lines.append(
             'class_weight = "balanced"           # every class counts the same, however few images it has'
         )
-    lines += ["", *_MATRIX[preset]]
+    lines += ["", "[cache]", _SHARED, "", *_MATRIX[preset]]
     return "\n".join(line.rstrip() for line in lines) + "\n"
 
 
@@ -206,6 +206,8 @@ _TRAINING = {
         "early_stopping = { patience = 10 }  # ends when validation no longer improves, and takes the best epoch",
     ],
 }
+
+_SHARED = "features = true                     # more epochs or seeds of a frozen backbone need not extract them again"
 
 _MATRIX = {
     "quick": [

@@ -7,7 +7,7 @@ from typing import Annotated, Any, TypeVar
 from pydantic import BaseModel, BeforeValidator, Field
 
 from bench.suite.aliases import word_of
-from bench.trials.limits import seconds_of
+from bench.trials.limits import bytes_of, seconds_of
 from wbc.errors import InputError, did_you_mean
 from wbc.optimizer import SEARCH
 from wbc.specification import Augmentation, EarlyStopping
@@ -96,6 +96,9 @@ Sweep = Annotated[list[T], BeforeValidator(as_list), Field(min_length=1)]
 
 Duration = Annotated[float, BeforeValidator(lambda value: seconds_of(str(value))), Field(gt=0)]
 """A time such as "12h"; in seconds once it is read."""
+
+Amount = Annotated[int, BeforeValidator(lambda value: bytes_of(str(value))), Field(gt=0)]
+"""An amount of memory such as "20 GB"; in bytes once it is read."""
 
 PositiveInt = Annotated[int, Field(gt=0, le=10**9)]
 Seed = Annotated[int, Field(ge=0, lt=2**32)]

@@ -3,6 +3,9 @@
 CACHE = "cache"
 """Prepared images, copies of code, files fetched from MLflow."""
 
+FEATURES = "features"
+"""In the cache: features of frozen backbones."""
+
 STORE = "mlflow.db"
 """The embedded tracking store, and beside it what SQLite and we add to its name."""
 

@@ -1,4 +1,4 @@
-"""How long a trial may take, and how often it is retried."""
+"""How long a trial may take, and how often it is retried; how people write times and amounts."""
 
 import re
 from dataclasses import dataclass
@@ -8,6 +8,7 @@ from wbc.errors import InputError
 RETRIED = frozenset({"host-oom", "crashed", "stalled"})
 """Kinds of failure that another attempt may avoid."""
 
+_BYTES = {"K": 1e3, "M": 1e6, "G": 1e9, "T": 1e12}
 _UNITS = {"ms": 1e-3, "s": 1, "m": 60, "h": 3600, "d": 86400}
 
 
@@ -31,6 +32,18 @@ class Limits:
     """Run one trial at a time, on a quiet machine, with nothing of the harness beside it."""
     quiet_s: float = 10 * 60.0
     """How long an exclusive run waits for a quiet machine before each trial."""
+
+
+def bytes_of(text: str) -> int:
+    """An amount of memory such as `"20 GB"` or `"500 MB"`, in bytes; a GB has 10^9.
+
+    Raises:
+        InputError: It is none.
+    """
+    match = re.fullmatch(r"(\d+(?:\.\d+)?)\s*([KMGT])B", text.strip(), re.IGNORECASE)
+    if match is None:
+        raise InputError(f"{text!r} is not an amount of memory", 'Write "500 MB" or "20 GB".')
+    return round(float(match[1]) * _BYTES[match[2].upper()])
 
 
 def seconds_of(text: str) -> float:

@@ -49,6 +49,14 @@ class FeaturesPhase(Phase, frozen=True, kw_only=True, omit_defaults=True):
     """Size of all features."""
     plausible: float | None = None
     """Classical methods on cells: share of the images in which a nucleus may have been found."""
+    as_run_s: float | None = None
+    """What the phase took in this trial, by the wall. Of a trial that may use shared features, `wall_s` and `cpu_s`
+    are what their extraction took when they were made: as if every trial had made its own. None: they are its own."""
+    as_run_cpu_s: float | None = None
+    made_by: str | None = None
+    """The attempt that extracted them, where it was another one: its trial and its number."""
+    not_shared: str | None = None
+    """Why its features are not in the cache, where they should be."""
 
 
 class SearchPhase(Phase, frozen=True, kw_only=True, omit_defaults=True):

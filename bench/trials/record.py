@@ -113,7 +113,10 @@ class Record(Struct, frozen=True, kw_only=True):
     fit_time: Times | None
     """First step and training with its validation, without checkpoints: what the thesis timed."""
     time_to_result: Times | None
-    """What a person waits: from the start of the process to the metrics, without the reference work."""
+    """What a person waits: from the start of the process to the metrics, without the reference work.
+
+    With features that are shared it is as if the trial had extracted its own; see `result_as_run_s`.
+    """
     throughput: Throughput
     epochs: int
     """Epochs that were done."""
@@ -155,6 +158,19 @@ class Record(Struct, frozen=True, kw_only=True):
     def latency_of(self, batch: int) -> Latency | None:
         """The latency of so many images at once; None where it was not measured."""
         return next((one for one in self.latency if one.batch == batch), None)
+
+    @property
+    def features_found(self) -> bool:
+        """Whether it used features that another attempt had extracted: times of them are not its own."""
+        return self.phases.features is not None and self.phases.features.made_by is not None
+
+    @property
+    def result_as_run_s(self) -> float | None:
+        """Its time to result as it was; None where it may share no features, and `time_to_result` says it."""
+        features = self.phases.features
+        if self.time_to_result is None or features is None or features.as_run_s is None:
+            return None
+        return self.time_to_result.wall_s - features.wall_s + features.as_run_s
 
     @property
     def done(self) -> bool:

@@ -4,7 +4,9 @@ import errno
 import json
 import os
 import traceback
+from dataclasses import replace
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 from bench.worker import protocol
 from bench.worker.artifacts import write_packages
@@ -13,7 +15,15 @@ from bench.worker.jsonl import EventWriter, Facts
 from bench.worker.recorder import Recorder
 from bench.worker.startup import foreign_folder
 
+if TYPE_CHECKING:
+    from wbc.specification import Specification
+
 TRACE_FOLDER = "trace"
+
+_NO_PART_OF_FEATURES = ("python", "kernel", "visible_gpus", "packages", "kernel_cache_bytes")
+"""Facts of the environment on which no feature depends. The versions of the frameworks are facts of their own."""
+_OF_A_SLOT = ("CUDA_VISIBLE_DEVICES",)
+"""Variables that differ between equal devices."""
 
 
 def run_trial(folder: Path) -> int:
@@ -30,7 +40,8 @@ def run_trial(folder: Path) -> int:
     events.write("phase_started", phase="startup", t=spawned, cpu=0)
     try:
         keep_to_cores()
-        content = json.loads((folder / "trial.json").read_text())["specification"]
+        trial = json.loads((folder / "trial.json").read_text())
+        content = trial["specification"]
         from wbc import experiment
         from wbc.specification import Specification
 
@@ -42,6 +53,7 @@ def run_trial(folder: Path) -> int:
             loaded = load_backend(specification)
         # Afterwards, because loading a backend sets environment variables.
         described = {**describe_machine(), **loaded}
+        specification = _with_cache(specification, folder, trial, described)
         experiment.load_trainer(specification.mode)  # imports belong to the startup
         events.write("environment", environment=described)
         recorder.phase_ended("startup")
@@ -69,6 +81,22 @@ def _with_measurements(content: Facts, folder: Path) -> Facts:
         if content.get(name):
             content = {**content, name: {**content[name], "folder": str(folder / place)}}
     return content
+
+
+def _with_cache(
+    specification: "Specification", folder: Path, trial: Facts, described: Facts
+) -> "Specification":
+    """The specification with what its shared features depend on besides the experiment."""
+    if specification.feature_cache is None:
+        return specification
+    variables = {name: value for name, value in described["variables"].items() if name not in _OF_A_SLOT}
+    made_on = {name: value for name, value in described.items() if name not in _NO_PART_OF_FEATURES}
+    cache = replace(
+        specification.feature_cache,
+        tag=f"{folder.parent.name}/{folder.name}",
+        made_on={**made_on, "variables": variables, "runtime": trial["runtime"]},
+    )
+    return replace(specification, feature_cache=cache)
 
 
 def explain(error: Exception) -> tuple[str, str]:

@@ -181,6 +181,20 @@ class Exporting:
 
 
 @dataclass(frozen=True)
+class FeatureCache:
+    """Where features of frozen backbones are kept, so that other trials need not extract them again."""
+
+    folder: Path
+    """Gets a folder for each set of features."""
+    limit_bytes: int
+    """What it may take in all."""
+    tag: str = ""
+    """Name of the attempt that uses it."""
+    made_on: Mapping[str, Any] = field(default_factory=dict)
+    """What runs the experiment, as JSON values: features that were made on anything else are others."""
+
+
+@dataclass(frozen=True)
 class Specification:
     """One experiment."""
 
@@ -270,6 +284,8 @@ class Specification:
     """To which formats it is exported; None: to none."""
     profile: Profiling | None = None
     """The steps to trace at the end; None: none."""
+    feature_cache: FeatureCache | None = None
+    """Where features of a frozen backbone are shared; None: each trial extracts its own."""
 
     def check_backend(self) -> None:
         """Raise InputError if another backend is asked for something that only TensorFlow supports."""
@@ -320,6 +336,7 @@ _TABLES = {
 }
 _TABLES_WITH_A_FOLDER = {
     "checkpoint": Checkpointing,
+    "feature_cache": FeatureCache,
     "profile": Profiling,
     "explain": Explaining,
     "export": Exporting,

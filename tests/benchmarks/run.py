@@ -165,7 +165,8 @@ def comparisons(asked: argparse.Namespace) -> list[Comparison]:
     seeds = tuple(range(asked.seeds))
     one = Trials("transfer", (asked.command_epochs,))
     in_graph = 'loop = "compiled"'
-    many = Trials("transfer", tuple(asked.suite_epochs), seeds, more=in_graph)
+    shared = f"{in_graph}\n[cache]\nfeatures = true"
+    many = Trials("transfer", tuple(asked.suite_epochs), seeds, more=shared)
     scratch = Trials("scratch", (asked.scratch_epochs,), alpha=0.25)
     fit = Trials("transfer", (asked.loop_epochs,))
     compiled = Trials("transfer", (asked.loop_epochs,), more=in_graph)
@@ -203,7 +204,7 @@ def comparisons(asked: argparse.Namespace) -> list[Comparison]:
             many.by_hand,
             (Metric("wall_s", f"a suite of {len(seeds) * len(asked.suite_epochs)} trials", "s", 5.0),),
             f"MobileNet alpha 0.5, transfer, {epochs} epochs, {len(seeds)} seeds: one `leukobench run` with "
-            '`loop = "compiled"`, and the script once for each trial.',
+            'shared features and `loop = "compiled"`, and the script once for each trial.',
         ),
     ]
 

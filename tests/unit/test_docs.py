@@ -12,6 +12,7 @@ from bench.commands.main import app
 from bench.errors import ExitCode
 from bench.suite.file import shipped_suites
 from bench.suite.schema import (
+    CacheTable,
     DataTable,
     DevicesTable,
     LimitsTable,
@@ -41,6 +42,7 @@ TABLES: dict[str, type[Table]] = {
     "limits": LimitsTable,
     "telemetry": TelemetryTable,
     "profile": ProfileTable,
+    "cache": CacheTable,
 }
 TERMS = """suite, trial, attempt, configuration, sweep, replicate, pair, baseline, candidate, split, source,
 near-duplicate, leak, synthetic, override, resume, journal, time to result, reference work, disturbed, margin,

@@ -88,5 +88,5 @@ def test_what_a_worker_is_told(tmp_path, line, mode, keeps, told):
     backbone = "KNN" if mode == "classical" else "LeNet5"
     path.write_text(f'[suite]\n{line}\n[[matrix]]\nmode = "{mode}"\nbackbone = "{backbone}"\n')
     runtime = Runtime(wbc="0123", tensorflow="2", keras="3", device="one processor")
-    (trial,) = resolve_suite(path, tmp_path / "cache", runtime=runtime, keep_best=keeps).trials
+    (trial,) = resolve_suite(path, tmp_path / "cache", runtime=runtime, in_pairs=not keeps).trials
     assert trial.specification["save_model"] == told

@@ -27,6 +27,9 @@ CLOCKS = {
 }
 """Times of a configuration -> their names in tables."""
 
+AS_RUN, FOUND = "result_as_run_s", "features_found"
+"""Columns of trials that may share features."""
+
 _EXPLAINED = (
     "Fit: first step and training with its validation, as the thesis timed it (in CPU seconds). Result: what "
     "a person waits, from the start of the process to the test metrics."
@@ -39,7 +42,10 @@ def time_tables(suite: str, trials: pd.DataFrame, configurations: pd.DataFrame) 
     if done.empty:
         return []
     intervals = [f"{name}_t95_{end}" for name in CLOCKS for end in ("low", "high")]
-    each = done[[*CONFIGURATION, "replicates", *CLOCKS, *(name for name in intervals if name in done)]]
+    as_run = [AS_RUN] if AS_RUN in done else []
+    each = done[
+        [*CONFIGURATION, "replicates", *CLOCKS, *as_run, *(name for name in intervals if name in done)]
+    ]
     several = (done["replicates"] > 1).any()
     phases = [name for name in Phases.__struct_fields__ if f"{PHASE}{name}" in done]
     by_phase = done[[*CONFIGURATION, *(f"{PHASE}{name}" for name in phases), "result_s"]]
@@ -52,8 +58,14 @@ def time_tables(suite: str, trials: pd.DataFrame, configurations: pd.DataFrame) 
             NAMES
             | between_runs(
                 {name: Column(heading, writer_for=durations) for name, heading in CLOCKS.items()}, each
+            )
+            | {name: Column("result as run, wall", writer_for=durations) for name in as_run},
+            notes=(
+                _EXPLAINED,
+                *([BETWEEN_RUNS] if several else []),
+                *shared_note(trials),
+                *disturbed_note(trials),
             ),
-            notes=(_EXPLAINED, *([BETWEEN_RUNS] if several else []), *disturbed_note(trials)),
         ),
         Table(
             f"{suite}: training time by mode",
@@ -114,6 +126,18 @@ def summary_frame(done: pd.DataFrame) -> pd.DataFrame:
                 }
             )
     return pd.DataFrame(rows)
+
+
+def shared_note(trials: pd.DataFrame) -> list[str]:
+    """A sentence below tables of times, where trials shared features."""
+    found = int(trials[FOUND].sum()) if FOUND in trials else 0
+    if not found:
+        return []
+    count = "1 trial" if found == 1 else f"{found} trials"
+    return [
+        f"{count} used features that another trial had extracted. All times count what that took, as if each trial had "
+        "extracted its own; as run: what they took."
+    ]
 
 
 def disturbed_note(trials: pd.DataFrame) -> list[str]:

@@ -16,6 +16,7 @@ from wbc.networks.preprocessing import preprocessing_of
 from wbc.observer import Observer, phase
 from wbc.specification import HEAD_UNITS, Specification
 from wbc.training.classifier import Classifier, examples_of, float32_bytes, predict
+from wbc.training.feature_cache import Features, extract_once, ingredients_of
 from wbc.training.fitting import fit, penalize_kernels
 from wbc.training.session import Distribution, open_session
 
@@ -89,21 +90,37 @@ def extract_features(
 ) -> tuple[dict[str, Split], Cost]:
     """The features that a backbone makes of the images of all splits; the phase `features`.
 
+    They may come from a cache, see `wbc.training.feature_cache`.
+
     Returns:
         The splits with float32 features of shape (images, height, width, channels), and the cost of the
         extraction.
     """
-    with phase(observer, "features") as figures:
+
+    def extract() -> tuple[Features, Cost]:
         prepare, timer = preprocessing_of(specification), BatchTimer()
-        features = {}
-        for name, split in splits.items():
-            extracted = predict(
+        features = {
+            name: predict(
                 backbone, split.inputs, specification.batch_size, prepare, observer, timer, distribution
             )
-            features[name] = replace(split, inputs=extracted)
+            for name, split in splits.items()
+        }
+        return features, timer.cost(float32_bytes(backbone))
+
+    with phase(observer, "features") as figures:
+        if specification.feature_cache is None:
+            features, cost = extract()
+        else:
+            with distribution.scope():
+                ingredients = ingredients_of(backbone, splits, specification)
+            found = extract_once(
+                specification.feature_cache, ingredients, extract, lambda: observer.heartbeat(0, 1)
+            )
+            features, cost = found.features, found.cost
+            figures.update(found.figures)
         figures["images"] = sum(len(split) for split in splits.values())
-        figures["bytes"] = sum(split.inputs.nbytes for split in features.values())
-    return features, timer.cost(float32_bytes(backbone))
+        figures["bytes"] = sum(one.nbytes for one in features.values())
+    return {name: replace(split, inputs=features[name]) for name, split in splits.items()}, cost
 
 
 def as_is(batch: NDArray[Any]) -> NDArray[Any]:

@@ -1,0 +1,241 @@
+"""Features that trials share: when they are the same ones, what is found, evicted, damaged, or in the way."""
+
+import errno
+import json
+import os
+import signal
+import time
+from dataclasses import replace
+from pathlib import Path
+
+import keras
+import numpy as np
+import pytest
+from training_equipment import Notes, draw_noisy_images, small_training
+
+from wbc import experiment
+from wbc.data.loading import Split
+from wbc.evaluation.cost import Cost
+from wbc.specification import FeatureCache
+from wbc.training import feature_cache
+from wbc.training.feature_cache import ABOUT, Entry, extract_once, ingredients_of, key_of, make_room
+
+COST = Cost(4000, 0.01, 4, 5)
+LARGE = 10**9
+
+
+def cache_in(folder: Path, limit: int = LARGE, tag: str = "one/attempt-1") -> FeatureCache:
+    return FeatureCache(folder, limit, tag, {"tensorflow": "2.21.0", "device": "a processor"})
+
+
+class Extraction:
+    """Makes features and counts how often."""
+
+    def __init__(self, value: float = 1.0, count: int = 50):
+        self.value, self.count, self.calls, self.waited = value, count, 0, 0
+
+    def __call__(self):
+        self.calls += 1
+        return {"train": np.full((self.count, 1, 1, 5), self.value, np.float32)}, COST
+
+    def through(self, cache: FeatureCache, name: str = "a"):
+        return extract_once(cache, {"name": name}, self, self.wait)
+
+    def wait(self):
+        self.waited += 1
+
+
+def names(folder: Path) -> list[str]:
+    """What lies in a cache, but for locks."""
+    return sorted(path.name for path in folder.iterdir() if path.suffix != ".lock")
+
+
+@pytest.fixture(scope="module")
+def images(tmp_path_factory) -> Path:
+    return draw_noisy_images(tmp_path_factory.mktemp("images"))
+
+
+def test_what_is_found_gives_the_same_result_to_the_bit(images, tmp_path):
+    plain = replace(small_training(images), mode="transfer", epochs=2)
+    alone, first, second = Notes(), Notes(), Notes()
+    experiment.run(plain, alone)
+    for notes, tag in ((first, "t/attempt-1"), (second, "u/attempt-1")):
+        experiment.run(replace(plain, feature_cache=cache_in(tmp_path, tag=tag)), notes)
+    assert np.array_equal(alone.probabilities, first.probabilities)
+    assert np.array_equal(alone.probabilities, second.probabilities)
+    assert alone.epochs == first.epochs == second.epochs
+    made, found = first.phases["features"], second.phases["features"]
+    assert "made_by" not in made and found.pop("made_by") == "t/attempt-1"
+    assert made == found and made["extraction_s"] > 0
+    assert alone.phases["features"] == {name: made[name] for name in ("images", "bytes")}
+    assert first.phases["evaluate"]["model_bytes"] == second.phases["evaluate"]["model_bytes"]
+
+
+def test_every_ingredient_changes_the_key(images, tmp_path):
+    def backbone(seed=0, filters=2):
+        keras.utils.set_random_seed(seed)
+        return keras.Sequential([keras.Input((8, 8, 3)), keras.layers.Conv2D(filters, 3)])
+
+    def split(value=7):
+        return {"train": Split(np.full((2, 8, 8, 3), value, np.uint8), np.zeros(2, np.int64), [], ("a", "b"))}
+
+    def key(net=None, splits=None, **changes):
+        network = replace(small_training(images), **{"feature_cache": cache_in(tmp_path), **changes})
+        return key_of(ingredients_of(net or backbone(), splits or split(), network))
+
+    on = cache_in(tmp_path)
+    found = [
+        key(),
+        key(backbone(seed=1)),
+        key(backbone(filters=3)),
+        key(splits=split(8)),
+        key(splits={**split(), "external": split(9)["train"]}),
+        key(image_size=48),
+        key(network="VGG16"),
+        key(network="MobileNet", options={"alpha": 0.5}),
+        key(network="MobileNet", options={"alpha": 0.25}),
+        key(preprocessing="rescale"),
+        key(batch_size=5),
+        key(deterministic=True),
+        key(replicas=2),
+        key(backend="jax"),
+        *(
+            key(feature_cache=replace(on, made_on={**on.made_on, name: "another"}))
+            for name in ("tensorflow", "device", "runtime")
+        ),
+    ]
+    assert len(set(found)) == len(found)
+    same = replace(on, folder=tmp_path / "elsewhere", limit_bytes=1, tag="other/attempt-2")
+    assert key() == key(feature_cache=same) == key(epochs=9, seed=5, dropout=0.1) == found[0]
+
+
+def test_features_are_made_once_and_mapped(tmp_path):
+    extraction = Extraction()
+    first = extraction.through(cache_in(tmp_path))
+    second = extraction.through(cache_in(tmp_path, tag="two/attempt-1"))
+    assert extraction.calls == 1 and extraction.waited == 0
+    assert second.figures["made_by"] == "one/attempt-1" and "made_by" not in first.figures
+    assert second.cost == COST
+    for one in (first, second):
+        assert isinstance(one.features["train"].base, np.memmap)
+        assert (one.features["train"] == 1).all()
+
+
+def test_the_entry_that_was_not_used_for_longest_is_evicted(tmp_path):
+    one = Extraction().through(cache_in(tmp_path), "a")
+    size = sum(path.stat().st_size for path in next(tmp_path.glob("*/")).iterdir())
+    Extraction().through(cache_in(tmp_path), "b")
+    del one
+    Extraction().through(cache_in(tmp_path), "a")  # used again: b is the oldest now
+    Extraction().through(cache_in(tmp_path, limit=round(2.5 * size)), "c")
+    assert names(tmp_path) == sorted(key_of({"name": name}) for name in "ac")
+
+
+def test_an_entry_in_use_is_never_evicted(tmp_path):
+    held = Extraction().through(cache_in(tmp_path))
+    assert not make_room(tmp_path, 0)
+    new = Extraction(2.0).through(cache_in(tmp_path, limit=1100), "b")
+    assert names(tmp_path) == [key_of({"name": "a"})]
+    assert "limit" in new.figures["not_shared"] and (new.features["train"] == 2).all()
+    view = held.features["train"][3:]
+    del held
+    assert not make_room(tmp_path, 0), "a part of the array is in use"
+    del view
+    assert make_room(tmp_path, 0) and names(tmp_path) == []
+
+
+@pytest.mark.parametrize("damage", ["flipped", "shorter", "missing", "no description", "other description"])
+def test_a_damaged_entry_is_made_anew(tmp_path, damage):
+    extraction = Extraction()
+    extraction.through(cache_in(tmp_path))
+    folder = tmp_path / key_of({"name": "a"})
+    array, about = folder / "train.npy", folder / ABOUT
+    content = bytearray(array.read_bytes())
+    if damage == "flipped":
+        content[-1] ^= 1
+        array.write_bytes(content)
+    elif damage == "shorter":
+        array.write_bytes(content[:-4])
+    elif damage == "missing":
+        array.unlink()
+    else:
+        about.write_text('{"files": {' if damage == "no description" else "[]")
+    found = extraction.through(cache_in(tmp_path))
+    assert extraction.calls == 2 and (found.features["train"] == 1).all()
+    assert Entry(folder).read() is not None and names(tmp_path) == [folder.name]
+
+
+@pytest.mark.parametrize("where", ["arrays", "description", "folder"])
+def test_a_full_disk_costs_the_cache_and_nothing_else(tmp_path, monkeypatch, where):
+    def full(*_, **__):
+        raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
+
+    place = {
+        "arrays": (np, "save"),
+        "description": (json, "dumps"),
+        "folder": (feature_cache, "whole_folder"),
+    }
+    cache, extraction = cache_in(tmp_path), Extraction()
+    with monkeypatch.context() as patch:
+        key = key_of({"name": "a"})
+        patch.setattr(feature_cache, "key_of", lambda _: key)
+        patch.setattr(*place[where], full)
+        found = extraction.through(cache)
+    assert extraction.calls == 1 and (found.features["train"] == 1).all()
+    assert "No space left" in found.figures["not_shared"] and "made_by" not in found.figures
+    assert names(tmp_path) == []
+    extraction.through(cache)
+    assert names(tmp_path) == [key], "later it works again"
+
+
+def test_a_cache_that_cannot_be_there_costs_nothing_else(tmp_path):
+    (tmp_path / "file").touch()
+    found = Extraction().through(cache_in(tmp_path / "file" / "cache"))
+    assert (found.features["train"] == 1).all() and "Not a directory" in found.figures["not_shared"]
+
+
+def forked(work) -> int:
+    """Do something in a child process that shares nothing but the disk."""
+    child = os.fork()
+    if child:
+        return child
+    try:
+        work()
+    finally:
+        os._exit(0)
+
+
+def test_of_two_processes_at_once_one_extracts_and_the_other_waits(tmp_path):
+    def slowly():
+        with (tmp_path / "calls").open("a") as calls:
+            calls.write(f"{os.getpid()}\n")
+        time.sleep(0.6)
+        return Extraction()()
+
+    def work():
+        found = extract_once(cache_in(tmp_path / "cache"), {"name": "a"}, slowly, lambda: None)
+        (tmp_path / f"sum-{os.getpid()}").write_text(str(found.features["train"].sum()))
+
+    children = [forked(work), forked(work)]
+    for child in children:
+        os.waitpid(child, 0)
+    assert len((tmp_path / "calls").read_text().split()) == 1
+    assert [(tmp_path / f"sum-{child}").read_text() for child in children] == ["250.0", "250.0"]
+
+
+def test_what_a_killed_process_did_not_finish_is_made_by_the_next(tmp_path):
+    cache = cache_in(tmp_path)
+    key = key_of({"name": "a"})
+
+    def killed():
+        with Entry(tmp_path / key).being_made(lambda: None):
+            (tmp_path / f"{key}.partial").mkdir()
+            (tmp_path / f"{key}.partial" / "train.npy").write_bytes(b"half")
+            os.kill(os.getpid(), signal.SIGKILL)
+
+    os.waitpid(forked(killed), 0)
+    other = Extraction()
+    other.through(cache, "b")
+    assert names(tmp_path) == [key_of({"name": "b"})], "what it left is swept away"
+    found = Extraction(3.0).through(cache)
+    assert (found.features["train"] == 3).all()
