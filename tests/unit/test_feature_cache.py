@@ -11,12 +11,12 @@ from pathlib import Path
 import keras
 import numpy as np
 import pytest
-from training_equipment import Notes, draw_noisy_images, small_training
+from training_equipment import Interrupted, Notes, draw_noisy_images, small_training
 
 from wbc import experiment
 from wbc.data.loading import Split
 from wbc.evaluation.cost import Cost
-from wbc.specification import FeatureCache
+from wbc.specification import Checkpointing, FeatureCache
 from wbc.training import feature_cache
 from wbc.training.feature_cache import ABOUT, Entry, extract_once, ingredients_of, key_of, make_room
 
@@ -69,6 +69,22 @@ def test_what_is_found_gives_the_same_result_to_the_bit(images, tmp_path):
     assert made == found and made["extraction_s"] > 0
     assert alone.phases["features"] == {name: made[name] for name in ("images", "bytes")}
     assert first.phases["evaluate"]["model_bytes"] == second.phases["evaluate"]["model_bytes"]
+
+
+def test_the_next_attempt_resumes_with_features_that_it_finds(images, tmp_path):
+    plain = replace(small_training(images), mode="transfer", epochs=3)
+
+    def attempt(number: int) -> dict:
+        checkpoint = Checkpointing(tmp_path / "checkpoint", every_epochs=1, tag=str(number))
+        return {"checkpoint": checkpoint, "feature_cache": cache_in(tmp_path, tag=f"t/attempt-{number}")}
+
+    with pytest.raises(Interrupted):
+        experiment.run(replace(plain, **attempt(1)), Notes(stop_after_checkpoint=2))
+    alone, resumed = Notes(), Notes()
+    experiment.run(plain, alone)
+    experiment.run(replace(plain, **attempt(2)), resumed)
+    assert resumed.from_before == (2, "1") and resumed.phases["features"]["made_by"] == "t/attempt-1"
+    assert np.array_equal(alone.probabilities, resumed.probabilities)
 
 
 def test_every_ingredient_changes_the_key(images, tmp_path):

@@ -244,6 +244,7 @@ def identity_of(specification: Specification) -> dict[str, str]:
         "profile",
         "targets",
         "latency",
+        "feature_cache",
     ):
         del content[irrelevant]
     content["manifest"] = Manifest.read_file(specification.manifest).digest
