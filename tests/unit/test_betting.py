@@ -65,16 +65,18 @@ def test_the_interval_holds_at_every_look(noise: Noise):
     assert missed / 150 <= 0.05 + 4 * np.sqrt(0.05 / 150)
 
 
-def test_the_interval_agrees_with_the_evidence():
+def test_the_interval_ends_where_the_evidence_against_a_change_reaches_the_bar():
     rng = np.random.default_rng(3)
-    for _ in range(50):
-        values = rng.normal(0.1, 0.08, 12)
-        low, _ = confidence_sequence(values)
-        shown = highest(evidence(values)) >= 2 / 0.05
-        if shown:
-            assert low is not None and low > -0.08
-        elif low is not None:
-            assert low <= 0.08
+    for _ in range(20):
+        values = rng.normal(0.1, 0.08, 20)
+        step = 6 * np.ptp(values) / 240  # of the changes that are tried
+
+        def against(change: float, values: np.ndarray = values) -> float:
+            return max(highest(evidence(values - change)), highest(evidence(change - values)))
+
+        for end, inwards in zip(confidence_sequence(values), (step, -step), strict=True):
+            if end is not None:
+                assert against(end) >= 2 / 0.05 > against(end + inwards)
 
 
 def test_capital_starts_at_one_and_needs_some_pairs():

@@ -95,11 +95,31 @@ def test_what_a_bar_was_reached_for_stays_shown():
         assert judge_speed({"a": steps(logs[:pairs])}, Thresholds())["a"].speed is Speed.SLOWER
 
 
-def test_a_small_change_beyond_doubt_is_said_and_not_called_slower():
+def test_a_small_change_beyond_doubt_is_said_and_is_neither_slower_nor_faster():
     rng = np.random.default_rng(4)
-    judged = judge_speed({"a": steps(np.log(1.048) + rng.normal(0, 0.012, 14))}, Thresholds())["a"]
+    logs = np.log(1.048) + rng.normal(0, 0.008, 40)
+    for way in (1, -1):
+        judged = judge_speed({"a": steps(way * logs)}, Thresholds())["a"]
+        assert judged.speed is Speed.INCONCLUSIVE
+        assert max(judged.evidence.values()) > 1000
+        assert "it may be smaller than 5%" in judged.metrics[0].note
+
+
+def test_a_trial_is_slower_if_any_of_its_times_is():
+    """Steps that are faster do not make up for a compilation that takes longer."""
+    logs = np.full(14, np.log(1.5))
+    compiled = {"compile_time": Values(np.ones(14), np.exp(logs))}
+    judged = judge_speed({"a": {**steps(-logs), **compiled}}, Thresholds())["a"]
+    assert {one.verdict for one in judged.metrics} == {Speed.SLOWER, Speed.FASTER}
+    assert judged.speed is Speed.SLOWER
+
+
+def test_a_trial_is_the_same_if_every_time_that_decides_is():
+    calm, noisy = np.zeros(12), np.random.default_rng(7).normal(0, 0.3, 12)
+    values = {**steps(calm), "throughput": steps(noisy)["throughput"]}
+    judged = judge_speed({"a": values}, Thresholds())["a"]
+    assert [one.verdict for one in judged.metrics] == [Speed.SAME, Speed.INCONCLUSIVE]
     assert judged.speed is Speed.INCONCLUSIVE
-    assert "it may be smaller than 5%" in judged.metrics[0].note
 
 
 def test_memory_is_a_verdict_of_its_own():
