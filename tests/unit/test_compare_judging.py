@@ -15,7 +15,8 @@ from comparison_equipment import (
 )
 
 from bench.compare.judging import judge
-from bench.compare.matching import match, shared_runs
+from bench.compare.matching import group, match, shared_runs
+from bench.compare.measurement import Pair
 from bench.compare.output.format import outcome
 from bench.compare.reading import Side
 from bench.compare.verdict import Learning, Memory, Speed, Status
@@ -52,6 +53,16 @@ def test_a_seed_that_newly_fails_is_a_regression_though_others_are_done():
     assert "1 of its seeds or splits: crashed in train: a signal, done before" in found.reason
     again = measurement(other, record(other, 10))
     assert only(matched(old, [*new, failed, again])).status is Status.JUDGED  # a retry was done
+
+
+def test_a_seed_that_failed_once_and_was_done_once_does_not_newly_fail():
+    """In one pair the candidate failed, in another one the baseline."""
+    one, other = trial(seed=0), trial(seed=1)
+    pairs = [Pair(measurement(one, record(one)), measurement(one, record(one)))]
+    done, failed = (measurement(other, record(other, failure=why)) for why in (None, ("crashed", "a signal")))
+    found = only(judge(group(pairs, [done, failed], [failed, done])))
+    assert (found.status, found.regression, found.failed) == (Status.JUDGED, False, 1)
+    assert only(judge(group(pairs, [done], [failed]))).status is Status.FAILED
 
 
 def test_new_and_gone_name_the_nearest_trial():

@@ -80,12 +80,42 @@ def test_the_evidence_of_a_trial_is_the_weighted_mean_of_its_metrics():
 
 def test_a_pair_that_lacks_a_metric_changes_nothing_for_it():
     logs = np.array([0.1, 0.12, 0.09, 0.11])
-    values = steps(logs)
-    some = Values(np.ones(2), np.exp(logs[[0, 3]]), np.array([0, 3]))
-    found = standing({**values, "compile_time": some}, "speed", Thresholds(), 1)
-    partly = evidence(logs[[0, 3]])
-    expected = (2 * evidence(logs) + 0.5 * np.array([partly[0], partly[0], partly[0], partly[1]])) / 2.5
+    some = Values(np.ones(2), np.exp(logs[[1, 3]]), np.array([1, 3]))
+    found = standing({**steps(logs), "compile_time": some}, "speed", Thresholds(), 1)
+    partly = evidence(logs[[1, 3]])
+    expected = (2 * evidence(logs) + 0.5 * np.array([1.0, partly[0], partly[0], partly[1]])) / 2.5
     assert found.worse == pytest.approx(expected)
+
+
+def test_a_metric_changed_if_its_own_evidence_and_that_of_all_reach_the_bar():
+    """Bar: 41.7. The time of the compilation has a fifth of the weight."""
+    calm, slow = np.zeros(8), np.full(8, 0.1)
+    alone = {**steps(calm), "compile_time": Values(np.ones(8), np.exp(slow))}
+    judged = judge_speed({"a": alone}, Thresholds())["a"]
+    assert judged.metrics[-1].evidence > 41.7 > judged.evidence["slower"]
+    assert judged.metrics[-1].verdict is Speed.INCONCLUSIVE
+    beside = {**steps(np.full(20, 0.1)), "compile_time": Values(np.ones(2), np.full(2, 1.1), np.arange(2))}
+    judged = judge_speed({"a": beside}, Thresholds())["a"]
+    assert judged.evidence["slower"] > 41.7 > judged.metrics[-1].evidence
+    assert [one.verdict for one in judged.metrics] == [Speed.SLOWER, Speed.SLOWER, Speed.INCONCLUSIVE]
+
+
+def test_the_same_takes_six_equal_pairs():
+    """Evidence of 20 against a change in either direction; see `least_pairs`."""
+    five, six = (judge_speed({"a": steps(np.zeros(pairs))}, Thresholds())["a"].speed for pairs in (5, 6))
+    assert (five, six) == (Speed.INCONCLUSIVE, Speed.SAME)
+
+
+def test_standing_is_decided_in_either_direction_and_its_change_is_shrunk():
+    for logs, decided in (
+        (np.full(20, 0.1), True),
+        (np.full(20, -0.1), True),
+        (np.array([0.1, -0.1]), False),
+    ):
+        assert standing(steps(logs), "speed", Thresholds(), 1).decided is decided
+    assert standing(steps(np.array([0.08, 0.1, 0.12])), "speed", Thresholds(), 1).change == pytest.approx(
+        0.075
+    )
 
 
 def test_what_a_bar_was_reached_for_stays_shown():
