@@ -71,7 +71,7 @@ def judged_trial(
         notes.append(f"{_failures(failed)} of the candidate, beside {len(trial.pairs)} pairs")
     phases = phase_changes(counted)
     broken = _newly_failing(trial)
-    reason = _reason(timed.metrics, differences, phases)
+    reason = reason_of(timed.metrics, differences, phases)
     if broken:
         seeds = f"{len({one.key for one in broken})} of its seeds or splits"
         reason = "; ".join(filter(None, (f"{seeds}: {_failures(broken)}, done before", reason)))
@@ -168,7 +168,7 @@ def _failures(failed: Sequence[Measurement]) -> str:
     return said if len(failed) == 1 else f"{said} ({len(failed)} attempts)"
 
 
-def _reason(
+def reason_of(
     metrics: Sequence[MetricVerdict],
     differences: Sequence[DifferenceVerdict],
     phases: Sequence[PhaseChange],

@@ -3,6 +3,7 @@
 from dataclasses import replace
 
 import msgspec
+import numpy as np
 import pytest
 from comparison_equipment import (
     SLOT,
@@ -17,9 +18,13 @@ from comparison_equipment import (
 from bench.compare.judging import judge
 from bench.compare.matching import group, match, shared_runs
 from bench.compare.measurement import Pair
+from bench.compare.metrics import Values
 from bench.compare.output.format import outcome
 from bench.compare.reading import Side
-from bench.compare.verdict import Learning, Memory, Speed, Status
+from bench.compare.speed import judge_speed
+from bench.compare.thresholds import Thresholds
+from bench.compare.trial_verdicts import reason_of
+from bench.compare.verdict import Learning, Memory, PhaseChange, Speed, Status, TrialVerdict, Verdict
 from bench.errors import ExitCode
 from bench.trials.origin import Environment, MachineFacts, Provenance
 
@@ -158,3 +163,41 @@ def test_what_is_told_twice_is_said_once():
     assert (change.name, change.baseline, change.candidate) == ("typing_extensions", "1", "3")
     bare = measurement(of, record(of))
     assert matched([bare], [new]).changes == ()  # a side that lists no packages does not differ in them
+
+
+SAME = TrialVerdict("k", "a", Status.JUDGED, Speed.SAME, Memory.SAME, Learning.SAME, pairs=8)
+
+
+@pytest.mark.parametrize(
+    ("trials", "code"),
+    [
+        ([SAME], ExitCode.OK),
+        ([], ExitCode.NOT_ENOUGH_EVIDENCE),
+        ([SAME, replace(SAME, speed=Speed.INCONCLUSIVE)], ExitCode.NOT_ENOUGH_EVIDENCE),
+        ([SAME, replace(SAME, memory=Memory.INCONCLUSIVE)], ExitCode.NOT_ENOUGH_EVIDENCE),
+        ([SAME, replace(SAME, learning=Learning.INCONCLUSIVE)], ExitCode.NOT_ENOUGH_EVIDENCE),
+        ([SAME, replace(SAME, speed=Speed.FASTER, memory=Memory.SMALLER)], ExitCode.OK),
+        ([SAME, replace(SAME, speed=Speed.NOT_COMPARABLE)], ExitCode.OK),
+        (
+            [replace(SAME, speed=Speed.NOT_COMPARABLE, learning=Learning.NOT_COMPARABLE)],
+            ExitCode.NOT_ENOUGH_EVIDENCE,
+        ),
+        ([SAME, TrialVerdict("k", "b", Status.NEW)], ExitCode.OK),
+        ([TrialVerdict("k", "b", Status.GONE)], ExitCode.NOT_ENOUGH_EVIDENCE),
+        ([SAME, TrialVerdict("k", "b", Status.FAILED)], ExitCode.TRIALS_FAILED),
+        ([replace(SAME, regression=True), TrialVerdict("k", "b", Status.FAILED)], ExitCode.REGRESSION),
+    ],
+)
+def test_exit_codes(trials: list[TrialVerdict], code: ExitCode):
+    assert Verdict("old", "new", tuple(trials)).exit_code is code
+
+
+def test_the_reason_names_phases_that_changed_clearly_and_by_much():
+    slower = judge_speed({"a": {"fit_time": Values(np.ones(9), np.full(9, 1.2))}}, Thresholds())["a"].metrics
+    phases = [
+        PhaseChange("train", "steps", 10.0, 20.0, True),
+        PhaseChange("data", "input", 10.0, 15.0, False),
+        PhaseChange("evaluate", "evaluation", 10.0, 11.0, True),
+        PhaseChange("save", "saving the model", 40.0, 30.0, True),
+    ]
+    assert reason_of(slower, [], phases) == "fit time +20.0%; in steps (+10.00 s)"
