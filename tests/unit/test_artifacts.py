@@ -2,6 +2,7 @@
 
 import subprocess
 import sys
+from functools import partial
 from pathlib import Path
 from types import SimpleNamespace
 
@@ -23,9 +24,12 @@ from wbc.data.manifest import Manifest
 from wbc.data.pipeline.decoding import read_upright
 from wbc.data.reading import Reading
 from wbc.evaluation.predictions import Predictions
+from wbc.networks.preprocessing import preprocess
 from wbc.observer import APART
 from wbc.optimizer import OptimizerSpecification
 from wbc.specification import Specification
+from wbc.training.classifier import Classifier
+from wbc.training.session import Distribution
 
 LOAD = """
 import sys
@@ -120,10 +124,43 @@ def kept(noisy_images, tmp_path_factory) -> dict[str, tuple[Attempt, Specificati
     return found
 
 
+SCALINGS = ["VGG16", "MobileNet", "DenseNet121", "EfficientNetB0", "AlexNet", "ResNeXt50", "rescale"]
+"""Networks with a preprocessing each, on a body of one layer; the last is the thesis' 1/255."""
+
+PIXELS = np.random.default_rng(4).integers(0, 256, (3, 8, 8, 3), np.uint8)
+
+
 @pytest.fixture(scope="module")
-def said(kept) -> dict[str, np.ndarray]:
-    """Mode -> what its model says of the test images when another process loads it."""
-    folders = [attempt.folder for attempt, _ in kept.values()]
+def scaled(tmp_path_factory) -> dict[str, tuple[Attempt, np.ndarray]]:
+    """Preprocessing -> an attempt that kept a model with it, and what that said of `PIXELS`."""
+    inputs = keras.Input((8, 8, 3))
+    pooled = keras.layers.GlobalAveragePooling2D()(inputs)
+    body = keras.Model(inputs, keras.layers.Dense(2, "softmax", kernel_initializer="ones")(pooled))
+    found = {}
+    for name in SCALINGS:
+        network, how = ("VGG16", name) if name == "rescale" else (name, "network")
+        scale = partial(preprocess, name=network, how=how)
+        # Probabilities that differ, whatever the scaling.
+        spread = 1 / max(1.0, float(np.abs(scale(PIXELS)).max()))
+        body.layers[-1].set_weights([spread * np.float32([[1, -2], [3, 1], [-1, 2]]), np.float32([0.1, 0])])
+        folder = tmp_path_factory.mktemp(name)
+        recorder = Recorder(EventWriter(folder / "events.jsonl"), folder)
+        about = {"network": network, "preprocessing": how, "image_size": 8, "classes": ["a", "b"]}
+        about |= {"mode": "scratch", "reading": {}, "likeness": None}
+        recorder.trained(Classifier(body, {}, 4, scale, Distribution()), about)
+        recorder.events.close()
+        np.save(folder / "pixels.npy", PIXELS)
+        np.save(folder / "pixels-large.npy", PIXELS.repeat(2, 1).repeat(2, 2))
+        found[name] = Attempt(folder), np.asarray(body(scale(PIXELS)))
+        write_flavor(found[name][0], folder / "flavor")
+    return found
+
+
+@pytest.fixture(scope="module")
+def said(kept, scaled) -> dict[str, np.ndarray]:
+    """Mode or preprocessing -> what its model says of the images when another process loads it."""
+    named = {name: attempt.folder for name, (attempt, _) in {**kept, **scaled}.items()}
+    folders = list(named.values())
     for attempt, specification in kept.values():
         write_flavor(attempt, attempt.folder / "flavor")
         np.save(attempt.folder / "pixels.npy", pixels_of(specification))
@@ -132,7 +169,7 @@ def said(kept) -> dict[str, np.ndarray]:
         np.save(attempt.folder / "pixels-large.npy", np.stack(raw))
     done = subprocess.run([sys.executable, "-c", LOAD, *folders], capture_output=True, text=True, check=False)
     assert done.returncode == 0, done.stderr
-    return {mode: np.load(folder / "said.npy") for mode, folder in zip(kept, folders, strict=True)}
+    return {mode: np.load(folder / "said.npy") for mode, folder in named.items()}
 
 
 def pixels_of(specification: Specification) -> np.ndarray:
@@ -161,6 +198,13 @@ def test_it_says_the_same_as_before(kept, said, mode):
     np.testing.assert_allclose(raw, wanted, rtol=0, atol=1e-6)
     sizes = {np.load(attempt.folder / f"pixels{name}.npy").shape[1:3] for name in ("", "-large")}
     assert len(sizes) == (2 if mode in ("rescaled", "padded") else 1)
+
+
+@pytest.mark.parametrize("name", SCALINGS)
+def test_every_preprocessing_is_part_of_what_is_kept(scaled, said, name):
+    _, wanted = scaled[name]
+    assert np.ptp(wanted) > 0.01
+    np.testing.assert_allclose(said[name], wanted, rtol=0, atol=1e-6)
 
 
 @pytest.mark.parametrize("mode", MODES)

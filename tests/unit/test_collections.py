@@ -122,6 +122,14 @@ def test_a_wrong_hash_is_refused_and_begun_again(pinned, tmp_path):
         assert fetch("bloodmnist", tmp_path / "blood", base) == 48
 
 
+def test_a_wrong_archive_of_the_users_is_refused_and_kept(tmp_path):
+    (tmp_path / "bloodmnist.npz").write_bytes(b"another")
+    with pytest.raises(InputError, match="is not the pinned file") as caught:
+        fetch("bloodmnist", tmp_path / "new" / "blood", None, source=tmp_path)
+    assert "discarded" not in caught.value.way_out
+    assert (tmp_path / "bloodmnist.npz").read_bytes() == b"another" and not list((tmp_path / "new").iterdir())
+
+
 def test_a_server_without_a_scheme_is_no_address(tmp_path):
     with pytest.raises(InputError, match="is no address"):
         fetch("bloodmnist", tmp_path / "blood", "example.org")

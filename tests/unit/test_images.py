@@ -50,6 +50,7 @@ def test_twelve_bits_in_sixteen_are_not_dark(tmp_path: Path, suffix: str):
         (np.uint16, 1000, 1023),
         (np.uint16, 4096, 16383),
         (np.uint16, 40000, 65535),
+        (np.int8, 100, 127),
         (np.int16, 20000, 32767),
         (np.int32, 4000, 4095),
         (np.uint32, 65000, 65535),
@@ -137,19 +138,56 @@ def test_half_transparent_is_what_pillow_lays_on_white(tmp_path: Path):
     assert np.array_equal(read_upright(tmp_path / "a.png"), np.asarray(expected))
 
 
-def test_color_of_sixteen_bits_keeps_its_lower_half(tmp_path: Path):
+@pytest.mark.parametrize(
+    ("dtype", "white", "opaque"),
+    [
+        (np.uint16, 4095, 4095),
+        (np.uint16, 4095, 65535),
+        (np.uint16, 65535, 65535),
+        (np.int16, 1023, 32767),
+        (np.float32, 1, 1),
+        (np.float32, 4095, 4095),
+    ],
+)
+@pytest.mark.parametrize("extra", ["unassalpha", "assocalpha"])
+def test_opaque_is_what_is_white_or_the_largest_number(tmp_path: Path, dtype, white, opaque, extra):
+    colors = np.linspace(0, white, 48).reshape(4, 4, 3)
+    part = np.repeat([1, 0.5, 0, 1], 4).reshape(4, 4, 1)
+    stored = colors * part if extra == "assocalpha" else colors
+    pixels = np.concatenate([stored, opaque * part], axis=2).astype(dtype)
+    write_tiff(tmp_path / "a.tif", pixels, photometric="rgb", extrasamples=[extra])
+    found = read_upright(tmp_path / "a.tif", Reading(white=white)).astype(float)
+    expected = 255 * (colors / white * part + 1 - part)
+    assert np.abs(found - expected).max() <= 2
+    assert (found[2] == 255).all() and found[0, 0, 0] == 0
+
+
+def test_opacity_of_twelve_bits_in_png(tmp_path: Path):
+    values = np.full((4, 4, 4), 2048, ">u2")
+    values[..., 3] = [[4095], [4095], [0], [0]]
+    write_png16(tmp_path / "a.png", values)
+    found = read_upright(tmp_path / "a.png", Reading(white=4095))
+    assert (found[:2] == 128).all() and (found[2:] == 255).all()
+
+
+def write_png16(path: Path, values: np.ndarray) -> None:
+    """A PNG of 16 bits with 3 channels or 4; the values in the order of the file."""
     import struct
     import zlib
-
-    values = (RNG.integers(0, 4096, (6, 5, 3))).astype(">u2")
-    rows = b"".join(b"\0" + row.tobytes() for row in values)
 
     def chunk(kind: bytes, data: bytes) -> bytes:
         return struct.pack(">I", len(data)) + kind + data + struct.pack(">I", zlib.crc32(kind + data))
 
-    head = struct.pack(">IIBBBBB", 5, 6, 16, 2, 0, 0, 0)
+    height, width, channels = values.shape
+    rows = b"".join(b"\0" + row.tobytes() for row in values)
+    head = struct.pack(">IIBBBBB", width, height, 16, {3: 2, 4: 6}[channels], 0, 0, 0)
     parts = chunk(b"IHDR", head) + chunk(b"IDAT", zlib.compress(rows)) + chunk(b"IEND", b"")
-    (tmp_path / "a.png").write_bytes(b"\x89PNG\r\n\x1a\n" + parts)
+    path.write_bytes(b"\x89PNG\r\n\x1a\n" + parts)
+
+
+def test_color_of_sixteen_bits_keeps_its_lower_half(tmp_path: Path):
+    values = (RNG.integers(0, 4096, (6, 5, 3))).astype(">u2")
+    write_png16(tmp_path / "a.png", values)
     write_tiff(tmp_path / "a.tif", values.astype(np.uint16), photometric="rgb")
     for name in ("a.png", "a.tif"):
         facts = look_at(tmp_path / name)

@@ -7,13 +7,16 @@ from dataclasses import asdict
 import keras
 import numpy as np
 import pytest
+from equipment.results.records import a_record, a_trial, some_metrics, write_record
 from PIL import Image
 from scipy.stats import binom
 from training_equipment import small_training
 
 from bench.commands.main import main
 from bench.commands.predict import exceeds_chance
+from bench.journal.results import SuiteResults
 from bench.worker.jsonl import EventWriter
+from bench.worker.predict import Answer
 from bench.worker.recorder import Recorder
 from wbc import experiment
 from wbc.evaluation.counting import differential_count
@@ -176,6 +179,36 @@ def test_a_folder_is_predicted_as_in_the_trial_and_strange_images_are_marked(noi
     assert "9 of 9 images are not like the training images" in capsys.readouterr().err
     about = json.loads((folder / "model.json").read_text())
     assert about["takes"] == "raw pixels"
+
+
+def test_the_count_is_corrected_by_the_confusion_of_the_record_beside_the_model(
+    tmp_path, capsys, monkeypatch
+):
+    results = SuiteResults(tmp_path, "suite")
+    attempt = results.new_attempt(a_trial())
+    confusion = ((90, 6, 4), (10, 80, 10), (0, 15, 85))
+    write_record(attempt, a_record(test=some_metrics(classes=("a", "b", "c"), confusion_matrix=confusion)))
+    (attempt.folder / "model.keras").touch()
+    about = {"takes": "raw pixels", "classes": ["a", "b", "c"], "image_size": 32, "backend": "tensorflow"}
+    (attempt.folder / "model.json").write_text(json.dumps(about))
+    counted = [50, 30, 20]
+    said = np.repeat(np.eye(3), counted, axis=0).tolist()
+    answer = Answer([f"{number}.png" for number in range(100)], said, [None] * 100)
+    monkeypatch.setattr("bench.commands.predict._ask", lambda kept, files: answer)
+    assert main(["predict", str(attempt.folder), str(attempt.folder / "model.json"), "--json"]) == 0
+    count = json.loads(capsys.readouterr().out)["count"]
+    right = np.linalg.inv(np.array(confusion).T / 100) @ (np.array(counted) / 100)
+    z, n = 1.959964, 100
+    for one, share, expected in zip(count, np.array(counted) / n, right, strict=True):
+        spread = z * np.sqrt(z**2 - 2 - 1 / n + 4 * share * (n * (1 - share) + 1))
+        low = (2 * n * share + z**2 - 1 - spread) / (2 * (n + z**2))
+        assert one["share"][:2] == pytest.approx([share, low], abs=1e-6)
+        assert one["corrected"][0] == pytest.approx(expected, abs=1e-9)
+        assert one["corrected"][1] < expected < one["corrected"][2]
+    about["classes"] = ["a", "b", "d"]  # another model's
+    (attempt.folder / "model.json").write_text(json.dumps(about))
+    assert main(["predict", str(attempt.folder), str(attempt.folder / "model.json"), "--json"]) == 0
+    assert {one["corrected"] for one in json.loads(capsys.readouterr().out)["count"]} == {None}
 
 
 def test_what_is_no_kept_model_is_said(tmp_path, capsys):

@@ -103,8 +103,12 @@ def picture_name(path: Path) -> Path:
 
 def save(sheet: "Image", path: Path) -> None:
     """Write a picture, and say where it is."""
+    from PIL import Image
+
     from bench.commands.terminal import messages
+    from bench.worker.files import whole_file
 
     path.parent.mkdir(parents=True, exist_ok=True)
-    sheet.save(path)
+    with whole_file(path) as partial:
+        sheet.save(partial, Image.registered_extensions()[path.suffix.lower()])
     messages().say(f"Written: {path}")

@@ -22,7 +22,8 @@ def published_table(suite: str, configurations: pd.DataFrame) -> Table:
     rows = [{**one, "by": "published", **_interval(one["accuracy"])} for one in published["results"]]
     notes = [
         f"Published: {published['source']}. Accuracy is the share of all {published['test_images']:,} test images, "
-        "AUC the mean over classes of one against the rest. In brackets the 95 % interval of one test (Wilson)."
+        "AUC the mean over classes of one against the rest. In brackets the 95 % interval of one test (Wilson).",
+        f"{published['checked']}.",
     ]
     if _is_bloodmnist(configurations, published["classes"]):
         done = configurations[configurations["replicates"] > 0]

@@ -151,10 +151,8 @@ def fetch_collection(
             raise InputError(
                 f"{source / file.name} is missing", "Give the folder that holds it, or download it."
             )
-        if not is_there(file, source / file.name):
-            archive.write_bytes((source / file.name).read_bytes())
-            check(file, archive, str(source / file.name))
         archive = source / file.name
+        check(file, archive, str(archive), discard=False)
     elif not is_there(file, archive):
         told: Told = lambda done, whole: progress("bytes", done, whole or done)  # noqa: E731
         waits = {} if sleep is None else {"sleep": sleep}

@@ -101,20 +101,28 @@ def download(
     check(file, partial, address)
 
 
-def check(file: RemoteFile, partial: Path, origin: str) -> None:
-    """Remove a file that is not the pinned one.
+def check(file: RemoteFile, partial: Path, origin: str, discard: bool = True) -> None:
+    """Make sure that a file is the pinned one.
+
+    Args:
+        file: What is wanted.
+        partial: The file.
+        origin: Where it comes from, for messages.
+        discard: Remove it if it is another one; False for a file of the user's.
 
     Raises:
         InputError: It is not.
     """
     found = file_hash(partial, file.algorithm)
     if found != file.hash:
-        partial.unlink()
+        if discard:
+            partial.unlink()
         named = {"sha256": "SHA-256", "md5": "MD5"}.get(file.algorithm, file.algorithm)
         raise InputError(
             f"{file.name} is not the pinned file: {origin} has {named} {found[:16]}..., expected "
             f"{file.hash[:16]}...",
-            "The file was discarded. Try again, or give another folder with --from DIR.",
+            f"{'The file was discarded. Try again, or g' if discard else 'Download it, or g'}ive another folder with "
+            "--from DIR.",
         )
 
 

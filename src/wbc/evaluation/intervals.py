@@ -38,7 +38,7 @@ def wilson(right: float, total: float, continuity: bool = False) -> Interval:
     if continuity:
         ends = []
         for side in (-1, 1):  # where the normal approximation, half an image farther out, is at its bound
-            inside = z2 + side * (2 - 1 / total) + 4 * share * (total * (1 - share) - side)
+            inside = z2 + 2 * side - 1 / total + 4 * share * (total * (1 - share) - side)
             half = 1 + math.sqrt(max(0.0, z2 * inside))
             ends.append((2 * total * share + z2 + side * half) / (2 * (total + z2)))
         return Interval(

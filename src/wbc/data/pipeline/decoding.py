@@ -74,8 +74,8 @@ def look_at(path: Path, reading: Reading = PLAIN) -> Facts:
         height, width = values.shape[:2]
         if any(turn in SIDEWAYS for turn in content.turns):
             height, width = width, height
-        signed = values.dtype.kind == "i" and values.dtype.itemsize <= 2
-        return Facts(width, height, float(values.min()), float(values.max()), kind, signed, plain=False)
+        most = np.inf if kind == FLOATS else float(np.iinfo(values.dtype).max)
+        return Facts(width, height, float(values.min()), float(values.max()), kind, most, plain=False)
     except InputError:
         raise
     except (OSError, SyntaxError, ValueError, EOFError, Image.DecompressionBombError) as error:

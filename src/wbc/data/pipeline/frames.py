@@ -63,7 +63,7 @@ def of_png(image: Image.Image) -> Image.Image | Deep:
     else:
         values = both_bytes(Path(os.fsdecode(image.filename)), raw.removesuffix(";16B"), "big")
     if values.shape[2] in (2, 4):
-        return Deep(values[..., :-1], (values[..., -1] / 65535).astype(np.float32), turns=turns)
+        return Deep(values[..., :-1], values[..., -1], turns=turns)
     return Deep(values, turns=turns)
 
 

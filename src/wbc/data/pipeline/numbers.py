@@ -16,8 +16,8 @@ from PIL import Image
 from wbc.data.reading import FLOATS, Facts, Reading
 from wbc.errors import InputError
 
-_DEPTHS = (8, 10, 12, 14, 16)
-"""Bits of the cameras whose counts are stored in files of 16 bits and more."""
+_WHITES = tuple(2.0**bits - 1 for bits in (8, 10, 12, 14, 16))
+"""White of the cameras whose counts are stored in files of 16 bits and more."""
 
 ORIENTATIONS = {
     2: (Image.Transpose.FLIP_LEFT_RIGHT,),
@@ -44,8 +44,10 @@ class Deep:
 
     values: NDArray[Any]
     """Shape (height, width, 1 or 3)."""
-    alpha: NDArray[np.float32] | None = None
-    """Opacity from 0 to 1; shape (height, width)."""
+    alpha: NDArray[Any] | None = None
+    """Opacity as it is stored; shape (height, width)."""
+    multiplied: bool = False
+    """Whether the values are stored multiplied with the opacity."""
     inverted: bool = False
     """Whether 0 is white."""
     turns: Sequence[Image.Transpose] = ()
@@ -55,7 +57,8 @@ def with_white(reading: Reading, facts: Sequence[Facts]) -> Reading:
     """The reading of a data set, with a white derived from all its images where none is declared.
 
     Integers are counts of a camera of 8, 10, 12, 14 or 16 bits: the smallest of these depths that holds all
-    numbers of all images. Floats that stay within 0 and 1 have the white 1. Nothing else can be known.
+    numbers of all images, but no more than the files can hold (127 or 32,767 where they are signed). Floats
+    that stay within 0 and 1 have the white 1. Nothing else can be known.
 
     Raises:
         InputError: White cannot be known, or is declared although all images have 8 bits.
@@ -86,8 +89,8 @@ def with_white(reading: Reading, facts: Sequence[Facts]) -> Reading:
                 f"the images contain floats up to {high:g}, so what is white in them cannot be known", declare
             )
         return replace(reading, white=1.0)
-    depths = (*_DEPTHS[:-1], 15) if any(one.signed for one in deep) else _DEPTHS
-    white = next((2.0**bits - 1 for bits in depths if high < 2**bits), None)
+    most = min(max(one.most for one in deep), _WHITES[-1])
+    white = next((white for white in (*_WHITES, most) if high <= white <= most), None)
     if white is None:
         raise InputError(
             f"the images contain integers up to {high:.0f}, so what is white in them cannot be known", declare
@@ -106,6 +109,9 @@ def shown(path: Path, deep: Deep, reading: Reading) -> NDArray[np.uint8]:
             )
         white = 65535.0
     numbers = values.astype(np.float64)
+    opacity = None if deep.alpha is None else _opacity(deep.alpha, white)[..., None]
+    if opacity is not None and deep.multiplied:
+        numbers /= np.maximum(opacity, 1e-6)
     if values.dtype.kind == "f":
         gray = np.rint((numbers - black) / (white - black) * 255)
     else:  # as many numbers for each gray: of 16 bits, the upper 8
@@ -113,11 +119,22 @@ def shown(path: Path, deep: Deep, reading: Reading) -> NDArray[np.uint8]:
     gray = np.clip(gray, 0, 255)
     if deep.inverted:
         gray = 255 - gray
-    if deep.alpha is not None:
-        opacity = deep.alpha[..., None]
+    if opacity is not None:
         gray = np.rint(gray * opacity + 255 * (1 - opacity))
     pixels = np.repeat(gray, 3, axis=2) if gray.shape[2] == 1 else gray
     image = Image.fromarray(pixels.astype(np.uint8))
     for turn in deep.turns:
         image = image.transpose(turn)
     return np.asarray(image)
+
+
+def _opacity(alpha: NDArray[Any], white: float) -> NDArray[np.float64]:
+    """Opacity from 0 to 1 of what is stored.
+
+    Programs write either the white of the colors for opaque, such as 4095, or the largest number of the type, which
+    floats have at 1. An image that exceeds the one has the other.
+    """
+    usual = 1.0 if alpha.dtype.kind == "f" else white
+    other = white if alpha.dtype.kind == "f" else float(np.iinfo(alpha.dtype).max)
+    opacity: NDArray[np.float64] = np.clip(alpha / (usual if alpha.max() <= usual else other), 0, 1)
+    return opacity

@@ -127,12 +127,8 @@ def _tiff_page(path: Path, file: Any, number: int) -> Image.Image | Deep:
     values = values.astype(values.dtype.newbyteorder("="))
     alpha = None
     if extra:
-        full = 1.0 if values.dtype.kind == "f" else float(np.iinfo(values.dtype).max)
-        alpha = (values[..., -1] / full).astype(np.float32)
-        values = values[..., :-1]
-        if extra[0] == 1:  # stored multiplied with the opacity
-            values = (values / np.maximum(alpha[..., None], 1e-6)).astype(values.dtype)
-    return Deep(values, alpha, photometric == 0, turns)
+        values, alpha = values[..., :-1], values[..., -1]
+    return Deep(values, alpha, extra == [1], photometric == 0, turns)
 
 
 def _of_bits(page: Any) -> str:
