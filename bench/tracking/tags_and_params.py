@@ -72,6 +72,8 @@ def tags_of(record: Record, suite: str) -> dict[str, str]:
         tags |= {"failure.kind": record.failure.kind, "failure.message": record.failure.message}
     if record.resumed:
         tags["leukobench.resumed_from_epoch"] = str(record.resumed.from_epoch)
+    if record.phases.features and record.phases.features.made_by:
+        tags["leukobench.features_made_by"] = record.phases.features.made_by
     tags["unavailable"] = unavailable_of(record)
     return {name: value[:LONGEST_TAG] for name, value in tags.items() if value}
 

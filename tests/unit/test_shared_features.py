@@ -17,7 +17,9 @@ from bench.records.fold import fold
 from bench.report.cautions import cautions
 from bench.report.frame import configurations_frame, trials_frame
 from bench.report.tables.costs import time_tables
+from bench.report.tables.summary import summary_table
 from bench.suite.resolve import resolve_suite
+from bench.tracking.tags_and_params import tags_of
 from bench.trials.limits import bytes_of
 from bench.trials.settings import Runtime
 from bench.worker.process import _with_cache
@@ -67,11 +69,15 @@ def test_a_trial_that_made_them_has_what_the_extraction_alone_took(tmp_path):
 def test_tables_say_both_times_and_why_features_are_not_shared(tmp_path):
     results = SuiteResults(tmp_path, "suite")
     attempt_with(results, 3, extraction_s=6.0, extraction_cpu_s=9.0, not_shared="No space left on device")
-    attempt_with(results, 4, **FOUND)
+    found = attempt_with(results, 4, **FOUND)
     trials = trials_frame(results, results.trial_ids())
     times = time_tables("suite", trials, configurations_frame(trials))[0]
     assert "result as run, wall" in times.markdown()
-    assert any("1 trial used features" in note for note in times.notes)
+    summary = summary_table("suite", trials, configurations_frame(trials))
+    for table in (times, summary):
+        assert any("1 trial used features" in note for note in table.notes)
+    tags = tags_of(found, "suite")
+    assert tags["leukobench.features_made_by"] == "other/attempt-1"
     assert cautions(results, trials) == [
         "1 trial could not put features into the cache, so others extracted them again: No space left on device."
     ]

@@ -8,7 +8,7 @@ import pandas as pd
 from bench.records.accuracy_time import OverSeeds, over_seeds
 from bench.report.frame import CONFIGURATION
 from bench.report.rows import ENERGY_TO, EPOCH_TO, TIME_TO, Row
-from bench.report.tables.costs import disturbed_note
+from bench.report.tables.costs import disturbed_note, shared_note
 from bench.report.tables.formats import amount, missing, number, text, time_or_never
 from bench.report.tables.table import NAMES, Column, Table
 from bench.trials.measured import NEVER
@@ -46,7 +46,7 @@ def accuracy_time_table(suite: str, trials: pd.DataFrame) -> Table | None:
         "median_j": Column("energy", _joules_or_never),
     }
     seeds = (_SEEDS,) if (frame["replicates"] > 1).any() else ()
-    notes = (_EXPLAINED, *seeds, *disturbed_note(trials))
+    notes = (_EXPLAINED, *seeds, *shared_note(trials), *disturbed_note(trials))
     return Table(f"{suite}: time to an accuracy", "time-to-accuracy", frame, columns, notes=notes)
 
 

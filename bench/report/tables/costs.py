@@ -82,6 +82,7 @@ def time_tables(suite: str, trials: pd.DataFrame, configurations: pd.DataFrame) 
             },
             notes=(
                 "One run of every network; where there are replicates, their means.",
+                *shared_note(trials),
                 *disturbed_note(trials),
             ),
         ),
@@ -92,7 +93,7 @@ def time_tables(suite: str, trials: pd.DataFrame, configurations: pd.DataFrame) 
             NAMES
             | {f"{PHASE}{name}": Column(name.replace("_", " "), writer_for=durations) for name in phases}
             | {"result_s": Column("to result", writer_for=durations)},
-            notes=tuple(disturbed_note(trials)),
+            notes=(*shared_note(trials), *disturbed_note(trials)),
         ),
     ]
     return tables
@@ -135,8 +136,8 @@ def shared_note(trials: pd.DataFrame) -> list[str]:
         return []
     count = "1 trial" if found == 1 else f"{found} trials"
     return [
-        f"{count} used features that another trial had extracted. All times count what that took, as if each trial had "
-        "extracted its own; as run: what they took."
+        f"{count} used features that another trial had extracted. Their times count what that took, as if each had "
+        "extracted its own, so their intervals do not show how much that varies. As run: what they took themselves."
     ]
 
 

@@ -6,6 +6,7 @@ import pandas as pd
 
 from bench.report.answer import majority
 from bench.report.rows import CLASS, HIGH, LOW
+from bench.report.tables.costs import shared_note
 from bench.report.tables.formats import (
     number,
     share_with_bounds,
@@ -80,11 +81,12 @@ def summary_table(suite: str, trials: pd.DataFrame, configurations: pd.DataFrame
     }
     if len(configurations) and configurations["replicates"].max() > 1:
         shown = between_runs(columns, configurations)
-        return Table(f"{suite}: means over replicates", "replicates", configurations, shown, (BETWEEN_RUNS,))
+        notes = (BETWEEN_RUNS, *shared_note(trials))
+        return Table(f"{suite}: means over replicates", "replicates", configurations, shown, notes)
     frame = trials if "reason" in trials else trials.assign(reason="")
     if "network" not in frame:
         columns = {"trial": Column("trial", text), **columns}
-    return Table(suite, "trials", frame, columns)
+    return Table(suite, "trials", frame, columns, tuple(shared_note(trials)))
 
 
 def troubles(trials: pd.DataFrame) -> list[str]:
