@@ -92,6 +92,7 @@ class Trials:
     epochs: tuple[int, ...]
     seeds: tuple[int, ...] = (0,)
     alpha: float = 0.5
+    devices: str = "cpu"
     more: str = ""
     """Further lines of the suite, in `[training]` to begin with."""
 
@@ -121,7 +122,7 @@ epochs = {list(self.epochs)}
         suite, results = place.work / "suite.toml", place.work / "results"
         suite.write_text(self.suite(place))
         command = [sys.executable, "-P", "-m", "bench", "run", str(suite), "--results", str(results), "-q"]
-        seconds, _ = timed([*command, "--devices", "cpu"])
+        seconds, _ = timed([*command, "--devices", self.devices])
         found = SuiteResults(results, "benchmark")
         measured, right = Measured(wall_s=seconds), Rights()
         for trial_id in found.trial_ids():
@@ -166,7 +167,7 @@ def comparisons(asked: argparse.Namespace) -> list[Comparison]:
     one = Trials("transfer", (asked.command_epochs,))
     in_graph = 'loop = "compiled"'
     shared = f"{in_graph}\n[cache]\nfeatures = true"
-    many = Trials("transfer", tuple(asked.suite_epochs), seeds, more=shared)
+    many = Trials("transfer", tuple(asked.suite_epochs), seeds, devices=asked.devices, more=shared)
     scratch = Trials("scratch", (asked.scratch_epochs,), alpha=0.25)
     fit = Trials("transfer", (asked.loop_epochs,))
     compiled = Trials("transfer", (asked.loop_epochs,), more=in_graph)
@@ -203,8 +204,8 @@ def comparisons(asked: argparse.Namespace) -> list[Comparison]:
             many.by_leukobench,
             many.by_hand,
             (Metric("wall_s", f"a suite of {len(seeds) * len(asked.suite_epochs)} trials", "s", 5.0),),
-            f"MobileNet alpha 0.5, transfer, {epochs} epochs, {len(seeds)} seeds: one `leukobench run` with "
-            'shared features and `loop = "compiled"`, and the script once for each trial.',
+            f"MobileNet alpha 0.5, transfer, {epochs} epochs, {len(seeds)} seeds: one `leukobench run` on "
+            f'{asked.devices} with shared features and `loop = "compiled"`, and the script once for each trial.',
         ),
     ]
 
@@ -325,6 +326,9 @@ def main() -> int:
     parser.add_argument("--loop-epochs", type=int, default=30)
     parser.add_argument("--scratch-epochs", type=int, default=4)
     parser.add_argument("--suite-epochs", type=int, nargs="+", default=[100, 300])
+    parser.add_argument(
+        "--devices", default="cpu", help="of the suite: cpu, or cpu:2 for two trials at a time"
+    )
     parser.add_argument("--seeds", type=int, default=3, help="of the suite (3)")
     asked = parser.parse_args()
     all_of_them = comparisons(asked)

@@ -24,6 +24,7 @@ def benchmark():
 
 def test_every_suite_that_it_runs_is_valid(benchmark, tmp_path):
     asked = Namespace(seeds=3, suite_epochs=[100, 300], command_epochs=30, loop_epochs=30, scratch_epochs=4)
+    asked.devices = "cpu"
     place = benchmark.Place(tmp_path, tmp_path, tmp_path)
     found = {one.name: one for one in benchmark.comparisons(asked)}
     assert set(found) == {"command", "loop", "scratch", "suite"}
