@@ -78,6 +78,15 @@ def test_new_and_gone_name_the_nearest_trial():
     assert verdict.exit_code == ExitCode.NOT_ENOUGH_EVIDENCE
 
 
+def test_a_trial_that_differs_in_more_than_three_settings_is_not_near():
+    changes = {"epochs": 5, "batch_size": 7, "l1": 0.1, "l2": 0.1}
+    one = measurement(trial(), record(trial()))
+    for number in (3, 4):
+        other = trial(**dict(list(changes.items())[:number]))
+        (gone, _) = matched([one], [measurement(other, record(other))]).trials
+        assert bool(gone.notes) is (number == 3)
+
+
 @pytest.mark.parametrize(
     ("settings", "why"),
     [

@@ -93,6 +93,13 @@ def test_identical_to_the_bit_is_the_same_however_few(tmp_path):
     assert found.differences[0].note == "identical to the bit"
 
 
+def test_one_pair_that_is_identical_to_the_bit_is_not_all(tmp_path):
+    alike, before, after = some_right(60, 0.9, 0), some_right(60, 0.9, 1), some_right(60, 0.9, 2)
+    found = only(judge([predicted(tmp_path, [(alike, alike), (before, after)])]))
+    assert found.learning is Learning.INCONCLUSIVE
+    assert found.differences[0].note != "identical to the bit"
+
+
 def test_clustered_images_are_judged_by_source(tmp_path):
     """Fifty wrong images, but all of one source cell."""
     old = np.ones(200, bool)

@@ -29,6 +29,19 @@ def test_a_bound_by_hand():
     assert found.difference == pytest.approx(0.015)
 
 
+def test_those_that_may_be_chosen_share_the_error_rate():
+    right = some(rights(np.random.default_rng(3), [0.0, 0.0], 3, 300))
+    shared = non_inferior(right, names(300), candidates=4)["c0"]
+    assert shared.bound == non_inferior(right, names(300), alpha=0.0125, candidates=1)["c0"].bound
+    assert shared.bound > non_inferior(right, names(300), candidates=1)["c0"].bound
+
+
+def test_who_cannot_be_compared_with_everyone_is_not_chosen():
+    right = {"a": np.ones((2, 4000)), "b": np.ones((2, 4000))}
+    assert non_inferior(right, names(4000))["a"].shown
+    assert not non_inferior({**right, "c": np.full((2, 4000), np.nan)}, names(4000))["a"].shown
+
+
 @pytest.mark.parametrize("seeds", [1, 3])
 @pytest.mark.parametrize("images", [90, 1000])
 def test_a_configuration_that_is_worse_is_rarely_chosen(seeds: int, images: int):
