@@ -21,7 +21,7 @@ from bench.compare.matching import match
 from bench.compare.measurement import Measurement, Pair, TrialPairs, read_images
 from bench.compare.reading import Side
 from bench.compare.thresholds import Thresholds
-from bench.compare.verdict import Learning, Speed
+from bench.compare.verdict import Learning, Memory, Speed
 from bench.errors import InputError
 from bench.regress.stopping import next_look
 
@@ -34,8 +34,9 @@ def test_more_pairs_are_not_asked_for_where_they_are_one_training(tmp_path):
     assert (only(verdict).speed, only(verdict).learning) == (Speed.SAME, Learning.INCONCLUSIVE)
     after = next_look(verdict)
     assert (after.clear, after.helped) == (False, {}) and "more seeds" in after.why
-    other = [replace(only(verdict), key="other", speed=Speed.INCONCLUSIVE), only(verdict)]
-    assert next_look(replace(verdict, trials=tuple(other))).helped == {"other": False}
+    for unclear in ({"speed": Speed.INCONCLUSIVE}, {"memory": Memory.INCONCLUSIVE}):
+        other = [replace(only(verdict), key="other", **unclear), only(verdict)]
+        assert next_look(replace(verdict, trials=tuple(other))).helped == {"other": False}
     several = [(some_right(60, 0.9, seed), some_right(60, 0.9, 50 + seed)) for seed in range(8)]
     varied = [predicted(tmp_path, several)]
     assert next_look(judge(varied)).helped == {varied[0].key: True}

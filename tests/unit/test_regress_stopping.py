@@ -78,6 +78,13 @@ def test_on_a_machine_that_is_often_disturbed_it_comes_to_an_end():
     assert 8 < len(runner.ran) <= 16, "at most twice as many as were wanted"
 
 
+def test_a_seed_that_is_always_disturbed_runs_at_most_twice_as_often_as_wanted():
+    runner = Runner(lambda trial, number: {"disturbed": ("noise",)} if trial is SEEDS[0] else {})
+    schedule = PairSchedule(runner, (), Listener(), Budget(None, runner.clock), SEEDS)
+    schedule.bring_to("ab", {trial.key: 4 for trial in SEEDS})
+    assert [seed for _, seed, _ in runner.ran].count(0) == 8
+
+
 def test_a_trial_that_fails_is_left_alone_and_the_others_go_on():
     runner = Runner(lambda trial, number: {"status": "failed"} if trial is TRIALS[0] else {})
     a_schedule(runner).bring_to("ab", wanted(4))
