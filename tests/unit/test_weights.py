@@ -9,6 +9,7 @@ from pathlib import Path
 
 import pytest
 
+from bench.suite.resolve import resolve_suite
 from wbc.errors import InputError, shortened
 from wbc.networks import weights
 from wbc.networks.weights import check_reachable, keras_homes, locate_weights, missing_weights
@@ -251,3 +252,29 @@ class TestReachable:
 
     def test_no_address(self):
         assert check_reachable("nothing") == "unknown url type: 'nothing'"
+
+
+SUITE = """
+[data]
+source = "synthetic"
+image_size = 64
+
+[weights]
+path = "FOLDER/one"
+
+[[matrix]]
+mode = "transfer"
+backbone = "MobileNet"
+"""
+
+
+@pytest.mark.parametrize(("option", "used"), [(None, "one"), ("two", "two")])
+def test_the_folder_of_the_command_line_is_taken_before_that_of_the_suite(tmp_path, home, option, used):
+    for name in ("one", "two"):
+        (tmp_path / name).mkdir()
+        (tmp_path / name / "MobileNet.weights.h5").write_bytes(hdf5())
+    path = tmp_path / "suite.toml"
+    path.write_text(SUITE.replace("FOLDER", str(tmp_path)))
+    suite = resolve_suite(path, tmp_path / "cache", weights=option and tmp_path / option)
+    (trial,) = suite.trials
+    assert Path(trial.specification["weights"]["path"]).parent.name == used
