@@ -13,6 +13,8 @@ from PIL import Image
 from bench.suite.file import load_suite
 from bench.suite.matrix import DEFAULTS, Combination, expand
 from bench.suite.resolve import ResolvedSuite, resolve_suite
+from bench.trials.limits import Limits
+from bench.trials.sampling import TelemetrySettings
 from bench.trials.settings import Runtime, digest_of
 from wbc.data import SPLITS
 from wbc.specification import WeightsSource
@@ -245,3 +247,76 @@ def test_weights_that_were_downloaded_change_the_ids_of_their_trials_alone(monke
     assert after.chosen == [transfer]
     assert after.downloads == []
     assert resolve(text, only="scratch").downloads == [], "a run of these needs no weights"
+
+
+ASKED = """
+[suite]
+targets = [0.9, 0.8]
+save_model = true
+export = ["onnx"]
+explain = ["grad-cam"]
+[training]
+epochs = 7
+batch_size = 5
+l1 = 0.01
+l2 = 0.02
+dropout = 0.3
+class_weight = "balanced"
+early_stopping = true
+deterministic = true
+[data]
+source = "synthetic"
+image_size = 32
+[weights]
+[devices]
+use = "cpu"
+exclusive = true
+[limits]
+trial = "1h"
+stall = "7m"
+retries = 4
+checkpoint = "30s"
+quiet = "9s"
+[telemetry]
+interval = "200ms"
+off_every = 3
+reference_work = false
+latency = false
+[profile]
+steps = 3
+[[matrix]]
+mode = "transfer"
+weights = "random"
+backbone = "LeNet5"
+"""
+
+
+def test_a_worker_is_told_every_setting_of_its_trial_and_what_is_asked_for_beside():
+    suite = resolve(ASKED)
+    (trial,) = suite.trials
+    settings, told = msgspec.to_builtins(trial.settings), trial.specification
+    assert (told["epochs"], told["batch_size"], told["l1"], told["l2"], told["dropout"]) == (
+        7,
+        5,
+        0.01,
+        0.02,
+        0.3,
+    )
+    elsewhere = {"data", "weights", "protocol", "clock", "sources"}
+    assert {key: value for key, value in told.items() if key in settings and key not in elsewhere} == {
+        key: value for key, value in settings.items() if key not in elsewhere
+    }
+    asked = {
+        "targets": [0.8, 0.9],
+        "save_model": True,
+        "export": {"formats": ["onnx"]},
+        "explain": {"what": ["grad-cam"]},
+        "profile": {"steps": 3},
+        "reference_work": False,
+        "latency": False,
+    }
+    assert {key: told[key] for key in asked} == asked
+    assert suite.telemetry == TelemetrySettings(0.2, True, 3)
+    assert suite.limits == Limits(
+        trial_s=3600.0, stall_s=420.0, retries=4, checkpoint_s=30.0, exclusive=True, quiet_s=9.0
+    )
