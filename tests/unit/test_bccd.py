@@ -110,7 +110,9 @@ def test_the_cache_is_used_renewed_and_repaired(bccd, tmp_path, monkeypatch):
     images, cache = [bccd.image(number) for number in (0, 50, 51)], tmp_path / "cache"
     calls = []
     find = fields.find_shifted_pairs
-    monkeypatch.setattr(fields, "find_shifted_pairs", lambda gray: calls.append(len(gray)) or find(gray))
+    monkeypatch.setattr(
+        fields, "find_shifted_pairs", lambda gray, *rest: calls.append(len(gray)) or find(gray)
+    )
     fresh = fields_by_name(images, cache)
     assert fresh == fields_by_name(images[::-1], cache) == fields_by_name(images)
     assert fresh["BloodImage_00051"][0] == "BloodImage_00050"

@@ -25,7 +25,7 @@ from wbc.data.pipeline.numbers import with_white
 from wbc.data.pipeline.splitting import Quota
 from wbc.data.pipeline.stages import Original, Progress, Stages, no_progress
 from wbc.data.reading import PLAIN, Facts, Reading
-from wbc.duplicates import find_fields, read_gray
+from wbc.duplicates import EXHAUSTIVE_IMAGES, find_fields, read_gray
 from wbc.errors import InputError
 from wbc.files import file_sha256, whole_folder
 
@@ -191,7 +191,8 @@ def read_folder(
 
     Args:
         folder: The folder.
-        settings: With `near_duplicates`, photographs of one field of view get one source.
+        settings: With `near_duplicates`, photographs of one field of view get one source. In sets of more than
+            `EXHAUSTIVE_IMAGES`, where comparing every pair would take hours, they are not searched for.
         cache: See `find_fields`.
         progress: Called as images are read.
 
@@ -230,10 +231,17 @@ def read_folder(
         looked = [(found, one, None) for found, one in contents.images]
         sources = {entry.file: entry.source for entry in entries_of(folder, contents)}
     fields: dict[Path, Path] = {}
-    if settings.near_duplicates and not settings.each_page and settings.folder.group is None:
+    apart = not settings.each_page and settings.folder.group is None
+    if settings.near_duplicates and apart and len(looked) <= EXHAUSTIVE_IMAGES:
         plain = {found.path: one.facts.plain for found, one, _ in looked}
         gray = partial(_gray, plain, reading)
-        found_fields = find_fields([found.path for found, _, _ in looked], cache, gray, reading.spelled_out())
+        found_fields = find_fields(
+            [found.path for found, _, _ in looked],
+            cache,
+            gray,
+            reading.spelled_out(),
+            lambda done, total: progress("fields of view", done, total),
+        )
         fields = {path: first for path, (first, _) in found_fields.items()}
     originals = []
     names = _names(looked)

@@ -84,6 +84,7 @@ def rings_of(texture: NDArray[np.float32]) -> NDArray[np.float64]:
     right = side + 2 * RADII[:, None] * np.cos(angles)
     rings: NDArray[np.float64] = np.log1p(map_coordinates(magnitude, [down, right], order=1))
     centered: NDArray[np.float64] = rings - rings.mean(axis=1, keepdims=True)
+    centered[side / 2 <= RADII] = 0  # finer than the texture
     return centered
 
 
@@ -91,6 +92,29 @@ def descriptor_of(rings: NDArray[np.float64]) -> NDArray[np.float32]:
     """What no rotation changes in the rings: a vector of norm 1, or all zero."""
     spectrum = np.abs(np.fft.rfft(rings, axis=1))[:, 1 : ORDERS + 1].ravel()
     return (spectrum / max(1e-6, float(np.linalg.norm(spectrum)))).astype(np.float32)
+
+
+def spectrum_of(rings: NDArray[np.float64]) -> NDArray[np.complex64]:
+    """Fourier coefficients of rings along the angle, of norm 1 as `ring_matches` compares them."""
+    norm = float(np.sqrt((rings**2).sum())) or 1.0
+    spectrum: NDArray[np.complex64] = (np.fft.rfft(rings, axis=1) / norm).astype(np.complex64)
+    return spectrum
+
+
+def ring_matches(known: NDArray[np.complex64], asked: NDArray[np.complex64]) -> NDArray[np.float32]:
+    """The correlation of rings at the best angle, mirrored or not; see `angles_between`.
+
+    Args:
+        known: See `spectrum_of`; shape (images, rings, coefficients).
+        asked: Of one image.
+
+    Returns:
+        Shape (images,).
+    """
+    plain = np.einsum("irf,rf->if", known, np.conj(asked))
+    mirrored = np.einsum("irf,rf->if", known, asked)
+    matches: NDArray[np.float32] = np.fft.irfft(np.stack([plain, mirrored]), n=ANGLES).max(axis=(0, 2))
+    return matches
 
 
 def angles_between(

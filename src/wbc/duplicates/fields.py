@@ -9,7 +9,7 @@ from typing import Any, TypeVar
 import numpy as np
 from PIL import Image
 
-from wbc.duplicates.shifted import METHOD, Gray, ShiftedPair, find_shifted_pairs, read_gray
+from wbc.duplicates.shifted import METHOD, Gray, Progress, ShiftedPair, find_shifted_pairs, read_gray
 from wbc.files import file_sha256, whole_file
 
 Corner = tuple[float, float]
@@ -26,6 +26,7 @@ def find_fields(
     cache: Path | None = None,
     read_image: Callable[[Path], Gray] = read_gray,
     how: object = None,
+    progress: Progress = lambda done, total: None,
 ) -> dict[Path, tuple[Path, Corner]]:
     """Find out which photographs show one field of view.
 
@@ -34,6 +35,7 @@ def find_fields(
         cache: Folder that keeps the result under a hash of the images and of the method; None: no cache.
         read_image: Reads an image in gray.
         how: What that depends on, as a JSON value, for the cache.
+        progress: Called with (pairs done, all pairs).
 
     Returns:
         Photograph -> the first photograph of its field, and the corner in that one.
@@ -44,7 +46,7 @@ def find_fields(
         return [METHOD, [(image.name, file_sha256(image)) for image in images], *([how] if how else [])]
 
     def find() -> list[object]:
-        pairs = find_shifted_pairs([_read(image, read_image) for image in images])
+        pairs = find_shifted_pairs([_read(image, read_image) for image in images], progress)
         return [[one.first, one.second, one.shift, one.correlation] for one in pairs]
 
     def read(kept: Any) -> list[ShiftedPair]:

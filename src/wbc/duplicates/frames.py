@@ -9,14 +9,16 @@ import numpy as np
 from numpy.typing import NDArray
 from PIL import Image, ImageOps
 
-from wbc.duplicates.candidates import descriptor_of, detail_of, rings_of
+from wbc.duplicates.candidates import descriptor_of, detail_of, rings_of, spectrum_of
 
 SIDE = 96
-"""Pixels of a frame's shorter side."""
-LONGEST = 288
-"""Largest number of pixels of a frame's longer side; a longer strip is squeezed."""
-BLUR = 2.0
-"""Standard deviation of the blur in the high-pass filter, in pixels of the frame."""
+"""Pixels of a frame's shorter side, where images have as many."""
+LEAST_SIDE = 48
+"""The same for the smallest images."""
+LONGEST = 3
+"""Largest ratio of a frame's sides; a longer strip is squeezed."""
+BLUR = 1 / 48
+"""Standard deviation of the blur in the high-pass filter, as a share of a frame's shorter side."""
 COARSE = 2
 """Searches use frames that are smaller by this factor per side."""
 
@@ -36,16 +38,23 @@ class Frame:
     """Gray, high-pass filtered and clipped; mean 0 and variance 1 where `valid`, else 0."""
     valid: Mask
     """Where the image shows something; False where it was painted in one color."""
+    side: int = SIDE
+    """Pixels of the shorter side at scale 1."""
 
     @cached_property
     def rings(self) -> NDArray[np.float64]:
         """See `wbc.duplicates.candidates.rings_of`."""
-        return rings_of(_center(self.texture))
+        return rings_of(_center(self.texture, self.side))
 
     @cached_property
     def descriptor(self) -> NDArray[np.float32]:
         """See `wbc.duplicates.candidates.descriptor_of`."""
         return descriptor_of(self.rings)
+
+    @cached_property
+    def spectrum(self) -> NDArray[np.complex64]:
+        """See `wbc.duplicates.candidates.spectrum_of`."""
+        return spectrum_of(self.rings)
 
     @cached_property
     def detail(self) -> float:
@@ -91,20 +100,30 @@ def _reduced(image: Image.Image) -> Image.Image:
     return image.resize(size, Image.Resampling.BOX)
 
 
-def make_frame(picture: NDArray[np.uint8], scale: float = 1.0) -> Frame:
+def side_for(largest: int) -> int:
+    """The side of the frames of a set of images: finer than the images they show nothing more, and take longer.
+
+    Args:
+        largest: Pixels of the shorter side of the largest image.
+    """
+    return min(SIDE, max(LEAST_SIDE, 3 * largest // 2 // COARSE * COARSE))
+
+
+def make_frame(picture: NDArray[np.uint8], scale: float = 1.0, side: int = SIDE) -> Frame:
     """The frame of an image.
 
     Args:
         picture: uint8, shape (height, width, 3).
         scale: Above 1 the image is enlarged: the middle of a rotated copy on a larger canvas then fits the
             original.
+        side: Of the frame at scale 1, see `side_for`.
     """
-    factor = SIDE * scale / min(picture.shape[:2])
-    longest = LONGEST * max(1.0, scale)
-    width, height = (int(np.clip(round(side * factor), 8, longest)) for side in picture.shape[1::-1])
+    factor = side * scale / min(picture.shape[:2])
+    longest = LONGEST * side * max(1.0, scale)
+    width, height = (int(np.clip(round(own * factor), 8, longest)) for own in picture.shape[1::-1])
     small = Image.fromarray(picture).resize((width, height), Image.Resampling.BICUBIC)  # antialiased
     pixels = np.asarray(small).astype(np.float32)
-    return Frame(*_texture(pixels @ _GRAY, ~_filled(pixels)))
+    return Frame(*_texture(pixels @ _GRAY, ~_filled(pixels), BLUR * side), side)
 
 
 def _filled(pixels: NDArray[np.float32]) -> Mask:
@@ -124,12 +143,12 @@ def _filled(pixels: NDArray[np.float32]) -> Mask:
     return filled
 
 
-def _texture(gray: NDArray[np.float32], valid: Mask) -> tuple[Texture, Mask]:
+def _texture(gray: NDArray[np.float32], valid: Mask, blur: float) -> tuple[Texture, Mask]:
     """The texture where `valid`, and where it holds; the rim of a painted area is left out."""
     from scipy.ndimage import binary_erosion, gaussian_filter
 
-    weight = gaussian_filter(valid.astype(np.float32), BLUR)
-    smooth = gaussian_filter(np.where(valid, gray, 0), BLUR) / np.maximum(weight, 1e-3)
+    weight = gaussian_filter(valid.astype(np.float32), blur)
+    smooth = gaussian_filter(np.where(valid, gray, 0), blur) / np.maximum(weight, 1e-3)
     inner: Mask = valid if valid.all() else binary_erosion(valid, iterations=2, border_value=1)
     pixels = max(1, int(inner.sum()))
     texture: NDArray[Any] = np.where(inner, gray - smooth, 0)
@@ -142,11 +161,11 @@ def _texture(gray: NDArray[np.float32], valid: Mask) -> tuple[Texture, Mask]:
     return (texture / np.sqrt((texture**2).sum() / pixels)).astype(np.float32), inner
 
 
-def _center(texture: Texture) -> Texture:
-    """The middle of a texture; shape (SIDE, SIDE)."""
-    square = np.zeros((SIDE, SIDE), np.float32)
-    top, left = (max(0, (side - SIDE) // 2) for side in texture.shape)
-    middle = texture[top : top + SIDE, left : left + SIDE]
-    down, right = ((SIDE - side) // 2 for side in middle.shape)
+def _center(texture: Texture, side: int) -> Texture:
+    """The middle of a texture; shape (side, side)."""
+    square = np.zeros((side, side), np.float32)
+    top, left = (max(0, (own - side) // 2) for own in texture.shape)
+    middle = texture[top : top + side, left : left + side]
+    down, right = ((side - own) // 2 for own in middle.shape)
     square[down : down + middle.shape[0], right : right + middle.shape[1]] = middle
     return square

@@ -1,6 +1,7 @@
 """Whether two images agree pixel by pixel once one is mirrored, rotated, scaled and shifted."""
 
 from dataclasses import dataclass, replace
+from functools import lru_cache
 from typing import Any
 
 import numpy as np
@@ -19,7 +20,8 @@ SHIFTED_THRESHOLD, SHIFTED_OVERLAP = 0.64, 0.12
 So small an area would agree by chance if it could also be rotated.
 """
 
-_HOPELESS = 0.36  # correlation below which small corrections of angle and scale cannot help
+_HOPELESS = 0.22  # below a threshold, where small corrections of angle and scale cannot help
+_ROUGH = 0.25  # below a threshold, where a match of small frames tells enough
 _LEAST_PIXELS = 64  # of an overlap that is compared
 
 
@@ -38,6 +40,11 @@ class Match:
     shift: tuple[float, float] = (0.0, 0.0)
     """(down, right) by which it is shifted, as fractions of the first image's shorter side."""
 
+    def reversed(self) -> "Match":
+        """How the first fits onto the second, where they are hardly rotated."""
+        down, right = self.shift
+        return Match(self.correlation, self.mirrored, -self.angle % 360, 1 / self.scale, (-down, -right))
+
     def in_words(self) -> str:
         """How the images differ, for people: `rotated by 90 degrees (correlation 0.97)`."""
         angle = (self.angle + 180) % 360 - 180
@@ -53,19 +60,25 @@ class Match:
 
 
 def match_rotated(first: Frame, second: Frame, angles: list[tuple[bool, float]]) -> Match:
-    """The best match at given angles.
+    """The best match at given angles; only a rough one where it is far from a threshold.
 
     Args:
         first: The one image.
         second: The other.
         angles: (mirrored, degrees known up to 180), the most likely first.
     """
-    turns = [(mirrored, (angle + turn) % 360) for mirrored, angle in angles for turn in (0.0, 180.0)]
-    tried = [
-        _match(first.small, second.small, Match(0.0, mirrored, angle), SMALLEST_OVERLAP)
-        for mirrored, angle in turns
-    ]
-    best = _match(first, second, max(tried), SMALLEST_OVERLAP)
+    tried = []
+    for mirrored, angle in angles:
+        how = Match(0.0, mirrored, angle % 360)
+        texture, valid = _transformed(second.small, how)
+        tried.append(_placed(first.small, texture, valid, how, SMALLEST_OVERLAP))
+        upside_down = replace(how, angle=(angle + 180) % 360)
+        flipped = texture[::-1, ::-1], valid[::-1, ::-1]
+        tried.append(_placed(first.small, *flipped, upside_down, SMALLEST_OVERLAP))
+    rough = max(tried)
+    if rough.correlation < threshold_for(first, second) - _ROUGH:
+        return rough
+    best = _match(first, second, rough, SMALLEST_OVERLAP)
     return _refine(first, second, best)
 
 
@@ -80,7 +93,9 @@ def match_shifted(first: Frame, second: Frame) -> Match:
     # The few edges of an empty smear may agree by chance where little is compared.
     if shifted.correlation >= SHIFTED_THRESHOLD + 0.4 * max(0.0, 0.5 - overlap):
         return shifted
-    return _refine(first, second, _match(first, second, Match(0.0), SMALLEST_OVERLAP))
+    if overlap < SMALLEST_OVERLAP + 0.02:  # else it is the best of large overlaps, too
+        shifted = _match(first, second, Match(0.0), SMALLEST_OVERLAP)
+    return _refine(first, second, shifted)
 
 
 def threshold_for(first: Frame, second: Frame) -> float:
@@ -92,7 +107,7 @@ def threshold_for(first: Frame, second: Frame) -> float:
 
 def _refine(first: Frame, second: Frame, best: Match) -> Match:
     """Correct angle and scale a little where that may decide: boxes drawn by hand differ in size."""
-    if not _HOPELESS < best.correlation < THRESHOLD + 0.1:
+    if not threshold_for(first, second) - _HOPELESS < best.correlation < THRESHOLD + 0.1:
         return best
     for step in (0.05, 0.025):
         for _ in range(3):
@@ -107,10 +122,18 @@ def _refine(first: Frame, second: Frame, best: Match) -> Match:
 
 def _match(first: Frame, second: Frame, how: Match, smallest: float) -> Match:
     """Transform the second image as `how` says, and find its shift."""
-    texture, valid = second.texture, second.valid
+    return _placed(first, *_transformed(second, how), how, smallest)
+
+
+def _transformed(frame: Frame, how: Match) -> tuple[Texture, Mask]:
+    texture, valid = frame.texture, frame.valid
     if how.mirrored:
         texture, valid = texture[:, ::-1], valid[:, ::-1]
-    texture, valid = _rotated(texture, valid, how.angle, how.scale)
+    return _rotated(texture, valid, how.angle, how.scale)
+
+
+def _placed(first: Frame, texture: Texture, valid: Mask, how: Match, smallest: float) -> Match:
+    """Find the shift of an image that is transformed already."""
     down, right = _shift(first.texture, first.valid, texture, valid, smallest)
     correlation = _overlap_correlation(first.texture, first.valid, texture, valid, down, right)
     # From the place of the corner to that of the middle, which no rotation moves.
@@ -151,7 +174,10 @@ def _shift(
         correlation: NDArray[np.float32] = fft.irfft2(next(spectra) * np.conj(next(spectra)), s=padded)
         return correlation
 
-    overlap = correlated(first_valid, second_valid)
+    if first_valid.all() and second_valid.all():
+        overlap = _overlaps(first.shape, second.shape, padded)
+    else:
+        overlap = correlated(first_valid, second_valid)
     enough = overlap >= max(_LEAST_PIXELS, smallest * min(first_valid.sum(), second_valid.sum()))
     score = np.where(enough, correlated(first, second) / np.sqrt(np.maximum(overlap, 1)), -np.inf)
     down, right = map(int, np.unravel_index(score.argmax(), padded))
@@ -159,6 +185,20 @@ def _shift(
         down - padded[0] if down >= first.shape[0] else down,
         right - padded[1] if right >= first.shape[1] else right,
     )
+
+
+@lru_cache(maxsize=64)
+def _overlaps(
+    first: tuple[int, ...], second: tuple[int, ...], padded: tuple[int, ...]
+) -> NDArray[np.float32]:
+    """The pixels that two whole rectangles share at every shift, as `_shift` counts shifts."""
+    shared = []
+    for one, other, size in zip(first, second, padded, strict=True):
+        shift = np.arange(size)
+        shift = np.where(shift >= one, shift - size, shift)
+        shared.append(np.maximum(0, np.minimum(one, shift + other) - np.maximum(0, shift)))
+    overlaps: NDArray[np.float32] = np.outer(*shared).astype(np.float32)
+    return overlaps
 
 
 def _overlap_correlation(

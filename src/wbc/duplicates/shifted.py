@@ -24,7 +24,7 @@ chance.
 """
 
 import os
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, replace
 from functools import lru_cache
 from math import sqrt
@@ -37,15 +37,18 @@ from PIL import Image
 
 from wbc.duplicates.candidates import SMALLEST_SIDE, detail_of, least_correlation
 
+Progress = Callable[[int, int], None]
+"""Called with (pairs done, all pairs)."""
+
 Gray = NDArray[np.uint8] | NDArray[np.floating[Any]]
 """A gray image; shape (height, width), any range of values."""
 
 COARSE_PIXELS = 80 * 60
-"""Pixels of the screening frame; its aspect ratio follows the images."""
+"""Pixels of the screening frame, or as many as the largest image has; its aspect ratio follows the images."""
 FINE_FACTOR = 2
 """The confirmation frame is larger by this factor per side."""
 COARSE_BLUR, FINE_BLUR = 1.5, 2.0
-"""Standard deviation of the blur in the high-pass filter, in pixels of the frame."""
+"""Standard deviation of the blur in the high-pass filter, in pixels of a frame of `COARSE_PIXELS`."""
 MIN_OVERLAP = 0.09
 """Smallest overlap, as a share of a frame. Less shows no whole white cell: its box is 12 % in BCCD."""
 SCREENING = 8.0
@@ -57,7 +60,7 @@ CHANCE = 8.0
 """Standard deviations of chance that the correlation has to exceed: only shifts are tried."""
 
 METHOD = {
-    "version": 3,
+    "version": 4,
     "coarse_pixels": COARSE_PIXELS,
     "fine_factor": FINE_FACTOR,
     "blur": (COARSE_BLUR, FINE_BLUR),
@@ -100,7 +103,9 @@ def read_gray(path: Path, longest: int = 320) -> NDArray[np.uint8]:
     return np.asarray(gray)
 
 
-def find_shifted_pairs(images: Sequence[Gray]) -> list[ShiftedPair]:
+def find_shifted_pairs(
+    images: Sequence[Gray], progress: Progress = lambda done, total: None
+) -> list[ShiftedPair]:
     """Find the pairs of images that show the same field of view, shifted by some pixels.
 
     Images of different sizes are resized to one frame of the median aspect ratio. A photograph and its
@@ -109,28 +114,32 @@ def find_shifted_pairs(images: Sequence[Gray]) -> list[ShiftedPair]:
 
     Args:
         images: Gray images, each of shape (height, width), with any range of values.
+        progress: Called with (pairs done, all pairs).
 
     Returns:
         The pairs, ordered by their indices. Memory beyond the images themselves: 20 kB per image + 60 MB.
     """
     telling = [index for index, image in enumerate(images) if min(image.shape) >= SMALLEST_SIDE]
     if len(telling) < len(images):
-        found = find_shifted_pairs([images[index] for index in telling])
+        found = find_shifted_pairs([images[index] for index in telling], progress)
         return [replace(one, first=telling[one.first], second=telling[one.second]) for one in found]
     if len(images) < 2:
         return []
     ratio = float(np.median([image.shape[1] / image.shape[0] for image in images]))
-    height = max(8, round(sqrt(COARSE_PIXELS / ratio)))
-    coarse = (height, max(8, round(COARSE_PIXELS / height)))
-    textures = np.stack([_texture(_resized(image, coarse), COARSE_BLUR) for image in images])
+    # Finer than the images a frame shows nothing more, and takes longer.
+    pixels = min(COARSE_PIXELS, max(image.size for image in images))
+    height = max(8, round(sqrt(pixels / ratio)))
+    coarse = (height, max(8, round(pixels / height)))
+    finer = sqrt(pixels / COARSE_PIXELS)
+    textures = np.stack([_texture(_resized(image, coarse), finer * COARSE_BLUR) for image in images])
 
     @lru_cache(maxsize=_BLOCK)
     def detail(index: int) -> NDArray[np.float32]:
         fine = (coarse[0] * FINE_FACTOR, coarse[1] * FINE_FACTOR)
-        return _texture(_resized(images[index], fine), FINE_BLUR)
+        return _texture(_resized(images[index], fine), finer * FINE_BLUR)
 
     pairs = []
-    for first, second, shift in sorted(_candidates(textures)):
+    for first, second, shift in sorted(_candidates(textures, progress)):
         correlation, (down, right) = _confirm(detail(first), detail(second), shift)
         rows, columns = detail(first).shape
         if correlation >= THRESHOLD:
@@ -162,7 +171,9 @@ def _texture(image: NDArray[np.float32], blur: float) -> NDArray[np.float32]:
     return normalized
 
 
-def _candidates(textures: NDArray[np.float32]) -> Iterator[tuple[int, int, tuple[int, int]]]:
+def _candidates(
+    textures: NDArray[np.float32], progress: Progress
+) -> Iterator[tuple[int, int, tuple[int, int]]]:
     """Pairs that pass the screening, each with its shift (down, right) in coarse pixels."""
     from scipy import fft
 
@@ -180,11 +191,15 @@ def _candidates(textures: NDArray[np.float32]) -> Iterator[tuple[int, int, tuple
     enough = overlap >= MIN_OVERLAP * height * width
     weight = np.where(enough, 1 / np.sqrt(np.maximum(overlap, 1)), 0).astype(np.float32)
 
+    done, total = 0, count * (count - 1) // 2
     for start in range(0, count, _BLOCK):
         firsts = spectra(start)
         for other in range(start, count, _BLOCK):
             seconds = np.conj(firsts if other == start else spectra(other))
             for row, first in enumerate(firsts, start):
+                done += max(0, min(other + _BLOCK, count) - max(other, row + 1))
+                if row % 8 == 0 or done == total:
+                    progress(done, total)
                 for left in range(max(other, row + 1), min(other + _BLOCK, count), _BATCH):
                     batch = seconds[left - other : left - other + _BATCH]
                     product = fft.irfft2(first * batch, s=padded, workers=workers)
