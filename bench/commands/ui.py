@@ -23,6 +23,7 @@ def ui(
     from bench.journal.damage import warnings_of
     from bench.journal.results import SuiteResults
     from bench.runner.signals import interruptible
+    from bench.tracking.saved_view import saved_views
     from bench.tracking.server import served
     from bench.tracking.sync import recorded_suites
 
@@ -30,7 +31,10 @@ def ui(
         warn(warnings_of(SuiteResults(results, suite)))
     try:
         with interruptible(), served(results, port) as server:
-            Terminal().say(f"MLflow shows {results} at {server.address}  (Ctrl-C ends it)")
+            console = Terminal()
+            console.say(f"MLflow shows {results} at {server.address}  (Ctrl-C ends it)")
+            for suite, address in saved_views(results, server.address).items():
+                console.say(f"  {suite}: {address}")
             server.wait()
     except InterruptedRun:
         return  # the usual end

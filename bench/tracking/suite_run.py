@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING
 from bench.journal.events import every, last
 from bench.journal.results import SuiteResults
 from bench.journal.runs import RunEnded, RunEvent, RunStarted, run_events, state_of_runs
+from bench.tracking.saved_view import save_view
 from bench.tracking.tags_and_params import LONGEST_TAG, RESULTS_TAG, STATES, milliseconds
 
 if TYPE_CHECKING:
@@ -56,6 +57,7 @@ class SuiteRun:
             run = self.client.create_run(self.experiment_id, start_time=_began(events), tags=tags)
         self.run_id, self._tags = run.info.run_id, dict(run.data.tags)
         self._state, self._began = (run.info.status, run.info.end_time), run.info.start_time or 0
+        save_view(self.client, self.experiment_id)
         self._set_state(events, None)
 
     def tags_of_children(self) -> dict[str, str]:

@@ -350,3 +350,28 @@ def test_figures_by_themselves_draw(thesis, open_page):
     opened = open_page(thesis.parent / "figures" / "loss-transfer-5000.html")
     opened.page.wait_for_selector("svg.main-svg")
     assert opened.console == []
+
+
+@pytest.mark.parametrize("scheme", ["light", "dark"])
+@pytest.mark.parametrize("width", [1200, 390])
+@pytest.mark.parametrize("suite", ["eight", "thesis"])
+def test_axe_finds_nothing_serious(suite, width, scheme, open_page, request):
+    """As it opens, and with everything open. The script of axe is read from its package."""
+    axe = pytest.importorskip("axe_playwright_python.sync_playwright").Axe()
+    viewport = {"width": width, "height": 900}
+    page = open_page(
+        request.getfixturevalue(suite), viewport=viewport, color_scheme=scheme, bypass_csp=True
+    ).page
+
+    def serious() -> list[tuple[str, list[str]]]:
+        found = axe.run(page, options={"resultTypes": ["violations"]}).response["violations"]
+        return [
+            (one["id"], [node["html"][:120] for node in one["nodes"][:3]])
+            for one in found
+            if one["impact"] in ("serious", "critical")
+        ]
+
+    assert serious() == []
+    page.evaluate("document.querySelectorAll('details').forEach(one => { one.open = true; })")
+    page.wait_for_timeout(500)
+    assert serious() == []

@@ -128,6 +128,15 @@ def test_the_suite_is_listed_and_two_of_its_trials_are_compared(page, ui: Ui):
     assert len(set(re.findall(r"lenet5-scratch-60e-s\d-[\w.+-]+", page.inner_text("body")))) == 2
 
 
+def test_the_saved_address_opens_the_trials_with_what_people_compare(page, ui: Ui):
+    said = ui.process.stdout.readline()
+    assert said.startswith(f"  {SUITE}: {ui.address}/#/experiments/")
+    page.goto(said.split()[1])
+    page.get_by_role("link", name=re.compile("lenet5-scratch")).nth(2).wait_for()
+    for heading in ("test/balanced_accuracy", "test/loss", "time/time_to_result_wall_s"):
+        page.get_by_role("columnheader").filter(has_text=heading).first.wait_for(state="attached")
+
+
 def test_curves_of_the_trials_lie_in_one_chart(page, ui: Ui):
     page.goto(f"{open_runs(page, ui)}?compareRunsMode=CHART")
     page.get_by_placeholder("Search metric charts").fill("validation/loss")
