@@ -130,7 +130,8 @@ def _kept(file: Path) -> KeptModel:
     if not file.is_file() or not signature.is_file():
         raise InputError(
             f"there is no kept model {file} with {SIGNATURE_FILE} beside it",
-            "A run keeps the model that its answer names; with save_model = true in [suite] it keeps all of them.",
+            "A run keeps the network that its answer names; with save_model = true in [suite] it keeps all of them. "
+            "Methods of scikit-learn, on features of a network too, are never kept.",
         )
     try:
         said = json.loads(signature.read_text())

@@ -213,7 +213,8 @@ def test_the_count_is_corrected_by_the_confusion_of_the_record_beside_the_model(
 
 def test_what_is_no_kept_model_is_said(tmp_path, capsys):
     assert main(["predict", str(tmp_path), str(tmp_path)]) == 2
-    assert "save_model = true" in capsys.readouterr().err
+    said = capsys.readouterr().err
+    assert "save_model = true" in said and "scikit-learn" in said
 
 
 @pytest.mark.parametrize(
