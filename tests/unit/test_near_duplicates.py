@@ -1,6 +1,7 @@
 """What `data prepare` splits is clean by `data check`: near-duplicates stay in one split."""
 
 from collections import defaultdict
+from functools import partial
 from pathlib import Path
 
 import numpy as np
@@ -9,13 +10,15 @@ from PIL import Image, ImageOps
 
 from bench.commands.main import main
 from wbc.data import join_sources as joining
+from wbc.data import prepare as preparing
 from wbc.data.check import check_folder
 from wbc.data.join_sources import join_near_duplicates, join_sources
 from wbc.data.manifest import Manifest
 from wbc.data.pipeline.stages import Original, Stages
 from wbc.data.prepare import PrepareSettings, prepare
 from wbc.data.synthetic import draw_cell
-from wbc.duplicates import Gallery, candidates
+from wbc.duplicates import Gallery, candidates, registration
+from wbc.duplicates import frames as frames_
 
 CHANGES = {
     "mirrored": ImageOps.mirror,
@@ -100,6 +103,52 @@ def test_sources_are_joined_through_others():
     originals = [Original(f"{i}", Path(f"{i}"), "A", source) for i, source in enumerate("edcbae")]
     joined = join_sources(originals, [(0, 1), (3, 4), (1, 2)])
     assert [one.source for one in joined] == list("cccaac")
+
+
+def test_rings_of_many_images_match_as_those_of_two():
+    rng = np.random.default_rng(3)
+    frames = [frames_.make_frame(draw_cell("MONOCYTE", 40, rng), side=48) for _ in range(3)]
+    frames.append(frames_.make_frame(np.rot90(draw_cell("MONOCYTE", 40, np.random.default_rng(3))), side=48))
+    known = np.array([frame.spectrum for frame in frames])
+    for asked in frames:
+        best = [candidates.angles_between(frame.rings, asked.rings, 1)[0][0] for frame in frames]
+        assert candidates.ring_matches(known, asked.spectrum) == pytest.approx(best, abs=1e-5)
+    assert candidates.ring_matches(known, frames[3].spectrum)[0] > 0.9, "rotated"
+
+
+def test_whole_rectangles_share_what_their_masks_do():
+    for first, second in (((7, 9), (7, 9)), ((7, 9), (4, 12)), ((5, 5), (8, 3))):
+        padded = tuple(a + b for a, b in zip(first, second, strict=True))
+        spectra = [np.fft.rfft2(np.ones(shape), s=padded) for shape in (first, second)]
+        expected = np.fft.irfft2(spectra[0] * np.conj(spectra[1]), s=padded)
+        assert registration._overlaps(first, second, padded) == pytest.approx(expected, abs=1e-9)
+
+
+@pytest.mark.parametrize(("pixels", "side"), [(16, 48), (32, 48), (40, 60), (64, 96), (300, 96)])
+def test_frames_are_hardly_finer_than_images(pixels: int, side: int):
+    assert frames_.side_for(pixels) == side
+    blank = np.zeros((pixels, pixels + 5, 3), np.uint8)
+    gallery = Gallery([lambda: blank] * 2)
+    assert {min(frame.texture.shape) for frame in gallery.frames} == {side}
+
+
+def test_copies_of_small_images_are_found_from_both_sides():
+    cells = [draw_cell("EOSINOPHIL", 32, np.random.default_rng(index)) for index in range(6)]
+    pictures = [*cells, np.rot90(cells[0]), cells[1][:, ::-1]]
+    found = Gallery([partial(np.asarray, one) for one in pictures]).within()
+    assert {(one.first, one.second) for one in found} == {(0, 6), (1, 7)}
+    match = registration.Match(0.9, angle=10.0, scale=1.25, shift=(0.25, -0.5))
+    back = match.reversed()
+    assert (back.angle, back.scale, back.shift) == (350.0, 0.8, (-0.25, 0.5)) and back.reversed() == match
+
+
+def test_photographs_of_large_sets_are_not_all_compared(folder, tmp_path, monkeypatch):
+    told = set()
+    prepare(folder, tmp_path / "few", PrepareSettings(), progress=lambda what, done, total: told.add(what))
+    assert "fields of view" in told
+    monkeypatch.setattr(preparing, "EXHAUSTIVE_IMAGES", 17)  # of 18
+    monkeypatch.setattr(preparing, "find_fields", None)
+    prepare(folder, tmp_path / "many", PrepareSettings())
 
 
 def test_all_shifts_among_themselves_are_those_of_two_sets(monkeypatch):
