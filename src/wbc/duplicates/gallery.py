@@ -130,6 +130,7 @@ class Gallery:
         self.side = _side_of_frames(pictures)
         small = (SIDE - self.side) / (SIDE - LEAST_SIDE)
         self.least_match = SMALLEST_RING_MATCH + small * (OF_SMALL_FRAMES - SMALLEST_RING_MATCH)
+        self._peaks: NDArray[np.float32] | None = None
         self._seen: dict[tuple[int, float], Seen] = {}
         with ThreadPoolExecutor(os.cpu_count()) as pool:
             found = pool.map(lambda picture: _frame(picture, self.side), pictures)
@@ -250,11 +251,17 @@ class Gallery:
     def _shifted(self, known: list[int], asked: list[int], what: str) -> set[Proposal]:
         """For every image those whose shifted texture agrees best; all pairs are compared."""
         itself = known == asked
-        peaks = shift_peaks(
-            [self.frames[index].small.texture for index in known],
-            None if itself else [self.frames[index].small.texture for index in asked],
-            lambda done, total: self.progress(f"{what}, shifted", done, total),
-        )
+        if self._peaks is not None:
+            peaks = self._peaks[np.ix_(asked, known)]
+        else:
+            peaks = shift_peaks(
+                [self.frames[index].small.texture for index in known],
+                None if itself else [self.frames[index].small.texture for index in asked],
+                lambda done, total: self.progress(f"{what}, shifted", done, total),
+            )
+        if itself:  # the whole set: searches across splits are parts of it
+            self._peaks = np.zeros((len(self.frames), len(self.frames)), np.float32)
+            self._peaks[np.ix_(asked, known)] = peaks
         nearest = np.argsort(-peaks, axis=1)[:, :NEIGHBORS]
         pairs = [
             (known[place], asked[row])
