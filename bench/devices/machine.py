@@ -3,7 +3,7 @@
 import os
 import platform
 from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from importlib import metadata
 from pathlib import Path
 
@@ -149,6 +149,7 @@ def choose_slots(
     gpus_per_trial: int = 1,
     machine: Machine | None = None,
     backends: Collection[str] = ("tensorflow",),
+    accelerator: str = "",
 ) -> Choice:
     """Choose the slots in which trials run.
 
@@ -159,11 +160,14 @@ def choose_slots(
         gpus_per_trial: GPUs that train a trial together; on a processor, logical devices.
         machine: What there is; this machine by default.
         backends: Of the trials. `all` takes GPUs only if each of these backends can use them; none: any.
+        accelerator: Only GPUs with this in the name of their model, such as `A100`, in any case; empty: any.
 
     Raises:
         InputError: It is not there; the message lists what is.
     """
     machine = machine or find_machine()
+    if accelerator:
+        machine = with_accelerator(machine, accelerator)
     names = wanted.split(",") if isinstance(wanted, str) else wanted
     names = [name.strip() for name in names] or [""]
     if names == ["all"]:
@@ -186,6 +190,22 @@ def choose_slots(
             f"Run them one after the other. There is: {machine}.",
         )
     return Choice(_gpu_slots(gpus, gpus_per_trial, machine), named=True)
+
+
+def with_accelerator(machine: Machine, accelerator: str) -> Machine:
+    """The machine with GPUs of one model alone.
+
+    Raises:
+        InputError: There is none.
+    """
+    wanted = [gpu for gpu in machine.gpus if accelerator.lower() in gpu.model.lower()]
+    if not wanted:
+        raise InputError(
+            f"no GPU is of the model that accelerator in [devices] asks for, {accelerator!r}",
+            f"There is: {machine}.",
+        )
+    others = {gpu.name: f"{gpu.model}, not {accelerator}" for gpu in machine.gpus if gpu not in wanted}
+    return replace(machine, gpus=tuple(wanted), unusable={**machine.unusable, **others})
 
 
 def why_no_gpu(machine: Machine, backends: Collection[str]) -> str:

@@ -1,10 +1,15 @@
-"""What the scheduler knows of an engine: where trials run, how workers are started, who else is there."""
+"""What a run knows of the place where it runs: its slots, how workers are started there, who else is there."""
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Collection, Sequence
+from contextlib import AbstractContextManager
+from pathlib import Path
 from typing import Any, Protocol
 
 from bench.devices.device import Slot
+from bench.devices.lease import Leased
+from bench.devices.machine import Choice
 from bench.journal.results import Attempt
+from bench.suite.resolve import ResolvedSuite
 from bench.trials.origin import Neighbors
 from bench.worker.jsonl import Facts, RawEvent
 
@@ -65,3 +70,20 @@ class Engine(Protocol):
 
         A worker that fails raises no error here.
         """
+
+
+class Site(Protocol):
+    """Where a suite runs: this machine, or several."""
+
+    def choose(
+        self, wanted: str | Sequence[str], gpus_per_trial: int, *, backends: Collection[str], accelerator: str
+    ) -> Choice:
+        """The slots there, see `bench.devices.machine.choose_slots`."""
+
+    def hold(self, choice: Choice, results: Path, suite: str) -> AbstractContextManager[Leased]:
+        """Hold the chosen slots, see `bench.devices.lease.lease`."""
+
+    def engine(
+        self, slots: Sequence[Slot], suite: ResolvedSuite, results: Path, say: Callable[[str], None]
+    ) -> AbstractContextManager[Engine]:
+        """An engine for some of the slots, with what the suite says of telemetry and of other users."""

@@ -7,7 +7,7 @@ import signal
 import subprocess
 import sys
 import time
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
@@ -16,10 +16,13 @@ import msgspec
 
 from bench.devices.cgroup import killed_for_memory
 from bench.devices.device import Slot
+from bench.devices.lease import Leased, lease
+from bench.devices.machine import Choice, choose_slots, find_machine
 from bench.devices.nvml import Nvml, NvmlError, open_nvml
 from bench.devices.other_users import neighbors, wait_until_quiet
 from bench.journal.results import Attempt
-from bench.machine.notes import Notes, origin
+from bench.machine.notes import Notes, notes_of, origin
+from bench.suite.resolve import ResolvedSuite
 from bench.telemetry.process import SamplerProcess
 from bench.trials.origin import Neighbors
 from bench.trials.sampling import TelemetrySettings
@@ -239,6 +242,30 @@ class LocalWorker:
         """To the worker and everything that it started."""
         with contextlib.suppress(ProcessLookupError):
             os.killpg(self._process.pid, number)
+
+
+class ThisMachine:
+    """A `bench.runner.engine.Site`."""
+
+    def choose(
+        self, wanted: str | Sequence[str], gpus_per_trial: int, *, backends: Collection[str], accelerator: str
+    ) -> Choice:
+        """See `bench.runner.engine.Site`."""
+        return choose_slots(wanted, gpus_per_trial, backends=backends, accelerator=accelerator)
+
+    def hold(self, choice: Choice, results: Path, suite: str) -> contextlib.AbstractContextManager[Leased]:
+        """See `bench.runner.engine.Site`."""
+        return lease(choice, results, suite)
+
+    @contextlib.contextmanager
+    def engine(
+        self, slots: Sequence[Slot], suite: ResolvedSuite, results: Path, say: Callable[[str], None]
+    ) -> Iterator[LocalEngine]:
+        """See `bench.runner.engine.Site`."""
+        notes = notes_of(results, find_machine())
+        telemetry = suite.telemetry.for_trials(suite.trials)
+        with local_other_users(slots, suite.limits.quiet_s, say) as other_users:
+            yield LocalEngine(slots, other_users, telemetry=telemetry, notes=notes)
 
 
 def _environment(python: str, slot: Slot, event_fd: int, spawned: int) -> dict[str, str]:

@@ -7,17 +7,16 @@ from pathlib import Path
 from typing import Protocol
 
 from bench.devices.device import Slot
-from bench.devices.lease import lease
-from bench.devices.machine import find_machine, plural
+from bench.devices.machine import plural
 from bench.errors import DamagedAttempt
 from bench.journal.damage import warnings_of
 from bench.journal.results import Attempt, SuiteResults
 from bench.journal.runs import noted_run, other_file
-from bench.machine.notes import notes_of, origin
+from bench.machine.notes import origin
 from bench.plan.decide import PlannedTrial, make_plan
 from bench.plan.predict import Predictor
 from bench.records.fold import finish
-from bench.runner.local import LocalEngine, local_other_users
+from bench.runner.local import ThisMachine
 from bench.runner.scheduler import Scheduler, Watcher
 from bench.runner.signals import interruptible
 from bench.suite.resolve import resolve_suite
@@ -91,8 +90,11 @@ def run_suite(
         InterruptedRun: A signal came; what ran is recorded.
     """
     # Resolve: look up everything that the suite names. Nothing is written while the input is wrong.
+    site = ThisMachine()
     cache = results_folder / CACHE
-    suite = resolve_suite(path, cache, options.devices, options.data, options.weights, options.only)
+    suite = resolve_suite(
+        path, cache, options.devices, options.data, options.weights, options.only, choose_devices=site.choose
+    )
     require_backends(suite.chosen, suite.devices.slots[0].replicas, suite.devices.slots[0].kind)
     if suite.downloads:
         suite = suite.with_weights()
@@ -100,7 +102,7 @@ def run_suite(
     with (
         interruptible() as interruption,
         results.lock(),
-        lease(suite.devices, results_folder, suite.name) as leased,
+        site.hold(suite.devices, results_folder, suite.name) as leased,
     ):
         slots = leased.slots[:1] if suite.limits.exclusive else leased.slots
         # Plan: decide what runs, make its images, predict how long it takes.
@@ -132,17 +134,14 @@ def run_suite(
             "description": suite.description,
             "margin": suite.margin,
         }
-        telemetry = suite.telemetry.for_trials(suite.trials)
-        notes = notes_of(results_folder, find_machine())
         behind = is_behind(results, waiting > 0)
         with (
             RecordingProcess(results, speaker.say) as recording,
             noted_run(results, trial_ids, suite.limits.exclusive, **about, **origin(gpu=False)) as note,
-            local_other_users(slots, suite.limits.quiet_s, speaker.say) as other_users,
+            site.engine(slots, suite, results_folder, speaker.say) as engine,
         ):
             if behind:
                 recording.catch_up()
-            engine = LocalEngine(slots, other_users, telemetry=telemetry, notes=notes)
             Scheduler(results, engine, suite.limits, speaker, recording, interruption).run(plan)
             failed = [one.trial.id for one in plan if one.runs and not results.is_done(one.trial.id)]
             note.failed = bool(failed)

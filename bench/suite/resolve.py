@@ -1,5 +1,6 @@
 """From a suite file to what can be run: its trials, and where and within which limits they run."""
 
+from collections.abc import Callable
 from dataclasses import dataclass, replace
 from pathlib import Path
 
@@ -95,6 +96,7 @@ def resolve_suite(
     only: str | None = None,
     runtime: Runtime | None = None,
     in_pairs: bool = False,
+    choose_devices: Callable[..., Choice] = choose_slots,
 ) -> ResolvedSuite:
     """Read a suite and look up everything that it names. Nothing is written, started or downloaded.
 
@@ -107,6 +109,7 @@ def resolve_suite(
         only: Chooses trials, see `bench.plan.decide.choose`.
         runtime: What runs the trials; None: this environment, on the chosen devices.
         in_pairs: For `regress`: the best model is not kept, and no side uses features that another extracted.
+        choose_devices: Finds slots where the trials run, as `bench.devices.machine.choose_slots` does here.
 
     Raises:
         InputError: Anything in the suite, the devices, the data or the weights is wrong.
@@ -120,10 +123,11 @@ def resolve_suite(
         stored = DEFAULT_WEIGHTS
     combinations = expand(suite, file, folder_given=data is not None)
     try:
-        slots = choose_slots(
+        slots = choose_devices(
             devices or suite.devices.use,
             suite.devices.gpus_per_trial,
             backends={one.backend for one in combinations if one.backend is not None} or ("tensorflow",),
+            accelerator=suite.devices.accelerator,
         )
     except InputError as error:
         if devices:

@@ -300,6 +300,7 @@ class DevicesTable(Table):
 
     use: Annotated[list[str], BeforeValidator(as_list), Field(min_length=1)] = ["all"]
     gpus_per_trial: Annotated[int, Field(ge=1, le=16)] = 1
+    accelerator: str = ""
     exclusive: bool = False
 
 

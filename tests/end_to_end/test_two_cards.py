@@ -14,6 +14,7 @@ RUN = """
 import contextlib, functools, json, os, sys
 from dataclasses import replace
 from pathlib import Path
+from bench.runner import local
 from bench.runner import suite as runner
 from bench.runner.local import LocalEngine
 from bench.suite import resolve
@@ -44,7 +45,7 @@ class Unrecorded(contextlib.nullcontext):
 def fetched(downloads):
     return {one.path: replace(one.source, kind="keras-cache", sha256="0" * 64) for one in downloads}
 
-runner.LocalEngine = lambda slots, users, **more: LocalEngine(
+local.LocalEngine = lambda slots, users, **more: LocalEngine(
     slots, users, python=pretender, **{**more, "telemetry": TelemetrySettings(enabled=False)})
 runner.RecordingProcess = lambda results, say: (lambda one: contextlib.nullcontext(one))(Unrecorded())
 runner.prepare_data = lambda *told: None

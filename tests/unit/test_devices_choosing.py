@@ -208,3 +208,14 @@ def test_this_machine_has_the_cores_that_this_process_may_use():
     found = find_machine()
     assert found.processor
     assert isinstance(choose_slots("cpu", machine=found).slots[0], Slot)
+
+
+def test_an_accelerator_is_a_model_of_gpus():
+    mixed = machine(gpus=(gpu(0, SMALL, 2), gpu(1), gpu(2)))
+    choice = choose_slots("all", machine=mixed, accelerator="small")
+    assert names(choice) == ["gpu:0"]
+    assert choice.note == "Left out: gpu:1 (NVIDIA Big, not small), gpu:2 (NVIDIA Big, not small)."
+    with pytest.raises(InputError, match="gpu:1 cannot be used: NVIDIA Big, not small"):
+        choose_slots("gpu:1", machine=mixed, accelerator="small")
+    with pytest.raises(InputError, match="asks for, 'A100'"):
+        choose_slots("all", machine=mixed, accelerator="A100")
