@@ -14,7 +14,7 @@ BIN := $(VENV)/bin
 READY := $(VENV)/ready-$(FLAVOUR)
 
 .PHONY: help run test format lint types docs wheel-check stock measuring services many real families tracking-speed promises evidence disturbed chaos anomalies \
-	networks drawn-weights demonstration memory scale benchmark gpu-check locks clean
+	networks drawn-weights demonstration memory scale cluster benchmark gpu-check locks clean
 
 help: ## list these targets
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  make %-15s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
@@ -124,6 +124,10 @@ scale: $(READY) ## time reports over 1,000 to 10,000 trials
 benchmark: $(READY) ## measure leukobench beside plain Keras, and write results/benchmark.md
 	$(BIN)/python tests/benchmarks/run.py $(ARGS)
 
+# Minutes. A head and three nodes on loopback, nodes and driver killed; skipped without Ray (locks/cluster.txt).
+cluster: $(READY) ## run a suite on a Ray cluster on this machine, and kill its nodes
+	$(BIN)/python -m pytest -s tests/cluster $(ARGS)
+
 # Work and memory of the thesis' networks against publications and TensorFlow's allocator: ten minutes on two idle
 # cores. It goes on where it was stopped.
 memory: $(READY) ## make docs/memory.md: compare work and memory with other sources
@@ -146,10 +150,11 @@ $(READY): $(LOCK) pyproject.toml
 
 # Pin everything anew; the GPU lock follows the CPU lock, so that both flavours test the same versions.
 COMPILE := UV_CUSTOM_COMPILE_COMMAND="make locks" $(BIN)/uv pip compile --quiet --universal --python-version 3.11 \
-	--no-emit-index-url --annotation-style line --extra dev
+	--no-emit-index-url --annotation-style line
 locks: ## pin all dependencies anew
-	$(COMPILE) --upgrade --extra cpu pyproject.toml -o locks/cpu.txt
-	$(COMPILE) --upgrade --extra gpu -c locks/cpu.txt pyproject.toml -o locks/gpu.txt
+	$(COMPILE) --upgrade --extra dev --extra cpu pyproject.toml -o locks/cpu.txt
+	$(COMPILE) --upgrade --extra dev --extra gpu -c locks/cpu.txt pyproject.toml -o locks/gpu.txt
+	$(COMPILE) --upgrade --extra cluster -c locks/cpu.txt pyproject.toml -o locks/cluster.txt
 
 clean: ## remove the environment and caches
 	rm -rf $(VENV) build .mypy_cache .pytest_cache .ruff_cache

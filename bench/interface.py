@@ -8,7 +8,7 @@ from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from os import PathLike
 from pathlib import Path
-from typing import TYPE_CHECKING, TypedDict, Unpack
+from typing import TYPE_CHECKING, Literal, TypedDict, Unpack
 
 from bench.compare.compare import compare_sides
 from bench.compare.thresholds import Thresholds
@@ -67,6 +67,10 @@ class Choices(TypedDict, total=False):
     """A folder of pretrained weights, overrides `path` of `[weights]`."""
     only: str | None
     """Only trials whose id matches this pattern or contains it."""
+    engine: Literal["local", "ray"]
+    """Of `run`: on this machine, or on the nodes of a Ray cluster."""
+    address: str | None
+    """Of `run`: `HOST:PORT` of the cluster's head node; without it one is started on this machine."""
     fresh: bool
     """Trials from their beginning, finished ones too; pairs of an earlier `regress` do not count."""
 
@@ -313,6 +317,8 @@ def _chosen(choices: Choices) -> tuple[Path, RunOptions]:
         _path(choices.get("weights")),
         choices.get("only"),
         choices.get("fresh", False),
+        choices.get("engine", "local"),
+        choices.get("address"),
     )
     return Path(choices.get("results", "results")), options
 

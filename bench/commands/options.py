@@ -5,7 +5,7 @@ from collections.abc import Callable, Sequence
 from dataclasses import fields, is_dataclass
 from functools import wraps
 from pathlib import Path
-from typing import Annotated, Any
+from typing import Annotated, Any, Literal
 
 import typer
 from typer.core import TyperCommand
@@ -58,6 +58,18 @@ MarginOption = Annotated[
     float,
     typer.Option(
         "--margin", metavar="POINTS", help="Margin of equivalence: accuracies this close count as equal."
+    ),
+]
+EngineOption = Annotated[
+    Literal["local", "ray"],
+    typer.Option("--engine", help="Run trials on this machine, or on the nodes of a Ray cluster."),
+]
+AddressOption = Annotated[
+    str | None,
+    typer.Option(
+        "--address",
+        metavar="HOST:PORT",
+        help="Head node of the Ray cluster; without it one is started on this machine.",
     ),
 ]
 JsonOption = Annotated[bool, typer.Option("--json", help="Print one JSON document instead of text.")]

@@ -5,8 +5,10 @@ from pathlib import Path
 
 from bench.commands.options import (
     DEFAULT_RESULTS,
+    AddressOption,
     DataOption,
     DevicesOption,
+    EngineOption,
     FreshOption,
     JsonOption,
     OnlyOption,
@@ -62,6 +64,8 @@ def run(
     results: ResultsOption = DEFAULT_RESULTS,
     only: OnlyOption = None,
     fresh: FreshOption = False,
+    engine: EngineOption = "local",
+    address: AddressOption = None,
     as_json: JsonOption = False,
 ) -> int:
     """Run every trial of a suite that is not done yet.
@@ -81,7 +85,8 @@ def run(
     file = target.require_suite()
     notes = messages()
     with Progress(notes) as progress:
-        outcome = run_suite(file, target.results, progress, RunOptions(devices, data, weights, only, fresh))
+        options = RunOptions(devices, data, weights, only, fresh, engine, address)
+        outcome = run_suite(file, target.results, progress, options)
     brief = write_brief(outcome.results, outcome.suite_ids, outcome.trial_ids)
     written = write_page(notes, outcome.results, outcome.suite_ids, file)
     page = written.path if written else None

@@ -282,7 +282,9 @@ def _failure(
     if complete and evaluated and not failed and attempt.predictions.is_file():
         return None
     if lost and not (ended and ended.stopped.why == "interrupted"):
-        kind, message = "gpu-lost", f"the driver lost {', '.join(lost)} while the trial ran"
+        gpu = lost[0].startswith("gpu:")  # else a node of a cluster, with its GPUs if it has any
+        kind = "gpu-lost" if gpu or on_gpu else "crashed"
+        message = f"the {'driver' if gpu else 'cluster'} lost {', '.join(lost)} while the trial ran"
     elif ended and ended.stopped.why and not (closed and failed):
         kind, message = ended.stopped.why, ended.stopped.message
     elif failed:

@@ -2,13 +2,14 @@
 
 import shutil
 from collections.abc import Callable, Sequence
+from contextlib import AbstractContextManager, nullcontext
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Protocol
+from typing import Literal, Protocol
 
 from bench.devices.device import Slot
 from bench.devices.machine import plural
-from bench.errors import DamagedAttempt
+from bench.errors import DamagedAttempt, InputError
 from bench.journal.damage import warnings_of
 from bench.journal.results import Attempt, SuiteResults
 from bench.journal.runs import noted_run, other_file
@@ -16,6 +17,7 @@ from bench.machine.notes import origin
 from bench.plan.decide import PlannedTrial, make_plan
 from bench.plan.predict import Predictor
 from bench.records.fold import finish
+from bench.runner.engine import Site
 from bench.runner.local import ThisMachine
 from bench.runner.scheduler import Scheduler, Watcher
 from bench.runner.signals import interruptible
@@ -55,6 +57,10 @@ class RunOptions:
     """Only trials that match, see `bench.plan.decide.choose`."""
     fresh: bool = False
     """Run trials from their beginning, finished ones too."""
+    engine: Literal["local", "ray"] = "local"
+    """Where trials run: on this machine, or on the nodes of a Ray cluster."""
+    address: str | None = None
+    """`HOST:PORT` of the cluster's head node; None starts a cluster on this machine."""
 
 
 @dataclass(frozen=True)
@@ -89,8 +95,14 @@ def run_suite(
         ResultsError: The results folder, or a device, cannot be used.
         InterruptedRun: A signal came; what ran is recorded.
     """
+    with _site(options) as site:
+        return _run_suite(path, results_folder, speaker, options, site)
+
+
+def _run_suite(
+    path: Path, results_folder: Path, speaker: Speaker, options: RunOptions, site: Site
+) -> Outcome:
     # Resolve: look up everything that the suite names. Nothing is written while the input is wrong.
-    site = ThisMachine()
     cache = results_folder / CACHE
     suite = resolve_suite(
         path, cache, options.devices, options.data, options.weights, options.only, choose_devices=site.choose
@@ -147,6 +159,16 @@ def run_suite(
             note.failed = bool(failed)
     cautions = tuple(dataset.warning for dataset in suite.datasets if dataset.warning)
     return Outcome(results, [trial.id for trial in suite.trials], trial_ids, failed, cautions)
+
+
+def _site(options: RunOptions) -> AbstractContextManager[Site]:
+    if options.engine == "local":
+        if options.address:
+            raise InputError("--address needs --engine ray")
+        return nullcontext(ThisMachine())
+    from bench.runner.cluster.session import connect  # needs Ray, which is not installed everywhere
+
+    return connect(options.address)
 
 
 def recover(results: SuiteResults, say: Callable[[str], None]) -> list[Attempt]:

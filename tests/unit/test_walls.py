@@ -49,7 +49,7 @@ WBC_FLOORS = (
 )
 """The same of `wbc`. The experiment loads the trainer of a mode by its name, only when it is asked for."""
 
-FRAMEWORKS = ("keras", "tensorflow", "jax", "torch")
+FRAMEWORKS = ("keras", "tensorflow", "jax", "torch", "ray")
 
 
 def imports_of(module: str, path: Path, known: Mapping[str, Path]) -> set[str]:

@@ -1,0 +1,256 @@
+"""What an attempt on another machine sends home, and which nodes are used: without Ray, and without a cluster."""
+
+import ast
+import json
+import random
+import selectors
+import sys
+from concurrent.futures import ThreadPoolExecutor
+from pathlib import Path
+
+import pytest
+from equipment.results.records import a_trial
+from telemetry_equipment import CPU
+
+from bench.devices.device import Device, Slot
+from bench.devices.machine import Machine
+from bench.errors import InputError
+from bench.journal.results import Attempt
+from bench.records.fold import fold
+from bench.runner.cluster import node as on_node
+from bench.runner.cluster.engine import Place, RayEngine, RayWorker
+from bench.runner.cluster.session import Node, best_model, difference, offered, usable_nodes
+from bench.runner.cluster.transfer import CHECKPOINT, JOURNALS, LARGE, SMALL, Inbox, Outbox, Piece, pieces_of
+from bench.runner.suite import RunOptions, run_suite
+from bench.trials.sampling import TelemetrySettings
+from bench.trials.settings import Runtime
+from bench.worker.files import write_json
+
+ROOT = Path(__file__).parents[2]
+
+
+def line(event: str, **content) -> bytes:
+    return json.dumps({"t": 1, "event": event, **content}).encode() + b"\n"
+
+
+def folders(place: Path) -> tuple[Path, Path]:
+    """The folder of an attempt and that of its checkpoint."""
+    attempt, checkpoint = place / "trial" / "attempt-1", place / "trial" / "checkpoint"
+    attempt.mkdir(parents=True)
+    checkpoint.mkdir()
+    return attempt, checkpoint
+
+
+def test_everything_arrives_and_predictions_last(tmp_path):
+    there, here = folders(tmp_path / "there"), folders(tmp_path / "here")
+    outbox, inbox = Outbox(*there), Inbox(*here)
+    chance = random.Random(1)
+    sizes = {"trace/run.pb": LARGE + 3, "history.csv": 0, "model.keras": 2 * LARGE, "a.png": 9}
+    for journal in JOURNALS:
+        (there[0] / journal).write_bytes(b"")
+    for _ in range(30):  # while it runs, only journals leave
+        with (there[0] / chance.choice(JOURNALS)).open("ab") as file:
+            file.write(chance.randbytes(chance.randrange(SMALL // 2)))
+        for piece in outbox.take(over=False):
+            assert piece.name in JOURNALS
+            inbox.put(piece)
+    for name, size in {**sizes, "predictions.csv": 7, "trial.json": 5}.items():
+        (there[0] / name).parent.mkdir(exist_ok=True)
+        (there[0] / name).write_bytes(chance.randbytes(size))
+    while not outbox.empty or not outbox._whole:
+        for piece in outbox.take(over=True):
+            if (here[0] / "predictions.csv").exists():  # so the attempt is done, and lacks nothing
+                assert all((here[0] / name).exists() for name in sizes)
+            inbox.put(piece)
+    assert outbox.take(over=True) == []
+    for path in there[0].rglob("*"):
+        if path.is_file() and path.name != "trial.json":
+            assert (here[0] / path.relative_to(there[0])).read_bytes() == path.read_bytes(), path
+    assert not list(tmp_path.rglob("here/**/*.partial")) and not (here[0] / "trial.json").exists()
+
+
+def test_a_checkpoint_comes_after_the_events_that_lead_to_it_and_is_that_of_one_moment(tmp_path):
+    there, here = folders(tmp_path / "there"), folders(tmp_path / "here")
+    old = there[1] / "training.checkpoint"
+    old.write_bytes(b"sent here for this attempt")
+    outbox, inbox = Outbox(*there), Inbox(*here)
+    assert outbox.take(over=False) == []
+    for epoch in (1, 2):
+        with (there[0] / "events.jsonl").open("ab") as file:
+            file.write(line("epoch", epoch=epoch, metrics={}) * (3 * SMALL // 50))
+        new = there[1] / "new"
+        new.write_bytes(bytes([epoch]) * (LARGE + 1))
+        new.replace(old)
+        names = []
+        while not (pieces := outbox.take(over=False)) or pieces[-1].name != CHECKPOINT + old.name:
+            names += [piece.name for piece in pieces]
+            for piece in pieces:
+                inbox.put(piece)
+        assert set(names) == {"events.jsonl"}
+        (there[1] / "later").write_bytes(b"")
+        (there[1] / "later").replace(old)  # in the middle of sending
+        rest = outbox.take(over=False)
+        for piece in (*pieces, *rest):
+            inbox.put(piece)
+        assert (here[1] / old.name).read_bytes() == bytes([epoch]) * (LARGE + 1)
+        for piece in outbox.take(over=False):
+            inbox.put(piece)
+    assert outbox.take(over=True, resumable=False) == []
+
+
+def test_a_line_that_was_cut_ends_with_the_attempt(tmp_path):
+    attempt, checkpoint = folders(tmp_path)
+    inbox = Inbox(attempt, checkpoint)
+    inbox.put(Piece("runner.jsonl", 0, line("started") + b'{"t": 2, "ev'))
+    inbox.close()
+    with (attempt / "runner.jsonl").open("ab") as file:
+        file.write(line("ended", exit_code=-9, cpu_s=0.0))
+    lines = (attempt / "runner.jsonl").read_bytes().splitlines()
+    assert [json.loads(one)["event"] for one in (lines[0], lines[2])] == ["started", "ended"]
+
+
+def test_a_file_in_pieces(tmp_path):
+    (tmp_path / "file").write_bytes(b"x" * (2 * LARGE))
+    (tmp_path / "empty").write_bytes(b"")
+    assert [(len(p.content), p.whole) for p in pieces_of(tmp_path / "file", "n")] == [
+        (LARGE, False),
+        (LARGE, True),
+    ]
+    assert [(p.content, p.whole) for p in pieces_of(tmp_path / "empty", "n")] == [(b"", True)]
+
+
+class Handle:
+    """Calls of a host in a thread, as an actor's handle makes them; every third report does not arrive at first."""
+
+    def __init__(self, host):
+        self.host, self.thread, self.pulls = host, ThreadPoolExecutor(1), 0
+
+    def __getattr__(self, name):
+        return Call(self, getattr(self.host, name))
+
+
+class Call:
+    def __init__(self, handle, method):
+        self.handle, self.method = handle, method
+
+    def remote(self, *arguments):
+        self.answer = self.handle.thread.submit(self.again, *arguments)
+        return self
+
+    def again(self, *arguments):
+        answer = self.method(*arguments)
+        self.handle.pulls += 1
+        return self.method(*arguments) if self.handle.pulls % 3 == 0 else answer
+
+    def future(self):
+        return self.answer
+
+
+def test_an_attempt_on_a_node_is_recorded_as_on_one_machine(tmp_path, monkeypatch):
+    """A worker whose specification is wrong: it starts and fails by itself."""
+    monkeypatch.setenv(on_node.FOLDER, str(tmp_path / "node"))
+    monkeypatch.setattr(on_node, "_forget_ray", lambda: None)
+    abandoned = tmp_path / "node" / "attempts" / "999999999"
+    abandoned.mkdir(parents=True)
+    attempt = Attempt(tmp_path / "trials" / "a-trial" / "attempt-1")
+    attempt.folder.mkdir(parents=True)
+    write_json(attempt.folder / "trial.json", {**a_trial().to_json(), "specification": {}})
+    place = {CPU.name: Place("node-1", "id", 1, 0)}
+    engine = RayEngine([CPU], place, TelemetrySettings(enabled=False), "suite", 0.0)
+    trial = (attempt.folder / "trial.json").read_bytes()
+    order = on_node.Order("a-trial", 1, trial, CPU, engine.telemetry, "suite")
+    worker = RayWorker(engine, attempt, CPU, Handle(on_node.TrialHost(order)))
+    worker.note("quiet", noise=[], waited_s=1.5)
+    events = []
+    while not worker.reap():
+        with selectors.DefaultSelector() as selector:
+            selector.register(worker.filenos()[0], selectors.EVENT_READ)
+            assert selector.select(60)
+        events += worker.events()
+    events += worker.events()
+    assert [event["event"] for event in events] == ["phase_started", "failed", "closed"]
+    record = fold(attempt)
+    assert record.failure.kind == "crashed" and "KeyError" in record.failure.log[-1]
+    assert record.slot == CPU.description() and record.provenance.host
+    assert record.quiet.waited_s == 1.5
+    worker._host.thread.shutdown()
+    assert list((tmp_path / "node" / "attempts").iterdir()) == [], "nothing is left on the node"
+
+
+def test_a_node_that_is_lost_is_a_lost_device(tmp_path):
+    engine = RayEngine([CPU], {CPU.name: Place("node-1", "id", 1, 0)}, TelemetrySettings(), "suite", 0.0)
+    assert engine.neighbors(CPU) is None
+    engine.lost.add("id")
+    assert engine.neighbors(CPU).lost == ("node-1",)
+
+
+RUNTIME = Runtime(wbc="1a2b", keras="3.13", tensorflow="2.21.0", device="")
+
+
+def a_node(name: str, cpus=2, gpus=0, machine=None, **runtime) -> Node:
+    versions = {**{"wbc": "1a2b", "keras": "3.13", "tensorflow": "2.21.0"}, **runtime}
+    facts = on_node.NodeFacts(
+        machine or Machine("a processor", (0, 1, 2, 3)), Runtime(device="", **versions), "0.1"
+    )
+    return Node(name, name, cpus, gpus, facts)
+
+
+def test_nodes_that_would_run_something_else_are_refused_with_the_difference():
+    here = a_node("here").facts
+    found = [
+        a_node("same"),
+        a_node("old", tensorflow="2.20.0"),
+        a_node("none", keras=""),
+        a_node("code", wbc="9"),
+    ]
+    usable, refused = usable_nodes(found, here)
+    assert [node.name for node in usable] == ["same"]
+    assert refused == {
+        "old": "tensorflow is 2.20.0 there, 2.21.0 here",
+        "none": "keras is missing there, 3.13 here",
+        "code": "the code of wbc is 9 there, 1a2b here",
+    }
+    assert (
+        difference(on_node.NodeFacts(here.machine, RUNTIME, "0.2"), here)
+        == "leukobench is 0.2 there, 0.1 here"
+    )
+
+
+def test_a_node_offers_what_ray_was_started_with():
+    gpus = tuple(Device("gpu", "A100", f"GPU-{number}", number) for number in range(4))
+    machine = Machine("a processor", (0, 1, 2, 3), gpus)
+    part = offered(a_node("n", cpus=2, gpus=3, machine=machine))
+    assert (part.cores, part.gpus, part.reason) == ((0, 1), gpus[:3], "")
+    none = offered(a_node("n", cpus=8, machine=machine))
+    assert (none.cores, none.gpus, none.reason) == ((0, 1, 2, 3), (), "Ray offers none of its GPUs")
+
+
+def test_a_run_uses_one_kind_of_device():
+    def slots(kind: str, model: str, number: int) -> list[Slot]:
+        return [Slot(f"{kind}:{index}", (Device(kind, model),), (0,)) for index in range(number)]
+
+    found = {
+        "a processor": slots("cpu", "a processor", 9),
+        "T4": slots("gpu", "T4", 2),
+        "A100": slots("gpu", "A100", 3),
+    }
+    assert best_model(found) == "A100"
+
+
+def test_ray_is_imported_only_where_it_is_used():
+    for path in (ROOT / "bench").rglob("*.py"):
+        for one in ast.parse(path.read_text()).body:
+            names = [alias.name for alias in one.names] if isinstance(one, ast.Import) else []
+            names += [str(one.module)] if isinstance(one, ast.ImportFrom) else []
+            assert not [name for name in names if name.split(".")[0] == "ray"], path
+
+
+def test_what_ray_lacks_is_said(tmp_path, monkeypatch):
+    suite = tmp_path / "suite.toml"
+    suite.write_text('[[matrix]]\nmode = "classical"\nbackbone = "KNN"\n')
+    monkeypatch.setitem(sys.modules, "ray", None)
+    with pytest.raises(InputError, match="needs Ray"):
+        run_suite(suite, tmp_path / "results", None, RunOptions(engine="ray"))
+    with pytest.raises(InputError, match="--address needs --engine ray"):
+        run_suite(suite, tmp_path / "results", None, RunOptions(address="127.0.0.1:6379"))
+    assert not (tmp_path / "results").exists()
