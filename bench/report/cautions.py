@@ -16,7 +16,21 @@ def cautions(results: SuiteResults, trials: pd.DataFrame) -> list[str]:
     """Sentences about the trials of a frame, see `bench.report.frame.trials_frame`."""
     if "mode" not in trials:
         return []
-    return [*_implausible(results, trials), *_not_shared(trials)]
+    return [*_mixed(trials), *_implausible(results, trials), *_not_shared(trials)]
+
+
+def _mixed(trials: pd.DataFrame) -> list[str]:
+    """A sentence where trials ran on several kinds of device."""
+    if "runtime" not in trials:
+        return []
+    found = trials["runtime"].dropna().str.extract(r"device ([^,]+)")[0].value_counts()
+    if len(found) < 2:
+        return []
+    counts = ", ".join(f"{count} on {model}" for model, count in sorted(found.items()))
+    return [
+        f"Trials ran on {len(found)} kinds of device ({counts}): compare what they learned, but not their times. "
+        "accelerator in [devices] asks for one."
+    ]
 
 
 def _not_shared(trials: pd.DataFrame) -> list[str]:

@@ -4,19 +4,25 @@ import ast
 import json
 import random
 import selectors
+import shlex
+import subprocess
 import sys
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
+import pandas as pd
 import pytest
 from equipment.results.records import a_trial
 from telemetry_equipment import CPU
+from typer.main import get_command
 
+from bench.commands.main import app
 from bench.devices.device import Device, Slot
 from bench.devices.machine import Machine
 from bench.errors import InputError
 from bench.journal.results import Attempt
 from bench.records.fold import fold
+from bench.report.cautions import cautions
 from bench.runner.cluster import node as on_node
 from bench.runner.cluster.engine import Place, RayEngine, RayWorker
 from bench.runner.cluster.session import Node, best_model, difference, offered, usable_nodes
@@ -235,6 +241,22 @@ def test_a_run_uses_one_kind_of_device():
         "A100": slots("gpu", "A100", 3),
     }
     assert best_model(found) == "A100"
+
+
+def test_tables_over_several_kinds_of_device_say_so():
+    runtimes = ["wbc 1a2b, device T4, keras 3", "wbc 1a2b, device A100", None, "wbc 3c, device A100, keras 3"]
+    trials = pd.DataFrame({"mode": "scratch", "status": "done", "runtime": runtimes})
+    (said,) = cautions(None, trials)
+    assert said.startswith("Trials ran on 2 kinds of device (2 on A100, 1 on T4): compare what they learned")
+    assert cautions(None, trials[1:]) == []
+
+
+def test_the_batch_script_for_slurm_is_a_script():
+    text = (ROOT / "docs" / "examples" / "slurm.sh").read_text()
+    assert subprocess.run(["bash", "-n"], input=text, text=True, check=False).returncode == 0
+    (command,) = [line for line in text.splitlines() if line.startswith("leukobench ")]
+    words = shlex.split(command.removesuffix("&"))[1:]
+    get_command(app).commands[words[0]].make_context("leukobench", words[1:])
 
 
 def test_ray_is_imported_only_where_it_is_used():

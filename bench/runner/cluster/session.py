@@ -56,6 +56,9 @@ def connect(address: str | None) -> "Iterator[RayCluster]":
         raise InputError("--engine ray needs Ray", "Install it: pip install 'leukobench[cluster]'.")
     for name, value in _VARIABLES.items():
         os.environ.setdefault(name, value)
+    if address is None or address.rpartition(":")[0] in ("localhost", LOOPBACK):
+        # Ray takes loopback for the machine's other address, where a cluster on loopback does not listen.
+        os.environ["RAY_ENABLE_WINDOWS_OR_OSX_CLUSTER"] = "0"
     import ray
 
     cores = len(os.sched_getaffinity(0))
