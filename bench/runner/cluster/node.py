@@ -230,9 +230,13 @@ def _remove_abandoned(attempts: Path) -> None:
 def _forget_ray() -> None:
     """Give this process the variables that the node was started with.
 
-    Ray adds to those of its workers, such as OMP_NUM_THREADS, which would change how trials compute.
+    Ray adds to those of its workers, such as OMP_NUM_THREADS, which would change how trials compute. It also
+    preloads its own allocator into what it starts.
     """
     raylet = Path(f"/proc/{os.getppid()}/environ").read_bytes().decode(errors="surrogateescape")
     os.environ.clear()
     for name, _, value in (pair.partition("=") for pair in raylet.split("\0") if "=" in pair):
         os.environ[name] = value
+    mine = [one for one in os.environ.pop("LD_PRELOAD", "").split(":") if one and "/ray/core/" not in one]
+    if mine:
+        os.environ["LD_PRELOAD"] = ":".join(mine)
