@@ -136,6 +136,8 @@ class Notes:
     def __init__(self):
         self.ended: list[tuple[str, str, bool]] = []
         self.sent: list[str] = []
+        self.settled: list[str] = []
+        """What was sent each time that it was asked to settle."""
         self.quiet_asked = 0
         self.users: Neighbors | None = None
         self.lost: dict[str, float] = {}
@@ -163,7 +165,8 @@ class Notes:
     def send(self, attempt):
         self.sent.append(f"{attempt.trial().network}/{attempt.number}")
 
-    def settle(self, interrupted): ...
+    def settle(self, interrupted):
+        self.settled.append(" ".join(self.sent))
 
     def neighbors(self, slot):
         if self.clock() >= self.lost.get(slot.name, float("inf")):

@@ -128,11 +128,21 @@ def test_the_second_signal_ends_them_at_once(bed: Bed):
     assert bed.clock.now < 10
 
 
+def test_a_worker_that_ignores_the_first_signal_is_killed_after_its_grace_period(bed: Bed):
+    waits = iter(range(1000))
+    bed.on_wait = lambda: os.kill(os.getpid(), signal.SIGINT) if next(waits) == 3 else None
+    with pytest.raises(InterruptedRun):
+        bed.run([planned("deaf", takes=500.0, speaks_every=1.0, hears=False)], limits=Limits(grace_s=40.0))
+    assert 40 < bed.clock.now < 50
+    assert bed.notes.ended == [("deaf", "interrupted", False)]
+
+
 def test_exclusive_runs_one_at_a_time_and_asks_for_quiet_before_each(bed: Bed):
     bed.run([planned(name, takes=10.0) for name in "abc"], limits=replace(NO_LIMITS, exclusive=True))
     assert bed.clock.now == pytest.approx(30.0)
     assert {slot for _, slot in bed.engine.placed} == {"gpu:0"}
     assert bed.notes.quiet_asked == 3
+    assert bed.notes.settled == ["", "a/1", "a/1 b/1"], "nothing is recorded while a trial is measured"
     assert bed.results.all_attempts()[0].record().quiet == Quiet(noise=("a neighbor",), waited_s=0.0)
 
 
