@@ -54,12 +54,18 @@ def evaluated(results: SuiteResults, of, test: dict) -> str:
 
 
 def test_figures_of_a_trial(results):
-    test = scored()
+    test = scored(seed=1)
+    assert len({test[f"macro_{name}"] for name in ("precision", "recall", "f1", "auc")}) == 4
     row = trials_frame(results, [evaluated(results, trial(), test)]).iloc[0]
     for name in ("macro_precision", "macro_recall", "macro_f1", "macro_auc", "calibration_error", "images"):
         assert row[name] == test[name], name
     bounds = test["intervals"]["per_class_accuracy"]["MONOCYTE"]
     assert (row["low of MONOCYTE"], row["high of MONOCYTE"]) == (bounds["low"], bounds["high"])
+    assert (
+        row["precision of MONOCYTE"]
+        == test["precision"]["MONOCYTE"]
+        != test["per_class_accuracy"]["MONOCYTE"]
+    )
     assert (row["interval_method"], row["f1 of MONOCYTE"]) == ("wilson", test["f1"]["MONOCYTE"])
     assert (row["model_mb"], row["inference_ms"], row["inference_batch_size"]) == (12.34, 12.5, 16)
 

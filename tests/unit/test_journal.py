@@ -116,6 +116,17 @@ def test_an_attempt_that_is_cut_off_says_how_far_it_came(results, exit_code, sto
     assert record.fit_time is None
 
 
+def test_a_failure_after_the_evaluation_is_a_failure(results):
+    attempt = results.new_attempt(TRIAL)
+    worked(attempt, exit_code=1)
+    writer = EventWriter(attempt.events)
+    writer.write("failed", kind="exception", message="the disk is full")
+    writer.write("closed")
+    writer.close()
+    record = fold(attempt)
+    assert (record.status, record.failure.message) == ("failed", "the disk is full")
+
+
 def test_a_harness_that_was_killed_leaves_an_interrupted_attempt(results):
     attempt = results.new_attempt(TRIAL)
     worked(attempt, until="train")

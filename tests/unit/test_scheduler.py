@@ -23,6 +23,11 @@ def bed(tmp_path: Path) -> Bed:
     return Bed(tmp_path)
 
 
+def test_the_longest_trial_starts_first(bed: Bed):
+    bed.run([planned(name, seconds, takes=seconds) for name, seconds in (("a", 1.0), ("b", 5.0), ("c", 3.0))])
+    assert [name for name, _ in bed.engine.placed] == ["b", "c", "a"]
+
+
 def test_longest_first_on_two_slots_stays_near_the_lower_bound(bed: Bed):
     lengths = [random.Random(5).uniform(1, 60) for _ in range(20)]
     trials = [planned(f"net{number}", length, takes=length) for number, length in enumerate(lengths)]
@@ -173,6 +178,15 @@ def test_a_lost_gpu_is_retired_and_its_trial_goes_to_the_other_one(bed: Bed):
     assert bed.notes.said == ["gpu:0 is lost: no further trial runs there, 1 slot left."]
     first = next(attempt for attempt in bed.results.all_attempts() if attempt.trial().network == "a")
     assert first.record().failure.message == "the driver lost gpu:0 while the trial ran"
+
+
+def test_a_lost_gpu_costs_a_trial_none_of_its_retries(bed: Bed):
+    bed.notes.lost = {"gpu:0": 5.0}
+    ends = ["crashed", "crashed", "done"]
+    bed.run([planned("a", takes=10.0, ends=ends)], limits=replace(NO_LIMITS, retries=1))
+    assert [(kind, again) for _, kind, again in bed.notes.ended] == [
+        ("gpu-lost", True), ("crashed", True), ("done", False),
+    ]  # fmt: skip
 
 
 def test_a_trial_that_is_done_when_its_gpu_is_lost_stays_done(bed: Bed):

@@ -11,7 +11,7 @@ from bench.records.contention import Second, contention, seconds_of
 from bench.records.disturbance import disturbances, from_outside
 from bench.records.summary import Stretch, clocks_of, spans_of, summarize
 from bench.telemetry.trace import parse_trace
-from bench.trials.measured import DeviceTelemetry, ReferenceWork, Summary, Telemetry
+from bench.trials.measured import Contention, DeviceTelemetry, ReferenceWork, Summary, Telemetry
 from bench.trials.origin import Environment, ForeignProcess, Neighbors
 
 
@@ -60,6 +60,42 @@ def test_on_many_cores_one_of_them_is_a_disturbance_only_where_none_is_free():
     assert disturbances(TIMES, few) == []
     full = telemetry(cores=64, foreign_s=lambda now: now, slot_busy_s=lambda now: 63 * now)
     assert len(disturbances(TIMES, full)) == 1
+
+
+def share(**counters: float) -> Telemetry:
+    """Counters that grow by so many seconds a second."""
+    return telemetry(**{name: (lambda now, rate=rate: rate * now) for name, rate in counters.items()})
+
+
+def crowded(used: float, busy: float) -> Telemetry:
+    return telemetry(cores=64, foreign_s=lambda now: used * now, slot_busy_s=lambda now: 64 * busy * now)
+
+
+def crowded_out(share: float) -> Telemetry:
+    return replace(telemetry(), contention={"train": Contention(calm=0.0, share=share)})
+
+
+def held_back(share: float) -> Telemetry:
+    counters = {"train": {"throttled_heat_s": 30 * share}}
+    return replace(telemetry(), devices={"gpu:0": DeviceTelemetry(counters=counters)})
+
+
+@pytest.mark.parametrize(
+    ("below", "above"),
+    [
+        (share(foreign_s=2 * 0.048), share(foreign_s=2 * 0.052)),
+        (crowded(0.24, 0.95), crowded(0.26, 0.95)),
+        (crowded(1.0, 0.89), crowded(1.0, 0.91)),
+        (share(steal_s=2 * 0.019), share(steal_s=2 * 0.021)),
+        (share(quota_s=0.019), share(quota_s=0.021)),
+        (crowded_out(0.09), crowded_out(0.11)),
+        (held_back(0.009), held_back(0.011)),
+    ],
+    ids=["others", "a quarter of a core", "no core is free", "stolen", "quota", "waiting", "held back"],
+)
+def test_the_thresholds_are_those_of_the_documentation(below: Telemetry, above: Telemetry):
+    assert disturbances(TIMES, below) == []
+    assert len(disturbances(TIMES, above)) == 1
 
 
 def test_waiting_beyond_the_trials_own_measure_is_marked():
