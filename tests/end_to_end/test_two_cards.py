@@ -90,8 +90,8 @@ def thesis(nvml: StandIn, tmp_path: Path):
 
 def test_the_thesis_fills_both_cards(thesis, tmp_path):
     count, failed, _, attempts = thesis(12.0)
-    assert (count, failed) == (24, [])
-    assert len(attempts) == 24
+    assert (count, failed) == (26, [])
+    assert len(attempts) == 26
     assert json.loads((tmp_path / "leased.json").read_text()) == [StandIn.uuid(0), StandIn.uuid(1)]
     assert list((tmp_path / "leases").iterdir()) == [], "both are given back"
     lengths = [ended - began for _, _, began, ended, _ in attempts]
@@ -113,7 +113,7 @@ def test_a_card_that_is_lost_in_the_middle_leaves_its_trial_to_the_other(thesis,
     losing.start()
     count, failed, said, attempts = thesis(5.0)
     losing.join()
-    assert (count, failed) == (24, [])
+    assert (count, failed) == (26, [])
     assert "gpu:0 is lost: no further trial runs there, 1 slot left." in said
     lost = [attempt for attempt in attempts if attempt[-1] != "done"]
     ((trial, slot, _, at, outcome),) = lost
