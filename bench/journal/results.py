@@ -12,6 +12,7 @@ from typing import Any
 
 from bench.errors import DamagedAttempt, DamagedFile, InUse, ResultsError
 from bench.journal.events import WorkerEvent, worker_events
+from bench.trials.layout import MACHINE
 from bench.trials.record import Record, decode_record
 from bench.trials.trial import Trial, decode_trial
 from bench.worker.files import PARTIAL, is_being_written, write_json
@@ -223,9 +224,12 @@ class SuiteResults:
         return [folder.parent.name for folder in self.trials.glob("*/checkpoint")]
 
     def partial_files(self) -> list[Path]:
-        """Files and folders that a killed process left half-written; none that a `report` is writing now."""
+        """Files and folders that a killed process left half-written; none that another process is writing now."""
         found = [path for depth in ("*", "*/*", "*/*/*") for path in self.trials.glob(f"{depth}{PARTIAL}")]
-        return found + [path for path in self.report.rglob(f"*{PARTIAL}") if not is_being_written(path)]
+        folders = (self.folder, self.results, self.results / MACHINE)
+        shared = [*self.report.rglob(f"*{PARTIAL}")]
+        shared += [path for folder in folders for path in folder.glob(f"*{PARTIAL}") if path.is_file()]
+        return found + [path for path in shared if not is_being_written(path)]
 
     @contextmanager
     def lock(self) -> Iterator[None]:

@@ -170,3 +170,22 @@ def test_the_folder_of_an_attempt_has_one_home(results: SuiteResults):
     assert made.beside(3) == results.attempt(trial().id, 3)
     assert results.trial_ids() == [trial().id]
     assert SuiteResults(results.results, "another").trial_ids() == []
+
+
+def test_what_killed_processes_left_half_written_is_found_wherever_they_write(results: SuiteResults):
+    attempt = results.new_attempt(trial())
+    places = (
+        attempt.folder,
+        results.folder,
+        results.results,
+        results.results / "machine",
+        results.report / "data",
+    )
+    dead, alive = 4194305, os.getpid()
+    for folder in places:
+        folder.mkdir(parents=True, exist_ok=True)
+        (folder / f"a.json.{dead}.partial").touch()
+    for folder in places[1:]:  # several processes write here
+        (folder / f"b.json.{alive}.partial").touch()
+    (results.results / "my.partial").mkdir()  # the folder of a suite with that name
+    assert sorted(results.partial_files()) == sorted(folder / f"a.json.{dead}.partial" for folder in places)
