@@ -35,6 +35,8 @@ def test_a_suites_run_never_ends_before_it_began(tmp_path):
     client = SimpleNamespace(
         search_runs=lambda *where, **how: [found],
         set_terminated=lambda run, status, end_time: ends.append(end_time),
+        get_experiment=lambda experiment: SimpleNamespace(tags={}),
+        set_experiment_tag=lambda experiment, key, value: None,
     )
     SuiteRun(client, "1", results, "id").open()  # its first run was noted by a clock that was ahead
     assert ends == [ahead]

@@ -31,7 +31,7 @@ def test_messages_name_options_that_exist():
         name for verb in VERBS.values() for one in verb.params for name in (*one.opts, *one.secondary_opts)
     }
     known |= {"--help", "--calibrate", "--install-completion"}
-    others = {"--governor", "--cpuset-cpus", "--python", "--xla"}  # of other programs
+    others = {"--governor", "--cpuset-cpus", "--python", "--xla", "--node-name"}  # of other programs
     for path in (*(REPOSITORY / "bench").rglob("*.py"), *(REPOSITORY / "src").rglob("*.py")):
         for node in ast.walk(ast.parse(path.read_text())):
             if isinstance(node, ast.Constant) and isinstance(node.value, str) and " " in node.value:
