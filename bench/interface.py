@@ -68,9 +68,9 @@ class Choices(TypedDict, total=False):
     only: str | None
     """Only trials whose id matches this pattern or contains it."""
     engine: Literal["local", "ray"]
-    """Of `run`: on this machine, or on the nodes of a Ray cluster."""
+    """Where `run` runs trials, on this machine or on the nodes of a Ray cluster."""
     address: str | None
-    """Of `run`: `HOST:PORT` of the cluster's head node; without it one is started on this machine."""
+    """Host and port of the cluster's head node, with a colon between; without it one is started on this machine."""
     fresh: bool
     """Trials from their beginning, finished ones too; pairs of an earlier `regress` do not count."""
 

@@ -66,7 +66,7 @@ def init(
     from bench.commands.terminal import Terminal
     from bench.suite.resolve import ResolvedSuite, resolve_suite
     from bench.suite.starter import FEW, PRESETS, look, suite_text, write_suite
-    from bench.trials.layout import CACHE
+    from bench.trials.layout import CACHE, is_reserved
     from wbc.errors import did_you_mean
 
     if preset not in PRESETS:
@@ -75,6 +75,8 @@ def init(
         )
     path = output or Path(f"{_name(folder.resolve().name)}.toml")
     name = _name(path.stem)
+    if is_reserved(name):
+        name += "-images"
     if path.exists():
         raise InputError(f"{path} exists already", "Give another name with --output, or remove it.")
     options = given.folder()
@@ -113,9 +115,10 @@ def init(
         say(
             f"Weights that Keras will download: {shown}{', ...' if len(downloads) > _SHOWN_DOWNLOADS else ''}"
         )
+    into = "" if results == DEFAULT_RESULTS else f" --results {quote(str(results))}"
     say(f"Wrote {path}: {len(resolved[0].trials)} trials. Next:")
-    say(f"  {command()} plan {quote(str(path))}     # what would run, and for how long")
-    say(f"  {command()} run {quote(str(path))}      # run it; the same command resumes")
+    say(f"  {command()} plan {quote(str(path))}{into}     # what would run, and for how long")
+    say(f"  {command()} run {quote(str(path))}{into}      # run it; the same command resumes")
     if seen.splits:
         say(
             f"  {command()} data check {quote(str(folder))}     # are test images near-duplicates of training images?"

@@ -1,6 +1,7 @@
 """`init FOLDER`: what is seen in a folder, and a suite that suits it and can be planned at once."""
 
 import json
+import os
 import zlib
 from pathlib import Path
 
@@ -155,3 +156,18 @@ def test_a_name_of_a_class_ends_no_comment(here):
     draw(here / "cells", {'a\nseeds = [7]\n[matrix]"\x07': numbered(3), "b": numbered(3)})
     assert init("cells") == 0
     assert load_suite(Path("cells.toml"))[0].suite.seeds == [0]
+
+
+def test_a_folder_whose_name_is_taken_gets_a_suite_of_another_name(here, capsys):
+    draw(here / "cache", {"a": numbered(12), "b": numbered(12)})
+    assert init("cache", "--results", "elsewhere") == 0
+    assert "run cache.toml --results elsewhere" in capsys.readouterr().out
+    assert resolve_suite(Path("cache.toml"), Path("elsewhere/cache")).name == "cache-images"
+
+
+def test_what_is_no_file_is_named_without_advice_to_remove_it(here, capsys):
+    draw(here / "cells", {"a": numbered(12), "b": numbered(12)})
+    os.mkfifo(here / "cells" / "a" / "pipe.png")
+    assert init("cells") == 2
+    said = capsys.readouterr().err
+    assert "neither a file nor a folder" in said and "emove" not in said

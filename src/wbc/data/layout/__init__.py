@@ -80,7 +80,9 @@ def _walk(folder: Path, above: set[Path]) -> Iterator[Path]:
         elif path.is_file():
             yield path
         else:
-            raise InputError(f"{path} is not a file", f"Remove it from {folder}.")
+            raise InputError(
+                f"{path} is neither a file nor a folder", "Name a folder that holds nothing but images."
+            )
 
 
 def _check_classes(layout: Layout) -> None:
