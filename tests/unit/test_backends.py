@@ -3,7 +3,6 @@
 import ctypes
 import json
 import os
-import shutil
 import subprocess
 import sys
 from importlib.util import find_spec
@@ -204,8 +203,7 @@ size_t cudnnGetVersion(void) { return 91002; }
 """
 
 
-@pytest.mark.skipif(shutil.which("gcc") is None, reason="no gcc to build stand-ins with")
-def test_versions_are_those_of_the_libraries_that_are_loaded(tmp_path):
+def test_versions_are_those_of_the_libraries_that_are_loaded(gcc, tmp_path):
     assert loaded_version("libcudnn", "cudnnGetVersion", tmp_path / "no maps") is None
     source = tmp_path / "libraries.c"
     source.write_text(LIBRARIES)

@@ -130,25 +130,33 @@ class Notes:
         return lambda *values, **more: None
 
 
-def splits():
+def splits(images):
     made = {}
-    for name, (inputs, targets) in {"train": TRAIN, "validation": VALIDATION}.items():
+    train = [one[:images] for one in TRAIN]
+    for name, (inputs, targets) in {"train": train, "validation": VALIDATION}.items():
         made[name] = Split(inputs, targets.argmax(axis=1), [], tuple("abcd"))
     return made
 
 
-def test_a_trial_with_it_reports_what_one_with_fit_does():
+@pytest.mark.parametrize("images", [IMAGES, 4 * SIZE])
+def test_a_trial_with_it_reports_what_one_with_fit_does(images):
+    # JAX compiles for each size, so `fit` fills the last batch: it counts as a full one in figures of training.
+    approximate = {"loss", "accuracy"} if keras.backend.backend() == "jax" and images % SIZE else set()
     seen = {}
     for loop in ("fit", "compiled"):
         here, notes = Path(), Notes()
         settings = Specification(here, here, 32, "VGG16", "transfer", EPOCHS, batch_size=SIZE, loop=loop)
-        fit(head(), splits(), settings, lambda batch: batch, notes, Distribution())
+        fit(head(), splits(images), settings, lambda batch: batch, notes, Distribution())
         seen[loop] = notes
     for (epoch, metrics, pace), (expected, others, paces) in zip(
         seen["compiled"].epochs, seen["fit"].epochs, strict=True
     ):
         assert epoch == expected
-        assert metrics == pytest.approx(others, abs=1e-4)
+        exact = metrics.keys() - approximate
+        assert metrics.keys() == others.keys()
+        assert {name: metrics[name] for name in exact} == pytest.approx(
+            {name: others[name] for name in exact}, abs=1e-4
+        )
         assert (pace["steps"], pace["images"]) == (paces["steps"], paces["images"])
     train, others = seen["compiled"].ended["train"], seen["fit"].ended["train"]
     assert train.keys() == others.keys()
