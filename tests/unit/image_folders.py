@@ -12,6 +12,16 @@ from PIL import Image
 SIDE = 12
 """Pixels: too few for the search for near-duplicates, which takes long."""
 
+SUITE = """
+[data]
+path = {path}
+image_size = 32
+[[matrix]]
+mode = "scratch"
+backbone = "LeNet5"
+"""
+"""The least suite on a folder; its path is quoted."""
+
 COUNTS = {"train": 3, "validation": 2, "test": 2}
 
 

@@ -5,7 +5,7 @@ from pathlib import Path
 
 import numpy as np
 import pytest
-from image_folders import class_folder, color, smooth, split_folder, write_color
+from image_folders import SUITE, class_folder, color, smooth, split_folder, write_color
 from PIL import Image
 
 from bench.commands.main import main
@@ -65,16 +65,6 @@ def test_preparation_tells_its_progress(tmp_path: Path):
         progress=lambda what, done, total: told.update({what: (done, total)}),
     )
     assert told["reading"] == told["images"] == (12, 12) and len(told) >= 3
-
-
-SUITE = """
-[data]
-path = {path}
-image_size = 32
-[[matrix]]
-mode = "scratch"
-backbone = "LeNet5"
-"""
 
 
 def planned(folder: Path, root: Path, capsys) -> str:

@@ -4,18 +4,10 @@ import json
 from pathlib import Path
 
 import pytest
+from image_folders import SUITE
 from PIL import Image
 
 from bench.commands.main import main
-
-SUITE = """
-[data]
-path = {path}
-image_size = 32
-[[matrix]]
-mode = "scratch"
-backbone = "LeNet5"
-"""
 
 
 @pytest.fixture
