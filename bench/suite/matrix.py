@@ -252,7 +252,7 @@ def _check_blocks(suite: SuiteFile, file: Source) -> None:
                     f"has no meaning for mode = {shown}",
                     "Remove it: it is of networks alone.",
                 )
-    for key in OF_SOME_NETWORKS:
+    for key in TrainingTable.model_fields:
         if getattr(suite.training, key) is not None and modes_of(key).isdisjoint(every_mode):
             raise file.error(("training", key), *_no_meaning(key, sorted(every_mode)))
 

@@ -78,7 +78,10 @@ def blobs(counts, seed=0, distance=3.0):
 def test_trials_know_no_epochs_optimizer_or_weights(tmp_path):
     shared = "[training]\nepochs = [1, 2]\nbatch_size = [8, 16]\ndeterministic = [true, false]\n"
     shared += '[data]\npreprocessing = ["rescale", "network"]\n'
-    found = trials(tmp_path, shared + ALL)
+    network = '[[matrix]]\nmode = "scratch"\nbackbone = "LeNet5"\n'
+    every = trials(tmp_path, shared + ALL + network)
+    found = [trial for trial in every if trial.settings.mode == "classical"]
+    assert len(every) - len(found) == 16, "of the network"
     assert [trial.network for trial in found] == list(METHODS), "what means nothing makes no further trials"
     assert {trial.settings.epochs for trial in found} == {0}
     assert not {"optimizer", "batch_size", "preprocessing", "deterministic"} & found[0].settings.flat().keys()

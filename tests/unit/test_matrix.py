@@ -17,6 +17,7 @@ from bench.trials.limits import Limits
 from bench.trials.sampling import TelemetrySettings
 from bench.trials.settings import Runtime, digest_of
 from wbc.data import SPLITS
+from wbc.errors import InputError
 from wbc.specification import WeightsSource
 
 RUNTIME = Runtime(wbc="0123", tensorflow="2.16.1", keras="3.3.3", device="one processor")
@@ -247,6 +248,17 @@ def test_weights_that_were_downloaded_change_the_ids_of_their_trials_alone(monke
     assert after.chosen == [transfer]
     assert after.downloads == []
     assert resolve(text, only="scratch").downloads == [], "a run of these needs no weights"
+
+
+@pytest.mark.parametrize("key", ["epochs = 3", 'optimizer = "adam"', 'class_weight = "balanced"', "l2 = 0.1"])
+@pytest.mark.parametrize("block", ['mode = "features"\nweights = "random"', 'mode = "classical"'])
+def test_a_shared_setting_that_no_block_uses_is_refused(key, block):
+    backbone = "KNN" if "classical" in block else "LeNet5"
+    unused = f'[[matrix]]\n{block}\nbackbone = "{backbone}"\n'
+    with pytest.raises(InputError, match="has no meaning for mode"):
+        combinations(f"[training]\n{key}\n{unused}")
+    other = '[[matrix]]\nmode = "transfer"\nbackbone = "LeNet5"\n'
+    assert len(combinations(f"[training]\n{key}\n{unused}{other}")) == 2
 
 
 ASKED = """
