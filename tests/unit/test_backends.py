@@ -64,10 +64,9 @@ def test_a_trials_id_depends_on_its_own_backend_alone(tmp_path):
 
 
 def test_methods_without_keras_have_no_backend(tmp_path):
-    shared = '[data]\nimage_size = 32\n[training]\nbackend = "torch"\n'
-    text = shared + '[[matrix]]\nmode = "classical"\nbackbone = "SVM"\n'
-    (trial,) = trials_of(tmp_path, text)
-    assert trial.settings.backend is None
+    text = SUITE.format(backend='"torch"') + '[[matrix]]\nmode = "classical"\nbackbone = "SVM"\n'
+    network, trial = trials_of(tmp_path, text)
+    assert (network.settings.backend, trial.settings.backend) == ("torch", None)
     assert not set(trial.runtime.versions()) & set(BACKENDS)
     assert backends.backend_problems([trial]) == []
 
