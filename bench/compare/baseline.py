@@ -22,8 +22,9 @@ from bench.compare.reading import (
 from bench.errors import InputError, command
 from bench.journal.results import SuiteResults
 from bench.trials.layout import BASELINES
-from bench.worker.files import PARTIAL, sync, write_json
+from bench.worker.files import PARTIAL, write_json
 from wbc.errors import did_you_mean
+from wbc.files import sync
 
 KEPT = ("trial.json", "result.json", "events.jsonl", "runner.jsonl", "predictions.csv")
 """Files of an attempt that are saved: records, journals and predictions, but no images and no weights."""

@@ -4,11 +4,11 @@ import os
 import platform
 from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
-from importlib import metadata
 from pathlib import Path
 
 from bench.devices.device import Device, Slot
 from bench.devices.nvml import NvmlError, open_nvml
+from bench.trials.runtime import version_of
 from wbc.errors import InputError
 
 _CPUS = Path("/sys/devices/system/cpu")
@@ -100,13 +100,12 @@ def plural(number: int, noun: str) -> str:
     return f"{number} {noun}{'' if number == 1 else 's'}"
 
 
-def blind_backends(version: Callable[[str], str | None] | None = None) -> dict[str, str]:
+def blind_backends(version: Callable[[str], str | None] = version_of) -> dict[str, str]:
     """Backend -> why its package cannot use GPUs, told from the names of installed packages.
 
     Args:
         version: The version of a package, None where it is not installed.
     """
-    version = version or _version
     blind = {}
     if version("tensorflow") is None:
         blind["tensorflow"] = "the TensorFlow that is installed is built for the processor alone"
@@ -115,13 +114,6 @@ def blind_backends(version: Callable[[str], str | None] | None = None) -> dict[s
     if (torch := version("torch")) is None or torch.endswith("+cpu"):
         blind["torch"] = "the PyTorch that is installed is built for the processor alone"
     return blind
-
-
-def _version(package: str) -> str | None:
-    try:
-        return metadata.version(package)
-    except metadata.PackageNotFoundError:
-        return None
 
 
 def _processor() -> str:

@@ -8,7 +8,7 @@ from typing import Any
 from jinja2 import Environment, PackageLoader, StrictUndefined, Template
 from markupsafe import Markup
 
-from bench.worker.files import whole_file
+from wbc.files import whole_path
 
 __all__ = ["Markup", "asset", "macros", "render", "write_page"]
 
@@ -25,7 +25,7 @@ def render(template: str, **values: Any) -> str:
 
 def write_page(path: Path, template: str, **values: Any) -> None:
     """Write the page that a template makes of values. It is never in memory as a whole."""
-    with whole_file(path) as partial, partial.open("w", encoding="utf-8", errors="replace") as file:
+    with whole_path(path) as partial, partial.open("w", encoding="utf-8", errors="replace") as file:
         file.writelines(_template(template).generate(values))
 
 

@@ -54,8 +54,9 @@ from bench.trials.record import (
     Throughput,
     record_to_json,
 )
-from bench.worker.files import whole_file, write_json
+from bench.worker.files import write_json
 from wbc.backends import memory_named_in
+from wbc.files import whole_path
 from wbc.observer import APART
 
 HISTORY_FILE = "history.csv"
@@ -91,7 +92,7 @@ def write_history(epochs: Sequence[Epoch], path: Path) -> None:
     Columns: `epoch` (from 1), then the metrics that Keras tells; empty where an epoch lacks one.
     """
     names = dict.fromkeys(name for epoch in epochs for name in epoch.metrics)
-    with whole_file(path) as partial, partial.open("w", newline="") as file:
+    with whole_path(path) as partial, partial.open("w", newline="") as file:
         writer = csv.DictWriter(file, ["epoch", *names], lineterminator="\n")
         writer.writeheader()
         writer.writerows({"epoch": epoch.epoch, **epoch.metrics} for epoch in epochs)

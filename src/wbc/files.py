@@ -32,7 +32,9 @@ def plain_letters(text: str) -> str:
 def whole_path(path: Path) -> Iterator[Path]:
     """Yield the path of a file to write; it takes its name only once it is complete and on the disk.
 
-    If the block raises, `path` stays as it was. Processes that write the same path do not disturb each other.
+    It is synced, then renamed over the target, then the folder is synced: a loss of power leaves the old content or the
+    new one. If the block raises, `path` stays as it was. Processes that write the same path do not disturb each other:
+    the last one wins.
 
     Args:
         path: The file, in an existing folder.

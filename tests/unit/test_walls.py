@@ -52,29 +52,31 @@ WBC_FLOORS = (
 FRAMEWORKS = ("keras", "tensorflow", "jax", "torch", "ray")
 
 
-def imports_of(module: str, path: Path, known: Mapping[str, Path]) -> set[str]:
-    """The known modules that a module imports anywhere in its code."""
+def imports_of(module: str, code: str) -> set[str]:
+    """The modules of `bench` and `wbc` that a module imports anywhere in its code."""
     found: set[str] = set()
-    for node in ast.walk(ast.parse(path.read_text(encoding="utf-8"))):
+    for node in ast.walk(ast.parse(code)):
         if isinstance(node, ast.Import):
             found |= {alias.name for alias in node.names}
         elif isinstance(node, ast.ImportFrom):
             assert node.level == 0, f"{module}: a relative import"
             names = [f"{node.module}.{alias.name}" for alias in node.names]
-            found |= {name if name in known else str(node.module) for name in names}
-    return found & known.keys() - {module}
+            found |= {name if name in MODULES else str(node.module) for name in names}
+    return found & MODULES.keys() - {module}
 
 
-def imports(root: Path) -> dict[str, set[str]]:
-    """Module -> the modules of `bench` and `wbc` that it imports."""
-    known: dict[str, Path] = {}
-    for home, package in ((root, "bench"), (root / "src", "wbc")):
-        for path in sorted((home / package).rglob("*.py")):
-            parts = path.relative_to(home).with_suffix("").parts
-            known[".".join(parts[:-1] if parts[-1] == "__init__" else parts)] = path
-    found = {module: imports_of(module, path, known) for module, path in known.items()}
-    found["bench"] -= {"bench.interface"}  # only when one of its names is used, see `bench.__getattr__`
-    return found
+def module_of(path: Path) -> str:
+    """The name of the module in a file, relative to the repository."""
+    parts = (path.relative_to("src") if path.is_relative_to("src") else path).with_suffix("").parts
+    return ".".join(parts[:-1] if parts[-1] == "__init__" else parts)
+
+
+MODULES = {
+    module_of(path.relative_to(ROOT)): path
+    for package in ("bench", "src/wbc")
+    for path in sorted((ROOT / package).rglob("*.py"))
+}
+"""The modules of `bench` and `wbc`, and their files."""
 
 
 def upward(arrows: Mapping[str, set[str]]) -> list[str]:
@@ -129,7 +131,10 @@ def inside(arrow: str) -> bool:
 
 @pytest.fixture(scope="module")
 def arrows() -> dict[str, set[str]]:
-    return imports(ROOT)
+    """Module -> the modules of `bench` and `wbc` that it imports."""
+    found = {module: imports_of(module, path.read_text(encoding="utf-8")) for module, path in MODULES.items()}
+    found["bench"] -= {"bench.interface"}  # only when one of its names is used, see `bench.__getattr__`
+    return found
 
 
 def test_no_room_imports_upward(arrows):
@@ -197,13 +202,11 @@ def test_the_worker_imports_nothing_of_the_harness(arrows):
         ),
     ],
 )
-def test_a_planted_import_is_found(tmp_path, module, line, check):
-    shutil.copytree(ROOT / "bench", tmp_path / "bench")
-    shutil.copytree(ROOT / "src" / "wbc", tmp_path / "src" / "wbc")
+def test_a_planted_import_is_found(arrows, module, line, check):
     planted = line if not line.startswith(" ") else f"def late():\n{line}"
-    with (tmp_path / module).open("a") as file:
-        file.write(f"\n{planted}\n")
-    assert check(imports(tmp_path))
+    code = f"{(ROOT / module).read_text(encoding='utf-8')}\n{planted}\n"
+    name = module_of(Path(module))
+    assert check({**arrows, name: imports_of(name, code)})
 
 
 def test_the_parent_loads_no_framework(arrows):

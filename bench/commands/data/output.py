@@ -106,9 +106,9 @@ def save(sheet: "Image", path: Path) -> None:
     from PIL import Image
 
     from bench.commands.terminal import messages
-    from bench.worker.files import whole_file
+    from wbc.files import whole_path
 
     path.parent.mkdir(parents=True, exist_ok=True)
-    with whole_file(path) as partial:
+    with whole_path(path) as partial:
         sheet.save(partial, Image.registered_extensions()[path.suffix.lower()])
     messages().say(f"Written: {path}")

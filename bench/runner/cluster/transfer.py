@@ -11,7 +11,8 @@ from pathlib import Path
 
 from msgspec import Struct
 
-from bench.worker.files import PARTIAL, sync
+from bench.worker.files import PARTIAL
+from wbc.files import sync
 
 JOURNALS = ("events.jsonl", "runner.jsonl", "telemetry.jsonl", "worker.log")
 """Files that grow, and are sent meanwhile."""
