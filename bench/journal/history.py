@@ -65,6 +65,9 @@ class Stretch:
     """Seconds of work after the checkpoint, done again by the attempt that resumed."""
     runner: Sequence[RunnerEvent] = ()
     """The harness' events."""
+    of_another: bool = False
+    """Whether it is an attempt at another trial, whose training is continued: `share_prefix`. Only its phase
+    `train` counts, for what comes before is in the own attempt as well."""
 
     @cached_property
     def epochs(self) -> tuple[Epoch, ...]:
@@ -110,13 +113,16 @@ def _before(attempt: Attempt, events: Sequence[WorkerEvent]) -> list[Stretch]:
     resumed = last(events, ResumedFrom)
     if resumed is None:
         return []
-    earlier = attempt.beside(int(resumed.tag))
+    earlier = attempt.tagged(resumed.tag)
     everything = worker_events(earlier.events)
     kept = _until_checkpoint(everything, resumed.epoch)
     runner = runner_events(earlier.runner_events)
     lost = (everything[-1].t - kept[-1].t) / 1e9 if kept else 0.0
     phases = _phases(earlier, kept, None, cut=True)
-    stretch = Stretch(earlier, _started_at(runner), kept, phases, lost, runner)
+    of_another = earlier.trial_id != attempt.trial_id
+    if of_another:
+        lost, phases = 0.0, Phases(train=phases.train)
+    stretch = Stretch(earlier, _started_at(runner), kept, phases, lost, runner, of_another)
     return [*_before(earlier, everything), stretch]
 
 

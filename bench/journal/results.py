@@ -95,9 +95,16 @@ class Attempt:
         """An attempt in the folder of its trial, whether it is there or not."""
         return cls(trial / f"{_ATTEMPT}{number}")
 
-    def beside(self, number: int) -> "Attempt":
-        """Another attempt at the same trial."""
-        return Attempt.at(self.folder.parent, number)
+    @property
+    def tag(self) -> str:
+        """How its checkpoint and its features name it: `<trial>/attempt-<number>`."""
+        return f"{self.trial_id}/{self.folder.name}"
+
+    def tagged(self, tag: str) -> "Attempt":
+        """The attempt of the same suite that has a tag; journals of older versions give a number of this trial."""
+        if tag.isdecimal():
+            return Attempt.at(self.folder.parent, int(tag))
+        return Attempt(self.folder.parents[1] / tag)
 
     def record(self) -> Record | None:
         """The record; None while the attempt is not over, and where it is damaged: a run makes it again from
@@ -191,14 +198,14 @@ class SuiteResults:
         Args:
             trial: The trial.
             checkpointing: Where and how often the worker keeps checkpoints, see
-                `wbc.training.checkpoint.Checkpointing`; the attempt's number becomes their tag.
+                `wbc.training.checkpoint.Checkpointing`; they get the attempt's tag.
         """
         number = max((attempt.number for attempt in self.attempts(trial.id)), default=0) + 1
         attempt = self.attempt(trial.id, number)
         attempt.folder.mkdir(parents=True)
         content = trial.to_json()
         if checkpointing is not None:
-            content["specification"]["checkpoint"] = {**checkpointing, "tag": str(number)}
+            content["specification"]["checkpoint"] = {**checkpointing, "tag": attempt.tag}
         write_json(attempt.folder / "trial.json", content)
         return attempt
 
@@ -218,6 +225,13 @@ class SuiteResults:
     def discard_checkpoint(self, trial_id: str) -> None:
         """Forget how far a trial got."""
         shutil.rmtree(self.checkpoint(trial_id), ignore_errors=True)
+
+    def hand_over_checkpoint(self, trial_id: str, successor: str) -> None:
+        """Let another trial begin where a trial ended, unless it got somewhere itself."""
+        there = self.checkpoint(successor)
+        if self.checkpoint(trial_id).exists() and not there.exists():
+            there.parent.mkdir(exist_ok=True)
+            self.checkpoint(trial_id).replace(there)
 
     def checkpointed(self) -> list[str]:
         """The trials that have a checkpoint."""

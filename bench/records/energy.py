@@ -12,18 +12,21 @@ NO_GPU = (
 NO_TELEMETRY = "the trial ran without telemetry"
 
 
-def energy_of(telemetry: Telemetry | None, traces: Sequence[Trace], phases: Phases) -> tuple[Energy, str]:
+def energy_of(
+    telemetry: Telemetry | None, traces: Sequence[Trace], phases: Phases, continued: bool = False
+) -> tuple[Energy, str]:
     """Joules of all GPUs of the slot together, idle power included, and why there are none.
 
     `trial_j` covers the time from the sampler's first reading, some tenths of a second after the start, to
-    the worker's end; in a resumed trial, of all its attempts. There is none where another attempt extracted the
-    features. `image_j` is the energy of the phase `train`,
+    the worker's end; in a resumed trial, of all its attempts. There is none where another trial extracted the
+    features or began the training. `image_j` is the energy of the phase `train`,
     validation included, per image trained on after the first step.
 
     Args:
         telemetry: Of the record.
         traces: Of all attempts that the trial took.
         phases: Of the record.
+        continued: Whether another trial began the training.
     """
     if telemetry is None:
         return Energy(), NO_TELEMETRY
@@ -45,7 +48,7 @@ def energy_of(telemetry: Telemetry | None, traces: Sequence[Trace], phases: Phas
     if min(spent) < 0:
         return Energy(), "the energy counter was set back meanwhile"
     found = phases.features is not None and phases.features.made_by is not None
-    trial_j = None if found else sum(spent)
+    trial_j = None if found or continued else sum(spent)
     methods = {one.methods["energy_j"] for one in devices.values() if "energy_j" in one.methods}
     trained = [one.counters.get("train", {}).get("energy_j") for one in devices.values()]
     known = [joules for joules in trained if joules is not None]
@@ -64,7 +67,7 @@ def shares_missing(energy: Energy) -> dict[str, str]:
     """Metric -> why it is missing, for a trial whose energy is known."""
     missing = {}
     if energy.trial_j is None:
-        missing["energy"] = "another attempt extracted its features"
+        missing["energy"] = "another trial did a part of its work"
     if energy.train_j is None:
         missing["train_j"] = missing["image_j"] = "the sampler read it too seldom while training"
     elif energy.image_j is None:

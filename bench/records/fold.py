@@ -127,7 +127,8 @@ def fold(attempt: Attempt) -> Record:
     telemetry, traces = telemetry_of(stretches)
     clocks = clocks_of(traces[-1], spans_of(events).get("reference_work", [])) if traces else []
     reference, no_reference = reference_work_of(events, peak, environment, clocks)
-    energy, no_energy = energy_of(telemetry, traces, phases)
+    shared = any(stretch.of_another for stretch in stretches)
+    energy, no_energy = energy_of(telemetry, traces, phases, shared)
     moments = [] if failure else moments_of(stretches, traces if energy.trial_j is not None else ())
     work, no_work = work_of(phases)
     host_growth, device_growth, no_growth = growth_of(stretches[-1])
@@ -202,9 +203,12 @@ def _status(failure: Failure | None) -> Status:
 def _resumed(stretches: Sequence[Stretch], event: ResumedFrom | None) -> Resumed | None:
     if event is None:
         return None
+    others = [stretch for stretch in stretches if stretch.of_another]
     return Resumed(
         from_epoch=event.epoch,
-        attempts=tuple(stretch.attempt.number for stretch in stretches),
+        trial=others[-1].attempt.trial_id if others else None,
+        shared_s=sum(stretch.phases.train.wall_s for stretch in others if stretch.phases.train),
+        attempts=tuple(stretch.attempt.number for stretch in stretches if not stretch.of_another),
         lost_s=sum(stretch.lost_s for stretch in stretches),
     )
 

@@ -96,11 +96,13 @@ def row_of(trial_id: str, record: Record) -> Row:
 
 
 def _of_sharing(record: Record) -> Row:
-    """Of a trial that may use features of others: its time to result as it was, and whether it did."""
+    """Of a trial that may use the work of others: its time to result as it was, and whether it did."""
     if record.result_as_run_s is None:
         return {}
     reason = record.phases.features.not_shared if record.phases.features else None
     row: Row = {"result_as_run_s": record.result_as_run_s, "features_found": float(record.features_found)}
+    if record.shared_training_s:
+        row["training_shared"] = 1.0
     return row | ({"not_shared": reason} if reason else {})
 
 

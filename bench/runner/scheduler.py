@@ -5,9 +5,10 @@ import math
 import selectors
 import time
 from collections import Counter
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from signal import Signals
+from types import MappingProxyType
 from typing import Protocol
 
 import msgspec
@@ -98,6 +99,7 @@ class Scheduler:
         recording: Gets each attempt once its record is written.
         interruption: Signals that ask to stop.
         clock: Seconds.
+        successors: Trial -> the one that goes on from its last epoch, see `bench.plan.prefixes`.
     """
 
     def __init__(
@@ -109,10 +111,11 @@ class Scheduler:
         recording: Recording,
         interruption: Interruption,
         clock: Callable[[], float] = time.monotonic,
+        successors: Mapping[str, str] = MappingProxyType({}),
     ) -> None:
         self.results, self.engine, self.limits = results, engine, limits
         self.watcher, self.recording = watcher, recording
-        self.interruption, self.clock = interruption, clock
+        self.interruption, self.clock, self.successors = interruption, clock, successors
         self._free = list(engine.slots[:1] if limits.exclusive else engine.slots)
         self._waiting: list[PlannedTrial] = []
         self._active: list[_Active] = []
@@ -126,6 +129,9 @@ class Scheduler:
             OSError: A record cannot be written; the workers are stopped.
         """
         todo = [planned for planned in plan if planned.runs]
+        for planned in todo:
+            if planned.fresh:
+                self.results.discard_checkpoint(planned.trial.id)
         self._waiting = sorted(todo, key=lambda planned: -planned.seconds)
         with self.interruption.held():
             try:
@@ -139,17 +145,22 @@ class Scheduler:
 
     def _fill(self) -> None:
         """Start trials while slots are free."""
-        while self._free and self._waiting and not self.interruption.count:
-            planned, slot = self._waiting.pop(0), self._free.pop(0)
+        while self._free and (ready := self._ready()) and not self.interruption.count:
+            planned, slot = ready[0], self._free.pop(0)
+            self._waiting.remove(planned)
             quiet = None
             if self.limits.exclusive:
                 self.recording.settle(self.interruption.fileno())
                 quiet = self.engine.other_users.wait_until_quiet(slot, self._sleep)
             self._start(planned, slot, quiet)
 
+    def _ready(self) -> list[PlannedTrial]:
+        """The waiting trials but those that go on from another one, while that is not over."""
+        ahead = [*self._waiting, *(active.planned for active in self._active)]
+        held = {self.successors.get(planned.trial.id) for planned in ahead}
+        return [planned for planned in self._waiting if planned.trial.id not in held]
+
     def _start(self, planned: PlannedTrial, slot: Slot, quiet: Facts | None) -> None:
-        if planned.fresh and not self._tries[planned.trial.id]:
-            self.results.discard_checkpoint(planned.trial.id)
         self._tries[planned.trial.id] += 1
         attempt = self.results.new_attempt(planned.trial, self._checkpointing(planned.trial.id))
         worker = self.engine.start(attempt, slot)
@@ -163,6 +174,7 @@ class Scheduler:
             "folder": str(self.results.checkpoint(trial_id).resolve()),
             "every_epochs": self.limits.checkpoint_epochs,
             "every_s": self.limits.checkpoint_s,
+            **({"at_end": True} if trial_id in self.successors else {}),
         }
 
     def _wait(self) -> None:
@@ -250,7 +262,7 @@ class Scheduler:
         if not lost:
             self._free.append(active.slot)
         if record.done:
-            self.results.discard_checkpoint(active.attempt.trial_id)
+            self._done(active.attempt.trial_id)
         again = not self.interruption.count and record.failure is not None
         if again and lost:
             self._tries[active.attempt.trial_id] -= 1
@@ -273,6 +285,13 @@ class Scheduler:
                     else f" {plural(len(self._waiting), 'trial')} not started."
                 )
             )
+
+    def _done(self, trial_id: str) -> None:
+        """A trial needs its checkpoint no more; the trial that follows it may."""
+        successor = self.successors.get(trial_id)
+        if any(planned.trial.id == successor for planned in self._waiting):
+            self.results.hand_over_checkpoint(trial_id, str(successor))
+        self.results.discard_checkpoint(trial_id)
 
     def _lost(self, active: _Active) -> tuple[str, ...]:
         """The GPUs of a slot that are lost. The journal is told before the record is made from it."""

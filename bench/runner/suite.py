@@ -16,6 +16,7 @@ from bench.journal.runs import noted_run, other_file
 from bench.machine.notes import origin
 from bench.plan.decide import PlannedTrial, make_plan
 from bench.plan.predict import Predictor
+from bench.plan.prefixes import successors
 from bench.records.fold import finish
 from bench.runner.engine import Site
 from bench.runner.local import ThisMachine
@@ -154,7 +155,10 @@ def _run_suite(
         ):
             if behind:
                 recording.catch_up()
-            Scheduler(results, engine, suite.limits, speaker, recording, interruption).run(plan)
+            following = successors(suite.chosen) if suite.share_prefix else {}
+            Scheduler(
+                results, engine, suite.limits, speaker, recording, interruption, successors=following
+            ).run(plan)
             failed = [one.trial.id for one in plan if one.runs and not results.is_done(one.trial.id)]
             note.failed = bool(failed)
     cautions = tuple(dataset.warning for dataset in suite.datasets if dataset.warning)

@@ -61,6 +61,8 @@ class ResolvedSuite:
     """Within which they run."""
     telemetry: TelemetrySettings
     """How they are sampled."""
+    share_prefix: bool
+    """Whether trials that differ only in epochs continue each other's training."""
 
     def with_weights(self) -> "ResolvedSuite":
         """The suite with the weights of its chosen trials on this machine. Their hash changes the ids of trials.
@@ -235,6 +237,7 @@ def resolve_suite(
         devices=slots,
         limits=suite.limits.limits(suite.devices.exclusive),
         telemetry=suite.telemetry.settings(),
+        share_prefix=suite.cache.share_prefix,
     )
 
 

@@ -355,6 +355,7 @@ class CacheTable(Table):
     """`[cache]`: what trials share, so that it is computed once. Not part of a trial's identity."""
 
     features: bool = False
+    share_prefix: bool = False
     limit: Amount = 20 * 10**9
     path: str | None = None
 

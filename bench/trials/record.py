@@ -61,9 +61,13 @@ class Resumed(Struct, frozen=True, kw_only=True):
 
     from_epoch: int
     attempts: tuple[int, ...]
-    """Numbers of all attempts that led to the result, this one included."""
+    """Numbers of all attempts at the trial that led to the result, this one included."""
     lost_s: float
     """Work after the last checkpoint that was done twice."""
+    trial: str | None = None
+    """Another trial whose training it went on with: `share_prefix`."""
+    shared_s: float = 0.0
+    """What that training took."""
 
 
 class Throughput(Struct, frozen=True, kw_only=True, gc=False):
@@ -165,12 +169,19 @@ class Record(Struct, frozen=True, kw_only=True):
         return self.phases.features is not None and self.phases.features.made_by is not None
 
     @property
+    def shared_training_s(self) -> float:
+        """Seconds of its training that another trial did; 0 where it did all itself."""
+        return self.resumed.shared_s if self.resumed else 0.0
+
+    @property
     def result_as_run_s(self) -> float | None:
-        """Its time to result as it was; None where it may share no features, and `time_to_result` says it."""
-        features = self.phases.features
-        if self.time_to_result is None or features is None or features.as_run_s is None:
+        """Its time to result as it was; None where it may share nothing, and `time_to_result` says it."""
+        features, seconds = self.phases.features, self.time_to_result
+        of_features = features is not None and features.as_run_s is not None
+        if seconds is None or not (of_features or self.shared_training_s):
             return None
-        return self.time_to_result.wall_s - features.wall_s + features.as_run_s
+        saved = features.wall_s - features.as_run_s if features and features.as_run_s is not None else 0.0
+        return seconds.wall_s - saved - self.shared_training_s
 
     @property
     def done(self) -> bool:

@@ -131,6 +131,8 @@ class Checkpointing:
     """Write one after this many epochs, or None."""
     every_s: float | None = None
     """Write one at the first end of an epoch after this many seconds, or None."""
+    at_end: bool = False
+    """Write one after the last epoch too: an experiment with more epochs goes on from it."""
     tag: str = ""
     """Name of the attempt that writes. A later attempt that resumes reports it."""
 

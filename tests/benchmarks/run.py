@@ -166,7 +166,7 @@ def comparisons(asked: argparse.Namespace) -> list[Comparison]:
     seeds = tuple(range(asked.seeds))
     one = Trials("transfer", (asked.command_epochs,))
     in_graph = 'loop = "compiled"'
-    shared = f"{in_graph}\n[cache]\nfeatures = true"
+    shared = f"{in_graph}\n[cache]\nfeatures = true\nshare_prefix = true"
     many = Trials("transfer", tuple(asked.suite_epochs), seeds, devices=asked.devices, more=shared)
     scratch = Trials("scratch", (asked.scratch_epochs,), alpha=0.25)
     fit = Trials("transfer", (asked.loop_epochs,))
@@ -205,7 +205,8 @@ def comparisons(asked: argparse.Namespace) -> list[Comparison]:
             many.by_hand,
             (Metric("wall_s", f"a suite of {len(seeds) * len(asked.suite_epochs)} trials", "s", 5.0),),
             f"MobileNet alpha 0.5, transfer, {epochs} epochs, {len(seeds)} seeds: one `leukobench run` on "
-            f'{asked.devices} with shared features and `loop = "compiled"`, and the script once for each trial.',
+            f'{asked.devices} with shared features and epochs and `loop = "compiled"`, and the script once for each '
+            "trial.",
         ),
     ]
 

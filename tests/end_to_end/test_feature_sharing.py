@@ -1,4 +1,4 @@
-"""Two workers that need the same features at once."""
+"""Trials that share work: two workers that need the same features at once; the epochs of a shorter trial."""
 
 import json
 
@@ -19,3 +19,15 @@ def test_two_trials_at_once_extract_features_once(bench: Bench, tmp_path):
     assert features[0]["wall_s"] == features[1]["wall_s"], "both count what the extraction took"
     (entry,) = (bench.results / "cache" / "features").glob("*/entry.json")
     assert {path.name for path in entry.parent.iterdir()} >= {"train.npy", "validation.npy", "test.npy"}
+
+
+def test_a_trial_goes_on_from_the_last_epoch_of_a_shorter_one(bench: Bench, tmp_path):
+    suite = tiny_suite(tmp_path, "[1, 3]", '"scratch"', more="[cache]\nshare_prefix = true\n")
+    ran = bench("run", suite, "--devices", "cpu:2")
+    assert ran.returncode == 0, ran.stderr
+    paths = (bench.results / "tiny" / "trials").glob("*/attempt-1/result.json")
+    short, long = sorted((json.loads(path.read_text()) for path in paths), key=lambda one: one["epochs"])
+    assert (short["epochs"], short["resumed"], long["epochs"]) == (1, None, 3)
+    assert (long["resumed"]["from_epoch"], long["resumed"]["trial"]) == (1, short["trial"]["id"])
+    assert "went on with the training of a trial of fewer epochs" in bench("report", suite).stdout
+    assert not list((bench.results / "tiny" / "trials").glob("*/checkpoint"))

@@ -189,10 +189,12 @@ class Bed:
         self.on_wait = lambda: None
 
     @contextmanager
-    def scheduler(self, limits=NO_LIMITS):
+    def scheduler(self, limits=NO_LIMITS, **more):
         with interruptible() as interruption:
             notes = self.notes
-            scheduler = Scheduler(self.results, self.engine, limits, notes, notes, interruption, self.clock)
+            scheduler = Scheduler(
+                self.results, self.engine, limits, notes, notes, interruption, self.clock, **more
+            )
             scheduler._wait = lambda: self._sleep(scheduler)
             yield scheduler
 

@@ -120,6 +120,23 @@ def test_times_are_sums_over_the_attempts_and_flagged(resumed: Attempt):
     assert record.throughput.train_images_per_s == pytest.approx(images / seconds)
 
 
+def test_of_another_trial_only_the_training_counts(resumed: Attempt):
+    """With `share_prefix` the first attempt is one of a trial of 2 epochs, which also evaluated."""
+    short = resumed.folder.parents[1] / "short"
+    resumed.tagged("1").folder.rename(short.parent / "moved")
+    short.mkdir()
+    (short.parent / "moved").rename(short / "attempt-1")
+    text = resumed.events.read_text()
+    resumed.events.write_text(text.replace('"tag": "1"', '"tag": "short/attempt-1"'))
+    record = fold(resumed)
+    assert record.resumed == Resumed(from_epoch=2, attempts=(2,), lost_s=0.0, trial="short", shared_s=22.0)
+    assert record.phases.train.wall_s == 22 + 20
+    assert record.phases.startup.wall_s == 4, "its own"
+    assert record.time_to_result.wall_s == 28 + 22
+    assert record.result_as_run_s == 28
+    assert record.epochs == 4
+
+
 def test_what_a_later_stage_takes_to_begin_is_no_training(tmp_path: Path):
     results = SuiteResults(tmp_path, "suite")
     first, second = results.new_attempt(TRIAL), results.new_attempt(TRIAL)

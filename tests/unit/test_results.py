@@ -82,7 +82,7 @@ def test_attempts_are_numbered_from_one(results: SuiteResults):
 def test_where_checkpoints_go_is_of_the_attempt_and_not_of_the_trial(results: SuiteResults):
     asked = trial()
     attempt = results.new_attempt(asked, {"folder": "/checkpoint", "every_epochs": 5})
-    checkpoint = {"folder": "/checkpoint", "every_epochs": 5, "tag": "1"}
+    checkpoint = {"folder": "/checkpoint", "every_epochs": 5, "tag": f"{asked.id}/attempt-1"}
     assert attempt.trial().specification == {"data_folder": "x", "checkpoint": checkpoint}
     assert asked.specification == {"data_folder": "x"}
 
@@ -167,7 +167,8 @@ def test_what_is_wrong_with_a_record_is_told(results: SuiteResults):
 def test_the_folder_of_an_attempt_has_one_home(results: SuiteResults):
     made = results.new_attempt(trial())
     assert results.attempt(trial().id, 1) == made
-    assert made.beside(3) == results.attempt(trial().id, 3)
+    assert results.attempt("another", 2).tagged(made.tag) == made
+    assert made.tagged("3") == results.attempt(trial().id, 3), "journals of older versions"
     assert results.trial_ids() == [trial().id]
     assert SuiteResults(results.results, "another").trial_ids() == []
 

@@ -223,7 +223,7 @@ def test_a_trial_that_is_done_leaves_no_checkpoint(bed: Bed):
     assert seen and all(seen)
     assert not folder.exists()
     specification = bed.results.attempts(trial.trial.id)[1].trial().specification
-    assert specification["checkpoint"]["tag"] == "2"
+    assert specification["checkpoint"]["tag"] == f"{trial.trial.id}/attempt-2"
 
 
 def test_fresh_starts_without_the_checkpoint(bed: Bed):

@@ -27,7 +27,7 @@ CLOCKS = {
 }
 """Times of a configuration -> their names in tables."""
 
-AS_RUN, FOUND = "result_as_run_s", "features_found"
+AS_RUN, FOUND, CONTINUED = "result_as_run_s", "features_found", "training_shared"
 """Columns of trials that may share features."""
 
 _EXPLAINED = (
@@ -131,14 +131,19 @@ def summary_frame(done: pd.DataFrame) -> pd.DataFrame:
 
 def shared_note(trials: pd.DataFrame) -> list[str]:
     """A sentence below tables of times, where trials shared features."""
-    found = int(trials[FOUND].sum()) if FOUND in trials else 0
-    if not found:
-        return []
-    count = "1 trial" if found == 1 else f"{found} trials"
-    return [
-        f"{count} used features that another trial had extracted. Their times count what that took, as if each had "
-        "extracted its own, so their intervals do not show how much that varies. As run: what they took themselves."
-    ]
+    sentences = []
+    for column, did, took in (
+        (FOUND, "used features that another trial had extracted", "extracted its own"),
+        (CONTINUED, "went on with the training of a trial of fewer epochs", "trained from the beginning"),
+    ):
+        found = int(trials[column].sum()) if column in trials else 0
+        if found:
+            count = "1 trial" if found == 1 else f"{found} trials"
+            sentences.append(
+                f"{count} {did}. Their times count what that took, as if each had {took}, so their intervals do not "
+                "show how much that varies. As run: what they took themselves."
+            )
+    return sentences
 
 
 def disturbed_note(trials: pd.DataFrame) -> list[str]:

@@ -98,7 +98,7 @@ class CheckpointCallback(keras.callbacks.Callback):
         began = self.clock()
         by_count = self.settings.every_epochs and self.epochs_since >= self.settings.every_epochs
         by_time = self.settings.every_s is not None and began - self.last >= self.settings.every_s
-        if not (by_count or by_time):
+        if not (by_count or by_time or (self.settings.at_end and self._is_last(epoch))):
             return
         used = time.process_time()
         try:
@@ -115,6 +115,9 @@ class CheckpointCallback(keras.callbacks.Callback):
         self.cpu_s += used
         if written:
             self.observer.checkpointed(epoch + 1, self.last - began, used)
+
+    def _is_last(self, epoch: int) -> bool:
+        return bool(self.model.stop_training) or epoch + 1 == self.params["epochs"]
 
     def write(self, epoch: int) -> None:
         """Write the state after `epoch` epochs."""
@@ -230,8 +233,13 @@ class Checkpoints:
 
 
 def identity_of(specification: Specification) -> dict[str, str]:
-    """What a checkpoint belongs to: the experiment without the locations of its files, and the framework."""
+    """What a checkpoint belongs to: the experiment without the locations of its files, and the framework.
+
+    Training in one stage does not depend on how many epochs follow, so its number of epochs is not part of it.
+    """
     content = asdict(specification)
+    if specification.mode != "finetune":
+        del content["epochs"]
     for irrelevant in (
         "checkpoint",
         "data_folder",
