@@ -28,8 +28,9 @@ run: $(READY) ## run the demonstration: five trials and a report
 test: $(READY) lint types ## check format, lint and types, then run the tests
 	$(BIN)/python -m pytest --numprocesses $(JOBS) --dist loadfile --no-loadscope-reorder $(ARGS)
 
-# Stalls of a slowed pipeline to two hundredths: alone, for a second process would be in the figures.
-measuring: $(READY) ## test the measurement of input stalls, and rehearse gpu-check; needs an idle machine
+# Stalls of a slowed pipeline to two hundredths, and the marks of a disturbed trial: alone, for a second process would
+# be in the figures.
+measuring: $(READY) ## test measurements of stalls and disturbances, and rehearse gpu-check; needs an idle machine
 	$(BIN)/python -m pytest tests/measuring $(ARGS)
 
 # With real programs: Chromium, MLflow's server, PostgreSQL. What is not installed is skipped, with a reason.
@@ -45,8 +46,8 @@ real: $(READY) ## test with the images of BCCD
 	$(BIN)/python -m pytest tests/real $(ARGS)
 
 # One network of each family of Keras takes a step at its smallest size; `make networks` trains every one.
-families: $(READY) ## train one network of each family of Keras for a step
-	$(BIN)/python -m pytest tests/networks/test_families.py $(ARGS)
+families: $(READY) ## train one network of each family of Keras for a step, and networks of a user's own
+	$(BIN)/python -m pytest tests/networks $(ARGS)
 
 # Points a second into MLflow, beside log_metric: about a minute.
 tracking-speed: $(READY) ## compare the speed of recording with mlflow.log_metric
@@ -95,8 +96,9 @@ anomalies: $(READY) ## let every kind of write fail once, somewhere in a run
 near-duplicates: $(READY) ## measure what data check finds and what it takes for a copy
 	$(BIN)/python tests/evidence/near_duplicates.py $(ARGS)
 
-# Kills of workers and harness at random moments: fifty, or LEUKOBENCH_CHAOS_KILLS.
-chaos: $(READY) ## kill workers and harness at random moments
+# Kills of workers and harness at random moments: fifty, or LEUKOBENCH_CHAOS_KILLS. Then each kind of failure once:
+# broken workers, signals, calls that fail (gcc), a lost card, a comparison that is killed.
+chaos: $(READY) ## kill workers and harness at random moments, and let each kind of failure happen
 	LEUKOBENCH_CHAOS_KILLS=$${LEUKOBENCH_CHAOS_KILLS:-50} $(BIN)/python -m pytest tests/chaos -s $(ARGS)
 
 # Every network that a suite may name: minutes on two idle cores. It goes on where it was stopped.

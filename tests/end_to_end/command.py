@@ -9,6 +9,8 @@ from dataclasses import dataclass
 from pathlib import Path
 from unittest.mock import patch
 
+import pytest
+
 REPOSITORY = Path(__file__).resolve().parents[2]
 PLANTED = REPOSITORY / "tests" / "equipment" / "planted"
 
@@ -47,8 +49,13 @@ latency = false
 """
 """For suites of which nobody looks at telemetry or reference work: both take longer than the trials here."""
 
-KNN = DATA + '\n[[matrix]]\nmode = "classical"\nbackbone = "KNN"\n' + UNWATCHED
-"""The cheapest trial, which loads no TensorFlow."""
+FEW = (
+    DATA.replace("train_images_per_class = 6", "train_images_per_class = 2")
+    .replace("validation_images_per_class = 2", "validation_images_per_class = 1")
+    .replace("test_images_per_class = 4", "test_images_per_class = 1")
+)
+KNN = FEW + '\n[[matrix]]\nmode = "classical"\nbackbone = "KNN"\n' + UNWATCHED
+"""The cheapest trial, which loads no TensorFlow. To find the cell of an image takes 40 ms of a processor."""
 
 
 def tiny_suite(
@@ -125,3 +132,15 @@ class Ran:
     bench: Bench
     suite: Path
     first: subprocess.CompletedProcess
+
+
+@pytest.fixture
+def bench(tmp_path: Path) -> Bench:
+    """The command with an empty results folder."""
+    return Bench(tmp_path)
+
+
+@pytest.fixture
+def inside(tmp_path: Path) -> InProcess:
+    """For the same results folder as `bench`."""
+    return InProcess(tmp_path)

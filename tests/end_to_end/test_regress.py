@@ -18,9 +18,9 @@ name = "small"
 [data]
 source = "synthetic"
 image_size = 32
-train_images_per_class = 6
-validation_images_per_class = 2
-test_images_per_class = 4
+train_images_per_class = 2
+validation_images_per_class = 1
+test_images_per_class = 1
 
 [training]
 weights = "random"

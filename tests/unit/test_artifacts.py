@@ -41,7 +41,7 @@ for folder in map(Path, sys.argv[1:]):
     model = mlflow.keras.load_model(str(folder / "flavor"))
     for name in ("", "-large"):
         pixels = np.load(folder / f"pixels{name}.npy")
-        np.save(folder / f"said{name}.npy", np.concatenate([model.predict(one[None], verbose=0) for one in pixels]))
+        np.save(folder / f"said{name}.npy", np.concatenate([model(one[None]) for one in pixels]))
 """
 """In a process that can import nothing of ours."""
 
@@ -77,12 +77,9 @@ def specification_of(noisy_images: Path, mode: str, **more) -> Specification:
     if mode in ("rescaled", "padded"):
         fit = {"rescaled": "crop", "padded": "pad"}[mode]
         noisy_images, manifest = large_images(noisy_images, fit), f"{fit}.json"
-        mode, more = (
-            "scratch",
-            more | ({"preprocessing": "rescale"} if fit == "crop" else {"network": "SqueezeNet"}),
-        )
-        if fit == "pad":
-            more |= {"image_size": 64}
+        mode = "scratch"
+        if fit == "crop":
+            more |= {"preprocessing": "rescale"}
     return Specification(
         data_folder=noisy_images,
         manifest=noisy_images / manifest,
