@@ -13,7 +13,7 @@ LOCK := locks/$(FLAVOUR).txt
 BIN := $(VENV)/bin
 READY := $(VENV)/ready-$(FLAVOUR)
 
-.PHONY: help run test format lint types docs wheel-check stock measuring services many real families tracking-speed promises evidence disturbed chaos anomalies \
+.PHONY: help run test tests format lint types docs wheel-check stock measuring services many real families tracking-speed promises evidence disturbed chaos anomalies \
 	networks drawn-weights demonstration memory scale cluster benchmark gpu-check locks clean
 
 help: ## list these targets
@@ -23,9 +23,12 @@ help: ## list these targets
 run: $(READY) ## run the demonstration: five trials and a report
 	$(BIN)/python -m bench run $(SUITE) $(ARGS)
 
-# Two at a time. A file stays together, for its tests share what is costly; the longest files come first in the order
-# of folders.
-test: $(READY) lint types ## check format, lint and types, then run the tests
+# Types beside the tests, of which two run at a time: some wait rather than work. A file stays together, for its tests
+# share what is costly; the longest files come first in the order of folders.
+test: $(READY) ## check format, lint and types, and run the tests
+	$(MAKE) --no-print-directory --jobs 2 lint types tests
+
+tests: $(READY)
 	$(BIN)/python -m pytest --numprocesses $(JOBS) --dist loadfile --no-loadscope-reorder $(ARGS)
 
 # Stalls of a slowed pipeline to two hundredths, and the marks of a disturbed trial: alone, for a second process would
@@ -45,8 +48,9 @@ many: $(READY) ## send from eight harnesses while MLflow and PostgreSQL are rest
 real: $(READY) ## test with the images of BCCD
 	$(BIN)/python -m pytest tests/real $(ARGS)
 
-# One network of each family of Keras takes a step at its smallest size; `make networks` trains every one.
-families: $(READY) ## train one network of each family of Keras for a step, and networks of a user's own
+# One network of each family of Keras takes a step at its smallest size; `make networks` trains every one. Networks of
+# papers have their published sizes, and those of a user run in a suite.
+families: $(READY) ## train one network of each family of Keras, of papers, a user's own, and on two devices
 	$(BIN)/python -m pytest tests/networks $(ARGS)
 
 # Points a second into MLflow, beside log_metric: about a minute.

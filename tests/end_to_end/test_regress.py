@@ -22,17 +22,8 @@ train_images_per_class = 2
 validation_images_per_class = 1
 test_images_per_class = 1
 
-[training]
-weights = "random"
-epochs = 1
-
 [[matrix]]
-mode = {modes}
-backbone = "LeNet5"
-
-[[matrix]]
-mode = "classical"
-backbone = "KNN"
+{trials}
 
 [limits]
 retries = 0
@@ -45,9 +36,14 @@ latency = false
 """Without telemetry and reference work no pair is found disturbed and run again, however busy the machine is."""
 
 
-def write_suite(folder: Path, modes: str) -> Path:
+KNN = 'mode = "classical"\nbackbone = "KNN"'
+THREE = 'mode = "classical"\nbackbone = ["KNN", "DecisionTree", "SVM"]'
+OF_TENSORFLOW = 'mode = "transfer"\nbackbone = "LeNet5"\nweights = "random"\nepochs = 1'
+
+
+def write_suite(folder: Path, trials: str = KNN) -> Path:
     path = folder / "small.toml"
-    path.write_text(SUITE.format(modes=modes))
+    path.write_text(SUITE.format(trials=trials))
     return path
 
 
@@ -59,21 +55,24 @@ def pairs_of(bench: Bench, name: str) -> list[dict]:
 
 
 def test_a_crash_is_a_row_and_the_other_trials_are_judged(tmp_path: Path):
-    bench, suite = Bench(tmp_path), write_suite(tmp_path, '["transfer", "scratch"]')
-    old = plant(tmp_path / "old-python", crash="scratch")
-    new = plant(tmp_path / "new-python", crash="transfer")
+    bench, suite = Bench(tmp_path), write_suite(tmp_path, THREE)
+    old = plant(tmp_path / "old-python", crash="SVM")
+    new = plant(tmp_path / "new-python", crash="DecisionTree")
     done = bench(
         "regress", suite, "--baseline-python", old, "--candidate-python", new, "--pairs", "1", "--name", "x"
     )
     assert done.returncode == 1, done.stdout + done.stderr
     verdict = json.loads((bench.results / "regress" / "x" / "regression.json").read_text())
-    trials = {trial["label"].split("-")[1]: trial for trial in verdict["trials"]}
-    assert trials["transfer"]["status"] == "failed" and trials["transfer"]["regression"]
-    assert "exit code 3" in trials["transfer"]["reason"] and "done before" in trials["transfer"]["reason"]
-    assert trials["scratch"]["status"] == "new" and not trials["scratch"]["regression"]
-    assert "the baseline failed: crashed" in trials["scratch"]["reason"]
-    assert trials["classical"]["status"] == "judged"
-    assert trials["classical"]["learning"] in ("same", "inconclusive")
+    trials = {trial["label"].split("-")[0]: trial for trial in verdict["trials"]}
+    assert trials["decisiontree"]["status"] == "failed" and trials["decisiontree"]["regression"]
+    assert (
+        "exit code 3" in trials["decisiontree"]["reason"]
+        and "done before" in trials["decisiontree"]["reason"]
+    )
+    assert trials["svm"]["status"] == "new" and not trials["svm"]["regression"]
+    assert "the baseline failed: crashed" in trials["svm"]["reason"]
+    assert trials["knn"]["status"] == "judged"
+    assert trials["knn"]["learning"] in ("same", "inconclusive")
     for file in ("junit.xml", "summary.md", "regression.html", "sides.json"):
         assert (bench.results / "regress" / "x" / file).is_file()
     assert {pair["status"] for pair in pairs_of(bench, "x")} == {"done", "failed"}
@@ -98,8 +97,8 @@ def stopped(bench: Bench, command: tuple, starts: int, number: signal.Signals) -
 
 
 def test_it_goes_on_where_it_was_stopped(tmp_path: Path):
-    bench, suite = Bench(tmp_path), write_suite(tmp_path, '["transfer"]')
-    command = ("regress", suite, "--candidate-python", sys.executable, "--only", "*classical*")
+    bench, suite = Bench(tmp_path), write_suite(tmp_path)
+    command = ("regress", suite, "--candidate-python", sys.executable)
     command = (*command, "--pairs", "3", "--name", "x")
 
     assert stopped(bench, command, 3, signal.SIGINT) == 130
@@ -120,7 +119,7 @@ def test_it_goes_on_where_it_was_stopped(tmp_path: Path):
 
 
 def test_a_side_that_cannot_be_installed_ends_before_anything_runs(tmp_path: Path):
-    bench, suite = Bench(tmp_path), write_suite(tmp_path, '["transfer"]')
+    bench, suite = Bench(tmp_path), write_suite(tmp_path, OF_TENSORFLOW)
     environment = {
         "UV_NO_INDEX": "1",
         "UV_OFFLINE": "1",
@@ -136,7 +135,7 @@ def test_a_side_that_cannot_be_installed_ends_before_anything_runs(tmp_path: Pat
 
 
 def test_an_interpreter_without_tensorflow_ends_before_anything_runs(tmp_path: Path):
-    bench, suite = Bench(tmp_path), write_suite(tmp_path, '["transfer"]')
+    bench, suite = Bench(tmp_path), write_suite(tmp_path, OF_TENSORFLOW)
     empty = tmp_path / "empty"
     subprocess.run([sys.executable, "-m", "venv", "--without-pip", empty], check=True)
     done = bench("regress", suite, "--baseline-python", empty / "bin" / "python")
@@ -146,7 +145,7 @@ def test_an_interpreter_without_tensorflow_ends_before_anything_runs(tmp_path: P
 
 
 def test_against_a_recorded_baseline_the_candidate_alone_runs_within_its_budget(tmp_path: Path):
-    bench, suite = Bench(tmp_path), write_suite(tmp_path, '["transfer"]')
+    bench, suite = Bench(tmp_path), write_suite(tmp_path)
     only = ("--only", "*classical*")
     assert bench("run", suite, *only).returncode == 0
     (first,) = (bench.results / "small").glob("trials/*/attempt-1")

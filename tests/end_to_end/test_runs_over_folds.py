@@ -16,7 +16,7 @@ path = "{own}"
 test_path = "{other}"
 folds = 2
 group = "^(P[0-9]+)_"
-image_size = 48
+image_size = 32
 
 [[matrix]]
 mode = "classical"
@@ -27,7 +27,7 @@ backbone = "DecisionTree"
 def patients(root: Path, seed: int) -> Path:
     """Cells of six patients, each with one of every class; the names say which."""
     (root.parent / "drawn").mkdir(exist_ok=True)
-    manifest = generate(root.parent / "drawn", SyntheticSettings(4, 1, 1, 48, seed))
+    manifest = generate(root.parent / "drawn", SyntheticSettings(4, 1, 1, 32, seed))
     number = dict.fromkeys(manifest.classes, 0)
     for image in manifest.images:
         number[image.class_name] += 1

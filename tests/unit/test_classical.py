@@ -236,7 +236,7 @@ def test_an_experiment_from_images_to_metrics(specification, measure, name, monk
 
 
 def test_loads_neither_keras_nor_tensorflow(tmp_path):
-    generate(tmp_path, SyntheticSettings(6, 1, 1, image_size=32)).write(tmp_path)
+    generate(tmp_path, SyntheticSettings(3, 1, 1, image_size=32)).write(tmp_path)
     code = f"""
 import sys
 from pathlib import Path

@@ -149,11 +149,11 @@ class Notes:
 
 
 def test_intervals_go_by_patients(tmp_path: Path):
-    """Six copies of each patient's cell: by images the interval would be far too narrow."""
+    """Three copies of each patient's cell: by images the interval would be far too narrow."""
     drawn = tmp_path / "drawn"
     drawn.mkdir()
-    for image in generate(drawn, SyntheticSettings(6, 1, 1, 48)).images:
-        for copy in range(6):
+    for image in generate(drawn, SyntheticSettings(6, 1, 1, 32)).images:
+        for copy in range(3):
             path = (
                 tmp_path / "set" / image.class_name / f"{image.class_name}{Path(image.file).stem}_{copy}.png"
             )
@@ -164,11 +164,11 @@ def test_intervals_go_by_patients(tmp_path: Path):
             Image.fromarray(pixels).save(path)
     (tmp_path / "cache").mkdir()
     sets = DataSets(tmp_path / "cache", tmp_path / "set", options=FolderOptions(group="^(.+)_"))
-    data = sets.find("folder", {"split_seed": 0}, 48)
+    data = sets.find("folder", {"split_seed": 0}, 32)
     manifest, notes = data.prepare(), Notes()
-    experiment.run(Specification(data.images, data.manifest, 48, "DecisionTree", "classical"), notes)
+    experiment.run(Specification(data.images, data.manifest, 32, "DecisionTree", "classical"), notes)
     sources = {image.source for image in manifest.split("test")}
-    assert notes.metrics["sources"] == len(sources) == notes.metrics["images"] / 6 >= 4
+    assert notes.metrics["sources"] == len(sources) == notes.metrics["images"] / 3 >= 4
     assert notes.metrics["intervals"]["accuracy"]["method"] == "cluster-bootstrap"
 
 

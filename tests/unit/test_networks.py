@@ -10,11 +10,10 @@ import keras
 import numpy as np
 import pytest
 from equipment.one_step import train_one_step_and_predict
-from keras.src.utils import file_utils
 
 from wbc.errors import InputError
 from wbc.networks.build import build_backbone, build_classifier
-from wbc.networks.catalog import NETWORKS, find_network
+from wbc.networks.catalog import find_network
 from wbc.networks.papers.lenet import lenet5
 from wbc.networks.preprocessing import preprocess
 from wbc.networks.weights import locate_weights
@@ -23,14 +22,12 @@ from wbc.specification import WeightsSource
 # Keras 3.15 and TensorFlow 2.21 between them, whenever weights become arrays.
 pytestmark = pytest.mark.filterwarnings("ignore:__array__ implementation:DeprecationWarning")
 
-OF_PAPERS = [name for name in NETWORKS if find_network(name).builder]
-
 
 def images(size: int, seed: int = 0) -> np.ndarray:
     return np.random.default_rng(seed).integers(0, 256, (2, size, size, 3), dtype=np.uint8)
 
 
-@pytest.mark.parametrize("name", ["MobileNet", *OF_PAPERS])  # `make families`: the others
+@pytest.mark.parametrize("name", ["MobileNet", "LeNet5"])  # `make families`: the others
 def test_trains_one_step_and_predicts_at_the_smallest_size(name):
     train_one_step_and_predict(name)
 
@@ -118,28 +115,3 @@ class TestBackbone:
     def test_random_weights(self):
         model = build_backbone("LeNet5", {}, 40, WeightsSource("random"))
         assert model.output_shape == (None, 3, 3, 120)
-
-    def test_imagenet_weights_of_efficientnet_meet_colors_as_keras_scales_them(self, tmp_path, monkeypatch):
-        keras.utils.set_random_seed(0)
-        file = tmp_path / "efficientnetb0.weights.h5"
-        random = build_backbone("EfficientNetB0", {}, 32)
-        scaling = next(layer for layer in random.layers if isinstance(layer, keras.layers.Normalization))
-        scaling.set_weights(
-            [np.array([0.485, 0.456, 0.406]), np.array([0.0524, 0.0502, 0.0506]), np.array(0)]
-        )
-        random.save_weights(file)
-        monkeypatch.setattr(file_utils, "get_file", lambda *arguments, **keywords: str(file))
-        by_keras = keras.applications.EfficientNetB0(
-            include_top=False, weights="imagenet", input_shape=(32, 32, 3)
-        )
-        pixels = images(32).astype(np.float32)
-        expected = by_keras(pixels).numpy()
-        near = {"rtol": 1e-3, "atol": 1e-3 * np.abs(expected).max()}  # outputs are tiny here
-        for layout in ("plain", "imagenet"):
-            if layout == "imagenet":
-                by_keras.save_weights(file)
-            imagenet = build_backbone("EfficientNetB0", {}, 32, WeightsSource("folder", file))
-            np.testing.assert_allclose(imagenet(pixels), expected, **near)
-            # A file of the user's says itself whether it was saved with the scaling.
-            own = build_backbone("EfficientNetB0", {}, 32, file)(pixels).numpy()
-            assert np.allclose(own, expected, **near) == (layout == "imagenet"), layout

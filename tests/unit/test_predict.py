@@ -175,8 +175,6 @@ def test_a_folder_is_predicted_as_in_the_trial_and_strange_images_are_marked(noi
     said = [[float(row[name]) for name in kept.classes] for row in rows[:5]]
     np.testing.assert_allclose(said, kept.probabilities, atol=1e-6)
     assert float(rows[5]["distance"]) > 1 >= max(float(row["distance"]) for row in rows[:5])
-    assert main(["predict", str(folder), *[str(strange)] * 9]) == 0
-    assert "9 of 9 images are not like the training images" in capsys.readouterr().err
     about = json.loads((folder / "model.json").read_text())
     assert about["takes"] == "raw pixels"
 
@@ -209,6 +207,16 @@ def test_the_count_is_corrected_by_the_confusion_of_the_record_beside_the_model(
     (attempt.folder / "model.json").write_text(json.dumps(about))
     assert main(["predict", str(attempt.folder), str(attempt.folder / "model.json"), "--json"]) == 0
     assert {one["corrected"] for one in json.loads(capsys.readouterr().out)["count"]} == {None}
+
+
+def test_a_folder_of_strange_images_is_warned_of(tmp_path, capsys, monkeypatch):
+    (tmp_path / "model.keras").touch()
+    about = {"takes": "raw pixels", "classes": ["a", "b"], "image_size": 32, "backend": "tensorflow"}
+    (tmp_path / "model.json").write_text(json.dumps(about))
+    answer = Answer([f"{number}.png" for number in range(9)], [[1.0, 0.0]] * 9, [2.0] * 9, 0.05)
+    monkeypatch.setattr("bench.commands.predict._ask", lambda kept, files: answer)
+    assert main(["predict", str(tmp_path), str(tmp_path / "model.json")]) == 0
+    assert "9 of 9 images are not like the training images" in capsys.readouterr().err
 
 
 def test_what_is_no_kept_model_is_said(tmp_path, capsys):

@@ -227,7 +227,7 @@ def test_the_worker_copied_alone_beside_wbc_runs_a_trial(tmp_path):
     shutil.copytree(ROOT / "src" / "wbc", tmp_path / "code" / "wbc")
     data = tmp_path / "data"
     data.mkdir()
-    generate(data, SyntheticSettings(6, 1, 2, image_size=32)).write(data)
+    generate(data, SyntheticSettings(2, 1, 2, image_size=32)).write(data)
     attempt = tmp_path / "attempt-1"
     attempt.mkdir()
     specification = {

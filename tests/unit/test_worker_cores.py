@@ -19,17 +19,23 @@ try:
 except SetupError as error:
     refused = str(error)
 import tensorflow as tf, threadpoolctl
+pools = [tf.config.threading.get_intra_op_parallelism_threads(),
+         tf.config.threading.get_inter_op_parallelism_threads()]
+os.environ["LEUKOBENCH_DEVICE_KIND"] = "cpu"
+from wbc.training.session import Distribution
+replicas = load_backend(SimpleNamespace(backend="tensorflow", deterministic=False))["replicas"]
 print(json.dumps({
+    "replicas": [replicas, Distribution(2).strategy.num_replicas_in_sync],
     "refused": refused,
     "cores": sorted(os.sched_getaffinity(0)),
-    "pools": [tf.config.threading.get_intra_op_parallelism_threads(),
-              tf.config.threading.get_inter_op_parallelism_threads()],
+    "pools": pools,
     "blas": [pool["num_threads"] for pool in threadpoolctl.threadpool_info()],
 }))
 """
 
 
 def test_a_worker_keeps_to_its_cores_and_trains_on_no_processor_under_the_name_of_a_gpu():
+    """Asked for two replicas on processors, it divides the processor."""
     core = max(os.sched_getaffinity(0))
     given = {
         protocol.CORES: str(core),
@@ -45,24 +51,8 @@ def test_a_worker_keeps_to_its_cores_and_trains_on_no_processor_under_the_name_o
     assert seen["pools"] == [1, 1]
     assert seen["blas"]
     assert set(seen["blas"]) == {1}
+    assert seen["replicas"] == [2, 2]
     assert seen["refused"].startswith("the trial was given 2 GPUs, but TensorFlow sees none")
-
-
-REPLICAS = """
-from types import SimpleNamespace
-from bench.worker.backends import load_backend
-from wbc.training.session import Distribution
-found = load_backend(SimpleNamespace(backend="tensorflow", deterministic=False))
-print(found["replicas"], Distribution(2).strategy.num_replicas_in_sync)
-"""
-
-
-def test_a_processor_is_divided_into_as_many_devices_as_there_are_replicas():
-    given = {protocol.DEVICE_KIND: "cpu", protocol.REPLICAS: "2", "CUDA_VISIBLE_DEVICES": ""}
-    found = subprocess.run(
-        [sys.executable, "-c", REPLICAS], env={**os.environ, **given}, capture_output=True, text=True
-    )
-    assert found.stdout.split() == ["2", "2"], found.stderr
 
 
 def test_cores_that_are_not_there_are_a_wrong_setup(monkeypatch):

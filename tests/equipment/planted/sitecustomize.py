@@ -6,7 +6,7 @@
 `PLANTED_PREDICT=0.1` makes every prediction of a batch take a tenth longer.
 `PLANTED_LEAK=1` keeps a megabyte of every training step.
 `PLANTED_WRONG_LABELS=0.2` gives a fifth of the training images the label of another class.
-`PLANTED_CRASH=scratch` ends the process of every trial of this mode without a word.
+`PLANTED_CRASH=KNN` ends the process of every trial of this network without a word.
 `PLANTED_UNRECORDED=1` puts nothing into MLflow: its writer takes every attempt and forgets it.
 """
 
@@ -120,7 +120,7 @@ def _crash(specification) -> None:
     read = specification.Specification.from_json.__func__
 
     def read_or_crash(cls, content):
-        if content["mode"] == os.environ["PLANTED_CRASH"]:
+        if content["network"] == os.environ["PLANTED_CRASH"]:
             os._exit(3)
         return read(cls, content)
 

@@ -73,6 +73,7 @@ def experiments(data: Path, folder: Path) -> dict:
     (processor,) = tf.config.list_physical_devices("CPU")
     tf.config.set_logical_device_configuration(processor, [tf.config.LogicalDeviceConfiguration()] * 2)
 
+    sys.path.append(str(Path(__file__).parents[1] / "unit"))
     from training_equipment import Interrupted, Notes
 
     from wbc import experiment
