@@ -280,7 +280,10 @@ def accuracy(pairs: list[dict]) -> str:
     clusters = Clusters.of(np.array([value for _, value in better], float), [file for file, _ in better])
     mean, error = 100 * clusters.mean, 196 * clusters.error()
     interval = f"[{mean - error:+.1f}, {mean + error:+.1f}]"
-    return f"Test accuracy, leukobench less script, paired by image: {mean:+.1f} points {interval}."
+    return (
+        f"Test accuracy, leukobench less script, paired by image: {mean:+.1f} points {interval}. The initial weights "
+        "of the heads differ; what other seeds would make of that is not in the interval."
+    )
 
 
 def page(found: list[tuple[Comparison, list[dict]]], machine: dict[str, str]) -> str:
