@@ -104,7 +104,10 @@ def _explain(error: Exception) -> int:
         if context is not None and not context.args and type(error).__name__ == "NoArgsIsHelpError":
             print(error.format_message())  # a command without its arguments asks for help
             return ExitCode.WRONG_INPUT
-        print_error(error.format_message(), f"See {context.command_path} --help." if context else "")
+        said = error.format_message().replace(
+            "Value error, ", ""
+        )  # the class of an error that checked an option
+        print_error(said, f"See {context.command_path} --help." if context else "")
         return ExitCode.WRONG_INPUT
     traceback.print_exc()
     print_error("this is a bug of leukobench", "Please report the lines above.")

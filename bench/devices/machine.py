@@ -136,6 +136,10 @@ class Choice:
     """A sentence for the user, or empty: that trials run on the processor, that a GPU is left out."""
 
 
+class AcceleratorError(InputError):
+    """There is no GPU of the model that is asked for."""
+
+
 def choose_slots(
     wanted: str | Sequence[str] = "all",
     gpus_per_trial: int = 1,
@@ -192,9 +196,8 @@ def with_accelerator(machine: Machine, accelerator: str) -> Machine:
     """
     wanted = [gpu for gpu in machine.gpus if accelerator.lower() in gpu.model.lower()]
     if not wanted:
-        raise InputError(
-            f"no GPU is of the model that accelerator in [devices] asks for, {accelerator!r}",
-            f"There is: {machine}.",
+        raise AcceleratorError(
+            f"no GPU here has {accelerator!r} in the name of its model", f"There is: {machine}."
         )
     others = {gpu.name: f"{gpu.model}, not {accelerator}" for gpu in machine.gpus if gpu not in wanted}
     return replace(machine, gpus=tuple(wanted), unusable={**machine.unusable, **others})

@@ -26,6 +26,8 @@ from wbc.specification import HEAD_UNITS
 LAST = 5
 """How many of the latest trials like it a prediction rests on."""
 
+SHARED = ", without the features, which another trial extracts"
+
 # Orders of magnitude, until the first trial is done on a machine.
 _STARTUP_S = 8.0
 _TRACING_S_PER_LAYER = {"transfer": 0.03, "features": 0.03, "scratch": 0.1, "finetune": 0.1}
@@ -53,22 +55,33 @@ class Predictor:
         self._done: dict[str, list[Record]] = {}
 
     def predict(self, plan: Iterable[PlannedTrial]) -> list[PlannedTrial]:
-        """A plan with predictions for the trials that it runs."""
-        return [replace(one, prediction=self(one.trial)) if one.runs else one for one in plan]
+        """A plan with predictions for the trials that it runs; the first of those that share features extracts them."""
+        planned = list(plan)
+        extracted = {_features_of(one.trial) for one in planned if not one.runs}
+        predicted = []
+        for one in planned:
+            if one.runs:
+                features = _features_of(one.trial)
+                one = replace(one, prediction=self(one.trial, features is not None and features in extracted))
+                extracted.add(features)
+            predicted.append(one)
+        return predicted
 
-    def __call__(self, trial: Trial) -> Prediction:
-        """Predict a trial's seconds."""
+    def __call__(self, trial: Trial, found: bool = False) -> Prediction:
+        """Predict a trial's seconds; with `found`, its features are there already."""
         like = self._records_like(trial)
         images = self.images(trial)
         if like:
-            seconds = statistics.median(_scaled(record, trial, images) for record in like)
+            seconds = statistics.median(_scaled(record, trial, images, found) for record in like)
             count = f"{len(like)} earlier trial{'s' if len(like) > 1 else ''} like it"
-            return Prediction(seconds, count)
+            return Prediction(seconds, count + SHARED * found)
         facts = facts_of(trial.settings.network, trial.settings.options, trial.settings.image_size)
         if facts is None and trial.settings.mode != "classical":
             trained = trial.epochs * images["train"] / _IMAGES_PER_S
             return Prediction(_STARTUP_S + 60 + trained, "images and epochs alone: an unknown network")
-        return Prediction(self._modeled(trial, facts, images), "the network's size, roughly")
+        return Prediction(
+            self._modeled(trial, facts, images, found), "the network's size, roughly" + SHARED * found
+        )
 
     def images(self, trial: Trial) -> dict[str, int]:
         """Images of each split: of the prepared data set, or else as many as the settings ask for."""
@@ -91,26 +104,27 @@ class Predictor:
         alike = [record for record in self._done[prefix] if _is_like(record.trial, trial)]
         return sorted(alike, key=lambda record: record.started_at or "")[-LAST:]
 
-    def _modeled(self, trial: Trial, facts: Facts | None, images: dict[str, int]) -> float:
+    def _modeled(self, trial: Trial, facts: Facts | None, images: dict[str, int], found: bool) -> float:
         settings = trial.settings
         total = sum(images.values())
         seconds = _STARTUP_S + total / _IMAGES_PER_S
         if facts is None:  # a classical method
             return seconds + total / _CLASSICAL_IMAGES_PER_S
         macs, moved = _MACS_PER_S[self.kind], _BYTES_PER_S[self.kind]
+        extraction = 0.0 if found else total * facts.multiply_accumulates / macs
         seconds += _TRACING_S_PER_LAYER.get(settings.mode, 0.1) * facts.layers
         if fitted := settings.classifier:
-            seconds += total * facts.multiply_accumulates / macs
+            seconds += extraction
             products = images["train"] ** 2 * facts.features if fitted.name == "SVM" else 0
             return seconds + _SVM_FITS * products / _SVM_PRODUCTS_PER_S
         steps_per_epoch = max(1, images["train"] // (settings.batch_size or 1))
         steps = settings.epochs * steps_per_epoch
         if settings.mode == "transfer":
             head = facts.features * HEAD_UNITS
-            seconds += total * facts.multiply_accumulates / macs
+            seconds += extraction
             return seconds + steps * (_STEP_S + head * _UPDATE_BYTES_PER_PARAMETER / moved)
         if head_epochs := settings.head_epochs:
-            seconds += total * facts.multiply_accumulates / macs + head_epochs * steps_per_epoch * _STEP_S
+            seconds += extraction + head_epochs * steps_per_epoch * _STEP_S
         work = 3 * images["train"] + images["validation"]
         seconds += settings.epochs * work * facts.multiply_accumulates / macs
         return seconds + steps * (_STEP_S + facts.parameters * _UPDATE_BYTES_PER_PARAMETER / moved)
@@ -143,7 +157,17 @@ def _is_like(old: Trial, trial: Trial) -> bool:
     )
 
 
-def _scaled(record: Record, trial: Trial, images: dict[str, int]) -> float:
+def _features_of(trial: Trial) -> tuple[object, ...] | None:
+    """What shared features depend on, as far as a suite knows; None where it shares none."""
+    if not trial.specification.get("feature_cache"):
+        return None
+    of = trial.settings
+    pixels = (of.data.digest, of.image_size, of.preprocessing)
+    network = (of.network, str(of.options), of.weights.sha256, of.weights.name, of.backend)
+    return *pixels, *network, of.batch_size, of.deterministic, of.replicas
+
+
+def _scaled(record: Record, trial: Trial, images: dict[str, int], found: bool) -> float:
     """Seconds of an earlier trial, with its phases scaled to the images and epochs of another."""
     phases = record.phases
     data = phases.data
@@ -154,7 +178,7 @@ def _scaled(record: Record, trial: Trial, images: dict[str, int]) -> float:
     }
     total, total_before = sum(images.values()), sum(before.values())
     ratio = total / total_before if total_before else 1.0
-    scale = {"data": ratio, "features": ratio}
+    scale = {"data": ratio, "features": 0.0 if found else ratio}
     if before["train"]:
         scale["train"] = images["train"] * trial.epochs / (before["train"] * max(1, record.epochs))
     if phases.evaluate and phases.evaluate.images:

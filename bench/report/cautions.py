@@ -20,16 +20,27 @@ def cautions(results: SuiteResults, trials: pd.DataFrame) -> list[str]:
 
 
 def _mixed(trials: pd.DataFrame) -> list[str]:
-    """A sentence where trials ran on several kinds of device."""
+    """A sentence where trials ran on several kinds of device, or on different numbers of cores."""
     if "runtime" not in trials:
         return []
     found = trials["runtime"].dropna().str.extract(r"device ([^,]+)")[0].value_counts()
     if len(found) < 2:
-        return []
+        return _unlike(trials)
     counts = ", ".join(f"{count} on {model}" for model, count in sorted(found.items()))
     return [
         f"Trials ran on {len(found)} kinds of device ({counts}): compare what they learned, but not their times. "
         "accelerator in [devices] asks for one."
+    ]
+
+
+def _unlike(trials: pd.DataFrame) -> list[str]:
+    """A sentence where trials on a processor had different numbers of cores."""
+    found = trials["cores"].dropna().astype(int).value_counts() if "cores" in trials else {}
+    if len(found) < 2:
+        return []
+    counts = ", ".join(f"{count} on {cores}" for cores, count in sorted(found.items()))
+    return [
+        f"Trials ran on different numbers of cores ({counts}): compare what they learned, but not their times."
     ]
 
 
@@ -39,7 +50,9 @@ def _not_shared(trials: pd.DataFrame) -> list[str]:
     if not reasons:
         return []
     count = "1 trial" if len(reasons) == 1 else f"{len(reasons)} trials"
-    return [f"{count} could not put features into the cache, so others extracted them again: {reasons[0]}."]
+    return [
+        f"{count} could not put its features into the cache, so no other trial finds them there: {reasons[0]}."
+    ]
 
 
 def _implausible(results: SuiteResults, trials: pd.DataFrame) -> list[str]:

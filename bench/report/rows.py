@@ -90,6 +90,8 @@ def row_of(trial_id: str, record: Record) -> Row:
     row |= cost_of(record)
     row |= {intern(f"{PHASE}{name}"): phase.wall_s for name, phase in record.phases.items()}
     row |= {"attempt": record.attempt, "key": trial.key, "started_at": record.started_at}
+    if record.slot is not None and record.slot.kind == "cpu":
+        row["cores"] = len(record.slot.cores)
     versions = trial.runtime.versions()
     row["runtime"] = intern(", ".join(f"{name} {version}" for name, version in versions.items()))
     return {name: float("nan") if value is None else value for name, value in row.items()}
@@ -99,11 +101,12 @@ def _of_sharing(record: Record) -> Row:
     """Of a trial that may use the work of others: its time to result as it was, and whether it did."""
     if record.result_as_run_s is None:
         return {}
-    reason = record.phases.features.not_shared if record.phases.features else None
+    features = record.phases.features
     row: Row = {"result_as_run_s": record.result_as_run_s, "features_found": float(record.features_found)}
     if record.shared_training_s:
         row["training_shared"] = 1.0
-    return row | ({"not_shared": reason} if reason else {})
+    said = {"features_made_by": features.made_by, "not_shared": features.not_shared} if features else {}
+    return row | {name: text for name, text in said.items() if text}
 
 
 def unfinished_row(attempt: Attempt) -> Row:

@@ -5,7 +5,7 @@ from collections.abc import Callable, Sequence
 from contextlib import AbstractContextManager, nullcontext
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Literal, Protocol
+from typing import Literal, Protocol, get_args
 
 from bench.devices.device import Slot
 from bench.devices.machine import plural
@@ -44,6 +44,10 @@ class Speaker(Watcher, Protocol):
         """What will be run, and where."""
 
 
+Engines = Literal["local", "ray"]
+"""Where trials can run: on this machine, or on the nodes of a Ray cluster."""
+
+
 @dataclass(frozen=True)
 class RunOptions:
     """What the command line may say of a run."""
@@ -58,7 +62,7 @@ class RunOptions:
     """Only trials that match, see `bench.plan.decide.choose`."""
     fresh: bool = False
     """Run trials from their beginning, finished ones too."""
-    engine: Literal["local", "ray"] = "local"
+    engine: Engines = "local"
     """Where trials run: on this machine, or on the nodes of a Ray cluster."""
     address: str | None = None
     """`HOST:PORT` of the cluster's head node; None starts a cluster on this machine."""
@@ -166,6 +170,8 @@ def _run_suite(
 
 
 def _site(options: RunOptions) -> AbstractContextManager[Site]:
+    if options.engine not in (known := get_args(Engines)):  # Python's callers: the command line checks it
+        raise InputError(f"there is no engine {options.engine!r}", f"There is: {', '.join(known)}.")
     if options.engine == "local":
         if options.address:
             raise InputError("--address needs --engine ray")

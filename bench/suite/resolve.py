@@ -1,12 +1,13 @@
 """From a suite file to what can be run: its trials, and where and within which limits they run."""
 
+import os
 from collections.abc import Callable
 from dataclasses import dataclass, replace
 from pathlib import Path
 
 import msgspec
 
-from bench.devices.machine import Choice, choose_slots
+from bench.devices.machine import AcceleratorError, Choice, choose_slots
 from bench.plan.decide import choose
 from bench.suite.file import Keys, load_suite, name_of, usable
 from bench.suite.matrix import expand, place_of, warning_about
@@ -129,8 +130,10 @@ def resolve_suite(
             devices or suite.devices.use,
             suite.devices.gpus_per_trial,
             backends={one.backend for one in combinations if one.backend is not None} or ("tensorflow",),
-            accelerator=suite.devices.accelerator,
+            accelerator=suite.devices.accelerator or "",
         )
+    except AcceleratorError as error:
+        raise file.error(("devices", "accelerator"), error.what, error.way_out) from None
     except InputError as error:
         if devices:
             raise
@@ -144,10 +147,17 @@ def resolve_suite(
         )
     except InputError as error:
         raise file.error(("data",), error.what, error.way_out) from None
-    kept = file.folder(("cache", "path"), suite.cache.path) or cache / FEATURES
-    shared = {"feature_cache": {"folder": str(kept.resolve()), "limit_bytes": suite.cache.limit}}
-    if in_pairs or not suite.cache.features:
-        shared = {}
+    shared = {}
+    if suite.cache.features and not in_pairs:
+        given = file.folder(("cache", "path"), suite.cache.path)
+        kept = given or cache / FEATURES
+        if reason := _why_unusable(kept, written=given is not None):
+            what, way_out = (
+                f"features cannot be kept in {kept}: {reason}",
+                "Name another folder: path in [cache].",
+            )
+            raise file.error(("cache", "path"), what, way_out) if given else InputError(what, way_out)
+        shared = {"feature_cache": {"folder": str(kept.resolve()), "limit_bytes": suite.cache.limit}}
     located: dict[tuple[str, str, int], WeightsSource] = {}
     datasets: dict[str, DataSet] = {}
     warnings: dict[str, None] = {}
@@ -258,6 +268,15 @@ def _missing(trial: Trial) -> Path | None:
     """The file of weights that is still to be downloaded for a trial."""
     wanted = trial.specification["weights"]
     return Path(wanted["path"]) if wanted and wanted["kind"] == "download" else None
+
+
+def _why_unusable(folder: Path, written: bool) -> str:
+    """Why a folder that need not exist cannot be made, or, with `written`, not be written; empty if it can."""
+    whole = folder.absolute()
+    there = next(path for path in (whole, *whole.parents) if path.exists())
+    if not there.is_dir():
+        return f"{there} is a file"
+    return "" if not written or os.access(there, os.W_OK | os.X_OK) else f"{there} may not be written"
 
 
 def _place_of(weights: WeightsSource) -> dict[str, str] | None:

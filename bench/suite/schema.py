@@ -12,7 +12,6 @@ from pydantic import (
     ConfigDict,
     Field,
     PositiveFloat,
-    StringConstraints,
     model_validator,
 )
 
@@ -26,9 +25,12 @@ from bench.suite.values import (
     PositiveInt,
     Seed,
     Share,
+    SuiteName,
     Sweep,
+    Text,
     among,
     as_list,
+    composed_classes,
     named,
     one_of,
     rate_or_search,
@@ -169,7 +171,7 @@ class Backbone(BaseModel):
 class SuiteTable(Table):
     """`[suite]`: its name, the seeds of its replicates, what is kept and what is asked for of each trial."""
 
-    name: Annotated[str, StringConstraints(pattern=r"^[A-Za-z0-9][A-Za-z0-9._-]{0,59}$")] | None = None
+    name: SuiteName | None = None
     description: str = ""
     seeds: Sweep[Seed] = [0]
     export: Annotated[list[Annotated[str, among(*FORMATS)]], BeforeValidator(as_list)] = []
@@ -201,10 +203,10 @@ class DataKeys(Table):
 class DataTable(DataKeys):
     """`[data]`: the images. Most keys are about the user's own folder: see `bench.suite.matrix.OF_ANY`."""
 
-    path: str | None = None
-    test_path: str | None = None
+    path: Text | None = None
+    test_path: Text | None = None
     max_images_per_class: PositiveInt | None = None
-    groups: dict[str, list[str]] | None = None
+    groups: Annotated[dict[str, list[str]] | None, BeforeValidator(composed_classes)] = None
     white: PositiveFloat | None = None
     black: float | None = None
     pages: (
@@ -212,12 +214,12 @@ class DataTable(DataKeys):
     ) = None
     fit: Annotated[str, among(*FITS)] | None = None
     folds: Annotated[int, Field(ge=2, le=100)] | None = None
-    group: str | None = None
-    labels: str | None = None
-    file_column: str | None = None
-    label_column: str | None = None
-    split_column: str | None = None
-    group_column: str | None = None
+    group: Text | None = None
+    labels: Text | None = None
+    file_column: Text | None = None
+    label_column: Text | None = None
+    split_column: Text | None = None
+    group_column: Text | None = None
 
     def options(self) -> FolderOptions:
         """What the folder does not say of itself.
@@ -243,7 +245,7 @@ class TrainingTable(Table):
 
     mode: Sweep[Annotated[str, among(*MODES)]] | None = None
     epochs: Sweep[PositiveInt] | None = None
-    weights: Sweep[str] | None = None
+    weights: Sweep[Text] | None = None
     batch_size: Sweep[PositiveInt] | None = None
     optimizer: Sweep[Annotated[Optimizer, BeforeValidator(named)]] | None = None
     l1: Sweep[NotNegative] | None = None
@@ -285,7 +287,7 @@ class ThesisTable(Table):
 class WeightsTable(Table):
     """`[weights]`: the folder in which pretrained weights are looked for first."""
 
-    path: str | None = None
+    path: Text | None = None
 
 
 class MatrixBlock(DataKeys, TrainingTable):
@@ -300,7 +302,7 @@ class DevicesTable(Table):
 
     use: Annotated[list[str], BeforeValidator(as_list), Field(min_length=1)] = ["all"]
     gpus_per_trial: Annotated[int, Field(ge=1, le=16)] = 1
-    accelerator: str = ""
+    accelerator: Text | None = None
     exclusive: bool = False
 
 
@@ -357,7 +359,7 @@ class CacheTable(Table):
     features: bool = False
     share_prefix: bool = False
     limit: Amount = 20 * 10**9
-    path: str | None = None
+    path: Text | None = None
 
 
 class SuiteFile(Table):

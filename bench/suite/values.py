@@ -1,6 +1,7 @@
 """The values that keys of a suite take: how each kind is read, and what is said of one that it cannot be."""
 
 import math
+import re
 from dataclasses import asdict
 from typing import Annotated, Any, TypeVar
 
@@ -8,7 +9,9 @@ from pydantic import BaseModel, BeforeValidator, Field
 
 from bench.suite.aliases import word_of
 from bench.trials.limits import bytes_of, seconds_of
+from wbc.data.layout.names import composed
 from wbc.errors import InputError, did_you_mean
+from wbc.files import plain_letters
 from wbc.optimizer import SEARCH
 from wbc.specification import Augmentation, EarlyStopping
 
@@ -75,7 +78,10 @@ def weights_of_classes(value: Any) -> Any:
     for name, weight in value.items():
         if type(weight) not in (int, float) or not 0 < weight < math.inf:
             raise InputError(f"the weight of {name} is {weight!r}, not a number above 0")
-    return {name: float(weight) for name, weight in value.items()}
+    weights = {composed(name): float(weight) for name, weight in value.items()}
+    if len(weights) < len(value):
+        raise InputError("a class is named twice, in two Unicode forms", "Name each class once.")
+    return weights
 
 
 def among(*words: str) -> BeforeValidator:
@@ -90,6 +96,41 @@ def among(*words: str) -> BeforeValidator:
 
     return BeforeValidator(read)
 
+
+def _filled(value: Any) -> Any:
+    if isinstance(value, str) and not value.strip():
+        raise InputError("is empty", "Give a value, or leave the key out.")
+    return value
+
+
+def _name_of_suite(value: Any) -> Any:
+    """A name that is a folder on every file system, and an experiment of MLflow."""
+    if isinstance(value, str) and not re.fullmatch(r"[A-Za-z0-9][A-Za-z0-9._-]{0,59}", value):
+        fitting = re.sub(r"[^A-Za-z0-9._-]+", "-", plain_letters(value)).strip("-._")[:60].rstrip("-._")
+        raise InputError(
+            f"{value!r} cannot be the name of a folder of results",
+            "It takes up to 60 letters without accents, digits, dots, hyphens and underscores, and begins with a "
+            "letter or a digit" + (f", such as {fitting}." if fitting else "."),
+        )
+    return value
+
+
+def composed_classes(groups: Any) -> Any:
+    """Groups of classes with their names as folders are read: Macs write letters and accents apart."""
+    if not isinstance(groups, dict):
+        return groups
+    return {
+        name: [composed(one) if isinstance(one, str) else one for one in own]
+        if isinstance(own, list)
+        else own
+        for name, own in groups.items()
+    }
+
+
+Text = Annotated[str, BeforeValidator(_filled)]
+"""A text that is not empty."""
+
+SuiteName = Annotated[str, BeforeValidator(_name_of_suite)]
 
 Sweep = Annotated[list[T], BeforeValidator(as_list), Field(min_length=1)]
 """A value, or a list of values that each make trials of their own."""

@@ -22,6 +22,8 @@ from wbc.data import CELL_CLASSES, SPLITS
 from wbc.data.folders import inspect_folder
 from wbc.data.layout import AS_IT_IS, FolderOptions
 from wbc.data.manifest import MANIFEST_NAME, Manifest
+from wbc.data.pipeline.folds import Splitting, check_sources
+from wbc.data.pipeline.stages import Original, Progress, no_progress, spoken
 from wbc.data.reading import PLAIN, Reading
 from wbc.errors import DataKeyError, InputError, command
 from wbc.files import whole_folder
@@ -39,8 +41,8 @@ class DataSet:
     """Folder that the files of the manifest are relative to, absolute."""
     manifest: Path
     """Where its manifest is, once it is made; absolute."""
-    make: Callable[[Path], Manifest]
-    """Writes it into an empty folder and returns its manifest."""
+    make: Callable[[Path, Progress], Manifest]
+    """Writes it into an empty folder and returns its manifest; told where to report progress."""
     classes: tuple[str, ...] = CELL_CLASSES
     """Class names in label order."""
     warning: str = ""
@@ -70,20 +72,23 @@ class DataSet:
         kept = self.images == self.manifest.parent
         return not kept or all((self.images / image.file).is_file() for image in manifest.images)
 
-    def prepare(self) -> Manifest:
+    def prepare(self, progress: Progress = no_progress) -> Manifest:
         """Make the data set unless it is ready; it appears whole or not at all.
+
+        Args:
+            progress: Called as the work goes on.
 
         Raises:
             InputError: It cannot be made from its source.
         """
         if self.external is not None:
-            self.external.prepare()
+            self.external.prepare(progress)
         if self.ready:
             return Manifest.read_file(self.manifest)
         folder = self.manifest.parent
         shutil.rmtree(folder, ignore_errors=True)  # damaged since
         with whole_folder(folder) as partial:
-            manifest = self.make(partial)
+            manifest = self.make(partial, progress)
             manifest.write(partial)
         return manifest
 
@@ -94,7 +99,20 @@ def prepare_data(datasets: Sequence[DataSet], trials: Sequence[Trial], say: Call
     missing = [one for one in datasets if one.digest in needed and not one.ready]
     for number, dataset in enumerate(missing, start=1):
         say(f"Preparing images: {dataset.source}, set {number} of {len(missing)}")
-        dataset.prepare()
+        dataset.prepare(spoken(say))
+
+
+def _check_sources(originals: Sequence[Original], splitting: Splitting, most: int | None = None) -> None:
+    """Make sure that each split or fold can have a source of each class; most is `max_images_per_class`."""
+    try:
+        check_sources(originals, splitting)
+    except InputError as error:
+        if most is not None:
+            what, way_out = f"{most} are too few: {error.what}", "Raise it, or remove it."
+            raise DataKeyError("max_images_per_class", what, way_out) from None
+        if splitting.folds is not None:
+            raise DataKeyError("folds", error.what, error.way_out) from None
+        raise
 
 
 class DataSets:
@@ -154,15 +172,15 @@ class DataSets:
         settings = SyntheticSettings(image_size=image_size, **data)
         made_from = [asdict(settings), source_digest(*MADE_BY["synthetic"])]
         return self._cached(
-            "synthetic", asdict(settings), made_from, lambda folder: generate(folder, settings)
+            "synthetic", asdict(settings), made_from, lambda folder, _: generate(folder, settings)
         )
 
     def _bccd(self, data: Mapping[str, Any], image_size: int) -> DataSet:
-        from wbc.data.bccd import BccdSettings, bccd_fingerprint, check_bccd_folder, import_bccd
+        from wbc.data.bccd import BccdSettings, bccd_fingerprint, bccd_photographs, import_bccd
 
         source = self.path or DEFAULT_BCCD
-        check_bccd_folder(source)
         settings = BccdSettings(image_size=image_size, max_images_per_class=self.most, **data)
+        _check_sources(bccd_photographs(source, settings.basophils), settings.splitting)
         plain = asdict(settings)
         new = ("basophils", "folds", "fold", "max_images_per_class")
         for name in new:  # so that trials without them keep their keys
@@ -171,7 +189,10 @@ class DataSets:
         made_from = [plain, bccd_fingerprint(source), source_digest(*MADE_BY["bccd"])]
         found = self.cache / "near-duplicates"
         made = self._cached(
-            "bccd", plain, made_from, lambda folder: import_bccd(source, folder, settings, found)
+            "bccd",
+            plain,
+            made_from,
+            lambda folder, progress: import_bccd(source, folder, settings, found, progress),
         )
         return replace(made, classes=settings.classes)
 
@@ -200,29 +221,20 @@ class DataSets:
         settings: dict[str, object] = {"name": self.path.name, "max_images_per_class": self.most}
         settings |= {"reading": reading} if reading else {}
 
-        def make(folder: Path) -> Manifest:
+        def make(folder: Path, progress: Progress) -> Manifest:
             return manifest
 
         if not whole:
             from wbc.data.folding import originals_of, split_manifest
-            from wbc.data.pipeline.folds import Splitting, check_sources
 
             splitting = Splitting(**data)
-            try:
-                check_sources(originals_of(manifest, images), splitting)
-            except InputError as error:
-                if self.most is not None:
-                    what, way_out = f"{self.most} are too few: {error.what}", "Raise it, or remove it."
-                    raise DataKeyError("max_images_per_class", what, way_out) from None
-                if splitting.folds is not None:
-                    raise DataKeyError("folds", error.what, error.way_out) from None
-                raise
+            _check_sources(originals_of(manifest, images), splitting, self.most)
             found = self.cache / "near-duplicates"
             settings |= {key: value for key, value in asdict(splitting).items() if value is not None}
             made_from += [asdict(splitting), source_digest(*MADE_BY["folder"])]
 
-            def make(folder: Path) -> Manifest:
-                return split_manifest(manifest, images, splitting, found)
+            def make(folder: Path, progress: Progress) -> Manifest:
+                return split_manifest(manifest, images, splitting, found, progress)
 
         cautions = [
             leak(manifest, self.path) or (unchecked(images, self.path) if whole else ""),
@@ -273,7 +285,7 @@ class DataSets:
             reading = Reading.of(manifest.settings).spelled_out()
             made_from: list[object] = ["external", tested.digest, *([reading] if reading else [])]
             settings = {"name": folder.name, **({"reading": reading} if reading else {})}
-            kept = self._cached("folder", settings, made_from, lambda _: tested)
+            kept = self._cached("folder", settings, made_from, lambda folder, _: tested)
             kept = replace(kept, images=folder.resolve(), classes=manifest.classes)
             self._external = self._grouped(kept) if self.groups else kept
         external = self._external
@@ -307,7 +319,7 @@ class DataSets:
             settings,
             base.images,
             self._place(digest) / MANIFEST_NAME,
-            lambda folder: group_classes(base.prepare(), groups),
+            lambda folder, progress: group_classes(base.prepare(progress), groups),
             tuple(groups),
             base.warning,
         )
@@ -317,7 +329,7 @@ class DataSets:
         source: str,
         settings: Mapping[str, Any],
         made_from: Sequence[object],
-        make: Callable[[Path], Manifest],
+        make: Callable[[Path, Progress], Manifest],
     ) -> DataSet:
         digest = digest_of([source, *made_from])
         typed = msgspec.convert({**settings, "source": source, "digest": digest}, DataSettings)

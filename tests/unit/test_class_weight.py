@@ -1,7 +1,10 @@
 """How much images of each class count in training."""
 
+from unicodedata import normalize
+
 import numpy as np
 import pytest
+from PIL import Image
 from training_equipment import Notes, draw_noisy_images
 
 from bench.suite.file import load_suite
@@ -66,6 +69,23 @@ def resolved(folder, line: str):
     path.write_text(f'[training]\nmode = "scratch"\n{line}\n[[matrix]]\nbackbone = "LeNet5"\n')
     runtime = Runtime(wbc="0123", tensorflow="2", keras="3", device="one processor")
     return resolve_suite(path, folder / "cache", runtime=runtime).trials
+
+
+def test_classes_are_named_in_either_unicode_form(tmp_path):
+    for split in ("train", "validation", "test"):
+        for name in ("rot", "grün"):
+            (tmp_path / "set" / split / normalize("NFC", name)).mkdir(parents=True)
+            Image.new("RGB", (8, 8), (len(split), len(name), 9)).save(
+                tmp_path / "set" / split / normalize("NFC", name) / f"{split}.png"
+            )
+    apart = normalize("NFD", "grün")
+    data = f'[data]\npath = "{tmp_path / "set"}"\ngroups = {{ one = ["rot"], two = ["{apart}"] }}\n'
+    (trial,) = resolved(tmp_path, f"class_weight = {{ two = 2 }}\n{data}")
+    assert trial.settings.data.groups == {"one": ("rot",), "two": ("grün",)}
+    (trial,) = resolved(
+        tmp_path, f'class_weight = {{ "{apart}" = 2 }}\n[data]\npath = "{tmp_path / "set"}"\n'
+    )
+    assert trial.settings.class_weight == {"grün": 2.0}
 
 
 def test_a_suite_without_it_makes_the_trials_that_it_made(tmp_path):

@@ -251,6 +251,17 @@ def test_tables_over_several_kinds_of_device_say_so():
     assert cautions(None, trials[1:]) == []
 
 
+def test_tables_over_several_numbers_of_cores_say_so():
+    trials = pd.DataFrame(
+        {"mode": "scratch", "status": "done", "runtime": "device a processor", "cores": [1.0, 2.0, 2.0, None]}
+    )
+    (said,) = cautions(None, trials)
+    assert said.startswith(
+        "Trials ran on different numbers of cores (1 on 1, 2 on 2): compare what they learned"
+    )
+    assert cautions(None, trials[1:]) == []
+
+
 def test_the_batch_script_for_slurm_is_a_script():
     text = (ROOT / "docs" / "examples" / "slurm.sh").read_text()
     assert subprocess.run(["bash", "-n"], input=text, text=True, check=False).returncode == 0

@@ -217,5 +217,5 @@ def test_an_accelerator_is_a_model_of_gpus():
     assert choice.note == "Left out: gpu:1 (NVIDIA Big, not small), gpu:2 (NVIDIA Big, not small)."
     with pytest.raises(InputError, match="gpu:1 cannot be used: NVIDIA Big, not small"):
         choose_slots("gpu:1", machine=mixed, accelerator="small")
-    with pytest.raises(InputError, match="asks for, 'A100'"):
+    with pytest.raises(InputError, match="no GPU here has 'A100' in the name of its model"):
         choose_slots("all", machine=mixed, accelerator="A100")

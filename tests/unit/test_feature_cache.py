@@ -47,7 +47,7 @@ class Extraction:
 
 def names(folder: Path) -> list[str]:
     """What lies in a cache, but for locks."""
-    return sorted(path.name for path in folder.iterdir() if path.suffix != ".lock")
+    return sorted(path.name for path in folder.iterdir() if path.name != ".locks")
 
 
 @pytest.fixture(scope="module")

@@ -16,7 +16,7 @@ from wbc.data import CELL_CLASSES, SPLITS
 from wbc.data.bccd import BccdSettings, import_bccd
 from wbc.data.layout import FolderOptions
 from wbc.data.manifest import ImageEntry, Manifest
-from wbc.data.pipeline.folds import Splitting, split_by
+from wbc.data.pipeline.folds import Splitting, check_sources, split_by
 from wbc.data.pipeline.sample import sample
 from wbc.data.pipeline.stages import Original
 from wbc.data.synthetic import SyntheticSettings, generate
@@ -133,9 +133,18 @@ def test_a_suite_may_name_folds_of_bccd_and_of_no_synthetic_images(bccd, tmp_pat
     command = ["plan", str(suite), "--results", str(tmp_path / "results")]
     assert main(command) == 0
     assert "3 to run" in capsys.readouterr().out
+    suite.write_text(f'[data]\nsource = "bccd"\npath = "{bccd.root}"\nfolds = 9\n{matrix}')
+    assert main(command) == 2, "not only the run knows"
+    assert "data.folds: class EOSINOPHIL has too few sources" in capsys.readouterr().err
     suite.write_text(f"[data]\nfolds = 3\n{matrix}")
     assert main(command) == 2
     assert "data.folds: has no meaning" in capsys.readouterr().err
+
+
+def test_half_of_three_sources_is_too_little_for_training_and_validation():
+    check_sources(originals(*(("a", f"{number}", 1) for number in range(4))), Splitting(folds=2, fold=1))
+    with pytest.raises(InputError, match="class a has too few sources: 3"):
+        check_sources(originals(*(("a", f"{number}", 1) for number in range(3))), Splitting(folds=2, fold=1))
 
 
 class Notes:

@@ -14,11 +14,12 @@ from wbc.data import prepare as preparing
 from wbc.data.check import check_folder
 from wbc.data.join_sources import join_near_duplicates, join_sources
 from wbc.data.manifest import Manifest
-from wbc.data.pipeline.stages import Original, Stages
+from wbc.data.pipeline.stages import Original, Stages, spoken
 from wbc.data.prepare import PrepareSettings, prepare
 from wbc.data.synthetic import draw_cell
 from wbc.duplicates import Gallery, candidates, registration
 from wbc.duplicates import frames as frames_
+from wbc.duplicates.rough import Trial, rough_matches
 
 CHANGES = {
     "mirrored": ImageOps.mirror,
@@ -105,15 +106,63 @@ def test_sources_are_joined_through_others():
     assert [one.source for one in joined] == list("cccaac")
 
 
-def test_rings_of_many_images_match_as_those_of_two():
-    rng = np.random.default_rng(3)
-    frames = [frames_.make_frame(draw_cell("MONOCYTE", 40, rng), side=48) for _ in range(3)]
-    frames.append(frames_.make_frame(np.rot90(draw_cell("MONOCYTE", 40, np.random.default_rng(3))), side=48))
-    known = np.array([frame.spectrum for frame in frames])
-    for asked in frames:
-        best = [candidates.angles_between(frame.rings, asked.rings, 1)[0][0] for frame in frames]
-        assert candidates.ring_matches(known, asked.spectrum) == pytest.approx(best, abs=1e-5)
-    assert candidates.ring_matches(known, frames[3].spectrum)[0] > 0.9, "rotated"
+def test_rings_match_at_the_angle_of_a_copy_as_if_each_angle_were_tried():
+    cells = [draw_cell("MONOCYTE", 40, np.random.default_rng(seed)) for seed in (3, 4)]
+    pictures = [*cells, np.rot90(cells[0]), cells[1][:, ::-1]]
+    rings = candidates.rings_of(frames_.centers(frames_.make_frames(pictures, side=48), 48))
+    _, spectra = candidates.described(rings)
+    curves = candidates.ring_curves(np.stack([spectra[:2]] * 2), spectra[2:])
+    for known, asked in ((0, 2), (1, 2), (1, 3)):
+        for way, other in enumerate((rings[asked], rings[asked][:, -np.arange(90) % 90])):
+            tried = [
+                np.corrcoef(rings[known].ravel(), np.roll(other, turn, 1).ravel())[0, 1] for turn in range(90)
+            ]
+            assert curves[asked - 2, known, way] == pytest.approx(tried, abs=1e-5)
+    assert candidates.likely_angles(curves[0, 0])[0] == (False, pytest.approx(90, abs=1.5))
+    assert candidates.likely_angles(curves[1, 1])[0] == (True, pytest.approx(0, abs=1.5))
+
+
+@pytest.mark.parametrize("known", [5, 600, 1000])
+def test_the_nearest_of_many_are_those_of_a_whole_sort(known: int):
+    rng = np.random.default_rng(known)
+    descriptors = rng.standard_normal((known, 20)).astype(np.float32)
+    itself = rng.random((min(9, known), known)) < 0.1
+    places = candidates.nearest(descriptors, descriptors[:9], itself, 4)
+    likeness = np.where(itself, -2, descriptors[:9] @ descriptors.T)
+    assert np.sort(np.take_along_axis(likeness, places, 1)) == pytest.approx(
+        np.sort(likeness)[:, -4:], abs=1e-5
+    )
+
+
+def test_frames_of_many_images_are_those_of_each_alone():
+    cells = [draw_cell("MONOCYTE", 40, np.random.default_rng(seed)) for seed in range(3)]
+    turned = Image.fromarray(cells[0]).rotate(30, fillcolor=(255, 255, 255))  # painted corners
+    pictures = [*cells, np.asarray(turned), np.full((40, 40, 3), 7, np.uint8), cells[0][:30]]
+    for picture, frame in zip(pictures, frames_.make_frames(pictures, side=48), strict=True):
+        (alone,) = frames_.make_frames([picture], side=48)
+        assert frame.texture == pytest.approx(alone.texture, abs=1e-5)
+        assert (frame.valid == alone.valid).all()
+    assert 0.7 < frames_.make_frames(pictures)[3].valid.mean() < 0.95
+
+
+@pytest.mark.parametrize(
+    ("mirrored", "angle"), [(False, 40), (True, 40), (False, 220), (True, 359.6), (None, 0)]
+)
+def test_rough_matches_are_those_of_exact_registration(mirrored, angle):
+    """Painted and unpainted images together, of which one is a copy."""
+    cells = [draw_cell("MONOCYTE", 96, np.random.default_rng(seed)) for seed in range(2)]
+    copy = Image.fromarray(cells[0]).rotate(angle, Image.Resampling.BICUBIC, fillcolor=(255, 255, 255))
+    copy = np.asarray(ImageOps.mirror(copy) if mirrored else copy)
+    first, other, second = frames_.make_frames([*cells, copy])
+    turn = None if mirrored is None else (angle if angle > 359 else angle % 180) - 360 * (angle > 359)
+    trials = [Trial(one, second, bool(mirrored), turn) for one in (first, other)]
+    good, bad = rough_matches(trials)
+    assert good.correlation > 0.7 > 0.4 > bad.correlation
+    exact = registration.match_shifted(first, second) if turn is None else None
+    exact = exact or registration.match_rotated(first, second, good)
+    assert good.correlation == pytest.approx(exact.correlation, abs=0.2)
+    assert good.shift == pytest.approx(exact.shift, abs=0.03)
+    assert abs((good.angle - exact.angle + 180) % 360 - 180) < 5
 
 
 def test_whole_rectangles_share_what_their_masks_do():
@@ -159,3 +208,31 @@ def test_all_shifts_among_themselves_are_those_of_two_sets(monkeypatch):
     whole = candidates.shift_peaks(textures, list(textures))
     np.fill_diagonal(whole, 0)
     assert candidates.shift_peaks(textures, None) == pytest.approx(whole, rel=1e-3)
+
+
+def test_each_fold_takes_what_the_first_one_found_across_folds(folder, tmp_path, monkeypatch):
+    def join(cache: Path | None) -> dict[str, str]:
+        originals = [
+            Original(path.stem, path, path.parent.name, path.name) for path in folder.glob("*/*.png")
+        ]
+        return {
+            str(one.image): one.source
+            for one in join_near_duplicates(originals, Stages(), 1, cache).originals
+        }
+
+    found = join(tmp_path / "cache")
+    assert len(set(found.values())) < len(found)
+    monkeypatch.setattr(joining, "Gallery", None)
+    assert join(tmp_path / "cache") == found
+
+
+def test_progress_without_a_terminal_is_a_line_now_and_then():
+    now, said = [0.0], []
+    show = spoken(said.append, 10, lambda: now[0])
+    for second in range(26):
+        now[0] = float(second)
+        show("near-duplicates", 40 * second, 1040)
+    assert said == [
+        "near-duplicates: 400 of 1,040, about 16 s left",
+        "near-duplicates: 800 of 1,040, about 6 s left",
+    ]

@@ -7,7 +7,7 @@ from equipment.results.records import a_failure, a_record, a_runtime, a_trial, p
 
 from bench.devices.device import Device, Slot
 from bench.journal.results import SuiteResults
-from bench.plan.decide import choose, make_plan
+from bench.plan.decide import PlannedTrial, choose, make_plan
 from bench.plan.needs import needs_of, too_large
 from bench.plan.predict import Predictor
 from bench.trials.phases import DataPhase, EvaluatePhase, TrainPhase
@@ -172,6 +172,27 @@ def test_time_comes_from_earlier_trials_like_it_scaled_to_epochs_and_images(resu
     prediction = Predictor(results.results, "gpu")(real(epochs=100))
     assert prediction.basis == "1 earlier trial like it"
     assert prediction.seconds == pytest.approx(5 + (1 * 5272 / 4832) + 500 + 2)
+
+
+def test_only_the_first_of_trials_that_share_features_is_predicted_to_extract_them(results: SuiteResults):
+    cache = {"manifest": "nowhere", "feature_cache": {"folder": "x", "limit_bytes": 1}}
+
+    def transfer(epochs: int, cached: bool = True, **changes) -> PlannedTrial:
+        changes = {**KNOWN, "mode": "transfer", "network": "VGG16", "image_size": 64, **changes}
+        specification = cache if cached else {"manifest": "nowhere"}
+        trial = a_trial(specification=specification, **{**changes, "epochs": epochs})
+        return PlannedTrial(trial, "new", "never run")
+
+    predictor = Predictor(results.results, "cpu")
+    first, second, other, own = predictor.predict(
+        [transfer(10), transfer(10), transfer(10, image_size=128), transfer(10, cached=False)]
+    )
+    assert first.seconds == own.seconds > 10 + second.seconds
+    assert other.seconds > first.seconds and "another trial" not in first.prediction.basis
+    assert (
+        second.prediction.basis
+        == "the network's size, roughly, without the features, which another trial extracts"
+    )
 
 
 def test_the_users_own_images_are_counted_before_they_are_prepared(results: SuiteResults, tmp_path: Path):

@@ -75,11 +75,14 @@ def test_tables_say_both_times_and_why_features_are_not_shared(tmp_path):
     assert "result as run, wall" in times.markdown()
     summary = summary_table("suite", trials, configurations_frame(trials))
     for table in (times, summary):
-        assert any("1 trial used features" in note for note in table.notes)
+        assert any(
+            "1 trial used features that another trial had extracted (other)." in note for note in table.notes
+        )
     tags = tags_of(found, "suite")
     assert tags["leukobench.features_made_by"] == "other/attempt-1"
     assert cautions(results, trials) == [
-        "1 trial could not put features into the cache, so others extracted them again: No space left on device."
+        "1 trial could not put its features into the cache, so no other trial finds them there: "
+        "No space left on device."
     ]
 
 
@@ -126,6 +129,19 @@ def test_a_suite_shares_features_where_it_says_so(tmp_path):
 
 def test_sides_of_an_upgrade_check_never_share_features(tmp_path):
     assert set(caches(tmp_path, "[cache]\nfeatures = true\n", in_pairs=True).values()) == {None}
+
+
+@pytest.mark.parametrize(
+    ("path", "said"), [("", "is empty"), ("taken", ".*taken is a file"), ("taken/in/it", ".*Not a directory")]
+)
+def test_a_cache_that_cannot_be_there_is_refused_before_anything_runs(tmp_path, path, said):
+    (tmp_path / "taken").touch()
+    with pytest.raises(InputError, match=rf"cache\.path: {said}"):
+        caches(tmp_path, f'[cache]\nfeatures = true\npath = "{path and tmp_path / path}"\n')
+    (tmp_path / "cache").touch()
+    with pytest.raises(InputError, match=r"features cannot be kept in .*cache is a file"):
+        caches(tmp_path, "[cache]\nfeatures = true\n")
+    assert set(caches(tmp_path).values()) == {None}
 
 
 def test_sharing_features_changes_no_trial(tmp_path):

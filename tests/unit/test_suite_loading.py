@@ -43,6 +43,26 @@ BAD = {
         "line 2",
         ["suite.zzz", "Known here: name, description, seeds, export, explain, save_model, targets, margin."],
     ),
+    "a name that is no folder": (
+        suite('name = "my müsli / 2"', 'name = "small"'),
+        "line 2",
+        ["suite.name: 'my müsli / 2' cannot be the name of a folder", "60 letters", "such as my-musli-2-"],
+    ),
+    "an accelerator without a name": (
+        GOOD + '[devices]\naccelerator = ""\n',
+        "line 11",
+        ["devices.accelerator: is empty", "leave the key out"],
+    ),
+    "an accelerator that is not there": (
+        GOOD + '[devices]\naccelerator = "A1000"\n',
+        "line 11",
+        ["devices.accelerator: no GPU here has 'A1000' in the name of its model"],
+    ),
+    "a folder without a name": (
+        GOOD + '[weights]\npath = " "\n',
+        "line 11",
+        ["weights.path: is empty"],
+    ),
     "unknown key of the optimizer": (
         suite('epochs = 1\noptimizer = { name = "Adam", learning_rat = 0.1 }', "epochs = 1"),
         "line 7",

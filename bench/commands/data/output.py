@@ -72,14 +72,18 @@ def print_counts(folder: Path, manifest: "Manifest") -> None:
 
 @contextmanager
 def progress() -> Iterator[Callable[[str, int, int], None]]:
-    """A function (what, done, total) that shows progress on a terminal and prints nothing elsewhere."""
+    """A function (what, done, total) that shows progress: a bar on a terminal, elsewhere a line now and then."""
     from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeElapsedColumn
 
     from bench.commands.terminal import messages
+    from wbc.data.pipeline.stages import spoken
 
     console = messages()
+    if not console.is_terminal:
+        yield spoken(console.say)
+        return
     columns = (TextColumn("{task.description}"), BarColumn(), MofNCompleteColumn(), TimeElapsedColumn())
-    with Progress(*columns, console=console, transient=True, disable=not console.is_terminal) as bar:
+    with Progress(*columns, console=console, transient=True) as bar:
         task = bar.add_task("reading", total=None)
 
         def show(what: str, done: int, total: int) -> None:

@@ -27,7 +27,8 @@ CLOCKS = {
 }
 """Times of a configuration -> their names in tables."""
 
-AS_RUN, FOUND, CONTINUED = "result_as_run_s", "features_found", "training_shared"
+AS_RUN, FOUND, MADE_BY = "result_as_run_s", "features_found", "features_made_by"
+CONTINUED = "training_shared"
 """Columns of trials that may share features."""
 
 _EXPLAINED = (
@@ -139,11 +140,21 @@ def shared_note(trials: pd.DataFrame) -> list[str]:
         found = int(trials[column].sum()) if column in trials else 0
         if found:
             count = "1 trial" if found == 1 else f"{found} trials"
+            named = _makers(trials) if column == FOUND else ""
             sentences.append(
-                f"{count} {did}. Their times count what that took, as if each had {took}, so their intervals do not "
-                "show how much that varies. As run: what they took themselves."
+                f"{count} {did}{named}. Their times count what that took, as if each had {took}, so their intervals do "
+                "not show how much that varies. As run: what they took themselves."
             )
     return sentences
+
+
+def _makers(trials: pd.DataFrame) -> str:
+    """The trials that extracted features for others, in parentheses; at most three."""
+    if MADE_BY not in trials:
+        return ""
+    makers = sorted({str(tag).rpartition("/")[0] for tag in trials[MADE_BY].dropna()})
+    more = f" and {len(makers) - 3} more" if len(makers) > 3 else ""
+    return f" ({', '.join(makers[:3])}{more})"
 
 
 def disturbed_note(trials: pd.DataFrame) -> list[str]:

@@ -95,17 +95,31 @@ def join_near_duplicates(
         return [(one, other) for one, other in some if originals[one].split == originals[other].split]
 
     originals = join_sources(originals, movable([*_same_files(originals), *pairs]))
-    while True:
-        split_of = _split(originals, seed, split)
-        order = [name for name in SPLITS if name in split_of.values()] or sorted(set(split_of.values()))
-        across = gallery(stages).across([split_of[original.source] for original in originals], order)
-        found = movable((one.first, one.second) for one in across)
-        if not found:
-            break
-        originals = join_sources(originals, found)
-    sizes = [size for size in Counter(original.source for original in originals).values() if size > 1]
+    split_of = _split(originals, seed, split)
+
+    def sources_at_first() -> list[object]:
+        splits = [(original.source, split_of[original.source]) for original in originals]
+        return ["across", *identity(), asdict(stages), seed, splits]
+
+    def sources_apart() -> list[str]:
+        joined, now = originals, split_of
+        while True:
+            order = [name for name in SPLITS if name in now.values()] or sorted(set(now.values()))
+            across = gallery(stages).across([now[original.source] for original in joined], order)
+            found = movable((one.first, one.second) for one in across)
+            if not found:
+                return [original.source for original in joined]
+            joined = join_sources(joined, found)
+            now = _split(joined, seed, split)
+
+    def renamed(sources: Any) -> list[Original]:
+        return [replace(one, source=str(own)) for one, own in zip(originals, sources, strict=True)]
+
+    # Each fold of a data set asks the same.
+    joined = remembered(cache, sources_at_first, sources_apart, renamed)
+    sizes = [size for size in Counter(original.source for original in joined).values() if size > 1]
     together = {"images": sum(sizes), "groups": len(sizes), "largest": max(sizes, default=1)}
-    return Joined(originals, together, len(originals) <= EXHAUSTIVE_IMAGES)
+    return Joined(joined, together, len(joined) <= EXHAUSTIVE_IMAGES)
 
 
 def _split(

@@ -5,7 +5,8 @@ There are two searches:
 - `find_fields` groups photographs of one field of view between which the camera only shifted. It is thorough
   and needs no tuning, but it finds no rotated, mirrored or enlarged copies (`fields`, `shifted`).
 - `Gallery` finds those as well, and copies of another size or compression. Cheap searches propose pairs
-  (`candidates`), registration confirms them pixel by pixel (`frames`, `registration`, `gallery`).
+  (`candidates`), a rough registration of many pairs at once drops most (`rough`), and an exact one confirms the
+  others pixel by pixel (`frames`, `registration`, `gallery`).
 """
 
 from wbc.duplicates.candidates import SMALLEST_SIDE

@@ -9,6 +9,8 @@ Peaks: a search over all shifts, for images that share only a part of what they 
 """
 
 from collections.abc import Callable, Sequence
+from functools import lru_cache
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
@@ -34,6 +36,7 @@ crops of BCCD reaches 13.2 (`tests/real`). Digits of 8 x 8 pixels reach 12.6; th
 SMALLEST_SIDE = 16
 """Pixels of the shorter side of the smallest image that is compared; icons and digits are alike by their kind."""
 
+_FOLDED = 64  # rows into which likenesses are folded
 _BLOCK = 512  # images whose spectra are held at a time
 _BATCH = 32  # pairs per inverse FFT: fits into the processor's cache
 
@@ -62,92 +65,139 @@ def least_correlation(details: float, chance: float = CHANCE) -> float:
     return float(np.tanh(chance / np.sqrt(max(details - 3, 0.1))))
 
 
-def rings_of(texture: NDArray[np.float32]) -> NDArray[np.float64]:
-    """The log-magnitude of a square texture's spectrum, ring by ring, without the mean of each ring.
+def rings_of(textures: NDArray[np.float32]) -> NDArray[np.float32]:
+    """The log-magnitude of the spectra of square textures, ring by ring, without the mean of each ring.
 
     Args:
-        texture: Shape (side, side).
+        textures: Shape (images, side, side).
 
     Returns:
-        Shape (len(RADII), ANGLES).
+        Shape (images, rings, ANGLES); rings that would be finer than the textures are left out.
     """
     from scipy import fft
-    from scipy.ndimage import map_coordinates
 
-    side = len(texture)
+    count, side, _ = textures.shape
     axis = (np.arange(side) - (side - 1) / 2) / (side / 2)
     distance = np.hypot(axis[:, None], axis[None, :])
-    window = np.where(distance < 1, 0.5 + 0.5 * np.cos(np.pi * distance), 0)
-    magnitude = np.abs(fft.fftshift(fft.fft2(texture * window, s=(2 * side, 2 * side))))
-    angles = np.arange(ANGLES) * np.pi / ANGLES
-    down = side + 2 * RADII[:, None] * np.sin(angles)
-    right = side + 2 * RADII[:, None] * np.cos(angles)
-    rings: NDArray[np.float64] = np.log1p(map_coordinates(magnitude, [down, right], order=1))
-    centered: NDArray[np.float64] = rings - rings.mean(axis=1, keepdims=True)
-    centered[side / 2 <= RADII] = 0  # finer than the texture
+    window = np.where(distance < 1, 0.5 + 0.5 * np.cos(np.pi * distance), 0).astype(np.float32)
+    # Half of the spectrum is enough: the other half repeats it, as angles beyond 180 degrees do.
+    magnitude = np.abs(fft.rfft2(textures * window, s=(2 * side, 2 * side), axes=(2, 1)))
+    rings = np.log1p(_sampling(side) @ magnitude.reshape(count, -1).T).T.reshape(count, -1, ANGLES)
+    centered: NDArray[np.float32] = rings - rings.mean(axis=2, keepdims=True)
     return centered
 
 
-def descriptor_of(rings: NDArray[np.float64]) -> NDArray[np.float32]:
-    """What no rotation changes in the rings: a vector of norm 1, or all zero."""
-    spectrum = np.abs(np.fft.rfft(rings, axis=1))[:, 1 : ORDERS + 1].ravel()
-    return (spectrum / max(1e-6, float(np.linalg.norm(spectrum)))).astype(np.float32)
+@lru_cache(maxsize=4)
+def _sampling(side: int) -> Any:
+    """A sparse matrix that takes rings out of half a spectrum, interpolating between its four neighbors."""
+    from scipy.sparse import csr_array
+
+    radii = 2 * RADII[side / 2 > RADII, None]
+    angles = np.arange(ANGLES) * np.pi / ANGLES
+    down, right = (radii * np.sin(angles)).ravel(), (radii * np.cos(angles)).ravel()
+    top, left = np.floor(down).astype(int), np.floor(right).astype(int)
+    below, aside = down - top, right - left
+    columns, weights = [], []
+    for y, x in ((0, 0), (0, 1), (1, 0), (1, 1)):
+        columns.append((top + y) * 2 * side + (left + x) % (2 * side))
+        weights.append(np.abs(1 - y - below) * np.abs(1 - x - aside))
+    rows = np.tile(np.arange(down.size), 4)
+    where = (rows, np.concatenate(columns))
+    shape = (down.size, (side + 1) * 2 * side)
+    return csr_array((np.concatenate(weights).astype(np.float32), where), shape=shape)
 
 
-def spectrum_of(rings: NDArray[np.float64]) -> NDArray[np.complex64]:
-    """Fourier coefficients of rings along the angle, of norm 1 as `ring_matches` compares them."""
-    norm = float(np.sqrt((rings**2).sum())) or 1.0
-    spectrum: NDArray[np.complex64] = (np.fft.rfft(rings, axis=1) / norm).astype(np.complex64)
-    return spectrum
-
-
-def ring_matches(known: NDArray[np.complex64], asked: NDArray[np.complex64]) -> NDArray[np.float32]:
-    """The correlation of rings at the best angle, mirrored or not; see `angles_between`.
-
-    Args:
-        known: See `spectrum_of`; shape (images, rings, coefficients).
-        asked: Of one image.
-
-    Returns:
-        Shape (images,).
-    """
-    plain = np.einsum("irf,rf->if", known, np.conj(asked))
-    mirrored = np.einsum("irf,rf->if", known, asked)
-    matches: NDArray[np.float32] = np.fft.irfft(np.stack([plain, mirrored]), n=ANGLES).max(axis=(0, 2))
-    return matches
-
-
-def angles_between(
-    first: NDArray[np.float64], second: NDArray[np.float64], tops: int = 2
-) -> list[tuple[float, bool, float]]:
-    """By which angles one image may be rotated against another.
+def described(rings: NDArray[np.float32]) -> tuple[NDArray[np.float32], NDArray[np.complex64]]:
+    """What searches compare of rings.
 
     Args:
-        first: Rings of the one.
-        second: Rings of the other.
-        tops: Number of angles for mirrored and not mirrored each.
+        rings: Shape (images, rings, ANGLES).
 
     Returns:
-        (correlation of the rings, mirrored, degrees), the best first. Degrees are known up to 180.
+        Descriptors, which no rotation changes: shape (images, numbers), each of norm 1, or all zero. And Fourier
+        coefficients along the angle, of norm 1 as `ring_curves` compares them: (images, rings, coefficients).
     """
-    spectrum = np.fft.rfft(first, axis=1)
-    norm = np.sqrt(float((first**2).sum()) * float((second**2).sum())) or 1.0
+    from scipy import fft
+
+    spectra = fft.rfft(rings, axis=2)
+    descriptors = np.abs(spectra[:, :, 1 : ORDERS + 1]).reshape(len(rings), -1)
+    descriptors /= np.maximum(1e-6, np.linalg.norm(descriptors, axis=1, keepdims=True))
+    norms = np.sqrt((rings**2).sum(axis=(1, 2), keepdims=True))
+    return descriptors, spectra / np.where(norms > 0, norms, 1)
+
+
+def nearest(
+    known: NDArray[np.float32], asked: NDArray[np.float32], itself: NDArray[np.bool_], count: int
+) -> NDArray[np.intp]:
+    """The places of the `count` known descriptors that are most alike, for each that is asked.
+
+    Args:
+        known: Descriptors, shape (known, numbers).
+        asked: Shape (asked, numbers).
+        itself: Shape (asked, known): what an image is not compared with.
+        count: At most the number of known ones.
+
+    Returns:
+        Shape (asked, count), in no order.
+    """
+    likeness = np.where(itself, np.float32(-2), asked @ known.T)
+    # The best of many are in the columns with the highest maxima: those are cheap to find.
+    columns = likeness.shape[1] // _FOLDED
+    if columns <= count:
+        return _highest(likeness, count)
+    whole = columns * _FOLDED
+    highest = _highest(likeness[:, :whole].reshape(len(asked), _FOLDED, columns).max(axis=1), count)
+    inside = (highest[:, None] + np.arange(0, whole, columns)[:, None]).reshape(len(asked), -1)
+    rest = np.broadcast_to(np.arange(whole, likeness.shape[1]), (len(asked), likeness.shape[1] - whole))
+    places = np.concatenate([inside, rest], axis=1)
+    best = _highest(np.take_along_axis(likeness, places, axis=1), count)
+    return np.take_along_axis(places, best, axis=1)
+
+
+def _highest(values: NDArray[np.float32], count: int) -> NDArray[np.intp]:
+    found: NDArray[np.intp] = np.argpartition(-values, count - 1, axis=1)[:, :count]
+    return found
+
+
+def ring_curves(known: NDArray[np.complex64], asked: NDArray[np.complex64]) -> NDArray[np.float32]:
+    """The correlation of rings at every angle.
+
+    Args:
+        known: See `described`; shape (asked, known, rings, coefficients).
+        asked: Shape (asked, rings, coefficients).
+
+    Returns:
+        Shape (asked, known, 2, ANGLES): as they are, and with the one that is asked mirrored.
+    """
+    from scipy import fft
+
+    plain = np.einsum("akrf,arf->akf", known, np.conj(asked))
+    mirrored = np.einsum("akrf,arf->akf", known, asked)
+    curves: NDArray[np.float32] = fft.irfft(np.stack([plain, mirrored], axis=2), n=ANGLES)
+    return curves
+
+
+def likely_angles(curves: NDArray[np.float32], tops: int = 2) -> list[tuple[bool, float]]:
+    """By which angles an image may be rotated against another.
+
+    Args:
+        curves: See `ring_curves`; shape (2, ANGLES).
+        tops: Number of angles.
+
+    Returns:
+        (mirrored, degrees), the best first. Degrees are known up to 180.
+    """
     found = []
-    for mirrored in (False, True):
-        other = second[:, -np.arange(ANGLES) % ANGLES] if mirrored else second
-        product = (spectrum * np.conj(np.fft.rfft(other, axis=1))).sum(axis=0)
-        match = np.fft.irfft(product, n=ANGLES) / norm
-        taken: list[int] = []
-        for top in map(int, np.argsort(-match)):
-            if all(min((top - one) % ANGLES, (one - top) % ANGLES) > 2 for one in taken):
-                taken.append(top)
-                before, here, after = match[top - 1], match[top], match[(top + 1) % ANGLES]
-                bend = before - 2 * here + after
-                between = 0.5 * (before - after) / bend if bend else 0.0  # the vertex of a parabola
-                found.append((float(here), mirrored, float((top + between) * 180 / ANGLES)))
-            if len(taken) == tops:
-                break
-    return sorted(found, reverse=True)
+    for mirrored, curve in zip((False, True), curves, strict=True):
+        left = curve.copy()
+        for _ in range(tops):
+            top = int(left.argmax())
+            before, here, after = map(float, (curve[top - 1], curve[top], curve[(top + 1) % ANGLES]))
+            bend = before - 2 * here + after
+            between = 0.5 * (before - after) / bend if bend else 0.0  # the vertex of a parabola
+            found.append((here, mirrored, (top + between) * 180 / ANGLES))
+            left[np.arange(top - 2, top + 3) % ANGLES] = -np.inf
+    return [(mirrored, degrees) for _, mirrored, degrees in sorted(found, reverse=True)[:tops]]
 
 
 def shift_peaks(

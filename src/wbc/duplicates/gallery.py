@@ -2,26 +2,48 @@
 
 import os
 from collections import Counter
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
+from functools import partial
 from typing import TypeVar
 
 import numpy as np
 from numpy.typing import NDArray
 
-from wbc.duplicates.candidates import CHANCE, SMALLEST_SIDE, angles_between, ring_matches, shift_peaks
-from wbc.duplicates.frames import BLUR, COARSE, LEAST_SIDE, LONGEST, SIDE, Frame, make_frame, side_for
+from wbc.duplicates.candidates import (
+    CHANCE,
+    SMALLEST_SIDE,
+    described,
+    likely_angles,
+    nearest,
+    ring_curves,
+    rings_of,
+    shift_peaks,
+)
+from wbc.duplicates.frames import (
+    BLUR,
+    COARSE,
+    LEAST_SIDE,
+    LONGEST,
+    SIDE,
+    Frame,
+    centers,
+    make_frames,
+    side_for,
+)
 from wbc.duplicates.registration import (
     SHIFTED_OVERLAP,
     SHIFTED_THRESHOLD,
     SMALLEST_OVERLAP,
     THRESHOLD,
     Match,
+    is_hopeless,
     match_rotated,
     match_shifted,
     threshold_for,
 )
+from wbc.duplicates.rough import Trial, rough_matches
 
 SCALES = (1.0, 0.75, 0.83, 0.91, 0.95, 1.05, 1.1, 1.21, 1.33)
 """Scales of the search: a copy may have been rotated on a larger canvas, or its box drawn wider."""
@@ -40,7 +62,7 @@ EXHAUSTIVE_IMAGES = 1_640
 """The same limit for images without splits: by default, no two splits of so many have more pairs."""
 
 METHOD = {
-    "version": 3,
+    "version": 4,
     "chance": (CHANCE, SMALLEST_SIDE),
     "frame": (LEAST_SIDE, SIDE, LONGEST, BLUR, COARSE),
     "search": (
@@ -63,11 +85,20 @@ Progress = Callable[[str, int, int], None]
 """Called with (what is being done, done, total)."""
 
 Seen = tuple[NDArray[np.float32], NDArray[np.complex64]]
-"""Descriptor and spectrum of a frame, see `wbc.duplicates.candidates`."""
+"""Descriptor and spectrum of an image, see `described`."""
+
+Angles = tuple[tuple[bool, float], ...]
+"""See `likely_angles`."""
 
 Proposal = tuple[int, int, float | None]
 """First, second, and the scale at which the second was similar; None: shifted."""
 
+_BATCH = 64  # images that a thread works on at a time
+_PAIRS = 256  # pairs that a thread registers at a time: many have the same angle
+_KEPT = 16_384  # bytes of a picture that is kept in memory rather than read again
+_REMEMBERED = 250_000_000  # bytes of descriptors and spectra of all scales
+
+_Asked = TypeVar("_Asked")
 _Result = TypeVar("_Result")
 
 
@@ -95,10 +126,9 @@ def find_near_duplicates(
     return Gallery(pictures, progress).across(splits, list(dict.fromkeys(splits)))
 
 
-def _frame(picture: Picture, side: int) -> tuple[Frame, int]:
-    """The frame of an image, and the pixels of its shorter side."""
-    pixels = picture()
-    return make_frame(pixels, side=side), min(pixels.shape[:2])
+def _swapped(proposal: Proposal) -> Proposal:
+    first, second, scale = proposal
+    return second, first, scale
 
 
 def _side_of_frames(pictures: Sequence[Picture]) -> int:
@@ -116,8 +146,8 @@ class Gallery:
 
     Found are copies of another size or compression. They may be mirrored, rotated by any angle, within their
     frame or on a larger canvas, and shifted by a tenth. In sets that are not too large, photographs are also
-    found that share only an eighth of their field. Registered pairs are remembered. Memory: 110 kB per image, in sets
-    that are not too large 200 kB.
+    found that share only an eighth of their field. Registered pairs are remembered. Memory: 70 kB per image, of
+    small ones 25 kB, and what is remembered of their scales (`_REMEMBERED`).
     """
 
     def __init__(
@@ -125,18 +155,39 @@ class Gallery:
         pictures: Sequence[Picture],
         progress: Progress = lambda what, done, total: None,
     ) -> None:
-        self.pictures, self.progress = pictures, progress
+        self.progress = progress
         self._registered: dict[Proposal, Match] = {}
+        self._angles: dict[Proposal, Angles] = {}
         self.side = _side_of_frames(pictures)
         small = (SIDE - self.side) / (SIDE - LEAST_SIDE)
         self.least_match = SMALLEST_RING_MATCH + small * (OF_SMALL_FRAMES - SMALLEST_RING_MATCH)
         self._peaks: NDArray[np.float32] | None = None
         self._seen: dict[tuple[int, float], Seen] = {}
-        with ThreadPoolExecutor(os.cpu_count()) as pool:
-            found = pool.map(lambda picture: _frame(picture, self.side), pictures)
-            read = self._counted(found, len(pictures), "read")
-        self.frames = [frame for frame, _ in read]
-        self.telling = [side >= SMALLEST_SIDE for _, side in read]
+        self.pictures = list(pictures)
+        self.frames: list[Frame] = []
+        self.telling: list[bool] = []
+        descriptors, spectra = [], []
+        for read, frames, sides, (some, others) in self._batches(self._read, list(pictures), "read"):
+            self.pictures[len(self.frames) : len(self.frames) + len(read)] = read
+            self.frames += frames
+            self.telling += [side >= SMALLEST_SIDE for side in sides]
+            descriptors.append(some)
+            spectra.append(others)
+        if descriptors:
+            self._descriptors, self._spectra = np.concatenate(descriptors), np.concatenate(spectra)
+
+    def _read(self, pictures: list[Picture]) -> tuple[list[Picture], list[Frame], list[int], Seen]:
+        """Images of which small ones need not be read again, their frames, shorter sides, and what searches compare."""
+        pixels = [picture() for picture in pictures]
+        kept = [
+            partial(np.asarray, one) if one.nbytes <= _KEPT else picture
+            for one, picture in zip(pixels, pictures, strict=True)
+        ]
+        frames = make_frames(pixels, side=self.side)
+        return kept, frames, [min(one.shape[:2]) for one in pixels], self._described(frames)
+
+    def _described(self, frames: list[Frame]) -> Seen:
+        return described(rings_of(centers(frames, self.side)))
 
     def across(self, splits: Sequence[str], order: Sequence[str]) -> list[NearDuplicate]:
         """Pairs of different splits; shifts of every size are searched up to `EXHAUSTIVE_PAIRS` pairs.
@@ -182,14 +233,20 @@ class Gallery:
             best[pair] = max(best.get(pair, one.match), one.match)
         return [NearDuplicate(*pair, best[pair]) for pair in sorted(best)]
 
-    def _counted(self, results: Iterable[_Result], total: int, what: str) -> list[_Result]:
-        """A list of results; progress is reported as they arrive."""
-        done = []
-        for result in results:
-            done.append(result)
-            if len(done) % 32 == 0 or len(done) == total:
-                self.progress(what, len(done), total)
-        return done
+    def _batches(
+        self, work: Callable[[list[_Asked]], _Result], asked: Sequence[_Asked], what: str, size: int = _BATCH
+    ) -> Iterator[_Result]:
+        """Results of work on batches of what is asked, in order; progress is reported as they arrive."""
+        batches = [list(asked[start : start + size]) for start in range(0, len(asked), size)]
+        with ThreadPoolExecutor(os.cpu_count()) as pool:
+            done = 0
+            try:
+                for batch, result in zip(batches, pool.map(work, batches), strict=True):
+                    done += len(batch)
+                    self.progress(what, done, len(asked))
+                    yield result
+            finally:
+                pool.shutdown(cancel_futures=True)
 
     def _matches(
         self,
@@ -204,49 +261,83 @@ class Gallery:
         asked = [index for index in asked if self.telling[index]]
         if not known or not asked:
             return []
-        descriptors = np.stack([self.frames[index].descriptor for index in known])
-        with ThreadPoolExecutor(os.cpu_count()) as pool:
-            similar = pool.map(lambda index: self._similar(index, known, descriptors, scales), asked)
-            proposals = {one for some in self._counted(similar, len(asked), what) for one in some}
-            if all_shifts:
-                proposals |= self._shifted(known, asked, what)
-            proposed = sorted(proposals, key=lambda one: (one[0], one[1], one[2] or 0.0))
-            matches = self._counted(
-                pool.map(self._register, proposed), len(proposed), f"{what}, registration"
-            )
+        among = np.array(known), self._descriptors[known]
+        proposals: set[Proposal] = set()
+        for some in self._batches(lambda batch: self._similar(batch, *among, scales), asked, what):
+            proposals.update(some)
+            self._angles.update(some)
+        if all_shifts:
+            proposals |= self._shifted(known, asked, what)
+        proposed = [one for one in proposals if not self._known(one)]
+        # Both sides of a pair at one scale are the same, and are registered once.
+        new = {one for one in proposed if one[2] not in (None, 1.0) or one[:2] <= _swapped(one)[:2]}
+        new |= {one for one in proposed if _swapped(one) not in new}
+        ordered = sorted(new, key=lambda one: (one[2] or 0.0, one[1], one[0]))
+        for registered in self._batches(self._register, ordered, f"{what}, registration", _PAIRS):
+            self._registered.update(registered)
+        matches = [(one, self._known(one)) for one in proposals]
         return [
             NearDuplicate(first, second, match)
-            for (first, second, _), match in zip(proposed, matches, strict=True)
-            if match.correlation >= threshold_for(self.frames[first], self.frames[second])
+            for (first, second, _), match in matches
+            if match and match.correlation >= threshold_for(self.frames[first], self.frames[second])
         ]
 
-    def _similar(
-        self, index: int, known: list[int], descriptors: NDArray[np.float32], scales: Sequence[float]
-    ) -> list[Proposal]:
-        """The known images that an image resembles at any rotation, each at its most likely scale."""
-        itself = np.array(known) == index
-        scored: dict[int, tuple[float, float]] = {}
-        for scale in scales:
-            descriptor, spectrum = self._at_scale(index, scale)
-            likeness = np.where(itself, -np.inf, descriptors @ descriptor)
-            nearest = np.argpartition(-likeness, min(NEIGHBORS, len(known)) - 1)[:NEIGHBORS]
-            places = list(map(int, nearest[~itself[nearest]]))
-            spectra = np.array([self.frames[known[place]].spectrum for place in places])
-            # Only the most likely scale of a pair is kept: registration corrects the rest.
-            for place, match in zip(places, ring_matches(spectra, spectrum) if places else (), strict=True):
-                scored[place] = max(scored.get(place, (0.0, 1.0)), (float(match), scale))
-        ranked = sorted(scored.items(), key=lambda item: item[1], reverse=True)[:NEIGHBORS]
-        return [(known[place], index, scale) for place, (match, scale) in ranked if match >= self.least_match]
+    def _known(self, proposal: Proposal) -> Match | None:
+        """What was registered already, perhaps from the other side."""
+        found = self._registered.get(proposal)
+        if found is None and proposal[2] in (None, 1.0):
+            back = self._registered.get(_swapped(proposal))
+            return back.reversed() if back else None
+        return found
 
-    def _at_scale(self, index: int, scale: float) -> Seen:
-        """What a search compares of an image; remembered in sets that are searched several times."""
-        if (index, scale) in self._seen:
-            return self._seen[index, scale]
-        frame = self.frames[index] if scale == 1 else make_frame(self.pictures[index](), scale, self.side)
-        seen = frame.descriptor, frame.spectrum
-        if len(self.frames) <= EXHAUSTIVE_IMAGES:
-            self._seen[index, scale] = seen
-        return seen
+    def _similar(
+        self,
+        asked: list[int],
+        known: NDArray[np.int_],
+        descriptors: NDArray[np.float32],
+        scales: Sequence[float],
+    ) -> dict[Proposal, Angles]:
+        """The known images that each image resembles at any rotation, each at its most likely scale."""
+        itself = known == np.array(asked)[:, None]
+        count = min(NEIGHBORS, len(known))
+        best: list[dict[int, tuple[float, float, NDArray[np.float32]]]] = [{} for _ in asked]
+        for scale in scales:
+            own, spectra = self._at_scale(asked, scale)
+            places = nearest(descriptors, own, itself, count)
+            curves = ring_curves(self._spectra[known[places]], spectra)
+            matches = curves.max(axis=(2, 3))
+            # Only the most likely scale of a pair is kept: registration corrects the rest.
+            for row, column in zip(*np.nonzero(matches >= self.least_match), strict=True):
+                first, match = int(known[places[row, column]]), float(matches[row, column])
+                if first != asked[row] and (match, scale) > best[row].get(first, (0.0, 1.0))[:2]:
+                    best[row][first] = match, scale, curves[row, column]
+        proposals: dict[Proposal, Angles] = {}
+        for second, scored in zip(asked, best, strict=True):
+            ranked = sorted(scored.items(), key=lambda item: item[1][:2], reverse=True)[:NEIGHBORS]
+            for first, (_, scale, curve) in ranked:
+                proposals[first, second, scale] = tuple(likely_angles(curve, ANGLES))
+        return proposals
+
+    def _at_scale(self, asked: list[int], scale: float) -> Seen:
+        """What a search compares of images; remembered in sets that are searched several times."""
+        if scale == 1:
+            return self._descriptors[asked], self._spectra[asked]
+        missing = [index for index in asked if (index, scale) not in self._seen]
+        if missing:
+            seen = self._described(
+                make_frames([self.pictures[index]() for index in missing], scale, self.side)
+            )
+            if len(missing) == len(asked) and not self._remembers:
+                return seen
+            both = zip(*seen, strict=True)
+            self._seen.update({(index, scale): one for index, one in zip(missing, both, strict=True)})
+        found = [self._seen[index, scale] for index in asked]
+        return np.stack([one for one, _ in found]), np.stack([other for _, other in found])
+
+    @property
+    def _remembers(self) -> bool:
+        """Whether what searches compare at all scales fits into memory."""
+        return (self._descriptors.nbytes + self._spectra.nbytes) * len(SCALES) <= _REMEMBERED
 
     def _shifted(self, known: list[int], asked: list[int], what: str) -> set[Proposal]:
         """For every image those whose shifted texture agrees best; all pairs are compared."""
@@ -272,19 +363,35 @@ class Gallery:
         # Two that propose each other are registered once: unlike a scale, a shift has no direction.
         return {(min(pair), max(pair), None) if itself else (*pair, None) for pair in pairs}
 
-    def _register(self, pair: Proposal) -> Match:
-        if pair not in self._registered:
-            first, second, scale = pair
-            back = self._registered.get((second, first, scale)) if scale is None else None
-            self._registered[pair] = back.reversed() if back else self._register_new(*pair)
-        return self._registered[pair]
+    def _register(self, proposals: list[Proposal]) -> dict[Proposal, Match]:
+        """Register pairs: roughly, and exactly what may pass."""
+        scales = {scale for _, _, scale in proposals}
+        wanted = {scale: sorted({two for _, two, at in proposals if at == scale}) for scale in scales}
+        frames = {
+            (second, scale): frame
+            for scale, seconds in wanted.items()
+            for second, frame in zip(seconds, self._frames_at(seconds, scale), strict=True)
+        }
+        trials, of_pair = [], []
+        for number, (first, second, scale) in enumerate(proposals):
+            one, other = self.frames[first], frames[second, scale]
+            ways: Angles | tuple[tuple[bool, None]] = ((False, None),)
+            if scale is not None:
+                ways = self._angles[first, second, scale]
+            trials += [Trial(one, other, mirrored, angle) for mirrored, angle in ways]
+            of_pair += [number] * len(ways)
+        roughs: dict[int, Match] = {}
+        for number, match in zip(of_pair, rough_matches(trials), strict=True):
+            roughs[number] = max(match, roughs.get(number, match))
+        found = {}
+        for number, (first, second, scale) in enumerate(proposals):
+            one, other, match = self.frames[first], frames[second, scale], roughs[number]
+            if not is_hopeless(match, one, self.frames[second]):
+                match = match_shifted(one, other) if scale is None else match_rotated(one, other, match)
+            found[first, second, scale] = replace(match, scale=match.scale * (scale or 1.0))
+        return found
 
-    def _register_new(self, first: int, second: int, scale: float | None) -> Match:
-        one, other = self.frames[first], self.frames[second]
-        if scale is None:
-            return match_shifted(one, other)
-        frame = other if scale == 1 else make_frame(self.pictures[second](), scale, self.side)
-        likely = angles_between(one.rings, frame.rings)[:ANGLES]
-        angles = [(mirrored, angle) for _, mirrored, angle in likely]
-        match = match_rotated(one, frame, angles)
-        return Match(match.correlation, match.mirrored, match.angle, match.scale * scale, match.shift)
+    def _frames_at(self, indices: list[int], scale: float | None) -> list[Frame]:
+        if scale in (None, 1.0):
+            return [self.frames[index] for index in indices]
+        return make_frames([self.pictures[index]() for index in indices], scale, self.side)

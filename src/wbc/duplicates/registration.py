@@ -22,7 +22,8 @@ So small an area would agree by chance if it could also be rotated.
 
 _HOPELESS = 0.22  # below a threshold, where small corrections of angle and scale cannot help
 _ROUGH = 0.25  # below a threshold, where a match of small frames tells enough
-_LEAST_PIXELS = 64  # of an overlap that is compared
+LEAST_PIXELS = 64
+"""Of an overlap that is compared."""
 
 
 @dataclass(frozen=True, order=True)
@@ -41,9 +42,10 @@ class Match:
     """(down, right) by which it is shifted, as fractions of the first image's shorter side."""
 
     def reversed(self) -> "Match":
-        """How the first fits onto the second, where they are hardly rotated."""
+        """How the first fits onto the second; its shift is right where they are hardly rotated."""
         down, right = self.shift
-        return Match(self.correlation, self.mirrored, -self.angle % 360, 1 / self.scale, (-down, -right))
+        angle = self.angle if self.mirrored else -self.angle % 360
+        return Match(self.correlation, self.mirrored, angle, 1 / self.scale, (-down, -right))
 
     def in_words(self) -> str:
         """How the images differ, for people: `rotated by 90 degrees (correlation 0.97)`."""
@@ -59,27 +61,14 @@ class Match:
         return f"{', '.join(words) or 'the same image'} (correlation {self.correlation:.2f})"
 
 
-def match_rotated(first: Frame, second: Frame, angles: list[tuple[bool, float]]) -> Match:
-    """The best match at given angles; only a rough one where it is far from a threshold.
+def match_rotated(first: Frame, second: Frame, rough: Match) -> Match:
+    """The best match near a rough one."""
+    return _refine(first, second, _match(first, second, rough, SMALLEST_OVERLAP))
 
-    Args:
-        first: The one image.
-        second: The other.
-        angles: (mirrored, degrees known up to 180), the most likely first.
-    """
-    tried = []
-    for mirrored, angle in angles:
-        how = Match(0.0, mirrored, angle % 360)
-        texture, valid = _transformed(second.small, how)
-        tried.append(_placed(first.small, texture, valid, how, SMALLEST_OVERLAP))
-        upside_down = replace(how, angle=(angle + 180) % 360)
-        flipped = texture[::-1, ::-1], valid[::-1, ::-1]
-        tried.append(_placed(first.small, *flipped, upside_down, SMALLEST_OVERLAP))
-    rough = max(tried)
-    if rough.correlation < threshold_for(first, second) - _ROUGH:
-        return rough
-    best = _match(first, second, rough, SMALLEST_OVERLAP)
-    return _refine(first, second, best)
+
+def is_hopeless(rough: Match, first: Frame, second: Frame) -> bool:
+    """Whether a match of small frames is so poor that no exact one will pass."""
+    return rough.correlation < threshold_for(first, second) - _ROUGH
 
 
 def match_shifted(first: Frame, second: Frame) -> Match:
@@ -178,7 +167,7 @@ def _shift(
         overlap = _overlaps(first.shape, second.shape, padded)
     else:
         overlap = correlated(first_valid, second_valid)
-    enough = overlap >= max(_LEAST_PIXELS, smallest * min(first_valid.sum(), second_valid.sum()))
+    enough = overlap >= max(LEAST_PIXELS, smallest * min(first_valid.sum(), second_valid.sum()))
     score = np.where(enough, correlated(first, second) / np.sqrt(np.maximum(overlap, 1)), -np.inf)
     down, right = map(int, np.unravel_index(score.argmax(), padded))
     return (
@@ -212,7 +201,7 @@ def _overlap_correlation(
     here = (slice(top, bottom), slice(left, end))
     there = (slice(top - down, bottom - down), slice(left - right, end - right))
     both = first_valid[here] & second_valid[there]
-    if both.sum() < _LEAST_PIXELS:
+    if both.sum() < LEAST_PIXELS:
         return 0.0
     a, b = first[here][both], second[there][both]
     a, b = a - a.mean(), b - b.mean()

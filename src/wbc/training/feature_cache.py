@@ -35,6 +35,9 @@ ABOUT = "entry.json"
 POLL_S = 0.5
 """How often it is looked whether another process has made an entry."""
 
+_LOCKS = ".locks"
+"""Folder of the files that are locked: empty, and out of the way of who looks at the entries."""
+
 _PARTIAL = ".partial"
 """Suffix that `wbc.files.whole_folder` gives to what is being written."""
 
@@ -104,7 +107,7 @@ def extract_once(
                 stack.enter_context(entry.being_made(waiting))
                 found = entry.read()
         except OSError as error:
-            reason = reason_of(error)
+            reason = _why(error)
         if found is not None:
             return _told(found, cache.tag)
         began, began_cpu = time.perf_counter(), time.process_time()
@@ -122,7 +125,7 @@ def extract_once(
                     return _told(entry.read(check=False) or made, cache.tag)
                 reason = "the limit of the cache is too low"
             except OSError as error:
-                reason = reason_of(error)
+                reason = _why(error)
         return _told(replace(made, figures={**made.figures, "not_shared": reason}), cache.tag)
 
 
@@ -240,6 +243,13 @@ def _told(extracted: Extracted, tag: str) -> Extracted:
     return replace(extracted, figures=figures)
 
 
+def _why(error: OSError) -> str:
+    """Why files cannot be used, for people: without the class of the error and its number."""
+    if not error.strerror:
+        return reason_of(error)
+    return f"{error.filename}: {error.strerror}" if error.filename else error.strerror
+
+
 def _digest(*arrays: NDArray[Any]) -> str:
     digest = hashlib.sha256()
     for array in arrays:
@@ -250,7 +260,9 @@ def _digest(*arrays: NDArray[Any]) -> str:
 
 def _lock_of(folder: Path, key: str) -> IO[bytes]:
     """The file that makers of an entry lock. It stays: two processes might lock two files of one name otherwise."""
-    return (folder / f"{key}.lock").open("ab")
+    locks = folder / _LOCKS
+    locks.mkdir(exist_ok=True)
+    return (locks / key).open("ab")
 
 
 def _locks(file: IO[bytes], kind: int) -> bool:

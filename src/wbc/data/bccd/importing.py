@@ -148,6 +148,16 @@ def import_bccd(
     return Manifest(built.images, settings.classes, made_by, left_out.ordered())
 
 
+def bccd_photographs(folder: Path, basophils: bool = False) -> list[Original]:
+    """The photographs with one cell, before their pixels are looked at: no more of them can be used.
+
+    Raises:
+        InputError: The folder is not BCCD.
+    """
+    cells, _ = read_white_cells(folder, basophils)
+    return [Original(cell.name, cell.image, cell.category, cell.name) for cell in cells]
+
+
 def find_bccd_cells(
     folder: Path, cache: Path | None = None, basophils: bool = False
 ) -> tuple[list[Original], LeftOut]:

@@ -141,7 +141,8 @@ def _refuse_flat(layout: Layout, flat: Counter[str], any_split: bool) -> None:
         )
     if not any_split and not layout.images and "in no class folder" in layout.left_out:
         count = len(layout.left_out["in no class folder"])
-        layout.refuse(f"{root} has {count} images, but no class folders", named if tables else usual_layout())
+        files = "1 file" if count == 1 else f"{count} files"
+        layout.refuse(f"{root} has {files}, but no class folders", named if tables else usual_layout())
 
 
 def _look_at_names(layout: Layout, names: set[str]) -> None:
@@ -215,6 +216,6 @@ def _check_splits(layout: Layout, chosen: dict[str, str]) -> None:
 def usual_layout() -> str:
     """How a folder of images usually looks, in sentences."""
     return (
-        "It should contain train/, validation/ and test/, each with one folder per class. "
-        f"`{command()} data prepare FROM TO` makes such a folder from one with a folder per class."
+        "It should contain one folder of images per class, or train/, validation/ and test/ with these. "
+        f"`{command()} data prepare FROM TO` splits the former."
     )

@@ -53,12 +53,15 @@ def check_sources(originals: Sequence[Original], splitting: Splitting) -> None:
     """Make sure that every class has enough sources, before the search for near-duplicates, which finds no more.
 
     Raises:
-        InputError: A class has fewer sources than there are splits or folds.
+        InputError: A class has fewer sources than there are splits or folds, or a fold leaves it too few for training
+            and validation.
     """
     free = [one for one in originals if splitting.folds or not one.split]
     splits = [split for split in DEFAULT_FRACTIONS if split != "test" or len(free) == len(originals)]
     folds = list(map(str, range(1, splitting.folds + 1))) if splitting.folds else splits
     require_sources(classes_by_source(free), folds)
+    if splitting.folds == 2:  # one half is tested; the other one is for training and validation
+        require_sources(classes_by_source(free), ["train", "validation", *folds])
 
 
 def folds_of(folds: int, originals: Sequence[Original], seed: int) -> dict[str, str]:
