@@ -54,7 +54,8 @@ def trials_frame(results: SuiteResults, trial_ids: Iterable[str]) -> pd.DataFram
 
     Columns: trial, network, weights, mode, epochs, configuration (its key: `Settings.configuration_key`),
     replicate (its seeds, in words),
-    variant (see `bench.report.names.variants`), seeds (those that differ), status, reason; test_accuracy,
+    variant (see `bench.report.names.variants`; where devices differ, with that), seeds (those that differ),
+    status, reason; test_accuracy,
     balanced_accuracy, test_loss, a column `accuracy of CLASS` for every class (shares of 1); split_low and
     split_high (95 % interval of the balanced accuracy, from one test split); aligned_accuracy and
     shuffled_accuracy (balanced, of the same predictions); validation_accuracy and validation_binary_accuracy
@@ -62,8 +63,8 @@ def trials_frame(results: SuiteResults, trial_ids: Iterable[str]) -> pd.DataFram
     fit_s, fit_cpu_s, result_s, result_cpu_s (seconds), clock (the one that the protocol
     uses) and clocked_fit_s; cores (where a processor trains); result_as_run_s, features_found (1 or 0),
     features_made_by, training_shared (1) and not_shared (why features are not), where work is shared;
-    `seconds of PHASE`; train_images_per_s,
-    feature_images_per_s; parameters; attempt, key, started_at, runtime; `seconds to TARGET`, `epoch of TARGET` and
+    `seconds of PHASE`; train_images_per_s, feature_images_per_s; parameters; attempt, key, started_at, runtime,
+    device (its model), slot (on a cluster with its node); `seconds to TARGET`, `epoch of TARGET` and
     `joules to TARGET`, where `never` is a value (`bench.records.accuracy_time`); those of `bench.report.rows.cost_of`.
     What is missing is NaN.
 
@@ -89,7 +90,18 @@ def trials_frame(results: SuiteResults, trial_ids: Iterable[str]) -> pd.DataFram
             rows.append({"trial": trial_id, "status": "not run"})
     for number, (variant, seeds), own in zip(over, variants(settings), settings, strict=True):
         rows[number] |= {"variant": variant, "seeds": seeds, **apart_from(own)}
+    if len({rows[number]["device"] for number in over}) > 1:
+        for number in over:
+            _set_apart(rows[number])
     return pd.DataFrame(rows)
+
+
+def _set_apart(row: Row) -> None:
+    """Make the device part of the configuration: neither means nor contrasts are over several kinds."""
+    where = f"on {row['device']}"
+    row["variant"] = ", ".join(filter(None, (row["variant"], where)))
+    for name in ("configuration", *APART):
+        row[name] = f"{row[name]} {where}"
 
 
 def attempt_of(results: SuiteResults, row: Row) -> Attempt:

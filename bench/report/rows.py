@@ -94,6 +94,7 @@ def row_of(trial_id: str, record: Record) -> Row:
         row["cores"] = len(record.slot.cores)
     versions = trial.runtime.versions()
     row["runtime"] = intern(", ".join(f"{name} {version}" for name, version in versions.items()))
+    row |= {"device": intern(trial.runtime.device), "slot": record.slot and intern(record.slot.name)}
     return {name: float("nan") if value is None else value for name, value in row.items()}
 
 

@@ -19,6 +19,7 @@ from bench.report.tables.table import Table, write_tables
 from bench.tracking.points import points_of
 from bench.trials.metrics import Metrics
 from bench.trials.phases import EvaluatePhase
+from bench.trials.trial import Trial
 from wbc.evaluation.metrics import score
 from wbc.evaluation.predictions import Predictions
 
@@ -132,6 +133,23 @@ def test_a_single_run_has_no_interval_and_shares_stay_below_one(results):
     ids = [record(results, trial("VGG19", seed=seed), value) for seed, value in enumerate((0.1, 1.0))]
     two = configurations_frame(trials_frame(results, ids)).iloc[0]
     assert (two["balanced_accuracy_t95_low"], two["balanced_accuracy_t95_high"]) == (0, 1)
+
+
+def test_trials_of_several_kinds_of_device_are_rows_of_their_own(results):
+    ids = []
+    for seed, (device, accuracy) in enumerate((("A100", 0.5), ("A100", 0.6), ("T4", 0.9))):
+        of = trial(seed=seed)
+        of = Trial.of(of.network, of.settings, replace(of.runtime, device=device), {})
+        ids.append(record(results, of, accuracy))
+    tables = {table.file: table for table in make_tables(results, ids)}
+    headings, rows = tables["replicates"].written()
+    named = [headings.index(heading) for heading in ("variant", "replicates", "balanced %")]
+    assert [[row[column] for column in named] for row in rows] == [
+        ["on A100", "2", "55.0"],
+        ["on T4", "1", "90.0"],
+    ]
+    trials = tables["trials"].frame
+    assert list(trials["device"]) == ["A100", "A100", "T4"] and trials["but_epochs"].nunique() == 2
 
 
 def test_bounds_of_single_test_parts_are_not_averaged(results):
