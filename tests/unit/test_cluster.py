@@ -156,6 +156,7 @@ def test_an_attempt_on_a_node_is_recorded_as_on_one_machine(tmp_path, monkeypatc
     """A worker whose specification is wrong: it starts and fails by itself."""
     monkeypatch.setenv(on_node.FOLDER, str(tmp_path / "node"))
     monkeypatch.setattr(on_node, "_forget_ray", lambda: None)
+    monkeypatch.setattr(on_node, "AGAIN_S", 0.0)
     abandoned = tmp_path / "node" / "attempts" / "999999999"
     abandoned.mkdir(parents=True)
     attempt = Attempt(tmp_path / "trials" / "a-trial" / "attempt-1")

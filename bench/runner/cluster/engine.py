@@ -11,14 +11,12 @@ from typing import Any
 
 from bench.devices.device import Slot
 from bench.journal.results import Attempt
+from bench.runner.cluster.inputs import STORE_TRIES, Depot
 from bench.runner.cluster.node import Kill, Note, Order, Report, Stop, TrialHost, wait_until_quiet
 from bench.runner.cluster.transfer import CHECKPOINT, Inbox, pieces_of
 from bench.trials.origin import Neighbors
 from bench.trials.sampling import TelemetrySettings
 from bench.worker.jsonl import EventWriter, Facts, RawEvent
-
-STORE_TRIES = 20
-"""How often an answer is asked for again while Ray's object store is full."""
 
 
 @dataclass(frozen=True)
@@ -59,6 +57,7 @@ class RayEngine:
         """Nodes, by Ray's ids."""
         self.seen: dict[str, Neighbors | None] = {}
         """Slot -> other users of its devices."""
+        self._depot: Any = None
 
     @property
     def other_users(self) -> "RayEngine":
@@ -74,6 +73,7 @@ class RayEngine:
             slot,
             self.telemetry,
             self.suite,
+            self._serving(),
         )
         place = self.places[slot.name]
         # Retries are the scheduler's: it counts attempts.
@@ -82,6 +82,16 @@ class RayEngine:
         ).remote(order)
         self.seen[slot.name] = None
         return RayWorker(self, attempt, slot, host)
+
+    def _serving(self) -> Any:
+        """The actor on this machine from which nodes get what they lack."""
+        if self._depot is None:
+            import ray
+
+            here = Place("this machine", ray.get_runtime_context().get_node_id(), 0, 0)
+            options = {"num_cpus": 0, "max_concurrency": 4, "max_restarts": -1, "max_task_retries": -1}
+            self._depot = on_node(Depot, here, **options).remote()
+        return self._depot
 
     def neighbors(self, slot: Slot) -> Neighbors | None:
         """See `bench.runner.engine.OtherUsers`. A node that is lost is a lost device."""

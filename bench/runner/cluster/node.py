@@ -12,6 +12,7 @@ import time
 from contextlib import ExitStack
 from dataclasses import replace
 from pathlib import Path
+from typing import Any
 
 from msgspec import Struct
 
@@ -20,6 +21,7 @@ from bench.devices.lease import lease
 from bench.devices.machine import Choice, Machine, find_machine
 from bench.journal.results import Attempt
 from bench.machine.notes import notes_of
+from bench.runner.cluster.inputs import Inputs, asked
 from bench.runner.cluster.transfer import Inbox, Outbox, Piece
 from bench.runner.local import LocalEngine, LocalWorker, local_other_users
 from bench.runner.scheduler import NEIGHBORS_S
@@ -29,12 +31,16 @@ from bench.trials.sampling import TelemetrySettings
 from bench.trials.settings import Runtime
 from bench.version import __version__
 from bench.worker.files import write_json
+from bench.worker.jsonl import Facts
 
 FOLDER = "LEUKOBENCH_NODE_FOLDER"
 """Environment variable of a node: where attempts run, and where what was sent is kept."""
 
 PULSE_S, BATCH_S = 5.0, 0.2
 """Longest and shortest time between two answers of a host."""
+
+AGAIN_S = 1.0
+"""How long a host waits before it repeats an answer: Ray's object store is full."""
 
 
 class NodeFacts(Struct, frozen=True):
@@ -57,6 +63,8 @@ class Order(Struct, frozen=True):
     """Where: its GPUs are those that Ray gives."""
     telemetry: TelemetrySettings
     suite: str
+    depot: Any = None
+    """Where the node gets what it lacks: an actor of `bench.runner.cluster.inputs.Depot`."""
 
 
 class Note(Struct, frozen=True):
@@ -143,6 +151,7 @@ class TrialHost:
             seen: Number of the last report that arrived. A report that did not arrive is given again.
         """
         if seen < self._report.number:
+            time.sleep(AGAIN_S)
             return self._report
         if self._worker is None:
             self._start()
@@ -171,10 +180,11 @@ class TrialHost:
         machine = find_machine()
         if slot.kind == "gpu":
             slot = replace(slot, devices=machine.gpus)
+        content = json.loads(self.order.trial)
+        received = self._receive(content) if self.order.depot is not None else {}
         _forget_ray()
         self._held.enter_context(lease(Choice((slot,), named=True), Path("a cluster"), suite))
         self._users = self._held.enter_context(local_other_users([slot], 0.0, lambda sentence: None))
-        content = json.loads(self.order.trial)
         if checkpoint := content["specification"].get("checkpoint"):
             checkpoint["folder"] = str(self._checkpoint)
         write_json(self.attempt.folder / "trial.json", content)
@@ -182,6 +192,15 @@ class TrialHost:
         notes = notes_of(node_folder(), machine)
         engine = LocalEngine([slot], self._users, telemetry=self.order.telemetry, notes=notes)
         self._slot, self._worker = slot, engine.start(self.attempt, slot)
+        if received:
+            self._worker.note("received", **received)
+
+    def _receive(self, trial: Facts) -> Facts:
+        """Get what the trial reads and this node lacks; how much it was, for the journal."""
+        began, depot = time.monotonic(), self.order.depot
+        inputs = Inputs(node_folder(), asked(depot.needs), asked(depot.read))
+        trial["specification"] = inputs.place(trial["specification"])
+        return {"bytes": inputs.received, "seconds": time.monotonic() - began}
 
     def _wait(self) -> None:
         """Until the worker, or a command, asks for attention; not too often."""
