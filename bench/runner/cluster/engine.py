@@ -130,7 +130,7 @@ class RayWorker:
         self._events: list[RawEvent] = []
         self._stopped: dict[str, str] = {}
         self._death: dict[str, str] = {}
-        self._over = False
+        self._ended = self._over = False
         attempt.log.touch()  # it is there on one machine, too, where nobody writes to it
         if checkpoint.is_dir():
             for file in checkpoint.iterdir():
@@ -164,15 +164,19 @@ class RayWorker:
         self._host.tell.remote(Note(event, json.dumps(content).encode()))
 
     def stop(self, why: str, message: str) -> None:
-        """See `bench.runner.engine.Worker`."""
+        """See `bench.runner.engine.Worker`. What a worker left behind may come as long as it takes."""
+        if self._ended and why != "interrupted":
+            return
         self._stopped = self._stopped or {"why": why, "message": message}
         self._host.tell.remote(Stop(why, message))
 
     def kill(self) -> None:
         """See `bench.runner.engine.Worker`."""
-        if self._seen:
+        if self._ended and not self._stopped:
+            return
+        if self._seen and not self._ended:
             self._host.tell.remote(Kill())
-        else:  # it waits for its node, and hears nothing
+        else:  # it waits for its node, or is done, and hears nothing
             import ray
 
             ray.kill(self._host)
@@ -194,7 +198,7 @@ class RayWorker:
             self._fail(error)
             return
         report = answer.result()
-        self._seen = report.number
+        self._seen, self._ended = report.number, report.ended
         for piece in report.pieces:
             self._inbox.put(piece)
             if piece.name == "events.jsonl":

@@ -93,8 +93,10 @@ class Report(Struct, frozen=True):
     """Counted from 1."""
     pieces: list[Piece]
     neighbors: Neighbors | None
+    ended: bool
+    """The worker is gone; what it left behind may still be on its way."""
     over: bool
-    """The attempt is over, and all that it left behind is sent."""
+    """It is gone, and all is sent."""
 
 
 def describe_node() -> NodeFacts:
@@ -131,8 +133,10 @@ class TrialHost:
         os.set_blocking(self._ear, False)
         self._held = ExitStack()
         self._worker: LocalWorker | None = None
-        self._report = Report(0, [], None, over=False)
+        self._report = Report(0, [], None, ended=False, over=False)
         self._over = self._failed = self._closed = False
+        self._followed = False
+        """Another trial goes on from its last checkpoint."""
         self._asked = self._looked = 0.0
 
     def put(self, piece: Piece) -> None:
@@ -161,13 +165,17 @@ class TrialHost:
         assert worker is not None
         while not self._commands.empty():
             self._obey(worker, self._commands.get())
-        self._over = self._over or worker.reap()
+        ended = self._over
+        self._over = ended or worker.reap()
         for event in worker.events():
             self._failed |= event["event"] == "failed"
             self._closed |= event["event"] == "closed"
-        pieces = self._outbox.take(self._over, resumable=self._failed or not self._closed)
-        over = self._over and self._outbox.empty
-        self._report = Report(seen + 1, pieces, self._neighbors(), over)
+        # That it is gone is told before what it left behind, which may take long.
+        resumable = self._failed or not self._closed or self._followed
+        pieces = self._outbox.take(ended, resumable)
+        over = ended and self._outbox.empty
+        self._outbox.empty &= self._over == ended
+        self._report = Report(seen + 1, pieces, self._neighbors(), self._over, over)
         return self._report
 
     def close(self) -> None:
@@ -187,6 +195,7 @@ class TrialHost:
         self._users = self._held.enter_context(local_other_users([slot], 0.0, lambda sentence: None))
         if checkpoint := content["specification"].get("checkpoint"):
             checkpoint["folder"] = str(self._checkpoint)
+            self._followed = bool(checkpoint.get("at_end"))
         write_json(self.attempt.folder / "trial.json", content)
         self._outbox = Outbox(self.attempt.folder, self._checkpoint)
         notes = notes_of(node_folder(), machine)
