@@ -14,7 +14,7 @@ BIN := $(VENV)/bin
 READY := $(VENV)/ready-$(FLAVOUR)
 
 .PHONY: help run test tests format lint types docs wheel-check stock measuring services many real families tracking-speed promises evidence disturbed chaos anomalies \
-	networks drawn-weights demonstration memory scale cluster benchmark gpu-check locks clean
+	networks drawn-weights demonstration memory scale cluster cluster-scale benchmark gpu-check locks clean
 
 help: ## list these targets
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  make %-15s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
@@ -133,6 +133,10 @@ benchmark: $(READY) ## measure leukobench beside plain Keras, and write results/
 # Minutes. A head and three nodes on loopback, nodes and driver killed; skipped without Ray (locks/cluster.txt).
 cluster: $(READY) ## run a suite on a Ray cluster on this machine, and kill its nodes
 	$(BIN)/python -m pytest -s tests/cluster $(ARGS)
+
+# What 10, 100 and 1,000 empty trials cost driver, Ray and MLflow. Long on two cores: ARGS='10 100'.
+cluster-scale: $(READY) ## measure runs of empty trials on a Ray cluster on this machine
+	$(BIN)/python tests/scale/cluster.py $(ARGS)
 
 # Work and memory of the thesis' networks against publications and TensorFlow's allocator: ten minutes on two idle
 # cores. It goes on where it was stopped.
