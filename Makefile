@@ -14,7 +14,7 @@ BIN := $(VENV)/bin
 READY := $(VENV)/ready-$(FLAVOUR)
 
 .PHONY: help run test tests format lint types docs wheel-check stock measuring services many real families tracking-speed promises evidence disturbed chaos anomalies \
-	networks drawn-weights demonstration memory scale cluster cluster-scale benchmark gpu-check locks clean
+	networks drawn-weights demonstration memory scale cluster cluster-scale benchmark mutants mutants-changed gpu-check locks clean
 
 help: ## list these targets
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  make %-15s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
@@ -130,6 +130,15 @@ scale: $(READY) ## time reports over 1,000 to 10,000 trials
 benchmark: $(READY) ## measure leukobench beside plain Keras, and write results/benchmark.md
 	$(BIN)/python tests/benchmarks/run.py $(ARGS)
 
+# An hour for 600 on two idle cores, after ten minutes that show which test reaches which line. It goes on where it was
+# stopped. ARGS='--minutes 30', ARGS='--only bench/compare'.
+mutants: $(VENV)/ready-mutants ## plant 600 small defects, one at a time: do the unit tests notice?
+	$(BIN)/python tests/mutants/run.py $(ARGS)
+
+# What differs from the commit SINCE.
+mutants-changed: $(VENV)/ready-mutants ## the same for 40 of the lines that were changed
+	$(BIN)/python tests/mutants/run.py --sample 40 --changed $(or $(SINCE),HEAD) $(ARGS)
+
 # Minutes. A head and three nodes on loopback, nodes and driver killed; skipped without Ray (locks/cluster.txt).
 cluster: $(READY) ## run a suite on a Ray cluster on this machine, and kill its nodes
 	$(BIN)/python -m pytest -s tests/cluster $(ARGS)
@@ -158,6 +167,10 @@ $(READY): $(LOCK) pyproject.toml
 	$(BIN)/uv pip install --quiet --python $(BIN)/python --no-deps --no-build-isolation --editable .
 	@rm -f $(VENV)/ready-* && touch $(READY)
 
+$(VENV)/ready-mutants: locks/mutants.txt $(READY)
+	$(BIN)/uv pip install --quiet --python $(BIN)/python -r locks/mutants.txt
+	@touch $@
+
 # Pin everything anew; the GPU lock follows the CPU lock, so that both flavours test the same versions.
 COMPILE := UV_CUSTOM_COMPILE_COMMAND="make locks" $(BIN)/uv pip compile --quiet --universal --python-version 3.11 \
 	--no-emit-index-url --annotation-style line
@@ -165,6 +178,7 @@ locks: ## pin all dependencies anew
 	$(COMPILE) --upgrade --extra dev --extra cpu pyproject.toml -o locks/cpu.txt
 	$(COMPILE) --upgrade --extra dev --extra gpu -c locks/cpu.txt pyproject.toml -o locks/gpu.txt
 	$(COMPILE) --upgrade --extra cluster -c locks/cpu.txt pyproject.toml -o locks/cluster.txt
+	$(COMPILE) --upgrade --extra mutants --extra dev --extra cpu -c locks/cpu.txt pyproject.toml -o locks/mutants.txt
 
 clean: ## remove the environment and caches
 	rm -rf $(VENV) build .mypy_cache .pytest_cache .ruff_cache

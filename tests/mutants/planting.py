@@ -1,0 +1,110 @@
+"""Mutants: small planted defects, made by the operators of cosmic-ray."""
+
+import random
+import subprocess
+from collections import defaultdict
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+from cosmic_ray.ast import Visitor, get_ast
+from cosmic_ray.mutating import mutate_code
+from cosmic_ray.operators.operator import Operator
+from cosmic_ray.plugins import get_operator, operator_names
+from parso.tree import NodeOrLeaf
+
+LEFT_OUT = ("bench/pages", "src/wbc/data/synthetic")
+"""What is looked at, not asserted: how pages are written, and the drawings of synthetic cells."""
+
+_NOT_USED = (
+    "Variable",  # they need names
+    "BitOr_",  # mostly unions of types
+    *("_BitOr", "_BitAnd", "_BitXor", "_RShift", "_LShift", "_Invert", "_UAdd"),  # absurd, so always noticed
+    "_Is",  # `==` for `is` of singletons changes nothing
+)
+
+
+@dataclass(frozen=True)
+class Mutant:
+    """One defect."""
+
+    path: str
+    """Of the module, relative to the repository."""
+    line: int
+    """From 1."""
+    operator: str
+    occurrence: int
+    """Which place of the module that the operator can change, from 0."""
+
+    @property
+    def room(self) -> str:
+        """The folder that figures are given for: `bench/compare`, `src/wbc/data`."""
+        return "/".join(Path(self.path).parent.parts[: 3 if self.path.startswith("src") else 2])
+
+    @property
+    def name(self) -> str:
+        """Stays the same while the module does."""
+        return f"{self.path}:{self.line} {self.operator.removeprefix('core/')} {self.occurrence}"
+
+    def plant(self, source: str) -> str | None:
+        """The module with the defect; None where it has no such place."""
+        code: str | None = mutate_code(source, get_operator(self.operator)(), self.occurrence)
+        return code
+
+
+class _Places(Visitor):
+    """Collects every place that an operator can change, by line and column."""
+
+    def __init__(self, path: str) -> None:
+        self.path = path
+        self.operators: dict[str, Operator] = {
+            name: get_operator(name)()
+            for name in operator_names()
+            if not any(part in name for part in _NOT_USED)
+        }
+        self.found: dict[tuple[int, int], list[Mutant]] = defaultdict(list)
+        self._seen: dict[str, int] = defaultdict(int)
+
+    def visit(self, node: NodeOrLeaf) -> NodeOrLeaf:
+        for name, operator in self.operators.items():
+            for start, _ in operator.mutation_positions(node):
+                self.found[start].append(Mutant(self.path, start[0], name, self._seen[name]))
+                self._seen[name] += 1
+        return node
+
+
+def places_of(repository: Path, path: str) -> list[list[Mutant]]:
+    """The mutants of a module, those of one place together."""
+    places = _Places(path)
+    places.walk(get_ast((repository / path).read_text()))
+    return list(places.found.values())
+
+
+def modules(repository: Path) -> list[str]:
+    """Every module that is judged."""
+    found = [path for folder in ("bench", "src/wbc") for path in (repository / folder).rglob("*.py")]
+    names = sorted(str(path.relative_to(repository)) for path in found)
+    return [name for name in names if not name.startswith(LEFT_OUT)]
+
+
+def sample(places: Iterable[Sequence[Mutant]], count: int, seed: int) -> list[Mutant]:
+    """One mutant of each of so many places, in an order that depends on the seed alone."""
+    chance = random.Random(seed)
+    chosen = [chance.choice(place) for place in places]
+    chance.shuffle(chosen)
+    return chosen[:count]
+
+
+def changed_lines(repository: Path, since: str) -> dict[str, set[int]]:
+    """Module -> lines that were added or changed since a commit, uncommitted ones too."""
+    command = ["git", "diff", "--unified=0", "--no-color", since, "--", "bench", "src/wbc"]
+    text = subprocess.run(command, cwd=repository, capture_output=True, text=True, check=True).stdout
+    lines: dict[str, set[int]] = defaultdict(set)
+    path = ""
+    for line in text.splitlines():
+        if line.startswith("+++ "):
+            path = line.removeprefix("+++ b/")
+        elif line.startswith("@@ "):
+            first, _, count = line.split()[2].removeprefix("+").partition(",")
+            lines[path] |= set(range(int(first), int(first) + int(count or 1)))
+    return lines
