@@ -9,7 +9,7 @@ import shutil
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import asdict, dataclass, replace
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import msgspec
 
@@ -22,11 +22,14 @@ from wbc.data import CELL_CLASSES, SPLITS
 from wbc.data.folders import inspect_folder
 from wbc.data.layout import AS_IT_IS, FolderOptions
 from wbc.data.manifest import MANIFEST_NAME, Manifest
-from wbc.data.pipeline.folds import Splitting, check_sources
-from wbc.data.pipeline.stages import Original, Progress, no_progress, spoken
+from wbc.data.progress import Progress, no_progress, spoken
 from wbc.data.reading import PLAIN, Reading
 from wbc.errors import DataKeyError, InputError, command
 from wbc.files import whole_folder
+
+if TYPE_CHECKING:
+    from wbc.data.pipeline.folds import Splitting
+    from wbc.data.pipeline.stages import Original
 
 DEFAULT_BCCD = Path("data/bccd")
 
@@ -102,8 +105,10 @@ def prepare_data(datasets: Sequence[DataSet], trials: Sequence[Trial], say: Call
         dataset.prepare(spoken(say))
 
 
-def _check_sources(originals: Sequence[Original], splitting: Splitting, most: int | None = None) -> None:
+def _check_sources(originals: "Sequence[Original]", splitting: "Splitting", most: int | None = None) -> None:
     """Make sure that each split or fold can have a source of each class; most is `max_images_per_class`."""
+    from wbc.data.pipeline.folds import check_sources
+
     try:
         check_sources(originals, splitting)
     except InputError as error:
@@ -226,6 +231,7 @@ class DataSets:
 
         if not whole:
             from wbc.data.folding import originals_of, split_manifest
+            from wbc.data.pipeline.folds import Splitting
 
             splitting = Splitting(**data)
             _check_sources(originals_of(manifest, images), splitting, self.most)

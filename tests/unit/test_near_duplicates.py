@@ -14,8 +14,9 @@ from wbc.data import prepare as preparing
 from wbc.data.check import check_folder
 from wbc.data.join_sources import join_near_duplicates, join_sources
 from wbc.data.manifest import Manifest
-from wbc.data.pipeline.stages import Original, Stages, spoken
+from wbc.data.pipeline.stages import Original, Stages
 from wbc.data.prepare import PrepareSettings, prepare
+from wbc.data.progress import spoken
 from wbc.data.synthetic import draw_cell
 from wbc.duplicates import Gallery, candidates, registration
 from wbc.duplicates import frames as frames_

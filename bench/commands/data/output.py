@@ -76,7 +76,7 @@ def progress() -> Iterator[Callable[[str, int, int], None]]:
     from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeElapsedColumn
 
     from bench.commands.terminal import messages
-    from wbc.data.pipeline.stages import spoken
+    from wbc.data.progress import spoken
 
     console = messages()
     if not console.is_terminal:

@@ -14,7 +14,7 @@ from wbc.data.folders import described, entries_of, known_sources, look_at_image
 from wbc.data.layout import AS_IT_IS, FolderOptions, Layout, read_layout, suggested_groups
 from wbc.data.manifest import ImageEntry, Manifest
 from wbc.data.pipeline.decoding import read_upright
-from wbc.data.pipeline.stages import Progress, no_progress
+from wbc.data.progress import Progress, no_progress
 from wbc.data.reading import PLAIN, Reading
 from wbc.duplicates import (
     SMALLEST_SIDE,

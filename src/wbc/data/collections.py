@@ -15,7 +15,7 @@ from PIL import Image
 
 from wbc.data import SPLITS
 from wbc.data.download import RemoteFile, Sleep, Told, check, download, is_there
-from wbc.data.pipeline.stages import Progress, no_progress
+from wbc.data.progress import Progress, no_progress
 from wbc.errors import InputError
 from wbc.files import whole_folder
 

@@ -8,7 +8,8 @@ from wbc.data import SPLITS
 from wbc.data.join_sources import join_near_duplicates
 from wbc.data.manifest import ImageEntry, Manifest
 from wbc.data.pipeline.folds import Splitting, folds_of, split_by, split_originals
-from wbc.data.pipeline.stages import Original, Progress, Stages, no_progress
+from wbc.data.pipeline.stages import Original, Stages
+from wbc.data.progress import Progress, no_progress
 from wbc.data.reading import Reading
 
 

@@ -15,7 +15,8 @@ from numpy.typing import NDArray
 
 from wbc.data import SPLITS
 from wbc.data.pipeline.folds import split_originals
-from wbc.data.pipeline.stages import Original, Progress, Stages, no_progress, run_stages
+from wbc.data.pipeline.stages import Original, Stages, run_stages
+from wbc.data.progress import Progress, no_progress
 from wbc.duplicates import (
     EXHAUSTIVE_IMAGES,
     METHOD,

@@ -23,7 +23,8 @@ from wbc.data.pipeline.cropping import Box, clip_box, read_white_box
 from wbc.data.pipeline.decoding import look_at, page_count, read_upright
 from wbc.data.pipeline.numbers import with_white
 from wbc.data.pipeline.splitting import Quota
-from wbc.data.pipeline.stages import Original, Progress, Stages, no_progress
+from wbc.data.pipeline.stages import Original, Stages
+from wbc.data.progress import Progress, no_progress
 from wbc.data.reading import PLAIN, Facts, Reading
 from wbc.duplicates import EXHAUSTIVE_IMAGES, find_fields, read_gray
 from wbc.errors import InputError

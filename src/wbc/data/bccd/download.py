@@ -13,7 +13,7 @@ from importlib.resources import files
 from pathlib import Path
 
 from wbc.data.download import RemoteFile, check, download, is_there
-from wbc.data.pipeline.stages import Progress, no_progress
+from wbc.data.progress import Progress, no_progress
 from wbc.errors import InputError
 
 BASE = "https://raw.githubusercontent.com"

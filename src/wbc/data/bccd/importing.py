@@ -15,7 +15,8 @@ from wbc.data.pipeline.cropping import Box, clip_box
 from wbc.data.pipeline.folds import Splitting
 from wbc.data.pipeline.sample import NOT_SAMPLED, sample
 from wbc.data.pipeline.splitting import Quota
-from wbc.data.pipeline.stages import Original, Progress, Stages, no_progress
+from wbc.data.pipeline.stages import Original, Stages
+from wbc.data.progress import Progress, no_progress
 from wbc.duplicates import UNREADABLE, Corner, find_fields
 from wbc.errors import DataKeyError, InputError
 

@@ -12,7 +12,8 @@ from wbc.data.pipeline.augmentation import augment
 from wbc.data.pipeline.decoding import decoding_pool
 from wbc.data.pipeline.folds import Splitting, split_by
 from wbc.data.pipeline.splitting import Quota, choose_images, image_rng
-from wbc.data.pipeline.stages import Original, Progress, Stages, no_progress, run_stages
+from wbc.data.pipeline.stages import Original, Stages, run_stages
+from wbc.data.progress import Progress, no_progress
 from wbc.errors import InputError
 from wbc.files import file_sha256
 
