@@ -10,6 +10,7 @@ MADE_BY = {
         "data/manifest.py",
         "data/folding.py",
         "data/join_sources.py",
+        "data/progress.py",
         "data/reading.py",
         "data/pipeline",
         "duplicates",
@@ -17,6 +18,7 @@ MADE_BY = {
     "bccd": (
         "data/__init__.py",
         "data/manifest.py",
+        "data/progress.py",
         "data/reading.py",
         "data/pipeline",
         "data/bccd",

@@ -63,7 +63,7 @@ def test_a_training_goes_on_from_its_checkpoint_on_another_node(start, tmp_path:
         assert driver.wait(PATIENCE_S) == 0
     first, second = results.attempts(trial)
     record = second.record()
-    assert first.record().failure.message == f"the cluster lost node-{lost + 1}"
+    assert first.record().failure.message == f"the cluster lost node-{lost + 1} while the trial ran"
     assert first.record().slot.name.startswith(f"node-{lost + 1}/")
     assert record.slot.name.startswith(f"node-{2 - lost}/")
     assert record.done and record.resumed.attempts == (1, 2)
