@@ -3,6 +3,7 @@
 from collections.abc import Sequence
 from dataclasses import dataclass
 from functools import cached_property
+from itertools import dropwhile
 from typing import Any
 
 import msgspec
@@ -66,8 +67,8 @@ class Stretch:
     runner: Sequence[RunnerEvent] = ()
     """The harness' events."""
     of_another: bool = False
-    """Whether it is an attempt at another trial, whose training is continued: `share_prefix`. Only its phase
-    `train` counts, for what comes before is in the own attempt as well."""
+    """Whether it is an attempt at another trial, whose training is continued: `share_prefix`. Of its phases only
+    `train` counts, and events begin with `compile`, for what comes before is in the own attempt as well."""
 
     @cached_property
     def epochs(self) -> tuple[Epoch, ...]:
@@ -83,7 +84,10 @@ def history(attempt: Attempt) -> list[Stretch]:
     """
     events, runner = worker_events(attempt.events), runner_events(attempt.runner_events)
     phases = _phases(attempt, events, last(runner, Ended))
-    return [*_before(attempt, events), Stretch(attempt, _started_at(runner), events, phases, runner=runner)]
+    return [
+        *_before(attempt, events, attempt.trial_id),
+        Stretch(attempt, _started_at(runner), events, phases, runner=runner),
+    ]
 
 
 def open_phase(events: Sequence[WorkerEvent]) -> str | None:
@@ -108,8 +112,8 @@ def summed(stretches: Sequence[Stretch]) -> Phases:
     return msgspec.convert(total, Phases)
 
 
-def _before(attempt: Attempt, events: Sequence[WorkerEvent]) -> list[Stretch]:
-    """The stretches that an attempt continues."""
+def _before(attempt: Attempt, events: Sequence[WorkerEvent], trial_id: str) -> list[Stretch]:
+    """The stretches that an attempt continues, for the history of a trial."""
     resumed = last(events, ResumedFrom)
     if resumed is None:
         return []
@@ -119,11 +123,16 @@ def _before(attempt: Attempt, events: Sequence[WorkerEvent]) -> list[Stretch]:
     runner = runner_events(earlier.runner_events)
     lost = (everything[-1].t - kept[-1].t) / 1e9 if kept else 0.0
     phases = _phases(earlier, kept, None, cut=True)
-    of_another = earlier.trial_id != attempt.trial_id
+    of_another = earlier.trial_id != trial_id
     if of_another:
         lost, phases = 0.0, Phases(train=phases.train)
+        kept = list(dropwhile(lambda event: not _starts(event, "compile"), kept))
     stretch = Stretch(earlier, _started_at(runner), kept, phases, lost, runner, of_another)
-    return [*_before(earlier, everything), stretch]
+    return [*_before(earlier, everything, trial_id), stretch]
+
+
+def _starts(event: WorkerEvent, phase: str) -> bool:
+    return isinstance(event, PhaseStarted) and event.phase == phase
 
 
 def _started_at(runner: Sequence[RunnerEvent]) -> str | None:

@@ -48,10 +48,14 @@ def moments_of(stretches: Sequence[Stretch], traces: Sequence[Trace] = ()) -> li
     found: list[Moment] = []
     fit_s = features_s = 0.0
     joules: float | None = 0.0 if traces else None
+    features = [one.phases.features.wall_s if one.phases.features else 0.0 for one in stretches]
+    # Where another trial began the training, as if this one had extracted its features before, and compiled once.
+    own = next(number for number, one in enumerate(stretches) if not one.of_another)
+    features[0], features[own] = features[own], features[0]
     for number, stretch in enumerate(stretches):
-        began = _start(stretch, "compile")
-        if stretch.phases.features is not None:
-            features_s += stretch.phases.features.wall_s
+        goes_on = number > 0 and stretches[number - 1].of_another
+        began = _start(stretch, "train" if goes_on else "compile")
+        features_s += features[number]
         if began is None:
             continue
         trace = traces[number] if traces else None

@@ -8,6 +8,7 @@ from equipment.results.records import a_trial
 
 from bench.journal.history import history
 from bench.journal.results import Attempt, SuiteResults
+from bench.records.accuracy_time import moments_of
 from bench.records.fold import HISTORY_FILE, finish, fold
 from bench.trials.record import Resumed
 
@@ -135,6 +136,58 @@ def test_of_another_trial_only_the_training_counts(resumed: Attempt):
     assert record.time_to_result.wall_s == 28 + 22
     assert record.result_as_run_s == 28
     assert record.epochs == 4
+
+
+def test_of_a_trial_that_was_resumed_itself_only_the_training_counts(resumed: Attempt):
+    """`share_prefix`: its two attempts trained 4 epochs, 100 images each; another trial trains 2 more."""
+    text = resumed.events.read_text()
+    last_epoch = text.splitlines()[9]
+    assert '"epoch": 4' in last_epoch
+    left = {
+        "event": "checkpointed",
+        "t": 127 * SECOND,
+        "cpu": 127 * SECOND,
+        "epoch": 4,
+        "seconds": 0.0,
+        "cpu_s": 0.0,
+    }
+    resumed.events.write_text(text.replace(last_epoch, f"{last_epoch}\n{json.dumps(left)}"))
+    long = SuiteResults(resumed.folder.parents[3], "suite").new_attempt(a_trial("LeNet5", epochs=6))
+    events = [
+        *phase("startup", 200, 202),
+        *phase("data", 202, 203, train_images=100),
+        *phase("features", 203, 206),
+        (206.0, "resumed", {"epoch": 4, "tag": resumed.tag}),
+        *phase("compile", 206, 209),
+        (209.0, "phase_started", {"phase": "train"}),
+        epoch(219, 5),
+        epoch(229, 6),
+        (229.0, "phase_ended", {"phase": "train", "figures": {"images": 200}}),
+        *phase("evaluate", 229, 230, images=8),
+        (230.0, "evaluated", {"metrics": {"accuracy": 1.0, "images": 8}}),
+    ]
+    journals(long, events, exit_code=0)
+    long.predictions.write_text("")
+    record = fold(long)
+    trained = (30 - 8) + (127 - 107)
+    assert record.resumed == Resumed(
+        from_epoch=4, attempts=(1,), lost_s=0.0, trial=TRIAL.id, shared_s=trained
+    )
+    assert record.phases.train.wall_s == trained + 20
+    assert (record.phases.startup.wall_s, record.phases.compile.wall_s) == (2, 3), "its own"
+    assert record.result_as_run_s == 30
+    assert record.time_to_result.wall_s == 30 + trained
+    stretches = history(long)
+    assert [one.of_another for one in stretches] == [True, True, False]
+    for stretch in stretches:
+        for one in stretch.epochs:
+            one.metrics["validation_accuracy"] = 0.5
+    moments = moments_of(stretches)
+    compiled, checkpoint = 8 - 5, 2.0
+    times = [compiled + 10, compiled + 20]
+    times += [compiled + 22 - checkpoint + passed for passed in (10, 20, 30, 40)]
+    assert [one.fit_s for one in moments] == times, "as if it had compiled once"
+    assert [one.work_s for one in moments] == [one + 3 for one in times], "and extracted its features before"
 
 
 def test_what_a_later_stage_takes_to_begin_is_no_training(tmp_path: Path):
