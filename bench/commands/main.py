@@ -104,9 +104,8 @@ def _explain(error: Exception) -> int:
         if context is not None and not context.args and type(error).__name__ == "NoArgsIsHelpError":
             print(error.format_message())  # a command without its arguments asks for help
             return ExitCode.WRONG_INPUT
-        said = error.format_message().replace(
-            "Value error, ", ""
-        )  # the class of an error that checked an option
+        # The class of an error that checked an option tells people nothing.
+        said = error.format_message().replace("Value error, ", "")
         print_error(said, f"See {context.command_path} --help." if context else "")
         return ExitCode.WRONG_INPUT
     traceback.print_exc()

@@ -133,7 +133,8 @@ class Progress:
             kind, message = record.failure.kind, record.failure.message
             outcome = f"{message}" if kind == "interrupted" else f"failed, {kind}: {message}"
         if record.resumed:
-            outcome += f", resumed from epoch {record.resumed.from_epoch}"
+            whose = f" of {record.resumed.trial}" if record.resumed.trial else ""
+            outcome += f", resumed from epoch {record.resumed.from_epoch}{whose}"
         if again:
             self._waiting.append(planned)
             outcome += "; will be tried again"

@@ -63,7 +63,7 @@ def judged_trial(
         notes.append(f"with the disturbed pairs, which do not count: {', '.join(said)}")
     if resumed := sum(pair.resumed for pair in trial.pairs):
         notes.append(
-            f"the times of {resumed} pairs do not count: one of their runs was interrupted and resumed"
+            f"the times of {resumed} pairs do not count: one of their runs resumed training from a checkpoint"
         )
     notes.append(_external(trial.pairs))
     failed = [one for one in trial.candidate_only if one.failed]

@@ -156,6 +156,8 @@ class Scheduler:
 
     def _ready(self) -> list[PlannedTrial]:
         """The waiting trials but those that go on from another one, while that is not over."""
+        if not self.successors:
+            return self._waiting
         ahead = [*self._waiting, *(active.planned for active in self._active)]
         held = {self.successors.get(planned.trial.id) for planned in ahead}
         return [planned for planned in self._waiting if planned.trial.id not in held]
@@ -174,6 +176,7 @@ class Scheduler:
             "folder": str(self.results.checkpoint(trial_id).resolve()),
             "every_epochs": self.limits.checkpoint_epochs,
             "every_s": self.limits.checkpoint_s,
+            # Only where it is needed: an older `wbc` does not know it.
             **({"at_end": True} if trial_id in self.successors else {}),
         }
 
@@ -289,8 +292,8 @@ class Scheduler:
     def _done(self, trial_id: str) -> None:
         """A trial needs its checkpoint no more; the trial that follows it may."""
         successor = self.successors.get(trial_id)
-        if any(planned.trial.id == successor for planned in self._waiting):
-            self.results.hand_over_checkpoint(trial_id, str(successor))
+        if successor and any(planned.trial.id == successor for planned in self._waiting):
+            self.results.hand_over_checkpoint(trial_id, successor)
         self.results.discard_checkpoint(trial_id)
 
     def _lost(self, active: _Active) -> tuple[str, ...]:

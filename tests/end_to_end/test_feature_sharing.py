@@ -29,5 +29,5 @@ def test_a_trial_goes_on_from_the_last_epoch_of_a_shorter_one(bench: Bench, tmp_
     short, long = sorted((json.loads(path.read_text()) for path in paths), key=lambda one: one["epochs"])
     assert (short["epochs"], short["resumed"], long["epochs"]) == (1, None, 3)
     assert (long["resumed"]["from_epoch"], long["resumed"]["trial"]) == (1, short["trial"]["id"])
-    assert "went on with the training of a trial of fewer epochs" in bench("report", suite).stdout
+    assert "began where a shorter training had ended" in bench("report", suite).stdout
     assert not list((bench.results / "tiny" / "trials").glob("*/checkpoint"))

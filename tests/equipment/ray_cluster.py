@@ -106,7 +106,7 @@ class Cluster:
         try:
             while all(node["NodeName"] != "apart" for node in self.cluster.global_state.node_table()):
                 if process.poll() is not None:
-                    raise PermissionError("a node cannot have mounts of its own")
+                    raise PermissionError("a node cannot have mounts of its own here: that takes root")
                 time.sleep(0.2)
             yield
         finally:

@@ -128,7 +128,7 @@ def test_times_of_resumed_runs_never_count(tmp_path):
     bad = trial_pairs(of, [10.0] * 8, [40.0] * 8, resumed=summed)
     found = only(judge([with_pairs(calm, [*calm.pairs, *bad.pairs])]))
     assert (found.pairs, found.speed, len(found.metrics[0].ratios)) == (16, Speed.SAME, 8)
-    assert any("8 pairs do not count: one of their runs was interrupted" in note for note in found.notes)
+    assert any("8 pairs do not count: one of their runs resumed training" in note for note in found.notes)
     alone = only(judge([bad]))
     assert (alone.speed, alone.metrics, alone.phases) == (Speed.INCONCLUSIVE, (), ())
 

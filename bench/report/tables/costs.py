@@ -135,7 +135,7 @@ def shared_note(trials: pd.DataFrame) -> list[str]:
     sentences = []
     for column, did, took in (
         (FOUND, "used features that another trial had extracted", "extracted its own"),
-        (CONTINUED, "went on with the training of a trial of fewer epochs", "trained from the beginning"),
+        (CONTINUED, "began where a shorter training had ended", "trained all its epochs"),
     ):
         found = int(trials[column].sum()) if column in trials else 0
         if found:

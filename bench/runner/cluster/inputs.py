@@ -141,7 +141,6 @@ class Inputs:
 
     def _features(self, theirs: Path, shared: bool, sets: Mapping[str, Hashes]) -> Path:
         """The folder of shared features: the driver's, or this node's own with what the driver has."""
-
         shared = shared or bool(sets)
         if shared and all(self._holds(theirs / name, {_ENTRY: sets[name][_ENTRY]}) for name in sets):
             return theirs
@@ -225,9 +224,8 @@ def _features_for(cache: Path, specification: Facts) -> dict[str, Hashes]:
     """The sets of features in the driver's cache that were made for such trials."""
     found = {}
     for about in cache.glob(f"*/{_ENTRY}"):
-        with contextlib.suppress(
-            OSError, ValueError, KeyError, AttributeError
-        ):  # evicted meanwhile, or damaged
+        # One that was evicted meanwhile, or is damaged, is no loss.
+        with contextlib.suppress(OSError, ValueError, KeyError, AttributeError):
             entry = json.loads(about.read_bytes())
             made_from, files = entry["made_from"], entry["files"]
             # Of the weights, one has the place and the other one the content.
