@@ -20,7 +20,7 @@ from wbc.data.progress import spoken
 from wbc.data.synthetic import draw_cell
 from wbc.duplicates import Gallery, candidates, registration
 from wbc.duplicates import frames as frames_
-from wbc.duplicates.rough import Trial, rough_matches
+from wbc.duplicates.rough import Turn, rough_matches
 
 CHANGES = {
     "mirrored": ImageOps.mirror,
@@ -156,7 +156,7 @@ def test_rough_matches_are_those_of_exact_registration(mirrored, angle):
     copy = np.asarray(ImageOps.mirror(copy) if mirrored else copy)
     first, other, second = frames_.make_frames([*cells, copy])
     turn = None if mirrored is None else (angle if angle > 359 else angle % 180) - 360 * (angle > 359)
-    trials = [Trial(one, second, bool(mirrored), turn) for one in (first, other)]
+    trials = [Turn(one, second, bool(mirrored), turn) for one in (first, other)]
     good, bad = rough_matches(trials)
     assert good.correlation > 0.7 > 0.4 > bad.correlation
     exact = registration.match_shifted(first, second) if turn is None else None

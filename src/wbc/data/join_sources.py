@@ -99,7 +99,7 @@ def join_near_duplicates(
     split_of = _split(originals, seed, split)
 
     def sources_at_first() -> list[object]:
-        splits = [(original.source, split_of[original.source]) for original in originals]
+        splits = [(one.source, one.split, split_of[one.source]) for one in originals]
         return ["across", *identity(), asdict(stages), seed, splits]
 
     def sources_apart() -> list[str]:

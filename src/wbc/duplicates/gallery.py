@@ -43,7 +43,7 @@ from wbc.duplicates.registration import (
     match_shifted,
     threshold_for,
 )
-from wbc.duplicates.rough import Trial, rough_matches
+from wbc.duplicates.rough import Turn, rough_matches
 
 SCALES = (1.0, 0.75, 0.83, 0.91, 0.95, 1.05, 1.1, 1.21, 1.33)
 """Scales of the search: a copy may have been rotated on a larger canvas, or its box drawn wider."""
@@ -73,10 +73,11 @@ METHOD = {
         OF_SMALL_FRAMES,
         SMALLEST_PEAK,
         EXHAUSTIVE_IMAGES,
+        EXHAUSTIVE_PAIRS,
     ),
     "registration": (THRESHOLD, SMALLEST_OVERLAP, SHIFTED_THRESHOLD, SHIFTED_OVERLAP),
 }
-"""Everything besides the images that `Gallery.within` depends on: the key of a cache."""
+"""Everything besides the images that searches of a `Gallery` depend on: the key of a cache."""
 
 Picture = Callable[[], NDArray[np.uint8]]
 """Reads an image; uint8, shape (height, width, 3)."""
@@ -372,16 +373,16 @@ class Gallery:
             for scale, seconds in wanted.items()
             for second, frame in zip(seconds, self._frames_at(seconds, scale), strict=True)
         }
-        trials, of_pair = [], []
+        turns, of_pair = [], []
         for number, (first, second, scale) in enumerate(proposals):
             one, other = self.frames[first], frames[second, scale]
             ways: Angles | tuple[tuple[bool, None]] = ((False, None),)
             if scale is not None:
                 ways = self._angles[first, second, scale]
-            trials += [Trial(one, other, mirrored, angle) for mirrored, angle in ways]
+            turns += [Turn(one, other, mirrored, angle) for mirrored, angle in ways]
             of_pair += [number] * len(ways)
         roughs: dict[int, Match] = {}
-        for number, match in zip(of_pair, rough_matches(trials), strict=True):
+        for number, match in zip(of_pair, rough_matches(turns), strict=True):
             roughs[number] = max(match, roughs.get(number, match))
         found = {}
         for number, (first, second, scale) in enumerate(proposals):

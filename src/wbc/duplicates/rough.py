@@ -12,14 +12,14 @@ from numpy.typing import NDArray
 from wbc.duplicates.frames import Frame
 from wbc.duplicates.registration import LEAST_PIXELS, SHIFTED_OVERLAP, SMALLEST_OVERLAP, Match
 
-_BATCH = 64  # trials per inverse FFT: fits into the processor's cache
+_BATCH = 64  # turns per inverse FFT: fits into the processor's cache
 
 _Stack = NDArray[np.float32]
 """Images of one shape, or masks as numbers; shape (images, height, width)."""
 
 
 @dataclass(frozen=True)
-class Trial:
+class Turn:
     """Two images, and how the second may be turned before it is shifted."""
 
     first: Frame
@@ -29,41 +29,41 @@ class Trial:
     """Degrees, known up to 180; None: the second is only shifted, and not tried upside down."""
 
 
-def rough_matches(trials: Sequence[Trial]) -> list[Match]:
-    """The best match of each trial, by small frames; its angle is right, its correlation about."""
+def rough_matches(turns: Sequence[Turn]) -> list[Match]:
+    """The best match of each turn, by small frames; its angle is right, its correlation about."""
     alike: dict[tuple[object, ...], list[int]] = {}
-    for index, one in enumerate(trials):
+    for index, one in enumerate(turns):
         shapes = one.first.small.texture.shape, one.second.small.texture.shape
         alike.setdefault((*shapes, one.angle is None), []).append(index)
     found: dict[int, Match] = {}
     for indices in alike.values():
-        indices.sort(key=lambda index: trials[index].angle or 0.0)
+        indices.sort(key=lambda index: turns[index].angle or 0.0)
         for start in range(0, len(indices), _BATCH):
             some = indices[start : start + _BATCH]
-            found.update(zip(some, _matched([trials[index] for index in some]), strict=True))
-    return [found[index] for index in range(len(trials))]
+            found.update(zip(some, _matched([turns[index] for index in some]), strict=True))
+    return [found[index] for index in range(len(turns))]
 
 
-def _matched(trials: list[Trial]) -> list[Match]:
+def _matched(turns: list[Turn]) -> list[Match]:
     """The same for small frames of equal shapes that are all rotated, or all not."""
     from scipy import fft
 
-    turned = trials[0].angle is not None
-    first, first_valid = _stacked([one.first.small for one in trials])
-    second, second_valid = _stacked([one.second.small for one in trials])
-    for index, one in enumerate(trials):
+    turned = turns[0].angle is not None
+    first, first_valid = _stacked([one.first.small for one in turns])
+    second, second_valid = _stacked([one.second.small for one in turns])
+    for index, one in enumerate(turns):
         if one.mirrored:
             second[index] = second[index, :, ::-1].copy()
             second_valid[index] = second_valid[index, :, ::-1].copy()
     whole = first_valid.all(axis=(1, 2)) & second_valid.all(axis=(1, 2))
     shown = np.minimum(first_valid.sum(axis=(1, 2)), second_valid.sum(axis=(1, 2)))
     least = np.maximum(LEAST_PIXELS, (SMALLEST_OVERLAP if turned else SHIFTED_OVERLAP) * shown)
-    steps = np.array([round(one.angle or 0.0) % 360 for one in trials])
+    steps = np.array([round(one.angle or 0.0) % 360 for one in turns])
     if turned:
         second, second_valid = _rotated(second, second_valid, steps % 180)
     height, width = first.shape[1:]
     padded = tuple(map(fft.next_fast_len, np.add((height, width), second.shape[1:]).tolist()))
-    overlaps = np.zeros((len(trials), 1 + turned, *padded), np.float32)
+    overlaps = np.zeros((len(turns), 1 + turned, *padded), np.float32)
     for step in set((steps[whole] % 180).tolist()):  # the masks of those are the same
         same = np.flatnonzero(whole & (steps % 180 == step))
         any_one = same[:1]
@@ -72,7 +72,7 @@ def _matched(trials: list[Trial]) -> list[Match]:
         overlaps[~whole] = _correlated(first_valid[~whole], second_valid[~whole], padded, turned)
     scores = _correlated(first, second, padded, turned) / np.sqrt(np.maximum(overlaps, 1))
     scores[overlaps < least[:, None, None, None]] = -np.inf
-    places = np.stack(np.unravel_index(scores.reshape(len(trials), 1 + turned, -1).argmax(axis=2), padded))
+    places = np.stack(np.unravel_index(scores.reshape(len(turns), 1 + turned, -1).argmax(axis=2), padded))
     places -= np.where(places >= np.reshape((height, width), (2, 1, 1)), np.reshape(padded, (2, 1, 1)), 0)
     correlations = [_overlap_correlations(first, first_valid, second, second_valid, places[:, :, 0])]
     if turned:
@@ -82,11 +82,11 @@ def _matched(trials: list[Trial]) -> list[Match]:
     # From the place of the corner to that of the middle, which no rotation moves.
     middles = np.subtract(second.shape[1:], (height, width)) / 2
     matches = []
-    for index, (trial, step, way) in enumerate(zip(trials, steps, best, strict=True)):
+    for index, (turn, step, way) in enumerate(zip(turns, steps, best, strict=True)):
         below, aside = (places[:, index, way] + middles) / min(height, width)
-        angle = ((trial.angle or 0.0) + 180 * (bool(way) != bool(step >= 180))) % 360
+        angle = ((turn.angle or 0.0) + 180 * (bool(way) != bool(step >= 180))) % 360
         correlation = float(correlations[way][index])
-        matches.append(Match(correlation, trial.mirrored, angle, 1.0, (float(below), float(aside))))
+        matches.append(Match(correlation, turn.mirrored, angle, 1.0, (float(below), float(aside))))
     return matches
 
 
