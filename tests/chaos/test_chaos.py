@@ -13,6 +13,7 @@ import numpy as np
 import psutil
 import pytest
 from attack import Attack
+from equipment.suites import SOME_CELLS
 
 from bench.journal.history import history
 from bench.journal.results import SuiteResults
@@ -26,17 +27,12 @@ EPOCHS = 40 + 60 * KILLS  # enough to be killed in, because training continues b
 SEEDS = [0, 1] if KILLS > 10 else [0]
 TRIALS = 4 * len(SEEDS)
 
-SUITE = f"""
+SUITE = (
+    SOME_CELLS
+    + f"""
 [suite]
 name = "chaos"
 seeds = {SEEDS}
-
-[data]
-source = "synthetic"
-image_size = 32
-train_images_per_class = 6
-validation_images_per_class = 2
-test_images_per_class = 4
 
 [training]
 weights = "random"
@@ -58,6 +54,7 @@ use = "cpu:2"
 [limits]
 checkpoint_epochs = 20
 """
+)
 
 
 class Chaos:

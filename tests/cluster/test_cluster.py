@@ -8,6 +8,7 @@ from pathlib import Path
 import psutil
 import pytest
 from equipment.ray_cluster import Cluster
+from equipment.suites import SOME_CELLS
 
 from bench.journal.results import SuiteResults
 
@@ -15,17 +16,12 @@ SEEDS = 8
 TRIALS = 3 * SEEDS
 PATIENCE_S = 600
 
-SUITE = f"""
+SUITE = (
+    SOME_CELLS
+    + f"""
 [suite]
 name = "many"
 seeds = {list(range(SEEDS))}
-
-[data]
-source = "synthetic"
-image_size = 32
-train_images_per_class = 6
-validation_images_per_class = 2
-test_images_per_class = 4
 
 [[matrix]]
 mode = "classical"
@@ -35,6 +31,7 @@ backbone = ["KNN", "SVM", "RandomForest"]
 reference_work = false
 latency = false
 """
+)
 
 
 def done(results: SuiteResults) -> dict[str, int]:

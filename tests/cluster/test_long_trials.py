@@ -6,20 +6,17 @@ from pathlib import Path
 
 import pytest
 from equipment.ray_cluster import Cluster, running
+from equipment.suites import SOME_CELLS
 
 from bench.journal.results import SuiteResults
 from bench.runner.cluster.session import connect
 
-SUITE = """
+SUITE = (
+    SOME_CELLS
+    + """
 [suite]
 name = "long"
 save_model = true
-[data]
-source = "synthetic"
-image_size = 32
-train_images_per_class = 6
-validation_images_per_class = 2
-test_images_per_class = 4
 [[matrix]]
 mode = "scratch"
 backbone = "LeNet5"
@@ -32,6 +29,7 @@ enabled = false
 reference_work = false
 latency = false
 """
+)
 PATIENCE_S = 300
 
 

@@ -10,24 +10,16 @@ from pathlib import Path
 from unittest.mock import patch
 
 import pytest
+from equipment.suites import FEW_CELLS, SOME_CELLS
 
 REPOSITORY = Path(__file__).resolve().parents[2]
 PLANTED = REPOSITORY / "tests" / "equipment" / "planted"
 
-DATA = """
-[suite]
-name = "tiny"
-
-[data]
-source = "synthetic"
-image_size = 32
-train_images_per_class = 6
-validation_images_per_class = 2
-test_images_per_class = 4
-"""
+NAME = '\n[suite]\nname = "tiny"\n'
 
 TINY = (
-    DATA
+    NAME
+    + SOME_CELLS
     + """
 [training]
 weights = "random"
@@ -49,11 +41,7 @@ latency = false
 """
 """For suites of which nobody looks at telemetry or reference work: both take longer than the trials here."""
 
-FEW = (
-    DATA.replace("train_images_per_class = 6", "train_images_per_class = 2")
-    .replace("validation_images_per_class = 2", "validation_images_per_class = 1")
-    .replace("test_images_per_class = 4", "test_images_per_class = 1")
-)
+FEW = NAME + FEW_CELLS
 KNN = FEW + '\n[[matrix]]\nmode = "classical"\nbackbone = "KNN"\n' + UNWATCHED
 """The cheapest trial, which loads no TensorFlow. To find the cell of an image takes 40 ms of a processor."""
 

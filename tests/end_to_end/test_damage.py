@@ -7,25 +7,22 @@ from pathlib import Path
 import pytest
 from command import InProcess
 from equipment.attempts import write_suite
+from equipment.suites import FEW_CELLS
 
 from bench.journal.results import Attempt, SuiteResults
 
 SUITE = "kept"
-SUITE_FILE = f"""
+SUITE_FILE = (
+    FEW_CELLS
+    + f"""
 [suite]
 name = "{SUITE}"
-
-[data]
-source = "synthetic"
-image_size = 32
-train_images_per_class = 2
-validation_images_per_class = 1
-test_images_per_class = 1
 
 [[matrix]]
 mode = "classical"
 backbone = "KNN"
 """
+)
 
 
 def _garbage(name: str, content: bytes = b"\x00\xff garbage\n") -> Callable[[Attempt], Path]:

@@ -10,17 +10,13 @@ from pathlib import Path
 
 from command import REPOSITORY, Bench
 from equipment.planted.interpreter import plant
+from equipment.suites import FEW_CELLS
 
-SUITE = """
+SUITE = (
+    FEW_CELLS
+    + """
 [suite]
 name = "small"
-
-[data]
-source = "synthetic"
-image_size = 32
-train_images_per_class = 2
-validation_images_per_class = 1
-test_images_per_class = 1
 
 [[matrix]]
 {trials}
@@ -33,6 +29,7 @@ enabled = false
 reference_work = false
 latency = false
 """
+)
 """Without telemetry and reference work no pair is found disturbed and run again, however busy the machine is."""
 
 

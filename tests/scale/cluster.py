@@ -21,6 +21,7 @@ REPOSITORY = Path(__file__).resolve().parents[2]
 sys.path[:0] = [str(REPOSITORY / folder) for folder in ("", "src", "tests", "tests/services")]
 
 from equipment.ray_cluster import Cluster, running  # noqa: E402
+from equipment.suites import FEW_CELLS  # noqa: E402
 from servers import MlflowServer, environment, postgres, postgres_binaries  # noqa: E402
 from servers import running as served  # noqa: E402
 
@@ -35,22 +36,19 @@ LEAST_SENT = 100
 """Trials from which on it says something how long a store takes, which begins with seconds of its own."""
 PRETENDER = REPOSITORY / "tests" / "equipment" / "pretender.sh"
 
-SUITE = """
+SUITE = (
+    FEW_CELLS
+    + """
 [suite]
 name = "empty"
 seeds = {seeds}
-[data]
-source = "synthetic"
-image_size = 32
-train_images_per_class = 2
-validation_images_per_class = 1
-test_images_per_class = 1
 [[matrix]]
 mode = "classical"
 backbone = "KNN"
 [telemetry]
 enabled = false
 """
+)
 
 
 class EmptyHost(node.TrialHost):

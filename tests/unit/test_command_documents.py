@@ -6,6 +6,7 @@ from typing import Any
 
 import pytest
 from equipment.results.suites import thesis_suite
+from equipment.suites import FEW_CELLS
 
 from bench.commands.main import main
 from bench.commands.target import choose_ids, find_target
@@ -17,19 +18,16 @@ from bench.errors import (
 from bench.journal.results import SuiteResults
 from bench.worker.jsonl import EventWriter
 
-SUITE = """
+SUITE = (
+    FEW_CELLS
+    + """
 [suite]
 name = "mine"
-[data]
-source = "synthetic"
-image_size = 32
-train_images_per_class = 2
-validation_images_per_class = 1
-test_images_per_class = 1
 [[matrix]]
 mode = "classical"
 backbone = ["KNN", "SVM"]
 """
+)
 
 
 @pytest.fixture(scope="module")

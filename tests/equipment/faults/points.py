@@ -15,6 +15,7 @@ from pathlib import Path
 from typing import NamedTuple
 
 from equipment.faults.forked import Forked
+from equipment.suites import FEW_CELLS
 
 from bench.journal.results import SuiteResults
 from bench.records.fold import fold
@@ -28,16 +29,11 @@ STARTS = ("empty", "used")
 RELIED = ("result.json", "trial.json", "predictions.csv", "model.keras", "packages.txt", "baseline.json")
 """Files that users rely on: after a loss of power they are whole or not there."""
 
-SUITE = """
+SUITE = (
+    FEW_CELLS
+    + """
 [suite]
 name = "{name}"
-
-[data]
-source = "synthetic"
-image_size = 32
-train_images_per_class = 2
-validation_images_per_class = 1
-test_images_per_class = 1
 
 [telemetry]
 reference_work = false
@@ -50,6 +46,7 @@ retries = 0
 mode = "classical"
 backbone = {networks}
 """
+)
 
 
 class Point(NamedTuple):
