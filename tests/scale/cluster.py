@@ -2,7 +2,7 @@
 
 A trial is empty where its worker only pretends to train. Everything else is real: the plan, an actor for each attempt,
 journals on their way home, records, MLflow. Then all of it is sent again to empty stores, as `leukobench sync` does.
-The last count takes hours on two cores that others use as well: a host is a process that imports Ray. ARGS='10 100'.
+The last count takes twenty minutes on two idle cores: a host is a process that imports Ray. ARGS='10 100'.
 """
 
 import json
