@@ -17,6 +17,10 @@ STEP_S, BATCH_S = 0.15, 0.25
 ATTEMPTS = 3
 """So often it is tried to measure without being disturbed by others."""
 
+NOISE = 0.06
+"""So far two shares of time may lie apart whose truth is one: steps of two trials differ by as much as 8 % on a
+shared machine that tells of nothing. A share that leaves the waits out is wrong by 0.2 and more."""
+
 MODULE = f"""
 import time
 
@@ -138,12 +142,12 @@ def test_a_slowed_pipeline_shows_in_the_timed_window_and_in_the_trace_as_it_is(r
     steady = slow["steady"]
     truth = 1 - steady["steps"] * step_s / (steady["data_wait_s"] / steady["data_wait_share"])
     assert 0.2 < truth < 0.45
-    assert steady["data_wait_share"] == pytest.approx(truth, abs=0.02)
+    assert steady["data_wait_share"] == pytest.approx(truth, abs=NOISE)
     # As many steps of both are traced, and tracing slows both.
     traced = 1 - fast["profile"]["wall_s"] / slow["profile"]["wall_s"]
-    assert slow["profile"]["input_stall"] == pytest.approx(traced, abs=0.02)
-    assert fast["steady"]["data_wait_share"] < 0.02
-    assert fast["profile"]["input_stall"] < 0.02
+    assert slow["profile"]["input_stall"] == pytest.approx(traced, abs=NOISE)
+    assert fast["steady"]["data_wait_share"] < NOISE
+    assert fast["profile"]["input_stall"] < NOISE
 
 
 def test_the_parts_of_a_trial_and_of_its_training_sum_to_the_whole(ran):
