@@ -1,6 +1,6 @@
 """Live comparisons of A with A, with a defect or without: what `bench regress` says of each.
 
-`python tests/evidence/live.py WORK aa slower wrong-labels [--runs 3]` prints a line a comparison. The
+`python tests/evidence/live.py WORK aa slower slower-predict wrong-labels [--runs 3]` prints a line a comparison. The
 noise of A against A is measured by the first one and kept for the others. `--suite FILE` may have several trials.
 """
 
@@ -16,8 +16,13 @@ sys.path.insert(0, str(HERE.parent))
 
 from equipment.planted.interpreter import plant  # noqa: E402
 
-DEFECTS = {"aa": {}, "slower": {"slower": 0.10}, "wrong-labels": {"wrong_labels": 0.20}}
-EXPECTED = {"aa": (0, 4), "slower": (1,), "wrong-labels": (1,)}
+DEFECTS = {
+    "aa": {},
+    "slower": {"slower": 0.10},
+    "slower-predict": {"predict": 0.10},
+    "wrong-labels": {"wrong_labels": 0.20},
+}
+EXPECTED = {"aa": (0, 4), "slower": (1,), "slower-predict": (1,), "wrong-labels": (1,)}
 """Exit codes that agree with what was planted; 4 is no false alarm."""
 
 
@@ -80,7 +85,7 @@ def claims(trial: dict) -> str:
     figures = [
         f"{one['metric']} {one['ratio']:.3f}"
         for one in trial["metrics"]
-        if one["metric"] in ("fit_time", "throughput")
+        if one["metric"] in ("fit_time", "throughput") or one["metric"].startswith("latency")
     ]
     return (
         f"{trial['label']} {', '.join(said)} ({trial['pairs']} pairs, {', '.join(figures)})" if said else ""
