@@ -205,7 +205,8 @@ def comparisons(asked: argparse.Namespace) -> list[Comparison]:
             many.by_hand,
             (Metric("wall_s", f"a suite of {len(seeds) * len(asked.suite_epochs)} trials", "s", 5.0),),
             f"MobileNet alpha 0.5, transfer, {epochs} epochs, {len(seeds)} seed{'s' * (len(seeds) > 1)}: one "
-            f'`leukobench run` on {asked.devices} with shared features and epochs and `loop = "compiled"`, and the script once for each '
+            f"`leukobench run` on {asked.devices} with shared features and epochs and "
+            '`loop = "compiled"`, and the script once for each '
             "trial.",
         ),
     ]
