@@ -4,14 +4,17 @@ A trial is predicted from earlier trials like it, or else from the size of its n
 """
 
 import heapq
+import json
 import statistics
 from collections import Counter
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import replace
 from pathlib import Path
 
+from bench.errors import DamagedAttempt
 from bench.journal.results import attempts_of_all
 from bench.plan.decide import PlannedTrial, Prediction
+from bench.trials.layout import ENTRY
 from bench.trials.record import Record
 from bench.trials.settings import DataSettings
 from bench.trials.trial import Trial
@@ -27,6 +30,7 @@ LAST = 5
 """How many of the latest trials like it a prediction rests on."""
 
 SHARED = ", without the features, which another trial extracts"
+LEFT = ", without the features, which an earlier run left"
 
 # Orders of magnitude, until the first trial is done on a machine.
 _STARTUP_S = 8.0
@@ -57,31 +61,44 @@ class Predictor:
     def predict(self, plan: Iterable[PlannedTrial]) -> list[PlannedTrial]:
         """A plan with predictions for the trials that it runs; the first of those that share features extracts them."""
         planned = list(plan)
-        extracted = {_features_of(one.trial) for one in planned if not one.runs}
+        where = dict.fromkeys(self._left_by_earlier_runs(planned), LEFT)
         predicted = []
         for one in planned:
             if one.runs:
                 features = _features_of(one.trial)
-                one = replace(one, prediction=self(one.trial, features is not None and features in extracted))
-                extracted.add(features)
+                one = replace(one, prediction=self(one.trial, where.get(features, "")))
+                if features is not None:
+                    where.setdefault(features, SHARED)
             predicted.append(one)
         return predicted
 
-    def __call__(self, trial: Trial, found: bool = False) -> Prediction:
-        """Predict a trial's seconds; with `found`, its features are there already."""
+    def _left_by_earlier_runs(self, planned: Iterable[PlannedTrial]) -> Iterator[tuple[object, ...] | None]:
+        """The features in the caches of these trials, as `_features_of` names them: by the trials that made them."""
+        given = (one.trial.specification.get("feature_cache") for one in planned if one.runs)
+        for folder in sorted({Path(cache["folder"]) for cache in given if cache}):
+            for about in sorted(folder.glob(f"*/{ENTRY}")):
+                try:
+                    trial_id, _, name = json.loads(about.read_bytes())["made_by"].partition("/")
+                    for attempt in attempts_of_all(self.results, trial_id):
+                        if (attempt.folder.parent.name, attempt.folder.name) == (trial_id, name):
+                            yield _features_of(attempt.trial())
+                except (OSError, ValueError, TypeError, KeyError, AttributeError, DamagedAttempt):
+                    continue  # damaged, or just evicted: trials extract their own
+
+    def __call__(self, trial: Trial, found: str = "") -> Prediction:
+        """Predict a trial's seconds; `found` says where its features are from, if they are there already."""
         like = self._records_like(trial)
         images = self.images(trial)
         if like:
-            seconds = statistics.median(_scaled(record, trial, images, found) for record in like)
+            seconds = statistics.median(_scaled(record, trial, images, bool(found)) for record in like)
             count = f"{len(like)} earlier trial{'s' if len(like) > 1 else ''} like it"
-            return Prediction(seconds, count + SHARED * found)
+            return Prediction(seconds, count + found)
         facts = facts_of(trial.settings.network, trial.settings.options, trial.settings.image_size)
         if facts is None and trial.settings.mode != "classical":
             trained = trial.epochs * images["train"] / _IMAGES_PER_S
             return Prediction(_STARTUP_S + 60 + trained, "images and epochs alone: an unknown network")
-        return Prediction(
-            self._modeled(trial, facts, images, found), "the network's size, roughly" + SHARED * found
-        )
+        seconds = self._modeled(trial, facts, images, bool(found))
+        return Prediction(seconds, "the network's size, roughly" + found)
 
     def images(self, trial: Trial) -> dict[str, int]:
         """Images of each split: of the prepared data set, or else as many as the settings ask for."""
@@ -164,7 +181,7 @@ def _features_of(trial: Trial) -> tuple[object, ...] | None:
     of = trial.settings
     pixels = (of.data.digest, of.image_size, of.preprocessing)
     network = (of.network, str(of.options), of.weights.sha256, of.weights.name, of.backend)
-    return *pixels, *network, of.batch_size, of.deterministic, of.replicas
+    return *pixels, *network, of.batch_size, of.deterministic, of.replicas, trial.runtime
 
 
 def _scaled(record: Record, trial: Trial, images: dict[str, int], found: bool) -> float:

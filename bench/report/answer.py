@@ -25,6 +25,9 @@ Floats = NDArray[np.float64]
 MOST_COMPARED = 24
 """Configurations that are compared with one another: the most accurate ones."""
 
+MOST_SEEDS = 20
+"""Seeds that anyone would be asked for."""
+
 MOST_REPLICATES = 10
 """Trials of each whose predictions are read for it."""
 
@@ -55,6 +58,10 @@ class Decision:
     """The faster one of which it takes least to tell whether it is as good; None: none is close, or one is named."""
     takes: NonInferiority | None
     """What is known of `faster`."""
+    compared: int
+    """Configurations whose predictions were compared, the most accurate ones."""
+    close: bool
+    """Whether a faster one comes within the margin of the most accurate, by its mean."""
     margin: float
     """Smaller differences do not count, a share."""
     uncompared: int
@@ -126,6 +133,10 @@ def decide(found: Sequence[Candidate], images: SameImages, margin: float = MARGI
     best = best_of(found)
     if best is None:
         return None
+
+    def is_close(one: Candidate) -> bool:
+        return one.seconds < best.seconds and best.accuracy - one.accuracy < margin
+
     compared = {one.configuration: one for one in found if one.configuration in images.right}
     least = min(one.seconds for one in found)
     uncompared = 0 if len(found) == 1 else min(len(found), MOST_COMPARED) - len(compared)
@@ -139,17 +150,25 @@ def decide(found: Sequence[Candidate], images: SameImages, margin: float = MARGI
         else None
     )
     if fastest is not None and (compared[fastest] is best or compared[fastest].seconds < best.seconds):
-        named = compared[fastest]
-        return Decision(
-            named, best, len(found), tests[fastest], None, None, margin, uncompared, named.seconds <= least
-        )
-    faster = [
-        (one, tests[key])
-        for key, one in compared.items()
-        if one.seconds < best.seconds and best.accuracy - one.accuracy < margin and key in tests
-    ]
+        named, shown = compared[fastest], tests[fastest]
+        faster: list[tuple[Candidate, NonInferiority]] = []
+    else:
+        named, shown = best, None
+        faster = [(one, tests[key]) for key, one in compared.items() if key in tests and is_close(one)]
     one, takes = min(faster, key=lambda pair: _least_work(pair[1])) if faster else (None, None)
-    return Decision(best, best, len(found), None, one, takes, margin, uncompared, best.seconds <= least)
+    return Decision(
+        named,
+        best,
+        len(found),
+        shown,
+        one,
+        takes,
+        len(compared),
+        any(map(is_close, found)),
+        margin,
+        uncompared,
+        named.seconds <= least,
+    )
 
 
 def _least_work(test: NonInferiority) -> float:
@@ -198,8 +217,11 @@ def proof(decision: Decision) -> str:
     if test is None or test.bound is None:
         return ""
     trainings = "1 training" if test.seeds == 1 else f"{test.seeds} trainings"
+    others = "No other configuration"
+    if decision.count > decision.compared:
+        others = f"None of the {decision.compared} most accurate configurations"
     return (
-        f"No other configuration is better by {_points(decision.margin)} or more: shown on the same {test.images:,} "
+        f"{others} is better by {_points(decision.margin)} or more: shown on the same {test.images:,} "
         f"test images with {trainings} each, at 5 % error."
     )
 
@@ -211,9 +233,9 @@ def doubt(decision: Decision) -> str:
     if decision.is_fastest:
         return "None of the others is faster."
     best, faster, takes = decision.best, decision.faster, decision.takes
-    if decision.uncompared and faster is None:
-        return "Whether a faster one is as good cannot be told."
     if faster is None or takes is None:
+        if decision.close:
+            return "Whether a faster one is as good cannot be told."
         return f"No faster configuration comes within {_points(decision.margin)} of it, by its mean."
     lost = (best.accuracy - faster.accuracy) * 100
     less = f"{lost:.1f} points less" if lost >= 0.05 else "the same accuracy"
@@ -221,6 +243,16 @@ def doubt(decision: Decision) -> str:
         f"Whether a faster one is as good, we cannot tell: {faster.name} has {less} in {duration(faster.seconds)}, "
         f"{_times(best.seconds / faster.seconds)} faster. {_effort(takes)}"
     )
+
+
+def more_seeds(decision: Decision | None) -> int:
+    """How many seeds would make the answer firmer; 0 where none is open, or where more seeds alone would not do."""
+    if decision is None or decision.shown is not None or decision.count < 2:
+        return 0
+    if decision.takes is None:  # predictions are missing, or nothing faster is close
+        return 0 if decision.close else decision.named.replicates + 2
+    needed = decision.takes.seeds_needed or 0
+    return needed if needed <= MOST_SEEDS else 0
 
 
 def _effort(takes: NonInferiority) -> str:

@@ -8,6 +8,9 @@ from bench.report.frame import attempt_of
 PLAUSIBLE = 0.8
 """Classical methods on cells are believed from this share of plausible segmentations on."""
 
+MOST_REASONS = 3
+"""Different ones, of what went wrong."""
+
 MOST_READ = 50
 """Records that are read for it."""
 
@@ -49,9 +52,10 @@ def _not_shared(trials: pd.DataFrame) -> list[str]:
     reasons = trials["not_shared"].dropna().tolist() if "not_shared" in trials else []
     if not reasons:
         return []
-    count = "1 trial" if len(reasons) == 1 else f"{len(reasons)} trials"
+    whose = "1 trial could not put its" if len(reasons) == 1 else f"{len(reasons)} trials could not put their"
     return [
-        f"{count} could not put its features into the cache, so no other trial finds them there: {reasons[0]}."
+        f"{whose} features into the cache, so no other trial finds them there: "
+        f"{'; '.join(list(dict.fromkeys(reasons))[:MOST_REASONS])}."
     ]
 
 

@@ -13,15 +13,16 @@ from typing import Any
 import msgspec
 
 from bench.pages.render import Markup, asset, write_page
-from bench.report.answer import majority, sentences
+from bench.report.answer import majority, more_seeds, sentences
 from bench.report.figures.figure import PHASE_COLORS, Figure
 from bench.report.gather import Contents
 from bench.report.mistakes import HardImage
 from bench.report.pareto import Candidate, front
 from bench.report.rows import reasons_of
-from bench.report.sections import Step, next_steps, trial_table
+from bench.report.sections import Step, gone, mistakes_said, next_steps, off_the_front, trial_table
 from bench.report.tables.formats import amount, bounds, durations, numeric
 from bench.report.tables.table import Table
+from wbc.specification import FITTED_MODES
 
 MOST_LISTED = 60
 """Trials that failed or are missing, one by one."""
@@ -75,6 +76,8 @@ class Answer:
     """Further sentences."""
     front: Grid
     """The Pareto front."""
+    off_front: str
+    """What it leaves out."""
 
 
 def write_report_page(contents: Contents, made_at: str, path: Path) -> None:
@@ -114,6 +117,8 @@ def write_report_page(contents: Contents, made_at: str, path: Path) -> None:
         curves=_curves(contents),
         steps=_steps(contents),
         hard=_hard(contents.hard),
+        gone=gone(contents.pictures_missing),
+        mistakes_said=mistakes_said,
         images_grid=Grid(contents.images.headings, contents.images.rows) if contents.images else None,
         tables=tables,
         drawn=drawn,
@@ -161,7 +166,9 @@ def answer(contents: Contents) -> Answer | None:
     named = decision.named.name
     first, *more = sentences(decision, contents.found)
     more += filter(None, (majority(contents.majority, contents.classes), disturbed(_disturbed(contents))))
-    return Answer(named, first.removeprefix(named).strip(), more, _front(contents.found))
+    shown, on_front = _front(contents.found), len(front(contents.found))
+    left_out = off_the_front(on_front, len(contents.found), len(shown.rows))
+    return Answer(named, first.removeprefix(named).strip(), more, shown, left_out)
 
 
 def disturbed(count: int) -> str:
@@ -220,8 +227,9 @@ def _hard(images: Sequence[HardImage]) -> HardImages:
 
 def _steps(contents: Contents) -> list[Step]:
     decision, winner = contents.decision, contents.winner
-    undecided = decision is not None and decision.shown is None and decision.count > 1
-    return next_steps(contents.command, contents.trials, winner.model if winner else "", undecided)
+    has_network = decision is None or decision.named.mode not in FITTED_MODES
+    model = (winner.model if winner else "") if has_network else None
+    return next_steps(contents.command, contents.trials, model, more_seeds(decision))
 
 
 def _interval(one: Candidate) -> str:

@@ -203,8 +203,8 @@ def balance(manifest: Manifest) -> str:
         return ""
     if counts[most] == counts[least]:
         return "All classes have as many training images."
-    if not counts[least]:
-        return f"No training image is of the class {least}."
+    if empty := [name for name, count in counts.items() if not count]:
+        return f"No training image is of the class{'es' if len(empty) > 1 else ''} {', '.join(empty)}."
     return f"{most} has {counts[most] / counts[least]:.1f} times as many training images as {least}."
 
 
@@ -214,18 +214,19 @@ def independence(manifest: Manifest) -> str:
     sources = len({image.source for image in test})
     if sources == len(test):
         return ""
-    return (
-        f"The {len(test):,} test images come from {sources:,} sources. Intervals count sources, not images."
-    )
+    come = f"{sources:,} source{'' if sources == 1 else 's'}. Intervals count sources, not images."
+    return f"The {len(test):,} test images come from {come}"
 
 
 def leaks(manifest: Manifest, folder: str) -> str:
     """Whether splits share files or sources, and how to look for near-duplicates."""
-    files = len(manifest.leaked_files())
-    splits: dict[str, set[str]] = {}
+    of_bytes: dict[str, set[str]] = {}
+    of_source: dict[str, set[str]] = {}
     for image in manifest.images:
-        splits.setdefault(image.source, set()).add(image.split)
-    sources = sum(len(own) > 1 for own in splits.values())
+        of_bytes.setdefault(image.sha256, set()).add(image.split)
+        of_source.setdefault(image.source, set()).add(image.split)
+    shared = [[own for own in of.values() if len(own) > 1] for of in (of_bytes, of_source)]
+    files, sources = map(len, shared)
     if not files and not sources:
         return (
             "No file and no source is in two splits. Near-duplicates are another question: "
@@ -234,7 +235,39 @@ def leaks(manifest: Manifest, folder: str) -> str:
     what = [f"{files:,} file{'' if files == 1 else 's'}"] if files else []
     what += [f"{sources:,} source{'' if sources == 1 else 's'}"] if sources else []
     be = "is" if files + sources == 1 else "are"
-    return f"{' and '.join(what)} {be} in more than one split, so the test contains what training has shown."
+    tested = any("test" in own for group in shared for own in group)
+    so = "so the test" if tested else "so validation, though not the test,"
+    return f"{' and '.join(what)} {be} in more than one split, {so} contains what was seen before."
+
+
+def gone(count: int) -> str:
+    """How many images have no picture; empty where all have one."""
+    if not count:
+        return ""
+    images = "1 image is" if count == 1 else f"{count:,} images are"
+    return f"{images} not in the data set any more, or {'has' if count == 1 else 'have'} changed."
+
+
+def mistakes_said(name: str, count: int, images: int) -> str:
+    """How many mistakes a configuration made; of many, the page shows those with the highest probability."""
+    if not count:
+        return f"{name}: none of {images:,} test images."
+    return f"{name}: {count:,} of {images:,} test images. Those with the highest predicted probability:"
+
+
+def off_the_front(on_front: int, count: int, shown: int) -> str:
+    """What the table of the Pareto front leaves out.
+
+    Args:
+        on_front: Configurations on it.
+        count: Those that are done.
+        shown: How many of the front are in the table, the fastest ones.
+    """
+    left = on_front - shown
+    said = [f"The front goes on: {left} more are slower and more accurate."] if left else []
+    if count > on_front:
+        said.append("Everything else takes at least as long without being more accurate.")
+    return " ".join(said)
 
 
 @dataclass(frozen=True)
@@ -245,30 +278,26 @@ class Step:
     command: str
 
 
-def next_steps(said_by: str, trials: pd.DataFrame, model: str, undecided: bool) -> list[Step]:
+def next_steps(said_by: str, trials: pd.DataFrame, model: str | None, seeds: int) -> list[Step]:
     """What to do next, from what is done and what is not.
 
     Args:
         said_by: The command that made the report; its suite is named again.
         trials: See `bench.report.frame.trials_frame`.
-        model: The saved network of the winner; empty where none was kept.
-        undecided: Whether the answer could not be told.
+        model: The saved network of the winner; empty where it was not kept, None where it has none.
+        seeds: How many would make the answer firmer; 0 where more would not.
     """
     suite = re.sub(r" --.*", "", said_by).rpartition(" ")[2] or "SUITE"
     status = set(trials["status"]) if len(trials) else set()
     steps = []
     if status - {"done"}:
         steps.append(Step("Run what is not done; what is done stays.", f"{command()} run {suite}"))
-    if undecided:
-        steps.append(
-            Step(
-                "Repeat trials with more seeds, for a firmer answer: in the suite's [suite].",
-                "seeds = [0, 1, 2]",
-            )
-        )
+    if seeds:
+        why = "Repeat trials with more seeds, for a firmer answer: in the suite's [suite]."
+        steps.append(Step(why, f"seeds = {list(range(seeds))}"))
     if model:
         steps.append(Step("The network is kept. Load it with keras.models.load_model.", model))
-    elif "done" in status:
+    elif model is not None and "done" in status:
         steps.append(
             Step(
                 "The network was not kept, or is removed. Train it again, and keep it: in [suite] of the suite above.",

@@ -71,12 +71,16 @@ def epochs_said(done: Sequence[int], settings: Settings) -> str:
     asked = settings.all_epochs
     if not asked:
         return ""
-    least, most = min(done), max(done)
-    ran = f"{least}" if least == most else f"{least} to {most}"
-    if least >= asked:
+    ended = [one for one in done if one < asked]
+    if not ended:
         return f"It trained for all {asked} epochs." if asked > 1 else "It trained for 1 epoch."
-    why = "Early stopping ended it" if isinstance(settings.early_stopping, msgspec.Struct) else "It ended"
-    return f"{why} after {ran} of {asked} epochs."
+    least, most = min(ended), max(ended)
+    ran = f"{least}" if least == most else f"{least} to {most}"
+    stopped = isinstance(settings.early_stopping, msgspec.Struct)
+    if len(ended) < len(done):
+        why = "by early stopping " if stopped else ""
+        return f"{len(ended)} of {len(done)} trainings ended {why}after {ran} of {asked} epochs, the others later."
+    return f"{'Early stopping ended it' if stopped else 'It ended'} after {ran} of {asked} epochs."
 
 
 def suite_of(settings: Settings, seeds: Sequence[int], name: str, folder: Path | None) -> str:

@@ -6,6 +6,9 @@ CACHE = "cache"
 FEATURES = "features"
 """In the cache: features of frozen backbones."""
 
+ENTRY = "entry.json"
+"""In the folder of one set of them: who made it from what, see `wbc.training.feature_cache`."""
+
 STORE = "mlflow.db"
 """The embedded tracking store, and beside it what SQLite and we add to its name."""
 

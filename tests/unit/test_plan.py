@@ -1,5 +1,6 @@
 """What a plan decides on every trial, and how long it says that it takes."""
 
+import json
 from pathlib import Path
 
 import pytest
@@ -10,6 +11,7 @@ from bench.journal.results import SuiteResults
 from bench.plan.decide import PlannedTrial, choose, make_plan
 from bench.plan.needs import needs_of, too_large
 from bench.plan.predict import Predictor
+from bench.trials.layout import ENTRY
 from bench.trials.phases import DataPhase, EvaluatePhase, TrainPhase
 from bench.trials.settings import Runtime
 from bench.trials.trial import Trial
@@ -193,6 +195,40 @@ def test_only_the_first_of_trials_that_share_features_is_predicted_to_extract_th
         second.prediction.basis
         == "the network's size, roughly, without the features, which another trial extracts"
     )
+
+
+def test_features_that_an_earlier_run_left_are_not_predicted_to_be_extracted_again(results: SuiteResults):
+    cache = results.results / "cache" / "features"
+    shared = {"manifest": "nowhere", "feature_cache": {"folder": str(cache), "limit_bytes": 1}}
+
+    def transfer(**changes) -> Trial:
+        settings = {**KNOWN, "network": "VGG16", "image_size": 64, **changes}
+        return a_trial(specification=shared, **settings)
+
+    made = results.new_attempt(transfer(epochs=5))
+    (cache / "a-key").mkdir(parents=True)
+    (cache / "a-key" / ENTRY).write_text(
+        json.dumps({"made_by": f"{made.folder.parent.name}/{made.folder.name}"})
+    )
+    (cache / "damaged").mkdir()
+    (cache / "damaged" / ENTRY).write_text("[")
+    asked = [
+        transfer(epochs=7),
+        transfer(epochs=7, batch_size=4),
+        transfer(epochs=7, runtime=a_runtime(keras="9")),
+    ]
+    found, *others = Predictor(results.results, "cpu").predict(
+        [PlannedTrial(one, "new", "never run") for one in asked]
+    )
+    assert (
+        found.prediction.basis
+        == "the network's size, roughly, without the features, which an earlier run left"
+    )
+    assert [one.prediction.basis for one in others] == ["the network's size, roughly"] * 2
+    assert all(one.seconds > 10 + found.seconds for one in others)
+    (cache / "a-key" / ENTRY).unlink()
+    (again,) = Predictor(results.results, "cpu").predict([PlannedTrial(asked[0], "new", "never run")])
+    assert again.seconds > 10 + found.seconds
 
 
 def test_the_users_own_images_are_counted_before_they_are_prepared(results: SuiteResults, tmp_path: Path):

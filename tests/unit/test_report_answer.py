@@ -102,6 +102,39 @@ def test_where_the_most_accurate_is_the_fastest_no_faster_one_is_looked_for():
     assert not decision.is_fastest and "None of the others is faster." not in said
 
 
+def test_only_those_that_were_compared_are_said_to_be_no_better(monkeypatch):
+    monkeypatch.setattr(answer, "MOST_COMPARED", 2)
+    found = candidate("quick", 0.949, 5), candidate("slow", 0.95, 600), candidate("third", 0.94, 700)
+    decision = decide(found, images(quick=0.949, slow=0.95))
+    assert answer.proof(decision).startswith("None of the 2 most accurate configurations is better")
+    late = candidate("quick", 0.95, 500), candidate("slow", 0.96, 600), candidate("early", 0.945, 5)
+    decision = decide(late, images(seeds=1, count=60, quick=0.95, slow=0.96))
+    assert decision.close and "No faster configuration" not in answer.doubt(decision)
+    decision = decide(late, images(quick=0.95))
+    assert (
+        decision.faster is None
+        and answer.doubt(decision) == "Whether a faster one is as good cannot be told."
+    )
+    far = candidate("quick", 0.7, 500), candidate("slow", 0.96, 600)
+    assert answer.doubt(decide(far, images(quick=0.7))).startswith("No faster configuration comes within")
+
+
+def test_more_seeds_are_proposed_where_they_would_do():
+    def proposed(*found: Candidate, needed: int | None = None, **options) -> int:
+        decision = asked(*found, **options)[0]
+        if decision.takes is not None:
+            decision = changed(decision, takes=changed(decision.takes, seeds_needed=needed))
+        return answer.more_seeds(decision)
+
+    close = candidate("quick", 0.94, 5), candidate("slow", 0.95, 600)
+    assert [proposed(*close, seeds=1, needed=needed) for needed in (7, None, 57)] == [7, 0, 0]
+    open_one = asked(*close, seeds=1)[0]
+    assert answer.more_seeds(changed(open_one, takes=None, close=False)) == 5, "two more than three"
+    assert answer.more_seeds(changed(open_one, takes=None, close=True)) == 0, "predictions are missing"
+    assert proposed(candidate("quick", 0.949, 5), candidate("slow", 0.95, 600)) == 0, "it is told"
+    assert answer.more_seeds(None) == 0 and proposed(candidate("only", 0.9, 5)) == 0
+
+
 def test_without_predictions_nothing_is_shown():
     quick, slow = candidate("quick", 0.95, 5), candidate("slow", 0.95, 600)
     decision = decide([quick, slow], images(quick=0.95))
@@ -181,6 +214,8 @@ def test_epochs_that_were_run_are_said():
     )
     assert epochs_said([4, 6], stopped) == "Early stopping ended it after 4 to 6 of 25 epochs."
     assert "Early stopping" not in epochs_said([4], trial.settings)
+    some = epochs_said([4, 25, 6], stopped)
+    assert some == "2 of 3 trainings ended by early stopping after 4 to 6 of 25 epochs, the others later."
 
 
 def test_the_suite_to_copy_names_the_same_trial(tmp_path):

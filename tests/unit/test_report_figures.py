@@ -10,6 +10,7 @@ from equipment.results.journals import Course, trial_of, write_attempt
 from equipment.results.suites import thesis_suite
 
 from bench.journal.results import SuiteResults
+from bench.report.figures import tradeoff
 from bench.report.figures.figure import PALETTE, Colors, thin
 from bench.report.figures.learning import MOST_A_GROUP, all_networks, attempt_of, mean_course, read_groups
 from bench.report.figures.machine import read_samples
@@ -182,6 +183,18 @@ def test_a_group_of_too_many_says_so(tmp_path):
     assert "24 of 30 configurations" in figure.caption
     contents = gather(results, ids)
     assert any("24 of 30" in one.caption for one in every_figure(contents))
+
+
+def test_what_a_scatter_leaves_out_is_said(monkeypatch):
+    monkeypatch.setattr(tradeoff, "MOST_POINTS", 3)
+    found = [
+        Candidate(f"n{number}", "VGG16", "transfer", "g", accuracy, None, None, seconds, None, 1)
+        for number, (accuracy, seconds) in enumerate([(0.5, 1), (0.9, 9), (0.8, 10), (0.7, 11)])
+    ]
+    figure = tradeoff.against_cost(found, "seconds", Colors(["VGG16"]))
+    assert figure.caption == "3 of 4 configurations: the Pareto front and the most accurate others."
+    assert sorted(figure.data[1]["y"]) == [50, 80, 90], "the fastest is not among the most accurate"
+    assert "of" not in tradeoff.against_cost(found[:3], "seconds", Colors(["VGG16"])).caption
 
 
 def test_telemetry_over_time_with_phases(suite, contents):

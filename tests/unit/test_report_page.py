@@ -151,7 +151,7 @@ def test_pictures_that_are_gone_are_said_to_be(made, tmp_path):
     assert {one.picture is None for one in shown} == {True, False}
     assert contents.pictures_missing == sum(one.picture is None for one in shown)
     parsed = Elements((results.report / "report.html").read_text())
-    assert f"{contents.pictures_missing} images are not in their data set any more" in parsed.text
+    assert f"{contents.pictures_missing} images are not in the data set any more" in parsed.text
 
 
 def test_damaged_attempts_do_not_cost_the_report(tmp_path):
@@ -164,6 +164,7 @@ def test_damaged_attempts_do_not_cost_the_report(tmp_path):
     (second.folder / "telemetry.jsonl").write_bytes(b"\xff\xfe{}\n")
     second.runner_events.unlink()
     contents = make_report(results, ids)
+    assert any(note.startswith(f"{first.predictions} is damaged.") for note in contents.notes)
     assert contents.trials["status"].tolist() == ["done", "done"]
     assert [own.name for own in contents.mistakes] == ["ResNet50, transfer, 9 epochs"]
     assert [len(figure.data) for figure in contents.figures["all networks"]] == [1] * 4

@@ -1,9 +1,20 @@
 """Sentences and tables of the page's own parts, each with a case in which it would be false."""
 
+from dataclasses import replace
+
 import pandas as pd
 import pytest
 
-from bench.report.sections import balance, independence, leaks, next_steps, trial_table
+from bench.report.sections import (
+    balance,
+    gone,
+    independence,
+    leaks,
+    mistakes_said,
+    next_steps,
+    off_the_front,
+    trial_table,
+)
 from wbc.data.manifest import ImageEntry, Manifest
 
 
@@ -26,6 +37,9 @@ def test_leaks_are_said_where_there_are_some():
     assert shared.startswith("1 source is in more than one split")
     both = leaks(manifest(*APART, ("test", "A", "1", "x")), "data")
     assert both.startswith("1 file and 1 source are in more than one split")
+    assert both.endswith("so the test contains what was seen before.")
+    beside = leaks(manifest(*APART, ("validation", "A", "1", "v")), "data")
+    assert beside.endswith("so validation, though not the test, contains what was seen before.")
 
 
 def test_balance_is_of_the_training_images():
@@ -34,12 +48,35 @@ def test_balance_is_of_the_training_images():
     assert balance(more) == "A has 3.0 times as many training images as B."
     assert balance(manifest(*APART[2:])) == ""
     assert balance(manifest(APART[0])) == "No training image is of the class B."
+    three = replace(manifest(APART[0]), classes=("A", "B", "C"))
+    assert balance(three) == "No training image is of the classes B, C."
 
 
 def test_augmented_test_images_are_no_sources():
     assert independence(manifest(*APART)) == ""
     copies = manifest(*APART, ("test", "A", "3", "k"))
     assert independence(copies).startswith("The 3 test images come from 2 sources.")
+    assert "from 1 source." in independence(manifest(("test", "A", "3", "k"), ("test", "A", "3", "l")))
+
+
+@pytest.mark.parametrize(
+    ("said", "expected"),
+    [
+        (gone(0), ""),
+        (gone(1), "1 image is not in the data set any more, or has changed."),
+        (gone(2), "2 images are not in the data set any more, or have changed."),
+        (mistakes_said("VGG16", 0, 90), "VGG16: none of 90 test images."),
+        (
+            mistakes_said("VGG16", 3, 90),
+            "VGG16: 3 of 90 test images. Those with the highest predicted probability:",
+        ),
+        (off_the_front(2, 2, 2), ""),
+        (off_the_front(2, 3, 2), "Everything else takes at least as long without being more accurate."),
+        (off_the_front(18, 18, 15), "The front goes on: 3 more are slower and more accurate."),
+    ],
+)
+def test_sentences_fit_their_numbers(said, expected):
+    assert said == expected
 
 
 def trials(**columns) -> pd.DataFrame:
@@ -80,14 +117,20 @@ def test_numbers_sort_as_numbers():
 
 
 @pytest.mark.parametrize(
-    ("status", "model", "undecided", "said"),
+    ("status", "model", "seeds", "said"),
     [
-        (["done", "done"], "m.keras", False, {"m.keras", "baseline save", " ui"}),
-        (["done", "failed"], "", True, {"run demo", "seeds =", "save_model", "baseline save", " ui"}),
-        (["not run", "not run"], "", False, {"run demo"}),
+        (["done", "done"], "m.keras", 0, {"m.keras", "baseline save", " ui"}),
+        (
+            ["done", "failed"],
+            "",
+            5,
+            {"run demo", "seeds = [0, 1, 2, 3, 4]", "save_model", "baseline save", " ui"},
+        ),
+        (["done", "done"], None, 0, {"baseline save", " ui"}),  # a classical method has no network
+        (["not run", "not run"], "", 0, {"run demo"}),
     ],
 )
-def test_the_next_steps_fit_what_is_done(status, model, undecided, said):
-    steps = next_steps("leukobench run demo --reference x", trials(status=status), model, undecided)
-    known = {"m.keras", "baseline save", " ui", "run demo", "seeds =", "save_model"}
+def test_the_next_steps_fit_what_is_done(status, model, seeds, said):
+    steps = next_steps("leukobench run demo --reference x", trials(status=status), model, seeds)
+    known = {"m.keras", "baseline save", " ui", "run demo", "seeds = [0, 1, 2, 3, 4]", "save_model"}
     assert {word for word in known if any(word in step.command for step in steps)} == said

@@ -4,6 +4,7 @@ import json
 from pathlib import Path
 
 import msgspec
+import pandas as pd
 import pytest
 from comparison_equipment import measurement, record, trial
 from equipment.results.journals import Course, trial_of, write_attempt
@@ -83,6 +84,15 @@ def test_tables_say_both_times_and_why_features_are_not_shared(tmp_path):
     assert cautions(results, trials) == [
         "1 trial could not put its features into the cache, so no other trial finds them there: "
         "No space left on device."
+    ]
+
+
+def test_every_reason_why_features_are_not_shared_is_said():
+    trials = pd.DataFrame(
+        {"mode": ["transfer"] * 3, "status": ["done"] * 3, "not_shared": ["full", "full", "gone"]}
+    )
+    assert cautions(SuiteResults(Path(), "s"), trials) == [
+        "3 trials could not put their features into the cache, so no other trial finds them there: full; gone."
     ]
 
 

@@ -51,7 +51,9 @@ def against_cost(found: Sequence[Candidate], cost: str, colors: Colors) -> Figur
     if len(priced) > MOST_POINTS:
         others = sorted((one for one in priced if one not in best), key=lambda one: -one.accuracy)
         shown = best + others[: max(0, MOST_POINTS - len(best))]
-        caption = f"The {len(shown)} most accurate of {len(priced)} configurations."
+        caption = (
+            f"{len(shown)} of {len(priced)} configurations: the Pareto front and the most accurate others."
+        )
     data: list[Trace] = []
     if len(best) > 1:
         data.append(

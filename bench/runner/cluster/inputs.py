@@ -21,6 +21,7 @@ from typing import Any
 from msgspec import Struct
 
 from bench.runner.cluster.transfer import LARGE, Piece
+from bench.trials.layout import ENTRY
 from bench.worker.files import PARTIAL
 from bench.worker.jsonl import Facts
 from wbc.data.manifest import Manifest
@@ -34,8 +35,6 @@ STORE_TRIES = 20
 
 _AT_ONCE = 1000
 """Names of files in one request, at most."""
-_ENTRY = "entry.json"
-"""What a set of shared features holds besides its files, see `wbc.training.feature_cache`."""
 
 Hashes = dict[str, str]
 """Name of a file below its folder -> SHA-256."""
@@ -142,13 +141,13 @@ class Inputs:
     def _features(self, theirs: Path, shared: bool, sets: Mapping[str, Hashes]) -> Path:
         """The folder of shared features: the driver's, or this node's own with what the driver has."""
         shared = shared or bool(sets)
-        if shared and all(self._holds(theirs / name, {_ENTRY: sets[name][_ENTRY]}) for name in sets):
+        if shared and all(self._holds(theirs / name, {ENTRY: sets[name][ENTRY]}) for name in sets):
             return theirs
         ours = self.home / "features"
         with self._alone():
             for name, files in sets.items():
                 with contextlib.suppress(OSError):  # evicted, or just made here: trials extract their own
-                    if not (ours / name / _ENTRY).exists():  # trials check the files
+                    if not (ours / name / ENTRY).exists():  # trials check the files
                         self._receive(theirs / name, files)
                         with whole_folder(ours / name) as partial:
                             self._put(partial, files, os.rename)
@@ -223,7 +222,7 @@ class Inputs:
 def _features_for(cache: Path, specification: Facts) -> dict[str, Hashes]:
     """The sets of features in the driver's cache that were made for such trials."""
     found = {}
-    for about in cache.glob(f"*/{_ENTRY}"):
+    for about in cache.glob(f"*/{ENTRY}"):
         # One that was evicted meanwhile, or is damaged, is no loss.
         with contextlib.suppress(OSError, ValueError, KeyError, AttributeError):
             entry = json.loads(about.read_bytes())
@@ -232,7 +231,7 @@ def _features_for(cache: Path, specification: Facts) -> dict[str, Hashes]:
             compared = made_from.keys() & specification.keys() - {"weights"}
             if all(made_from[name] == specification[name] for name in compared):
                 hashes = {f"{split}.npy": str(digest) for split, digest in files.items()}
-                found[about.parent.name] = {**hashes, _ENTRY: file_sha256(about)}
+                found[about.parent.name] = {**hashes, ENTRY: file_sha256(about)}
     return found
 
 
