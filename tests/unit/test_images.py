@@ -61,8 +61,9 @@ def test_twelve_bits_in_sixteen_are_not_dark(tmp_path: Path, suffix: str):
 def test_white_is_derived_from_the_whole_set(tmp_path: Path, dtype, high: float, white: float):
     write_tiff(tmp_path / "a.tif", np.full((8, 8), high, dtype))
     write_tiff(tmp_path / "b.tif", np.zeros((8, 8), dtype))
-    facts = [look_at(tmp_path / name) for name in ("a.tif", "b.tif")]
-    reading = with_white(Reading(), facts)
+    reading = with_white(
+        Reading(), [(tmp_path / name, look_at(tmp_path / name)) for name in ("a.tif", "b.tif")]
+    )
     assert reading.white == white
     assert read_upright(tmp_path / "b.tif", reading).max() == 0
     expected = high / white * 255
@@ -94,10 +95,18 @@ def test_numbers_that_are_not_finite_are_named(tmp_path: Path):
         look_at(tmp_path / "a.tif")
 
 
+def test_two_kinds_of_numbers_are_refused_with_a_file_of_each(tmp_path: Path):
+    paths = [tmp_path / "counts.tif", tmp_path / "shares.tif"]
+    for path, dtype in zip(paths, (np.uint16, np.float32), strict=True):
+        write_tiff(path, np.ones((8, 8), dtype))
+    with pytest.raises(InputError, match=r"counts\.tif and .*shares\.tif"):
+        with_white(Reading(), [(path, look_at(path)) for path in paths])
+
+
 def test_white_has_no_meaning_for_eight_bits(tmp_path: Path):
     write_color(tmp_path / "a.png", RNG)
     with pytest.raises(InputError, match="every image has 8 bits"):
-        with_white(Reading(white=100), [look_at(tmp_path / "a.png")])
+        with_white(Reading(white=100), [(tmp_path / "a.png", look_at(tmp_path / "a.png"))])
 
 
 def test_uniform_and_narrow_images_are_warned_of(tmp_path: Path):

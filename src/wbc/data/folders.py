@@ -98,7 +98,7 @@ class Contents:
         """The reading with the white of this data set; InputError if that cannot be known."""
         from wbc.data.pipeline.numbers import with_white  # loads NumPy
 
-        return with_white(reading, [looked.facts for _, looked in self.images])
+        return with_white(reading, [(found.path, looked.facts) for found, looked in self.images])
 
     def scaled_if_deep(self, reading: Reading) -> Reading:
         """The same, where a declared white is for images of more than 8 bits only, if there are any."""

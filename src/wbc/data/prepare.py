@@ -223,7 +223,7 @@ def read_folder(
         ]
         Contents([(found, one) for found, one, _ in looked], []).check_labels()
         sources = {found.file: found.group or found.file for found in layout.images}
-        reading = with_white(reading, [one.facts for _, one, _ in looked])
+        reading = with_white(reading, [(found.path, one.facts) for found, one, _ in looked])
     else:
         contents = look_at_images(layout, reading, progress=progress)
         contents.check()

@@ -13,7 +13,7 @@ import numpy as np
 from numpy.typing import NDArray
 from PIL import Image
 
-from wbc.data.reading import FLOATS, Facts, Reading
+from wbc.data.reading import FLOATS, INTEGERS, Facts, Reading
 from wbc.errors import InputError
 
 _WHITES = tuple(2.0**bits - 1 for bits in (8, 10, 12, 14, 16))
@@ -53,7 +53,7 @@ class Deep:
     turns: Sequence[Image.Transpose] = ()
 
 
-def with_white(reading: Reading, facts: Sequence[Facts]) -> Reading:
+def with_white(reading: Reading, images: Sequence[tuple[Path, Facts]]) -> Reading:
     """The reading of a data set, with a white derived from all its images where none is declared.
 
     Integers are counts of a camera of 8, 10, 12, 14 or 16 bits: the smallest of these depths that holds all
@@ -63,37 +63,43 @@ def with_white(reading: Reading, facts: Sequence[Facts]) -> Reading:
     Raises:
         InputError: White cannot be known, or is declared although all images have 8 bits.
     """
-    deep = [one for one in facts if one.kind]
+    deep = [(path, facts) for path, facts in images if facts.kind]
     if not deep:
-        if facts and (reading.white is not None or reading.black):
+        if images and (reading.white is not None or reading.black):
             raise InputError(
                 "white and black are given, but every image has 8 bits per channel or less, and its white is 255",
                 "Remove white and black.",
             )
         return reading
-    kinds = {one.kind for one in deep}
-    low, high = min(one.low for one in deep), max(one.high for one in deep)
+    kinds = {facts.kind: path for path, facts in deep}
+    low, high = min(facts.low for _, facts in deep), max(facts.high for _, facts in deep)
+    brightest = next(path for path, facts in deep if facts.high == high)
     declare = (
         "Declare the number that is white: white = 4095 in [data], or --white 4095; with black = where 0 is not "
         "black."
     )
     if len(kinds) > 1:
-        raise InputError("some images contain integers and some contain floats", "Convert them to one kind.")
+        raise InputError(
+            f"some images contain integers and some contain floats: {kinds[INTEGERS]} and {kinds[FLOATS]}",
+            "Convert them to one kind.",
+        )
     if reading.white is not None:
         return reading
     if low < reading.black:
         raise InputError(f"the images contain numbers from {low:g} to {high:g}", declare)
-    if kinds == {FLOATS}:
+    if FLOATS in kinds:
         if high > 1:
             raise InputError(
-                f"the images contain floats up to {high:g}, so what is white in them cannot be known", declare
+                f"the images contain floats up to {high:g} ({brightest}), so what is white in them cannot be known",
+                declare,
             )
         return replace(reading, white=1.0)
-    most = min(max(one.most for one in deep), _WHITES[-1])
+    most = min(max(facts.most for _, facts in deep), _WHITES[-1])
     white = next((white for white in (*_WHITES, most) if high <= white <= most), None)
     if white is None:
         raise InputError(
-            f"the images contain integers up to {high:.0f}, so what is white in them cannot be known", declare
+            f"the images contain integers up to {high:.0f} ({brightest}), so what is white in them cannot be known",
+            declare,
         )
     return replace(reading, white=white)
 
