@@ -22,8 +22,6 @@ from wbc.observer import RAW
 if TYPE_CHECKING:
     from wbc.evaluation.counting import ClassCount
 
-_SUFFIXES = {".png", ".jpg", ".jpeg", ".bmp", ".tif", ".tiff", ".webp"}
-
 
 @dataclass(frozen=True)
 class Prediction:
@@ -164,10 +162,12 @@ def exceeds_chance(unlike: int, images: int, rate: float) -> bool:
 
 
 def _images(sources: list[Path]) -> list[str]:
+    from wbc.data.layout import may_be_images
+
     found: list[Path] = []
     for source in sources:
         if source.is_dir():
-            found += sorted(path for path in source.rglob("*") if path.suffix.lower() in _SUFFIXES)
+            found += may_be_images(source)
         elif source.is_file():
             found.append(source)
         else:

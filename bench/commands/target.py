@@ -120,7 +120,8 @@ def _in_folder(text: str, folder: Path) -> Target:
         f"{folder} holds no trials, so it is no results folder of a suite",
         f"It holds results of {', '.join(inside)}: give one of them."
         if inside
-        else "Give a suite file, the name of a suite, or a folder such as results/demo.",
+        else "Give a suite file, the name of a suite, or a folder such as results/demo. If it holds images, "
+        f"leukobench init {text} writes a suite for them.",
     )
 
 

@@ -209,6 +209,26 @@ def test_the_count_is_corrected_by_the_confusion_of_the_record_beside_the_model(
     assert {one["corrected"] for one in json.loads(capsys.readouterr().out)["count"]} == {None}
 
 
+def test_a_folder_holds_every_file_that_may_be_an_image(tmp_path, capsys, monkeypatch):
+    (tmp_path / "model.keras").touch()
+    about = {"takes": "raw pixels", "classes": ["a", "b"], "image_size": 32, "backend": "tensorflow"}
+    (tmp_path / "model.json").write_text(json.dumps(about))
+    cells = tmp_path / "cells"
+    (cells / "slide").mkdir(parents=True)
+    images = ["A.JFIF", "b.gif", "c.png", "no suffix", "slide/d.tif"]
+    for name in (*images, "labels.csv", "Thumbs.db", ".hidden.png"):
+        (cells / name).touch()
+    asked: list[list[str]] = []
+
+    def ask(kept, files):
+        asked.append(files)
+        return Answer(files, [[1.0, 0.0]] * len(files), [None] * len(files))
+
+    monkeypatch.setattr("bench.commands.predict._ask", ask)
+    assert main(["predict", str(tmp_path), str(cells), "--json"]) == 0
+    assert asked == [[str(cells / name) for name in images]]
+
+
 def test_a_folder_of_strange_images_is_warned_of(tmp_path, capsys, monkeypatch):
     (tmp_path / "model.keras").touch()
     about = {"takes": "raw pixels", "classes": ["a", "b"], "image_size": 32, "backend": "tensorflow"}

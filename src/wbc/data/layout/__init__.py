@@ -21,6 +21,7 @@ __all__ = [
     "FolderOptions",
     "Found",
     "Layout",
+    "may_be_images",
     "read_layout",
     "split_meant",
     "suggested_groups",
@@ -64,6 +65,11 @@ def read_layout(root: Path, options: FolderOptions = AS_IT_IS) -> Layout:
     if not layout.problems and len(layout.images) + out != len(candidates):
         raise AssertionError(f"{len(candidates)} files, {len(layout.images)} images and {out} left out")
     return layout
+
+
+def may_be_images(folder: Path) -> list[Path]:
+    """Files below a folder in order, without what is hidden, junk or usually lies beside images."""
+    return [path for path in _walk(folder, set()) if path.suffix.lower() not in SIDECARS]
 
 
 def _walk(folder: Path, above: set[Path]) -> Iterator[Path]:
