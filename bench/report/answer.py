@@ -41,6 +41,8 @@ class SameImages:
     accuracy: each image that is right counts with a weight that makes all classes equal."""
     sources: Sequence[str] = ()
     """Of every image."""
+    classes: int = 0
+    """Of the test images; 0 where that is not known."""
 
 
 @dataclass(frozen=True)
@@ -68,6 +70,8 @@ class Decision:
     """Configurations that were not compared, since predictions are missing."""
     is_fastest: bool
     """Whether no other one takes less time than the one that is named."""
+    guessing: float | None = None
+    """Balanced accuracy of always naming one class, where no configuration is shown to be better."""
 
 
 def same_images(
@@ -80,13 +84,14 @@ def same_images(
     """
     chosen = sorted(found, key=lambda one: -one.accuracy)[:MOST_COMPARED]
     keys = [one.configuration for one in chosen]
-    if "configuration" not in trials or len(keys) < 2:
+    if "configuration" not in trials:
         return SameImages()
     done = trials[(trials["status"] == "done") & trials["configuration"].isin(keys)]
     done = done.groupby("configuration", sort=False).head(MOST_REPLICATES)
     made: dict[str, dict[str, tuple[list[str], Floats]]] = {}
     columns: dict[str, int] = {}
     sources: list[str] = []
+    classes = 0
     for row in done.to_dict("records"):
         predictions = predictions_of(attempt_of(results, row), set() if damaged is None else damaged)
         if predictions is None:
@@ -97,6 +102,7 @@ def same_images(
         for name, source in zip(names, predictions.sources, strict=True):
             if columns.setdefault(name, len(sources)) == len(sources):
                 sources.append(f"{drawn} {source}")
+        classes = max(classes, len(np.unique(predictions.labels)))
         weights = _equal_classes(predictions.labels)
         right = (predictions.predicted == predictions.labels) * weights
         made.setdefault(row["configuration"], {}).setdefault(replicate, (names, right))
@@ -109,7 +115,7 @@ def same_images(
         for training, (names, right) in own.items():
             values[trainings[training], [columns[name] for name in names]] = right
         table[configuration] = values
-    return SameImages(table, sources)
+    return SameImages(table, sources, classes)
 
 
 def _equal_classes(labels: NDArray[np.int64]) -> Floats:
@@ -133,6 +139,9 @@ def decide(found: Sequence[Candidate], images: SameImages, margin: float = MARGI
     best = best_of(found)
     if best is None:
         return None
+    guessing = 1 / images.classes if images.classes else None
+    if guessing is not None and any(one.low is None or one.low > guessing for one in found):
+        guessing = None
 
     def is_close(one: Candidate) -> bool:
         return one.seconds < best.seconds and best.accuracy - one.accuracy < margin
@@ -146,7 +155,7 @@ def decide(found: Sequence[Candidate], images: SameImages, margin: float = MARGI
     # Without the predictions of all, no other one is known to be no better.
     fastest = (
         fastest_non_inferior({key: one.seconds for key, one in compared.items()}, tests)
-        if not uncompared
+        if not uncompared and guessing is None
         else None
     )
     if fastest is not None and (compared[fastest] is best or compared[fastest].seconds < best.seconds):
@@ -168,6 +177,7 @@ def decide(found: Sequence[Candidate], images: SameImages, margin: float = MARGI
         margin,
         uncompared,
         named.seconds <= least,
+        guessing,
     )
 
 
@@ -184,7 +194,9 @@ def _least_work(test: NonInferiority) -> float:
 def sentences(decision: Decision, found: Sequence[Candidate]) -> list[str]:
     """The whole answer. The first sentence begins with the name of a configuration."""
     said = [f"{decision.named.name} {headline(decision)}"]
-    if decision.count > 1:
+    if decision.guessing is not None:
+        said += [learned_nothing(decision), uncompared(decision)]
+    elif decision.count > 1:
         said += [price(decision), proof(decision), doubt(decision), uncompared(decision)]
     return [*filter(None, [*said, classical_floor(decision, found)])]
 
@@ -198,6 +210,17 @@ def headline(decision: Decision) -> str:
         return f"is the most accurate of {decision.count}: {accuracy(named)} in {duration(named.seconds)}."
     best = f", the most accurate of {decision.count}," if named is decision.best else ""
     return f"is worth its time: {accuracy(named)}{best} in {duration(named.seconds)}."
+
+
+def learned_nothing(decision: Decision) -> str:
+    """That nothing is shown to be better than naming one class; empty where something is."""
+    if decision.guessing is None:
+        return ""
+    is_shown = "It is not shown" if decision.count == 1 else "None of them is shown"
+    return (
+        f"{is_shown} to be better than always naming one class, which comes to {decision.guessing * 100:.1f} %: "
+        "try more epochs, another learning rate or pretrained weights."
+    )
 
 
 def price(decision: Decision) -> str:
@@ -247,7 +270,7 @@ def doubt(decision: Decision) -> str:
 
 def more_seeds(decision: Decision | None) -> int:
     """How many seeds would make the answer firmer; 0 where none is open, or where more seeds alone would not do."""
-    if decision is None or decision.shown is not None or decision.count < 2:
+    if decision is None or decision.shown is not None or decision.count < 2 or decision.guessing is not None:
         return 0
     if decision.takes is None:  # predictions are missing, or nothing faster is close
         return 0 if decision.close else decision.named.replicates + 2
@@ -295,7 +318,8 @@ def in_one_sentence(decision: Decision | None) -> str:
     if decision is None:
         return ""
     said = f"{decision.named.name} {headline(decision)}"
-    return " ".join(filter(None, (said, doubt(decision) if decision.count > 1 else "")))
+    more = learned_nothing(decision) or (doubt(decision) if decision.count > 1 else "")
+    return " ".join(filter(None, (said, more)))
 
 
 def accuracy(one: Candidate) -> str:

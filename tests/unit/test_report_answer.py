@@ -152,6 +152,29 @@ def test_one_configuration_is_compared_with_nothing():
     assert decide([], SameImages()) is None and answer.in_one_sentence(None) == ""
 
 
+def test_what_is_not_shown_to_be_better_than_one_class_is_not_worth_its_time():
+    quick, slow = (
+        changed(candidate(name, accuracy, seconds), low=accuracy - 0.06, high=accuracy + 0.06)
+        for name, accuracy, seconds in (("quick", 0.3, 5), ("slow", 0.301, 600))
+    )
+    made = changed(images(quick=0.3, slow=0.301), classes=4)
+    decision = decide([quick, slow], made)
+    floor = "to be better than always naming one class, which comes to 25.0 %: try more epochs"
+    assert sentences(decision, [quick, slow])[0].startswith(
+        "slow, transfer is the most accurate of 2: 30.1 %"
+    )
+    assert f"None of them is shown {floor}" in sentences(decision, [quick, slow])[1]
+    assert f"None of them is shown {floor}" in answer.in_one_sentence(decision)
+    assert answer.more_seeds(decision) == 0
+    alone = decide([quick], changed(images(quick=0.3), classes=4))
+    assert f"It is not shown {floor}" in answer.in_one_sentence(alone)
+    # As soon as one is better, it is about its time again, at both sides of the edge.
+    for low, worth in ((0.25, False), (0.2501, True)):
+        decision = decide([quick, changed(slow, low=low)], made)
+        assert ("worth its time" in answer.headline(decision)) is worth
+        assert (answer.learned_nothing(decision) == "") is worth
+
+
 def test_the_floor_is_said_only_where_it_is_one():
     svm, network = candidate("SVM", 0.6, 2, "classical"), candidate("net", 0.9, 60)
     assert "The best classical method, SVM, classical, comes to 60.0 %" in asked(svm, network)[1]
