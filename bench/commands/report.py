@@ -167,6 +167,7 @@ def _selected(
 ) -> "Selection":
     """The trials of a suite file, also those that did not run; or those that a results folder has."""
     from bench.commands.target import choose_ids
+    from bench.errors import command
     from bench.journal.results import SuiteResults
     from bench.report.selection import Selection, recorded_ids, select_folder
     from bench.trials.layout import CACHE
@@ -181,7 +182,14 @@ def _selected(
         ids = [trial.id for trial in resolved.trials]
         if resolved.downloads:
             ids = recorded_ids(recorded, resolved.trials)
-        selected = Selection(recorded, ids, resolved.description, resolved.margin)
+        others = len(set(recorded.trial_ids()) - set(ids))
+        notes: tuple[str, ...] = ()
+        if others == len(recorded.trial_ids()) > 0:
+            notes = (
+                f"No trial of {target.text} ran as it is now, by this version and these devices; `{command()} report "
+                f"{recorded.folder}` shows the {others} trial{'s' * (others > 1)} that ran.",
+            )
+        selected = Selection(recorded, ids, resolved.description, resolved.margin, notes)
     return replace(selected, trial_ids=choose_ids(selected.trial_ids, only))
 
 

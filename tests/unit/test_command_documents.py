@@ -56,6 +56,16 @@ def test_quiet_leaves_results_alone(recorded, capsys):
     assert not messages().quiet, "the next command is not quiet"
 
 
+def test_a_suite_none_of_whose_trials_ran_as_it_is_now_leads_to_those_that_did(recorded, capsys, tmp_path):
+    suite = tmp_path / "suite.toml"
+    suite.write_text(SUITE.replace('"mine"', f'"{recorded.suite}"'))
+    chosen = ["report", str(suite), "--results", str(recorded.folder.parent), "-o", str(tmp_path / "there")]
+    notes = document(capsys, *chosen)["notes"]
+    assert f"report {recorded.folder}` shows the 2 trials that ran" in notes[0]
+    empty = document(capsys, *chosen[:2], "--results", str(tmp_path / "none"))
+    assert "ran as it is now" not in str(empty["notes"])
+
+
 def test_output_says_where_files_go(recorded, capsys, tmp_path):
     assert main(["report", str(recorded.folder), "-o", str(tmp_path / "there")]) == 0
     assert (tmp_path / "there" / "report.html").is_file()
