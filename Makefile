@@ -143,7 +143,7 @@ mutants-changed: $(VENV)/ready-mutants ## the same for 40 of the lines that were
 cluster: $(READY) ## run a suite on a Ray cluster on this machine, and kill its nodes
 	$(BIN)/python -m pytest -s tests/cluster $(ARGS)
 
-# What 10, 100 and 1,000 empty trials cost driver, Ray and MLflow. Long on two cores: ARGS='10 100'.
+# What 10, 100 and 1,000 empty trials cost driver, Ray and MLflow. Long on two cores: ARGS='10 100', or ARGS=live.
 cluster-scale: $(READY) ## measure runs of empty trials on a Ray cluster on this machine
 	$(BIN)/python tests/scale/cluster.py $(ARGS)
 

@@ -143,7 +143,9 @@ def _show_trials(found: "TwoTrials", as_json: bool) -> ExitCode:
         lines.append(f"McNemar's exact test: p = {found.p:.3g}.")
     else:
         lines.append(f"The images have {found.sources} sources, so the interval is over sources, not images.")
-    if first.result_s and second.result_s:
+    if found.other_device:
+        lines.append(f"Their times are not compared: {found.other_device}.")
+    elif first.result_s and second.result_s:
         lines.append(
             f"The second takes {second.result_s / first.result_s:.2f} times as long to its result; once each."
         )

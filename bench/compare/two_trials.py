@@ -5,6 +5,7 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
+from bench.compare.differences import Fingerprint
 from bench.compare.discordance import Clusters
 from bench.errors import InputError
 from bench.journal.results import Attempt
@@ -49,6 +50,8 @@ class TwoTrials:
     low: float
     high: float
     """Its 95 % interval, over sources."""
+    other_device: str
+    """What differs between the devices, so that times are not compared; empty if nothing does."""
     p: float | None
     """Two-sided, of McNemar's exact test; None where images share sources, because it takes every image for a draw."""
 
@@ -109,6 +112,7 @@ def compare_trials(first: tuple[Attempt, Record], second: tuple[Attempt, Record]
         clusters.mean,
         max(-1.0, clusters.mean - half),
         min(1.0, clusters.mean + half),
+        Fingerprint.of_record(first[1]).difference(Fingerprint.of_record(second[1])),
         mcnemar(only_first, only_second) if independent else None,
     )
 

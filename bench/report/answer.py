@@ -17,7 +17,7 @@ from bench.compare.noninferiority import (
 from bench.journal.results import SuiteResults
 from bench.report.frame import attempt_of
 from bench.report.mistakes import predictions_of
-from bench.report.pareto import Candidate, best_of
+from bench.report.pareto import Candidate, best_of, on_several_devices
 from bench.report.tables.formats import bounds, duration
 
 Floats = NDArray[np.float64]
@@ -72,6 +72,8 @@ class Decision:
     """Whether no other one takes less time than the one that is named."""
     guessing: float | None = None
     """Balanced accuracy of always naming one class, where no configuration is shown to be better."""
+    on_several_devices: bool = False
+    """Nothing is said of times, then."""
 
 
 def same_images(
@@ -142,6 +144,10 @@ def decide(found: Sequence[Candidate], images: SameImages, margin: float = MARGI
     guessing = 1 / images.classes if images.classes else None
     if guessing is not None and any(one.low is None or one.low > guessing for one in found):
         guessing = None
+    if on_several_devices(found):
+        return Decision(
+            best, best, len(found), None, None, None, 0, False, margin, 0, False, guessing, True
+        )
 
     def is_close(one: Candidate) -> bool:
         return one.seconds < best.seconds and best.accuracy - one.accuracy < margin
@@ -253,6 +259,8 @@ def doubt(decision: Decision) -> str:
     """Whether something faster may be as good, and what it takes to tell; empty where that is shown."""
     if decision.shown is not None:
         return ""
+    if decision.on_several_devices:
+        return "Whether a faster one is as good is not told: trials ran on several kinds of device."
     if decision.is_fastest:
         return "None of the others is faster."
     best, faster, takes = decision.best, decision.faster, decision.takes

@@ -22,7 +22,7 @@ from bench.report.rows import (
 from wbc.evaluation.intervals import CONFIDENCE, Share, shared_training
 from wbc.evaluation.latency import BATCHES
 
-CONFIGURATION = ["network", "weights", "mode", "epochs", "variant"]
+CONFIGURATION = ["network", "weights", "mode", "epochs", "variant", "device"]
 """Columns that name a configuration for people. The column `configuration` identifies it."""
 
 T_INTERVALS = (
@@ -54,8 +54,7 @@ def trials_frame(results: SuiteResults, trial_ids: Iterable[str]) -> pd.DataFram
 
     Columns: trial, network, weights, mode, epochs, configuration (its key: `Settings.configuration_key`),
     replicate (its seeds, in words),
-    variant (see `bench.report.names.variants`; where devices differ, with that), seeds (those that differ),
-    status, reason; test_accuracy,
+    variant (see `bench.report.names.variants`), seeds (those that differ), status, reason; test_accuracy,
     balanced_accuracy, test_loss, a column `accuracy of CLASS` for every class (shares of 1); split_low and
     split_high (95 % interval of the balanced accuracy, from one test split); aligned_accuracy and
     shuffled_accuracy (balanced, of the same predictions); validation_accuracy and validation_binary_accuracy
@@ -98,10 +97,8 @@ def trials_frame(results: SuiteResults, trial_ids: Iterable[str]) -> pd.DataFram
 
 def _set_apart(row: Row) -> None:
     """Make the device part of the configuration: neither means nor contrasts are over several kinds."""
-    where = f"on {row['device']}"
-    row["variant"] = ", ".join(filter(None, (row["variant"], where)))
     for name in ("configuration", *APART):
-        row[name] = f"{row[name]} {where}"
+        row[name] = f"{row[name]} on {row['device']}"
 
 
 def attempt_of(results: SuiteResults, row: Row) -> Attempt:

@@ -17,16 +17,18 @@ SEEDS = {"seed": "seed", "data.split_seed": "split", "data.data_seed": "data", "
 
 
 def labels(configurations: pd.DataFrame) -> list[str]:
-    """The network of every row, with its weights and variant where rows of one mode would else look alike.
+    """The network of every row, with its weights, variant and device where rows of one mode would else look alike.
 
     Args:
         configurations: With the columns of `bench.report.frame.CONFIGURATION`.
     """
     several = configurations.groupby(["network", "mode"], dropna=False)["weights"].transform("nunique") > 1
+    with_device = "device" in configurations and configurations["device"].nunique() > 1
     names = []
     for row, with_weights in zip(configurations.itertuples(), several, strict=True):
         extra = [row.weights] if with_weights else []
         extra += [row.variant] if isinstance(row.variant, str) and row.variant else []
+        extra += [f"on {row.device}"] if with_device else []
         names.append(", ".join([row.network, *extra]))
     return names
 

@@ -31,6 +31,8 @@ class Candidate:
     replicates: int
     configuration: str = ""
     """Its key."""
+    device: str = ""
+    """What it trained on: times are compared on one kind only."""
 
     @property
     def name(self) -> str:
@@ -61,18 +63,21 @@ def candidates(configurations: pd.DataFrame) -> list[Candidate]:
                 None if missing(joules) else joules,
                 int(row["replicates"]),
                 str(row.get("configuration", "")),
+                str(row["device"]),
             )
         )
     return found
 
 
 def front(found: Sequence[Candidate], cost: str = "seconds") -> list[Candidate]:
-    """The Pareto front, cheapest first: more accuracy always costs more.
+    """The Pareto front, cheapest first: more accuracy always costs more. None of it where devices differ.
 
     Args:
         found: Candidates.
         cost: `seconds` or `joules`; those without a value are no candidates.
     """
+    if on_several_devices(found):
+        return []
     priced = [one for one in found if getattr(one, cost) is not None]
     best, kept = -1.0, []
     for one in sorted(priced, key=lambda one: (getattr(one, cost), -one.accuracy)):
@@ -80,6 +85,11 @@ def front(found: Sequence[Candidate], cost: str = "seconds") -> list[Candidate]:
             best = one.accuracy
             kept.append(one)
     return kept
+
+
+def on_several_devices(found: Sequence[Candidate]) -> bool:
+    """Whether times, and energy, of some candidates are those of several kinds of device."""
+    return len({one.device for one in found}) > 1
 
 
 def best_of(found: Sequence[Candidate]) -> Candidate | None:

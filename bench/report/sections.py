@@ -94,6 +94,7 @@ _SETTINGS: tuple[tuple[str, str, Callable[[Any], str]], ...] = (
     ("epochs", "epochs", epochs),
     ("starts from", "weights", text),
     ("differs in", "variant", text),
+    ("device", "device", text),
     ("seeds", "seeds", text),
 )
 _MEASURED: tuple[tuple[str, str, Callable[[Any], str]], ...] = (

@@ -13,6 +13,9 @@ from bench.suite.resolve import ResolvedSuite
 from bench.trials.origin import Neighbors
 from bench.worker.jsonl import Facts, RawEvent
 
+QUEUED = "queued"
+"""Event of a worker that waits for its place. While it does, no limit counts."""
+
 
 class Worker(Protocol):
     """The worker of one attempt. The scheduler waits for its file descriptors and never polls."""

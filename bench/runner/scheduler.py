@@ -18,7 +18,7 @@ from bench.devices.machine import plural
 from bench.journal.results import Attempt, SuiteResults
 from bench.plan.decide import PlannedTrial
 from bench.records.fold import finish
-from bench.runner.engine import Engine, Worker
+from bench.runner.engine import QUEUED, Engine, Worker
 from bench.runner.signals import Interruption
 from bench.trials.limits import RETRIED, Limits
 from bench.trials.origin import Neighbors
@@ -208,6 +208,9 @@ class Scheduler:
             ended = active.worker.reap()  # first, so that the last events are not missed
             for event in active.worker.events():
                 active.last_event = self.clock()
+                if event.get("event") == QUEUED:
+                    active.started = active.last_event
+                    continue
                 if event.get("event") == "closed":
                     active.linger_until = active.last_event + LINGER_S
                 self.watcher.event(active.planned, active.slot, event)

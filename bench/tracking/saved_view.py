@@ -28,7 +28,7 @@ _EXPERIMENTS = (
 
 def save_view(client: "MlflowClient", experiment_id: str) -> None:
     """Save the view in an experiment: all trials, the most accurate first."""
-    columns = [f"metrics.`{name}`" for name in METRICS]
+    columns = [*(f"metrics.`{name}`" for name in METRICS), "tags.`device`"]
     view = json.dumps({"selectedColumns": columns, "orderByKey": columns[0], "orderByAsc": False})
     if client.get_experiment(experiment_id).tags.get(_TAG) != view:
         client.set_experiment_tag(experiment_id, _TAG, view)

@@ -21,6 +21,8 @@ save_model = true
 mode = "scratch"
 backbone = "LeNet5"
 epochs = {epochs}
+[cache]
+share_prefix = true
 [limits]
 checkpoint_epochs = {checkpoint}
 retries = 0
@@ -40,20 +42,22 @@ def wait_for(what: Callable[[], bool]) -> None:
         time.sleep(0.2)
 
 
-def the_suite(folder: Path, epochs: int, checkpoint: int) -> tuple[Path, SuiteResults]:
+def the_suite(folder: Path, epochs: list[int], checkpoint: int) -> tuple[Path, SuiteResults]:
     path = folder / "long.toml"
     path.write_text(SUITE.format(epochs=epochs, checkpoint=checkpoint))
     return path, SuiteResults(folder / "results", "long")
 
 
-def test_a_training_goes_on_from_its_checkpoint_on_another_node(start, tmp_path: Path):
-    suite, results = the_suite(tmp_path, epochs=200, checkpoint=5)
+def test_a_training_goes_on_from_its_checkpoint_on_another_node_and_a_longer_one_from_its_last(
+    start, tmp_path: Path
+):
+    suite, results = the_suite(tmp_path, epochs=[198, 206], checkpoint=5)
     with running(tmp_path) as cluster:
         cluster.add()
         cluster.add()
         driver = start(cluster, suite, results.results)
         wait_for(lambda: results.folder.is_dir() and bool(results.checkpointed()))
-        (trial,) = results.trial_ids()
+        (trial,) = results.trial_ids()  # the longer one waits for it
         (first,) = results.attempts(trial)
         journal = [line for line in first.runner_events.read_text().splitlines() if '"started"' in line]
         lost = 0 if "node-1/" in journal[0] else 1
@@ -65,9 +69,16 @@ def test_a_training_goes_on_from_its_checkpoint_on_another_node(start, tmp_path:
     assert first.record().slot.name.startswith(f"node-{lost + 1}/")
     assert record.slot.name.startswith(f"node-{2 - lost}/")
     assert record.done and record.resumed.attempts == (1, 2)
-    assert 5 <= record.resumed.from_epoch < 200 and record.resumed.from_epoch % 5 == 0
+    assert 5 <= record.resumed.from_epoch < 198 and record.resumed.from_epoch % 5 == 0
     epochs = (second.folder / "history.csv").read_text().splitlines()[1:]
-    assert [int(line.split(",")[0]) for line in epochs] == list(range(1, 201))
+    assert [int(line.split(",")[0]) for line in epochs] == list(range(1, 199))
+    (longer,) = set(results.trial_ids()) - {trial}
+    (only,) = results.attempts(longer)
+    shared = only.record().resumed
+    assert only.record().done and (shared.trial, shared.from_epoch) == (trial, 198)
+    epochs = (only.folder / "history.csv").read_text().splitlines()[1:]
+    assert [int(line.split(",")[0]) for line in epochs] == list(range(1, 207))
+    assert results.checkpointed() == []
     print(f"\nnode-{lost + 1} was killed; training went on at epoch {record.resumed.from_epoch + 1}")
 
 
@@ -103,7 +114,7 @@ def small(tmp_path_factory) -> Cluster:
 def test_a_full_object_store(small: Cluster, start, emptied: bool, tmp_path: Path):
     import ray
 
-    suite, results = the_suite(tmp_path, epochs=1, checkpoint=5)
+    suite, results = the_suite(tmp_path, epochs=[1], checkpoint=5)
     with connect(small.address):
         node = next(one["NodeID"] for one in ray.nodes() if one["Resources"].get("CPU"))
         filler = taking_the_store(node)

@@ -2,7 +2,8 @@
 
 A trial is empty where its worker only pretends to train. Everything else is real: the plan, an actor for each attempt,
 journals on their way home, records, MLflow. Then all of it is sent again to empty stores, as `leukobench sync` does.
-The last count takes twenty minutes on two idle cores: a host is a process that imports Ray. ARGS='10 100'.
+The last count takes twenty minutes on two idle cores: a host is a process that imports Ray. ARGS='10 100'; or
+ARGS=live, see `live.py`.
 """
 
 import json
@@ -20,6 +21,7 @@ import psutil
 REPOSITORY = Path(__file__).resolve().parents[2]
 sys.path[:0] = [str(REPOSITORY / folder) for folder in ("", "src", "tests", "tests/services")]
 
+import live  # noqa: E402
 from equipment.ray_cluster import Cluster, running  # noqa: E402
 from equipment.suites import FEW_CELLS  # noqa: E402
 from servers import MlflowServer, environment, postgres, postgres_binaries  # noqa: E402
@@ -194,6 +196,9 @@ def main() -> int:
     """Measure each count on a cluster of its own."""
     if sys.argv[1:2] == ["drive"]:
         drive(Path(sys.argv[2]), sys.argv[3])
+        return 0
+    if sys.argv[1:] == ["live"]:
+        live.main()
         return 0
     for count in [int(one) for one in sys.argv[1:]] or COUNTS:
         with tempfile.TemporaryDirectory() as temporary:

@@ -7,8 +7,10 @@ import selectors
 import shlex
 import subprocess
 import sys
-from concurrent.futures import ThreadPoolExecutor
+from concurrent.futures import Future, ThreadPoolExecutor
+from dataclasses import replace
 from pathlib import Path
+from types import SimpleNamespace
 
 import pandas as pd
 import pytest
@@ -25,12 +27,24 @@ from bench.records.fold import fold
 from bench.report.cautions import cautions
 from bench.runner.cluster import node as on_node
 from bench.runner.cluster.engine import Place, RayEngine, RayWorker
-from bench.runner.cluster.session import Node, best_model, difference, offered, usable_nodes
-from bench.runner.cluster.transfer import CHECKPOINT, JOURNALS, LARGE, SMALL, Inbox, Outbox, Piece, pieces_of
+from bench.runner.cluster.inputs import STORE_TRIES
+from bench.runner.cluster.session import (
+    Node,
+    best_kind,
+    difference,
+    kind_of,
+    offered,
+    usable_nodes,
+    wrong_clocks,
+)
+from bench.runner.cluster.transfer import CHECKPOINT, JOURNALS, LARGE, SMALL, Inbox, Outbox, Piece
+from bench.runner.engine import QUEUED
 from bench.runner.suite import RunOptions, run_suite
 from bench.trials.sampling import TelemetrySettings
 from bench.trials.settings import Runtime
 from bench.worker.files import write_json
+from bench.worker.jsonl import EventWriter
+from wbc.files import file_sha256
 
 ROOT = Path(__file__).parents[2]
 
@@ -115,14 +129,36 @@ def test_a_line_that_was_cut_ends_with_the_attempt(tmp_path):
     assert [json.loads(one)["event"] for one in (lines[0], lines[2])] == ["started", "ended"]
 
 
-def test_a_file_in_pieces(tmp_path):
-    (tmp_path / "file").write_bytes(b"x" * (2 * LARGE))
-    (tmp_path / "empty").write_bytes(b"")
-    assert [(len(p.content), p.whole) for p in pieces_of(tmp_path / "file", "n")] == [
-        (LARGE, False),
-        (LARGE, True),
-    ]
-    assert [(p.content, p.whole) for p in pieces_of(tmp_path / "empty", "n")] == [(b"", True)]
+def test_an_attempt_is_done_only_when_nothing_of_it_is_missing(tmp_path):
+    """Its node is lost after any piece, between the end of the worker and the last report."""
+    there = folders(tmp_path / "there")
+    beats = line("heartbeat", done=1, total=2) * (2 * SMALL // 40)
+    last = line("evaluated", metrics={"images": 1, "accuracy": 1.0}) + line("closed")
+    ended = line("ended", exit_code=0, cpu_s=1.0)
+    contents = {"events.jsonl": beats + last, "runner.jsonl": beats + ended, "worker.log": beats}
+    for name in ("model.keras", "history.csv", "predictions.csv"):
+        contents[name] = b"x"
+    for name, content in contents.items():
+        (there[0] / name).write_bytes(content)
+    trial = {**a_trial().to_json(), "specification": {}}
+    outbox, pieces = Outbox(*there), []
+    while not outbox.empty:
+        pieces += outbox.take(over=True, resumable=False)
+    assert len(pieces) >= 12
+    outcomes = []
+    for number in range(len(pieces) + 1):
+        here = folders(tmp_path / str(number))
+        write_json(here[0] / "trial.json", trial)
+        inbox = Inbox(*here)
+        for piece in pieces[:number]:
+            inbox.put(piece)
+        inbox.close()
+        journal = EventWriter(here[0] / "runner.jsonl")
+        journal.write("ended", exit_code=-9, cpu_s=0.0, stopped={"why": "crashed", "message": "gone"})
+        journal.close()
+        failure = fold(Attempt(here[0])).failure
+        outcomes.append(failure and failure.message)
+    assert outcomes == ["gone"] * len(pieces) + [None]
 
 
 class Handle:
@@ -157,8 +193,10 @@ def test_an_attempt_on_a_node_is_recorded_as_on_one_machine(tmp_path, monkeypatc
     monkeypatch.setenv(on_node.FOLDER, str(tmp_path / "node"))
     monkeypatch.setattr(on_node, "_forget_ray", lambda: None)
     monkeypatch.setattr(on_node, "AGAIN_S", 0.0)
-    abandoned = tmp_path / "node" / "attempts" / "999999999"
-    abandoned.mkdir(parents=True)
+    attempts = tmp_path / "node" / "attempts"
+    abandoned, of_another = attempts / f"{on_node._this_system()}-999999999", attempts / "another-1-999999999"
+    for folder in (abandoned, of_another):  # nodes may share a home
+        folder.mkdir(parents=True)
     attempt = Attempt(tmp_path / "trials" / "a-trial" / "attempt-1")
     attempt.folder.mkdir(parents=True)
     write_json(attempt.folder / "trial.json", {**a_trial().to_json(), "specification": {}})
@@ -175,13 +213,71 @@ def test_an_attempt_on_a_node_is_recorded_as_on_one_machine(tmp_path, monkeypatc
             assert selector.select(60)
         events += worker.events()
     events += worker.events()
-    assert [event["event"] for event in events] == ["phase_started", "failed", "closed"]
+    kinds = [event["event"] for event in events if event["event"] != QUEUED]
+    assert kinds == ["phase_started", "failed", "closed"]
     record = fold(attempt)
     assert record.failure.kind == "crashed" and "KeyError" in record.failure.log[-1]
     assert record.slot == CPU.description() and record.provenance.host
     assert record.quiet.waited_s == 1.5
     worker._host.thread.shutdown()
-    assert list((tmp_path / "node" / "attempts").iterdir()) == [], "nothing is left on the node"
+    assert list(attempts.iterdir()) == [of_another], "nothing else is left on the node"
+
+
+class Silent:
+    """A host that says nothing until it is told to; it keeps what was asked."""
+
+    def __init__(self):
+        self.asked: list[tuple[str, Future]] = []
+
+    def __getattr__(self, name):
+        def remote(*_):
+            self.asked.append((name, Future()))
+            return SimpleNamespace(future=lambda: self.asked[-1][1])
+
+        return SimpleNamespace(remote=remote)
+
+
+def silent(tmp_path) -> tuple[RayWorker, Silent]:
+    attempt = Attempt(tmp_path / "trials" / "a-trial" / "attempt-1")
+    attempt.folder.mkdir(parents=True)
+    engine = RayEngine([CPU], {CPU.name: Place("node-1", "id", 1, 0)}, TelemetrySettings(), "suite", 0.0)
+    return RayWorker(engine, attempt, CPU, host := Silent()), host
+
+
+def test_a_trial_that_waits_for_a_node_is_not_stalled(tmp_path):
+    """Another run has it. From when it is free on, silence counts."""
+    worker, host = silent(tmp_path)
+    (_, here), _ = host.asked
+    assert [worker.events() for _ in range(3)] == [[{"event": QUEUED}]] * 3
+    here.set_result(None)
+    assert worker.events() == [{"event": QUEUED}] and worker.events() == []
+
+
+def test_a_store_that_is_full_now_and_then_ends_no_trial(tmp_path, monkeypatch):
+    """Twenty times in turn do, see `make cluster`."""
+    full = type("ObjectStoreFullError", (Exception,), {})
+    errors = SimpleNamespace(ObjectStoreFullError=full, OutOfDiskError=full)
+    monkeypatch.setitem(sys.modules, "ray", SimpleNamespace(exceptions=errors))
+    worker, host = silent(tmp_path)
+    for number in range(1, 2 * STORE_TRIES):
+        host.asked[-1][1].set_exception(full())
+        assert not worker.reap()
+        host.asked[-1][1].set_result(on_node.Report(number, [], None, ended=False, over=False))
+        assert not worker.reap()
+    assert [name for name, _ in host.asked] == ["here"] + ["pull"] * (4 * STORE_TRIES - 1)
+
+
+def test_the_modules_of_a_users_network_are_those_of_the_driver(tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    (tmp_path / "my_network_there.py").write_text("def small(): ...")
+    sources = {"my_network_there": file_sha256(tmp_path / "my_network_there.py")}
+    on_node.check_modules(sources)
+    (tmp_path / "my_network_there.py").write_text("def small(): return 2")
+    with pytest.raises(InputError, match=r"the module my_network_there on the node, .*, is not that of"):
+        on_node.check_modules(sources)
+    (tmp_path / "my_network_there.py").unlink()
+    with pytest.raises(InputError, match="there is no module my_network_there"):
+        on_node.check_modules(sources)
 
 
 def test_a_node_that_is_lost_is_a_lost_device(tmp_path):
@@ -241,7 +337,19 @@ def test_a_run_uses_one_kind_of_device():
         "T4": slots("gpu", "T4", 2),
         "A100": slots("gpu", "A100", 3),
     }
-    assert best_model(found) == "A100"
+    assert best_kind(found) == "A100"
+    cores = [Slot("cpu:0", (Device("cpu", "a processor"),), tuple(range(count))) for count in (4, 8, 1)]
+    kinds = {kind_of(slot): [slot] for slot in cores}
+    assert list(kinds) == ["a processor, 4 cores", "a processor, 8 cores", "a processor, 1 core"]
+    assert best_kind(kinds) == "a processor, 8 cores"
+
+
+def test_clocks_that_differ_are_named():
+    nodes = [replace(a_node(name), clock_s=ahead) for name, ahead in (("a", 2.0), ("b", 2.6), ("c", -90.0))]
+    assert wrong_clocks(nodes[:1]) == ""
+    assert wrong_clocks(nodes) == (
+        "Clocks differ, so trials seem to begin at other times: b's is 3 s ahead, c's is 90 s behind."
+    )
 
 
 def test_tables_over_several_kinds_of_device_say_so():

@@ -7,7 +7,7 @@ from pathlib import Path
 import msgspec
 import pytest
 
-from bench.runner.cluster.inputs import Depot, Inputs
+from bench.runner.cluster.inputs import Depot, Inputs, fetch
 from bench.runner.cluster.transfer import LARGE
 from wbc.data.manifest import ImageEntry, Manifest
 
@@ -131,6 +131,20 @@ def test_a_node_that_is_cut_off_goes_on_with_what_came(driver, tmp_path):
     assert Path(placed["weights"]["path"]).read_bytes() == weights.read_bytes()
     assert inputs.received == store.sent - before == weights.stat().st_size, "images were there"
     assert not list(home.rglob("*.partial"))
+
+
+def test_a_checkpoint_of_many_pieces_comes_whole_and_in_order(tmp_path):
+    depot, theirs = Depot(), tmp_path / "driver"
+    contents = {"training.checkpoint": bytes(range(256)) * (3 * LARGE // 256) + b"end", "empty": b""}
+    for name, content in contents.items():
+        write(theirs / name, content)
+    write(theirs / "training.checkpoint.9.partial", b"half")
+    files = depot.files(str(theirs))
+    fetch(files, tmp_path / "node", depot.read)
+    assert {path.name: path.read_bytes() for path in (tmp_path / "node").iterdir()} == contents
+    assert depot.files(str(tmp_path / "none")) == []
+    fetch([], tmp_path / "none", depot.read)
+    assert not (tmp_path / "none").exists()
 
 
 def test_a_file_that_changes_meanwhile_is_refused(driver, tmp_path):

@@ -15,6 +15,7 @@ from test_tables import record, trial
 from bench.journal.history import Stretch
 from bench.journal.results import SuiteResults
 from bench.report.frame import configurations_frame, trials_frame
+from bench.report.gather import all_tables
 from bench.report.tables.table import Table, write_tables
 from bench.tracking.points import points_of
 from bench.trials.metrics import Metrics
@@ -135,21 +136,40 @@ def test_a_single_run_has_no_interval_and_shares_stay_below_one(results):
     assert (two["balanced_accuracy_t95_low"], two["balanced_accuracy_t95_high"]) == (0, 1)
 
 
-def test_trials_of_several_kinds_of_device_are_rows_of_their_own(results):
+def on_devices(results: SuiteResults, *devices: str) -> list[str]:
+    """Trials with seeds 0, 1, ... and balanced accuracies 0.5, 0.6, ..."""
     ids = []
-    for seed, (device, accuracy) in enumerate((("A100", 0.5), ("A100", 0.6), ("T4", 0.9))):
+    for seed, device in enumerate(devices):
         of = trial(seed=seed)
         of = Trial.of(of.network, of.settings, replace(of.runtime, device=device), {})
-        ids.append(record(results, of, accuracy))
+        ids.append(record(results, of, 0.5 + seed / 10))
+    return ids
+
+
+def test_trials_of_several_kinds_of_device_are_rows_of_their_own(results):
+    ids = on_devices(results, "A100", "A100", "T4")
     tables = {table.file: table for table in make_tables(results, ids)}
     headings, rows = tables["replicates"].written()
-    named = [headings.index(heading) for heading in ("variant", "replicates", "balanced %")]
-    assert [[row[column] for column in named] for row in rows] == [
-        ["on A100", "2", "55.0"],
-        ["on T4", "1", "90.0"],
-    ]
+    named = [headings.index(heading) for heading in ("device", "replicates", "balanced %")]
+    assert [[row[column] for column in named] for row in rows] == [["A100", "2", "55.0"], ["T4", "1", "70.0"]]
     trials = tables["trials"].frame
     assert list(trials["device"]) == ["A100", "A100", "T4"] and trials["but_epochs"].nunique() == 2
+
+
+TIMED = {"trials", "replicates", "training-time", "training-time-by-mode", "time-by-phase"}
+
+
+@pytest.mark.parametrize("devices", [("A100", "T4", "A100"), ("T4", "T4", "T4")])
+def test_each_table_with_times_has_a_column_of_the_device_where_there_are_several(results, devices):
+    trials = trials_frame(results, on_devices(results, *devices))
+    tables = {table.file: table for table in all_tables("mine", trials, configurations_frame(trials))}
+    for file, table in tables.items():
+        headings, rows = table.written()
+        shown = [row[headings.index("device")] for row in rows] if "device" in headings else []
+        assert set(filter(None, shown)) == (set(devices) if len(set(devices)) > 1 else set()), file
+    assert tables.keys() >= TIMED
+    by_mode = tables["training-time-by-mode"].frame
+    assert (by_mode.groupby("device")["clock"].nunique() == by_mode.groupby("device").size()).all()
 
 
 def test_bounds_of_single_test_parts_are_not_averaged(results):

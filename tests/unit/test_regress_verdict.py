@@ -1,22 +1,25 @@
 """From a session to its verdict, without processes: what runs, and what counts."""
 
+import signal
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 from types import SimpleNamespace
 
 import msgspec
+import pytest
 from comparison_equipment import SLOT, add, measurement, noisy, record, trial, trial_pairs
 from equipment.results import records
-from regress_equipment import SIDES, Listener, Runner
+from regress_equipment import SIDES, Listener, Runner, a_pair
 
 from bench.compare.differences import Fingerprint
 from bench.compare.judging import judge
 from bench.compare.reading import Side
 from bench.compare.thresholds import Thresholds
 from bench.compare.verdict import Speed, Verdict
+from bench.errors import ExitCode, InterruptedRun
 from bench.journal.results import SuiteResults
 from bench.plan.decide import PlannedTrial
-from bench.regress import verdict
+from bench.regress import schedule, verdict
 from bench.regress.pairs import PairedRuns, PairJournal, Run
 from bench.regress.schedule import Budget, PairSchedule
 from bench.regress.verdict import CUT_SHORT, against_recorded, noise_elsewhere, too_few, with_pairs
@@ -145,10 +148,35 @@ def test_every_configuration_gets_its_first_pairs_whatever_the_budget(tmp_path: 
     assert len(runner.ran) == 3, "one pair each is there"
 
 
-def dealt(monkeypatch, tmp_path: Path, slow: int | None, seconds: float) -> tuple[Verdict, Runner]:
-    """`auto` over three trials, one of which may take 10 % longer on the candidate."""
+@dataclass
+class Dealt:
+    """What became of `auto`."""
+
+    verdict: Verdict
+    runner: Runner
+    said: list[str]
+
+
+def dealt(
+    monkeypatch,
+    tmp_path: Path,
+    slow: int | None,
+    seconds: float | None,
+    noise: float = 0.01,
+    earlier: int = 0,
+    outcome=lambda trial, number: {},
+) -> Dealt:
+    """`auto` over three trials, one of which may take 10 % longer on the candidate.
+
+    Args:
+        slow: Which one; None: none.
+        seconds: The budget; a pair takes 20.
+        noise: Of the times, a share.
+        earlier: Pairs of each trial that are there already.
+        outcome: Of each pair.
+    """
     times = {
-        of.key: (noisy(10, 60, n), noisy(11 if n == slow else 10, 60, 50 + n))
+        of.key: (noisy(10, 60, n, noise), noisy(11 if n == slow else 10, 60, 50 + n, noise))
         for n, of in enumerate(CONFIGURATIONS)
     }
 
@@ -167,30 +195,69 @@ def dealt(monkeypatch, tmp_path: Path, slow: int | None, seconds: float) -> tupl
         def noise(self, pairs):
             return []
 
-    runner = Runner()
-    schedule = PairSchedule(runner, [], Listener(), Budget(seconds, runner.clock), CONFIGURATIONS)
+    runner, speaker = Runner(outcome), Listener()
+    there = [a_pair("ab", of.key, number) for of in CONFIGURATIONS for number in range(earlier)]
+    pairs = PairSchedule(runner, there, Listener(), Budget(seconds, runner.clock), CONFIGURATIONS)
     monkeypatch.setattr(verdict.Evidence, "of", lambda session: Measured())
-    judged = lambda session, evidence, *notes: judge(evidence.trials(schedule.pairs))  # noqa: E731
+    judged = lambda session, evidence, *notes: judge(evidence.trials(pairs.pairs))  # noqa: E731
     monkeypatch.setattr(verdict, "judge_pairs", judged)
     request = SimpleNamespace(thresholds=Thresholds())
-    session = SimpleNamespace(schedule=schedule, speaker=Listener(), request=request, folder=tmp_path)
-    return verdict.until_clear(session), runner
+    session = SimpleNamespace(schedule=pairs, speaker=speaker, request=request, folder=tmp_path)
+    return Dealt(verdict.until_clear(session), runner, speaker.said)
 
 
 def test_auto_follows_the_slow_trial_and_measures_no_noise_once_it_is_found(monkeypatch, tmp_path: Path):
-    found, runner = dealt(monkeypatch, tmp_path, slow=1, seconds=3600.0)
-    assert [one.label for one in found.regressions] == [CONFIGURATIONS[1].id]
-    pairs = [one.pairs for one in found.trials]
+    found = dealt(monkeypatch, tmp_path, slow=1, seconds=3600.0)
+    assert [one.label for one in found.verdict.regressions] == [CONFIGURATIONS[1].id]
+    pairs = [one.pairs for one in found.verdict.trials]
     assert pairs[1] >= 9 and sum(pairs) - pairs[1] <= 8
-    assert {kind for kind, *_ in runner.ran} == {"ab"}
+    assert {kind for kind, *_ in found.runner.ran} == {"ab"}
+    assert found.said[-1] == f"{sum(pairs)} pairs: a regression is shown."
+
+
+def test_auto_runs_nothing_where_earlier_pairs_are_clear(monkeypatch, tmp_path: Path):
+    found = dealt(monkeypatch, tmp_path, slow=1, seconds=3600.0, earlier=12)
+    assert found.runner.ran == [] and found.said[-1] == "36 pairs: a regression is shown."
+
+
+def test_auto_that_is_never_clear_ends_with_the_budget(monkeypatch, tmp_path: Path):
+    found = dealt(monkeypatch, tmp_path, slow=None, seconds=600.0, noise=0.3)
+    ran = [kind for kind, *_ in found.runner.ran]
+    assert 600.0 - 20.0 < found.runner.now <= 600.0 and 0 < ran.count("aa") * 20.0 <= 100.0
+    assert found.verdict.exit_code == ExitCode.NOT_ENOUGH_EVIDENCE
+    assert found.said[-1] == f"{ran.count('ab')} pairs: 3 trials are inconclusive; the budget is spent."
+    assert [said.endswith("; more pairs.") for said in found.said[1:-1]] == [True] * (len(found.said) - 2)
+
+
+def test_auto_that_is_never_clear_ends_with_the_most_pairs(monkeypatch, tmp_path: Path):
+    monkeypatch.setattr(schedule, "MOST", 9)
+    found = dealt(monkeypatch, tmp_path, slow=None, seconds=None, noise=0.3)
+    assert [one.pairs for one in found.verdict.trials] == [9, 9, 9]
+    assert found.said[-1] == "27 pairs: 3 trials are inconclusive."
+
+
+def test_auto_that_is_interrupted_runs_nothing_more(monkeypatch, tmp_path: Path):
+    asked = []
+
+    def outcome(trial, number):
+        asked.append(number)
+        if len(asked) == 5:
+            raise InterruptedRun(signal.SIGINT)
+        return {}
+
+    with pytest.raises(InterruptedRun):
+        dealt(monkeypatch, tmp_path, slow=None, seconds=3600.0, outcome=outcome)
+    assert len(asked) == 5
 
 
 def test_auto_ends_where_all_is_the_same_and_noise_takes_a_sixth(monkeypatch, tmp_path: Path):
-    found, runner = dealt(monkeypatch, tmp_path, slow=None, seconds=900.0)
-    assert {one.speed for one in found.trials} == {Speed.SAME} and not found.regressions
-    noise = [one for one in runner.ran if one[0] == "aa"]
+    found = dealt(monkeypatch, tmp_path, slow=None, seconds=900.0)
+    trials = found.verdict.trials
+    assert {one.speed for one in trials} == {Speed.SAME} and not found.verdict.regressions
+    noise = [one for one in found.runner.ran if one[0] == "aa"]
     assert 0 < len(noise) * 20.0 <= 900.0 / 6
-    assert max(one.pairs for one in found.trials) <= 16, "what is decided gets no more pairs"
+    assert max(one.pairs for one in trials) <= 16, "what is decided gets no more pairs"
+    assert found.said[-1] == f"{sum(one.pairs for one in trials)} pairs: every trial is clear."
 
 
 def test_noise_that_another_device_showed_is_not_this_ones(tmp_path: Path):

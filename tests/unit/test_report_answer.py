@@ -55,6 +55,17 @@ def test_the_fastest_that_is_as_good_is_worth_its_time():
     assert "cannot tell" not in said
 
 
+def test_times_of_several_kinds_of_device_are_not_set_beside_each_other():
+    quick, slow = candidate("quick", 0.949, 5), candidate("slow", 0.95, 600)
+    decision, said = asked(changed(quick, device="A100"), changed(slow, device="T4"))
+    assert decision.named.label == "slow" and decision.shown is None and not decision.is_fastest
+    assert said == (
+        "slow, transfer is the most accurate of 2: 95.0 % balanced accuracy in 10.0 min. "
+        "Whether a faster one is as good is not told: trials ran on several kinds of device."
+    )
+    assert asked(*(changed(one, device="T4") for one in (quick, slow)))[0].named.label == "quick"
+
+
 def test_a_fast_one_that_is_worse_is_never_named():
     quick, slow = candidate("quick", 0.90, 5), candidate("slow", 0.95, 600)
     decision, said = asked(quick, slow)

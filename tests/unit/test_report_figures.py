@@ -1,6 +1,7 @@
 """Figures: valid for Plotly, true to the curves, and deaf to what names contain."""
 
 import json
+from dataclasses import replace
 
 import numpy as np
 import plotly.graph_objects as go
@@ -14,6 +15,7 @@ from bench.report.figures import tradeoff
 from bench.report.figures.figure import PALETTE, Colors, thin
 from bench.report.figures.learning import MOST_A_GROUP, all_networks, attempt_of, mean_course, read_groups
 from bench.report.figures.machine import read_samples
+from bench.report.figures.tradeoff import against_cost
 from bench.report.frame import trials_frame
 from bench.report.gather import Contents, gather
 from bench.report.pareto import Candidate, best_of, front
@@ -249,6 +251,10 @@ def test_the_pareto_front():
     assert front(found, "joules") == []
     assert best_of(found) is best
     assert best_of([]) is None
+    elsewhere = replace(best, device="T4")
+    assert front([elsewhere, *found[1:]]) == [], "times of several kinds of device"
+    drawn = against_cost([elsewhere, *found[1:]], "seconds", Colors([one.label for one in found]))
+    assert "no Pareto front" in drawn.caption
 
 
 def test_a_trial_under_way_is_drawn_as_far_as_it_got(tmp_path):

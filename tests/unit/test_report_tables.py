@@ -119,7 +119,7 @@ def test_what_forty_cells_cannot_show_does_not_exceed():
         for prefix, value in (("accuracy of ", 0.64), ("low of ", 0.57), ("high of ", 0.70))
     }
     head = {"network": "VGG16", "weights": "imagenet", "mode": "transfer", "epochs": 100, "variant": ""}
-    head["configuration"] = "its key"
+    head |= {"configuration": "its key", "device": ""}
     frame = accuracies_beside(pd.DataFrame([{**head, "status": "done", **test}]))
     row = frame[frame["class"] == "EOSINOPHIL"].iloc[0]
     theirs = thesis()["table_5_2_transfer_100_per_class_percent"]["VGG16"][0] / 100

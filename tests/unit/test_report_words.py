@@ -151,7 +151,14 @@ def test_columns_of_one_heading_do_not_replace_each_other():
 
 
 def test_the_weights_and_their_memory_are_two_columns():
-    row = {"network": "VGG16", "weights": "imagenet", "mode": "transfer", "epochs": 5, "variant": ""}
+    row = {
+        "network": "VGG16",
+        "weights": "imagenet",
+        "mode": "transfer",
+        "epochs": 5,
+        "variant": "",
+        "device": "",
+    }
     frame = pd.DataFrame([{**row, "replicates": 1, "memory_weights": 2**30, "memory_total": 2**31}])
     headings, (values,) = memory_table("s", frame).written()
     shown = dict(zip(headings, values, strict=True))

@@ -13,6 +13,7 @@ from scheduler_equipment import NO_LIMITS, Bed, lower_bound, planned
 from bench.errors import InterruptedRun
 from bench.plan.decide import PlannedTrial
 from bench.plan.predict import makespan
+from bench.runner.engine import QUEUED
 from bench.runner.scheduler import LINGER_S
 from bench.trials.limits import Limits
 from bench.trials.origin import Neighbors, Quiet
@@ -86,6 +87,21 @@ def test_a_worker_that_ignores_the_signal_is_killed_after_its_grace_period(bed: 
     bed.run([planned("deaf", takes=1000.0, hears=False)], limits=Limits(trial_s=60.0, grace_s=5.0))
     assert bed.clock.now == pytest.approx(65.0)
     assert bed.notes.ended == [("deaf", "timeout", False)]
+
+
+def test_no_limit_counts_while_a_trial_waits_for_its_place(bed: Bed):
+    """Another run has the node for 500 s; then the trial takes 30."""
+    start = bed.engine.start
+
+    def queued(attempt, slot):
+        worker = start(attempt, slot)
+        told, worker.ends_at = worker.events, bed.clock() + 530.0
+        worker.events = lambda: [*told(), *([{"event": QUEUED}] if bed.clock() < 500.0 else [])]
+        return worker
+
+    bed.engine.start = queued
+    bed.run([planned("waits")], limits=Limits(stall_s=60.0, trial_s=50.0, retries=0))
+    assert bed.notes.ended == [("waits", "done", False)]
 
 
 def test_a_trial_without_events_is_stalled_but_a_slow_one_is_not(bed: Bed):

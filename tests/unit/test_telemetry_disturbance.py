@@ -136,6 +136,17 @@ def test_short_phases_are_judged_together():
     assert disturbances(records.phases(train=0.4), told) == [], "too short to tell"
 
 
+@pytest.mark.parametrize(
+    ("compile_s", "train_s", "named"),
+    [(0.3, 1.1, "train"), (0.3, 0.9, "compile and train"), (0.2, 0.2, ""), (0.3, 0.3, "compile and train")],
+)
+def test_a_phase_of_a_second_is_judged_alone_and_half_a_second_is_the_least(compile_s, train_s, named):
+    counters = {name: {"foreign_s": 0.5 * s} for name, s in (("compile", compile_s), ("train", train_s))}
+    told = replace(telemetry(), counters=counters)
+    found = disturbances(records.phases(compile=compile_s, train=train_s), told)
+    assert found == ([f"Other processes used 0.50 of its 2 cores during {named}."] if named else [])
+
+
 def throttled(**device) -> Telemetry:
     return replace(telemetry(), devices={"gpu:0": DeviceTelemetry(**device)})
 
@@ -186,6 +197,8 @@ def test_who_else_computes_on_the_gpu(state, reasons):
         (ReferenceWork(before_gflops=200.0, after_gflops=100.0, reference_gflops=205.0), False),
         (ReferenceWork(before_gflops=None, after_gflops=100.0, reference_gflops=205.0), False),
         (ReferenceWork(before_gflops=150.0, after_gflops=151.0, reference_gflops=200.0), True),
+        (ReferenceWork(before_gflops=150.0, after_gflops=179.0, reference_gflops=200.0), True),
+        (ReferenceWork(before_gflops=150.0, after_gflops=181.0, reference_gflops=200.0), False),
         (ReferenceWork(reference_gflops=200.0), False),
         (None, False),
     ],
@@ -205,7 +218,8 @@ def test_what_is_said_of_slow_reference_work_names_its_best():
     [
         (930.0, 1395.0, False),  # warm: clock and work are 7 % lower
         (930.0, 1500.0, True),  # somebody took 7 % at the same clock
-        (995.0, 1500.0, False),
+        (951.0, 1500.0, False),
+        (949.0, 1500.0, True),
     ],
 )
 def test_a_warm_gpu_is_no_disturbed_one(after: float, clock: float, marked: bool):

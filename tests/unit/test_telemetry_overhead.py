@@ -62,8 +62,8 @@ def test_what_cannot_be_compared():
 
 def test_the_table_has_a_row_per_metric():
     rows = [
-        {"network": "a", "weights": "none", "mode": "scratch", "epochs": 2, "variant": "", "status": "done",
-         "configuration": "k", "watched": seed != 2, "fit_s": 10.0,
+        {"network": "a", "weights": "none", "mode": "scratch", "epochs": 2, "variant": "", "device": "",
+         "status": "done", "configuration": "k", "watched": seed != 2, "fit_s": 10.0,
          "train_images_per_s": 100.0 + seed if seed != 2 else 104.0}
         for seed in range(4)
     ]  # fmt: skip

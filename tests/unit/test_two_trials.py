@@ -7,7 +7,9 @@ from pathlib import Path
 import numpy as np
 import pytest
 from equipment.results.suites import thesis_suite
+from msgspec import structs
 
+from bench.commands.compare import _show_trials
 from bench.commands.main import main
 from bench.compare.two_trials import compare_trials, mcnemar
 from wbc.errors import InputError
@@ -51,6 +53,19 @@ def test_a_difference_is_paired_and_its_sign_is_that_of_the_second(suite):
     names = {name for name, *_ in found.differ}
     assert "network" in names and "mode" not in names
     assert found.p is None, "eleven images of each cell"
+
+
+def test_times_of_several_kinds_of_device_are_not_compared(suite, capsys):
+    results, ids = suite
+    (one, ours), (other, theirs) = (results.latest(ids[number]) for number in (0, 1))
+    assert compare_trials((one, ours), (other, theirs)).other_device == ""
+    slot = structs.replace(theirs.slot, model="Another GPU")
+    elsewhere = structs.replace(theirs, slot=slot)
+    found = compare_trials((one, ours), (other, elsewhere))
+    assert found.other_device == f"device {ours.slot.model} and Another GPU"
+    _show_trials(found, as_json=False)
+    said = capsys.readouterr().out
+    assert f"Their times are not compared: {found.other_device}." in said and "times as long" not in said
 
 
 def test_equal_predictions_do_not_tell_trials_apart(suite):

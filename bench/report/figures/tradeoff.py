@@ -18,7 +18,7 @@ from bench.report.figures.figure import (
     plain,
 )
 from bench.report.names import group_file, group_name, groups_of, labels
-from bench.report.pareto import Candidate, front
+from bench.report.pareto import Candidate, front, on_several_devices
 from bench.report.rows import PHASE
 from bench.report.tables.formats import duration
 from bench.trials.phases import Phases
@@ -102,6 +102,8 @@ def against_cost(found: Sequence[Candidate], cost: str, colors: Colors) -> Figur
         caption = f"{caption} Shapes: {', '.join(words)}.".strip()
     if any(one.low is not None for one in shown) and len(shown) <= 60:
         caption = f"{caption} Bars: 95 % intervals.".strip()
+    if on_several_devices(shown):
+        caption = f"{caption} Several kinds of device: no Pareto front.".strip()
     return Figure(f"accuracy-{file}", title, data, layout, caption, height=460)
 
 

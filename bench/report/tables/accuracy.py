@@ -22,7 +22,7 @@ def accuracy_tables(suite: str, configurations: pd.DataFrame) -> list[Table]:
         if not group["replicates"].sum():
             continue
         own = [name for name in classes if group[f"{CLASS}{name}"].notna().any()]
-        names = ["network", "weights", "variant", "replicates", "failed"]
+        names = ["network", "weights", "variant", "device", "replicates", "failed"]
         values = [f"{CLASS}{name}" for name in own]
         bounds = [f"{bound}{name}" for name in own for bound in (BOTH_LOW, BOTH_HIGH)]
         shown = [*names, *values, "balanced_accuracy"]
@@ -78,7 +78,7 @@ def classification_table(suite: str, configurations: pd.DataFrame) -> Table | No
 
 
 def _columns(classes: list[str]) -> dict[str, Column]:
-    columns = {name: NAMES[name] for name in ("network", "weights", "variant", "replicates")}
+    columns = {name: NAMES[name] for name in ("network", "weights", "variant", "device", "replicates")}
     columns["failed"] = Column("failed", number("{:.0f}"))
     for name in classes:
         sources = (f"{CLASS}{name}", f"{BOTH_LOW}{name}", f"{BOTH_HIGH}{name}")

@@ -2,7 +2,7 @@
 
 import pandas as pd
 
-from bench.report.frame import share_of
+from bench.report.frame import CONFIGURATION, share_of
 from bench.report.rows import Row
 from bench.report.tables.formats import durations, number, points, share_or_bounds, text
 from bench.report.tables.table import NAMES, Column, Table
@@ -42,7 +42,7 @@ def _against_scratch(rows: list[Row], mode: str) -> pd.DataFrame:
     for row in rows:
         other = scratch.get(_but(row, "mode"))
         if row["mode"] == mode and other:
-            names = {name: row[name] for name in ("network", "weights", "epochs", "variant")}
+            names = {name: row[name] for name in ("network", "weights", "epochs", "variant", "device")}
             pairs.append(names | _pair(row, other))
     return pd.DataFrame(pairs)
 
@@ -55,7 +55,7 @@ def _by_epochs(rows: list[Row]) -> pd.DataFrame:
     for group in alike.values():
         fewest, *more = sorted(group, key=lambda row: row["epochs"])
         for row in more:
-            head: Row = {name: row[name] for name in ("network", "weights", "mode", "variant")}
+            head: Row = {name: row[name] for name in ("network", "weights", "mode", "variant", "device")}
             pair = _pair(row, fewest)
             pair = {_OTHER_WAY.get(name, name): value for name, value in pair.items()}
             extra = (row["fit_s"] - fewest["fit_s"]) / 3600
@@ -96,7 +96,7 @@ def _pair(first: Row, second: Row) -> Row:
 
 
 def _columns(first: str, second: str, first_name: str = "", second_name: str = "") -> dict[str, Column]:
-    columns = {name: NAMES[name] for name in ("network", "weights", "mode", "epochs", "variant")}
+    columns = {name: NAMES[name] for name in CONFIGURATION}
     for name in filter(None, (first_name, second_name)):
         columns[name] = Column(name, number("{:.0f}"))
     for which, heading in (("first", first), ("second", second)):

@@ -6,7 +6,7 @@ import pandas as pd
 
 from bench.records.overhead import Group, overhead
 from bench.report.frame import CONFIGURATION
-from bench.report.names import groups_of, labels
+from bench.report.names import labels
 from bench.report.rows import (
     CPU_UTILIZATION,
     GPU_UTILIZATION,
@@ -73,7 +73,7 @@ def time_tables(suite: str, trials: pd.DataFrame, configurations: pd.DataFrame) 
             "training-time-by-mode",
             summary,
             {
-                **{name: NAMES[name] for name in ("mode", "epochs")},
+                **{name: NAMES[name] for name in ("mode", "epochs", "device")},
                 "clock": Column("time", text),
                 "networks": Column("networks", text),
                 "mean_s": Column("mean", writer_for=durations),
@@ -101,13 +101,13 @@ def time_tables(suite: str, trials: pd.DataFrame, configurations: pd.DataFrame) 
 
 
 def summary_frame(done: pd.DataFrame) -> pd.DataFrame:
-    """A row per mode, epoch count and clock.
+    """A row per mode, epoch count, device and clock.
 
-    Columns: mode, epochs, clock (a key of `CLOCKS`, in words), networks (how many configurations), mean_s,
+    Columns: mode, epochs, device, clock (a key of `CLOCKS`, in words), networks (how many configurations), mean_s,
     fastest and fastest_s, slowest and slowest_s, total_s.
     """
     rows = []
-    for (mode, epochs), group in groups_of(done):
+    for (mode, epochs, device), group in done.groupby(["mode", "epochs", "device"], sort=False):
         names = pd.Series(labels(group), index=group.index)
         for name, heading in CLOCKS.items():
             times = group[name].dropna()
@@ -117,6 +117,7 @@ def summary_frame(done: pd.DataFrame) -> pd.DataFrame:
                 {
                     "mode": mode,
                     "epochs": epochs,
+                    "device": device,
                     "clock": heading,
                     "networks": len(times),
                     "mean_s": times.mean(),

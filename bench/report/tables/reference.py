@@ -54,9 +54,7 @@ def reference_tables(suite: str, trials: pd.DataFrame, configurations: pd.DataFr
         "(appendix G). They are at chance level whatever the networks learned, so a difference from them says "
         "nothing about the networks."
     )
-    columns = {
-        name: NAMES[name] for name in ("network", "weights", "mode", "epochs", "variant", "replicates")
-    }
+    columns = {name: NAMES[name] for name in (*CONFIGURATION, "replicates")}
     columns |= {
         "class": Column("class", text),
         "ours": Column("ours %", share_or_bounds, ("ours", "ours_low", "ours_high")),
@@ -86,7 +84,7 @@ def reference_tables(suite: str, trials: pd.DataFrame, configurations: pd.DataFr
                 "reference-time",
                 times,
                 {
-                    **{name: NAMES[name] for name in ("mode", "epochs")},
+                    **{name: NAMES[name] for name in ("mode", "epochs", "device")},
                     "metric": Column("metric", text),
                     "ours_s": Column("ours", sources=("ours_s", "ours_network"), writer_for=_of_network),
                     "theirs_s": Column(
@@ -103,7 +101,7 @@ def reference_tables(suite: str, trials: pd.DataFrame, configurations: pd.DataFr
 def accuracies_beside(trials: pd.DataFrame) -> pd.DataFrame:
     """A row per configuration and class, and one for the mean of the classes, where the thesis has them.
 
-    Columns: network, weights, mode, epochs, variant, replicates, class; ours and theirs, each with `_low` and
+    Columns: those of `CONFIGURATION`, replicates, class; ours and theirs, each with `_low` and
     `_high`; difference with `_low` and `_high` (each of their cells counted once), difference_images_low and
     difference_images_high (every image counted); exceeds (`yes`, `no`, `only if images counted`).
     """
@@ -143,7 +141,7 @@ def accuracies_beside(trials: pd.DataFrame) -> pd.DataFrame:
 
 
 def times_beside(configurations: pd.DataFrame) -> pd.DataFrame:
-    """Mean, fastest, slowest and total CPU seconds by mode and epochs, where the thesis has them."""
+    """Mean, fastest, slowest and total CPU seconds by mode, epochs and device, where the thesis has them."""
     done = configurations[configurations["replicates"] > 0]
     networks = set(test_accuracies("transfer"))
     summary = summary_frame(done[done["network"].isin(networks)])
@@ -159,7 +157,7 @@ def times_beside(configurations: pd.DataFrame) -> pd.DataFrame:
                 network, seconds = value if isinstance(value, list) else ("", value)
                 ours = one[f"{metric}_s"]
                 rows.append(
-                    {"mode": one["mode"], "epochs": epochs, "metric": metric}
+                    {"mode": one["mode"], "epochs": epochs, "device": one["device"], "metric": metric}
                     | {"ours_s": ours, "ours_network": one.get(metric, ""), "networks": one["networks"]}
                     | {
                         "theirs_s": seconds,

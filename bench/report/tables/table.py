@@ -48,6 +48,7 @@ NAMES = {
     "mode": Column("mode", text),
     "epochs": Column("epochs", epochs),
     "variant": Column("variant", text),
+    "device": Column("device", text),
     "seeds": Column("seeds", text),
     "replicates": Column("replicates", number("{:.0f}")),
 }
@@ -155,6 +156,8 @@ class Table:
         frame, redundant = self.frame, []
         if "status" in frame and set(frame["status"]) == {"done"}:
             redundant.append("status")
+        if "device" in frame and frame["device"].nunique() < 2:
+            redundant.append("device")
         if "replicates" in frame and not (frame["replicates"] > 1).any():
             redundant.append("replicates")
         if "shuffled_accuracy" in frame and frame["shuffled_accuracy"].isna().all():

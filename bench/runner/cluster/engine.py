@@ -13,7 +13,8 @@ from bench.devices.device import Slot
 from bench.journal.results import Attempt
 from bench.runner.cluster.inputs import STORE_TRIES, Depot
 from bench.runner.cluster.node import Kill, Note, Order, Report, Stop, TrialHost, wait_until_quiet
-from bench.runner.cluster.transfer import CHECKPOINT, Inbox, pieces_of
+from bench.runner.cluster.transfer import Inbox
+from bench.runner.engine import QUEUED
 from bench.trials.origin import Neighbors
 from bench.trials.sampling import TelemetrySettings
 from bench.worker.jsonl import EventWriter, Facts, RawEvent
@@ -118,8 +119,7 @@ class RayWorker:
         self.engine, self.attempt, self.slot = engine, attempt, slot
         self._place = engine.places[slot.name]
         self._host = host
-        checkpoint = attempt.folder.parent / "checkpoint"
-        self._inbox = Inbox(attempt.folder, checkpoint)
+        self._inbox = Inbox(attempt.folder, attempt.folder.parent / "checkpoint")
         self._answers: deque[Future[Report]] = deque()
         self._alive: Future[None] | None = None
         """Whether the node is, asked after the host has died."""
@@ -132,10 +132,9 @@ class RayWorker:
         self._death: dict[str, str] = {}
         self._ended = self._over = False
         attempt.log.touch()  # it is there on one machine, too, where nobody writes to it
-        if checkpoint.is_dir():
-            for file in checkpoint.iterdir():
-                for piece in pieces_of(file, CHECKPOINT + file.name):
-                    host.put.remote(piece)
+        self._queued = True
+        self._here: Future[None] = host.here.remote().future()
+        self._here.add_done_callback(self._ring)
         self._ask()
 
     def filenos(self) -> list[int]:
@@ -145,6 +144,9 @@ class RayWorker:
     def events(self) -> list[RawEvent]:
         """See `bench.runner.engine.Worker`."""
         events, self._events = self._events, []
+        if self._queued:  # another run may have the node
+            self._queued = not self._here.done()
+            events.append({"event": QUEUED})
         return events
 
     def reap(self) -> bool:
@@ -198,7 +200,7 @@ class RayWorker:
             self._fail(error)
             return
         report = answer.result()
-        self._seen, self._ended = report.number, report.ended
+        self._seen, self._ended, self._store_full = report.number, report.ended, 0
         for piece in report.pieces:
             self._inbox.put(piece)
             if piece.name == "events.jsonl":

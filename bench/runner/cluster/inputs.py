@@ -78,6 +78,10 @@ class Depot:
                 break
         return pieces
 
+    def files(self, folder: str) -> list[str]:
+        """The files of a trial's checkpoint, which nothing changes before the trial goes on."""
+        return sorted(str(path) for path in Path(folder).glob("*") if path.suffix != PARTIAL)
+
     def _hash(self, path: str) -> str:
         found = Path(path).stat()
         key = path, found.st_size, found.st_mtime_ns
@@ -217,6 +221,24 @@ class Inputs:
             return file_sha256(self._kept / digest) == digest
         except OSError:
             return False
+
+
+def fetch(paths: list[str], folder: Path, read: Callable[[list[str], int], list[Piece]]) -> None:
+    """Copy files of the driver's into a folder.
+
+    Args:
+        paths: On the driver's machine.
+        folder: Gets them.
+        read: That of a `Depot`.
+    """
+    for path in paths:
+        folder.mkdir(exist_ok=True)
+        with (folder / Path(path).name).open("wb") as file:
+            whole = False
+            while not whole:
+                (piece,) = read([path], file.tell())
+                file.write(piece.content)
+                whole = piece.whole
 
 
 def _features_for(cache: Path, specification: Facts) -> dict[str, Hashes]:

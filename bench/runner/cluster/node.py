@@ -8,7 +8,9 @@ import os
 import queue
 import select
 import shutil
+import socket
 import time
+from collections.abc import Mapping
 from contextlib import ExitStack
 from dataclasses import replace
 from pathlib import Path
@@ -21,8 +23,8 @@ from bench.devices.lease import lease
 from bench.devices.machine import Choice, Machine, find_machine
 from bench.journal.results import Attempt
 from bench.machine.notes import notes_of
-from bench.runner.cluster.inputs import Inputs, asked
-from bench.runner.cluster.transfer import Inbox, Outbox, Piece
+from bench.runner.cluster.inputs import Inputs, asked, fetch
+from bench.runner.cluster.transfer import Outbox, Piece
 from bench.runner.local import LocalEngine, LocalWorker, local_other_users
 from bench.runner.scheduler import NEIGHBORS_S
 from bench.trials.origin import Neighbors
@@ -32,6 +34,9 @@ from bench.trials.settings import Runtime
 from bench.version import __version__
 from bench.worker.files import write_json
 from bench.worker.jsonl import Facts
+from wbc.errors import InputError
+from wbc.files import file_sha256
+from wbc.networks.users import Reference
 
 FOLDER = "LEUKOBENCH_NODE_FOLDER"
 """Environment variable of a node: where attempts run, and where what was sent is kept."""
@@ -50,6 +55,8 @@ class NodeFacts(Struct, frozen=True):
     runtime: Runtime
     """Without a device."""
     leukobench: str
+    time_s: float = 0.0
+    """Its clock, seconds since 1970."""
 
 
 class Order(Struct, frozen=True):
@@ -101,7 +108,7 @@ class Report(Struct, frozen=True):
 
 def describe_node() -> NodeFacts:
     """Look at the node that this runs on."""
-    return NodeFacts(find_machine(), find_runtime(""), __version__)
+    return NodeFacts(find_machine(), find_runtime(""), __version__, time.time())
 
 
 def wait_until_quiet(slot: Slot, quiet_s: float) -> tuple[list[str], float]:
@@ -120,14 +127,13 @@ class TrialHost:
 
     def __init__(self, order: Order) -> None:
         self.order = order
-        mine = node_folder() / "attempts" / str(os.getpid())
+        mine = node_folder() / "attempts" / f"{_this_system()}-{os.getpid()}"
         _remove_abandoned(mine.parent)
         shutil.rmtree(mine, ignore_errors=True)
         self.trial_folder = mine / order.trial_id
         self.attempt = Attempt.at(self.trial_folder, order.number)
         self.attempt.folder.mkdir(parents=True)
         self._checkpoint = self.trial_folder / "checkpoint"
-        self._inbox = Inbox(self.attempt.folder, self._checkpoint)
         self._commands: queue.SimpleQueue[Note | Stop | Kill] = queue.SimpleQueue()
         self._ear, self._bell = os.pipe()
         os.set_blocking(self._ear, False)
@@ -139,9 +145,8 @@ class TrialHost:
         """Another trial goes on from its last checkpoint."""
         self._asked = self._looked = 0.0
 
-    def put(self, piece: Piece) -> None:
-        """Take a piece of a file that the attempt needs."""
-        self._inbox.put(piece)
+    def here(self) -> None:
+        """Answers as soon as the node has room for this attempt."""
 
     def tell(self, command: Note | Stop | Kill) -> None:
         """Take a command; `pull` carries it out."""
@@ -189,11 +194,15 @@ class TrialHost:
         if slot.kind == "gpu":
             slot = replace(slot, devices=machine.gpus)
         content = json.loads(self.order.trial)
+        check_modules(content["settings"].get("sources") or {})
         received = self._receive(content) if self.order.depot is not None else {}
         _forget_ray()
         self._held.enter_context(lease(Choice((slot,), named=True), Path("a cluster"), suite))
         self._users = self._held.enter_context(local_other_users([slot], 0.0, lambda sentence: None))
         if checkpoint := content["specification"].get("checkpoint"):
+            if depot := self.order.depot:
+                files = asked(depot.files)(checkpoint["folder"])
+                fetch(files, self._checkpoint, asked(depot.read))
             checkpoint["folder"] = str(self._checkpoint)
             self._followed = bool(checkpoint.get("at_end"))
         write_json(self.attempt.folder / "trial.json", content)
@@ -248,10 +257,30 @@ def node_folder() -> Path:
     return Path(os.environ.get(FOLDER) or Path(cache) / "leukobench" / "node").resolve()
 
 
+def check_modules(sources: Mapping[str, str]) -> None:
+    """See that this node has the modules of the user's networks as the driver has them.
+
+    Args:
+        sources: Module -> SHA-256 of its file.
+
+    Raises:
+        InputError: A module is missing, or another one.
+    """
+    for module, digest in sources.items():
+        if file_sha256(file := Reference(module, "").source()) != digest:
+            raise InputError(f"the module {module} on the node, {file}, is not that of the driver's machine")
+
+
+def _this_system() -> str:
+    """Whose process ids are meant: several nodes may share the folder, such as that of a user's home."""
+    return f"{socket.gethostname()}-{Path('/proc/self/ns/pid').stat().st_ino}"
+
+
 def _remove_abandoned(attempts: Path) -> None:
-    """Remove what hosts that were killed left behind: their processes are not there any more."""
+    """Remove what hosts that were killed here left behind: their processes are not there any more."""
     for folder in attempts.glob("*"):
-        if not Path(f"/proc/{folder.name}").exists():
+        system, _, pid = folder.name.rpartition("-")
+        if system == _this_system() and not Path(f"/proc/{pid}").exists():
             shutil.rmtree(folder, ignore_errors=True)
 
 

@@ -5,6 +5,7 @@ import importlib.util
 import logging
 import os
 import signal
+import time
 from collections import Counter
 from collections.abc import Collection, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
@@ -21,6 +22,9 @@ from bench.suite.resolve import ResolvedSuite
 LOOPBACK = "127.0.0.1"
 ANSWER_S = 120.0
 """How long a node may take to describe itself; its first process imports Ray and Leukobench."""
+
+CLOCK_S = 2.0
+"""Clocks that differ by less are the same: those of one network differ by milliseconds."""
 
 _VARIABLES = {
     "RAY_USAGE_STATS_ENABLED": "0",
@@ -40,6 +44,8 @@ class Node:
     cpus: int
     gpus: int
     facts: NodeFacts
+    clock_s: float = 0.0
+    """How far its clock is ahead of ours, at least."""
 
 
 @contextlib.contextmanager
@@ -111,17 +117,18 @@ class RayCluster:
                 named = replace(slot, name=f"{node.name}/{slot.name}")
                 gpus = slot.replicas if slot.kind == "gpu" else 0
                 self._places[named.name] = Place(node.name, node.id, node.cpus / len(choice.slots), gpus)
-                slots.setdefault(slot.model, []).append(named)
+                slots.setdefault(kind_of(slot), []).append(named)
         if not slots:
             reasons = "; ".join(f"{name}: {why}" for name, why in left_out.items())
             raise InputError(f"no node of the cluster can run trials ({reasons or 'there is none'})")
-        model = best_model(slots)
-        for other in slots.keys() - {model}:
+        kind = best_kind(slots)
+        for other in slots.keys() - {kind}:
             for slot in slots[other]:
                 left_out[slot.name] = f"{other}; trials are comparable on equal devices only"
         note = f"The cluster has {plural(len(found), 'node')}. "
         note += "".join(f"{name} is left out: {why}. " for name, why in left_out.items())
-        return Choice(tuple(slots[model]), named=False, note=note.strip())
+        note += wrong_clocks(found)
+        return Choice(tuple(slots[kind]), named=False, note=note.strip())
 
     @contextlib.contextmanager
     def hold(self, choice: Choice, results: Path, suite: str) -> Iterator[Leased]:
@@ -167,9 +174,29 @@ def offered(node: Node) -> Machine:
     return replace(machine, cores=machine.cores[: node.cpus], gpus=machine.gpus[: node.gpus], reason=reason)
 
 
-def best_model(slots: Mapping[str, Sequence[Slot]]) -> str:
-    """The kind of device that a run uses: a GPU rather than a processor, the one with the most slots."""
-    return max(slots, key=lambda model: (slots[model][0].kind == "gpu", len(slots[model]), model))
+def kind_of(slot: Slot) -> str:
+    """What slots must share so that times are comparable: the model; of a processor the number of cores, too."""
+    return slot.model if slot.kind == "gpu" else f"{slot.model}, {plural(len(slot.cores), 'core')}"
+
+
+def best_kind(slots: Mapping[str, Sequence[Slot]]) -> str:
+    """The kind of device that a run uses: a GPU rather than a processor, the one with the most slots, then cores."""
+
+    def rank(kind: str) -> tuple[bool, int, int, str]:
+        first, *_ = slots[kind]
+        return first.kind == "gpu", len(slots[kind]), len(first.cores), kind
+
+    return max(slots, key=rank)
+
+
+def wrong_clocks(found: Sequence[Node]) -> str:
+    """A sentence where clocks of nodes are not ours: records, and MLflow, say when each trial began."""
+    wrong = [
+        f"{node.name}'s is {abs(node.clock_s):.0f} s {'ahead' if node.clock_s > 0 else 'behind'}"
+        for node in found
+        if abs(node.clock_s) > CLOCK_S
+    ]
+    return f"Clocks differ, so trials seem to begin at other times: {', '.join(wrong)}." if wrong else ""
 
 
 def nodes() -> Iterator[Node]:
@@ -185,7 +212,7 @@ def nodes() -> Iterator[Node]:
     listed.sort(key=lambda node: (_name(node), str(node["NodeID"])))
     several = Counter(map(_name, listed))
     seen: Counter[str] = Counter()
-    asked = []
+    asked, began = [], time.time()
     for node in listed:
         host = _name(node)
         seen[host] += 1
@@ -202,7 +229,10 @@ def nodes() -> Iterator[Node]:
                 "Install the same version of leukobench[cluster] there.",
             ) from None
         resources = node["Resources"]
-        yield Node(place.node, place.node_id, int(resources["CPU"]), int(resources.get("GPU", 0)), facts)
+        # It looked at its clock at some time between these two.
+        ahead = max(0.0, facts.time_s - time.time()) + min(0.0, facts.time_s - began)
+        cpus, gpus = int(resources["CPU"]), int(resources.get("GPU", 0))
+        yield Node(place.node, place.node_id, cpus, gpus, facts, ahead)
 
 
 def _name(node: Mapping[str, object]) -> str:

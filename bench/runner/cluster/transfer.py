@@ -1,7 +1,8 @@
 """How the files of an attempt get from one machine to another: in pieces, the journals while they grow.
 
 A record is made of what has arrived, so the order matters when a node is lost in between. Predictions come after
-all other artifacts, for without them an attempt is not done. A checkpoint comes after the events that lead to it.
+all other artifacts, and the end of the events last of all, for without them an attempt is not done. A checkpoint
+comes after the events that lead to it.
 """
 
 import os
@@ -14,8 +15,8 @@ from msgspec import Struct
 from bench.worker.files import PARTIAL
 from wbc.files import sync
 
-JOURNALS = ("events.jsonl", "runner.jsonl", "telemetry.jsonl", "worker.log")
-"""Files that grow, and are sent meanwhile."""
+JOURNALS = ("telemetry.jsonl", "worker.log", "runner.jsonl", "events.jsonl")
+"""Files that grow, and are sent meanwhile, in this order."""
 
 CHECKPOINT = "checkpoint/"
 """Begins the names of files that belong to the trial's checkpoint."""
@@ -166,18 +167,6 @@ class Inbox:
                         if file.read(1) != b"\n":
                             file.write(b"\n")
                     os.fsync(file.fileno())
-
-
-def pieces_of(path: Path, name: str) -> Iterator[Piece]:
-    """A file that does not change, in pieces."""
-    with path.open("rb") as file:
-        size, offset = os.fstat(file.fileno()).st_size, 0
-        while True:
-            content = file.read(LARGE)
-            yield Piece(name, offset, content, whole=offset + len(content) >= size)
-            offset += len(content)
-            if offset >= size:
-                return
 
 
 def _identity(file: Path) -> tuple[int, int]:
