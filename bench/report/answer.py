@@ -145,9 +145,7 @@ def decide(found: Sequence[Candidate], images: SameImages, margin: float = MARGI
     if guessing is not None and any(one.low is None or one.low > guessing for one in found):
         guessing = None
     if on_several_devices(found):
-        return Decision(
-            best, best, len(found), None, None, None, 0, False, margin, 0, False, guessing, True
-        )
+        return Decision(best, best, len(found), None, None, None, 0, False, margin, 0, False, guessing, True)
 
     def is_close(one: Candidate) -> bool:
         return one.seconds < best.seconds and best.accuracy - one.accuracy < margin
@@ -278,7 +276,9 @@ def doubt(decision: Decision) -> str:
 
 def more_seeds(decision: Decision | None) -> int:
     """How many seeds would make the answer firmer; 0 where none is open, or where more seeds alone would not do."""
-    if decision is None or decision.shown is not None or decision.count < 2 or decision.guessing is not None:
+    if decision is None or decision.shown is not None or decision.count < 2:
+        return 0
+    if decision.guessing is not None or decision.on_several_devices:
         return 0
     if decision.takes is None:  # predictions are missing, or nothing faster is close
         return 0 if decision.close else decision.named.replicates + 2

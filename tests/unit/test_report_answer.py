@@ -59,6 +59,7 @@ def test_times_of_several_kinds_of_device_are_not_set_beside_each_other():
     quick, slow = candidate("quick", 0.949, 5), candidate("slow", 0.95, 600)
     decision, said = asked(changed(quick, device="A100"), changed(slow, device="T4"))
     assert decision.named.label == "slow" and decision.shown is None and not decision.is_fastest
+    assert answer.more_seeds(decision) == 0
     assert said == (
         "slow, transfer is the most accurate of 2: 95.0 % balanced accuracy in 10.0 min. "
         "Whether a faster one is as good is not told: trials ran on several kinds of device."
