@@ -14,6 +14,7 @@ from bench.errors import InputError, command
 from wbc.files import plain_letters
 
 _SHOWN_DOWNLOADS = 3
+_SPLIT_AT_ONCE = 3_000  # images; for more, the search for near-duplicates takes minutes
 
 
 @dataclass(frozen=True)
@@ -62,11 +63,13 @@ def init(
 
     It names optimizer, image size, early stopping and weights of classes that suit. No file is overwritten.
     """
+    from bench.commands.data.output import print_kept_together, progress
     from bench.commands.output import print_document
     from bench.commands.terminal import Terminal
     from bench.suite.resolve import ResolvedSuite, resolve_suite
     from bench.suite.starter import FEW, PRESETS, look, suite_text, write_suite
     from bench.trials.layout import CACHE, is_reserved
+    from wbc.data.manifest import Manifest
     from wbc.errors import did_you_mean
 
     if preset not in PRESETS:
@@ -82,24 +85,30 @@ def init(
     options = given.folder()
     seen = look(folder, options, given.reading())
     said = f"{command()} init {quote(str(folder))}" + (f" --preset {preset}" if preset != "quick" else "")
-    resolved: list[ResolvedSuite] = []
-    write_suite(
-        path,
-        suite_text(seen, folder, name, preset, said, options, given.reading()),
-        lambda file: resolved.append(resolve_suite(file, results / CACHE)),
-    )
-    if as_json:
-        trials = [trial.id for trial in resolved[0].trials]
-        warnings = list(resolved[0].warnings)
-        print_document(InitDocument(path, seen.counts, seen.splits, seen.sides, trials, warnings))
-        return
     console = Terminal()
 
     def say(line: str, style: str = "") -> None:
         console.print(line, style=style, markup=False, highlight=False, soft_wrap=True)
 
-    for sentence in seen.sentences():
+    for sentence in seen.sentences() if not as_json else ():
         say(sentence)
+    resolved: list[ResolvedSuite] = []
+    manifests: list[Manifest] = []
+
+    def check(file: Path) -> None:
+        resolved.append(resolve_suite(file, results / CACHE))
+        if seen.images <= _SPLIT_AT_ONCE:  # a class may have too few images that show something of their own
+            with progress() as show:
+                manifests.extend(one.prepare(show) for one in resolved[0].datasets)
+
+    write_suite(path, suite_text(seen, folder, name, preset, said, options, given.reading()), check)
+    if as_json:
+        trials = [trial.id for trial in resolved[0].trials]
+        warnings = list(resolved[0].warnings)
+        print_document(InitDocument(path, seen.counts, seen.splits, seen.sides, trials, warnings))
+        return
+    for manifest in manifests:
+        print_kept_together(manifest)
     for warning in resolved[0].warnings:
         say(warning, "yellow")
     if min(seen.counts.values()) < FEW:

@@ -2,6 +2,7 @@
 
 from collections import defaultdict
 from functools import partial
+from itertools import pairwise
 from pathlib import Path
 
 import numpy as np
@@ -18,8 +19,9 @@ from wbc.data.pipeline.stages import Original, Stages
 from wbc.data.prepare import PrepareSettings, prepare
 from wbc.data.progress import spoken
 from wbc.data.synthetic import draw_cell
-from wbc.duplicates import Gallery, candidates, registration
+from wbc.duplicates import Gallery, NearDuplicate, candidates, registration
 from wbc.duplicates import frames as frames_
+from wbc.duplicates import gallery as gallery_
 from wbc.duplicates.rough import Turn, rough_matches
 
 CHANGES = {
@@ -85,7 +87,8 @@ def test_too_few_cells_after_joining_tells_why(tmp_path):
             image.rotate(90 * index).save(tmp_path / "cells" / name / f"{index}.png")
     with pytest.raises(ValueError, match="too few sources: 1,") as caught:
         prepare(tmp_path / "cells", tmp_path / "split", PrepareSettings())
-    assert "Near-duplicates count as one" in str(caught.value) and "--no-near-duplicates" in str(caught.value)
+    said = str(caught.value)
+    assert "count as one source, such as 0.png, 1.png, 2.png." in said and "--no-near-duplicates" in said
 
 
 def test_blank_images_of_equal_bytes_are_one(tmp_path):
@@ -201,14 +204,53 @@ def test_photographs_of_large_sets_are_not_all_compared(folder, tmp_path, monkey
     prepare(folder, tmp_path / "many", PrepareSettings())
 
 
-def test_all_shifts_among_themselves_are_those_of_two_sets(monkeypatch):
+def test_shifts_of_wanted_pairs_are_those_of_all(monkeypatch):
     monkeypatch.setattr(candidates, "_BLOCK", 4)
     monkeypatch.setattr(candidates, "_BATCH", 2)
     rng = np.random.default_rng(5)
     textures = [rng.standard_normal((12, 9 + index % 3)).astype(np.float32) for index in range(11)]
-    whole = candidates.shift_peaks(textures, list(textures))
-    np.fill_diagonal(whole, 0)
-    assert candidates.shift_peaks(textures, None) == pytest.approx(whole, rel=1e-3)
+    whole = candidates.shift_peaks(textures, textures, np.ones((11, 11), bool))
+    wanted = rng.random((11, 11)) < 0.3
+    some = candidates.shift_peaks(textures, textures, wanted)
+    assert some == pytest.approx(np.where(wanted, whole, 0), rel=1e-3)
+    assert whole == pytest.approx(whole.T, rel=1e-3)
+
+
+def test_shifts_that_were_compared_are_not_compared_again(monkeypatch):
+    cells = [draw_cell("MONOCYTE", 40, np.random.default_rng(index)) for index in range(6)]
+    compared: list[int] = []
+
+    def peaks(known, asked, wanted, progress):
+        compared.append(int(wanted.sum()))
+        return np.where(wanted, np.add.outer(range(len(asked)), range(len(known))), 0).astype(np.float32)
+
+    monkeypatch.setattr(gallery_, "shift_peaks", peaks)
+    gallery = Gallery([partial(np.asarray, one) for one in cells])
+    gallery.across("aaabbb", "ab")
+    gallery.across("aababb", "ab")  # two changed sides
+    gallery.within()
+    assert compared == [9, 4, 2 * 1]
+    gallery.across("ababab", "ab")
+    assert compared[-1] == 0
+
+
+def test_what_was_searched_stays_where_it_was(folder, monkeypatch):
+    """Only what is joined moves: another split of the others would be another search."""
+    originals = [Original(path.stem, path, path.parent.name, path.name) for path in folder.glob("*/*.png")]
+    asked: list[dict[str, str]] = []
+
+    def across(self, splits, order):
+        asked.append(dict(enumerate(splits)))
+        ones = [[index for index, split in enumerate(splits) if split == name] for name in order]
+        pair = (ones[0][0], ones[1][0])
+        return [NearDuplicate(*pair, registration.Match(1.0))] if len(asked) < 3 else []
+
+    monkeypatch.setattr(Gallery, "within", lambda self: [])
+    monkeypatch.setattr(Gallery, "across", across)
+    joined = join_near_duplicates(originals, Stages(), 0)
+    for before, after in pairwise(asked):
+        assert sum(before[index] != after[index] for index in before) <= 2
+    assert [joined.split_of[one.source] for one in joined.originals] == list(asked[-1].values())
 
 
 def test_each_fold_takes_what_the_first_one_found_across_folds(folder, tmp_path, monkeypatch):

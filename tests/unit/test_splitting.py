@@ -75,3 +75,15 @@ def test_other_fractions():
 
 def test_no_sources():
     assert split_sources({}) == {}
+
+
+def test_sources_that_stay_count_for_the_shares():
+    groups = sources_of(a=20, b=10)
+    before = split_sources(groups, seed=1)
+    stay = {name: split for name, split in before.items() if name not in ("a-003", "b-001")}
+    assert split_sources(groups, seed=2, stay=stay) == before
+    del groups["a-004"]  # of what was one source, another one is left
+    after = split_sources(groups, seed=1, stay=stay)
+    assert all(after[name] == before[name] for name in groups if name in stay)
+    with pytest.raises(InputError):
+        split_sources(sources_of(a=3), stay=dict.fromkeys(sources_of(a=3), "train"))

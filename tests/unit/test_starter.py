@@ -53,6 +53,9 @@ def test_a_suite_is_written_that_can_be_planned(here, capsys):
     said = capsys.readouterr().out
     assert "16 images of 2 classes: 12 a, 4 b" in said and "3.0 times as many" in said
     assert "plan cells.toml" in said and "run cells.toml" in said
+    assert "near-duplicates" not in said
+    (dataset,) = resolve_suite(Path("cells.toml"), Path("results/cache")).datasets
+    assert dataset.ready, "a run finds them split"
     assert main(["plan", "cells.toml", "--only", "lenet5"]) == 0, "needs no weights"
     found = trials()
     assert {trial.settings.mode for trial in found} == {"transfer", "scratch"}
@@ -94,6 +97,16 @@ def test_every_preset_is_a_suite(here, preset):
     assert all(trial.settings.class_weight is None for trial in found), "classes are even"
     assert "# fit" in Path("cells.toml").read_text(), "images are not square"
     assert all(trial.settings.optimizer.learning_rate == 1e-3 for trial in found)
+
+
+def test_a_class_whose_images_all_show_the_same_is_told_at_once(here, capsys):
+    draw(here / "cells", {"a": numbered(6), "b": numbered(1)})
+    image = Image.open(here / "cells" / "b" / "0.png")
+    for number in range(1, 5):
+        image.rotate(90 * number).save(here / "cells" / "b" / f"{number}.png")
+    assert init("cells") == 2 and not Path("cells.toml").exists()
+    said = " ".join(capsys.readouterr().err.split())
+    assert "class b has too few sources: 1," in said and "such as 0.png, 1.png, 2.png" in said
 
 
 def test_images_that_are_split_stay_as_they_are(here, capsys):

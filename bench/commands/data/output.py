@@ -70,6 +70,29 @@ def print_counts(folder: Path, manifest: "Manifest") -> None:
         print(f"background removed by guess, {reason}: {len(files)} (a disc in the middle was kept)")
 
 
+def print_kept_together(manifest: "Manifest") -> None:
+    """Print what a reader should know, how many images stay together, and what was not searched for."""
+    for note in manifest.settings.get("notes", []):
+        print(f"note: {note}")
+    reading = manifest.settings.get("stages", {}).get("reading", {})
+    if "white" in reading:
+        print(
+            f"scale: {reading.get('black', 0):g} is black and {reading['white']:g} is white in every image."
+        )
+    kept = manifest.settings.get("kept_together")
+    if kept and kept["images"]:
+        groups = "1 group" if kept["groups"] == 1 else f"{kept['groups']} groups"
+        print(
+            f"{kept['images']} images in {groups} are near-duplicates and stay together, {kept['largest']} in "
+            "the largest."
+        )
+    if not manifest.settings.get("all_shifts", True):
+        print(
+            "In so large a set, copies and small shifts are searched for thoroughly, but images that share only "
+            "a part of what they show are not."
+        )
+
+
 @contextmanager
 def progress() -> Iterator[Callable[[str, int, int], None]]:
     """A function (what, done, total) that shows progress: a bar on a terminal, elsewhere a line now and then."""

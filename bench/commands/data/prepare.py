@@ -2,7 +2,7 @@
 
 from dataclasses import replace
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, Any
+from typing import Annotated, Any
 
 import typer
 
@@ -13,11 +13,15 @@ from bench.commands.data.options import (
     NewFolderArgument,
     PictureOption,
 )
-from bench.commands.data.output import data_document, picture_name, print_counts, progress, save
+from bench.commands.data.output import (
+    data_document,
+    picture_name,
+    print_counts,
+    print_kept_together,
+    progress,
+    save,
+)
 from bench.commands.options import JsonOption
-
-if TYPE_CHECKING:
-    from wbc.data.manifest import Manifest
 
 CACHE = Path("results/cache/near-duplicates")
 """Where near-duplicates that were found are kept: the runner's cache, used only if it exists."""
@@ -134,33 +138,10 @@ def prepare(
         print_document(data_document(destination, manifest))
     else:
         print_counts(destination, manifest)
-        _print_kept_together(manifest)
+        print_kept_together(manifest)
     if output is not None:
         read = read_folder(source, replace(settings, near_duplicates=False))
         originals, stages = read.originals, replace(stages, reading=read.reading)
         by_class = {name: [one for one in originals if one.class_name == name] for name in manifest.classes}
         shown = [original for own in by_class.values() for original in own[:2]]
         save(sheet_of_stages(shown, stages, split_seed), output)
-
-
-def _print_kept_together(manifest: "Manifest") -> None:
-    """Print what a reader should know, how many images stay together, and what was not searched for."""
-    for note in manifest.settings.get("notes", []):
-        print(f"note: {note}")
-    reading = manifest.settings.get("stages", {}).get("reading", {})
-    if "white" in reading:
-        print(
-            f"scale: {reading.get('black', 0):g} is black and {reading['white']:g} is white in every image."
-        )
-    kept = manifest.settings.get("kept_together")
-    if kept and kept["images"]:
-        groups = "1 group" if kept["groups"] == 1 else f"{kept['groups']} groups"
-        print(
-            f"{kept['images']} images in {groups} are near-duplicates and stay together, {kept['largest']} in "
-            "the largest."
-        )
-    if not manifest.settings.get("all_shifts", True):
-        print(
-            "In so large a set, copies and small shifts are searched for thoroughly, but images that share only "
-            "a part of what they show are not."
-        )

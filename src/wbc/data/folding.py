@@ -53,7 +53,7 @@ def split_manifest(
     stages = Stages(reading=replace(Reading.of(manifest.settings), fit="squash"))
     split = partial(folds_of, splitting.folds) if splitting.folds else split_originals
     joined = join_near_duplicates(originals, stages, splitting.split_seed, cache, progress, split)
-    split_of = split_by(joined.originals, splitting)
+    split_of = split_by(joined.originals, splitting, joined.split_of)
     source_of = {one.name: one.source for one in joined.originals}
     images: list[ImageEntry] = [
         replace(image, source=source_of[image.file], split=split_of[source_of[image.file]])

@@ -4,7 +4,7 @@ What counts as the same is what `wbc.data.check` would report: its search runs b
 """
 
 from collections import Counter
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import asdict, dataclass, replace
 from functools import lru_cache, partial
 from pathlib import Path
@@ -15,6 +15,7 @@ from numpy.typing import NDArray
 
 from wbc.data import SPLITS
 from wbc.data.pipeline.folds import split_originals
+from wbc.data.pipeline.splitting import NONE_STAY
 from wbc.data.pipeline.stages import Original, Stages, run_stages
 from wbc.data.progress import Progress, no_progress
 from wbc.duplicates import (
@@ -26,8 +27,11 @@ from wbc.duplicates import (
     reduce_picture,
     remembered,
 )
-from wbc.errors import InputError
+from wbc.errors import InputError, command
 from wbc.files import file_sha256
+
+Split = Callable[[Sequence[Original], int, Mapping[str, str]], dict[str, str]]
+"""Splits originals by a seed: source -> split, or fold. The third argument has those that are assigned already."""
 
 _HELD = 1024  # staged pictures that are kept in memory, each 250 kB at most
 
@@ -38,6 +42,8 @@ class Joined:
 
     originals: list[Original]
     """Ordered by class and name."""
+    split_of: dict[str, str]
+    """Source -> split, or fold; no two of them show the same thing."""
     together: dict[str, int]
     """`images` that share their source with another, number of `groups`, images of the `largest`."""
     all_shifts: bool
@@ -50,13 +56,14 @@ def join_near_duplicates(
     seed: int,
     cache: Path | None = None,
     progress: Progress = no_progress,
-    split: Callable[[Sequence[Original], int], dict[str, str]] = split_originals,
+    split: Split = split_originals,
 ) -> Joined:
     """Join the sources of originals whose images show the same thing.
 
     First all pairs are searched with their background, which tells more than the cell alone. Then the
-    originals are split, and the splits are searched as `data check` does. What is found is joined and split
-    again, until nothing is found. The result depends on the seed only if the second search finds more.
+    originals are split, and the splits are searched as `data check` does. What is found is joined where most of it
+    is, until nothing is found; the others stay, for each new split would be a new search. Which originals are joined
+    depends on the seed only if the second search finds more.
 
     Args:
         originals: The originals.
@@ -64,7 +71,7 @@ def join_near_duplicates(
         seed: Of the split.
         cache: Folder that keeps the pairs that were found; None: no cache.
         progress: Called as the search goes on.
-        split: Splits originals by a seed: source -> split, or fold.
+        split: How the originals are split.
 
     Raises:
         InputError: A class has too few sources for a split.
@@ -96,43 +103,61 @@ def join_near_duplicates(
         return [(one, other) for one, other in some if originals[one].split == originals[other].split]
 
     originals = join_sources(originals, movable([*_same_files(originals), *pairs]))
-    split_of = _split(originals, seed, split)
+    split_of = _split(originals, seed, split, NONE_STAY)
 
     def sources_at_first() -> list[object]:
         splits = [(one.source, one.split, split_of[one.source]) for one in originals]
-        return ["across", *identity(), asdict(stages), seed, splits]
+        return ["apart", *identity(), asdict(stages), seed, splits]
 
-    def sources_apart() -> list[str]:
+    def sources_apart() -> list[tuple[str, str]]:
         joined, now = originals, split_of
         while True:
             order = [name for name in SPLITS if name in now.values()] or sorted(set(now.values()))
             across = gallery(stages).across([now[original.source] for original in joined], order)
             found = movable((one.first, one.second) for one in across)
             if not found:
-                return [original.source for original in joined]
+                return [(original.source, now[original.source]) for original in joined]
+            seats = [now[original.source] for original in joined]
             joined = join_sources(joined, found)
-            now = _split(joined, seed, split)
+            now = _split(joined, seed, split, _majority(joined, seats))
 
-    def renamed(sources: Any) -> list[Original]:
-        return [replace(one, source=str(own)) for one, own in zip(originals, sources, strict=True)]
+    def read_apart(kept: Any) -> list[tuple[str, str]]:
+        return [(str(source), str(own)) for source, own in kept]
 
     # Each fold of a data set asks the same.
-    joined = remembered(cache, sources_at_first, sources_apart, renamed)
+    apart = remembered(cache, sources_at_first, sources_apart, read_apart)
+    joined = [replace(one, source=source) for one, (source, _) in zip(originals, apart, strict=True)]
     sizes = [size for size in Counter(original.source for original in joined).values() if size > 1]
     together = {"images": sum(sizes), "groups": len(sizes), "largest": max(sizes, default=1)}
-    return Joined(joined, together, len(joined) <= EXHAUSTIVE_IMAGES)
+    return Joined(joined, dict(apart), together, len(joined) <= EXHAUSTIVE_IMAGES)
 
 
-def _split(
-    originals: Sequence[Original], seed: int, split: Callable[[Sequence[Original], int], dict[str, str]]
-) -> dict[str, str]:
-    """Source -> split. If that fails, the message says why there are so few sources."""
+def _majority(originals: Sequence[Original], seats: Sequence[str]) -> dict[str, str]:
+    """Source -> the split in which most of its originals are; `seats` has that of each."""
+    counts: dict[str, Counter[str]] = {}
+    for original, seat in zip(originals, seats, strict=True):
+        counts.setdefault(original.source, Counter())[seat] += 1
+    return {source: own.most_common(1)[0][0] for source, own in counts.items()}
+
+
+def _split(originals: Sequence[Original], seed: int, split: Split, stay: Mapping[str, str]) -> dict[str, str]:
+    """Source -> split; all are assigned anew where a split would lack its share of a class otherwise.
+
+    If that fails as well, the message says why there are so few sources.
+    """
     try:
-        return split(originals, seed)
+        return split(originals, seed, stay)
     except InputError as error:
-        if len({original.source for original in originals}) == len(originals):
+        if stay:
+            return _split(originals, seed, split, NONE_STAY)
+        (source, count) = Counter(original.source for original in originals).most_common(1)[0]
+        if count == 1:
             raise
-        why = "Near-duplicates count as one source; --no-near-duplicates does not search for them."
+        alike = [original.image.name for original in originals if original.source == source]
+        why = (
+            f"Images that show the same thing count as one source, such as {', '.join(alike[:3])}. To split without "
+            f"looking for them: {command()} data prepare FROM TO --no-near-duplicates"
+        )
         raise InputError(error.what, f"{error.way_out}\n{why}".strip()) from None
 
 

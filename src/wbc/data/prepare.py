@@ -22,7 +22,7 @@ from wbc.data.pipeline.build import build_splits
 from wbc.data.pipeline.cropping import Box, clip_box, read_white_box
 from wbc.data.pipeline.decoding import look_at, page_count, read_upright
 from wbc.data.pipeline.numbers import with_white
-from wbc.data.pipeline.splitting import Quota
+from wbc.data.pipeline.splitting import NONE_STAY, Quota
 from wbc.data.pipeline.stages import Original, Stages
 from wbc.data.progress import Progress, no_progress
 from wbc.data.reading import PLAIN, Facts, Reading
@@ -157,9 +157,10 @@ def prepare(
     originals = found.originals
     with whole_folder(destination) as partial_folder:
         try:
+            stay = NONE_STAY
             if settings.near_duplicates:
                 joined = join_near_duplicates(originals, stages, settings.split_seed, cache, progress)
-                originals, made_by["kept_together"] = joined.originals, joined.together
+                originals, stay, made_by["kept_together"] = joined.originals, joined.split_of, joined.together
                 made_by["all_shifts"] = joined.all_shifts
             built = build_splits(
                 originals,
@@ -169,6 +170,7 @@ def prepare(
                 settings.split_seed,
                 partial_folder,
                 progress,
+                stay=stay,
             )
         except InputError as error:
             raise InputError(f"{folder}: {error.what}", error.way_out) from None

@@ -11,13 +11,12 @@ There are two searches:
 
 from wbc.duplicates.candidates import SMALLEST_SIDE
 from wbc.duplicates.fields import UNREADABLE, Corner, find_fields, remembered
-from wbc.duplicates.frames import read_picture, reduce_picture
+from wbc.duplicates.frames import Picture, read_picture, reduce_picture
 from wbc.duplicates.gallery import (
     EXHAUSTIVE_IMAGES,
     METHOD,
     Gallery,
     NearDuplicate,
-    Picture,
     find_near_duplicates,
     searches_all_shifts,
 )

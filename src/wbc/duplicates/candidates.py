@@ -202,24 +202,24 @@ def likely_angles(curves: NDArray[np.float32], tops: int = 2) -> list[tuple[bool
 
 def shift_peaks(
     known: Sequence[NDArray[np.float32]],
-    asked: Sequence[NDArray[np.float32]] | None,
+    asked: Sequence[NDArray[np.float32]],
+    wanted: NDArray[np.bool_],
     progress: Callable[[int, int], None] = lambda done, total: None,
 ) -> NDArray[np.float32]:
     """How far the best shift of each pair exceeds all its other shifts.
 
     Args:
         known: Textures, each of shape (height, width).
-        asked: Textures that are searched for among them. None: `known` among themselves, each pair once.
+        asked: Textures that are searched for among them.
+        wanted: Shape (asked, known): the pairs that are compared.
         progress: Called with (pairs done, all pairs).
 
     Returns:
-        Shape (asked, known): peak of the cross-correlation, in root mean squares over all shifts; 0 for an
-        image and itself.
+        Shape (asked, known): peak of the cross-correlation, in root mean squares over all shifts; 0 where
+        it is not wanted.
     """
     from scipy import fft
 
-    itself = asked is None
-    asked = known if asked is None else asked
     height, width = np.max([texture.shape for texture in (*known, *asked)], axis=0)
     padded = (fft.next_fast_len(int(2 * height)), fft.next_fast_len(int(2 * width)))
     down = np.minimum(np.arange(padded[0]), padded[0] - np.arange(padded[0]))
@@ -235,25 +235,26 @@ def shift_peaks(
         block: NDArray[np.complex64] = fft.rfft2(canvas, s=padded, workers=-1)
         return block
 
-    peaks = np.zeros((len(asked), len(known)), np.float32)
+    peaks = np.zeros(wanted.shape, np.float32)
+    done, total = 0, int(wanted.sum())
     for start in range(0, len(known), _BLOCK):
         block = spectra(known[start : start + _BLOCK])
-        # Among themselves the lower triangle repeats the upper one.
-        ends = min(len(asked), start + len(block)) if itself else len(asked)
-        for first in range(0, ends, _BLOCK):
-            queries = np.conj(spectra(asked[first : min(first + _BLOCK, ends)]))
-            for row, query in enumerate(queries, first):
-                begin = max(0, row - start) // _BATCH * _BATCH if itself else 0
-                for left in range(begin, len(block), _BATCH):
-                    product = fft.irfft2(block[left : left + _BATCH] * query, s=padded, workers=-1) * weight
+        for first in range(0, len(asked), _BLOCK):
+            here = wanted[first : first + _BLOCK, start : start + _BLOCK]
+            if not here.any():
+                continue
+            queries = np.conj(spectra(asked[first : first + _BLOCK]))
+            for row, query in enumerate(queries):
+                columns = np.flatnonzero(here[row])
+                for left in range(0, len(columns), _BATCH):
+                    some = columns[left : left + _BATCH]
+                    product = fft.irfft2(block[some] * query, s=padded, workers=-1) * weight
                     flat = product.reshape(len(product), -1)
                     mean_square = np.einsum("ij,ij->i", flat, flat) / enough.sum()
-                    columns = slice(start + left, start + left + len(flat))
-                    peaks[row, columns] = flat.max(axis=1) / np.sqrt(np.maximum(mean_square, 1e-12))
-                if row % 32 == 0:
-                    progress(start * len(asked) + row * len(block), peaks.size)
-    if itself:
-        peaks = np.triu(peaks, 1)
-        peaks += peaks.T
-    progress(peaks.size, peaks.size)
+                    peaks[first + row, start + some] = flat.max(axis=1) / np.sqrt(
+                        np.maximum(mean_square, 1e-12)
+                    )
+                done += len(columns)
+                if row % 32 == 0 or done == total:
+                    progress(done, total)
     return peaks

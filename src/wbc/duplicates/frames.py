@@ -1,6 +1,6 @@
 """Images made comparable: small, gray, only their texture, and only where they show something."""
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
@@ -27,6 +27,9 @@ _IN_PLANE = np.array([[[0, 0, 0]] * 3, [[0, 1, 0], [1, 1, 1], [0, 1, 0]], [[0, 0
 _GRAY = np.array([0.299, 0.587, 0.114], np.float32)  # weights of the channels, ITU-R BT.601
 _FILL_TOLERANCE = 6  # gray levels; how far JPEG spreads one color
 _SMALLEST_FILL = 0.03  # share of an image below which nothing counts as filled
+
+Picture = Callable[[], NDArray[np.uint8]]
+"""Reads an image; uint8, shape (height, width, 3)."""
 
 Mask = NDArray[np.bool_]
 Texture = NDArray[np.float32]
@@ -92,6 +95,16 @@ def side_for(largest: int) -> int:
         largest: Pixels of the shorter side of the largest image.
     """
     return min(SIDE, max(LEAST_SIDE, 3 * largest // 2 // COARSE * COARSE))
+
+
+def side_of(pictures: Sequence[Picture]) -> int:
+    """The same for images that have to be read. Where they are large, one tells enough."""
+    largest = 0
+    for picture in pictures:
+        largest = max(largest, min(picture().shape[:2]))
+        if largest >= SIDE:
+            break
+    return side_for(largest)
 
 
 def make_frames(pictures: Sequence[NDArray[np.uint8]], scale: float = 1.0, side: int = SIDE) -> list[Frame]:

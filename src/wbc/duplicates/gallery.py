@@ -28,9 +28,10 @@ from wbc.duplicates.frames import (
     LONGEST,
     SIDE,
     Frame,
+    Picture,
     centers,
     make_frames,
-    side_for,
+    side_of,
 )
 from wbc.duplicates.registration import (
     SHIFTED_OVERLAP,
@@ -79,9 +80,6 @@ METHOD = {
 }
 """Everything besides the images that searches of a `Gallery` depend on: the key of a cache."""
 
-Picture = Callable[[], NDArray[np.uint8]]
-"""Reads an image; uint8, shape (height, width, 3)."""
-
 Progress = Callable[[str, int, int], None]
 """Called with (what is being done, done, total)."""
 
@@ -123,23 +121,21 @@ def find_near_duplicates(
     splits: Sequence[str],
     progress: Progress = lambda what, done, total: None,
 ) -> list[NearDuplicate]:
-    """Find pairs of different splits that show the same thing; see `Gallery.across`."""
-    return Gallery(pictures, progress).across(splits, list(dict.fromkeys(splits)))
+    """Find pairs of different splits that show the same thing; see `Gallery.across`.
+
+    If an image is found in several others of a split, only the best pair is returned.
+    """
+    best: dict[tuple[int, str], NearDuplicate] = {}
+    for one in Gallery(pictures, progress).across(splits, list(dict.fromkeys(splits))):
+        seen = best.setdefault((one.second, splits[one.first]), one)
+        if one.match > seen.match:
+            best[one.second, splits[one.first]] = one
+    return sorted(best.values(), key=lambda one: (one.first, one.second))
 
 
 def _swapped(proposal: Proposal) -> Proposal:
     first, second, scale = proposal
     return second, first, scale
-
-
-def _side_of_frames(pictures: Sequence[Picture]) -> int:
-    """For all of them. Where images are large, one tells enough."""
-    largest = 0
-    for picture in pictures:
-        largest = max(largest, min(picture().shape[:2]))
-        if largest >= SIDE:
-            break
-    return side_for(largest)
 
 
 class Gallery:
@@ -159,10 +155,12 @@ class Gallery:
         self.progress = progress
         self._registered: dict[Proposal, Match] = {}
         self._angles: dict[Proposal, Angles] = {}
-        self.side = _side_of_frames(pictures)
+        self.side = side_of(pictures)
         small = (SIDE - self.side) / (SIDE - LEAST_SIDE)
         self.least_match = SMALLEST_RING_MATCH + small * (OF_SMALL_FRAMES - SMALLEST_RING_MATCH)
         self._peaks: NDArray[np.float32] | None = None
+        if 4 * len(pictures) ** 2 <= _REMEMBERED:
+            self._peaks = np.full((len(pictures), len(pictures)), np.nan, np.float32)
         self._seen: dict[tuple[int, float], Seen] = {}
         self.pictures = list(pictures)
         self.frames: list[Frame] = []
@@ -193,8 +191,6 @@ class Gallery:
     def across(self, splits: Sequence[str], order: Sequence[str]) -> list[NearDuplicate]:
         """Pairs of different splits; shifts of every size are searched up to `EXHAUSTIVE_PAIRS` pairs.
 
-        If an image is found in several others of a split, only the best pair is returned.
-
         Args:
             splits: The split of each image.
             order: The splits.
@@ -208,11 +204,7 @@ class Gallery:
                 known = [index for index, split in enumerate(splits) if split == earlier]
                 asked = [index for index, split in enumerate(splits) if split == later]
                 all_shifts = len(known) * len(asked) <= EXHAUSTIVE_PAIRS
-                best: dict[int, NearDuplicate] = {}
-                for one in self._matches(known, asked, all_shifts, f"{later} against {earlier}"):
-                    if one.second not in best or one.match > best[one.second].match:
-                        best[one.second] = one
-                found += best.values()
+                found += self._matches(known, asked, all_shifts, f"{later} against {earlier}")
         return sorted(found, key=lambda one: (one.first, one.second))
 
     def within(self) -> list[NearDuplicate]:
@@ -341,19 +333,26 @@ class Gallery:
         return (self._descriptors.nbytes + self._spectra.nbytes) * len(SCALES) <= _REMEMBERED
 
     def _shifted(self, known: list[int], asked: list[int], what: str) -> set[Proposal]:
-        """For every image those whose shifted texture agrees best; all pairs are compared."""
+        """For every image those whose shifted texture agrees best; all pairs are compared, each once."""
         itself = known == asked
+        here = np.ix_(asked, known)
+        peaks = np.full((len(asked), len(known)), np.nan, np.float32)
         if self._peaks is not None:
-            peaks = self._peaks[np.ix_(asked, known)]
-        else:
-            peaks = shift_peaks(
-                [self.frames[index].small.texture for index in known],
-                None if itself else [self.frames[index].small.texture for index in asked],
-                lambda done, total: self.progress(f"{what}, shifted", done, total),
-            )
-        if itself:  # the whole set: searches across splits are parts of it
-            self._peaks = np.zeros((len(self.frames), len(self.frames)), np.float32)
-            self._peaks[np.ix_(asked, known)] = peaks
+            peaks = self._peaks[here]
+        if itself:
+            np.fill_diagonal(peaks, 0)
+        missing = np.triu(np.isnan(peaks)) if itself else np.isnan(peaks)
+        found = shift_peaks(
+            [self.frames[index].small.texture for index in known],
+            [self.frames[index].small.texture for index in asked],
+            missing,
+            lambda done, total: self.progress(f"{what}, shifted", done, total),
+        )
+        peaks = np.where(missing, found, peaks)
+        if itself:
+            peaks = np.fmax(peaks, peaks.T)
+        if self._peaks is not None:
+            self._peaks[here], self._peaks[np.ix_(known, asked)] = peaks, peaks.T
         nearest = np.argsort(-peaks, axis=1)[:, :NEIGHBORS]
         pairs = [
             (known[place], asked[row])

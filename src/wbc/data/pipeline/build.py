@@ -11,7 +11,7 @@ from wbc.data.manifest import ImageEntry
 from wbc.data.pipeline.augmentation import augment
 from wbc.data.pipeline.decoding import decoding_pool
 from wbc.data.pipeline.folds import Splitting, split_by
-from wbc.data.pipeline.splitting import Quota, choose_images, image_rng
+from wbc.data.pipeline.splitting import NONE_STAY, Quota, choose_images, image_rng
 from wbc.data.pipeline.stages import Original, Stages, run_stages
 from wbc.data.progress import Progress, no_progress
 from wbc.errors import InputError
@@ -39,6 +39,7 @@ def build_splits(
     destination: Path,
     progress: Progress = no_progress,
     splitting: Splitting | None = None,
+    stay: Mapping[str, str] = NONE_STAY,
 ) -> Built:
     """Split originals, choose the images of each split, and write them.
 
@@ -51,6 +52,7 @@ def build_splits(
         destination: The folder to write into.
         progress: Called after each original.
         splitting: How they are split; None: by usual shares and the seed.
+        stay: Source -> split of those that are assigned already.
 
     Raises:
         InputError: A class has too few sources, or too few originals for its quota.
@@ -59,7 +61,7 @@ def build_splits(
     for name in classes:
         if name not in present:
             raise InputError(f"there is no usable image of class {name}", "Complete the folder.")
-    split_of = split_by(originals, splitting or Splitting(seed))
+    split_of = split_by(originals, splitting or Splitting(seed), stay)
     chosen: list[tuple[Original, str, int]] = []
     surplus: list[Original] = []
     for split in SPLITS:

@@ -4,7 +4,7 @@ from collections import Counter
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
-from wbc.data.pipeline.splitting import DEFAULT_FRACTIONS, require_sources, split_sources
+from wbc.data.pipeline.splitting import DEFAULT_FRACTIONS, NONE_STAY, require_sources, split_sources
 from wbc.data.pipeline.stages import Original
 from wbc.errors import InputError
 
@@ -31,18 +31,25 @@ class Splitting:
             raise InputError(f"fold {self.fold} of {self.folds} is asked for", "Give 2 folds or more.")
 
 
-def split_by(originals: Sequence[Original], splitting: Splitting) -> dict[str, str]:
+def split_by(
+    originals: Sequence[Original], splitting: Splitting, stay: Mapping[str, str] = NONE_STAY
+) -> dict[str, str]:
     """Source -> split.
 
     In `k` folds every source is tested in exactly one of the `k` splittings. The folds do not depend on which
     of them is asked for.
 
+    Args:
+        originals: The originals.
+        splitting: How.
+        stay: Source -> split, or fold, of those that are assigned already.
+
     Raises:
         InputError: A class has too few sources, or a split or fold misses its share of a class badly.
     """
     if splitting.folds is None:
-        return split_originals(originals, splitting.split_seed)
-    fold_of = folds_of(splitting.folds, originals, splitting.split_seed)
+        return split_originals(originals, splitting.split_seed, stay)
+    fold_of = folds_of(splitting.folds, originals, splitting.split_seed, stay)
     rest = [one for one in originals if fold_of[one.source] != str(splitting.fold)]
     trained = split_sources(classes_by_source(rest), HELD_OUT, splitting.split_seed)
     _check_shares(rest, trained, HELD_OUT)
@@ -64,15 +71,19 @@ def check_sources(originals: Sequence[Original], splitting: Splitting) -> None:
         require_sources(classes_by_source(free), ["train", "validation", *folds])
 
 
-def folds_of(folds: int, originals: Sequence[Original], seed: int) -> dict[str, str]:
+def folds_of(
+    folds: int, originals: Sequence[Original], seed: int, stay: Mapping[str, str] = NONE_STAY
+) -> dict[str, str]:
     """Source -> number of the fold in which it is tested; see `split_by`."""
     shares = {str(number): 1 / folds for number in range(1, folds + 1)}
-    fold_of = split_sources(classes_by_source(originals), shares, seed)
+    fold_of = split_sources(classes_by_source(originals), shares, seed, stay)
     _check_shares(originals, fold_of, shares, "fold ")
     return fold_of
 
 
-def split_originals(originals: Sequence[Original], seed: int) -> dict[str, str]:
+def split_originals(
+    originals: Sequence[Original], seed: int, stay: Mapping[str, str] = NONE_STAY
+) -> dict[str, str]:
     """Source -> split; see `split_sources`. Splits of the author's stay; validation is taken out of the rest.
 
     Raises:
@@ -84,7 +95,7 @@ def split_originals(originals: Sequence[Original], seed: int) -> dict[str, str]:
         whole = sum(DEFAULT_FRACTIONS[split] for split in ("train", "validation"))
         fractions = {split: DEFAULT_FRACTIONS[split] / whole for split in ("train", "validation")}
     free = [one for one in originals if one.source not in fixed]
-    split_of = {**split_sources(classes_by_source(free), fractions, seed), **fixed}
+    split_of = {**split_sources(classes_by_source(free), fractions, seed, stay), **fixed}
     _check_shares(free, split_of, fractions)
     return split_of
 

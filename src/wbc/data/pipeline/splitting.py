@@ -13,11 +13,15 @@ from wbc.errors import InputError
 DEFAULT_FRACTIONS: Mapping[str, float] = MappingProxyType({"train": 0.6, "validation": 0.15, "test": 0.25})
 """Share of the sources of every class that each split gets."""
 
+NONE_STAY: Mapping[str, str] = MappingProxyType({})
+"""Every source is assigned anew."""
+
 
 def split_sources(
     classes_by_source: Mapping[str, Collection[str]],
     fractions: Mapping[str, float] = DEFAULT_FRACTIONS,
     seed: int = 0,
+    stay: Mapping[str, str] = NONE_STAY,
 ) -> dict[str, str]:
     """Assign every source to a split, stratified by class.
 
@@ -30,6 +34,7 @@ def split_sources(
         classes_by_source: Source -> the classes of its images. The order does not matter.
         fractions: Split -> share, in the order of the splits. The shares are positive and their sum is 1.
         seed: Another seed assigns the sources differently.
+        stay: Source -> split of those that are assigned already.
 
     Returns:
         Source -> split, ordered by source.
@@ -49,7 +54,10 @@ def split_sources(
     rng = np.random.default_rng(seed)
     shuffled = [names[index] for index in rng.permutation(len(names))]
     missing = {label: _targets(counts[label], fractions) for label in counts}
-    splits: dict[str, str] = {}
+    splits = {name: stay[name] for name in names if name in stay}
+    for name, split in splits.items():
+        for label in sources[name]:
+            missing[label][split] -= 1
     while any(unassigned := _unassigned(sources, splits)):
         rarest = min(unassigned, key=lambda label: (unassigned[label], label))
         for name in shuffled:
