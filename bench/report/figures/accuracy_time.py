@@ -2,7 +2,7 @@
 
 import pandas as pd
 
-from bench.report.figures.figure import Colors, Figure, axis, numbers, plain
+from bench.report.figures.figure import Colors, Figure, numbers, plain
 from bench.report.names import group_name, labels
 from bench.report.tables.formats import duration, time_or_never
 from bench.trials.measured import NEVER
@@ -61,7 +61,7 @@ def to_accuracy(times: pd.DataFrame, colors: Colors) -> Figure | None:
     if len(firsts) > len(names):
         caption = f"The {len(names)} trained fastest of {len(firsts)} configurations. {caption}"
     layout = {
-        "xaxis": axis("time to the accuracy (s)", type="log"),
+        "xaxis": {"type": "log", "automargin": True, "ticksuffix": " s"},  # a title would lie under the legend
         "yaxis": {"type": "category", "automargin": True, "autorange": "reversed"},
     }
     title = "Time until the validation accuracy stays at a share of its best"
