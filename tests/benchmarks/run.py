@@ -172,6 +172,14 @@ def comparisons(asked: argparse.Namespace) -> list[Comparison]:
     fit = Trials("transfer", (asked.loop_epochs,))
     compiled = Trials("transfer", (asked.loop_epochs,), more=in_graph)
     epochs = " and ".join(map(str, asked.suite_epochs))
+    four = (0, 1, 2, 3)
+    by_slots = {
+        devices: (
+            Trials("transfer", (asked.command_epochs,), four, devices=devices, more=shared),
+            Trials("scratch", (asked.scratch_epochs,), four, alpha=0.25, devices=devices),
+        )
+        for devices in ("cpu:2", "cpu")
+    }
     return [
         Comparison(
             "command",
@@ -208,6 +216,18 @@ def comparisons(asked: argparse.Namespace) -> list[Comparison]:
             f"`leukobench run` on {asked.devices} with shared features and epochs and "
             '`loop = "compiled"`, and the script once for each '
             "trial.",
+        ),
+        *(
+            Comparison(
+                f"slots-{two.mode}",
+                two.by_leukobench,
+                one.by_leukobench,
+                (Metric("wall_s", f"four trials of {two.mode}, `--devices cpu:2` and `cpu`", "s", 1.0),),
+                f"Four seeds of MobileNet alpha {two.alpha}, {two.mode}, {two.epochs[0]} epochs: two trials at a time, "
+                "each on half of the cores, and one at a time on all of them. Both by leukobench. Where it is met, two "
+                "slots are the better choice.",
+            )
+            for two, one in zip(*by_slots.values(), strict=True)
         ),
     ]
 
@@ -324,7 +344,9 @@ def page(found: list[tuple[Comparison, list[dict]]], machine: dict[str, str]) ->
 def main() -> int:
     """Run the pairs that are missing, then write the page."""
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
-    parser.add_argument("only", nargs="*", help="command, loop, scratch, suite; all without it")
+    parser.add_argument(
+        "only", nargs="*", help="command, loop, scratch, suite, slots-transfer, slots-scratch; all"
+    )
     parser.add_argument("--pairs", type=int, default=7, help="of each comparison (7)")
     parser.add_argument("--minutes", type=float, default=math.inf, help="start no pair after so many minutes")
     parser.add_argument("--command-epochs", type=int, default=30)
