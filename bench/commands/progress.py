@@ -16,6 +16,7 @@ from bench.devices.device import Slot
 from bench.plan.decide import PlannedTrial
 from bench.plan.predict import makespan
 from bench.trials.record import Record
+from bench.trials.settings import LARGEST, images_of
 from bench.worker.jsonl import RawEvent
 
 
@@ -43,7 +44,8 @@ class _Line:
         elif event["event"] == "heartbeat":
             if self.step is not None and event["done"] > self.step[1] and now > self.step[0]:
                 steps_per_s = (event["done"] - self.step[1]) / (now - self.step[0])
-                self.images_per_s = steps_per_s * (settings.batch_size or 1)
+                if settings.batch_size != LARGEST:
+                    self.images_per_s = steps_per_s * (images_of(settings.batch_size) or 1)
                 self.remaining_s = (event["total"] - event["done"]) / steps_per_s
             self.step = (now, event["done"])
 

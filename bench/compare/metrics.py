@@ -210,7 +210,7 @@ def values_of(metric: Metric, pairs: Sequence[Pair]) -> Values | None:
     for source in metric.sources:
         found = []
         for number, pair in enumerate(pairs):
-            if metric.with_features and any(side.record.features_found for side in pair.sides):
+            if metric.with_features and any(side.record.found for side in pair.sides):
                 continue
             old, new = source(pair.baseline.record), source(pair.candidate.record)
             if old is not None and new is not None and old > 0 and new > 0:
@@ -269,9 +269,11 @@ def p_of_mean(values: Array) -> float | None:
 
 def phase_seconds(record: Record) -> dict[str, float]:
     """Wall seconds of each part, without overlap; the end of the process is left out."""
-    seconds = {name: phase.wall_s for name, phase in record.phases.items() if name in PHASES}
-    if record.features_found:
-        del seconds["features"]
+    seconds = {
+        name: phase.wall_s
+        for name, phase in record.phases.items()
+        if name in PHASES and name not in record.found
+    }
     train = record.phases.train
     if train is None:
         return seconds

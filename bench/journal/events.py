@@ -247,6 +247,8 @@ class PeakTold(Event, frozen=True, kw_only=True, tag="peak"):
     """Precision -> floating-point operations a second."""
     unavailable: dict[str, str]
     """Precision -> why it was not measured."""
+    bandwidth: float | None = None
+    """Bytes a second read from and written to its memory."""
     reference_work_gflops: float | None = None
     settings: dict[str, bool | str] = {}
     """How TensorFlow computed, as in an environment."""

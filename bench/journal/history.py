@@ -161,9 +161,7 @@ def _phases(
             if before := phases.get(event.phase):  # one that comes twice
                 span = {clock: span[clock] + before[clock] for clock in span}
             # The phase's own seconds override a figure of that name: a trace has a `wall_s` as well.
-            phases[event.phase] = {**event.figures, **span}
-            if event.phase == "features":
-                phases[event.phase] |= _as_if_alone(event.figures, span)
+            phases[event.phase] = {**event.figures, **span, **_as_if_alone(event.figures, span)}
     closed = last(events, Closed)
     if ended is not None and ended.exit_code == 0 and "teardown" in begun:
         phases["teardown"] = _span(begun["teardown"], ended.t, round(ended.cpu_s * 1e9))
@@ -180,7 +178,7 @@ def _phases(
 
 
 def _as_if_alone(figures: dict[str, Any], span: dict[str, float]) -> dict[str, float]:
-    """Times of features that trials share: what the extraction took, and what the phase took in this trial."""
+    """Times of features or pixels that trials share: what making them took, and what the phase took in this trial."""
     if "extraction_s" not in figures:
         return {}
     return {

@@ -8,12 +8,13 @@ from pathlib import Path
 import psutil
 
 from bench.devices.device import Slot
+from bench.trials.settings import LARGEST, images_of
 from bench.trials.trial import Trial
 from wbc.networks.facts import Facts, facts_of
 from wbc.specification import HEAD_UNITS
 
 _FLOAT = 4
-_RUNTIME_BYTES = 500e6
+RUNTIME_BYTES = 500e6
 """Of a process with TensorFlow and its libraries, before it holds any data."""
 
 _COPIES = {"SGD": 3, "Nesterov": 3, "RMSprop": 3, "Adagrad": 3}
@@ -33,9 +34,9 @@ class Needs:
     """Bytes that a trial needs."""
 
     features: float
-    """Features of all images, as a frozen backbone extracts them; included in `memory`."""
+    """Features of all images, as a frozen backbone extracts them."""
     memory: float
-    """Of the process: images, features, and on a processor `device` as well."""
+    """Of the process: images and features that are not in files, and on a processor `device` as well."""
     device: float
     """Of the device: parameters with gradients and optimizer state, feature maps of a batch."""
     disk: float
@@ -44,7 +45,13 @@ class Needs:
     """Whether `device` includes the feature maps; otherwise nobody knows them."""
 
 
-def needs_of(trial: Trial, images: dict[str, int], kind: str = "cpu", replicas: int = 1) -> Needs:
+def needs_of(
+    trial: Trial,
+    images: dict[str, int],
+    kind: str = "cpu",
+    replicas: int = 1,
+    batch_size: int | None = None,
+) -> Needs:
     """What a trial needs.
 
     Args:
@@ -52,23 +59,26 @@ def needs_of(trial: Trial, images: dict[str, int], kind: str = "cpu", replicas: 
         images: Images of each split.
         kind: `gpu` or `cpu`, what it runs on.
         replicas: How many GPUs share a batch; `device` is of one of them.
+        batch_size: Images of a batch; None: as its settings say.
     """
-    settings = trial.settings
+    settings, mapped = trial.settings, trial.specification.get("feature_cache") or {"features": False}
     total = sum(images.values())
-    pixels = total * settings.image_size**2 * 3
+    pixels = 0.0 if mapped.get("pixels") else total * settings.image_size**2 * 3
     facts = facts_of(settings.network, settings.options, settings.image_size)
     features = total * facts.features * _FLOAT if facts and settings.mode in _EXTRACTING else 0.0
     trained, held = _parameters(facts, settings.mode)
     copies = _COPIES.get(settings.optimizer.name if settings.optimizer else "", _MOST_COPIES)
     # No batch is larger than the largest split.
-    batch = min(settings.batch_size or 0, max(images.values(), default=0))
+    batch = min(batch_size or images_of(settings.batch_size), max(images.values(), default=0))
     maps = _maps(facts, settings.mode, batch)
     if maps and kind == "gpu":
         maps /= replicas
     # One more copy for the update that the optimizer computes before it changes the weights.
     device = (held + trained * (copies + 1) + (maps or 0.0)) * _FLOAT
-    copied = features * (_FITTING_COPIES if settings.mode == "features" else 1)
-    memory = _RUNTIME_BYTES + pixels + copied + (device if kind == "cpu" else 0.0)
+    # What is in files does not take the memory of the process, but scikit-learn and a loop on the device copy it.
+    whole = settings.loop == "compiled" or not mapped.get("features", True)
+    copied = features * (_FITTING_COPIES if settings.mode == "features" else whole)
+    memory = RUNTIME_BYTES + pixels + copied + (device if kind == "cpu" else 0.0)
     # The old checkpoint stays until the new one is whole; gradients are in neither.
     disk = 2 * trained * (copies - 1) * _FLOAT + 1e6
     return Needs(features, memory, device, disk, maps is not None)
@@ -92,10 +102,10 @@ def too_large(trials: Iterable[tuple[Trial, Needs]], slot: Slot) -> list[str]:
     for trial, needs in trials:
         if not needs.maps_known:
             unknown.append(trial.network)
-        needed = needs.device if gpu else needs.device + _RUNTIME_BYTES
+        needed = needs.device if gpu else needs.device + RUNTIME_BYTES
         settings = trial.settings
         about = (trial.network, settings.mode, settings.batch_size, settings.image_size)
-        if needed > memory and about not in said:
+        if needed > memory and about not in said and settings.batch_size != LARGEST:
             said[about] = (
                 f"{trial.network} ({settings.mode}) at {settings.image_size} pixels in batches of "
                 f"{settings.batch_size} needs about {needed / 1e9:.1f} GB, and {where} has "

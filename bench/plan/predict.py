@@ -16,7 +16,7 @@ from bench.journal.results import attempts_of_all
 from bench.plan.decide import PlannedTrial, Prediction
 from bench.trials.layout import ENTRY
 from bench.trials.record import Record
-from bench.trials.settings import DataSettings
+from bench.trials.settings import DataSettings, images_of
 from bench.trials.trial import Trial
 from wbc.data import SPLITS
 from wbc.data.layout.names import SIDECARS
@@ -78,7 +78,10 @@ class Predictor:
         for folder in sorted({Path(cache["folder"]) for cache in given if cache}):
             for about in sorted(folder.glob(f"*/{ENTRY}")):
                 try:
-                    trial_id, _, name = json.loads(about.read_bytes())["made_by"].partition("/")
+                    entry = json.loads(about.read_bytes())
+                    if "files" in entry.get("made_from", ()):  # pixels
+                        continue
+                    trial_id, _, name = entry["made_by"].partition("/")
                     for attempt in attempts_of_all(self.results, trial_id):
                         if (attempt.folder.parent.name, attempt.folder.name) == (trial_id, name):
                             yield _features_of(attempt.trial())
@@ -134,7 +137,7 @@ class Predictor:
             seconds += extraction
             products = images["train"] ** 2 * facts.features if fitted.name == "SVM" else 0
             return seconds + _SVM_FITS * products / _SVM_PRODUCTS_PER_S
-        steps_per_epoch = max(1, images["train"] // (settings.batch_size or 1))
+        steps_per_epoch = max(1, images["train"] // (images_of(settings.batch_size) or 1))
         steps = settings.epochs * steps_per_epoch
         if settings.mode == "transfer":
             head = facts.features * HEAD_UNITS
@@ -176,12 +179,12 @@ def _is_like(old: Trial, trial: Trial) -> bool:
 
 def _features_of(trial: Trial) -> tuple[object, ...] | None:
     """What shared features depend on, as far as a suite knows; None where it shares none."""
-    if not trial.specification.get("feature_cache"):
+    if not (trial.specification.get("feature_cache") or {"features": False}).get("features", True):
         return None
     of = trial.settings
     pixels = (of.data.digest, of.image_size, of.preprocessing)
     network = (of.network, str(of.options), of.weights.sha256, of.weights.name, of.backend)
-    return *pixels, *network, of.batch_size, of.deterministic, of.replicas, trial.runtime
+    return *pixels, *network, of.precision, of.batch_size, of.deterministic, of.replicas, trial.runtime
 
 
 def _scaled(record: Record, trial: Trial, images: dict[str, int], found: bool) -> float:

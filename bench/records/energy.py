@@ -47,7 +47,7 @@ def energy_of(
     spent = [one.values[-1] - one.values[0] for one in read]
     if min(spent) < 0:
         return Energy(), "the energy counter was set back meanwhile"
-    found = phases.features is not None and phases.features.made_by is not None
+    found = any(phase.made_by is not None for phase in phases.shared().values())
     trial_j = None if found or continued else sum(spent)
     methods = {one.methods["energy_j"] for one in devices.values() if "energy_j" in one.methods}
     trained = [one.counters.get("train", {}).get("energy_j") for one in devices.values()]

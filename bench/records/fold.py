@@ -7,6 +7,8 @@ import csv
 from collections.abc import Iterable, Sequence
 from pathlib import Path
 
+import msgspec
+
 from bench.journal.events import (
     Closed,
     Ended,
@@ -39,8 +41,8 @@ from bench.records.provenance import provenance_of
 from bench.records.steady import pace_of
 from bench.records.summary import clocks_of, spans_of
 from bench.records.telemetry import missing_of, telemetry_of
-from bench.records.utilization import Device, Rates, utilization_of
-from bench.trials.measured import Memory
+from bench.records.utilization import Device, Rates, bandwidth_share, utilization_of
+from bench.trials.measured import Memory, Steady
 from bench.trials.metrics import Metrics
 from bench.trials.origin import Quiet, SlotDescription
 from bench.trials.phases import Phases, Times
@@ -140,7 +142,12 @@ def fold(attempt: Attempt) -> Record:
         steady=steady is not None,
         two_stages=trial.settings.mode == "finetune" and bool(trial.settings.head_epochs),
     )
-    utilization, no_utilization = utilization_of(work, rates, Device(slot, environment, telemetry, peak))
+    device = Device(slot, environment, telemetry, peak)
+    utilization, no_utilization = utilization_of(work, rates, device)
+    if trial.settings.mode == "transfer" and trial.settings.optimizer is not None:
+        share, no_share = bandwidth_share(trial.settings.optimizer, work, _step_s(phases, steady), device)
+        utilization = msgspec.structs.replace(utilization, of_measured_bandwidth=share)
+        no_utilization["of_measured_bandwidth"] = no_share
     unavailable = {
         "steady": no_steady,
         "time_to_accuracy": NOT_OVER if failure else "" if moments else NO_EPOCHS,
@@ -268,6 +275,14 @@ def _throughput(phases: Phases) -> Throughput:
     if features and features.images and features.made_by is None:
         extracted = features.images / features.wall_s
     return Throughput(train_images_per_s=trained, feature_images_per_s=extracted)
+
+
+def _step_s(phases: Phases, steady: Steady | None) -> float | None:
+    """Seconds of a step, in the steady window where there is one."""
+    train = phases.train
+    if steady is not None or train is None or not train.steps or train.steps_s is None:
+        return steady.step_s if steady else None
+    return (train.steps_s + (train.data_wait_s or 0.0)) / train.steps
 
 
 def _failure(

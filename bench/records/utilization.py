@@ -1,9 +1,11 @@
 """How much of what a device can do a trial used. Pure functions; each metric is named for what it is.
 
-There are three kinds, never mixed. `of_measured_peak`: the floating-point operations that the model needs,
+There are four kinds, never mixed. `of_measured_peak`: the floating-point operations that the model needs,
 against what matrix products reached on this device. `of_datasheet_peak_busy`: the same against the datasheet,
 over the time in which the GPU was busy (FP32 utilization of Zhu et al.: Benchmarking and Analyzing Deep Neural
-Network Training, 2018). `gpm_fp32` and `gpm_tensor`: how busy the GPU itself says that these pipes were.
+Network Training, 2018). `of_measured_bandwidth`: the bytes that the optimizer must move in a
+step of the head, against what was measured of the device's memory. `gpm_fp32` and `gpm_tensor`: how busy the
+GPU itself says that these pipes were.
 """
 
 from dataclasses import dataclass
@@ -13,6 +15,14 @@ from bench.journal.events import PeakTold
 from bench.records.summary import LEAST_S
 from bench.trials.measured import Telemetry, Utilization, Work
 from bench.trials.origin import Environment, SlotDescription
+from bench.trials.settings import OptimizerSettings
+
+_NOT_CALIBRATED = "this device was not measured: leukobench doctor --calibrate"
+
+_STATES = {"RMSprop": 1, "Adagrad": 1, "Adadelta": 2, "Adam": 2, "AdamW": 2, "Nadam": 2, "Adamax": 2}
+"""Optimizer -> numbers that it keeps for each parameter, without one for momentum."""
+
+_NUMBER_BYTES = 4
 
 _OF_BOTH = "the two stages of fine-tuning differ in work, and the rate is of both"
 
@@ -98,6 +108,34 @@ def utilization_of(work: Work | None, rates: Rates, device: Device) -> tuple[Uti
     return found, reasons
 
 
+def bandwidth_share(
+    optimizer: OptimizerSettings, work: Work | None, step_s: float | None, device: Device
+) -> tuple[float | None, str]:
+    """The share of the memory's bandwidth that steps would take that only update the parameters, or None and why.
+
+    Each parameter and what the optimizer keeps for it is read and written once: a step cannot move fewer bytes if the
+    parameters do not fit the caches.
+
+    Args:
+        optimizer: Of the trial.
+        work: Of the record.
+        step_s: Seconds of a step.
+        device: What it trained on.
+    """
+    if work is None or not work.trainable_parameters or not step_s:
+        return None, "no step was timed"
+    peak = device.peak
+    if peak is None or peak.bandwidth is None:
+        return None, _NOT_CALIBRATED
+    if peak.disturbed:
+        return None, f"it was measured on a busy machine ({peak.disturbed}): leukobench doctor --calibrate"
+    if device.slot is not None and device.slot.replicas > 1:
+        return None, "several devices update copies of the parameters"
+    kept = 1 + _STATES.get(optimizer.name, 0) + bool(optimizer.momentum)
+    moved = 2 * _NUMBER_BYTES * kept * work.trainable_parameters
+    return moved / step_s / peak.bandwidth, ""
+
+
 def precision_of(device: Device) -> tuple[str | None, str]:
     """In which format products are computed, or None and why that is not known.
 
@@ -138,7 +176,7 @@ def _of_measured_peak(
         return None, no_flops
     peak = device.peak
     if peak is None:
-        return None, "this device was not measured: leukobench doctor --calibrate"
+        return None, _NOT_CALIBRATED
     if peak.disturbed:
         return (
             None,

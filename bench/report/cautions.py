@@ -48,13 +48,13 @@ def _unlike(trials: pd.DataFrame) -> list[str]:
 
 
 def _not_shared(trials: pd.DataFrame) -> list[str]:
-    """A sentence where trials should have shared features and could not."""
+    """A sentence where trials should have shared features or pixels and could not."""
     reasons = trials["not_shared"].dropna().tolist() if "not_shared" in trials else []
     if not reasons:
         return []
     whose = "1 trial could not put its" if len(reasons) == 1 else f"{len(reasons)} trials could not put their"
     return [
-        f"{whose} features into the cache, so no other trial finds them there: "
+        f"{whose} features or pixels into the cache, so no other trial finds them there: "
         f"{'; '.join(list(dict.fromkeys(reasons))[:MOST_REASONS])}."
     ]
 

@@ -60,8 +60,8 @@ def trials_frame(results: SuiteResults, trial_ids: Iterable[str]) -> pd.DataFram
     shuffled_accuracy (balanced, of the same predictions); validation_accuracy and validation_binary_accuracy
     after the last epoch; epochs_run (epochs that were done);
     fit_s, fit_cpu_s, result_s, result_cpu_s (seconds), clock (the one that the protocol
-    uses) and clocked_fit_s; cores (where a processor trains); result_as_run_s, features_found (1 or 0),
-    features_made_by, training_shared (1) and not_shared (why features are not), where work is shared;
+    uses) and clocked_fit_s; cores (where a processor trains); result_as_run_s, features_found and pixels_found (1
+    or 0), features_made_by, training_shared (1) and not_shared (why work is not), where work is shared;
     `seconds of PHASE`; train_images_per_s, feature_images_per_s; parameters; attempt, key, started_at, runtime,
     device (its model), slot (on a cluster with its node); `seconds to TARGET`, `epoch of TARGET` and
     `joules to TARGET`, where `never` is a value (`bench.records.accuracy_time`); those of `bench.report.rows.cost_of`.

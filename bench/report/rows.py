@@ -26,6 +26,9 @@ EXPORT = "exported as "
 EXTERNAL = "external accuracy of "
 """Prefix of the columns of a class: its accuracy in the external test."""
 
+FOUND = {"features": "features_found", "data": "pixels_found"}
+"""Phase whose work trials may share -> the column that says whether another trial had done it."""
+
 PHASE = "seconds of "
 """Prefix of the columns of a phase: its wall time."""
 
@@ -102,12 +105,15 @@ def _of_sharing(record: Record) -> Row:
     """Of a trial that may use the work of others: its time to result as it was, and whether it did."""
     if record.result_as_run_s is None:
         return {}
-    features = record.phases.features
-    row: Row = {"result_as_run_s": record.result_as_run_s, "features_found": float(record.features_found)}
+    shared = record.phases.shared()
+    row: Row = {"result_as_run_s": record.result_as_run_s}
+    row |= {FOUND[name]: float(name in record.found) for name in shared}
     if record.shared_training_s:
         row["training_shared"] = 1.0
-    said = {"features_made_by": features.made_by, "not_shared": features.not_shared} if features else {}
-    return row | {name: text for name, text in said.items() if text}
+    if features := record.phases.features:
+        row |= {"features_made_by": features.made_by} if features.made_by else {}
+    reasons = {phase.not_shared: None for phase in shared.values() if phase.not_shared}
+    return row | ({"not_shared": "; ".join(reasons)} if reasons else {})
 
 
 def unfinished_row(attempt: Attempt) -> Row:
@@ -156,6 +162,7 @@ def cost_of(record: Record) -> Row:
         "model_flops_per_s": used.model_flops_per_s,
         "of_measured_peak": used.of_measured_peak,
         "of_datasheet_peak_busy": used.of_datasheet_peak_busy,
+        "of_measured_bandwidth": used.of_measured_bandwidth,
         "gpm_fp32": used.gpm_fp32,
         "gpm_tensor": used.gpm_tensor,
     }

@@ -16,6 +16,7 @@ import msgspec
 from bench.devices.device import Slot
 from bench.devices.machine import plural
 from bench.journal.results import Attempt, SuiteResults
+from bench.plan.batches import sized, smaller, taken
 from bench.plan.decide import PlannedTrial
 from bench.records.fold import finish
 from bench.runner.engine import QUEUED, Engine, Worker
@@ -164,7 +165,8 @@ class Scheduler:
 
     def _start(self, planned: PlannedTrial, slot: Slot, quiet: Facts | None) -> None:
         self._tries[planned.trial.id] += 1
-        attempt = self.results.new_attempt(planned.trial, self._checkpointing(planned.trial.id))
+        trial = sized(planned.trial, self.results.attempts(planned.trial.id), slot)
+        attempt = self.results.new_attempt(trial, self._checkpointing(trial.id))
         worker = self.engine.start(attempt, slot)
         self._active.append(_Active(planned, attempt, slot, worker, self.clock()))
         if quiet is not None:
@@ -273,6 +275,11 @@ class Scheduler:
         if again and lost:
             self._tries[active.attempt.trial_id] -= 1
             again = bool(self._free or self._active)
+        elif again and (size := smaller(active.attempt, record)):
+            self._tries[active.attempt.trial_id] -= 1
+            self.watcher.say(
+                f"{active.attempt.trial_id}: no room for batches of {taken(active.attempt)} images; {size} are tried."
+            )
         elif again and record.failure is not None:
             tried = self._tries[active.attempt.trial_id]
             again = record.failure.kind in RETRIED and tried <= self.limits.retries

@@ -23,6 +23,7 @@ from bench.suite.schema import (
     ThesisTable,
     TrainingTable,
 )
+from bench.trials.settings import LARGEST
 from wbc.backbones import check_classifier
 from wbc.backends import COMPILED_BACKENDS, ONLY_TENSORFLOW
 from wbc.classical.catalog import Method
@@ -72,9 +73,15 @@ OF_SOME_NETWORKS = {
 """Settings that have a meaning in some modes of networks only. In `scratch` a network keeps its own top."""
 
 OF_EXTRACTION = frozenset(
-    {"weights", "batch_size", "deterministic", "backend", "protocol", "preprocessing", "evaluation", "clock"}
+    {
+        *("weights", "batch_size", "precision", "deterministic", "backend"),
+        *("protocol", "preprocessing", "evaluation", "clock"),
+    }
 )
 """Settings that have a meaning wherever a network extracts features; all others are about its training."""
+
+UNSAID = ("precision", "steps_per_execution", "loop")
+"""Settings that are left out where they have their defaults: such a trial is the one that earlier versions know."""
 
 DataValue = int | float | str
 
@@ -105,7 +112,7 @@ class Combination:
     epochs: int = 100
     weights: str = "imagenet"
     """`imagenet`, `random`, or the path of a file."""
-    batch_size: int = Specification.batch_size
+    batch_size: int | Literal["largest"] = Specification.batch_size
     optimizer: Optimizer = _THESIS_OPTIMIZER
     l1: float = Specification.l1
     l2: float = Specification.l2
@@ -122,6 +129,8 @@ class Combination:
     deterministic: bool = Specification.deterministic
     jit_compile: bool | Literal["auto"] = Specification.jit_compile
     backend: str = Specification.backend
+    precision: str = Specification.precision
+    steps_per_execution: int = Specification.steps_per_execution
     loop: Literal["fit", "compiled"] = Specification.loop
     protocol: str = "corrected"
     preprocessing: str = Specification.preprocessing
@@ -147,6 +156,9 @@ class Combination:
             InputError: A preset has no optimizer for the network, or the classifier is wrong.
         """
         found = {key: getattr(self, key) for key in DEFAULTS if self.mode in modes_of(key)}
+        for key in UNSAID:
+            if found.get(key) == DEFAULTS[key]:
+                del found[key]
         if self.mode in KERAS_FREE_MODES:
             return {**found, "epochs": 0}
         if self.mode in FITTED_MODES:
@@ -155,8 +167,6 @@ class Combination:
         found |= {"optimizer": optimizer.resolved(), "replicas": replicas}
         if not self.class_weight:
             del found["class_weight"]  # a trial without it is the one that earlier versions know
-        if found.get("loop") == Specification.loop:
-            del found["loop"]  # likewise
         for name in ("early_stopping", "augmentation"):
             found[name] = found[name].model_dump() if found[name] else None
         if self.mode == "finetune":
@@ -282,6 +292,12 @@ def _check(combination: Combination, suite: SuiteFile, file: Source) -> None:
             'mode = "finetune" starts from pretrained weights, but these are random',
             'Name weights, or set mode = "scratch", which trains the whole network from random ones.',
         )
+    if combination.mode in FITTED_MODES - KERAS_FREE_MODES and combination.batch_size == LARGEST:
+        raise file.error(
+            place_of("batch_size", combination, suite),
+            f'"{LARGEST}" has no meaning for mode = "{combination.mode}", which trains in no batches',
+            "Give a number of images.",
+        )
     own = combination.finetune_optimizer
     if combination.mode == "finetune" and own and own.learning_rate == SEARCH:
         raise file.error(
@@ -317,6 +333,12 @@ def _check_loop(combination: Combination, suite: SuiteFile, file: Source) -> Non
             place_of("loop", combination, suite),
             f'"compiled" is not for backend = "{combination.backend}", which compiles no loop',
             'Set loop = "fit" for it, or backend = "tensorflow" or "jax".',
+        )
+    if combination.steps_per_execution > 1:
+        raise file.error(
+            place_of("steps_per_execution", combination, suite),
+            'has no meaning for loop = "compiled", which does many steps in one call anyway',
+            'Remove it, or set loop = "fit".',
         )
     if suite.devices.gpus_per_trial > 1:
         raise file.error(

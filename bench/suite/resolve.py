@@ -11,13 +11,14 @@ from bench.devices.machine import AcceleratorError, Choice, choose_slots
 from bench.plan.decide import choose
 from bench.suite.file import Keys, load_suite, name_of, usable
 from bench.suite.matrix import expand, place_of, warning_about
+from bench.suite.schema import CacheTable
 from bench.trials.datasets import DataSet, DataSets
 from bench.trials.layout import FEATURES
 from bench.trials.limits import Limits
 from bench.trials.pretrained import Download, fetch
 from bench.trials.runtime import find_runtime
 from bench.trials.sampling import TelemetrySettings
-from bench.trials.settings import Runtime, Settings
+from bench.trials.settings import LARGEST, Runtime, Settings
 from bench.trials.trial import Trial
 from wbc.backbones import find_backbone
 from wbc.classical.catalog import METHODS
@@ -147,23 +148,29 @@ def resolve_suite(
         )
     except InputError as error:
         raise file.error(("data",), error.what, error.way_out) from None
-    shared = {}
-    if suite.cache.features and not in_pairs:
+    shared: dict[str, object] = {}
+    if (suite.cache.features or suite.cache.pixels) and not in_pairs:
         given = file.folder(("cache", "path"), suite.cache.path)
         kept = given or cache / FEATURES
         if reason := _why_unusable(kept, written=given is not None):
             what, way_out = (
-                f"features cannot be kept in {kept}: {reason}",
+                f"{'features' if suite.cache.features else 'pixels'} cannot be kept in {kept}: {reason}",
                 "Name another folder: path in [cache].",
             )
             raise file.error(("cache", "path"), what, way_out) if given else InputError(what, way_out)
-        shared = {"feature_cache": {"folder": str(kept.resolve()), "limit_bytes": suite.cache.limit}}
+        shared = {"folder": str(kept.resolve()), "limit_bytes": suite.cache.limit}
     located: dict[tuple[str, str, int], WeightsSource] = {}
     datasets: dict[str, DataSet] = {}
     warnings: dict[str, None] = {}
     trials: dict[str, Trial] = {}
     downloads: dict[Path, Download] = {}
     for combination in combinations:
+        if in_pairs and combination.batch_size == LARGEST:
+            raise file.error(
+                place_of("batch_size", combination, suite),
+                "two versions may find room for other batches, and would not be compared at the same",
+                "Give a number of images.",
+            )
         size, source = combination.image_size, NO_WEIGHTS
         place: Keys = ("data", "path")
         try:
@@ -228,7 +235,7 @@ def resolve_suite(
             "export": {"formats": suite.suite.export} if suite.suite.export and settings.backend else None,
             "explain": {"what": suite.suite.explain} if suite.suite.explain and settings.backend else None,
             "profile": {"steps": suite.profile.steps} if suite.profile.steps else None,
-            **(shared if combination.mode in PRETRAINED_MODES else {}),
+            **_cache_of(shared, suite.cache, combination.mode),
         }
         runs_on = runtime.of(combination.mode, settings.backend)
         trial = Trial.of(label, settings, runs_on, specification)
@@ -257,6 +264,15 @@ def _place_of_external(dataset: DataSet) -> dict[str, str]:
     if external is None:
         return {}
     return {"external_folder": str(external.images), "external_manifest": str(external.manifest)}
+
+
+def _cache_of(shared: dict[str, object], cache: CacheTable, mode: str) -> dict[str, object]:
+    """What a trial shares with others; nothing where its mode has none of it. What is usual is not spelled out."""
+    features = cache.features and mode in PRETRAINED_MODES
+    if not shared or not (features or cache.pixels):
+        return {}
+    what = {"features": features, "pixels": True} if cache.pixels else {}
+    return {"feature_cache": {**shared, **what}}
 
 
 def _saves(asked: bool | str, mode: str, in_pairs: bool) -> bool | str:

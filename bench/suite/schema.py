@@ -39,6 +39,7 @@ from bench.suite.values import (
 )
 from bench.trials.limits import Limits
 from bench.trials.sampling import TelemetrySettings
+from bench.trials.settings import LARGEST
 from wbc.backends import BACKENDS
 from wbc.data import BACKGROUNDS
 from wbc.data.layout import FolderOptions
@@ -55,6 +56,7 @@ from wbc.specification import (
     LOOPS,
     MODES,
     MONITORS,
+    PRECISIONS,
     USUAL_AUGMENTATION,
     Augmentation,
     EarlyStopping,
@@ -246,7 +248,7 @@ class TrainingTable(Table):
     mode: Sweep[Annotated[str, among(*MODES)]] | None = None
     epochs: Sweep[PositiveInt] | None = None
     weights: Sweep[Text] | None = None
-    batch_size: Sweep[PositiveInt] | None = None
+    batch_size: Sweep[Annotated[PositiveInt | Literal["largest"], one_of(LARGEST, number=True)]] | None = None
     optimizer: Sweep[Annotated[Optimizer, BeforeValidator(named)]] | None = None
     l1: Sweep[NotNegative] | None = None
     l2: Sweep[NotNegative] | None = None
@@ -271,6 +273,8 @@ class TrainingTable(Table):
     deterministic: Sweep[bool] | None = None
     jit_compile: Sweep[Annotated[bool | Literal["auto"], one_of(True, False, "auto")]] | None = None
     backend: Sweep[Annotated[str, among(*BACKENDS)]] | None = None
+    precision: Sweep[Annotated[str, among(*PRECISIONS)]] | None = None
+    steps_per_execution: Sweep[PositiveInt] | None = None
     loop: Sweep[Annotated[Literal["fit", "compiled"], among(*LOOPS)]] | None = None
 
 
@@ -357,6 +361,7 @@ class CacheTable(Table):
     """`[cache]`: what trials share, so that it is computed once. Not part of a trial's identity."""
 
     features: bool = False
+    pixels: bool = False
     share_prefix: bool = False
     limit: Amount = 20 * 10**9
     path: Text | None = None

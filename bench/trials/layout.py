@@ -4,10 +4,10 @@ CACHE = "cache"
 """Prepared images, copies of code, files fetched from MLflow."""
 
 FEATURES = "features"
-"""In the cache: features of frozen backbones."""
+"""In the cache: features of frozen backbones, and pixels."""
 
 ENTRY = "entry.json"
-"""In the folder of one set of them: who made it from what, see `wbc.training.feature_cache`."""
+"""In the folder of one set of them: who made it from what, see `wbc.kept`."""
 
 STORE = "mlflow.db"
 """The embedded tracking store, and beside it what SQLite and we add to its name."""

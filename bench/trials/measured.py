@@ -194,6 +194,8 @@ class Utilization(Struct, frozen=True, kw_only=True, gc=False):
     measured_precision: str | None = None
     of_datasheet_peak_busy: float | None = None
     datasheet_precision: str | None = None
+    of_measured_bandwidth: float | None = None
+    """Of transfer learning: bytes that the optimizer must move in a step."""
     gpm_fp32: float | None = None
     gpm_tensor: float | None = None
 

@@ -17,7 +17,20 @@ class Phase(Times, frozen=True, kw_only=True, omit_defaults=True):
     """A phase that reports nothing but its times."""
 
 
-class DataPhase(Phase, frozen=True, kw_only=True, omit_defaults=True):
+class SharedPhase(Phase, frozen=True, kw_only=True, omit_defaults=True):
+    """A phase whose work trials may share: `features`, or `data`."""
+
+    as_run_s: float | None = None
+    """What the phase took in this trial, by the wall. Of a trial that may use the work of others, `wall_s` and `cpu_s`
+    are what that took when it was done: as if every trial had done its own. None: they are its own."""
+    as_run_cpu_s: float | None = None
+    made_by: str | None = None
+    """The attempt that did it, where it was another one: its trial and its number."""
+    not_shared: str | None = None
+    """Why it is not in the cache, where it should be."""
+
+
+class DataPhase(SharedPhase, frozen=True, kw_only=True, omit_defaults=True):
     """Reading the images."""
 
     train_images: int | None = None
@@ -41,7 +54,7 @@ class BuildPhase(Phase, frozen=True, kw_only=True, omit_defaults=True):
     """Why the work is not known."""
 
 
-class FeaturesPhase(Phase, frozen=True, kw_only=True, omit_defaults=True):
+class FeaturesPhase(SharedPhase, frozen=True, kw_only=True, omit_defaults=True):
     """Extracting features with a frozen backbone, or measuring them for a classical method."""
 
     images: int | None = None
@@ -49,14 +62,6 @@ class FeaturesPhase(Phase, frozen=True, kw_only=True, omit_defaults=True):
     """Size of all features."""
     plausible: float | None = None
     """Classical methods on cells: share of the images in which a nucleus may have been found."""
-    as_run_s: float | None = None
-    """What the phase took in this trial, by the wall. Of a trial that may use shared features, `wall_s` and `cpu_s`
-    are what their extraction took when they were made: as if every trial had made its own. None: they are its own."""
-    as_run_cpu_s: float | None = None
-    made_by: str | None = None
-    """The attempt that extracted them, where it was another one: its trial and its number."""
-    not_shared: str | None = None
-    """Why its features are not in the cache, where they should be."""
 
 
 class SearchPhase(Phase, frozen=True, kw_only=True, omit_defaults=True):
@@ -72,8 +77,11 @@ class SearchPhase(Phase, frozen=True, kw_only=True, omit_defaults=True):
 class CompilePhase(Phase, frozen=True, kw_only=True, omit_defaults=True):
     """Compiling the model, up to the end of its first step."""
 
+    batch_size: int | None = None
+    """Images per step; with `batch_size = "largest"` what that came to."""
     jit_compile: bool | None = None
     steps_per_execution: int | None = None
+    """Steps in one call; as many as divide the steps of an epoch, and no more than were asked for."""
     asynchronous_callbacks: bool | None = None
     first_step_s: float | None = None
 
@@ -180,6 +188,10 @@ class Phases(Struct, frozen=True, kw_only=True, omit_defaults=True):
             phase: Phase | None = getattr(self, name)
             if phase is not None:
                 yield name, phase
+
+    def shared(self) -> dict[str, SharedPhase]:
+        """Those that were reached and whose work trials may share."""
+        return {name: phase for name, phase in self.items() if isinstance(phase, SharedPhase)}
 
     def names(self) -> tuple[str, ...]:
         """The phases that were reached."""

@@ -27,6 +27,7 @@ _NUMBERS = {
     "dropout": "dropout",
     "head_epochs": "head",
     "unfreeze": "unfreeze",
+    "steps_per_execution": "execution",
 }
 """Setting -> the word before its value, where it is not the default of `Specification`."""
 
@@ -56,6 +57,7 @@ def words_of(settings: Settings) -> list[str]:
     words += ["deterministic"] if settings.deterministic else []
     if isinstance(settings.jit_compile, bool):
         words.append("xla" if settings.jit_compile else "no-xla")
+    words += [settings.precision] if settings.precision else []
     words += [settings.loop] if settings.loop else []
     if settings.backend not in (None, Specification.backend):
         words.append(str(settings.backend))

@@ -119,7 +119,7 @@ class Record(Struct, frozen=True, kw_only=True):
     time_to_result: Times | None
     """What a person waits: from the start of the process to the metrics, without the reference work.
 
-    With features that are shared it is as if the trial had extracted its own; see `result_as_run_s`.
+    With features or pixels that are shared it is as if the trial had made its own; see `result_as_run_s`.
     """
     throughput: Throughput
     epochs: int
@@ -164,9 +164,9 @@ class Record(Struct, frozen=True, kw_only=True):
         return next((one for one in self.latency if one.batch == batch), None)
 
     @property
-    def features_found(self) -> bool:
-        """Whether it used features that another attempt had extracted: times of them are not its own."""
-        return self.phases.features is not None and self.phases.features.made_by is not None
+    def found(self) -> tuple[str, ...]:
+        """The phases, `features` or `data`, whose work another attempt had done: times of them are not its own."""
+        return tuple(name for name, phase in self.phases.shared().items() if phase.made_by is not None)
 
     @property
     def shared_training_s(self) -> float:
@@ -176,12 +176,11 @@ class Record(Struct, frozen=True, kw_only=True):
     @property
     def result_as_run_s(self) -> float | None:
         """Its time to result as it was; None where it may share nothing, and `time_to_result` says it."""
-        features, seconds = self.phases.features, self.time_to_result
-        of_features = features is not None and features.as_run_s is not None
-        if seconds is None or not (of_features or self.shared_training_s):
+        seconds, shared = self.time_to_result, self.phases.shared().values()
+        saved = [phase.wall_s - phase.as_run_s for phase in shared if phase.as_run_s is not None]
+        if seconds is None or not (saved or self.shared_training_s):
             return None
-        saved = features.wall_s - features.as_run_s if features and features.as_run_s is not None else 0.0
-        return seconds.wall_s - saved - self.shared_training_s
+        return seconds.wall_s - sum(saved) - self.shared_training_s
 
     @property
     def done(self) -> bool:

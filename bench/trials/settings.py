@@ -9,12 +9,15 @@ from msgspec import UNSET, Struct, UnsetType
 
 from wbc.backends import BACKENDS
 from wbc.options import OptionValue
-from wbc.specification import FITTED_MODES, KERAS_FREE_MODES
+from wbc.specification import FITTED_MODES, KERAS_FREE_MODES, Specification
 
 REPLICATE_SETTINGS = ("seed", "data.split_seed", "data.data_seed", "data.fold", "data.digest")
 """Settings, by their flat names, in which replicates of one configuration differ. The digest of the images
 follows from the seeds of the data."""
 
+
+LARGEST: Literal["largest"] = "largest"
+"""A `batch_size`: as many images as fit the device, see `bench.plan.batches`."""
 
 _SHOWN = {f"{table}.decay": f"{table}.learning_rate_decay" for table in ("optimizer", "finetune_optimizer")}
 """Names in records -> names that people read."""
@@ -136,7 +139,8 @@ class Settings(Struct, frozen=True, kw_only=True, omit_defaults=True):
     """One of `wbc.specification.MODES`."""
     epochs: int
     """0 for methods of scikit-learn; with fine-tuning those of the second stage."""
-    batch_size: int | None = None
+    batch_size: int | str | None = None
+    """Or `LARGEST`."""
     optimizer: OptimizerSettings | None = None
     l1: float | None = None
     l2: float | None = None
@@ -159,6 +163,10 @@ class Settings(Struct, frozen=True, kw_only=True, omit_defaults=True):
     """Or `auto`."""
     backend: str | None = None
     """None for modes without Keras."""
+    precision: str | None = None
+    """A policy of Keras; None: float32."""
+    steps_per_execution: int | None = None
+    """None: 1."""
     loop: str | None = None
     """`compiled`; None: Keras' own."""
     protocol: str | None = None
@@ -227,6 +235,11 @@ class Runtime(Struct, frozen=True, kw_only=True, omit_defaults=True):
         """Name -> version of what the trial uses; the device too."""
         content: dict[str, str] = msgspec.to_builtins(self)
         return content
+
+
+def images_of(batch_size: int | str | None) -> int:
+    """About how many images a batch has, before it is known what is the largest; 0 for modes without batches."""
+    return Specification.batch_size if isinstance(batch_size, str) else batch_size or 0
 
 
 def is_of_replicate(setting: str) -> bool:

@@ -51,7 +51,12 @@ def load_backend(specification: Specification) -> Facts:
         )
     # The first use of a device may take seconds. They belong to the startup, not to what is timed first.
     keras.ops.convert_to_numpy(keras.ops.ones(()))
-    return {"backend": name, "keras": keras.__version__, "precision": _precision(keras), **found}
+    return {
+        "backend": name,
+        "keras": keras.__version__,
+        "precision": _precision(keras, specification),
+        **found,
+    }
 
 
 def tensorfloat32(allowed: bool, capabilities: Sequence[tuple[int, int] | None]) -> bool | str:
@@ -268,7 +273,9 @@ _LOADERS: dict[str, Callable[[], Facts]] = {
 }
 
 
-def _precision(keras: Any) -> str:
-    """The format in which layers compute and keep their weights, where nothing else is asked for."""
+def _precision(keras: Any, specification: "Specification") -> str:
+    """The policy of the trial's layers; of an older `wbc`, which cannot be asked for one, that of Keras."""
+    if (asked := getattr(specification, "precision", "float32")) != "float32":
+        return str(asked)
     policy = getattr(keras.config, "dtype_policy", None)
     return str(getattr(policy(), "name", policy())) if policy else str(keras.config.floatx())

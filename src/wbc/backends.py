@@ -11,6 +11,8 @@ ONLY_TENSORFLOW: dict[str, tuple[str | int, str]] = {
         "auto",
         "only TensorFlow lets you choose whether XLA compiles: JAX always compiles, PyTorch has no XLA",
     ),
+    "precision": ("float32", "lower precision was tried with TensorFlow only"),
+    "steps_per_execution": (1, "several steps in a call were tried with TensorFlow only"),
     "replicas": (1, "training one model on several devices needs TensorFlow's MirroredStrategy"),
 }
 """Setting that only TensorFlow supports -> the value that leaves it alone, and the reason."""

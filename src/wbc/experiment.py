@@ -1,11 +1,15 @@
 """One experiment from images to test metrics: the entry point for a harness. Free of Keras at import."""
 
+import hashlib
 import importlib
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import asdict
+from functools import partial
+from pathlib import Path
 
 import numpy as np
+import PIL
 
 from wbc.backends import out_of_memory
 from wbc.data import SPLITS
@@ -17,6 +21,7 @@ from wbc.evaluation.latency import figures_of, measure_latency
 from wbc.evaluation.likeness import MOST_IMAGES, Likeness, looks_of
 from wbc.evaluation.metrics import Metrics, binary_accuracy, score
 from wbc.evaluation.predictions import Predictions, ShuffledComparison, generator_order
+from wbc.kept import Arrays, Place, keep_once
 from wbc.observer import Figures, Observer, Trained, phase
 from wbc.reference_work import measure_reference_work
 from wbc.specification import Specification
@@ -75,11 +80,14 @@ def _run(specification: Specification, observer: Observer) -> Metrics:
     _reference_work(specification, observer)
     with phase(observer, "data") as figures:
         manifest = Manifest.read_file(specification.manifest)
-        folder, size = specification.data_folder, specification.image_size
-        splits = {name: load_split(manifest, name, folder, size) for name in SPLITS}
-        external = _external_test(specification, manifest)
-        if external is not None:
-            splits[EXTERNAL] = external
+        sources = _sources(specification, manifest)
+        pixels, shared = _kept_pixels(specification, sources, observer)
+        splits = {
+            name: load_split(of, split, folder, specification.image_size, pixels.get(name))
+            for name, (of, split, folder) in sources.items()
+        }
+        external = splits.get(EXTERNAL)
+        figures.update(shared)
         figures.update({f"{name}_images": len(split) for name, split in splits.items()})
         figures["data_digest"] = manifest.digest
 
@@ -128,17 +136,49 @@ def _run(specification: Specification, observer: Observer) -> Metrics:
     return metrics
 
 
-def _external_test(specification: Specification, manifest: Manifest) -> Split | None:
-    """The images of another folder that the classifier is tested on besides its own; None if there are none."""
+def _sources(specification: Specification, manifest: Manifest) -> dict[str, tuple[Manifest, str, Path]]:
+    """Split -> its manifest, its name there, and the folder of its images.
+
+    `EXTERNAL` are images of another folder that the classifier is tested on besides its own, if there are any.
+    """
+    found = {name: (manifest, name, specification.data_folder) for name in SPLITS}
     if specification.external_manifest is None or specification.external_folder is None:
-        return None
+        return found
     external = Manifest.read_file(specification.external_manifest)
     if external.classes != manifest.classes:
         raise InputError(
             f"the external test has the classes {', '.join(external.classes)}, not {', '.join(manifest.classes)}",
             "Both folders need the same classes.",
         )
-    return load_split(external, "test", specification.external_folder, specification.image_size)
+    return found | {EXTERNAL: (external, "test", specification.external_folder)}
+
+
+def _kept_pixels(
+    specification: Specification, sources: Mapping[str, tuple[Manifest, str, Path]], observer: Observer
+) -> tuple[Arrays, Figures]:
+    """The pixels of all splits where trials share them (`wbc.kept`), and what is said of that; else nothing."""
+    cache, size = specification.feature_cache, specification.image_size
+    if cache is None or not cache.pixels:
+        return {}, {}
+
+    def decode(place: Place) -> tuple[Arrays, Figures]:
+        return {
+            name: load_pixels(folder, of.split(split), size, Reading.of(of.settings), partial(place, name))
+            for name, (of, split, folder) in sources.items()
+        }, {}
+
+    ingredients = {
+        "files": {
+            name: hashlib.sha256("".join(image.sha256 for image in of.split(split)).encode()).hexdigest()
+            for name, (of, split, _) in sources.items()
+        },
+        "reading": {name: asdict(Reading.of(of.settings)) for name, (of, _, _) in sources.items()},
+        "image_size": size,
+        "pillow": PIL.__version__,
+        "runtime": cache.made_on.get("runtime", {}).get("wbc"),
+    }
+    kept = keep_once(cache, ingredients, decode, lambda: observer.heartbeat(0, 1))
+    return kept.arrays, kept.figures
 
 
 def evaluate(predictions: Predictions, specification: Specification, observer: Observer) -> Metrics:

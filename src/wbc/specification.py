@@ -34,6 +34,9 @@ LOOPS = ("fit", "compiled")
 """How the head of transfer learning is trained. `fit`: Keras' own loop. `compiled`: an epoch over features that
 stay on the device, in one compiled call (`wbc.training.compiled`)."""
 
+PRECISIONS = ("float32", "mixed_float16", "mixed_bfloat16")
+"""Keras' policies. With the mixed ones layers compute in half precision; weights stay in float32."""
+
 HEAD_UNITS = 256
 """Units of the dense layer in the head on a backbone: appendix F of the thesis."""
 
@@ -184,7 +187,7 @@ class Exporting:
 
 @dataclass(frozen=True)
 class FeatureCache:
-    """Where features of frozen backbones are kept, so that other trials need not extract them again."""
+    """Where features of frozen backbones are kept, so that other trials need not extract them again; and pixels."""
 
     folder: Path
     """Gets a folder for each set of features."""
@@ -194,6 +197,10 @@ class FeatureCache:
     """Name of the attempt that uses it."""
     made_on: Mapping[str, Any] = field(default_factory=dict)
     """What runs the experiment, as JSON values: features that were made on anything else are others."""
+    features: bool = True
+    """Whether features are kept."""
+    pixels: bool = False
+    """Whether decoded pixels are."""
 
 
 @dataclass(frozen=True)
@@ -260,6 +267,10 @@ class Specification:
     jit_compile: bool | Literal["auto"] = "auto"
     """Whether XLA compiles the training step. With `auto` Keras decides: off on CPUs and with replicas. The
     phase `compile` reports the outcome."""
+    precision: str = "float32"
+    """One of `PRECISIONS`."""
+    steps_per_execution: int = 1
+    """Most steps of training in one call of the backend. As many are taken as divide the steps of an epoch."""
     loop: Literal["fit", "compiled"] = "fit"
     """Of transfer learning, one of `LOOPS`."""
     replicas: int = 1
@@ -287,7 +298,7 @@ class Specification:
     profile: Profiling | None = None
     """The steps to trace at the end; None: none."""
     feature_cache: FeatureCache | None = None
-    """Where features of a frozen backbone are shared; None: each trial extracts its own."""
+    """Where features of a frozen backbone, and pixels, are shared; None: each trial makes its own."""
 
     def check_backend(self) -> None:
         """Raise InputError if another backend is asked for something that only TensorFlow supports."""

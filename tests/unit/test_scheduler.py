@@ -8,7 +8,9 @@ from pathlib import Path
 
 import pytest
 from equipment.attempts import read_events
+from equipment.results.records import a_trial
 from scheduler_equipment import NO_LIMITS, Bed, lower_bound, planned
+from training_equipment import draw_noisy_images
 
 from bench.errors import InterruptedRun
 from bench.plan.decide import PlannedTrial
@@ -249,3 +251,23 @@ def test_fresh_starts_without_the_checkpoint(bed: Bed):
     bed.on_wait = lambda: seen.append(bed.results.checkpoint(one.trial.id).exists())
     bed.run([PlannedTrial(one.trial, "again", "", fresh=True)])
     assert seen and not any(seen)
+
+
+def test_the_largest_batch_halves_until_it_fits_and_starts_there_the_next_time(bed: Bed, tmp_path: Path):
+    draw_noisy_images(tmp_path)
+    script = {
+        "manifest": str(tmp_path / "manifest.json"),
+        "ends": ["gpu-oom", "host-oom", "nan-loss", "done"],
+    }
+    trial = a_trial("a", specification=script, epochs=1, batch_size="largest")
+    for reason in ("new", "again"):
+        bed.run([PlannedTrial(trial, reason, "")], limits=Limits(retries=0))
+    taken = [attempt.trial().specification["batch_size"] for attempt in bed.results.all_attempts()]
+    assert taken == [8, 4, 2, 2]
+    assert [(kind, again) for _, kind, again in bed.notes.ended] == [
+        ("gpu-oom", True), ("host-oom", True), ("nan-loss", False), ("done", False),
+    ]  # fmt: skip
+    assert bed.notes.said == [
+        f"{trial.id}: no room for batches of 8 images; 4 are tried.",
+        f"{trial.id}: no room for batches of 4 images; 2 are tried.",
+    ]

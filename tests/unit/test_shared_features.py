@@ -8,12 +8,13 @@ import pandas as pd
 import pytest
 from comparison_equipment import measurement, record, trial
 from equipment.results.journals import Course, trial_of, write_attempt
-from equipment.results.records import phases
+from equipment.results.records import a_trial, phases
 
 from bench.compare.measurement import Pair
 from bench.compare.metrics import METRICS, phase_seconds, values_of
 from bench.errors import InputError
 from bench.journal.results import SuiteResults
+from bench.plan.needs import needs_of
 from bench.records.fold import fold
 from bench.report.cautions import cautions
 from bench.report.frame import configurations_frame, trials_frame
@@ -51,10 +52,10 @@ def test_times_are_as_if_each_trial_had_extracted_its_own(tmp_path):
     results = SuiteResults(tmp_path, "suite")
     plain = attempt_with(results, 3)
     found = attempt_with(results, 4, **FOUND)
-    assert plain.result_as_run_s is None and not plain.features_found
+    assert plain.result_as_run_s is None and not plain.found
     assert plain.phases.features.wall_s == 6 and plain.throughput.feature_images_per_s
     assert (found.phases.features.wall_s, found.phases.features.cpu_s) == (50, 90)
-    assert (found.phases.features.as_run_s, found.features_found) == (6, True)
+    assert (found.phases.features.as_run_s, found.found) == (6, ("features",))
     assert found.time_to_result.wall_s - found.result_as_run_s == pytest.approx(44)
     assert found.result_as_run_s == pytest.approx(sum(SECONDS.values()) - SECONDS["teardown"])
     assert found.throughput.feature_images_per_s is None, "a rate of another trial"
@@ -62,7 +63,7 @@ def test_times_are_as_if_each_trial_had_extracted_its_own(tmp_path):
 
 def test_a_trial_that_made_them_has_what_the_extraction_alone_took(tmp_path):
     made = attempt_with(SuiteResults(tmp_path, "suite"), 3, extraction_s=5.5, extraction_cpu_s=9.0)
-    assert made.phases.features.wall_s == 5.5 and not made.features_found
+    assert made.phases.features.wall_s == 5.5 and not made.found
     assert made.result_as_run_s == pytest.approx(made.time_to_result.wall_s + 0.5), "it also wrote them"
     assert made.throughput.feature_images_per_s == pytest.approx(5274 / 5.5)
 
@@ -82,7 +83,7 @@ def test_tables_say_both_times_and_why_features_are_not_shared(tmp_path):
     tags = tags_of(found, "suite")
     assert tags["leukobench.features_made_by"] == "other/attempt-1"
     assert cautions(results, trials) == [
-        "1 trial could not put its features into the cache, so no other trial finds them there: "
+        "1 trial could not put its features or pixels into the cache, so no other trial finds them there: "
         "No space left on device."
     ]
 
@@ -92,7 +93,8 @@ def test_every_reason_why_features_are_not_shared_is_said():
         {"mode": ["transfer"] * 3, "status": ["done"] * 3, "not_shared": ["full", "full", "gone"]}
     )
     assert cautions(SuiteResults(Path(), "s"), trials) == [
-        "3 trials could not put their features into the cache, so no other trial finds them there: full; gone."
+        "3 trials could not put their features or pixels into the cache, so no other trial finds them there: "
+        "full; gone."
     ]
 
 
@@ -138,7 +140,44 @@ def test_a_suite_shares_features_where_it_says_so(tmp_path):
 
 
 def test_sides_of_an_upgrade_check_never_share_features(tmp_path):
-    assert set(caches(tmp_path, "[cache]\nfeatures = true\n", in_pairs=True).values()) == {None}
+    assert set(caches(tmp_path, "[cache]\nfeatures = true\npixels = true\n", in_pairs=True).values()) == {
+        None
+    }
+
+
+def test_pixels_are_shared_in_every_mode_and_take_no_memory(tmp_path):
+    both = caches(tmp_path, "[cache]\nfeatures = true\npixels = true\n")
+    assert {mode: (of["features"], of["pixels"]) for mode, of in both.items()} == {
+        "transfer": (True, True),
+        "finetune": (True, True),
+        "scratch": (False, True),
+    }
+    images = {"train": 60_000, "validation": 10, "test": 10}
+    settings = {"mode": "transfer", "image_size": 224, "batch_size": 16}
+    held, mapped = (
+        needs_of(a_trial("VGG16", specification={"feature_cache": cache}, **settings), images).memory
+        for cache in (None, both["transfer"])
+    )
+    assert held - mapped == pytest.approx(60_020 * (224 * 224 * 3 + 7 * 7 * 512 * 4))
+
+
+def test_pixels_that_another_trial_decoded_count_as_if_each_had_its_own(tmp_path):
+    course = Course({"data": 2.0, **SECONDS}, 0.5, 3.0, TEST, predictions="file\n")
+    results = SuiteResults(tmp_path, "suite")
+    written = write_attempt(results, trial_of("VGG16", "scratch", 3), course)
+    lines = [json.loads(line) for line in written.events.read_text().splitlines()]
+    for line in lines:
+        if line["event"] == "phase_ended" and line["phase"] == "data":
+            line["figures"] |= FOUND
+    written.events.write_text("".join(f"{json.dumps(line)}\n" for line in lines))
+    found = fold(written)
+    assert found.found == ("data",) and found.phases.data.wall_s == 50
+    assert found.time_to_result.wall_s - found.result_as_run_s == pytest.approx(48)
+    written.result.write_bytes(msgspec.json.encode(found))
+    trials = trials_frame(results, results.trial_ids())
+    times = time_tables("suite", trials, configurations_frame(trials))[0]
+    assert any("used pixels that another trial had decoded." in note for note in times.notes)
+    assert "data" not in phase_seconds(found)
 
 
 @pytest.mark.parametrize(

@@ -41,7 +41,7 @@ that makes no circle."""
 WBC_FLOORS = (
     ("errors", "files", "protocols", "backends", "reference"),
     ("options", "optimizer", "duplicates", "reference_work"),
-    ("data", "optimizer_presets", "specification"),
+    ("data", "optimizer_presets", "specification", "kept"),
     ("evaluation",),
     ("observer",),
     ("networks", "memory", "profiling", "classical", "experiment"),

@@ -13,11 +13,12 @@ from bench.journal.results import SuiteResults
 from bench.records.flops import memory_of, whole_rate, work_of
 from bench.records.fold import fold
 from bench.records.measured import reference_work_of
-from bench.records.utilization import Device, Rates, utilization_of
+from bench.records.utilization import Device, Rates, bandwidth_share, utilization_of
 from bench.trials.measured import StepMemory, Summary, Utilization, Work
 from bench.trials.origin import Environment, SlotDescription
 from bench.trials.phases import BuildPhase, DataPhase, Phases, TrainPhase
 from bench.trials.record import Record
+from bench.trials.settings import OptimizerSettings
 
 WORK = Work(training_flops=2_000_000_000)
 
@@ -149,7 +150,7 @@ def test_what_is_missing_has_a_reason_and_is_no_number(
     assert getattr(figures, missing) is None
     assert word in reasons[missing]
     none = {name for name in Utilization.__struct_fields__ if getattr(figures, name) is None}
-    assert none - set(reasons) <= {"measured_precision", "datasheet_precision"}
+    assert none - set(reasons) <= {"measured_precision", "datasheet_precision", "of_measured_bandwidth"}
 
 
 ANALYTIC = StepMemory(
@@ -210,6 +211,47 @@ def test_a_record_gets_all_of_it(tmp_path: Path):
     steady = {"t": 10**9, "event": "blocks", "stage": 0, "blocks": blocks}
     found = folded(tmp_path / "two", BUILT, steady)
     assert found.utilization.of_measured_peak == pytest.approx(2 * 6e10 / 1e12), "20 images/s when steady"
+
+
+@pytest.mark.parametrize(
+    ("optimizer", "numbers"),
+    [
+        ({"name": "RMSprop"}, 2),
+        ({"name": "SGD", "momentum": 0.0}, 1),
+        ({"name": "SGD", "momentum": 0.9}, 2),
+        ({"name": "Adam"}, 3),
+    ],
+)
+def test_an_update_reads_and_writes_each_parameter_and_what_is_kept_for_it(optimizer, numbers):
+    head = Work(trainable_parameters=1_000_000)
+    device = Device(CPU, peak=a_peak({}, bandwidth=40e9))
+    of = OptimizerSettings(learning_rate=1e-5, decay=0.0, **optimizer)
+    assert bandwidth_share(of, head, 1e-3, device) == (pytest.approx(numbers * 8e6 / 1e-3 / 40e9), "")
+    for without in (
+        device,
+        Device(CPU, peak=a_peak({})),
+        Device(CPU, peak=a_peak({}, bandwidth=1.0, disturbed="busy")),
+    ):
+        step_s = None if without is device else 1e-3
+        assert bandwidth_share(of, head, step_s, without)[0] is None
+        assert bandwidth_share(of, head, step_s, without)[1]
+
+
+def test_a_record_of_transfer_says_how_much_of_the_bandwidth_its_head_took(tmp_path: Path):
+    optimizer = {"name": "RMSprop", "learning_rate": 1e-5, "decay": 1e-3}
+    attempt = SuiteResults(tmp_path, "suite").new_attempt(
+        a_trial("LeNet5", mode="transfer", optimizer=optimizer)
+    )
+    train = {"images": 1600, "steps": 100, "steps_s": 1.5, "data_wait_s": 0.5}
+    lines = []
+    for phase, figures in (("build", {**BUILT, "trainable_parameters": 5_000_000}), ("train", train)):
+        lines += [{"t": 0, "event": "phase_started", "phase": phase}]
+        lines += [{"t": 3 * 10**9, "event": "phase_ended", "phase": phase, "figures": figures}]
+    attempt.events.write_text("".join(json.dumps(line) + "\n" for line in lines))
+    peak = {"event": "peak", **msgspec.to_builtins(a_peak({}, bandwidth=40e9))}
+    runner = [{"t": 0, "event": "started", "slot": msgspec.to_builtins(CPU)}, peak]
+    attempt.runner_events.write_text("".join(json.dumps(line) + "\n" for line in runner))
+    assert fold(attempt).utilization.of_measured_bandwidth == pytest.approx(16 * 5e6 / 0.02 / 40e9)
 
 
 def test_classical_methods_and_odd_models():

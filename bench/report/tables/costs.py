@@ -27,7 +27,7 @@ CLOCKS = {
 }
 """Times of a configuration -> their names in tables."""
 
-AS_RUN, FOUND, MADE_BY = "result_as_run_s", "features_found", "features_made_by"
+AS_RUN, FOUND, PIXELS, MADE_BY = "result_as_run_s", "features_found", "pixels_found", "features_made_by"
 CONTINUED = "training_shared"
 """Columns of trials that may share features."""
 
@@ -136,6 +136,7 @@ def shared_note(trials: pd.DataFrame) -> list[str]:
     sentences = []
     for column, did, took in (
         (FOUND, "used features that another trial had extracted", "extracted its own"),
+        (PIXELS, "used pixels that another trial had decoded", "decoded its own"),
         (CONTINUED, "began where a shorter training had ended", "trained all its epochs"),
     ):
         found = int(trials[column].sum()) if column in trials else 0
@@ -186,6 +187,7 @@ _COST = {
     "gpu_utilization": Column("GPU %", number("{:.0f}", 100)),
     "of_datasheet_peak_busy": Column("FP32 % of datasheet while busy", number("{:.1f}", 100)),
     "of_measured_peak": Column("FP32 % of measured peak", number("{:.1f}", 100)),
+    "of_measured_bandwidth": Column("update % of measured bandwidth", number("{:.1f}", 100)),
     "gpm_fp32": Column("FP32 units %", number("{:.1f}", 100)),
     "gpm_tensor": Column("tensor units %", number("{:.1f}", 100)),
     "process_peak_bytes": Column("memory", amount("B", 1024)),
@@ -213,6 +215,7 @@ _REASONS = {
     "gpu_utilization": (GPU_UTILIZATION, "telemetry"),
     "of_datasheet_peak_busy": ("of_datasheet_peak_busy", "utilization"),
     "of_measured_peak": ("of_measured_peak", "utilization"),
+    "of_measured_bandwidth": ("of_measured_bandwidth",),
     "gpm_fp32": ("gpm_fp32", "fp32_activity", "telemetry"),
     "process_peak_bytes": ("process_peak", "memory"),
     "device_peak_bytes": ("device_peak", "gpu_memory_bytes", GPU_UTILIZATION),

@@ -1,12 +1,12 @@
 """From the files of a manifest to arrays in memory."""
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 import numpy as np
-from numpy.typing import NDArray
+from numpy.typing import DTypeLike, NDArray
 from PIL.Image import Resampling
 
 from wbc.data.manifest import ImageEntry, Manifest
@@ -37,7 +37,13 @@ class Split:
         return len(self.inputs)
 
 
-def load_split(manifest: Manifest, name: str, folder: Path, image_size: int) -> Split:
+Empty = Callable[[tuple[int, ...], DTypeLike], NDArray[Any]]
+"""Makes an array of some shape and type to fill."""
+
+
+def load_split(
+    manifest: Manifest, name: str, folder: Path, image_size: int, pixels: NDArray[np.uint8] | None = None
+) -> Split:
     """Decode the images of one split.
 
     Args:
@@ -45,17 +51,23 @@ def load_split(manifest: Manifest, name: str, folder: Path, image_size: int) -> 
         name: `train`, `validation` or `test`.
         folder: The folder below which the files of the manifest are.
         image_size: Height and width in pixels.
+        pixels: Its pixels, where they are decoded already.
 
     Raises:
         InputError: See `load_pixels`.
     """
     images = manifest.split(name)
-    pixels = load_pixels(folder, images, image_size, Reading.of(manifest.settings))
+    if pixels is None:
+        pixels = load_pixels(folder, images, image_size, Reading.of(manifest.settings))
     return Split(pixels, labels_of(images, manifest.classes), images, manifest.classes)
 
 
 def load_pixels(
-    folder: Path, images: Sequence[ImageEntry], image_size: int, reading: Reading = PLAIN
+    folder: Path,
+    images: Sequence[ImageEntry],
+    image_size: int,
+    reading: Reading = PLAIN,
+    empty: Empty = np.empty,
 ) -> NDArray[np.uint8]:
     """Decode images, each once, in the order in which they are given.
 
@@ -65,7 +77,7 @@ def load_pixels(
     Raises:
         InputError: A file is missing, or is no longer an image.
     """
-    pixels = np.empty((len(images), image_size, image_size, 3), np.uint8)
+    pixels = empty((len(images), image_size, image_size, 3), np.uint8)
 
     def read(index: int) -> None:
         file = images[index].file

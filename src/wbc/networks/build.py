@@ -115,7 +115,7 @@ def _build_users(
         ) from error
     if isinstance(output, list | tuple | dict):
         raise InputError(f"{called} returned a model with several outputs", "Return a model with one output.")
-    _check_output(np.asarray(keras.ops.convert_to_numpy(output)), classes, called)
+    _check_output(np.asarray(keras.ops.convert_to_numpy(output), np.float32), classes, called)
     return model
 
 
@@ -130,10 +130,15 @@ def _check_output(output: NDArray[Any], classes: int | None, called: str) -> Non
             f"{called} returned a model whose output has the shape {('images', *output.shape[1:])}",
             f"A classifier of {classes} classes has the shape ('images', {classes}).",
         )
-    if not np.allclose(output.sum(), 1, atol=1e-3) or output.min() < 0:
+    if not np.allclose(output.sum(), 1, atol=_tolerance()) or output.min() < 0:
         raise InputError(
             f"{called} returned a model whose output is not probabilities", "End it with a softmax."
         )
+
+
+def _tolerance() -> float:
+    """How far the sum of probabilities may be from one: half precision has three digits or less."""
+    return 1e-3 if keras.config.dtype_policy().compute_dtype == "float32" else 0.05
 
 
 def _load(model: keras.Model, network: Network, options: Mapping[str, Any], path: Path) -> None:

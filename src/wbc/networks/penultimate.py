@@ -24,7 +24,7 @@ def features_and_outputs(
         Features, shape (images, features), and outputs.
     """
     with _tapped(model) as seen:
-        outputs = np.asarray(keras.ops.convert_to_numpy(model(batch, training=False)))
+        outputs = np.asarray(keras.ops.convert_to_numpy(model(batch, training=False)), np.float32)
     (features,) = seen
     values = np.asarray(keras.ops.convert_to_numpy(features), np.float64)
     return values.mean(axis=tuple(range(1, values.ndim - 1))) if values.ndim > 2 else values, outputs

@@ -35,6 +35,7 @@ class ReportingCallback(keras.callbacks.Callback):
         batch_size: Images per step.
         epochs: Most epochs that this process trains.
         clock: Returns seconds, monotonic.
+        stride: See `TrainingTimer`.
     """
 
     def __init__(
@@ -44,11 +45,12 @@ class ReportingCallback(keras.callbacks.Callback):
         batch_size: int,
         epochs: int,
         clock: Callable[[], float] = time.monotonic,
+        stride: int = 1,
     ) -> None:
         super().__init__()
         self.observer, self.clock = observer, clock
         self.images, self.batch_size, self.epochs = images, batch_size, epochs
-        self.timer = TrainingTimer(images, batch_size, clock)
+        self.timer = TrainingTimer(images, batch_size, clock, stride)
         self.epochs_done = 0
         self.compile_figures: Figures = {}
         self.first_steps = self.stage = 0
@@ -70,7 +72,8 @@ class ReportingCallback(keras.callbacks.Callback):
             self._compile_done()
 
     def _compile_done(self) -> None:
-        first_step: Figures = {"first_step_s": self.timer.first_step_s} if self.first_steps else {}
+        first_step: Figures = {"batch_size": self.batch_size}
+        first_step |= {"first_step_s": self.timer.first_step_s} if self.first_steps else {}
         self.observer.phase_ended("compile", **self.compile_figures, **first_step)
         self.observer.phase_started("train")
 
@@ -85,7 +88,9 @@ class ReportingCallback(keras.callbacks.Callback):
         now = self.clock()
         if now - self.last_heartbeat >= HEARTBEAT_S:
             self.last_heartbeat = now
-            self.observer.heartbeat(self.timer.steps_begun - 1, self.timer.steps * self.epochs)
+            self.observer.heartbeat(
+                self.timer.steps_begun - self.timer.stride, self.timer.steps * self.epochs
+            )
 
     def _steps_end(self) -> None:
         if not self.timer.within_steps:
@@ -144,11 +149,11 @@ class ReportingCallback(keras.callbacks.Callback):
         Args:
             checkpoint_s: Seconds that checkpoints took.
         """
-        in_first_step = min(self.batch_size, self.images)
+        in_first_step = min(self.batch_size * self.timer.stride, self.images)
         seconds, wait = self.timer.seconds, self.timer.data_wait_s
         return {
             "images": self.images * self.epochs_done - in_first_step * self.first_steps,
-            "steps": self.timer.steps * self.epochs_done - self.first_steps,
+            "steps": self.timer.steps * self.epochs_done - self.timer.stride * self.first_steps,
             "steps_s": seconds[Part.STEPS] - wait,
             "data_wait_s": wait,
             "validation_s": seconds[Part.VALIDATION],

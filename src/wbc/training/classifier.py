@@ -10,7 +10,7 @@ import keras
 import numpy as np
 from numpy.typing import NDArray
 
-from wbc.data.loading import Split
+from wbc.data.loading import Empty, Split
 from wbc.errors import InputError
 from wbc.evaluation.cost import BatchTimer, Cost
 from wbc.evaluation.latency import BATCHES
@@ -198,6 +198,7 @@ def predict(
     observer: Observer,
     timer: BatchTimer,
     distribution: Distribution,
+    empty: Empty = np.empty,
 ) -> NDArray[np.float32]:
     """Outputs of the model for every input, in order.
 
@@ -216,7 +217,7 @@ def predict(
         with timer.batch(len(batch)):
             output = predict_batch(prepare(batch))
         if outputs is None:
-            outputs = np.empty((len(inputs), *output.shape[1:]), np.float32)
+            outputs = empty((len(inputs), *output.shape[1:]), np.float32)
         outputs[start : start + len(batch)] = output
         observer.heartbeat(done, total)
     assert outputs is not None, "a split is never empty"

@@ -26,7 +26,7 @@ def train(specification: Specification, splits: dict[str, Split], observer: Obse
     fitted = specification.classifier or FittedClassifier()
     training, classes = splits["train"], len(splits["train"].classes)
     distribution = open_session(specification)
-    with phase(observer, "build") as figures, distribution.scope():
+    with phase(observer, "build") as figures, distribution.building():
         backbone = build_backbone(
             specification.network, specification.options, specification.image_size, specification.weights
         )

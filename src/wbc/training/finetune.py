@@ -33,7 +33,7 @@ def train(specification: Specification, splits: dict[str, Split], observer: Obse
         InputError: The backbone has fewer layers than are to be unfrozen.
     """
     distribution = open_session(specification)
-    with phase(observer, "build") as figures, distribution.scope():
+    with phase(observer, "build") as figures, distribution.building():
         backbone = build_backbone(
             specification.network, specification.options, specification.image_size, specification.weights
         )
@@ -83,7 +83,7 @@ def _train_head(
         # Keras 3.3 would count the metrics of this inner model and hide those of the whole one.
         head.compiled = False
         return
-    with distribution.scope():
+    with distribution.building():
         inputs = keras.Input(backbone.input_shape[1:])
         frozen = keras.Model(inputs, head(backbone(inputs, training=False)), name="frozen")
     fitting.search(stage, frozen, splits, preprocessing_of(specification))

@@ -67,7 +67,12 @@ class Fitting:
         self.specification, self.distribution, self.observer = specification, distribution, observer
         self.checkpoints = Checkpoints(specification, observer)
         remaining = epochs - self.checkpoints.epoch
-        self.reporting = ReportingCallback(observer, images, specification.batch_size, remaining)
+        steps = steps_per_epoch(images, specification.batch_size)
+        self.stride = next(n for n in range(specification.steps_per_execution, 0, -1) if steps % n == 0)
+        """Steps of training in one call. Keras would go on into the next epoch if it did not divide the steps."""
+        self.reporting = ReportingCallback(
+            observer, images, specification.batch_size, remaining, stride=self.stride
+        )
         self.checkpoint_s = self.checkpoint_cpu_s = 0.0
         """Seconds that checkpoints took, by the wall and of the processor."""
         self.stopping: EarlyStoppingCallback | None = None
@@ -94,7 +99,7 @@ class Fitting:
         with phase(self.observer, "search") as figures, self.distribution.scope():
             before = [keras.ops.convert_to_numpy(variable) for variable in model.variables]
             constant = replace(stage.optimizer, learning_rate=LOWEST, decay=0.0)
-            self._compile(model, replace(stage, optimizer=constant))
+            self._compile(model, replace(stage, optimizer=constant), stride=1)
             test = RangeTest()
             batches = self._batches(model, splits["train"], prepare)
             model.fit(self.distribution.feed(batches), steps_per_epoch=STEPS, callbacks=[test], verbose=0)
@@ -126,7 +131,7 @@ class Fitting:
         self.stopping = EarlyStoppingCallback(stage.early_stopping) if stage.early_stopping else None
         companions = [self.stopping] if self.stopping else []
         with self.distribution.scope():
-            self._compile(model, stage)
+            self._compile(model, stage, self.stride)
             before = self.checkpoints.restore(model, stage.number, companions)
         done = before.epoch if before else stage.first_epoch
         if done < stage.last_epoch and not (before and before.finished):
@@ -237,7 +242,7 @@ class Fitting:
         figures["checkpoint_cpu_s"] = self.checkpoint_cpu_s
         self.observer.phase_ended("train", **figures, **(self.stopping.figures() if self.stopping else {}))
 
-    def _compile(self, model: keras.Model, stage: Stage) -> None:
+    def _compile(self, model: keras.Model, stage: Stage, stride: int) -> None:
         optimizer = build_optimizer(self._with_rate(stage))
 
         def compile_with(metrics: str) -> None:
@@ -245,6 +250,7 @@ class Fitting:
                 optimizer=optimizer,
                 loss=self.specification.loss,
                 jit_compile=self.specification.jit_compile,
+                steps_per_execution=stride,
                 **{metrics: _metrics(self.specification)},
             )
 
@@ -265,7 +271,7 @@ class Fitting:
     def _time_steps(self, steps: int, epochs: int) -> InputClock:
         """Prepare the timing of a stage's steps."""
         backend = keras.backend.backend()
-        waits, ahead, waitable = InputClock(), runs_ahead(backend), can_wait(backend)
+        waits, ahead, waitable = InputClock(stride=self.stride), runs_ahead(backend), can_wait(backend)
         self.reporting.timer.stage_begins(
             waits,
             steps_a_piece(steps, epochs, synchronous=not ahead, divisible=waitable),

@@ -14,7 +14,7 @@ from wbc.training.session import open_session
 def train(specification: Specification, splits: dict[str, Split], observer: Observer) -> Classifier:
     """Train the whole network; see `wbc.experiment.Train`."""
     distribution = open_session(specification)
-    with phase(observer, "build") as figures, distribution.scope():
+    with phase(observer, "build") as figures, distribution.building():
         model = build_classifier(
             specification.network,
             specification.options,

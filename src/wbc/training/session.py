@@ -63,7 +63,7 @@ def open_session(specification: Specification) -> "Distribution":
     keras.utils.set_random_seed(specification.seed)
     if specification.deterministic:
         make_deterministic(backend)
-    return Distribution(specification.replicas)
+    return Distribution(specification.replicas, specification.precision)
 
 
 class Distribution:
@@ -71,15 +71,16 @@ class Distribution:
 
     Args:
         replicas: Number of devices. With one, everything is plain Keras.
+        precision: Policy of the layers that are made in `building`.
 
     Raises:
         InputError: TensorFlow sees too few devices, or this Keras cannot train on several.
     """
 
-    def __init__(self, replicas: int = 1) -> None:
+    def __init__(self, replicas: int = 1, precision: str = "float32") -> None:
         if replicas > 1:
             _check_keras()
-        self.replicas = replicas
+        self.replicas, self.precision = replicas, precision
         self.strategy = _mirrored_strategy(replicas) if replicas > 1 else None
         self._largest: dict[int, int] = {}
         """Model, by its `id` -> the largest batch that it predicted."""
@@ -91,6 +92,19 @@ class Distribution:
         )
         return scope
 
+    @contextlib.contextmanager
+    def building(self) -> Iterator[None]:
+        """The context in which networks are made: their layers compute in the precision that was asked for."""
+        import keras
+
+        before = keras.config.dtype_policy()
+        keras.config.set_dtype_policy(self.precision)
+        try:
+            with self.scope():
+                yield
+        finally:
+            keras.config.set_dtype_policy(before)
+
     def predictor(self, model: "keras.Model") -> Callable[[NDArray[Any]], NDArray[Any]]:
         """A function from a batch of prepared inputs to the model's outputs, in the same order."""
         if self.strategy is None:
@@ -100,7 +114,7 @@ class Distribution:
     def exact_predictor(self, model: "keras.Model") -> Callable[[NDArray[Any]], NDArray[Any]]:
         """The same without filling up any batch: XLA compiles for each size."""
         if self.strategy is None:
-            return lambda batch: np.asarray(model.predict_on_batch(batch))
+            return lambda batch: np.asarray(model.predict_on_batch(batch), np.float32)
         return _mirrored_predictor(self.strategy, model)
 
     def _predictor(self, model: "keras.Model") -> Callable[[NDArray[Any]], NDArray[Any]]:
@@ -112,7 +126,7 @@ class Distribution:
             self._largest[id(model)] = largest
             chosen, count = even_shares(np.arange(len(batch)), 1, largest)
             padded = batch if len(chosen) == count else batch[chosen]
-            return np.asarray(model.predict_on_batch(padded))[:count]
+            return np.asarray(model.predict_on_batch(padded), np.float32)[:count]
 
         return predict
 
@@ -221,6 +235,6 @@ def _mirrored_predictor(
             lambda context: tf.constant(shares[context.replica_id_in_sync_group])
         )
         outputs = strategy.experimental_local_results(traced_step(values))
-        return np.concatenate([output.numpy() for output in outputs])[:count]
+        return np.concatenate([output.numpy() for output in outputs])[:count].astype(np.float32)
 
     return predict

@@ -108,10 +108,13 @@ class TrainingTimer:
         images: Number of training images.
         batch_size: Images per step; the last step of an epoch may have fewer.
         clock: Returns seconds, monotonic.
+        stride: Steps that the backend does in one call, all of which begin at once; it divides those of an epoch.
     """
 
-    def __init__(self, images: int, batch_size: int, clock: Callable[[], float] = time.monotonic) -> None:
-        self.images, self.batch_size, self.clock = images, batch_size, clock
+    def __init__(
+        self, images: int, batch_size: int, clock: Callable[[], float] = time.monotonic, stride: int = 1
+    ) -> None:
+        self.images, self.batch_size, self.clock, self.stride = images, batch_size, clock, stride
         self.steps = -(-images // batch_size)
         self.seconds = {part: 0.0 for part in Part if part != Part.COMPILE}
         self.data_wait_s = 0.0
@@ -152,7 +155,7 @@ class TrainingTimer:
             self._step_began = self._enter(Part.STEPS)
 
     def step_begins(self) -> bool:
-        """A step begins, and the one before it in this epoch is over.
+        """A step, or all steps of a call, begins, and what came before in this epoch is over.
 
         Returns:
             Whether the step before was the first of its stage.
@@ -164,8 +167,8 @@ class TrainingTimer:
         elif not self._compiled:
             self._step_began = now
         self._waits.step_began(now)
-        self._step += 1
-        self.steps_begun += 1
+        self._step += self.stride
+        self.steps_begun += self.stride
         return first
 
     @property
@@ -229,16 +232,17 @@ class TrainingTimer:
             self._waits.epoch_ended() if last else self._waits.waited()
             self._step_began = now
             return first, now
-        piece = self._piece or Block(self._step_began - self._began, self.steps_begun - 1)
-        ends = last or piece.steps + 1 >= self._steps_a_piece
+        piece = self._piece or Block(self._step_began - self._began, self.steps_begun - self.stride)
+        ends = last or piece.steps + self.stride >= self._steps_a_piece
         if ends and not last and self._synchronize is not None:
             self._synchronize()
             now = self.clock()
         waited = self._waits.epoch_ended() if last else self._waits.waited()
-        left = self.images - (self._step - 1) * self.batch_size
-        step = Block(0, 0, 1, min(self.batch_size, left), now - self._step_began, waited)
+        left = self.images - (self._step - self.stride) * self.batch_size
+        images = min(self.stride * self.batch_size, left)
+        step = Block(0, 0, self.stride, images, now - self._step_began, waited)
         self._piece = piece + step
-        self.pace.steps += 1
+        self.pace.steps += self.stride
         self.pace.images += step.images
         self.pace.steps_s += step.seconds
         self.pace.data_wait_s += waited

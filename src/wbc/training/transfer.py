@@ -1,6 +1,7 @@
 """Mode `transfer`: features of a frozen backbone, extracted once, and a head trained on them."""
 
-from dataclasses import replace
+from dataclasses import asdict, replace
+from functools import partial
 from typing import Any
 
 import keras
@@ -10,13 +11,14 @@ from numpy.typing import NDArray
 from wbc.data.loading import Split
 from wbc.errors import InputError
 from wbc.evaluation.cost import BatchTimer, Cost
+from wbc.kept import Arrays, Place, in_memory, keep_once
 from wbc.networks.build import build_backbone
 from wbc.networks.complexity import size_figures
 from wbc.networks.preprocessing import preprocessing_of
 from wbc.observer import Observer, phase
 from wbc.specification import HEAD_UNITS, Specification
 from wbc.training.classifier import Classifier, examples_of, float32_bytes, predict
-from wbc.training.feature_cache import Features, extract_once, ingredients_of
+from wbc.training.feature_cache import ingredients_of
 from wbc.training.fitting import fit, penalize_kernels
 from wbc.training.session import Distribution, open_session
 
@@ -30,7 +32,7 @@ def train(specification: Specification, splits: dict[str, Split], observer: Obse
     if specification.augmentation is not None:
         raise InputError("features are extracted once, so training images cannot be augmented")
     distribution = open_session(specification)
-    with phase(observer, "build") as figures, distribution.scope():
+    with phase(observer, "build") as figures, distribution.building():
         backbone = build_backbone(
             specification.network, specification.options, specification.image_size, specification.weights
         )
@@ -75,7 +77,8 @@ def build_head(feature_shape: tuple[int, ...], classes: int, dropout: float = 0.
             layers.Flatten(),
             layers.Dense(HEAD_UNITS, activation="relu"),
             layers.Dropout(dropout),
-            layers.Dense(classes, activation="softmax"),
+            # In half precision probabilities would not add up to one.
+            layers.Dense(classes, activation="softmax", dtype="float32"),
         ],
         name="head",
     )
@@ -90,37 +93,44 @@ def extract_features(
 ) -> tuple[dict[str, Split], Cost]:
     """The features that a backbone makes of the images of all splits; the phase `features`.
 
-    They may come from a cache, see `wbc.training.feature_cache`.
+    They may come from a cache, see `wbc.kept`.
 
     Returns:
         The splits with float32 features of shape (images, height, width, channels), and the cost of the
         extraction.
     """
 
-    def extract() -> tuple[Features, Cost]:
+    def extract(place: Place) -> tuple[Arrays, dict[str, Any]]:
         prepare, timer = preprocessing_of(specification), BatchTimer()
         features = {
             name: predict(
-                backbone, split.inputs, specification.batch_size, prepare, observer, timer, distribution
+                backbone,
+                split.inputs,
+                specification.batch_size,
+                prepare,
+                observer,
+                timer,
+                distribution,
+                partial(place, name),
             )
             for name, split in splits.items()
         }
-        return features, timer.cost(float32_bytes(backbone))
+        return features, {"cost": asdict(timer.cost(float32_bytes(backbone)))}
 
+    cache = specification.feature_cache
     with phase(observer, "features") as figures:
-        if specification.feature_cache is None:
-            features, cost = extract()
+        if cache is None or not cache.features:
+            features, more = extract(in_memory)
         else:
             with distribution.scope():
                 ingredients = ingredients_of(backbone, splits, specification)
-            found = extract_once(
-                specification.feature_cache, ingredients, extract, lambda: observer.heartbeat(0, 1)
-            )
-            features, cost = found.features, found.cost
+            found = keep_once(cache, ingredients, extract, lambda: observer.heartbeat(0, 1))
+            features, more = found.arrays, found.more
             figures.update(found.figures)
         figures["images"] = sum(len(split) for split in splits.values())
         figures["bytes"] = sum(one.nbytes for one in features.values())
-    return {name: replace(split, inputs=features[name]) for name, split in splits.items()}, cost
+    extracted = {name: replace(split, inputs=features[name]) for name, split in splits.items()}
+    return extracted, Cost(**more["cost"])
 
 
 def as_is(batch: NDArray[Any]) -> NDArray[Any]:

@@ -42,14 +42,16 @@ class InputClock:
     Args:
         clock: Returns seconds, monotonic.
         thread: Returns the number of the calling thread.
+        stride: Batches of a call of the backend. Only the wait for its first one is known.
     """
 
     def __init__(
         self,
         clock: Callable[[], float] = time.monotonic,
         thread: Callable[[], int] = threading.get_ident,
+        stride: int = 1,
     ) -> None:
-        self.clock, self.thread = clock, thread
+        self.clock, self.thread, self.stride = clock, thread, stride
         self._stream = _Stream()
         self._begun: deque[float] = deque()
         self._loop: int | None = None
@@ -63,9 +65,12 @@ class InputClock:
         """
         stream = _Stream()
         asked = self.clock()
-        for batch in batches:
+        for number, batch in enumerate(batches):
             made = self.clock()
             self._stream = stream
+            if number % self.stride:
+                yield batch
+                continue
             inline = self.thread() == self._loop
             if inline:
                 self._inline += made - asked

@@ -123,7 +123,8 @@ class PartialConvolution(keras.layers.Layer):
 
     def call(self, x: keras.KerasTensor) -> keras.KerasTensor:
         """Convolve maps, shape (images, height, width, maps)."""
-        kernel = keras.ops.reshape(keras.ops.matmul(self.kernel, self.place), self.kernel_shape)
+        full = keras.ops.matmul(self.kernel, keras.ops.cast(self.place, x.dtype))
+        kernel = keras.ops.reshape(full, self.kernel_shape)
         return squash(keras.ops.conv(x, kernel, padding="valid") + self.bias)
 
     def get_config(self) -> dict[str, Any]:

@@ -1,4 +1,4 @@
-"""Features that trials share: when they are the same ones, what is found, evicted, damaged, or in the way."""
+"""Arrays that trials share: when they are the same ones, what is found, evicted, damaged, or in the way."""
 
 import errno
 import json
@@ -13,14 +13,13 @@ import numpy as np
 import pytest
 from training_equipment import Interrupted, Notes, draw_noisy_images, small_training
 
-from wbc import experiment
+from wbc import experiment, kept
 from wbc.data.loading import Split
-from wbc.evaluation.cost import Cost
+from wbc.kept import ABOUT, Entry, Mapped, keep_once, key_of, make_room
 from wbc.specification import Checkpointing, FeatureCache
-from wbc.training import feature_cache
-from wbc.training.feature_cache import ABOUT, Entry, extract_once, ingredients_of, key_of, make_room
+from wbc.training.feature_cache import ingredients_of
 
-COST = Cost(4000, 0.01, 4, 5)
+COST = {"cost": {"batches": 4}}
 LARGE = 10**9
 
 
@@ -34,12 +33,14 @@ class Extraction:
     def __init__(self, value: float = 1.0, count: int = 50):
         self.value, self.count, self.calls, self.waited = value, count, 0, 0
 
-    def __call__(self):
+    def __call__(self, place):
         self.calls += 1
-        return {"train": np.full((self.count, 1, 1, 5), self.value, np.float32)}, COST
+        features = place("train", (self.count, 1, 1, 5), np.float32)
+        features[:] = self.value
+        return {"train": features}, COST
 
     def through(self, cache: FeatureCache, name: str = "a"):
-        return extract_once(cache, {"name": name}, self, self.wait)
+        return keep_once(cache, {"name": name}, self, self.wait)
 
     def wait(self):
         self.waited += 1
@@ -131,10 +132,10 @@ def test_features_are_made_once_and_mapped(tmp_path):
     second = extraction.through(cache_in(tmp_path, tag="two/attempt-1"))
     assert extraction.calls == 1 and extraction.waited == 0
     assert second.figures["made_by"] == "one/attempt-1" and "made_by" not in first.figures
-    assert second.cost == COST
+    assert second.more["cost"] == COST["cost"]
     for one in (first, second):
-        assert isinstance(one.features["train"].base, np.memmap)
-        assert (one.features["train"] == 1).all()
+        assert isinstance(one.arrays["train"], np.memmap)
+        assert (one.arrays["train"] == 1).all()
 
 
 def test_the_entry_that_was_not_used_for_longest_is_evicted(tmp_path):
@@ -152,8 +153,8 @@ def test_an_entry_in_use_is_never_evicted(tmp_path):
     assert not make_room(tmp_path, 0)
     new = Extraction(2.0).through(cache_in(tmp_path, limit=1100), "b")
     assert names(tmp_path) == [key_of({"name": "a"})]
-    assert "limit" in new.figures["not_shared"] and (new.features["train"] == 2).all()
-    view = held.features["train"][3:]
+    assert "limit" in new.figures["not_shared"] and (new.arrays["train"] == 2).all()
+    view = held.arrays["train"][3:]
     del held
     assert not make_room(tmp_path, 0), "a part of the array is in use"
     del view
@@ -177,7 +178,7 @@ def test_a_damaged_entry_is_made_anew(tmp_path, damage):
     else:
         about.write_text('{"files": {' if damage == "no description" else "[]")
     found = extraction.through(cache_in(tmp_path))
-    assert extraction.calls == 2 and (found.features["train"] == 1).all()
+    assert extraction.calls == 2 and (found.arrays["train"] == 1).all()
     assert Entry(folder).read() is not None and names(tmp_path) == [folder.name]
 
 
@@ -187,17 +188,17 @@ def test_a_full_disk_costs_the_cache_and_nothing_else(tmp_path, monkeypatch, whe
         raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
 
     place = {
-        "arrays": (np, "save"),
+        "arrays": (os, "posix_fallocate"),
         "description": (json, "dumps"),
-        "folder": (feature_cache, "whole_folder"),
+        "folder": (kept, "whole_folder"),
     }
     cache, extraction = cache_in(tmp_path), Extraction()
     with monkeypatch.context() as patch:
         key = key_of({"name": "a"})
-        patch.setattr(feature_cache, "key_of", lambda _: key)
+        patch.setattr(kept, "key_of", lambda _: key)
         patch.setattr(*place[where], full)
         found = extraction.through(cache)
-    assert extraction.calls == 1 and (found.features["train"] == 1).all()
+    assert extraction.calls == 1 and (found.arrays["train"] == 1).all()
     assert "No space left" in found.figures["not_shared"] and "made_by" not in found.figures
     assert names(tmp_path) == []
     extraction.through(cache)
@@ -207,7 +208,7 @@ def test_a_full_disk_costs_the_cache_and_nothing_else(tmp_path, monkeypatch, whe
 def test_a_cache_that_cannot_be_there_costs_nothing_else(tmp_path):
     (tmp_path / "file").touch()
     found = Extraction().through(cache_in(tmp_path / "file" / "cache"))
-    assert (found.features["train"] == 1).all() and "Not a directory" in found.figures["not_shared"]
+    assert (found.arrays["train"] == 1).all() and "Not a directory" in found.figures["not_shared"]
 
 
 def forked(work) -> int:
@@ -222,15 +223,15 @@ def forked(work) -> int:
 
 
 def test_of_two_processes_at_once_one_extracts_and_the_other_waits(tmp_path):
-    def slowly():
+    def slowly(place):
         with (tmp_path / "calls").open("a") as calls:
             calls.write(f"{os.getpid()}\n")
         time.sleep(0.6)
-        return Extraction()()
+        return Extraction()(place)
 
     def work():
-        found = extract_once(cache_in(tmp_path / "cache"), {"name": "a"}, slowly, lambda: None)
-        (tmp_path / f"sum-{os.getpid()}").write_text(str(found.features["train"].sum()))
+        found = keep_once(cache_in(tmp_path / "cache"), {"name": "a"}, slowly, lambda: None)
+        (tmp_path / f"sum-{os.getpid()}").write_text(str(found.arrays["train"].sum()))
 
     children = [forked(work), forked(work)]
     for child in children:
@@ -254,4 +255,91 @@ def test_what_a_killed_process_did_not_finish_is_made_by_the_next(tmp_path):
     other.through(cache, "b")
     assert names(tmp_path) == [key_of({"name": "b"})], "what it left is swept away"
     found = Extraction(3.0).through(cache)
-    assert (found.features["train"] == 3).all()
+    assert (found.arrays["train"] == 3).all()
+
+
+def with_pixels(folder: Path, tag: str = "one/attempt-1", **more) -> FeatureCache:
+    return FeatureCache(folder, LARGE, tag, {"runtime": {"wbc": "0123"}}, pixels=True, **more)
+
+
+def test_pixels_are_decoded_once_and_results_are_the_same_to_the_bit(images, tmp_path):
+    plain = replace(small_training(images), mode="transfer")
+    alone, first, second = Notes(), Notes(), Notes()
+    experiment.run(plain, alone)
+    for notes, tag in ((first, "t/attempt-1"), (second, "u/attempt-1")):
+        cache = with_pixels(tmp_path, tag, features=False)
+        experiment.run(replace(plain, feature_cache=cache), notes)
+    made, found = first.phases["data"], second.phases["data"]
+    assert "made_by" not in made and found.pop("made_by") == "t/attempt-1" and made == found
+    assert len(names(tmp_path)) == 1, "features were not asked for"
+    assert sorted(path.stem for path in tmp_path.glob("*/*.npy")) == ["test", "train", "validation"]
+    assert np.array_equal(alone.probabilities, first.probabilities)
+    assert np.array_equal(alone.probabilities, second.probabilities)
+
+
+def test_other_images_sizes_and_code_have_other_pixels(images, tmp_path, monkeypatch):
+    def stop(*_):
+        raise Interrupted
+
+    monkeypatch.setattr(experiment, "load_trainer", lambda mode: stop)
+    plain = replace(small_training(images), feature_cache=with_pixels(tmp_path))
+    (tmp_path / "more").mkdir()
+    more = draw_noisy_images(tmp_path / "more", train=12)
+    old = replace(plain.feature_cache, made_on={"runtime": {"wbc": "4567"}})
+    others = [{"image_size": 48}, {"data_folder": more, "manifest": more / "manifest.json"}]
+    others += [{"feature_cache": old}, {"mode": "transfer", "seed": 3, "batch_size": 5}]
+    for number, changes in enumerate(({}, *others)):
+        with pytest.raises(Interrupted):
+            experiment.run(replace(plain, **changes), Notes())
+        made_from = [json.loads(one.read_text())["made_from"] for one in tmp_path.glob("*/entry.json")]
+        assert len([one for one in made_from if "files" in one]) == min(number + 1, 4)
+
+
+def test_a_disk_with_room_for_some_arrays_keeps_none_and_loses_none(tmp_path, monkeypatch):
+    reserve, room = os.posix_fallocate, [1]
+
+    def full_soon(*arguments):
+        if not room:
+            raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
+        room.pop()
+        reserve(*arguments)
+
+    def make(place):
+        arrays = {name: place(name, (3, 5), np.uint8) for name in ("train", "test")}
+        for number, array in enumerate(arrays.values()):
+            array[:] = number
+        return arrays, {}
+
+    monkeypatch.setattr(os, "posix_fallocate", full_soon)
+    found = keep_once(cache_in(tmp_path), {}, make, lambda: None)
+    assert "No space left" in found.figures["not_shared"] and names(tmp_path) == []
+    assert (found.arrays["train"] == 0).all() and (found.arrays["test"] == 1).all()
+
+
+def resident(kind: str) -> int:
+    """Bytes of this process that are in memory: `RssFile`, `RssAnon`."""
+    lines = Path("/proc/self/status").read_text().splitlines()
+    return next(int(line.split()[1]) for line in lines if line.startswith(kind)) * 1024
+
+
+def test_a_file_that_is_read_and_written_whole_is_never_whole_in_the_process(tmp_path, monkeypatch):
+    monkeypatch.setattr(kept, "IN_PROCESS_BYTES", 1 << 20)
+    count, image = 4000, (64, 64, 3)
+
+    def make(place):
+        pixels = place("train", (count, *image), np.uint8)
+        for start in range(0, count, 100):
+            pixels[start : start + 100] = start % 251
+            seen.append(resident("RssFile"))
+        return {"train": pixels}, {}
+
+    seen = [resident("RssFile")]
+    pixels = keep_once(cache_in(tmp_path), {}, make, lambda: None).arrays["train"]
+    assert isinstance(pixels, Mapped) and pixels.nbytes > 45e6
+    order = np.random.default_rng(0).permutation(count)
+    for start in range(0, count, 50):
+        assert (
+            pixels[order[start : start + 50]][:, 0, 0, 0] == order[start : start + 50] // 100 * 100 % 251
+        ).all()
+        seen.append(resident("RssFile"))
+    assert max(seen) - seen[0] < 20e6
