@@ -63,7 +63,8 @@ def test_a_suite_is_written_that_can_be_planned(here, capsys):
         settings = trial.settings
         assert (settings.optimizer.name, settings.optimizer.learning_rate) == ("Adam", 1e-3)
         assert settings.class_weight == "balanced" and settings.early_stopping.patience == 5
-        assert settings.image_size == 32 and settings.data.split_seed == 0
+        assert settings.image_size == (96 if settings.mode == "transfer" else 32), "small ones are enlarged"
+        assert settings.data.split_seed == 0
     assert "docs/suite.md" in Path("cells.toml").read_text()
     capsys.readouterr()
     assert init("cells", "-o", "again.toml", "--json") == 0
