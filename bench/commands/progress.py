@@ -19,6 +19,9 @@ from bench.trials.record import Record
 from bench.trials.settings import LARGEST, images_of
 from bench.worker.jsonl import RawEvent
 
+_MORE_LINES = 3
+"""Of a terminal, besides those of devices."""
+
 
 @dataclass
 class _Line:
@@ -171,7 +174,9 @@ class Progress:
     def _render(self) -> Group:
         now = self.clock()
         table = Table.grid(padding=(0, 2))
-        for slot in self._slots:
+        # What does not fit would be cut off, and takes long to draw: a cluster may have hundreds.
+        shown = self._slots[: max(1, self.console.height - _MORE_LINES)]
+        for slot in shown:
             line = self._lines.get(slot.name)
             if line is None:
                 table.add_row(slot.name, Text("free", style="dim"))
@@ -181,6 +186,8 @@ class Progress:
             if line.planned.prediction or line.remaining_s:
                 left = f"{duration(line.left(now, self._expected(line.planned)))} left"
             table.add_row(slot.name, Text(line.planned.trial.id), line.phase, line.epoch, rate, left)
+        if len(shown) < len(self._slots):
+            table.add_row(Text(f"and {len(self._slots) - len(shown)} more", style="dim"))
         self._bar.update(self._task, eta=self._eta())
         return Group(table, self._bar)
 

@@ -23,8 +23,6 @@ GROWTH = 1.5
 class Next:
     """What to do after a look at the verdict."""
 
-    clear: bool
-    """Whether the verdict stands."""
     helped: Mapping[str, bool]
     """Key of a configuration that more pairs can make clear -> whether its learning is open; empty to stop."""
     why: str
@@ -81,16 +79,16 @@ def chosen(contenders: Sequence[Contender]) -> Contender | None:
 
 
 def next_look(verdict: Verdict) -> Next:
-    """Whether a verdict is clear, and if not, what more pairs can make clear.
+    """What more pairs can make clear; nothing where the verdict is clear.
 
     Args:
         verdict: Of this look.
     """
     if verdict.regressions:
-        return Next(True, {}, "a regression is shown")
+        return Next({}, "a regression is shown")
     unclear = {one.key: one for one in verdict.trials if one.status is Status.JUDGED and one.inconclusive}
     if not unclear:
-        return Next(True, {}, "every trial is clear")
+        return Next({}, "every trial is clear")
     helped = {
         key: one.learning is Learning.INCONCLUSIVE and _trains_anew(one)
         for key, one in unclear.items()
@@ -98,12 +96,11 @@ def next_look(verdict: Verdict) -> Next:
     }
     if not helped:
         return Next(
-            False,
             {},
             f"learning of {len(unclear)} trials stays inconclusive, because more pairs of the same seeds are the "
             "same training: give [suite] more seeds, or more test images",
         )
-    return Next(False, helped, f"{len(unclear)} trials are inconclusive")
+    return Next(helped, f"{len(unclear)} trials are inconclusive")
 
 
 def after_look(verdict: Verdict, schedule: PairSchedule, seen: int) -> Next:
@@ -116,7 +113,7 @@ def after_look(verdict: Verdict, schedule: PairSchedule, seen: int) -> Next:
     """
     after = next_look(verdict)
     able = {key: learning for key, learning in after.helped.items() if schedule.next_of(key) is not None}
-    if after.clear or schedule.count("ab") == seen:
+    if schedule.count("ab") == seen:
         return replace(after, helped={})
     return replace(after, helped=able)
 

@@ -1,6 +1,7 @@
 """Verdicts on learning: the same test images, by sources and seeds."""
 
 from dataclasses import replace
+from types import SimpleNamespace
 
 import numpy as np
 import pytest
@@ -16,7 +17,7 @@ from comparison_equipment import (
 
 from bench.compare.discordance import Clusters
 from bench.compare.judging import judge
-from bench.compare.learning import Compared, compared, judge_learning
+from bench.compare.learning import Compared, compared, judge_learning, learning_of
 from bench.compare.matching import match
 from bench.compare.measurement import Measurement, Pair, TrialPairs, read_images
 from bench.compare.reading import Side
@@ -33,7 +34,7 @@ def test_more_pairs_are_not_asked_for_where_they_are_one_training(tmp_path):
     verdict = judge(trials)
     assert (only(verdict).speed, only(verdict).learning) == (Speed.SAME, Learning.INCONCLUSIVE)
     after = next_look(verdict)
-    assert (after.clear, after.helped) == (False, {}) and "more seeds" in after.why
+    assert after.helped == {} and "more seeds" in after.why
     for unclear in ({"speed": Speed.INCONCLUSIVE}, {"memory": Memory.INCONCLUSIVE}):
         other = [replace(only(verdict), key="other", **unclear), only(verdict)]
         assert next_look(replace(verdict, trials=tuple(other))).helped == {"other": False}
@@ -176,6 +177,27 @@ def test_damaged_predictions_cost_their_trial_alone(tmp_path):
     assert (damaged.label, whole.label) == (of.label, another.label)
     assert any("new-VGG16.csv cannot be read" in note for note in damaged.notes)
     assert whole.images == 10
+
+
+def test_worse_accuracy_is_worse_though_the_loss_is_better():
+    def said(*verdicts: Learning) -> Learning:
+        return learning_of([SimpleNamespace(verdict=one) for one in verdicts])
+
+    assert said(Learning.WORSE, Learning.BETTER) is said(Learning.BETTER, Learning.WORSE) is Learning.WORSE
+    assert said(Learning.SAME, Learning.BETTER) is Learning.BETTER
+    assert said(Learning.SAME, Learning.INCONCLUSIVE) is Learning.SAME
+
+
+def test_one_training_whose_images_are_told_in_another_order_counts_once(tmp_path):
+    right = some_right(20, 0.9, 0)
+    pairs = []
+    for name in ("one", "again"):
+        (tmp_path / name).mkdir()
+        pairs += predicted(tmp_path / name, [(right, right)]).pairs
+    other = tmp_path / "again" / "0-1.csv"
+    head, *rows = other.read_text().splitlines()
+    other.write_text("\n".join([head, *reversed(rows)]) + "\n")
+    assert len(compared(pairs)["accuracy"].baseline) == 1
 
 
 def test_images_are_paired_by_name_whatever_their_order(tmp_path):

@@ -8,7 +8,7 @@ import pytest
 from bench.compare.betting import evidence
 from bench.compare.discordance import Clusters, images_needed
 from bench.compare.looks import number_of_look, start_anew
-from bench.compare.metrics import Values
+from bench.compare.metrics import METRICS, Values
 from bench.compare.speed import estimate, judge_speed, standing
 from bench.compare.thresholds import Thresholds, alpha_at, holm
 from bench.compare.verdict import Memory, Speed
@@ -116,6 +116,18 @@ def test_standing_is_decided_in_either_direction_and_its_change_is_shrunk():
     assert standing(steps(np.array([0.08, 0.1, 0.12])), "speed", Thresholds(), 1).change == pytest.approx(
         0.075
     )
+
+
+def test_a_trial_is_the_same_only_where_each_metric_that_decides_is():
+    """Six equal pairs show it; one metric is known in two of them only."""
+    one, other = [m.name for m in METRICS.values() if m.dimension == "speed" and m.decides_same][:2]
+    values = {one: Values(np.ones(8), np.ones(8)), other: Values(np.ones(2), np.ones(2), np.arange(2))}
+    found = standing(values, "speed", Thresholds(), 1)
+    assert not found.decided and found.same == pytest.approx(found.metrics[other][2])
+    assert found.metrics[one][2][-1] > found.bar_same > found.same[-1]
+    judged = judge_speed({"a": values}, Thresholds())["a"]
+    assert [m.verdict for m in judged.metrics] == [Speed.SAME, Speed.INCONCLUSIVE]
+    assert judged.speed is Speed.INCONCLUSIVE
 
 
 def test_what_a_bar_was_reached_for_stays_shown():

@@ -62,7 +62,7 @@ def test_noise_is_inconclusive():
     assert only(verdict).speed is Speed.INCONCLUSIVE
     assert verdict.exit_code == ExitCode.NOT_ENOUGH_EVIDENCE
     after = next_look(verdict)
-    assert not after.clear and after.helped == {trials[0].key: False}
+    assert after.helped == {trials[0].key: False}
     busy = [with_pairs(trials[0], [replace_disturbed(pair) for pair in trials[0].pairs])]
     assert next_look(judge(busy)).helped == {trials[0].key: False}
 
@@ -229,6 +229,18 @@ def test_a_phase_is_named_only_where_it_is_shown():
     named = sum(any(one.clear for one in phase_changes(pairs(seed))) for seed in range(60))
     assert named <= 8  # of 3 that are expected
     assert next(one for one in phase_changes(pairs(1, 3.0)) if one.clear).phase == "profile"
+
+
+@pytest.mark.parametrize(("noise", "clear"), [(0.52, True), (0.58, False)])
+def test_a_phase_is_clear_from_an_error_of_5_percent_on(noise: float, clear: bool):
+    """Four pairs: p is 0.045 and 0.058 (Student's t, three degrees of freedom)."""
+    of = trial()
+    pairs = [
+        Pair(*(measurement(of, record(of, phases=phases(startup=5 + s))) for s in (0.0, 1 + sign * noise)))
+        for sign in (1, -1, 1, -1)
+    ]
+    (found,) = phase_changes(pairs)
+    assert found.difference_s == pytest.approx(1.0) and found.clear is clear
 
 
 def traced(of, milliseconds: dict[str, float]) -> Measurement:

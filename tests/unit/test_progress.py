@@ -64,6 +64,20 @@ def test_a_line_a_device_with_trial_phase_epoch_speed_and_rest():
     assert "about 5 min left" in bar, "what waits, longest first, on both devices"
 
 
+def test_hundreds_of_devices_are_drawn_as_far_as_they_fit():
+    watched = Watched(terminal=True)
+    slots = [Slot(f"node-{number}/cpu:0", SLOTS[0].devices, (0,)) for number in range(500)]
+    watched.progress.plan(watched.trials, slots)
+    assert watched.progress.console.height == 25
+    *_, last, more, bar = watched.screen().splitlines()
+    assert (last.split()[0], more.strip(), len(watched.screen().splitlines())) == (
+        "node-21/cpu:0",
+        "and 478 more",
+        24,
+    )
+    assert "0/3" in bar
+
+
 def test_without_a_terminal_lines_say_start_end_and_rest():
     watched = Watched(terminal=False)
     progress, (vgg, lenet, _) = watched.progress, watched.trials

@@ -1,7 +1,9 @@
 """From a session to its verdict, without processes: what runs, and what counts."""
 
+import math
 import signal
 from dataclasses import dataclass, field, replace
+from itertools import pairwise
 from pathlib import Path
 from types import SimpleNamespace
 
@@ -226,7 +228,11 @@ def test_auto_that_is_never_clear_ends_with_the_budget(monkeypatch, tmp_path: Pa
     assert 600.0 - 20.0 < found.runner.now <= 600.0 and 0 < ran.count("aa") * 20.0 <= 100.0
     assert found.verdict.exit_code == ExitCode.NOT_ENOUGH_EVIDENCE
     assert found.said[-1] == f"{ran.count('ab')} pairs: 3 trials are inconclusive; the budget is spent."
-    assert [said.endswith("; more pairs.") for said in found.said[1:-1]] == [True] * (len(found.said) - 2)
+    looks = [
+        int(said.partition(" pairs: ")[0]) for said in found.said[1:-1] if said.endswith("; more pairs.")
+    ]
+    assert len(looks) == len(found.said) - 2
+    assert all(later == math.ceil(1.5 * look) for look, later in pairwise(looks)), "looks at learning"
 
 
 def test_auto_that_is_never_clear_ends_with_the_most_pairs(monkeypatch, tmp_path: Path):
