@@ -27,7 +27,7 @@ WORK = REPOSITORY / "build" / "larger"
 COUNT, SIZE, PART = 60_000, 224, 30
 """Images in all, their side, and how many of a class one process draws at once."""
 
-MOST_DRAWN = 12_000
+MOST_DRAWN = 6_000
 """Drawing takes longer than training: beyond it images are read again under another source."""
 
 EPOCHS, BATCH = 2, 64
