@@ -152,7 +152,7 @@ COUNTS = {
 def grows_faster(counts: tuple[int, ...], seconds: list[float]) -> bool:
     """Whether the last step costs more for each one than the step before, by more than `STEEPEST` and noise."""
     few, some, many = counts
-    expected = (seconds[1] - seconds[0] + NOISE_S) * (many - some) / (some - few)
+    expected = (max(seconds[1] - seconds[0], 0.0) + NOISE_S) * (many - some) / (some - few)
     return seconds[2] - seconds[1] > STEEPEST * expected
 
 

@@ -245,20 +245,18 @@ def _leaks(
 ) -> list[Leak]:
     """What is in two splits, each image once."""
     leaks: dict[str, Leak] = {}
-    by_hash: dict[str, list[ImageEntry]] = {}
-    by_source: dict[str, list[ImageEntry]] = {}
+    same_source = "the same source, according to the manifest" if known_sources(root) else "the same group"
+    by_hash: dict[str, dict[str, ImageEntry]] = {}
+    by_source: dict[str, dict[str, ImageEntry]] = {}
     for image in images:
-        for known, how in (
-            (by_hash.setdefault(image.sha256, []), "the same file"),
-            (
-                by_source.setdefault(image.source, []),
-                "the same source, according to the manifest" if known_sources(root) else "the same group",
-            ),
+        for firsts, how in (
+            (by_hash.setdefault(image.sha256, {}), "the same file"),
+            (by_source.setdefault(image.source, {}), same_source),
         ):
-            other = next((one for one in known if one.split != image.split), None)
+            other = next((one for split, one in firsts.items() if split != image.split), None)
             if other is not None:
                 leaks.setdefault(image.file, Leak(other.file, image.file, how))
-            known.append(image)
+            firsts.setdefault(image.split, image)
     pictures = [partial(picture, image.file) for image in images]
     for found in find_near_duplicates(pictures, [image.split for image in images], progress):
         first, second = images[found.first].file, images[found.second].file
