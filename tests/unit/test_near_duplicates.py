@@ -199,9 +199,13 @@ def test_photographs_of_large_sets_are_not_all_compared(folder, tmp_path, monkey
     told = set()
     prepare(folder, tmp_path / "few", PrepareSettings(), progress=lambda what, done, total: told.add(what))
     assert "fields of view" in told
-    monkeypatch.setattr(preparing, "EXHAUSTIVE_IMAGES", 17)  # of 18
     monkeypatch.setattr(preparing, "find_fields", None)
-    prepare(folder, tmp_path / "many", PrepareSettings())
+    with monkeypatch.context() as few:
+        few.setattr(preparing, "EXHAUSTIVE_IMAGES", 17)  # of 18
+        prepare(folder, tmp_path / "many", PrepareSettings())
+    for path in folder.glob("*/*.png"):  # too small for photographs of fields
+        Image.open(path).resize((48, 48)).save(path)
+    prepare(folder, tmp_path / "small", PrepareSettings())
 
 
 def test_shifts_of_wanted_pairs_are_those_of_all(monkeypatch):

@@ -26,7 +26,7 @@ from wbc.data.pipeline.splitting import NONE_STAY, Quota
 from wbc.data.pipeline.stages import Original, Stages
 from wbc.data.progress import Progress, no_progress
 from wbc.data.reading import PLAIN, Facts, Reading
-from wbc.duplicates import EXHAUSTIVE_IMAGES, find_fields, read_gray
+from wbc.duplicates import EXHAUSTIVE_IMAGES, SIDE, find_fields, read_gray
 from wbc.errors import InputError
 from wbc.files import file_sha256, whole_folder
 
@@ -195,7 +195,8 @@ def read_folder(
     Args:
         folder: The folder.
         settings: With `near_duplicates`, photographs of one field of view get one source. In sets of more than
-            `EXHAUSTIVE_IMAGES`, where comparing every pair would take hours, they are not searched for.
+            `EXHAUSTIVE_IMAGES`, where comparing every pair would take hours, they are not searched for, nor in sets
+            of images below `SIDE` pixels: those are crops, and parts of them are alike by their kind.
         cache: See `find_fields`.
         progress: Called as images are read.
 
@@ -235,7 +236,8 @@ def read_folder(
         sources = {entry.file: entry.source for entry in entries_of(folder, contents)}
     fields: dict[Path, Path] = {}
     apart = not settings.each_page and settings.folder.group is None
-    if settings.near_duplicates and apart and len(looked) <= EXHAUSTIVE_IMAGES:
+    photographs = max((min(one.facts.width, one.facts.height) for _, one, _ in looked), default=0) >= SIDE
+    if settings.near_duplicates and apart and photographs and len(looked) <= EXHAUSTIVE_IMAGES:
         plain = {found.path: one.facts.plain for found, one, _ in looked}
         gray = partial(_gray, plain, reading)
         found_fields = find_fields(

@@ -11,7 +11,7 @@ There are two searches:
 
 from wbc.duplicates.candidates import SMALLEST_SIDE
 from wbc.duplicates.fields import UNREADABLE, Corner, find_fields, remembered
-from wbc.duplicates.frames import Picture, read_picture, reduce_picture
+from wbc.duplicates.frames import SIDE, Picture, read_picture, reduce_picture
 from wbc.duplicates.gallery import (
     EXHAUSTIVE_IMAGES,
     METHOD,
@@ -26,6 +26,7 @@ from wbc.duplicates.shifted import read_gray
 __all__ = [
     "EXHAUSTIVE_IMAGES",
     "METHOD",
+    "SIDE",
     "SMALLEST_SIDE",
     "UNREADABLE",
     "Corner",
