@@ -18,6 +18,7 @@ from bench.trials.sampling import TelemetrySettings
 from bench.trials.settings import Runtime, digest_of
 from wbc.data import SPLITS
 from wbc.errors import InputError
+from wbc.reference import thesis
 from wbc.specification import Specification, WeightsSource
 
 RUNTIME = Runtime(wbc="0123", tensorflow="2.16.1", keras="3.3.3", device="one processor")
@@ -78,6 +79,13 @@ def test_seeds_reach_the_worker(mode: str):
         Specification.from_json(json.loads(json.dumps(trial.specification))) for trial in resolve(text).trials
     ]
     assert [one.seed for one in read] == [3, 7]
+
+
+def test_the_head_is_that_of_the_thesis_where_nothing_else_is_asked_for():
+    trial = only_trial(
+        SMALL.replace('mode = "scratch"\n', "") + BLOCK + 'mode = "transfer"\nweights = "drawn-cells"\n'
+    )
+    assert trial.specification["dropout"] == thesis()["settings"]["transfer"]["dropout"] == 0.5
 
 
 def test_union_over_blocks():
