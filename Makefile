@@ -13,7 +13,7 @@ LOCK := locks/$(FLAVOUR).txt
 BIN := $(VENV)/bin
 READY := $(VENV)/ready-$(FLAVOUR)
 
-.PHONY: help run test tests format lint types docs wheel-check stock measuring services many real families tracking-speed promises evidence disturbed chaos anomalies \
+.PHONY: help run test tests format lint types docs wheel-check stock measuring services many real families tracking-speed near-duplicates learning-rates promises evidence disturbed chaos anomalies \
 	networks drawn-weights demonstration memory scale larger cluster cluster-scale benchmark mutants mutants-changed gpu-check locks clean
 
 help: ## list these targets
@@ -99,6 +99,10 @@ anomalies: $(READY) ## let every kind of write fail once, somewhere in a run
 # Recall and false alarms of the search that `data check` makes: minutes.
 near-duplicates: $(READY) ## measure what data check finds and what it takes for a copy
 	$(BIN)/python tests/evidence/near_duplicates.py $(ARGS)
+
+# With the weights of MobileNet: ARGS='WEIGHTS BCCD', two folders; without them Keras downloads the weights. Minutes.
+learning-rates: $(READY) ## compare learning rates on drawn cells, digits and BCCD
+	mkdir -p build/learning-rates && $(BIN)/python tests/evidence/learning_rates.py $(ARGS)
 
 # Kills of workers and harness at random moments: fifty, or LEUKOBENCH_CHAOS_KILLS. Then each kind of failure once:
 # broken workers, signals, calls that fail (gcc), a lost card, a comparison that is killed.
