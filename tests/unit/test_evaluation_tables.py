@@ -10,12 +10,14 @@ from equipment.results.records import write_record
 from equipment.results.tables import make_tables
 from msgspec.structs import replace
 from scipy.stats import t
+from sklearn.metrics import precision_recall_fscore_support, roc_auc_score
 from test_tables import record, trial
 
 from bench.journal.history import Stretch
 from bench.journal.results import SuiteResults
 from bench.report.frame import configurations_frame, trials_frame
 from bench.report.gather import all_tables
+from bench.report.tables.accuracy import classification_table
 from bench.report.tables.table import Table, write_tables
 from bench.tracking.points import points_of
 from bench.trials.metrics import Metrics
@@ -30,12 +32,16 @@ def results(tmp_path) -> SuiteResults:
     return SuiteResults(tmp_path / "results", "suite")
 
 
-def scored(classes=("EOSINOPHIL", "MONOCYTE"), images: int = 40, seed: int = 0) -> dict:
+def predicted_at_random(classes=("EOSINOPHIL", "MONOCYTE"), images: int = 40, seed: int = 0) -> Predictions:
     draw = np.random.default_rng(seed)
     labels = np.arange(images) % 2
     probabilities = draw.dirichlet(np.ones(len(classes)), images)
     names = [str(number) for number in range(images)]
-    return score(Predictions(names, names, labels, probabilities, list(classes)))
+    return Predictions(names, names, labels, probabilities, list(classes))
+
+
+def scored(classes=("EOSINOPHIL", "MONOCYTE"), **options) -> dict:
+    return score(predicted_at_random(classes, **options))
 
 
 def evaluated(results: SuiteResults, of, test: dict) -> str:
@@ -134,6 +140,21 @@ def test_a_single_run_has_no_interval_and_shares_stay_below_one(results):
     ids = [record(results, trial("VGG19", seed=seed), value) for seed, value in enumerate((0.1, 1.0))]
     two = configurations_frame(trials_frame(results, ids)).iloc[0]
     assert (two["balanced_accuracy_t95_low"], two["balanced_accuracy_t95_high"]) == (0, 1)
+
+
+def test_the_classification_report_is_that_of_scikit_learn(results):
+    made = predicted_at_random(seed=4, images=60)
+    trials = trials_frame(results, [evaluated(results, trial(), score(made))])
+    table = classification_table("mine", configurations_frame(trials))
+    predicted = made.probabilities.argmax(axis=1)
+    precision, recall, f1, images = precision_recall_fscore_support(made.labels, predicted)
+    areas = [roc_auc_score(made.labels == number, made.probabilities[:, number]) for number in (0, 1)]
+    shown = table.frame.set_index("class").loc[list(made.classes)]
+    assert len({precision[0], recall[0], f1[0], areas[0]}) == 4
+    for name, expected in zip(
+        ("precision", "recall", "f1", "auc", "images"), (precision, recall, f1, areas, images), strict=True
+    ):
+        assert shown[name].tolist() == pytest.approx(list(expected)), name
 
 
 def on_devices(results: SuiteResults, *devices: str) -> list[str]:
