@@ -1,4 +1,4 @@
-"""Classes merged into groups."""
+"""Classes merged into groups; files in more than one split."""
 
 import pytest
 
@@ -42,3 +42,15 @@ def test_images_take_the_name_of_their_group_and_the_rest_is_left_out(manifest):
 def test_impossible_groups_are_refused(manifest, groups, what):
     with pytest.raises(InputError, match=what):
         group_classes(manifest, groups)
+
+
+def test_a_leak_is_a_file_in_two_splits_and_no_copy_within_one():
+    def image(split: str, number: int, sha256: str) -> ImageEntry:
+        return ImageEntry(f"{split}/A/{number}.png", split, "A", f"{split} {number}", sha256)
+
+    within = [image("train", 0, "a"), image("train", 1, "a"), image("test", 2, "b"), image("test", 3, "b")]
+    assert Manifest(tuple(within), ("A",)).leaked_files() == []
+    across = [*within, image("validation", 4, "a")]
+    assert Manifest(tuple(across), ("A",)).leaked_files() == [
+        ("train/A/0.png", "train/A/1.png", "validation/A/4.png")
+    ]

@@ -56,6 +56,11 @@ def test_a_layer_that_is_used_twice_works_twice():
     assert twice.training_flops == 2 * once.training_flops + once.forward_flops
 
 
+def test_each_kernel_of_a_separable_convolution_counts_at_every_position():
+    model = keras.Sequential([keras.Input((8, 8, 3)), layers.SeparableConv2D(5, 3, padding="same")])
+    assert work_of(model).macs == 8 * 8 * (3 * 3 * 3 + 3 * 5)
+
+
 def test_a_transposed_convolution_works_at_every_position_of_its_input():
     inputs = keras.Input((8, 8, 3))
     assert work_of(keras.Model(inputs, layers.Conv2DTranspose(4, 2, 2)(inputs))).macs == 64 * 4 * 3 * 4
