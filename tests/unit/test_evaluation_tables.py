@@ -17,6 +17,7 @@ from bench.journal.history import Stretch
 from bench.journal.results import SuiteResults
 from bench.report.frame import configurations_frame, trials_frame
 from bench.report.gather import all_tables
+from bench.report.names import labels
 from bench.report.tables.accuracy import classification_table
 from bench.report.tables.table import Table, write_tables
 from bench.tracking.points import points_of
@@ -173,6 +174,7 @@ def test_trials_of_several_kinds_of_device_are_rows_of_their_own(results):
     headings, rows = tables["replicates"].written()
     named = [headings.index(heading) for heading in ("device", "replicates", "balanced %")]
     assert [[row[column] for column in named] for row in rows] == [["A100", "2", "55.0"], ["T4", "1", "70.0"]]
+    assert labels(tables["replicates"].frame) == ["VGG16, on A100", "VGG16, on T4"]
     trials = tables["trials"].frame
     assert list(trials["device"]) == ["A100", "A100", "T4"] and trials["but_epochs"].nunique() == 2
 

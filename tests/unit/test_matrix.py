@@ -88,6 +88,11 @@ def test_the_head_is_that_of_the_thesis_where_nothing_else_is_asked_for():
     assert trial.specification["dropout"] == thesis()["settings"]["transfer"]["dropout"] == 0.5
 
 
+def test_devices_that_train_a_trial_together_are_in_its_slot_and_its_settings():
+    suite = resolve('[devices]\nuse = "cpu"\ngpus_per_trial = 2\n' + SMALL + BLOCK)
+    assert suite.devices.slots[0].replicas == suite.trials[0].settings.replicas == 2
+
+
 def test_union_over_blocks():
     found = combinations(
         '[[matrix]]\nbackbone = ["LeNet5", "VGG16"]\nepochs = [1, 2]\n'
