@@ -27,7 +27,7 @@ def test_every_suite_that_it_runs_is_valid(benchmark, tmp_path):
     asked.devices = "cpu"
     place = benchmark.Place(tmp_path, tmp_path, tmp_path)
     found = {one.name: one for one in benchmark.comparisons(asked)}
-    assert set(found) == {"command", "loop", "scratch", "suite"}
+    assert set(found) == {"command", "loop", "scratch", "suite", "slots-transfer", "slots-scratch"}
     for one in found.values():
         SuiteFile.model_validate(tomllib.loads(one.ours.__self__.suite(place)))
 
