@@ -1,7 +1,7 @@
 """The keys of a suite file.
 
 In `data`, `training` and `matrix` a list where a scalar is expected is a sweep. A key that a file leaves out is
-None here; the defaults are in `bench.suite.matrix`.
+None here; the defaults are in `bench.suite.combination`.
 """
 
 from typing import Annotated, Any, Literal

@@ -10,8 +10,9 @@ import numpy as np
 import pytest
 from PIL import Image
 
+from bench.suite.combination import DEFAULTS, Combination
 from bench.suite.file import load_suite
-from bench.suite.matrix import DEFAULTS, Combination, expand
+from bench.suite.matrix import expand
 from bench.suite.resolve import ResolvedSuite, resolve_suite
 from bench.trials.limits import Limits
 from bench.trials.sampling import TelemetrySettings

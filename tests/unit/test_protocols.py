@@ -13,8 +13,9 @@ from bench.journal.history import history
 from bench.journal.results import SuiteResults
 from bench.records.fold import fold
 from bench.report.frame import trials_frame
+from bench.suite.combination import Combination
 from bench.suite.file import load_suite
-from bench.suite.matrix import Combination, expand
+from bench.suite.matrix import expand
 from bench.suite.resolve import resolve_suite
 from bench.tracking.points import points_of
 from bench.trials.metrics import Metrics
