@@ -27,17 +27,27 @@ from bench.trials.settings import Runtime
 from bench.worker.process import _with_cache
 from wbc.specification import FeatureCache, Specification
 
-SECONDS = {"startup": 4.0, "features": 6.0, "compile": 2.0, "train": 20.0, "evaluate": 1.0, "teardown": 1.0}
+SECONDS = {
+    "startup": 4.0,
+    "data": 2.0,
+    "features": 6.0,
+    "compile": 2.0,
+    "train": 20.0,
+    "evaluate": 1.0,
+    "teardown": 1.0,
+}
 TEST = {"images": 2, "accuracy": 0.5, "loss": 1.0, "balanced_accuracy": 0.5, "per_class_accuracy": {"a": 0.5}}
 
 
-def attempt_with(results: SuiteResults, epochs: int, **figures):
-    """An attempt whose features took 6 seconds in it."""
+def attempt_with(
+    results: SuiteResults, epochs: int, mode: str = "transfer", phase: str = "features", **figures
+):
+    """An attempt whose images took 2 seconds in it and whose features took 6, with figures of one of these phases."""
     course = Course(SECONDS, 0.5, 3.0, TEST, predictions="file\n")
-    written = write_attempt(results, trial_of("VGG16", "transfer", epochs), course)
+    written = write_attempt(results, trial_of("VGG16", mode, epochs), course)
     lines = [json.loads(line) for line in written.events.read_text().splitlines()]
     for line in lines:
-        if line["event"] == "phase_ended" and line["phase"] == "features":
+        if line["event"] == "phase_ended" and line["phase"] == phase:
             line["figures"] |= figures
     written.events.write_text("".join(f"{json.dumps(line)}\n" for line in lines))
     found = fold(written)
@@ -162,18 +172,10 @@ def test_pixels_are_shared_in_every_mode_and_take_no_memory(tmp_path):
 
 
 def test_pixels_that_another_trial_decoded_count_as_if_each_had_its_own(tmp_path):
-    course = Course({"data": 2.0, **SECONDS}, 0.5, 3.0, TEST, predictions="file\n")
     results = SuiteResults(tmp_path, "suite")
-    written = write_attempt(results, trial_of("VGG16", "scratch", 3), course)
-    lines = [json.loads(line) for line in written.events.read_text().splitlines()]
-    for line in lines:
-        if line["event"] == "phase_ended" and line["phase"] == "data":
-            line["figures"] |= FOUND
-    written.events.write_text("".join(f"{json.dumps(line)}\n" for line in lines))
-    found = fold(written)
+    found = attempt_with(results, 3, "scratch", "data", **FOUND)
     assert found.found == ("data",) and found.phases.data.wall_s == 50
     assert found.time_to_result.wall_s - found.result_as_run_s == pytest.approx(48)
-    written.result.write_bytes(msgspec.json.encode(found))
     trials = trials_frame(results, results.trial_ids())
     times = time_tables("suite", trials, configurations_frame(trials))[0]
     assert any("used pixels that another trial had decoded." in note for note in times.notes)
