@@ -5,8 +5,9 @@ from collections.abc import Iterable
 from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
+from shlex import quote
 
-from bench.errors import InputError
+from bench.errors import InputError, command
 from wbc.errors import nearest
 from wbc.files import plain_letters
 
@@ -121,7 +122,7 @@ def _in_folder(text: str, folder: Path) -> Target:
         f"It holds results of {', '.join(inside)}: give one of them."
         if inside
         else "Give a suite file, the name of a suite, or a folder such as results/demo. If it holds images, "
-        f"leukobench init {text} writes a suite for them.",
+        f"{command()} init {quote(text)} writes a suite for them.",
     )
 
 

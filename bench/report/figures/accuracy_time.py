@@ -61,11 +61,8 @@ def to_accuracy(times: pd.DataFrame, colors: Colors) -> Figure | None:
     if len(firsts) > len(names):
         caption = f"The {len(names)} trained fastest of {len(firsts)} configurations. {caption}"
     layout = {
-        "xaxis": {
-            "type": "log",
-            "automargin": True,
-            "ticksuffix": " s",
-        },  # a title would lie under the legend
+        # A title would lie under the legend.
+        "xaxis": {"type": "log", "automargin": True, "ticksuffix": " s"},
         "yaxis": {"type": "category", "automargin": True, "autorange": "reversed"},
     }
     title = "Time until the validation accuracy stays at a share of its best"
