@@ -21,6 +21,7 @@ sys.path[:0] = [str(REPOSITORY / "tests"), str(REPOSITORY), str(REPOSITORY / "sr
 from equipment.results.journals import Course, trial_of, write_attempt  # noqa: E402
 from equipment.suites import FEW_CELLS  # noqa: E402
 
+from bench.devices.machine import find_machine  # noqa: E402
 from bench.journal.results import SuiteResults  # noqa: E402
 from bench.records.fold import finish  # noqa: E402
 from bench.suite.resolve import resolve_suite  # noqa: E402
@@ -197,10 +198,10 @@ def main() -> int:
         "| --- | --- | --- | --- | --- | --- |",
         *lines,
     ]
-    PAGE.write_text(
-        "\n".join(["# What more trials, epochs and images cost", "", __doc__.split("\n\n")[1], "", *table])
-        + "\n"
-    )
+    about = __doc__.split("\n\n")[1].strip()
+    where = f"Made by `make scale` on {len(os.sched_getaffinity(0))} cores: {find_machine().processor}."
+    head = ["# What more trials, epochs and images cost", "", about, "", where, ""]
+    PAGE.write_text("\n".join([*head, *table]) + "\n")
     print("\n".join(table), f"Written: {PAGE}", sep="\n")
     return 0 if within else 1
 
