@@ -85,10 +85,10 @@ def test_calibration_error_by_hand():
 
 
 def test_a_bin_is_closed_above():
-    """0.6 ends the third of five bins, and what is above it starts the fourth: their gaps do not cancel."""
-    probabilities = np.array([[0.6, 0.4], [0.61, 0.39]])
-    assert expected_calibration_error(np.array([0, 1]), probabilities, bins=5) == pytest.approx(1.01 / 2)
-    assert expected_calibration_error(np.array([0, 1]), probabilities, bins=2) == pytest.approx(0.21 / 2)
+    """0.75 ends the third of four bins, and what is above it starts the fourth: their gaps do not cancel."""
+    probabilities = np.array([[0.75, 0.25], [0.76, 0.24]])
+    assert expected_calibration_error(np.array([0, 1]), probabilities, bins=4) == pytest.approx(1.01 / 2)
+    assert expected_calibration_error(np.array([0, 1]), probabilities, bins=2) == pytest.approx(0.51 / 2)
 
 
 def test_a_model_that_means_what_it_says_is_calibrated():
