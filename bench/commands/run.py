@@ -74,23 +74,28 @@ def run(
     """
     from bench.commands.output import print_document
     from bench.commands.progress import Progress
-    from bench.commands.report import print_brief, write_brief, write_page
+    from bench.commands.report import Brief, WrittenPage, print_brief, write_brief, write_page
     from bench.commands.target import find_target
     from bench.commands.terminal import Terminal, messages
     from bench.errors import ExitCode, command
     from bench.report.models import keep_best
-    from bench.runner.suite import RunOptions, run_suite
+    from bench.runner.suite import Outcome, RunOptions, run_suite
 
     target = find_target(suite, results)
     file = target.require_suite()
     notes = messages()
+    made: list[tuple[Brief, WrittenPage | None]] = []
+
+    def report(outcome: Outcome) -> None:
+        brief = write_brief(outcome.results, outcome.suite_ids, outcome.trial_ids)
+        made.append((brief, write_page(notes, outcome.results, outcome.suite_ids, file)))
+        keep_best(outcome.results, outcome.suite_ids)
+
     with Progress(notes) as progress:
         options = RunOptions(devices, data, weights, only, fresh, engine, address)
-        outcome = run_suite(file, target.results, progress, options)
-    brief = write_brief(outcome.results, outcome.suite_ids, outcome.trial_ids)
-    written = write_page(notes, outcome.results, outcome.suite_ids, file)
+        outcome = run_suite(file, target.results, progress, options, report)
+    ((brief, written),) = made
     page = written.path if written else None
-    keep_best(outcome.results, outcome.suite_ids)
     if as_json:
         found = [_trial(row) for row in brief.trials.to_dict("records")]
         print_document(

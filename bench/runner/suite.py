@@ -85,7 +85,11 @@ class Outcome:
 
 
 def run_suite(
-    path: Path, results_folder: Path, speaker: Speaker, options: RunOptions = RunOptions()
+    path: Path,
+    results_folder: Path,
+    speaker: Speaker,
+    options: RunOptions = RunOptions(),
+    report: Callable[[Outcome], None] = lambda outcome: None,
 ) -> Outcome:
     """Run every trial of a suite that is not done.
 
@@ -94,6 +98,7 @@ def run_suite(
         results_folder: Where results are kept.
         speaker: Is told how it progresses.
         options: Of the command line.
+        report: Is called when the last trial is over, while MLflow still gets what ran.
 
     Raises:
         InputError: The input is wrong; nothing was started.
@@ -101,11 +106,16 @@ def run_suite(
         InterruptedRun: A signal came; what ran is recorded.
     """
     with _site(options) as site:
-        return _run_suite(path, results_folder, speaker, options, site)
+        return _run_suite(path, results_folder, speaker, options, report, site)
 
 
 def _run_suite(
-    path: Path, results_folder: Path, speaker: Speaker, options: RunOptions, site: Site
+    path: Path,
+    results_folder: Path,
+    speaker: Speaker,
+    options: RunOptions,
+    report: Callable[[Outcome], None],
+    site: Site,
 ) -> Outcome:
     # Resolve: look up everything that the suite names. Nothing is written while the input is wrong.
     cache = results_folder / CACHE
@@ -152,21 +162,23 @@ def _run_suite(
             "margin": suite.margin,
         }
         behind = is_behind(results, waiting > 0)
-        with (
-            RecordingProcess(results, speaker.say) as recording,
-            noted_run(results, trial_ids, suite.limits.exclusive, **about, **origin(gpu=False)) as note,
-            site.engine(slots, suite, results_folder, speaker.say) as engine,
-        ):
-            if behind:
-                recording.catch_up()
-            following = successors(suite.chosen) if suite.share_prefix else {}
-            Scheduler(
-                results, engine, suite.limits, speaker, recording, interruption, successors=following
-            ).run(plan)
-            failed = [one.trial.id for one in plan if one.runs and not results.is_done(one.trial.id)]
-            note.failed = bool(failed)
-    cautions = tuple(dataset.warning for dataset in suite.datasets if dataset.warning)
-    return Outcome(results, [trial.id for trial in suite.trials], trial_ids, failed, cautions)
+        with RecordingProcess(results, speaker.say) as recording:
+            with (
+                noted_run(results, trial_ids, suite.limits.exclusive, **about, **origin(gpu=False)) as note,
+                site.engine(slots, suite, results_folder, speaker.say) as engine,
+            ):
+                if behind:
+                    recording.catch_up()
+                following = successors(suite.chosen) if suite.share_prefix else {}
+                Scheduler(
+                    results, engine, suite.limits, speaker, recording, interruption, successors=following
+                ).run(plan)
+                failed = [one.trial.id for one in plan if one.runs and not results.is_done(one.trial.id)]
+                note.failed = bool(failed)
+            cautions = tuple(dataset.warning for dataset in suite.datasets if dataset.warning)
+            outcome = Outcome(results, [trial.id for trial in suite.trials], trial_ids, failed, cautions)
+            report(outcome)
+    return outcome
 
 
 def _site(options: RunOptions) -> AbstractContextManager[Site]:

@@ -1,15 +1,13 @@
 """`python -m bench.telemetry JOB`: watch the trial that JOB (JSON) names. Edges of phases come on standard input."""
 
 import json
-import os
 import sys
 
 from bench.telemetry.sampler import Job, watch
-from bench.worker.protocol import die_with_parent
+from bench.worker.protocol import die_with_parent, end_at_once
 
 if __name__ == "__main__":
     job = Job(**json.loads(sys.argv[1]))
     die_with_parent(job.harness)
     watch(job, sys.stdin.fileno())
-    sys.stdout.flush()
-    os._exit(0)  # the end of the interpreter takes longer than the parent should wait
+    end_at_once(0)

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING
 from bench.journal.results import SuiteResults
 from bench.tracking.process import Recorder
 from bench.tracking.store import answers
-from bench.worker.protocol import die_with_parent
+from bench.worker.protocol import die_with_parent, end_at_once
 from bench.worker.startup import own_packages_first
 
 if TYPE_CHECKING:
@@ -46,3 +46,4 @@ def _say(event: str, **content: str | bool | None) -> None:
 if __name__ == "__main__":
     own_packages_first()
     main(SuiteResults(Path(sys.argv[1]), sys.argv[2]), int(sys.argv[3]))
+    end_at_once(0)

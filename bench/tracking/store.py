@@ -23,6 +23,7 @@ from dotenv import dotenv_values
 from bench.errors import ResultsError
 from bench.trials.layout import ARTIFACTS, STORE
 from bench.worker.files import PARTIAL, write_text
+from wbc.files import sync
 
 ENV_FILE = Path("mlflow.env")
 
@@ -187,15 +188,26 @@ def ensure(path: Path) -> None:
     if path.exists():
         return
     from mlflow import MlflowClient
+    from sqlalchemy import Engine, event
 
     for left in path.parent.glob(f"{path.name}{PARTIAL}*"):
         left.unlink()
     # A name of its own: MLflow keeps connections by the file's name, and would write to one that is gone.
     partial = path.with_name(f"{path.name}{PARTIAL}-{uuid.uuid4().hex[:8]}")
-    MlflowClient(tracking_uri=f"{_SQLITE}{partial}").search_experiments(max_results=1)
+    # A hundred migrations would each wait for the disk. It is waited for once, before the file gets its name.
+    event.listen(Engine, "connect", _without_waiting)
+    try:
+        MlflowClient(tracking_uri=f"{_SQLITE}{partial}").search_experiments(max_results=1)
+    finally:
+        event.remove(Engine, "connect", _without_waiting)
     with closing(sqlite3.connect(partial)) as connection:
         connection.execute("PRAGMA wal_checkpoint(TRUNCATE)")
+    sync(partial)
     partial.replace(path)
+
+
+def _without_waiting(connection: sqlite3.Connection, record: object) -> None:
+    connection.execute("PRAGMA synchronous = OFF")
 
 
 def settle_in(path: Path, results: Path) -> None:

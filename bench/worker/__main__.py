@@ -4,8 +4,9 @@ import sys
 from pathlib import Path
 
 from bench.worker.process import run_trial
+from bench.worker.protocol import end_at_once
 from bench.worker.startup import own_packages_first
 
 if __name__ == "__main__":
     own_packages_first()
-    sys.exit(run_trial(Path(sys.argv[1])))
+    end_at_once(run_trial(Path(sys.argv[1])))

@@ -1,11 +1,15 @@
-"""What a worker and its parent agree on: the variables that the worker reads, and that it ends with its parent.
+"""What a worker and its parent agree on: the variables that the worker reads, and how it ends.
 
 Standard library only.
 """
 
+import atexit
 import ctypes
 import os
 import signal
+import sys
+import threading
+from typing import NoReturn
 
 SPAWNED_NS = "LEUKOBENCH_SPAWNED_NS"
 """Monotonic time, in nanoseconds, at which the parent started the process."""
@@ -40,3 +44,16 @@ def die_with_parent(parent: int) -> None:
     ctypes.CDLL(None).prctl(_PR_SET_PDEATHSIG, signal.SIGKILL)
     if os.getppid() != parent:
         os._exit(1)
+
+
+def end_at_once(code: int) -> NoReturn:
+    """End this process without taking its modules apart, for which a framework needs more than a second.
+
+    What is registered with `atexit` still runs. Threads of a user's that go on are waited for as usual.
+    """
+    if any(not thread.daemon for thread in threading.enumerate() if thread is not threading.main_thread()):
+        sys.exit(code)
+    atexit._run_exitfuncs()
+    sys.stdout.flush()
+    sys.stderr.flush()
+    os._exit(code)

@@ -102,6 +102,19 @@ def likeness() -> tuple[Likeness, np.ndarray]:
     return Likeness.from_json(json.loads(json.dumps(asdict(found)))), images[400:]
 
 
+@pytest.mark.parametrize("shape", [(2, 32, 32, 3), (2, 7, 21, 3), (1, 1, 1, 3)])
+def test_looks_are_the_spread_of_colors_and_of_what_each_halving_takes_away(shape: tuple[int, ...]):
+    images = np.random.default_rng(0).integers(0, 256, shape, np.uint8)
+    for image, looks in zip(images, looks_of(images), strict=True):
+        gray, wanted = image.mean(axis=2), [*image.mean((0, 1)), *image.std((0, 1))]
+        for _ in range(5):
+            half = gray[: len(gray) // 2 * 2, : gray.shape[1] // 2 * 2]
+            if half.size:
+                gray = half.reshape(len(half) // 2, 2, -1, 2).mean(axis=(1, 3))
+            wanted.append(np.log1p((half - np.kron(gray, np.ones((2, 2)))).std()) if half.size else 0.0)
+        assert looks == pytest.approx(wanted, rel=1e-12, abs=1e-9)
+
+
 def test_images_like_the_training_images_are_flagged_at_the_stated_rate(likeness):
     found, fresh = likeness
     features = np.random.default_rng(1).normal(0, 1, (500, 20))

@@ -72,3 +72,25 @@ def test_a_module_on_pythonpath_that_cannot_be_imported_is_named(elsewhere: Path
     assert foreign_folder(error, {"PYTHONPATH": str(elsewhere)}) == str(elsewhere)
     assert foreign_folder(error, {}) is None
     assert foreign_folder(ImportError("no"), {"PYTHONPATH": str(elsewhere)}) is None
+
+
+@pytest.mark.parametrize(
+    ("begun", "said"),
+    [
+        ("pass", ["registered"]),
+        (
+            "threading.Timer(0.2, print, ['a thread that goes on']).start()",
+            ["a thread", "registered", "taken"],
+        ),
+    ],
+)
+def test_a_process_ends_at_once_unless_threads_go_on(begun: str, said: list[str]):
+    code = (
+        "import atexit, threading; from bench.worker.protocol import end_at_once\n"
+        "class Module:\n def __del__(self): print('taken apart')\n"
+        f"module = Module(); atexit.register(print, 'registered'); {begun}; end_at_once(3)"
+    )
+    ran = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=False)
+    lines = ran.stdout.splitlines()
+    assert ran.returncode == 3, ran.stderr
+    assert [line[: len(start)] for line, start in zip(lines, said, strict=True)] == said
