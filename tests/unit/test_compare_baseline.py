@@ -35,3 +35,23 @@ def test_a_folder_that_is_no_baseline_is_not_written_over(tmp_path: Path):
     with pytest.raises(InputError, match="already"):
         baseline.save(tmp_path, "notes", suite(tmp_path / "a" / "s", [(trial(), noisy(10, 2, 0))], RIGHT))
     assert baseline.saved(tmp_path) == []
+
+
+def test_a_damaged_baseline_is_named_with_its_file_and_a_missing_one_with_what_there_is(tmp_path: Path):
+    with pytest.raises(InputError, match="there is no baseline v2") as error:
+        baseline.find(tmp_path, "v2")
+    assert "baseline save NAME SUITE" in error.value.way_out
+    kept = baseline.save(
+        tmp_path, "v1", suite(tmp_path / "a" / "s", [(trial(), noisy(10, 2, 0))], RIGHT)
+    ).folder
+    with pytest.raises(InputError, match="there is no baseline other") as error:
+        baseline.find(tmp_path, "other")
+    assert error.value.way_out == "There are v1."
+    with pytest.raises(InputError) as error:
+        baseline.find(tmp_path, "v2")
+    assert "v1" in error.value.way_out
+    (kept / baseline.BASELINE_FILE).write_text("{torn")
+    with pytest.raises(InputError) as error:
+        baseline.find(tmp_path, "v1")
+    assert error.value.what == f"{kept / baseline.BASELINE_FILE} is damaged"
+    assert f"{kept}: no saved baseline" in baseline.unreadable(tmp_path)

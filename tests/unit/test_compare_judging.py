@@ -174,6 +174,21 @@ def test_what_is_told_twice_is_said_once():
     assert matched([bare], [new]).changes == ()  # a side that lists no packages does not differ in them
 
 
+@pytest.mark.parametrize(
+    ("provenance", "driver"),
+    [
+        (Provenance(driver="570"), "570"),
+        (Provenance(driver="570", machine=MachineFacts(fingerprint="f")), "570"),
+        (Provenance(driver="570", machine=MachineFacts(driver="580", fingerprint="f")), "580"),
+    ],
+)
+def test_the_driver_is_the_machines_or_the_one_of_an_older_record(provenance: Provenance, driver: str):
+    of = trial()
+    old, new = (measurement(of, record(of, provenance=one)) for one in (Provenance(driver="1"), provenance))
+    changes = {one.name: (one.baseline, one.candidate) for one in matched([old], [new]).changes}
+    assert changes["driver"] == ("1", driver)
+
+
 SAME = TrialVerdict("k", "a", Status.JUDGED, Speed.SAME, Memory.SAME, Learning.SAME, pairs=8)
 
 

@@ -104,3 +104,32 @@ def test_a_configuration_that_cannot_be_compared_with_all_is_not_chosen():
     assert not any(one.shown for one in found.values())
     assert found["c"].bound is None and fastest_non_inferior(dict.fromkeys(right, 1.0), found) is None
     assert non_inferior({"a": np.ones((1, 5))}, names(5))["a"].shown, "there is no other one"
+
+
+def test_images_that_it_takes_by_hand():
+    """Twelve trainings that vary in nothing, and one discordant image for either side."""
+    own, other = np.ones((12, 60)), np.ones((12, 60))
+    own[:, 0], other[:, 1] = 0, 0
+    found = non_inferior({"own": own, "other": other}, names(60))["own"]
+    half = 1.67109 * np.sqrt(2 + 1) / 62  # t, 59 degrees, one-sided 95 %
+    room = 0.02 * 1.64485 / (1.64485 + 0.84162)  # a power of 80 %
+    assert found.bound == pytest.approx(half, abs=1e-6)
+    assert found.images_needed == int(np.ceil(60 * half**2 / room**2))
+    assert found.seeds_needed is None, "no number of seeds makes up for so few images"
+    own[:, 2] = 0
+    worse = non_inferior({"own": own, "other": other}, names(60), margin=0.05)["own"]
+    residuals = 3 - 60 * worse.difference**2
+    half = 1.67109 * np.sqrt(residuals + 1) / 62
+    room = (0.05 - 1 / 60) * 1.64485 / (1.64485 + 0.84162)
+    assert worse.images_needed == int(np.ceil(60 * half**2 / room**2))
+    better = non_inferior({"own": own, "other": other}, names(60))["other"]
+    assert better.difference == -1 / 60 and better.images_needed > 60
+
+
+def test_seeds_that_it_takes_by_hand():
+    """One training of each, without a discordant image among so many that images matter little."""
+    found = non_inferior({"own": np.ones((1, 8000)), "other": np.ones((1, 8000))}, names(8000))["own"]
+    images = 1.64507 / 8002  # t, 7999 degrees
+    room = 0.02 * 1.64485 / (1.64485 + 0.84162)
+    first = next(seeds for seeds in range(2, 101) if np.hypot(1.64485 * 0.05 / np.sqrt(seeds), images) < room)
+    assert (found.seeds_needed, found.images_needed) == (first, None) and first == 39

@@ -100,6 +100,8 @@ def test_junit(verdict: Verdict):
     assert skipped == ["xception"]
     assert root.get("failures") == "2" and root.get("tests") == str(len(cases)) == "4"
     assert "\x00" not in junit(verdict)
+    (told,) = root.findall(".//property")
+    assert (told.get("name"), told.get("value")) == ("keras", "3.3 -> <i>4</i>")
 
 
 def test_the_page_stays_a_page(verdict: Verdict):

@@ -4,11 +4,14 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+from comparison_equipment import noisy, trial, trial_pairs, with_pairs
+from scipy.stats import ttest_1samp
 
-from bench.compare.betting import evidence
+from bench.compare.betting import detectable, evidence
 from bench.compare.discordance import Clusters, images_needed
+from bench.compare.judging import judge, typical_spread
 from bench.compare.looks import number_of_look, start_anew
-from bench.compare.metrics import METRICS, Values
+from bench.compare.metrics import METRICS, Values, p_of_mean
 from bench.compare.speed import estimate, judge_speed, standing
 from bench.compare.thresholds import Thresholds, alpha_at, holm
 from bench.compare.verdict import Memory, Speed
@@ -256,3 +259,45 @@ def test_so_many_images_as_it_says_suffice():
         enough = clusters(needed)
         found += abs(enough.mean) + enough.half(0.9) < 0.02
     assert found / 2000 == pytest.approx(0.8, abs=0.03)
+
+
+@pytest.mark.parametrize("values", [[0.1, 0.3, -0.1, 0.2], [-5.0, -5.1, -4.9], [1.0, -1.0]])
+def test_a_mean_against_nought_as_scipy_has_it(values: list[float]):
+    assert p_of_mean(np.array(values)) == pytest.approx(float(ttest_1samp(values, 0).pvalue))
+
+
+@pytest.mark.parametrize(
+    ("values", "p"), [([0.5], None), ([0.0, 0.0], 1.0), ([0.5, 0.5], 0.0), ([-0.5, -0.5], 0.0)]
+)
+def test_a_mean_without_variation(values: list[float], p: float | None):
+    assert p_of_mean(np.array(values)) == p
+
+
+def test_the_spread_of_a_metric_is_that_around_the_mean_of_each_trial():
+    logs = [np.array([0.1, 0.3, 0.2]), np.array([1.0, 1.4])]
+    trials = {str(number): steps(one) for number, one in enumerate(logs)}
+    expected = ((0.02 + 0.08) / (2 + 1)) ** 0.5
+    assert typical_spread("fit_time", trials) == pytest.approx(expected)
+    assert typical_spread("fit_time", {"0": trials["0"]}, {"1": trials["1"]}) == pytest.approx(expected)
+    assert typical_spread("peak_memory", trials) is None
+    assert typical_spread("fit_time", {"0": steps(np.array([0.1]))}) is None
+
+
+@pytest.mark.parametrize("share", [0.005, 0.2])
+def test_what_can_be_found_is_what_reaches_the_bar_and_is_estimated_to_count(share: float):
+    """With little noise the smallest change that counts decides, with much the evidence."""
+    pairs = 16
+    trials = [trial_pairs(trial(), noisy(10, pairs, 0, share), noisy(10, pairs, 1, share))]
+    found = judge(trials).detectable["fit_time"]
+    logs = np.log(
+        [
+            pair.candidate.record.fit_time.wall_s / pair.baseline.record.fit_time.wall_s
+            for pair in trials[0].pairs
+        ]
+    )
+    spread = logs.std(ddof=1)
+    reached = detectable(pairs, 1 / (0.03 * 0.8), 0.9) * spread
+    counts = np.log(1.05) + 1.3 * spread / 4
+    assert (reached > counts) == (share > 0.1)
+    assert found == pytest.approx(np.exp(max(reached, counts)) - 1)
+    assert "fit_time" not in judge([with_pairs(trials[0], trials[0].pairs[:6])]).detectable

@@ -1,0 +1,183 @@
+"""How figures of a verdict are put into words, on both sides of each edge."""
+
+from dataclasses import replace
+
+import pytest
+
+from bench.compare.metrics import METRICS
+from bench.compare.output import format as words
+from bench.compare.output.files import markdown
+from bench.compare.trial_verdicts import reason_of
+from bench.compare.verdict import (
+    AccuracyTimeChange,
+    Change,
+    DifferenceVerdict,
+    Learning,
+    Memory,
+    MetricVerdict,
+    OperationChange,
+    PhaseChange,
+    Speed,
+    Status,
+    TrialVerdict,
+    Verdict,
+)
+
+FIT = MetricVerdict("fit_time", Speed.SLOWER, 10.0, 11.0, 1.1, 1.05, 1.15, 0.01, 530.4, 400.0, (1.1,))
+ACCURACY = DifferenceVerdict(
+    "accuracy", Learning.WORSE, 0.9, 0.875, -0.025, -0.03, -0.02, 0.02, (-0.025,), "few images"
+)
+LOSS = replace(ACCURACY, metric="loss", difference=0.0604, low=0.05, high=0.07, bar=0.05, note="")
+TIME = AccuracyTimeChange(0.9, 12.34, 24.68, 8, 7, 2.0, 1.5, 2.5, 0.95, 8)
+CONV = OperationChange("conv", 1.234, 2.468, 2.0, 7, 8, True)
+TRIAL = TrialVerdict("k", "a", Status.JUDGED, Speed.SAME, Memory.SAME, Learning.SAME, pairs=8)
+
+
+@pytest.mark.parametrize(
+    ("said", "expected"),
+    [
+        (words.change(None), "—"),
+        (words.change(FIT), "+10.0 % [+5.0, +15.0]"),
+        (words.change(replace(FIT, low=None)), "+10.0 % […, +15.0]"),
+        (words.change(replace(FIT, high=None)), "+10.0 % [+5.0, …]"),
+        (words.change(replace(FIT, low=None, high=None)), "+10.0 %"),
+        (words.difference(None), "—"),
+        (words.difference(ACCURACY), "-2.5 points [-3.0, -2.0]"),
+        (words.difference(LOSS), "+0.060 nats [+0.050, +0.070]"),
+        (words.difference(replace(LOSS, low=None)), "+0.060 nats"),
+        (words.difference(replace(LOSS, high=None)), "+0.060 nats"),
+        (words.difference_needed(ACCURACY), "2.0 points"),
+        (words.difference_needed(LOSS), "0.050 nats"),
+        (words.difference_needed(replace(LOSS, bar=None)), "—"),
+        (words.amount(3 * 2**20, "bytes"), "3 MiB"),
+        (words.amount(0.0999, "s"), "99.9 ms"),
+        (words.amount(0.1, "s"), "0.1 s"),
+        (words.amount(99.94, "s"), "99.9 s"),
+        (words.amount(100.4, "images/s"), "100 images/s"),
+        (words.amount(0.05, "images/s"), "0.05 images/s"),
+        (words.evidence(FIT), "530 of 400"),
+        (words.evidence(replace(FIT, evidence=999.0)), "999 of 400"),
+        (words.evidence(replace(FIT, evidence=1000.0)), "1e+03 of 400"),
+        (words.pairs_of(TRIAL), "8"),
+        (words.pairs_of(replace(TRIAL, disturbed=1)), "8 (1 disturbed)"),
+        (words.pairs_of(replace(TRIAL, pairs=0)), "—"),
+        (words.verdict_of(TRIAL), ("same", "same", "same")),
+        (words.verdict_of(replace(TRIAL, memory=None)), ("same", "—", "same")),
+        (words.verdict_of(replace(TRIAL, status=Status.GONE)), ("gone", "—", "—")),
+        (
+            words.time_row(TIME),
+            ["90% of the baseline's best", "12.3 s", "24.7 s", "2.00 [1.50, 2.50]", "8 and 7 of 8"],
+        ),
+        (words.time_row(replace(TIME, coverage=0.75))[3], "2.00 [1.50, 2.50] (75%)"),
+        (words.time_row(replace(TIME, low=None, high=None, coverage=None))[3], "2.00"),
+        (words.time_row(replace(TIME, candidate="never", ratio="never", high="never"))[2:4],
+         ["never", "never [1.50, never]"]),
+        (words.operation_row(CONV), ["conv", "1.23", "2.47", "+100%", "7 of 8", "yes"]),
+        (words.operation_row(replace(CONV, clear=False))[-1], "no"),
+        (words.wrongs(replace(TRIAL, status=Status.FAILED, speed=Speed.SLOWER)), ["newly failing"]),
+        (
+            words.wrongs(
+                replace(TRIAL, speed=Speed.SLOWER, memory=Memory.LARGER, learning=Learning.WORSE)
+            ),
+            ["slower", "larger", "worse"],
+        ),
+        (words.wrongs(replace(TRIAL, speed=Speed.FASTER)), []),
+    ],
+)  # fmt: skip
+def test_figures_in_words(said, expected):
+    assert said == expected
+
+
+def test_remarks_are_of_metrics_that_decide_and_name_those_that_share_one():
+    metrics = tuple(
+        replace(FIT, metric=name, note="few pairs") for name in ("fit_time", "throughput", "compile_time")
+    )
+    found = words.remarks(
+        replace(TRIAL, reason="why", metrics=metrics, differences=(ACCURACY, LOSS), notes=("why",))
+    )
+    assert [METRICS[one.metric].decides_same for one in metrics] == [True, True, False]
+    assert found == ["why", "fit time, training throughput: few pairs", "accuracy: few images"]
+
+
+@pytest.mark.parametrize(
+    ("trials", "outcome", "counts"),
+    [
+        ((TRIAL,), "No regression", "speed: 1 same; memory: 1 same; learning: 1 same"),
+        (
+            (TRIAL, replace(TRIAL, label="b", speed=Speed.INCONCLUSIVE, memory=None)),
+            "Not enough evidence: 1 of 2 trials",
+            "speed: 1 same, 1 inconclusive; memory: 1 same; learning: 2 same",
+        ),
+        ((replace(TRIAL, status=Status.NEW),), "Not enough evidence: no trial could be compared", "not judged: 1 new"),
+        (
+            (TRIAL, replace(TRIAL, label="b", speed=Speed.SLOWER, memory=Memory.LARGER, regression=True)),
+            "Regression: b slower and larger",
+            "speed: 1 same, 1 slower; memory: 1 same, 1 larger; learning: 2 same",
+        ),
+        (
+            (TRIAL, replace(TRIAL, status=Status.FAILED)),
+            "No regression, but trials failed that the baseline has not done either",
+            "speed: 1 same; memory: 1 same; learning: 1 same; not judged: 1 failed",
+        ),
+    ],
+)  # fmt: skip
+def test_the_outcome_in_a_line(trials, outcome: str, counts: str):
+    verdict = Verdict("old", "new", trials)
+    assert (words.outcome(verdict), words.counts(verdict)) == (outcome, counts)
+
+
+def test_what_else_is_said_below_the_table():
+    trial = replace(
+        TRIAL,
+        operations=(CONV, replace(CONV, operation="relu", clear=False)),
+        accuracy_times=(TIME, replace(TIME, of_best=0.95)),
+    )
+    verdict = Verdict("old", "new", (TRIAL, trial), thresholds={"power": 0.9}, detectable={"fit_time": 0.04})
+    assert words.changed_operations(verdict) == ["a: conv 1.23 -> 2.47 ms (+100%)"]
+    assert words.time_to_accuracy(verdict) == ["a: 12.3 s and 24.7 s, ratio 2.00 [1.50, 2.50]"]
+    assert words.detectable(verdict) == "In 90% of runs so many pairs find a change of: fit time 4%."
+    assert words.detectable(replace(verdict, detectable={})) == ""
+
+
+def test_markdown_says_what_differs_and_where_the_time_went():
+    none = "No difference between the software of the sides is recorded."
+    plain = Verdict("old", "new", (TRIAL,))
+    assert none in markdown(plain)
+    assert not any(
+        title in markdown(plain) for title in ("Where the time", "Operations", "Time to an accuracy")
+    )
+    phases = (PhaseChange("train", "steps", 1.0, 2.5), PhaseChange("data", "input", 2.0, 1.0))
+    told = replace(TRIAL, phases=phases, operations=(CONV,), accuracy_times=(TIME,))
+    other = replace(TRIAL, label="b", phases=phases[:1])
+    text = markdown(replace(plain, trials=(told, other), changes=(Change("keras", "3.3", "3.4"),)))
+    assert none not in text
+    for row in (
+        "| keras | 3.3 | 3.4 |",
+        "| trial | steps | input |",
+        "| a | +1.50 | -1.00 |",
+        "| b | +1.50 | — |",
+        "| a | conv | 1.23 | 2.47 | +100% | 7 of 8 | yes |",
+        "| a | 90% of the baseline's best | 12.3 s | 24.7 s | 2.00 \\[1.50, 2.50\\] | 8 and 7 of 8 |",
+    ):
+        assert row in text.splitlines()
+
+
+@pytest.mark.parametrize(
+    ("differences", "reason"),
+    [
+        ((ACCURACY, replace(LOSS, verdict=Learning.SAME)), "accuracy -2.5 points"),
+        ((replace(ACCURACY, verdict=Learning.INCONCLUSIVE), LOSS), "loss +0.060 nats"),
+        ((replace(ACCURACY, verdict=Learning.BETTER, difference=0.03), LOSS), "accuracy +3.0 points; loss +0.060 nats"),
+    ],
+)  # fmt: skip
+def test_the_reason_names_what_was_learned_better_or_worse(differences, reason: str):
+    assert reason_of((), differences, ()) == reason
+
+
+@pytest.mark.parametrize(("share", "named"), [(0.19, False), (0.21, True)])
+def test_the_reason_names_a_phase_from_a_fifth_of_the_time_on(share: float, named: bool):
+    phases = [PhaseChange("a", "one", 0.0, 1 - share, False), PhaseChange("b", "two", 0.0, share, True)]
+    assert ("two" in reason_of((FIT,), (), phases)) is named
+    faster = [replace(one, baseline_s=one.candidate_s, candidate_s=0.0) for one in phases]
+    assert ("two" in reason_of((replace(FIT, verdict=Speed.FASTER),), (), faster)) is named
+    assert "two" not in reason_of((FIT,), (), faster)
