@@ -135,7 +135,7 @@ def history_of(
         thresholds: What to judge by; error rates are those of the whole history.
         notes: What a reader should know besides.
     """
-    shared = among(thresholds, max(1, len(chain)))
+    shared = among(thresholds, len(chain))
     verdicts = [one.verdict(shared) for one in chain]
     return make_history(suite, verdicts, thresholds, [*notes, *_differing_places(chain)])
 

@@ -180,8 +180,6 @@ def _spread(name: str, noise: Mapping[str, MetricValues], caution: float) -> flo
     from scipy.special import chdtri
 
     squares = [np.square(values[name].logs) for values in noise.values() if name in values]
-    if not squares:
-        return 0.0
     common = float(np.concatenate(squares).mean())
     if caution == 1.0:
         return math.sqrt(common)

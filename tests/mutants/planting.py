@@ -23,6 +23,10 @@ _NOT_USED = (
     "_Is",  # `==` for `is` of singletons changes nothing
 )
 
+_CHECKED_OTHERWISE = {"frozen", "kw_only", "gc"}
+"""Arguments whose `True` or `False` changes nothing here: mypy refuses what the first two forbid, and `gc` is speed.
+`strict` of `zip` is another one: it would only find a mistake."""
+
 
 @dataclass(frozen=True)
 class Mutant:
@@ -66,11 +70,24 @@ class _Places(Visitor):
         self._seen: dict[str, int] = defaultdict(int)
 
     def visit(self, node: NodeOrLeaf) -> NodeOrLeaf:
+        used = not _changes_nothing(node)
         for name, operator in self.operators.items():
             for start, _ in operator.mutation_positions(node):
-                self.found[start].append(Mutant(self.path, start[0], name, self._seen[name]))
+                if used:
+                    self.found[start].append(Mutant(self.path, start[0], name, self._seen[name]))
                 self._seen[name] += 1
         return node
+
+
+def _changes_nothing(node: NodeOrLeaf) -> bool:
+    argument = node.parent
+    if argument is None or argument.type != "argument" or node.type != "keyword":
+        return False
+    name = argument.children[0].get_code().strip()
+    call = argument.search_ancestor("trailer")
+    called = call.get_previous_sibling() if call else None
+    in_zip = called is not None and called.get_code().strip() == "zip"
+    return name in _CHECKED_OTHERWISE or (name == "strict" and in_zip)
 
 
 def places_of(repository: Path, path: str) -> list[list[Mutant]]:

@@ -16,6 +16,7 @@ from bench.trials.phases import DataPhase, EvaluatePhase, TrainPhase
 from bench.trials.settings import Runtime
 from bench.trials.trial import Trial
 from wbc.errors import InputError
+from wbc.networks.facts import facts_of
 
 
 def trial(network: str = "VGG16", runtime: Runtime | None = None, **settings) -> Trial:
@@ -124,6 +125,14 @@ def test_a_trial_that_differs_from_an_earlier_one_says_how(results: SuiteResults
     assert decision(results, trial(optimizer={"name": "Adam"})) == ("changed", "optimizer.name Adam, was SGD")
     newer = trial(optimizer={"name": "SGD"}, runtime=a_runtime(torch="2.5.1"))
     assert decision(results, newer) == ("changed", "torch 2.5.1, was not set")
+
+
+@pytest.mark.parametrize("network", ["LeNet5", "VGG19"])
+@pytest.mark.parametrize("mode", ["features", "transfer"])
+def test_a_trial_of_another_network_or_mode_is_no_earlier_version(results: SuiteResults, network, mode):
+    attempt(results, trial(network))
+    attempt(results, trial(mode=mode))
+    assert decision(results, trial("VGG16", mode="scratch")) == ("new", "never run")
 
 
 def test_a_trial_that_the_suite_still_asks_for_is_no_earlier_version_of_another(results: SuiteResults):
@@ -261,6 +270,102 @@ def test_images_of_a_folder_that_a_run_splits_are_counted_so_that_epochs_count(
     assert predictor.images(own(max_images_per_class=50)) == {"train": 60, "validation": 15, "test": 25}
     assert predictor.images(own(folds=5, fold=1)) == {"train": 256, "validation": 64, "test": 80}
     assert predictor(own(1000)).seconds > predictor(own(10)).seconds + 60
+
+
+@pytest.mark.parametrize(
+    ("data", "expected"),
+    [
+        ({"source": "bccd"}, (1000, 50, 50)),
+        ({"source": "bccd", "train_images_per_class": 60}, (240, 50, 50)),
+        ({"source": "bccd", "train_images_per_class": 60, "groups": {"a": ["x"], "b": ["y"]}}, (120, 50, 50)),
+        (KNOWN["data"], (4392, 440, 440)),
+    ],
+)
+def test_images_that_the_settings_ask_for(results: SuiteResults, data: dict, expected: tuple[int, int, int]):
+    found = Predictor(results.results, "cpu").images(real(data=data))
+    assert found == dict(zip(("train", "validation", "test"), expected, strict=True))
+
+
+@pytest.mark.parametrize("kind", ["cpu", "gpu"])
+def test_the_parts_of_a_prediction_by_hand(results: SuiteResults, kind: str):
+    """The start, reading 5,272 images, tracing, the backbone's work, and steps that update what is trained."""
+    facts = facts_of("VGG16", {}, 64)
+    speed, moved = {"cpu": (3e10, 8e9), "gpu": (2e12, 3e11)}[kind]
+    begun = 8 + 5272 / 300
+    traced, whole = 0.03 * facts.layers, 0.1 * facts.layers
+    extracted = 5272 * facts.multiply_accumulates / speed
+    steps, update = 10 * 274, 24 / moved
+    passes = 10 * (3 * 4392 + 440) * facts.multiply_accumulates / speed
+    expected = {
+        "transfer": begun + traced + extracted + steps * (0.006 + facts.features * 256 * update),
+        "scratch": begun + whole + passes + steps * (0.006 + facts.parameters * update),
+        "finetune": begun
+        + whole
+        + extracted
+        + 3 * 274 * 0.006
+        + passes
+        + steps * (0.006 + facts.parameters * update),
+        "features": begun + traced + extracted + 6 * 4392**2 * facts.features / 1e9,
+        "classical": begun + 5272 / 20,
+    }
+    predictor = Predictor(results.results, kind)
+    for mode, seconds in expected.items():
+        more = {
+            "finetune": {"head_epochs": 3},
+            "features": {"classifier": {"name": "SVM", "options": {}}},
+        }.get(mode, {})
+        network = "SVM" if mode == "classical" else "VGG16"
+        of = real(network=network, mode=mode, epochs=10, image_size=64, **more)
+        assert predictor(of).seconds == pytest.approx(seconds), mode
+    forest = real(
+        network="VGG16", mode="features", image_size=64, classifier={"name": "RandomForest", "options": {}}
+    )
+    assert predictor(forest).seconds == pytest.approx(begun + traced + extracted)
+    own = predictor(real(network="Own", mode="scratch", epochs=10))
+    assert own.seconds == pytest.approx(8 + 60 + 10 * 4392 / 300)
+    few = real(network="VGG16", mode="scratch", epochs=10, image_size=64, batch_size=8000)
+    assert predictor(few).seconds == pytest.approx(
+        begun + whole + passes + 10 * (0.006 + facts.parameters * update)
+    )
+
+
+@pytest.mark.parametrize(
+    ("known", "of_data"),
+    [
+        ({"train_images": 2000, "validation_images": 200, "test_images": 436}, 2.0),
+        ({"train_images": 2200, "test_images": 436}, 2.0),
+        ({"train_images": 2636}, 2.0),
+        ({}, 1.0),
+    ],
+)
+def test_phases_of_an_earlier_trial_grow_with_what_they_work_on(
+    results: SuiteResults, known: dict, of_data: float
+):
+    """5,272 images are wanted, of which 4,392 are trained on and 440 tested."""
+    took = phases(
+        startup=5.0,
+        data=DataPhase(wall_s=1.0, cpu_s=1.0, **known),
+        features=10.0,
+        train=TrainPhase(wall_s=40.0, cpu_s=40.0, images=100),
+        evaluate=EvaluatePhase(wall_s=2.0, cpu_s=2.0, images=110),
+    )
+    write_record(results.new_attempt(real()), a_record(phases=took, epochs=10))
+    train = 40 * 4392 * 100 / (known["train_images"] * 10) if known else 40
+    found = Predictor(results.results, "gpu")(real())
+    assert found.seconds == pytest.approx(5 + of_data * 11 + train + 8)
+    shared = Predictor(results.results, "gpu")(real(), ", without the features")
+    assert shared.seconds == pytest.approx(5 + of_data * 1 + train + 8)
+    assert shared.basis == "1 earlier trial like it, without the features"
+
+
+def test_a_prediction_is_the_median_of_the_last_five_that_are_done(results: SuiteResults):
+    for number, seconds in enumerate((900.0, 10.0, 20.0, 30.0, 40.0, 50.0)):
+        took = phases(startup=seconds)
+        started = f"2026-01-0{number + 1}T00:00:00.000+00:00"
+        write_record(results.new_attempt(real()), a_record(phases=took, epochs=10, started_at=started))
+    write_record(results.new_attempt(real()), a_record(failure=a_failure()))
+    found = Predictor(results.results, "gpu")(real())
+    assert (found.seconds, found.basis) == (30.0, "5 earlier trials like it")
 
 
 @pytest.mark.parametrize("other", [{"image_size": 64}, {"mode": "scratch"}, {"network": "VGG16"}])

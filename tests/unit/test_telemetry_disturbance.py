@@ -114,6 +114,29 @@ def test_a_pause_is_no_waiting():
 
 def test_too_short_to_compare():
     assert contention([Second(1.0, 1.5, 0.4)] * 7) is None
+    assert contention([Second(1.0, 1.5, 0.4)] * 8) == Contention(calm=0.4, share=0.0)
+
+
+@pytest.mark.parametrize(
+    ("used", "waiting", "share"),
+    [(1.27, 0.46, 0.4), (1.27, 0.44, 0.0), (1.28, 0.46, 0.0), (0.19, 0.51, 0.4), (0.19, 0.49, 0.0)],
+)
+def test_waiting_counts_with_less_work_than_in_the_calm_times_of_the_trial(used, waiting, share):
+    """Eight calm seconds of 1.5 cores that wait 0.3 of their time, and two readings of more than two seconds."""
+    found = contention([Second(1.0, 1.5, 0.3)] * 8 + [Second(8 / 3, used, waiting)] * 2)
+    assert found.calm == 0.3 and found.share == pytest.approx(share)
+
+
+@pytest.mark.parametrize(("interval", "apart"), [(0.44, 1.32), (0.45, 0.9), (1.0, 1.0)])
+def test_readings_are_about_a_second_apart(interval: float, apart: float):
+    counters = {"cpu_s": lambda now: 1.5 * now, "run_queue_wait_s": lambda now: 0.5 * now}
+    lines = made_trace(9 * apart, counters, {"rss_bytes": lambda now: 1.0}, interval)
+    trace = parse_trace(map(json.dumps, lines))
+    found = seconds_of(trace, spans_of(phases(train=9 * apart))["train"])
+    assert len(found) == 9
+    assert [tuple(one) for one in found] == [pytest.approx((apart, 1.5, 0.25))] * 9
+    del trace.counters["run_queue_wait_s"]
+    assert seconds_of(trace, spans_of(phases(train=9 * apart))["train"]) == []
 
 
 def test_time_that_the_hypervisor_took_is_marked():

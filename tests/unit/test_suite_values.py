@@ -1,0 +1,120 @@
+"""What each key of a suite takes, on both sides of each edge."""
+
+import pytest
+from pydantic import ValidationError
+
+from bench.suite.schema import SuiteFile
+from wbc.errors import InputError
+
+BLOCK = {"matrix": [{"backbone": "LeNet5"}]}
+
+
+def holds(table: str, key: str, value: object) -> object:
+    """What a suite has there; None where it is refused."""
+    try:
+        return getattr(getattr(SuiteFile.model_validate({table: {key: value}, **BLOCK}), table), key)
+    except (ValidationError, InputError):
+        return None
+
+
+POSITIVE = (1, 10**9), (0, -1, 10**9 + 1, 1.5, "1", True)
+FRACTION = (0.0, 0.999), (-0.001, 1.0)
+NOT_NEGATIVE = (0.0, 3.5), (-0.001,)
+
+
+@pytest.mark.parametrize(
+    ("table", "key", "taken", "refused"),
+    [
+        ("suite", "margin", (0.001, 50), (0, 50.1)),
+        ("suite", "seeds", (0, 2**32 - 1), (-1, 2**32, [])),
+        ("suite", "targets", (0.001, 1), (0, 1.001)),
+        ("suite", "name", ("a", "a" * 60, "A.b-c_9"), ("a" * 61, ".a", "-a", "", "a b", "ä")),
+        ("suite", "save_model", (True, False, "best"), (1, "all")),
+        ("data", "image_size", (8, 4096), (7, 4097)),
+        ("data", "split_seed", (0, 2**32 - 1), (-1, 2**32)),
+        ("data", "train_images_per_class", *POSITIVE),
+        ("data", "test_copies", *POSITIVE),
+        ("data", "margin", (0.0, 2.0), (-0.001, 2.001)),
+        ("data", "folds", (2, 100), (1, 101)),
+        ("data", "white", (0.001, 65535.0), (0.0, -1.0)),
+        ("data", "pages", (1, 10**9, "max", "mean", "min"), (0, 10**9 + 1, 1.0, "sum", True)),
+        ("data", "path", ("x",), ("", "  ")),
+        ("training", "epochs", *POSITIVE),
+        ("training", "batch_size", (1, 10**9, "largest"), (0, 10**9 + 1, 1.0, "large", True)),
+        ("training", "l1", *NOT_NEGATIVE),
+        ("training", "l2", *NOT_NEGATIVE),
+        ("training", "dropout", *FRACTION),
+        ("training", "head_epochs", (0, 7), (-1,)),
+        ("training", "unfreeze", (1, "all"), (0, "none")),
+        ("training", "jit_compile", (True, False, "auto"), (1, "on")),
+        ("training", "class_weight", (False, "balanced", {"A": 0.001}), (True, {}, {"A": 0}, {"A": True})),
+        ("training", "steps_per_execution", *POSITIVE),
+        ("devices", "gpus_per_trial", (1, 16), (0, 17)),
+        ("devices", "use", (["cpu"],), ([],)),
+        ("limits", "retries", (0, 100), (-1, 101)),
+        ("limits", "checkpoint_epochs", *POSITIVE),
+        ("telemetry", "off_every", (2, 10**6), (1, 10**6 + 1)),
+        ("profile", "steps", (1, 1000), (0, 1001)),
+    ],
+)  # fmt: skip
+def test_edges(table: str, key: str, taken: tuple, refused: tuple):
+    for value in taken:
+        assert holds(table, key, value) in (value, [value]), value
+    assert [value for value in refused if holds(table, key, value) is not None] == []
+
+
+@pytest.mark.parametrize(
+    ("key", "most"),
+    [("rotation", 180.0), ("shift", 0.5), ("zoom", 0.5), ("brightness", 1.0), ("contrast", 1.0), ("saturation", 1.0)],
+)  # fmt: skip
+def test_edges_of_augmentation(key: str, most: float):
+    for value in (0.0, most):
+        (found,) = holds("training", "augmentation", {key: value})
+        assert getattr(found, key) == value
+    assert [holds("training", "augmentation", {key: value}) for value in (-0.001, most + 0.001)] == [None] * 2
+
+
+@pytest.mark.parametrize(
+    ("key", "value", "expected"),
+    [
+        ("learning_rate", 1, 1.0),
+        ("learning_rate", 1e-9, 1e-9),
+        ("learning_rate", "search", "search"),
+        ("learning_rate", 0, None),
+        ("learning_rate", "find", None),
+        ("learning_rate_decay", 0.0, 0.0),
+        ("learning_rate_decay", -0.1, None),
+        ("momentum", 0.0, 0.0),
+        ("momentum", 0.99, 0.99),
+        ("momentum", 1.0, None),
+    ],
+)
+def test_edges_of_an_optimizer(key: str, value: object, expected: object):
+    found = holds("training", "optimizer", {"name": "SGD", key: value})
+    assert (found and getattr(found[0], key)) == expected
+
+
+@pytest.mark.parametrize(
+    ("table", "key", "value", "expected"),
+    [
+        ("limits", "trial", "1ms", 0.001),
+        ("limits", "trial", "0s", None),
+        ("limits", "stall", "1.5m", 90.0),
+        ("limits", "quiet", "2 h", 7200.0),
+        ("limits", "checkpoint", "1d", 86400.0),
+        ("limits", "trial", "5", None),
+        ("limits", "trial", "5 weeks", None),
+        ("telemetry", "interval", "0.02s", 0.02),
+        ("telemetry", "interval", "19ms", None),
+        ("telemetry", "interval", "1m", 60.0),
+        ("telemetry", "interval", "61s", None),
+        ("cache", "limit", "1 KB", 1000),
+        ("cache", "limit", "1.5MB", 1_500_000),
+        ("cache", "limit", "2 gb", 2 * 10**9),
+        ("cache", "limit", "1TB", 10**12),
+        ("cache", "limit", "0 GB", None),
+        ("cache", "limit", "1 GiB", None),
+    ],
+)
+def test_quantities_have_units(table: str, key: str, value: str, expected: float | None):
+    assert holds(table, key, value) == expected
