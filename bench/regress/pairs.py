@@ -227,6 +227,9 @@ class NoRecording:
         """See `bench.runner.scheduler.Recording`."""
         return []
 
+    def prepare(self) -> None:
+        """See `bench.runner.scheduler.Recording`."""
+
     def send(self, attempt: Attempt) -> None:
         """See `bench.runner.scheduler.Recording`."""
 

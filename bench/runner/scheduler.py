@@ -58,6 +58,9 @@ class Recording(Protocol):
     def pump(self) -> list[RawEvent]:
         """What it did since the last call: events for the journals of the trials that ran beside it."""
 
+    def prepare(self) -> None:
+        """Get ready: an attempt is about to be over."""
+
     def send(self, attempt: Attempt) -> None:
         """Record an attempt that is over, some time soon."""
 
@@ -215,6 +218,10 @@ class Scheduler:
                     continue
                 if event.get("event") == "closed":
                     active.linger_until = active.last_event + LINGER_S
+                if event.get("event") == "phase_started" and event.get("phase") == "save":
+                    later = active.planned.trial.specification
+                    if not (later.get("export") or later.get("profile")):  # which are measured
+                        self.recording.prepare()
                 self.watcher.event(active.planned, active.slot, event)
             if ended:
                 self._end(active)

@@ -20,7 +20,7 @@ _POLITENESS = 10
 
 
 def main(results: SuiteResults, parent: int) -> None:
-    """Read lines `<trial id>/<attempt>`, or `*` for all; tell the begin and end of each as JSON lines."""
+    """Read lines `<trial id>/<attempt>`, `*` for all, or none; tell the begin and end of each as JSON lines."""
     die_with_parent(parent)
     os.nice(_POLITENESS)  # trials are being measured beside it
 

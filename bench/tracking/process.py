@@ -24,6 +24,9 @@ from bench.worker.startup import child_environment
 if TYPE_CHECKING:
     from bench.tracking.projection import Projection
 
+NOTHING = ""
+"""Instead of the name of an attempt: load MLflow and open the store, which takes seconds."""
+
 EVERYTHING = "*"
 """Instead of the name of an attempt: everything that the store lacks."""
 
@@ -81,6 +84,11 @@ class RecordingProcess:
     def filenos(self) -> list[int]:
         """See `bench.runner.scheduler.Recording`."""
         return [self._output] if self._process and self._outstanding else []
+
+    def prepare(self) -> None:
+        """See `bench.runner.scheduler.Recording`."""
+        if self._process is None:
+            self._hand_over(NOTHING)
 
     def send(self, attempt: Attempt) -> None:
         """See `bench.runner.scheduler.Recording`."""
@@ -216,7 +224,7 @@ class Recorder:
         self._failures = 0
 
     def record(self, name: str) -> str | None:
-        """Send an attempt, or everything.
+        """Send an attempt, or everything, or nothing yet.
 
         Returns:
             None if it is sent; else why it is not, empty if that was said before.
@@ -258,5 +266,7 @@ class Recorder:
     def _attempts(self, name: str, projection: "Projection") -> list[Attempt]:
         if name == EVERYTHING:
             return unsent(self.results, projection.store)
+        if name == NOTHING:
+            return []
         trial_id, _, number = name.rpartition("/")
         return [self.results.attempt(trial_id, int(number))]

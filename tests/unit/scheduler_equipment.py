@@ -69,6 +69,7 @@ class ScriptedWorker:
         self.ends_at = engine.clock.now + settings.get("takes", 1.0)
         self.speaks_at = itertools.count(engine.clock.now, settings.get("speaks_every", 1e9))
         self.next_word = next(self.speaks_at)
+        self.saves_at = engine.clock.now + settings.get("saves_after", float("inf"))
         self.hears = settings.get("hears", True)
         self.lingers = settings.get("lingers", False)
         self.closes_at = self.ends_at if self.lingers else float("inf")
@@ -85,6 +86,9 @@ class ScriptedWorker:
         while self.next_word <= self.engine.clock.now:
             events.append({"event": "heartbeat", "done": 1, "total": 2})
             self.next_word = next(self.speaks_at)
+        if self.saves_at <= self.engine.clock.now:
+            self.saves_at = float("inf")
+            events.append({"event": "phase_started", "phase": "save"})
         if self.closes_at <= self.engine.clock.now:
             self.closes_at = float("inf")
             worker = EventWriter(self.attempt.events)
@@ -136,6 +140,7 @@ class Notes:
     def __init__(self):
         self.ended: list[tuple[str, str, bool]] = []
         self.sent: list[str] = []
+        self.prepared_at: list[float] = []
         self.settled: list[str] = []
         """What was sent each time that it was asked to settle."""
         self.quiet_asked = 0
@@ -161,6 +166,9 @@ class Notes:
 
     def pump(self):
         return []
+
+    def prepare(self):
+        self.prepared_at.append(self.clock())
 
     def send(self, attempt):
         self.sent.append(f"{attempt.trial().network}/{attempt.number}")

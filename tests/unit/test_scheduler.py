@@ -122,6 +122,13 @@ def test_a_complete_journal_is_done_though_its_process_goes_on(bed: Bed, hears, 
     assert "did not end by itself" in attempt.record().note
 
 
+def test_the_recording_gets_ready_while_a_model_is_saved_unless_more_is_measured(bed: Bed):
+    script = {"takes": 9.0, "speaks_every": 1.0, "saves_after": 3.0}
+    traced = planned("traced", **script, profile={"steps": 5})
+    bed.run([planned("saved", **script), planned("exported", **script, export={"formats": ["onnx"]}), traced])
+    assert bed.notes.prepared_at == [pytest.approx(3.0)]
+
+
 def test_a_failure_keeps_its_kind_though_its_process_goes_on(bed: Bed):
     bed.run([planned("threads", takes=50.0, lingers=True, ends=["nan-loss"])])
     assert bed.notes.ended == [("threads", "nan-loss", False)]

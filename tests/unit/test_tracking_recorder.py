@@ -8,7 +8,7 @@ from equipment.results.records import a_record, a_trial, write_record
 from bench.errors import DamagedAttempt
 from bench.journal.results import SuiteResults
 from bench.tracking.markers import mark_sent
-from bench.tracking.process import EVERYTHING, Recorder
+from bench.tracking.process import EVERYTHING, NOTHING, Recorder
 
 
 class Server:
@@ -86,6 +86,14 @@ def test_a_server_that_answers_but_fails_is_given_up(results):
     for seed in range(20):
         assert recorder.record(new(results, seed)) is not None
     assert server.asked == 3
+
+
+def test_nothing_opens_the_store_for_what_comes(results):
+    server = Server()
+    recorder = Recorder(results, server.make, lambda: True)
+    assert recorder.record(NOTHING) is None
+    assert (server.asked, server.has) == (1, [])
+    assert recorder.record(new(results, 0)) is None and len(server.has) == 1
 
 
 def test_everything_is_what_the_store_lacks(results):
