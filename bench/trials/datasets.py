@@ -290,8 +290,7 @@ class DataSets:
             tested = self._sampled(external_images(manifest), {})
             reading = Reading.of(manifest.settings).spelled_out()
             made_from: list[object] = ["external", tested.digest, *([reading] if reading else [])]
-            settings = {"name": folder.name, **({"reading": reading} if reading else {})}
-            kept = self._cached("folder", settings, made_from, lambda folder, _: tested)
+            kept = self._cached("folder", {"name": folder.name}, made_from, lambda folder, _: tested)
             kept = replace(kept, images=folder.resolve(), classes=manifest.classes)
             self._external = self._grouped(kept) if self.groups else kept
         external = self._external

@@ -356,3 +356,23 @@ def test_a_worker_is_told_every_setting_of_its_trial_and_what_is_asked_for_besid
     assert suite.limits == Limits(
         trial_s=3600.0, stall_s=420.0, retries=4, checkpoint_s=30.0, exclusive=True, quiet_s=9.0
     )
+
+
+@pytest.mark.parametrize("tested", [False, True])
+def test_how_files_are_read_is_a_part_of_the_images(folder: Path, tested: bool):
+    """Of the own images, and of those of an external test."""
+    image_folder(folder / "cells")
+    image_folder(folder / "others")
+    place = '[data]\nimage_size = 32\npath = "cells"\n' + ('test_path = "others"\n' if tested else "")
+    training = '[training]\nmode = "scratch"\nepochs = 1\n'
+    fits = {fit: only_trial(f'{place}fit = "{fit}"\n{training}{BLOCK}') for fit in ("squash", "crop", "pad")}
+    data = {fit: trial.settings.data for fit, trial in fits.items()}
+    assert only_trial(f"{place}{training}{BLOCK}").key == fits["squash"].key
+    assert len({one.digest for one in data.values()}) == len({trial.key for trial in fits.values()}) == 3
+    assert {fit: one.reading for fit, one in data.items()} == {
+        "squash": None,
+        "crop": {"fit": "crop"},
+        "pad": {"fit": "pad"},
+    }
+    if tested:
+        assert len({one.test_digest for one in data.values()}) == 3

@@ -43,6 +43,20 @@ def test_it_goes_on_where_it_stopped():
     assert [(seed, number) for _, seed, number in runner.ran] == [(0, 3), (1, 0), (1, 1), (1, 2), (1, 3)]
 
 
+def test_a_run_is_expected_to_take_half_of_the_median_pair():
+    runner, told = Runner(), []
+    runner.run_pair = lambda kind, trial, number, expected=None: (
+        told.append(expected) or a_pair(trial_key=trial.key)
+    )
+    earlier = [
+        a_pair(trial_key=TRIALS[0].key, number=number, seconds=one) for number, one in enumerate((5, 7, 99))
+    ]
+    schedule = a_schedule(runner, earlier)
+    for one in TRIALS:
+        schedule.run("ab", one)
+    assert [one and one.seconds for one in told] == [3.5, None]
+
+
 def test_enough_is_enough():
     runner = Runner()
     earlier = [a_pair(trial_key=trial.key, number=number) for trial in TRIALS for number in range(3)]

@@ -3,7 +3,7 @@
 import json
 import os
 import zlib
-from pathlib import Path
+from pathlib import Path, PurePath
 
 import numpy as np
 import pytest
@@ -12,7 +12,7 @@ from PIL import Image
 from bench.commands.main import main
 from bench.suite.file import load_suite
 from bench.suite.resolve import resolve_suite
-from bench.suite.starter import PRESETS, look, side_for, suite_text
+from bench.suite.starter import PRESETS, _prefixes, look, side_for, suite_text
 from wbc.data.layout import FolderOptions
 
 
@@ -185,3 +185,19 @@ def test_what_is_no_file_is_named_without_advice_to_remove_it(here, capsys):
     assert init("cells") == 2
     said = capsys.readouterr().err
     assert "neither a file nor a folder" in said and "emove" not in said
+
+
+@pytest.mark.parametrize(
+    ("names", "found"),
+    [
+        (["P1_1", "P1_2", "P2_1", "P2_2"], ("P1", 2)),
+        (["P1_1", "P1_2", "P1_3"], ("", 0)),  # one beginning is none of several
+        (["P1_1", "P1_2", "P2_1", "P3_1"], ("", 0)),  # two of three are shared by nobody
+        (["P1_1", "P1_2", "P2_1", "P3_1", "P3_2"], ("P1", 3)),
+        (["P1_1", "P1_2", "P2_1"], ("P1", 2)),  # just half of them
+        (["P1_1", "P2_1", "P2_2", "x", "y", "z"], ("P2", 2)),  # half of the names have one
+        (["P1_1", "P2_1", "P2_2", "x", "y", "z", "w"], ("", 0)),
+    ],
+)
+def test_a_beginning_that_names_share(names: list[str], found: tuple[str, int]):
+    assert _prefixes([PurePath("a", f"{name}.png") for name in names]) == found

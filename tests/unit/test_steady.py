@@ -135,3 +135,10 @@ def test_many_blocks_are_grouped_and_none_is_lost():
     found = steady(blocks_of(paces))
     assert found.blocks == 250 - found.settled_step / 2
     assert found.median_images_per_s == pytest.approx(1 / statistics.median(paces), rel=0.02)
+
+
+@pytest.mark.parametrize(("blocks", "median"), [(59, 1.0), (60, 0.5), (90, (3 / 5 + 3 / 7) / 2)])
+def test_the_median_is_over_thirty_groups_of_neighbors(blocks: int, median: float):
+    """Every other block takes three times as long: groups of one, two or three blocks."""
+    found = steady(blocks_of(([1.0, 3.0] * 45)[:blocks]))
+    assert (found.blocks, found.median_images_per_s) == (blocks, pytest.approx(median))

@@ -6,8 +6,12 @@ import pytest
 from msgspec.structs import replace
 from telemetry_equipment import SECOND, SPAWNED, made_trace, phases
 
+from bench.journal import history
+from bench.journal.events import Ended, PhaseStarted
+from bench.journal.results import Attempt
 from bench.records.energy import energy_of, shares_missing
 from bench.records.summary import Stretch, spans_of, summarize
+from bench.records.telemetry import telemetry_of
 from bench.telemetry.trace import parse_trace, read_trace
 from bench.trials.measured import Energy, Summary
 from bench.trials.phases import Phases, TrainPhase
@@ -214,3 +218,23 @@ def test_phases_that_are_shorter_than_what_nvml_averages_over_have_no_mean_of_it
     assert seen["compile"]["sm_clock_mhz"].mean == 0.5, "a clock is of the moment"
     assert told.phases["compile"]["gpu_utilization"].mean is None
     assert told.phases["train"]["gpu_utilization"].mean == 0.5
+
+
+@pytest.mark.parametrize(("final", "seconds"), [(True, 12), (False, 10)])
+def test_a_phase_that_was_cut_short_lasts_until_the_worker_is_gone(tmp_path, final: bool, seconds: int):
+    """Of an attempt that another one continues what counts ends with its last event."""
+    attempt = Attempt(tmp_path / "attempt-1")
+    attempt.folder.mkdir()
+    lines = made_trace(12, {"cpu_s": lambda now: 2 * now}, {"rss_bytes": lambda now: 1.0})
+    attempt.telemetry.write_text("".join(json.dumps(line) + "\n" for line in lines))
+    events = [
+        *phases(startup=2),
+        PhaseStarted(t=SPAWNED + 2 * SECOND, phase="train"),
+        PhaseStarted(t=SPAWNED + 10 * SECOND, phase="evaluate"),
+    ]
+    gone = [Ended(t=SPAWNED + 12 * SECOND, exit_code=-9, cpu_s=24.0)]
+    cut = history.Stretch(attempt, None, events, runner=gone)
+    later = history.Stretch(Attempt(tmp_path / "attempt-2"), None, [])
+    told, traces = telemetry_of([cut] if final else [cut, later])
+    assert told.counters["train"]["cpu_s"] == pytest.approx(2 * (seconds - 2))
+    assert len(traces) == 1

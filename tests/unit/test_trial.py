@@ -1,5 +1,7 @@
 """What a trial is called, and which settings its names depend on."""
 
+from dataclasses import asdict
+
 import msgspec
 import pytest
 from equipment.results.records import a_runtime, a_trial, some_settings
@@ -9,6 +11,9 @@ from bench.trials.readable import network_in_words
 from bench.trials.settings import DataSettings, Runtime, Settings
 from bench.trials.trial import Trial
 from wbc.classical.catalog import METHODS
+from wbc.specification import USUAL_AUGMENTATION
+
+USUAL = asdict(USUAL_AUGMENTATION)
 
 
 def test_the_id_is_readable_and_ends_in_a_hash():
@@ -49,6 +54,28 @@ def test_names_are_stable():
         ({"mode": "transfer", "weights": {"name": "random"}, "dropout": 0.5}, "random-"),
         ({"mode": "scratch", "weights": {"name": "none"}, "jit_compile": True}, "xla-"),
         ({"data": {"max_images_per_class": 50, "basophils": True}}, "pilot50-basophils-"),
+        ({"data": {"train_images_per_class": 60, "data_seed": 0, "margin": 0.1}}, ""),
+        ({"data": {"train_images_per_class": 61, "margin": 0.0}}, "train61-margin0-"),
+        ({"data": {"background": "keep"}}, ""),
+        ({"data": {"background": "remove"}}, "background-remove-"),
+        ({"augmentation": USUAL}, "augmented-"),
+        ({"augmentation": {**USUAL, "flip_vertical": False, "shift": 0.2}},
+         "augmented-rotation20-shift0.2-flip-horizontal-brightness0.08-contrast0.12-"),
+        ({"class_weight": "balanced"}, "balanced-"),
+        ({"class_weight": {"A": 2.0}}, "weighted-classes-"),
+        ({"early_stopping": {"patience": 7, "monitor": "validation_loss", "restore_best": False}}, "stop7-last-"),
+        ({"mode": "finetune", "freeze_batch_norm": False}, "trains-batch-norm-"),
+        ({"mode": "finetune", "freeze_batch_norm": True}, ""),
+        ({"deterministic": True, "jit_compile": False}, "deterministic-no-xla-"),
+        ({"jit_compile": "auto"}, ""),
+        ({"precision": "mixed_float16", "loop": "compiled"}, "mixed-float16-compiled-"),
+        ({"backend": "jax"}, "jax-"),
+        ({"l1": 0.0099}, "l1-9.9e-3-"),
+        ({"l1": 0.01}, "l1-0.01-"),
+        ({"steps_per_execution": 8, "unfreeze": 3}, "unfreeze3-execution8-"),
+        ({"optimizer": {"name": "SGD", "learning_rate": 0.1, "momentum": 0.9, "nesterov": True}},
+         "sgd0.1-decay1e-3-momentum0.9-nesterov-"),
+        ({"optimizer": {"name": "Adam", "learning_rate": "search"}}, "adam-search-decay1e-3-"),
         ({"data": {"fold": 2, "folds": 5}}, "fold2of5-"),
         ({"data": {"test_name": "other", "test_digest": "abcdef0123"}}, "external-abcdef-"),
     ],
