@@ -143,7 +143,11 @@ def figures_of(pairs: Sequence[dict]) -> Figures:
 
 
 def resampled(
-    trials: Sequence[Trial], resamples: int, drawing: Drawing | None = None, seed: int = 0
+    trials: Sequence[Trial],
+    resamples: int,
+    drawing: Drawing | None = None,
+    seed: int = 0,
+    rules: Sequence[Callable[[np.ndarray, np.ndarray], Judged]] = RULES,
 ) -> dict[str, Tally]:
     """Tallies of every rule.
 
@@ -156,9 +160,10 @@ def resampled(
         resamples: How many.
         drawing: How pairs are drawn.
         seed: Of the draws.
+        rules: Others' rules.
     """
     rng, drawing = np.random.default_rng(seed), drawing or Drawing()
-    names = [f"{rule.__name__}, {scope}" for rule, scope in product(RULES, SCOPES)]
+    names = [f"{rule.__name__}, {scope}" for rule, scope in product(rules, SCOPES)]
     tallies = {name: Tally() for name in ("ours, planned pairs", "ours, auto", *names)}
     planted = [trial.label for trial in trials if trial.slower is not None]
     for number in range(resamples):
@@ -177,7 +182,7 @@ def resampled(
             looks = follow(drawn, plan.pairs)
             _count(tallies["ours, planned pairs"], looks[:1], kind, slow, plan.pairs)
             _count(tallies["ours, auto"], looks, kind, slow, looks[-1][1])
-            for rule, scope in product(RULES, SCOPES):
+            for rule, scope in product(rules, SCOPES):
                 said = {
                     label: judged_by(rule, first(figures, plan.pairs), scope == "throughput")
                     for label, figures in drawn.items()

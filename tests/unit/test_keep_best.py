@@ -1,11 +1,13 @@
 """After a run the networks stay that its answer rests on."""
 
 import json
+import shutil
 from pathlib import Path
 
 import pytest
 from equipment.results.suites import thesis_suite
 
+from bench.journal.results import SuiteResults
 from bench.journal.runs import noted_run
 from bench.report.answer import decide, same_images
 from bench.report.frame import configurations_frame, trials_frame
@@ -15,13 +17,21 @@ from bench.suite.resolve import resolve_suite
 from bench.trials.settings import Runtime
 
 
-@pytest.fixture
-def suite(tmp_path: Path):
-    results, ids = thesis_suite(tmp_path)
+@pytest.fixture(scope="module")
+def finished(tmp_path_factory):
+    results, ids = thesis_suite(tmp_path_factory.mktemp("thesis"), telemetry=False)
     for trial_id in ids:
         for attempt in results.attempts(trial_id):
             mark(attempt, "best")
     return results, ids
+
+
+@pytest.fixture
+def suite(finished, tmp_path: Path):
+    """A copy, whose networks a test may remove."""
+    results, ids = finished
+    shutil.copytree(results.results, tmp_path, dirs_exist_ok=True)
+    return SuiteResults(tmp_path, results.suite), ids
 
 
 def mark(attempt, save_model: object) -> None:
