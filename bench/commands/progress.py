@@ -3,6 +3,7 @@
 import time
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
+from importlib import import_module
 
 from rich.console import Console, Group
 from rich.live import Live
@@ -59,10 +60,18 @@ class _Line:
 
 
 class Progress:
-    """A `bench.runner.scheduler.Watcher` that shows progress to people."""
+    """A `bench.runner.scheduler.Watcher` that shows progress to people.
 
-    def __init__(self, console: Console, clock: Callable[[], float] = time.monotonic):
-        self.console, self.clock = console, clock
+    Args:
+        console: Where.
+        clock: Seconds.
+        needed: Modules that the end of a run needs; they are loaded while a model is saved, which nobody times.
+    """
+
+    def __init__(
+        self, console: Console, clock: Callable[[], float] = time.monotonic, needed: Sequence[str] = ()
+    ):
+        self.console, self.clock, self.needed = console, clock, needed
         self._lines: dict[str, _Line] = {}
         self._waiting: list[PlannedTrial] = []
         self._slots: list[Slot] = []
@@ -122,6 +131,9 @@ class Progress:
         self._lines[slot.name].take(event, self.clock())
         if is_verbose() and event["event"] == "phase_started":
             self.say(f"{slot.name}: {planned.trial.id}: {event['phase']}")
+        if event["event"] == "phase_started" and event["phase"] == "save":
+            for name in self.needed:
+                import_module(name)
 
     def trial_ended(self, planned: PlannedTrial, slot: Slot, record: Record, again: bool) -> None:
         """See `bench.runner.scheduler.Watcher`."""

@@ -78,7 +78,6 @@ def run(
     from bench.commands.target import find_target
     from bench.commands.terminal import Terminal, messages
     from bench.errors import ExitCode, command
-    from bench.report.models import keep_best
     from bench.runner.suite import Outcome, RunOptions, run_suite
 
     target = find_target(suite, results)
@@ -87,11 +86,14 @@ def run(
     made: list[tuple[Brief, WrittenPage | None]] = []
 
     def report(outcome: Outcome) -> None:
+        from bench.report.models import keep_best
+
         brief = write_brief(outcome.results, outcome.suite_ids, outcome.trial_ids)
         made.append((brief, write_page(notes, outcome.results, outcome.suite_ids, file)))
         keep_best(outcome.results, outcome.suite_ids)
 
-    with Progress(notes) as progress:
+    needed = ("bench.report.report", "bench.report.models", "scipy.special")
+    with Progress(notes, needed=needed) as progress:
         options = RunOptions(devices, data, weights, only, fresh, engine, address)
         outcome = run_suite(file, target.results, progress, options, report)
     ((brief, written),) = made

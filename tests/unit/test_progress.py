@@ -1,7 +1,9 @@
 """What people see while a suite runs."""
 
 import io
+import sys
 from dataclasses import replace
+from pathlib import Path
 
 import pytest
 from equipment.results.records import a_failure, a_record, a_trial, some_metrics
@@ -152,3 +154,14 @@ def test_a_verbose_run_prints_phases():
         finally:
             set_level()
         assert (f"cpu:0: {vgg.trial.id}: train" in watched.written.getvalue()) == verbose
+
+
+def test_what_the_end_of_a_run_needs_is_loaded_while_a_model_is_saved(tmp_path: Path, monkeypatch):
+    (tmp_path / "needed_at_the_end.py").touch()
+    monkeypatch.syspath_prepend(tmp_path)
+    progress = Progress(Console(file=io.StringIO()), needed=("needed_at_the_end",))
+    progress.trial_started(planned("VGG16", 600.0), SLOTS[0])
+    for phase in ("train", "save"):
+        assert "needed_at_the_end" not in sys.modules
+        progress.event(planned("VGG16", 600.0), SLOTS[0], {"event": "phase_started", "phase": phase})
+    assert sys.modules.pop("needed_at_the_end")
