@@ -1,8 +1,7 @@
-"""Pairs of attempts, one right after the other: how they are run, and the journal that keeps them."""
+"""Pairs of attempts, and the journal that keeps them."""
 
 import hashlib
 from collections.abc import Mapping
-from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Literal
 
@@ -10,22 +9,11 @@ import msgspec
 from msgspec import Struct
 
 from bench.compare.differences import ANYWHERE, Fingerprint
-from bench.devices.device import Slot
 from bench.errors import InputError
 from bench.journal.results import Attempt, SuiteResults
-from bench.machine.notes import Notes
-from bench.plan.decide import PlannedTrial, Prediction
-from bench.records.disturbance import from_outside
-from bench.regress.sides import NAMES, Side, SideName
-from bench.regress.turn import Turn
-from bench.runner.local import LocalOtherUsers
-from bench.runner.scheduler import Scheduler, Watcher
-from bench.runner.signals import Interruption
-from bench.trials.limits import Limits
+from bench.regress.sides import NAMES, SideName
 from bench.trials.record import Record
-from bench.trials.sampling import TelemetrySettings
-from bench.trials.trial import Trial
-from bench.worker.jsonl import EventWriter, RawEvent
+from bench.worker.jsonl import EventWriter
 
 Kind = Literal["ab", "aa"]
 """`ab`: baseline and candidate. `aa`: the baseline twice, which shows the noise of the machine."""
@@ -53,7 +41,7 @@ class Run(Struct, frozen=True):
 
 
 class PairedRuns(Struct, frozen=True, tag_field="event", tag="pair"):
-    """Two attempts that ran one right after the other."""
+    """Two attempts that ran one right after the other, or in turns."""
 
     kind: Kind
     trial_key: str
@@ -214,156 +202,6 @@ def first_side(number: int, drawn_for: str = "") -> SideName:
 def seconds_of(record: Record) -> float:
     """Wall time of all phases of an attempt, in seconds."""
     return sum(phase.wall_s for _, phase in record.phases.items())
-
-
-class NoRecording:
-    """A `bench.runner.scheduler.Recording` that sends nothing: a comparison stays in its folder."""
-
-    def filenos(self) -> list[int]:
-        """See `bench.runner.scheduler.Recording`."""
-        return []
-
-    def pump(self) -> list[RawEvent]:
-        """See `bench.runner.scheduler.Recording`."""
-        return []
-
-    def prepare(self) -> None:
-        """See `bench.runner.scheduler.Recording`."""
-
-    def send(self, attempt: Attempt) -> None:
-        """See `bench.runner.scheduler.Recording`."""
-
-    def settle(self, interrupted: int) -> None:
-        """See `bench.runner.scheduler.Recording`."""
-
-
-class SideWatcher:
-    """Passes on the progress of a run, with the side in the name of the slot.
-
-    Args:
-        watcher: Is told.
-        side: Whose run it is.
-    """
-
-    def __init__(self, watcher: Watcher, side: SideName):
-        self.watcher, self.side = watcher, side
-
-    def say(self, message: str, /) -> None:
-        """See `bench.runner.scheduler.Watcher`."""
-        self.watcher.say(message)
-
-    def trial_started(self, planned: PlannedTrial, slot: Slot) -> None:
-        """See `bench.runner.scheduler.Watcher`."""
-        self.watcher.trial_started(planned, of_side(slot, self.side))
-
-    def event(self, planned: PlannedTrial, slot: Slot, event: RawEvent) -> None:
-        """See `bench.runner.scheduler.Watcher`."""
-        self.watcher.event(planned, of_side(slot, self.side), event)
-
-    def trial_ended(self, planned: PlannedTrial, slot: Slot, record: Record, again: bool) -> None:
-        """See `bench.runner.scheduler.Watcher`."""
-        self.watcher.trial_ended(planned, of_side(slot, self.side), record, again)
-
-
-def of_side(slot: Slot, side: SideName) -> Slot:
-    """A slot with the side in its name, for people."""
-    return replace(slot, name=f"{side}, {slot.name}")
-
-
-@dataclass(frozen=True)
-class PairRunner:
-    """Runs pairs of trials, one process at a time."""
-
-    sides: Mapping[SideName, Side]
-    """Both sides; the candidate alone against a saved baseline."""
-    results: Results
-    turn: Turn
-    """The place from which both sides run."""
-    journal: PairJournal
-    slot: Slot
-    """Where everything runs."""
-    limits: Limits
-    telemetry: TelemetrySettings
-    watcher: Watcher
-    other_users: LocalOtherUsers
-    interruption: Interruption
-    notes: Notes | None = None
-    """What the journal of a trial says about the machine."""
-
-    @property
-    def places(self) -> list[Slot]:
-        """The slot of each side that runs, by name; one of them is in use at a time."""
-        return [of_side(self.slot, name) for name in NAMES if name in self.sides]
-
-    def planned(self, name: SideName, trial: Trial, expected: Prediction | None) -> PlannedTrial:
-        """A fresh attempt at a trial, as a side runs it."""
-        own = self.sides[name].trial(trial, self.slot.model)
-        return PlannedTrial(own, "again", "every run of a comparison is a fresh one", True, expected)
-
-    def run_pair(
-        self, kind: Kind, trial: Trial, number: int, expected: Prediction | None = None
-    ) -> PairedRuns:
-        """Run a trial on both sides, one right after the other.
-
-        Args:
-            kind: Of which sides.
-            trial: The trial.
-            number: Of the pair among the trial's, from 0; it says which side runs first.
-            expected: How long a run takes.
-
-        Returns:
-            The pair, which is in the journal.
-
-        Raises:
-            InterruptedRun: A signal came; the pair is not kept.
-        """
-        first = first_side(number, f"{kind} {self.sides[NAMES[-1]].key} {trial.key}")
-        runs = {}
-        for name in NAMES if first == NAMES[0] else NAMES[::-1]:
-            runs[name] = self.run_one("baseline" if kind == "aa" else name, trial, expected)
-        return self.keep(kind, trial, first, runs["baseline"], runs["candidate"])
-
-    def keep(self, kind: Kind, trial: Trial, first: SideName, baseline: Run, candidate: Run) -> PairedRuns:
-        """Put two runs of a trial, one right after the other, into the journal as a pair; see `PairedRuns`."""
-        records = [self.record_of(run) for run in (baseline, candidate)]
-        pair = PairedRuns(
-            kind=kind,
-            trial_key=trial.key,
-            sides=(self.sides["baseline"].key, self.sides["baseline" if kind == "aa" else "candidate"].key),
-            first=first,
-            baseline=baseline,
-            candidate=candidate,
-            seconds=sum(map(seconds_of, records)),
-            status="done" if all(record.done for record in records) else "failed",
-            disturbed=tuple(
-                f"{name}: {reason}"
-                for name, record in zip(NAMES, records, strict=True)
-                for reason in from_outside(record.disturbed)
-            ),
-        )
-        self.journal.append(pair)
-        return pair
-
-    def run_one(self, name: SideName, trial: Trial, expected: Prediction | None = None) -> Run:
-        """Run a trial on one side; see `run_pair`."""
-        planned = self.planned(name, trial, expected)
-        results = self.results[name]
-        Scheduler(
-            results,
-            self.turn.engine(self.sides[name], self.slot, self.other_users, self.telemetry, self.notes),
-            self.limits,
-            SideWatcher(self.watcher, name),
-            NoRecording(),
-            self.interruption,
-        ).run([planned])
-        last = results.attempts(planned.trial.id)[-1]
-        return Run(name, planned.trial.id, last.number)
-
-    def record_of(self, run: Run) -> Record:
-        """The record of a run that is over."""
-        record = run.of(self.results).record()
-        assert record is not None, "the scheduler writes a record for every attempt"
-        return record
 
 
 def _counts(run: Run, results: Results, place: Fingerprint) -> bool:

@@ -9,7 +9,8 @@ from typing import Protocol
 
 from bench.devices.device import Slot
 from bench.plan.decide import PlannedTrial, Prediction
-from bench.regress.pairs import Kind, PairedRuns, PairRunner
+from bench.regress.pair_runner import PairRunner
+from bench.regress.pairs import Kind, PairedRuns
 from bench.regress.planning import MOST, configurations
 from bench.trials.trial import Trial
 

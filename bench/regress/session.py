@@ -20,7 +20,8 @@ from bench.errors import InputError, ResultsError
 from bench.journal.results import SuiteResults
 from bench.machine.notes import notes_of
 from bench.regress.environments import Environments
-from bench.regress.pairs import PairedRuns, PairJournal, PairRunner, Results
+from bench.regress.pair_runner import PairRunner
+from bench.regress.pairs import PairedRuns, PairJournal, Results
 from bench.regress.schedule import Budget, Listener, PairSchedule
 from bench.regress.side_notes import SIDES, SidesNote, differences
 from bench.regress.side_request import THIS_ENVIRONMENT, SideRequest, make_sides
@@ -222,7 +223,7 @@ def open_session(
             runner = PairRunner(
                 sides=sides,
                 results=results,
-                turn=Turn(folder, sides.values()),
+                turns=(Turn(folder, sides.values(), 1), Turn(folder, sides.values(), 2)),
                 journal=journal,
                 slot=slot,
                 limits=suite.limits,

@@ -83,6 +83,11 @@ class Side:
         return digest_of([str(self.interpreter), self.version, dict(self.packages), code])
 
     @property
+    def takes_turns(self) -> bool:
+        """Whether its worker knows how to; an older commit's does not."""
+        return (self.code.folder / "bench" / WORKER / "turns.py").is_file()
+
+    @property
     def note(self) -> SideNote:
         """What is written down of it."""
         return SideNote(

@@ -1,8 +1,8 @@
 """What a worker sees of its place is the same on both sides, whichever has its turn.
 
 The size of the environment and the length of a path alone can move times (Mytkowicz, Diwan, Hauswirth and
-Sweeney, ASPLOS 2009). So both sides run through the same links: `turn/environment/bin/python` writes to
-`turn/attempt`. The copies of the code have names of one length.
+Sweeney, ASPLOS 2009). So both sides run through the same links: `turn/1/environment/bin/python` writes to
+`turn/1/attempt`; of two runs that take turns one has `turn/2`. The copies of the code have names of one length.
 """
 
 import os
@@ -14,6 +14,7 @@ from bench.devices.device import Slot
 from bench.machine.notes import Notes
 from bench.regress.sides import Side
 from bench.runner.local import LocalEngine, LocalOtherUsers
+from bench.runner.turns import TurnPipe
 from bench.trials.sampling import TelemetrySettings
 
 PADDING = "LEUKOBENCH_PADDING"
@@ -21,7 +22,7 @@ PADDING = "LEUKOBENCH_PADDING"
 
 
 class Turn:
-    """Links to the side that has its turn; one process runs at a time.
+    """Links to the side that runs here; one process has them at a time.
 
     An interpreter outside of a virtual environment keeps its path, and a variable makes up for its length. Where the
     file system has no links, attempts keep their paths, too.
@@ -29,10 +30,11 @@ class Turn:
     Args:
         folder: Of the comparison.
         sides: All that run.
+        number: 1, or 2 for a second run beside it.
     """
 
-    def __init__(self, folder: Path, sides: Collection[Side]):
-        self.folder = (folder / "turn").absolute()
+    def __init__(self, folder: Path, sides: Collection[Side], number: int = 1):
+        self.folder = (folder / "turn" / str(number)).absolute()
         self._able = self._link("attempt", folder)
         self._longest = max(len(self.interpreter(side)) for side in sides)
 
@@ -50,6 +52,7 @@ class Turn:
         other_users: LocalOtherUsers,
         telemetry: TelemetrySettings,
         notes: Notes | None = None,
+        turn: TurnPipe | None = None,
     ) -> LocalEngine:
         """Let it be a side's turn: what starts its workers. They are sampled from the harness' own environment.
 
@@ -59,6 +62,7 @@ class Turn:
             other_users: Who else is there.
             telemetry: How they are sampled.
             notes: What their journals say about the machine.
+            turn: Tells its worker when it is its turn, where another one takes turns with it.
         """
         self._link("environment", side.interpreter.parent.parent)
         python = self.interpreter(side)
@@ -70,6 +74,7 @@ class Turn:
             environment={**side.environment, PADDING: "-" * (self._longest - len(python))},
             notes=notes and side.noted(notes),
             seen_as=self.attempt,
+            turn=turn,
         )
 
     def attempt(self, folder: Path) -> Path:

@@ -22,6 +22,7 @@ from bench.devices.nvml import Nvml, NvmlError, open_nvml
 from bench.devices.other_users import neighbors, wait_until_quiet
 from bench.journal.results import Attempt
 from bench.machine.notes import Notes, notes_of, origin
+from bench.runner.turns import TurnPipe
 from bench.suite.resolve import ResolvedSuite
 from bench.telemetry.process import SamplerProcess
 from bench.trials.origin import Neighbors
@@ -29,6 +30,7 @@ from bench.trials.sampling import TelemetrySettings
 from bench.worker import protocol
 from bench.worker.jsonl import EventWriter, Facts, RawEvent
 from bench.worker.startup import child_environment
+from bench.worker.turns import BEGINS
 
 
 class LocalOtherUsers:
@@ -90,6 +92,7 @@ class LocalEngine:
         environment: Environment variables that override the harness' own.
         notes: What the journal of a trial on a slot says of the machine.
         seen_as: The path by which a worker sees the folder of its attempt.
+        turn: Tells its worker, the only one, when it is its turn.
     """
 
     def __init__(
@@ -102,8 +105,9 @@ class LocalEngine:
         environment: Mapping[str, str] | None = None,
         notes: Notes | None = None,
         seen_as: Callable[[Path], Path] = Path.resolve,
+        turn: TurnPipe | None = None,
     ) -> None:
-        self.slots, self.other_users = slots, other_users
+        self.slots, self.other_users, self._turn = slots, other_users, turn
         self.python, self._notes, self._seen_as = python, notes, seen_as
         self.telemetry = telemetry or TelemetrySettings()
         self.environment = dict(environment or {})
@@ -120,8 +124,8 @@ class LocalEngine:
                     stdin=subprocess.DEVNULL,
                     stdout=log,
                     stderr=log,
-                    pass_fds=[write_end],
-                    env={**_environment(self.python, slot, write_end, spawned), **self.environment},
+                    pass_fds=[write_end, *([self._turn.read_end] if self._turn else [])],
+                    env={**self._environment(slot, write_end, spawned), **self.environment},
                     start_new_session=True,
                 )
         except BaseException:
@@ -138,6 +142,19 @@ class LocalEngine:
             worker.sample(self.telemetry.interval_s)
         return worker
 
+    def _environment(self, slot: Slot, event_fd: int, spawned: int) -> dict[str, str]:
+        return {
+            **child_environment(python=self.python),
+            **slot.environment(),
+            protocol.SPAWNED_NS: str(spawned),
+            # The environment of every worker has the same size.
+            protocol.EVENT_FD: f"{event_fd:04}",
+            **({protocol.TURN_FD: f"{self._turn.read_end:04}"} if self._turn else {}),
+            protocol.PARENT_PID: str(os.getpid()),
+            # Without this, the last output of a worker that is killed stays in a buffer.
+            "PYTHONUNBUFFERED": "1",
+        }
+
 
 class LocalWorker:
     """A worker process; a `bench.runner.engine.Worker`."""
@@ -149,6 +166,7 @@ class LocalWorker:
         self._pidfd = os.pidfd_open(process.pid)
         os.set_blocking(pipe, False)
         self._unread = b""
+        self._events: list[RawEvent] = []
         self._piped = True
         self._stopped: dict[str, str] = {}
         self._reaped = False
@@ -177,14 +195,7 @@ class LocalWorker:
     def events(self) -> list[RawEvent]:
         """See `bench.runner.engine.Worker`."""
         self._read()
-        *lines, self._unread = self._unread.split(b"\n")
-        events: list[RawEvent] = []
-        for line in lines:
-            with contextlib.suppress(ValueError):
-                events.append(json.loads(line))
-        if self._sampler is not None:
-            for event in events:
-                self._sampler.tell(event)
+        events, self._events = self._events, []
         return events
 
     def reap(self) -> bool:
@@ -194,6 +205,7 @@ class LocalWorker:
         if os.waitid(os.P_PID, self._process.pid, os.WEXITED | os.WNOHANG | os.WNOWAIT) is None:
             return False
         self._reaped = True
+        self._read()  # what it left out shifts the time of its end
         # Nothing that the worker started may outlive it. Before the wait below, its process id is still its own.
         self._signal(signal.SIGKILL)
         _, status, usage = os.wait4(self._process.pid, 0)
@@ -235,8 +247,18 @@ class LocalWorker:
                 chunk = os.read(self._pipe, 1 << 16)
             except BlockingIOError:
                 return
-            self._unread += chunk
+            *lines, self._unread = (self._unread + chunk).split(b"\n")
+            for line in lines:
+                with contextlib.suppress(ValueError):
+                    self._hear(json.loads(line))
             self._piped = bool(chunk)
+
+    def _hear(self, event: RawEvent) -> None:
+        if event.get("event") == BEGINS:
+            self._journal.left_out_ns += event["left_out"]
+        if self._sampler is not None:
+            self._sampler.tell(event)
+        self._events.append(event)
 
     def _signal(self, number: signal.Signals) -> None:
         """To the worker and everything that it started."""
@@ -266,18 +288,6 @@ class ThisMachine:
         telemetry = suite.telemetry.for_trials(suite.trials)
         with local_other_users(slots, suite.limits.quiet_s, say) as other_users:
             yield LocalEngine(slots, other_users, telemetry=telemetry, notes=notes)
-
-
-def _environment(python: str, slot: Slot, event_fd: int, spawned: int) -> dict[str, str]:
-    return {
-        **child_environment(python=python),
-        **slot.environment(),
-        protocol.SPAWNED_NS: str(spawned),
-        protocol.EVENT_FD: f"{event_fd:04}",  # the environment of every worker has the same size
-        protocol.PARENT_PID: str(os.getpid()),
-        # Without this, the last output of a worker that is killed stays in a buffer.
-        "PYTHONUNBUFFERED": "1",
-    }
 
 
 def _who(seen: Neighbors) -> tuple[object, ...]:

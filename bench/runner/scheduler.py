@@ -5,7 +5,7 @@ import math
 import selectors
 import time
 from collections import Counter
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Generator, Mapping, Sequence
 from dataclasses import dataclass, field
 from signal import Signals
 from types import MappingProxyType
@@ -25,6 +25,7 @@ from bench.trials.limits import RETRIED, Limits
 from bench.trials.origin import Neighbors
 from bench.trials.record import Record
 from bench.worker.jsonl import EventWriter, Facts, RawEvent
+from bench.worker.turns import BEGINS, OVER
 
 LINGER_S = 10.0
 """How long a process may take to end once its journal is complete; threads of a user's network may go on."""
@@ -84,6 +85,8 @@ class _Active:
     kill_at: float = math.inf
     linger_until: float = math.inf
     """Set once the journal is complete."""
+    turn_over: float | None = None
+    """Since when it is another worker's turn; no limit counts then."""
 
     def __post_init__(self) -> None:
         self.last_event = self.neighbors_due = self.started
@@ -132,20 +135,28 @@ class Scheduler:
             InterruptedRun: A signal came; the attempts under way are recorded as interrupted.
             OSError: A record cannot be written; the workers are stopped.
         """
+        with self.interruption.held(), contextlib.closing(self.rounds(plan)) as rounds:
+            for _ in rounds:
+                self._wait()
+
+    def rounds(self, plan: Sequence[PlannedTrial]) -> Generator[None, None, None]:
+        """The same in pieces: after each one there is nothing to do until something happens, see `wait_for`.
+
+        Closed before its end, or left by an error, it ends every worker.
+        """
         todo = [planned for planned in plan if planned.runs]
         for planned in todo:
             if planned.fresh:
                 self.results.discard_checkpoint(planned.trial.id)
         self._waiting = sorted(todo, key=lambda planned: -planned.seconds)
-        with self.interruption.held():
-            try:
-                while self._active or (self._waiting and self._free and not self.interruption.count):
-                    self._fill()
-                    self._wait()
-                    self._collect()
-            except BaseException:
-                self._abandon()
-                raise
+        try:
+            while self._active or (self._waiting and self._free and not self.interruption.count):
+                self._fill()
+                yield
+                self._collect()
+        except BaseException:
+            self._abandon()
+            raise
 
     def _fill(self) -> None:
         """Start trials while slots are free."""
@@ -186,21 +197,25 @@ class Scheduler:
         }
 
     def _wait(self) -> None:
-        """Sleep until a worker, the recording or a signal reports something, or until something is due."""
-        with selectors.DefaultSelector() as selector:
-            waited = [self.interruption.fileno(), *self.recording.filenos()]
-            waited += [fileno for active in self._active for fileno in active.worker.filenos()]
-            for fileno in waited:
-                selector.register(fileno, selectors.EVENT_READ)
-            due = min((self._due(active) for active in self._active), default=math.inf)
-            selector.select(None if math.isinf(due) else max(0.0, due - self.clock()))
-        self.interruption.clear()
+        wait_for(self.interruption, self)
+
+    def filenos(self) -> list[int]:
+        """Descriptors that become readable when a worker or the recording reports something."""
+        workers = [fileno for active in self._active for fileno in active.worker.filenos()]
+        return [*self.recording.filenos(), *workers]
+
+    def idle_s(self) -> float:
+        """Seconds until something is due; infinity where nothing is."""
+        due = min((self._due(active) for active in self._active), default=math.inf)
+        return max(0.0, due - self.clock())
 
     def _due(self, active: _Active) -> float:
         if active.stopping:
             return active.kill_at
         if not math.isinf(active.linger_until):
             return active.linger_until
+        if active.turn_over is not None:
+            return math.inf
         limit = active.started + (self.limits.trial_s or math.inf)
         return min(limit, active.last_event + self.limits.stall_s, active.neighbors_due)
 
@@ -222,6 +237,11 @@ class Scheduler:
                     later = active.planned.trial.specification
                     if not (later.get("export") or later.get("profile")):  # which are measured
                         self.recording.prepare()
+                if event.get("event") == OVER:
+                    active.turn_over = active.last_event
+                elif event.get("event") == BEGINS and active.turn_over is not None:
+                    active.started += active.last_event - active.turn_over
+                    active.turn_over = None
                 self.watcher.event(active.planned, active.slot, event)
             if ended:
                 self._end(active)
@@ -241,6 +261,8 @@ class Scheduler:
             if now >= active.linger_until:
                 message = f"it was still there {LINGER_S:g} s after its last event (a thread that goes on?)"
                 self._stop(active, "lingered", message)
+        elif active.turn_over is not None:
+            return
         elif self.limits.trial_s and now - active.started >= self.limits.trial_s:
             self._stop(active, "timeout", f"it took longer than {self.limits.trial_s:g} s ([limits] trial)")
         elif now - active.last_event >= self.limits.stall_s:
@@ -343,3 +365,14 @@ class Scheduler:
             selector.register(self.interruption.fileno(), selectors.EVENT_READ)
             selector.select(seconds)
         self.interruption.raise_if_asked()
+
+
+def wait_for(interruption: Interruption, *schedulers: Scheduler) -> None:
+    """Sleep until a worker, a recording or a signal reports something, or until something is due."""
+    with selectors.DefaultSelector() as selector:
+        selector.register(interruption.fileno(), selectors.EVENT_READ)
+        for fileno in (fileno for one in schedulers for fileno in one.filenos()):
+            selector.register(fileno, selectors.EVENT_READ)
+        idle_s = min((one.idle_s() for one in schedulers), default=math.inf)
+        selector.select(None if math.isinf(idle_s) else idle_s)
+    interruption.clear()

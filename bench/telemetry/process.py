@@ -12,6 +12,7 @@ from bench.journal.results import Attempt
 from bench.telemetry.sampler import Job
 from bench.worker.jsonl import RawEvent
 from bench.worker.startup import child_environment
+from bench.worker.turns import BEGINS, OVER
 
 PATIENCE_S = 2.0
 """Longest wait for the sampler's last line. It takes milliseconds, unless a driver hangs."""
@@ -47,9 +48,10 @@ class SamplerProcess:
         os.set_blocking(self._edges, False)
 
     def tell(self, event: RawEvent) -> None:
-        """Pass on an event of the worker; only the edges of its phases are sent."""
-        if event.get("event") in ("phase_started", "phase_ended"):
-            line = json.dumps({name: event[name] for name in ("event", "phase", "t")}) + "\n"
+        """Pass on an event of the worker; only the edges of its phases and turns are sent."""
+        if event.get("event") in ("phase_started", "phase_ended", OVER, BEGINS):
+            told = {name: event[name] for name in ("event", "phase", "t", "left_out") if name in event}
+            line = json.dumps(told) + "\n"
             with contextlib.suppress(OSError):  # it died or is far behind; samples are near the edge, too
                 os.write(self._edges, line.encode())
 

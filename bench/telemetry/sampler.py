@@ -7,8 +7,9 @@ import selectors
 import time
 from collections.abc import Iterator
 from dataclasses import dataclass
+from itertools import groupby
 from pathlib import Path
-from typing import Any, TypedDict
+from typing import Any, NotRequired, TypedDict
 
 from bench.devices.gauges import GPM_INTERVAL_S
 from bench.devices.nvml import Nvml, NvmlError, open_nvml
@@ -17,6 +18,7 @@ from bench.telemetry import host as hosts
 from bench.telemetry.gpu import GpuReader
 from bench.telemetry.host import HostReader
 from bench.telemetry.trace import Thinning, Values, Window
+from bench.worker.turns import BEGINS, OVER
 
 VERSION = 1
 SLOW_S = 1.0
@@ -41,17 +43,21 @@ class Job:
 
 
 class Edge(TypedDict):
-    """The beginning or the end of a phase, as the worker reports it."""
+    """The beginning or the end of a phase or of a turn, as the worker reports it."""
 
     event: str
-    """`phase_started` or `phase_ended`."""
-    phase: str
+    """`phase_started`, `phase_ended`, or see `bench.worker.turns`."""
+    phase: NotRequired[str]
     t: int
-    """Nanoseconds of the monotonic clock."""
+    """Nanoseconds of the monotonic clock, without other workers' turns."""
+    left_out: NotRequired[int]
+    """Nanoseconds of the turn of another worker."""
 
 
 class Sampler:
     """Reads all metrics, at every interval and whenever the parent reports the edge of a phase.
+
+    In another worker's turn it rests. Times and counters are those of the trial: as if there were no such turns.
 
     Lines of the file: `header` (names of the values, which are missing and why); samples (`t` nanoseconds of
     the monotonic clock and the values, see `bench.telemetry.trace`); `edge` (counters, read when a phase began
@@ -81,6 +87,12 @@ class Sampler:
         self._slow_due = 0.0
         self._sampled = 0.0
         self._gpm_due = time.monotonic() + GPM_INTERVAL_S  # its first sample was taken just now
+        self._left_out_s = 0.0
+        """Seconds of other workers' turns."""
+        self._left_out: Values = {}
+        """What the counters grew in them."""
+        self._resting: tuple[float, Values] | None = None
+        """In such a turn: the trial's time, and what the counters read at its beginning."""
         self._file = Path(job.path).open("ab", buffering=0)  # noqa: SIM115
 
     def run(self, told: int) -> None:
@@ -105,15 +117,16 @@ class Sampler:
             selector.register(told, selectors.EVENT_READ)
             selector.register(worker, selectors.EVENT_READ)
             while True:
-                ready = {key.fd for key, _ in selector.select(max(0.0, due - time.monotonic()))}
+                wait_s = None if self._resting else max(0.0, due - time.monotonic())
+                ready = {key.fd for key, _ in selector.select(wait_s)}
                 if told in ready:
                     heard = os.read(told, 1 << 16)
                     *lines, rest = (rest + heard).split(b"\n")
                     self._edges([json.loads(line) for line in lines])
                 if worker in ready or (told in ready and not heard):
                     break
-                if (now := time.monotonic()) >= due:
-                    self._sample(now)
+                if not self._resting and time.monotonic() >= due:
+                    self._sample(self._now())
                     # Samples that a stall prevented are not made up for.
                     due = max(due + self.job.interval_s, time.monotonic())
         self._end()
@@ -126,7 +139,7 @@ class Sampler:
         # A line has all counters as of its end, so those that are rarely read are read again for that.
         self._slow_in_window |= slow
         all_counters = slow or (self._slow_in_window and self._thinning.closes(self._window))
-        counters = self._host.counters(now, all_counters)
+        counters = self._own(self._host.counters(now, all_counters))
         gauges = self._host.gauges(now, counters, slow)
         gpm = now >= self._gpm_due
         if gpm:
@@ -150,24 +163,57 @@ class Sampler:
             self._write(event="unavailable", t=_nanoseconds(now), metrics=news)
 
     def _edges(self, told: list[Edge]) -> None:
-        """Read every counter now: a phase began or ended."""
-        if not told:
+        for kind, edges in groupby(told, lambda one: one["event"] if one["event"] in (OVER, BEGINS) else ""):
+            if kind == OVER:
+                for one in edges:
+                    self._rest(one["t"] / 1e9)
+            elif kind == BEGINS:
+                for one in edges:
+                    self._go_on(one["left_out"] / 1e9)
+            else:
+                self._thinning.phase_changes()
+                self._slow_due = 0.0  # even the shortest phase gets a reading of the slow metrics
+                self._edge(self._now(), list(edges))
+
+    def _rest(self, now: float) -> None:
+        """It is another worker's turn."""
+        self._edge(now, [])
+        self._resting = now, self._host.counters(now, all_of_them=True)
+
+    def _go_on(self, seconds: float) -> None:
+        """It is the trial's turn again, after some seconds."""
+        if self._resting is None:
             return
-        now = time.monotonic()
+        now, before = self._resting
+        self._host.list_processes()
+        # At the same time as before, so that no rate spans the turn.
+        for name, value in self._host.counters(now, all_of_them=True).items():
+            self._left_out[name] = self._left_out.get(name, 0.0) + value - before.get(name, value)
+        self._left_out_s += seconds
+        self._resting = None
+
+    def _now(self) -> float:
+        """The trial's time."""
+        return self._resting[0] if self._resting else time.monotonic() - self._left_out_s
+
+    def _own(self, counters: Values) -> Values:
+        """Counters without what they grew in other workers' turns."""
+        return {name: value - self._left_out.get(name, 0.0) for name, value in counters.items()}
+
+    def _edge(self, now: float, told: list[Edge]) -> None:
+        """Read every counter now: something began or ended."""
         self._flush()
-        self._thinning.phase_changes()
-        self._slow_due = 0.0  # even the shortest phase gets a reading of the slow metrics
         self._host.list_processes()
         counters = self._all_counters(now)
         self._write(
             event="edge",
             t=_nanoseconds(now),
-            at=[[one["phase"], one["event"], one["t"]] for one in told],
+            at=[[one.get("phase"), one["event"], one["t"]] for one in told],
             **_only_counters(counters, self._counters),
         )
 
     def _all_counters(self, now: float) -> Values:
-        counters = self._host.counters(now, all_of_them=True)
+        counters = self._own(self._host.counters(now, all_of_them=True))
         for name, one in self._gpus.items():
             one.fast(now)  # power, where energy is integrated from it
             counters |= {f"{name}/{counter}": value for counter, value in one.counters().items()}
@@ -180,7 +226,7 @@ class Sampler:
             self._window, self._slow_in_window = Window(), False
 
     def _end(self) -> None:
-        now = time.monotonic()
+        now = self._now()
         self._flush()
         counters = _only_counters(self._all_counters(now), self._counters)
         self._write(event="end", t=_nanoseconds(now), cpu_s=time.process_time(), **counters)

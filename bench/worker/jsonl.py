@@ -17,6 +17,9 @@ RawEvent = Facts
 class EventWriter:
     """Appends events to a file, each stamped with the monotonic clock and the process' CPU time.
 
+    Attributes:
+        left_out_ns: Nanoseconds that the clock of the stamps leaves out, see `bench.worker.turns`.
+
     Args:
         path: The file; created if missing.
         stream: File descriptor of a pipe that gets a copy of short events, or None. A copy that does not fit
@@ -27,18 +30,25 @@ class EventWriter:
         # Open as long as the process lives, so that an event costs one write.
         self._file = path.open("ab", buffering=0)
         self._stream = stream
+        self.left_out_ns = 0
         if stream is not None:
             os.set_blocking(stream, False)
             os.set_inheritable(stream, False)
 
-    def write(self, event: str, **content: Any) -> None:
-        """Append an event; give `t` and `cpu` (nanoseconds) if it happened earlier."""
-        stamped = {"t": time.monotonic_ns(), "cpu": time.process_time_ns(), "event": event, **content}
+    def write(self, event: str, **content: Any) -> bool:
+        """Append an event; give `t` and `cpu` (nanoseconds) if it happened earlier.
+
+        Returns:
+            Whether the pipe has a copy.
+        """
+        now = time.monotonic_ns() - self.left_out_ns
+        stamped = {"t": now, "cpu": time.process_time_ns(), "event": event, **content}
         line = (json.dumps(stamped) + "\n").encode()
         self._file.write(line)
         if self._stream is not None and len(line) <= 4096:  # longer writes to a pipe are not atomic
             with contextlib.suppress(OSError):
-                os.write(self._stream, line)
+                return os.write(self._stream, line) == len(line)
+        return False
 
     def close(self) -> None:
         """Make sure that the events are on the disk, and close the file."""

@@ -14,6 +14,7 @@ from bench.worker.environment import SetupError, describe_machine, keep_to_cores
 from bench.worker.jsonl import EventWriter, Facts
 from bench.worker.recorder import Recorder
 from bench.worker.startup import foreign_folder
+from bench.worker.turns import Turns
 
 if TYPE_CHECKING:
     from wbc.specification import Specification
@@ -34,7 +35,8 @@ def run_trial(folder: Path) -> int:
     """
     protocol.die_with_parent(int(os.environ[protocol.PARENT_PID]))
     events = EventWriter(folder / "events.jsonl", int(os.environ.pop(protocol.EVENT_FD)))
-    recorder = Recorder(events, folder)
+    turn = os.environ.pop(protocol.TURN_FD, None)
+    recorder = Recorder(events, folder, None if turn is None else Turns(events, int(turn)))
     spawned = int(os.environ[protocol.SPAWNED_NS])
     # Stamped with the time at which the parent started this process, so that the imports count.
     events.write("phase_started", phase="startup", t=spawned, cpu=0)

@@ -20,6 +20,9 @@ EVENT_FD = "LEUKOBENCH_EVENT_FD"
 PARENT_PID = "LEUKOBENCH_PARENT_PID"
 """The parent. A worker whose parent has ended must not train on."""
 
+TURN_FD = "LEUKOBENCH_TURN_FD"
+"""File descriptor that says when it is the worker's turn; unset: it shares its place with nobody."""
+
 DEVICE_KIND = "LEUKOBENCH_DEVICE_KIND"
 """`gpu` or `cpu`: what the worker was given."""
 

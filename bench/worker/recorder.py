@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Any
 from bench.worker.artifacts import keep_model
 from bench.worker.environment import peak_of_process, resident_memory
 from bench.worker.jsonl import EventWriter
+from bench.worker.turns import Turns
 
 if TYPE_CHECKING:
     from wbc.evaluation.predictions import Predictions, ShuffledComparison
@@ -18,10 +19,17 @@ AFTERWARDS = ("latency", "explain", "save", "export", "profile")
 
 
 class Recorder:
-    """A `wbc.observer.Observer` that appends to the journal of an attempt."""
+    """A `wbc.observer.Observer` that appends to the journal of an attempt.
 
-    def __init__(self, events: EventWriter, folder: Path) -> None:
-        self.events, self.folder = events, folder
+    Args:
+        events: The journal.
+        folder: Of the attempt.
+        turns: Where another worker runs in turn with this one.
+    """
+
+    def __init__(self, events: EventWriter, folder: Path, turns: Turns | None = None) -> None:
+        self.events, self.folder, self._turns = events, folder, turns
+        self._phase = ""
         self._trained: Trained | None = None
         self._peak: int | None = None
 
@@ -29,6 +37,8 @@ class Recorder:
         """See `wbc.observer.Observer`."""
         if phase in AFTERWARDS and self._peak is None:
             self._peak = peak_of_process()
+        self.pause()
+        self._phase = phase
         self.events.write("phase_started", phase=phase)
 
     def phase_ended(self, phase: str, **figures: Any) -> None:
@@ -57,6 +67,10 @@ class Recorder:
     def checkpointed(self, epoch: int, seconds: float, cpu_s: float) -> None:
         """See `wbc.observer.Observer`."""
         self.events.write("checkpointed", epoch=epoch, seconds=seconds, cpu_s=cpu_s)
+
+    def pause(self) -> float:
+        """See `wbc.observer.Observer`."""
+        return self._turns.pass_on(self._phase) if self._turns else 0.0
 
     def heartbeat(self, done: int, total: int) -> None:
         """See `wbc.observer.Observer`."""

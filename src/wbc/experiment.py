@@ -105,7 +105,9 @@ def _run(specification: Specification, observer: Observer) -> Metrics:
     if specification.latency:
         with phase(observer, "latency") as figures:
             try:
-                figures.update(figures_of(*measure_latency(trained.answer, trained.examples)))
+                figures.update(
+                    figures_of(*measure_latency(trained.answer, trained.examples, between=observer.pause))
+                )
             except Exception as error:
                 figures["unavailable"] = reason_of(error)
     _reference_work(specification, observer)

@@ -103,6 +103,14 @@ class Observer(Protocol):
     def checkpointed(self, epoch: int, seconds: float, cpu_s: float) -> None:
         """The state after `epoch` epochs is on disk; writing it took `seconds`, and `cpu_s` of processor time."""
 
+    def pause(self) -> float:
+        """Between two epochs or two calls that are timed: here the experiment may be held for a while.
+
+        Returns:
+            Seconds that it was held, which count in none of its times.
+        """
+        return 0.0
+
     def heartbeat(self, done: int, total: int) -> None:
         """A phase makes progress: `done` of `total` steps or batches."""
 

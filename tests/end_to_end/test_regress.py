@@ -1,5 +1,6 @@
 """`bench regress` with real processes: sides that crash or cannot be had, and one that is stopped."""
 
+import itertools
 import json
 import os
 import shutil
@@ -73,6 +74,37 @@ def test_a_crash_is_a_row_and_the_other_trials_are_judged(tmp_path: Path):
     for file in ("junit.xml", "summary.md", "regression.html", "sides.json"):
         assert (bench.results / "regress" / "x" / file).is_file()
     assert {pair["status"] for pair in pairs_of(bench, "x")} == {"done", "failed"}
+
+
+def turns_of(attempt: Path) -> list[tuple[int, int]]:
+    """When a worker worked, nanoseconds of the machine's clock."""
+    events = [json.loads(line) for line in (attempt / "events.jsonl").read_text().splitlines()]
+    left_out, began, turns = 0, events[0]["t"], []
+    for event in events:
+        if event["event"] == "turn_over":
+            turns.append((began, event["t"] + left_out))
+        elif event["event"] == "turn_begins":
+            left_out += event["left_out"]
+            began = event["t"] + left_out
+    return [*turns, (began, events[-1]["t"] + left_out)]
+
+
+def test_both_sides_of_a_pair_take_turns(tmp_path: Path):
+    bench, suite = Bench(tmp_path), write_suite(tmp_path, OF_TENSORFLOW)
+    done = bench("regress", suite, "--candidate-python", sys.executable, "--pairs", "1", "--name", "x")
+    assert done.returncode in (0, 4), done.stdout + done.stderr
+    assert [pair["status"] for pair in pairs_of(bench, "x")] == ["done"]
+    one, other = (bench.results / "regress" / "x").glob("*/trials/*/attempt-*")
+    turns = [turns_of(one), turns_of(other)]
+    assert min(map(len, turns)) > 1, "each passed its turn on, and went on later"
+    spans = sorted([*turns[0], *turns[1]])
+    assert all(ended <= began for (_, ended), (began, _) in itertools.pairwise(spans)), "one at a time"
+    for attempt, own in zip((one, other), turns, strict=True):
+        phases = json.loads((attempt / "result.json").read_text())["phases"]
+        recorded, worked = sum(phase["wall_s"] for phase in phases.values()), sum(b - a for a, b in own) / 1e9
+        assert 0.7 * worked < recorded - phases["teardown"]["wall_s"] < worked, (
+            "the other's turns do not count"
+        )
 
 
 def stopped(bench: Bench, command: tuple, starts: int, number: signal.Signals) -> int:

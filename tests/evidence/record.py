@@ -25,7 +25,6 @@ from evidence.recording import (  # noqa: E402
     signals_of,
 )
 
-from bench.regress.pairs import first_side  # noqa: E402
 from bench.trials.trial import Trial  # noqa: E402
 from bench.worker.files import write_json  # noqa: E402
 
@@ -63,7 +62,7 @@ def main() -> int:
                     export(journal, name, wanted.note)
                     return 0
                 kind = list(PLANTED)[number % len(PLANTED)]
-                three(recording, trial, kind, number, occasion, journal)
+                both(recording, trial, kind, number, occasion, journal)
     raise AssertionError("counts without end")
 
 
@@ -74,19 +73,11 @@ def next_occasion(there: list[dict], now: float) -> int:
     return there[-1]["occasion"] + (now - there[-1]["at"] >= APART_S)
 
 
-def three(recording: Recorder, trial: Trial, kind: str, number: int, occasion: int, journal: Path) -> None:
-    """Run A, A and the changed one, or the other way round: a pair of either kind, which share the middle run.
-
-    Chance decides about the order of the three, and which of the two A is called the candidate.
-    """
+def both(recording: Recorder, trial: Trial, kind: str, number: int, occasion: int, journal: Path) -> None:
+    """Run a pair of A and A and one of A and the changed one, as `regress` runs them."""
     label = label_of(trial)
-    baseline_first = first_side(number, f"{kind} {label}") == "baseline"
-    runs = [
-        recording.run(trial, **change) for change in ({}, {}, PLANTED[kind])[:: 1 if baseline_first else -1]
-    ]
-    outer, middle, changed = runs if baseline_first else runs[::-1]
-    alike = (outer, middle) if first_side(number, f"aa {label}") == "baseline" else (middle, outer)
-    for title, (old, new) in (("aa", alike), (kind, (middle, changed))):
+    for title, change in (("aa", {}), (kind, PLANTED[kind])):
+        old, new = recording.pair(trial, number, **change)
         started = [one.record.started_at or "" for one in (old, new)]
         append(
             journal,

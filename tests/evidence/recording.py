@@ -15,6 +15,7 @@ from bench.compare.measurement import Measurement, Pair
 from bench.compare.metrics import METRICS, values_of
 from bench.compare.reading import measurement_of
 from bench.records.disturbance import TIMED
+from bench.regress.pairs import Run
 from bench.regress.session import RegressRequest, Session, open_session
 from bench.regress.side_request import SideRequest
 from bench.regress.sides import SideName
@@ -30,27 +31,40 @@ class Recorder:
 
     session: Session
     planted: Path
-    """The interpreter of the other side; its change is written before each run."""
+    """The interpreter of the other side; its change is written before each pair."""
 
     @property
     def trials(self) -> list[Trial]:
         """Of the suite."""
         return list(self.session.trials)
 
-    def run(self, trial: Trial, **change: object) -> Measurement:
-        """Run a trial once; a run that fails ends the recording.
+    def run(self, trial: Trial) -> Measurement:
+        """Run a trial once, as it is."""
+        runner = self.session.runner
+        self.session.speaker.plan([runner.planned("baseline", trial, None)], runner.places, at_once=1)
+        return self._measured(trial, runner.run_one("baseline", trial))
+
+    def pair(self, trial: Trial, number: int, **change: object) -> tuple[Measurement, Measurement]:
+        """Run a trial and a changed one, or the trial twice, as a comparison does.
 
         Args:
             trial: The trial.
+            number: Of the pair among its kind.
             change: See `equipment/planted/sitecustomize.py`; nothing for the trial as it is.
         """
-        runner, side = self.session.runner, "baseline"
+        runner = self.session.runner
         if change:
             plant(self.planted, **change)
-            side = "candidate"
-        name: SideName = "candidate" if side == "candidate" else "baseline"
-        self.session.speaker.plan([runner.planned(name, trial, None)], runner.places, at_once=1)
-        measured = measurement_of(runner.run_one(name, trial).of(self.session.results))
+        names: tuple[SideName, SideName] = ("baseline", "candidate" if change else "baseline")
+        planned = [runner.planned(name, trial, None) for name in names]
+        self.session.speaker.plan(planned, runner.places, at_once=1)
+        pair = runner.run_pair("ab" if change else "aa", trial, number)
+        old, new = (self._measured(trial, run) for run in pair.runs)
+        return old, new
+
+    def _measured(self, trial: Trial, run: Run) -> Measurement:
+        """A run that is done; one that fails ends the recording."""
+        measured = measurement_of(run.of(self.session.results))
         if measured is None or not measured.done:
             raise SystemExit(f"a run of {trial.label} failed")
         return measured

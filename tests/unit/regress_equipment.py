@@ -27,7 +27,7 @@ def a_pair(
 
 @dataclass
 class Runner:
-    """Stands in for `bench.regress.pairs.PairRunner`; `outcome` says what becomes of a pair."""
+    """Stands in for `bench.regress.pair_runner.PairRunner`; `outcome` says what becomes of a pair."""
 
     outcome: Callable[[Trial, int], dict] = lambda trial, number: {}
     ran: list[tuple[str, int, int]] = field(default_factory=list)

@@ -42,7 +42,8 @@ class ScriptedEngine:
     """Attempts that last as long as their trial says, on the clock of the test.
 
     A trial's settings say what becomes of it: `ends` (a list, one entry an attempt): `done`, the kind of a
-    failure that the worker reports, or an exit code; `takes` seconds; `hears` (whether SIGTERM ends it).
+    failure that the worker reports, or an exit code; `takes` seconds; `hears` (whether SIGTERM ends it); `says`,
+    pairs of a time and the event that it reports then.
     """
 
     def __init__(self, clock: Clock, other_users):
@@ -68,7 +69,8 @@ class ScriptedWorker:
         self.outcome = ends[min(attempt.number, len(ends)) - 1]
         self.ends_at = engine.clock.now + settings.get("takes", 1.0)
         self.speaks_at = itertools.count(engine.clock.now, settings.get("speaks_every", 1e9))
-        self.next_word = next(self.speaks_at)
+        self.says = [*settings.get("says", ())]
+        self.next_word = self.says[0][0] if self.says else next(self.speaks_at)
         self.saves_at = engine.clock.now + settings.get("saves_after", float("inf"))
         self.hears = settings.get("hears", True)
         self.lingers = settings.get("lingers", False)
@@ -83,7 +85,10 @@ class ScriptedWorker:
 
     def events(self):
         events = []
-        while self.next_word <= self.engine.clock.now:
+        while self.says and self.says[0][0] <= self.engine.clock.now:
+            events.append({"event": self.says.pop(0)[1]})
+            self.next_word = self.says[0][0] if self.says else next(self.speaks_at)
+        while not self.says and self.next_word <= self.engine.clock.now:
             events.append({"event": "heartbeat", "done": 1, "total": 2})
             self.next_word = next(self.speaks_at)
         if self.saves_at <= self.engine.clock.now:

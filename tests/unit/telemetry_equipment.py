@@ -115,6 +115,12 @@ class Watched:
         self.events.append(msgspec.convert(told, PhaseStarted | PhaseEnded))
         self.sampler.tell(told)
 
+    def tell_turn(self, event: str, **content: int) -> int:
+        """A turn is over or begins; when."""
+        told = {"t": time.monotonic_ns(), "cpu": 0, "event": event, **content}
+        self.sampler.tell(told)
+        return told["t"]
+
     def lines(self) -> list[dict]:
         """What is written by now."""
         path = self.attempt.telemetry
@@ -139,6 +145,10 @@ class Watched:
         trace = read_trace(self.attempt.telemetry)
         assert trace is not None
         return trace
+
+
+def burner() -> subprocess.Popen:
+    return subprocess.Popen([sys.executable, "-c", "while True: pass"])
 
 
 def sleeper() -> subprocess.Popen:

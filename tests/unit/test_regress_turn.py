@@ -77,7 +77,7 @@ def test_both_sides_have_the_same_place_and_an_environment_of_one_size(tmp_path:
     )
     for name in ("folder", "prefix", "attempt", "arguments"):
         assert old[name] == new[name]
-    assert old["attempt"] == str(folder / "turn" / "attempt")
+    assert old["attempt"] == str(folder / "turn" / "1" / "attempt")
     assert sizes(old) == sizes(new) and PADDING in sizes(old)
     assert (old["wbc"], new["wbc"]) == tuple(f"{side.code.folder}/bench/worker/__main__.py" for side in sides)
 

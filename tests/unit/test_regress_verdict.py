@@ -38,7 +38,7 @@ def known(*runs: int) -> Side:
 
 @dataclass
 class Candidate:
-    """Stands in for `bench.regress.pairs.PairRunner`: every run is done at once."""
+    """Stands in for `bench.regress.pair_runner.PairRunner`: every run is done at once."""
 
     results: SuiteResults
     cores: int

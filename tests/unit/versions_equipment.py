@@ -8,7 +8,8 @@ from comparison_equipment import add, record
 
 from bench.errors import InterruptedRun
 from bench.regress import side_request
-from bench.regress.pairs import PairRunner, Run
+from bench.regress.pair_runner import PairRunner
+from bench.regress.pairs import Run
 from bench.regress.sides import Side
 
 SUITE = """
@@ -84,6 +85,7 @@ class Script:
             return Side(name, label, interpreter, code, "3.11.7", packages)
 
         monkeypatch.setattr(PairRunner, "run_one", run_one)
+        monkeypatch.setattr(PairRunner, "takes_turns", False)
         monkeypatch.setattr(side_request, "inspect", inspect)
 
 

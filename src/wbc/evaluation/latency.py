@@ -55,6 +55,7 @@ def measure_latency(
     answer: Callable[[NDArray[np.uint8]], object],
     examples: NDArray[np.uint8],
     clock: Callable[[], float] = time.perf_counter,
+    between: Callable[[], object] = lambda: None,
 ) -> tuple[list[Latency], dict[int, str]]:
     """Time calls of each size in turns, after all sizes are warm.
 
@@ -64,6 +65,7 @@ def measure_latency(
         answer: From images to probabilities, which are on the host when it returns.
         examples: Images to ask for, one or more; they are repeated as needed.
         clock: Returns seconds, monotonic.
+        between: Called between two calls that are timed.
 
     Returns:
         The latencies, and for each size that is left out the reason.
@@ -93,6 +95,7 @@ def measure_latency(
         calls[size] = _calls(size, usual)
     seconds: dict[int, list[float]] = {size: [] for size in calls}
     for size in in_turns(calls):
+        between()
         seconds[size].append(call(size))
     return [_latency(size, own, first[size]) for size, own in seconds.items()], left_out
 

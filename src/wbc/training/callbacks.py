@@ -79,6 +79,7 @@ class ReportingCallback(keras.callbacks.Callback):
 
     def on_epoch_begin(self, epoch: int, logs: Logs = None) -> None:
         """The batches of an epoch are requested next."""
+        self.timer.leave_out(self.observer.pause())
         self.timer.epoch_begins()
 
     def on_train_batch_begin(self, batch: int, logs: Logs = None) -> None:

@@ -147,6 +147,11 @@ class TrainingTimer:
         """
         self._waits, self._steps_a_piece, self._synchronize = waits, steps_a_piece, synchronize
 
+    def leave_out(self, seconds: float) -> None:
+        """The last seconds before an epoch were none of training's."""
+        self._since += seconds
+        self._began += seconds
+
     def epoch_begins(self) -> None:
         """The batches and steps of an epoch follow."""
         self._step, self.pace, self.validation_s = 0, Pace(), 0.0
