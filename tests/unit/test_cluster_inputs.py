@@ -177,3 +177,27 @@ def test_shared_features_come_where_they_fit_the_trial(driver, tmp_path):
     seen = {**reads(driver), "feature_cache": {"folder": str(features), "limit_bytes": 9}}
     inputs = Inputs(tmp_path / "other-node", Depot().needs, Depot().read)
     assert inputs.place(seen) == seen and inputs.received == 0
+
+
+def test_a_piece_is_as_large_as_is_sent_at_once(tmp_path, monkeypatch):
+    monkeypatch.setattr("bench.runner.cluster.inputs.LARGE", 10)
+    sizes = {"a": 4, "b": 6, "c": 3}
+    paths = []
+    for name, size in sizes.items():
+        paths.append(str(tmp_path / name))
+        (tmp_path / name).write_bytes(name.encode() * size)
+    files = Depot()
+    found = [
+        [(one.name, one.offset, one.content, one.whole) for one in files.read(*asked)]
+        for asked in (
+            (paths, 0),
+            (paths[1:], 4),
+            (paths[::-1], 0),
+            ([paths[0]], 4),
+        )
+    ]
+    a, b, c = paths
+    assert found[0] == [(a, 0, b"aaaa", True), (b, 0, b"bbbbbb", True)]
+    assert found[1] == [(b, 4, b"bb", True), (c, 0, b"ccc", True)]
+    assert found[2] == [(c, 0, b"ccc", True), (b, 0, b"bbbbbb", True), (a, 0, b"a", False)]
+    assert found[3] == [(a, 4, b"", True)]

@@ -166,6 +166,8 @@ def test_what_cannot_be_had_is_wrong_input(wanted, per_trial, said):
 def test_messages_say_what_there_is():
     with pytest.raises(InputError, match=r"no GPU, and 1 core\."):
         choose_slots("gpu:0", machine=machine(gpus=(), cores=(5,), reason="no driver"))
+    with pytest.raises(InputError, match=r"cpu:2 asks for 2 slots, but there is 1 core\."):
+        choose_slots("cpu:2", machine=machine(gpus=(), cores=(5,)))
     lost = machine(gpus=FOUR[:1], unusable={"gpu:1": "the GPU is lost"})
     with pytest.raises(InputError, match="gpu:1 cannot be used: the GPU is lost"):
         choose_slots("gpu:0,gpu:1", machine=lost)

@@ -19,9 +19,10 @@ from bench.journal.history import Stretch
 from bench.journal.results import Attempt
 from bench.tracking.points import points_of
 from bench.tracking.store import apply_settings
-from bench.tracking.tags_and_params import ATTEMPT_TAG, params_of, span_of, tags_of
+from bench.tracking.tags_and_params import ATTEMPT_TAG, note_of, params_of, span_of, tags_of
 from bench.trials.measured import Memory, Profile, ReferenceWork, Steady, StepMemory, Work
 from bench.trials.metrics import Metrics
+from bench.trials.origin import Environment, SlotDescription
 from bench.trials.phases import Phases, Times, TrainPhase
 from bench.trials.record import Record, Throughput, decode_record, record_to_json
 
@@ -357,3 +358,43 @@ def test_what_it_took_is_there_and_what_is_missing_is_not_zero():
     assert not set(missing) & set(values)
     tags = tags_of(measured, "suite")
     assert tags["unavailable"].splitlines() == ["energy: there is no GPU", "gpm fp32: needs a Hopper GPU"]
+
+
+FAILED = a_failure("crashed", "no more")
+
+
+@pytest.mark.parametrize(
+    ("changes", "lines"),
+    [
+        ({}, ["VGG16, scratch, 2 epochs: 87.5% of 8 test images right, 0.0% balanced accuracy"]),
+        ({"failure": FAILED, "test": None}, ["VGG16, scratch, 2 epochs: **crashed** in train: no more"]),
+        (
+            {"failure": structs.replace(FAILED, phase=None), "test": None},
+            ["VGG16, scratch, 2 epochs: **crashed**: no more"],
+        ),
+        (
+            {"slot": SlotDescription(name="gpu:0", kind="gpu", model="A GPU", cores=(0,))},
+            [
+                "VGG16, scratch, 2 epochs: 87.5% of 8 test images right, 0.0% balanced accuracy",
+                "A GPU of a host",
+            ],
+        ),
+    ],
+)
+def test_a_note_for_people(changes: dict, lines: list[str]):
+    first, *more = lines
+    place = structs.replace(record().provenance, host="a host" if more else None)
+    slot = changes.get("slot")
+    said = note_of(record(**{"slot": slot, "provenance": place, "fit_time": None, **changes}))
+    assert said.split("\n\n") == [first, *more]
+    timed = note_of(record(**{"slot": slot, "provenance": place, **changes})).split("\n\n")
+    assert timed == [first, "Fit 0.3 s, result after 0.3 s", *more]
+
+
+@pytest.mark.parametrize(("slot", "place"), [(False, ""), (True, "A GPU; ")])
+def test_a_note_names_versions_with_or_without_a_place(slot: bool, place: str):
+    of = SlotDescription(name="gpu:0", kind="gpu", model="A GPU", cores=(0,)) if slot else None
+    where = structs.replace(record().provenance, host=None)
+    environment = Environment(tensorflow="2.21.0", keras="3.15.1")
+    said = note_of(record(slot=of, provenance=where, environment=environment)).split("\n\n")[-1]
+    assert said.startswith(place) and "TensorFlow 2.21.0" in said and "Keras 3.15.1" in said

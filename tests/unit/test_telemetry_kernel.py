@@ -1,0 +1,178 @@
+"""What the kernel's files say, read from files by hand; and the rates that follow."""
+
+import os
+from pathlib import Path
+
+import pytest
+
+from bench.telemetry import host, kernel
+from bench.telemetry.trace import Header, Series, Thinning, Trace, Window
+
+TICK = 1 / os.sysconf("SC_CLK_TCK")
+STAT = """cpu  100 20 30 400 50 6 7 8 90 10
+cpu0 60 10 10 200 20 2 3 1 40 5
+cpu1 40 10 20 200 30 4 4 7 50 5
+cpu11 1000 0 0 0 0 0 0 0 0 0
+intr 12345 cpu1
+"""
+
+
+def test_busy_stolen_and_total_times_of_the_machine_and_of_some_cores():
+    machine, some = kernel.core_times(STAT, {1, 11})
+    assert [machine.busy, machine.steal, machine.total] == pytest.approx([163 * TICK, 8 * TICK, 621 * TICK])
+    assert [some.busy, some.steal, some.total] == pytest.approx([1078 * TICK, 7 * TICK, 1315 * TICK])
+
+
+def test_pressure_is_the_total_of_the_first_line_in_seconds():
+    text = "some avg10=1.53 avg60=0.87 avg300=0.73 total=2500000\nfull avg10=0.00 avg60=0.00 total=7\n"
+    assert kernel.pressure_s(text) == 2.5
+
+
+def test_a_tree_is_its_root_and_all_below_each_after_its_parent():
+    parent_of = {1: 0, 2: 1, 3: 1, 4: 2, 5: 4, 9: 8}
+    assert kernel.tree(1, parent_of) == [1, 2, 3, 4, 5]
+    assert kernel.tree(2, parent_of) == [2, 4, 5]
+    assert kernel.tree(7, parent_of) == [7]
+
+
+@pytest.fixture
+def proc(tmp_path: Path, monkeypatch) -> Path:
+    monkeypatch.setattr(kernel, "_PROC", str(tmp_path))
+    write(tmp_path, "self", 0)
+    return tmp_path
+
+
+def write(proc: Path, pid: object, waited_ns: int, threads: tuple[int, ...] = (), pages: int = 0) -> None:
+    for place in (proc / str(pid), *(proc / str(pid) / "task" / str(one) for one in threads)):
+        place.mkdir(parents=True, exist_ok=True)
+        (place / "schedstat").write_text(f"111 {waited_ns} 3\n")
+    (proc / str(pid) / "statm").write_text(f"999 {pages} 7 1 0 5 0\n")
+
+
+def test_waiting_of_threads_that_ended_stays_counted(proc: Path):
+    write(proc, 5, 2_000_000_000, (5, 6))
+    waits = kernel.QueueWait()
+    assert waits.read([5]) == 4.0
+    (proc / "5/task/6/schedstat").unlink()
+    (proc / "5/task/5/schedstat").write_text("111 3000000000 3\n")
+    assert waits.read([5, 77]) == 5.0
+    write(proc, 8, 500_000_000, (8,))
+    assert waits.read([5, 8]) == 5.5
+    assert waits.read([]) == 5.5
+
+
+def test_resident_memory_of_processes_and_of_none(proc: Path):
+    write(proc, 5, 0, pages=3)
+    write(proc, 6, 0, pages=4)
+    assert kernel.resident_bytes([5, 6, 7]) == 7 * os.sysconf("SC_PAGE_SIZE")
+    assert kernel.resident_bytes([7]) is None
+
+
+def test_times_of_processes_never_fall(monkeypatch):
+    told = iter([5.0, 3.0, 3.0, 4.0, 1.0, 4.5])
+    monkeypatch.setattr(kernel, "_cpu_s", lambda pids: next(told))
+    own = kernel.CpuTime()
+    assert own.read([1]) == 5.0
+    assert own.read([1]) == 5.0, "a child that nobody waited for is gone with two seconds"
+    assert own.read([1]) == 6.0
+    assert own.read([1]) == 6.5, "at the second look its time is its parent's"
+
+
+COUNTERS = {
+    "cpu_s": 1.0,
+    "machine_busy_s": 1.0,
+    "slot_busy_s": 1.0,
+    "steal_s": 1.0,
+    "pressure_s": 1.0,
+    "run_queue_wait_s": 1.0,
+    "cotenant_s": 1.0,
+    "foreign_s": 1.0,
+}
+
+
+def grown(**more: float) -> dict[str, float]:
+    return {name: value + more.get(name, 0.0) for name, value in COUNTERS.items()}
+
+
+def test_rates_are_growth_over_time_and_shares_no_more_than_one():
+    reader = host.HostReader(os.getpid(), os.getppid(), {0, 1})
+    reader.sizes = host.Sizes(2, 4)
+    assert set(reader.gauges(100.0, COUNTERS, True)) == {"rss_bytes"}
+    later = grown(
+        cpu_s=3.0,
+        machine_busy_s=6.0,
+        steal_s=0.4,
+        pressure_s=0.5,
+        run_queue_wait_s=1.0,
+        cotenant_s=1.0,
+        foreign_s=0.8,
+    )
+    found = reader.gauges(102.0, later, True)
+    found.pop("rss_bytes")
+    assert found == pytest.approx(
+        {
+            "cpu_percent": 150.0,
+            "machine_cpu": 0.75,
+            "steal": 0.1,
+            "cpu_pressure": 0.25,
+            "foreign_cpu": 0.2,
+            "cotenant_cpu": 0.25,
+            "run_queue_wait": 0.25,
+        }
+    )
+    most = reader.gauges(103.0, {name: 99.0 for name in COUNTERS}, True)
+    assert [
+        most[name] for name in ("machine_cpu", "steal", "cpu_pressure", "foreign_cpu", "cotenant_cpu")
+    ] == [1] * 5
+
+
+@pytest.mark.parametrize(
+    ("slow", "after", "read"), [(True, 2.0, True), (True, 0.99 * host.LEAST_S, False), (False, 2.0, False)]
+)
+def test_slow_rates_are_read_when_they_are_known_and_not_too_often(slow: bool, after: float, read: bool):
+    reader = host.HostReader(os.getpid(), os.getppid(), {0})
+    reader.gauges(100.0, COUNTERS, True)
+    found = reader.gauges(100.0 + after, grown(foreign_s=0.1), slow)
+    assert ("foreign_cpu" in found) is read
+    assert "run_queue_wait" not in found, "nothing ran and nothing waited"
+
+
+def test_what_others_used_is_what_is_left_of_the_slot():
+    reader = host.HostReader(os.getpid(), os.getppid(), {0})
+    assert reader._foreign_s(1.0, COUNTERS) == 0.0
+    assert reader._foreign_s(2.0, grown(slot_busy_s=1.0, cpu_s=0.6, cotenant_s=0.1)) == pytest.approx(0.3)
+    assert reader._foreign_s(3.0, grown(slot_busy_s=1.1, cpu_s=0.8, cotenant_s=0.1)) == pytest.approx(0.2)
+
+
+def test_lines_grow_wider_after_so_many():
+    thinning, widths = Thinning(lines_per_width=2), []
+    window = Window()
+    for _ in range(14):
+        closes = thinning.closes(window)
+        window.add({}, {})
+        full = thinning.is_full(window)
+        assert closes is full
+        if full:
+            widths.append(window.samples)
+            window = Window()
+    assert widths == [1, 1, 2, 2, 4, 4]
+    assert thinning.width == 8 and thinning.closes(Window(samples=9))
+    thinning.phase_changes()
+    assert thinning.width == 1 and thinning.closes(Window())
+    window.add({}, {})
+    assert (
+        thinning.is_full(window) and thinning.width == 1 and thinning.is_full(window) and thinning.width == 2
+    )
+
+
+def test_only_what_belongs_to_the_trial_begins_at_nought():
+    header = Header(0.1, 2, 2, (), ("cpu_s", "run_queue_wait_s", "steal_s"), (), {})
+    trace = Trace(header, counters={name: Series([5], [1.5]) for name in header.counters})
+    trace.begins_at_zero(3)
+    assert {name: (one.times, one.values) for name, one in trace.counters.items()} == {
+        "cpu_s": ([3, 5], [0.0, 1.5]),
+        "run_queue_wait_s": ([3, 5], [0.0, 1.5]),
+        "steal_s": ([5], [1.5]),
+    }
+    trace.begins_at_zero(3)
+    assert trace.counters["cpu_s"].times == [3, 5]
