@@ -178,6 +178,7 @@ def test_the_command_says_all_of_it_and_ends_with_0(tmp_path: Path, capsys, monk
     assert main(["doctor", "--results", str(tmp_path), "--json"]) == 0
     found = json.loads(capsys.readouterr().out)
     assert found["host"]["usable_cores"] == len(os.sched_getaffinity(0))
+    assert f" {found['host']['memory_bytes'] / 1024**3:.0f} GiB of memory" in said
 
 
 _EXAMINE = """

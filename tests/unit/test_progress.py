@@ -10,7 +10,7 @@ from equipment.results.records import a_failure, a_record, a_trial, some_metrics
 from rich.console import Console
 
 from bench.commands.output import set_level
-from bench.commands.progress import Progress, duration
+from bench.commands.progress import Progress, _Line, duration
 from bench.devices.device import Device, Slot
 from bench.plan.decide import PlannedTrial, Prediction
 from bench.trials.record import Record, Resumed
@@ -165,3 +165,37 @@ def test_what_the_end_of_a_run_needs_is_loaded_while_a_model_is_saved(tmp_path: 
         assert "needed_at_the_end" not in sys.modules
         progress.event(planned("VGG16", 600.0), SLOTS[0], {"event": "phase_started", "phase": phase})
     assert sys.modules.pop("needed_at_the_end")
+
+
+def a_line(epochs: int = 3, batch_size: int | str = 8) -> _Line:
+    return _Line(PlannedTrial(a_trial(epochs=epochs, batch_size=batch_size), "new", ""), 100.0)
+
+
+def test_the_pace_of_training_by_hand():
+    """Of the last two heartbeats: 30 steps of eight images in two seconds, and 50 steps are left."""
+    line = a_line()
+    line.take({"event": "phase_started", "phase": "train"}, 110.0)
+    line.take({"event": "heartbeat", "done": 10, "total": 90}, 111.0)
+    assert (line.images_per_s, line.remaining_s) == (None, None)
+    assert line.left(112.0, 40.0) == 28.0, "as it was predicted"
+    assert line.left(141.0, 40.0) == 0.0
+    line.take({"event": "heartbeat", "done": 40, "total": 90}, 113.0)
+    assert (line.images_per_s, line.remaining_s) == (120.0, pytest.approx(50 / 15))
+    assert line.left(113.0, 40.0) == pytest.approx(50 / 15)
+    line.take({"event": "heartbeat", "done": 40, "total": 90}, 114.0)
+    line.take({"event": "heartbeat", "done": 41, "total": 90}, 114.0)
+    assert line.images_per_s == 120.0, "no step, or no time, is no pace"
+    line.take({"event": "epoch", "epoch": 2, "metrics": {"validation_accuracy": 0.876}}, 115.0)
+    assert line.epoch == "epoch 2/3, validation 88%"
+    line.take({"event": "epoch", "epoch": 3, "metrics": {}}, 116.0)
+    assert line.epoch == "epoch 3/3"
+    line.take({"event": "phase_started", "phase": "evaluate"}, 117.0)
+    assert (line.phase, line.step, line.images_per_s) == ("evaluate", None, None)
+    assert line.left(117.0, 40.0) == 23.0
+
+
+def test_a_batch_whose_size_is_not_known_has_no_images_a_second():
+    line = a_line(batch_size="largest")
+    for done, now in ((10, 111.0), (40, 113.0)):
+        line.take({"event": "heartbeat", "done": done, "total": 90}, now)
+    assert (line.images_per_s, line.remaining_s) == (None, pytest.approx(50 / 15))

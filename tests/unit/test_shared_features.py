@@ -24,7 +24,7 @@ from bench.suite.resolve import resolve_suite
 from bench.tracking.tags_and_params import tags_of
 from bench.trials.limits import bytes_of
 from bench.trials.settings import Runtime
-from bench.worker.process import _with_cache
+from bench.worker.process import TRACE_FOLDER, _with_cache, _with_measurements
 from wbc.specification import FeatureCache, Specification
 
 SECONDS = {
@@ -234,4 +234,14 @@ def test_a_worker_adds_what_features_depend_on_besides_the_experiment(tmp_path):
         "cores": 2,
         "keras": "3.15",
         "runtime": {"wbc": "0123"},
+    }
+
+
+def test_measurements_at_the_end_are_told_their_folders(tmp_path):
+    given = {"profile": {"steps": 3}, "explain": None, "export": {"formats": ["onnx"]}, "seed": 1}
+    assert _with_measurements(given, tmp_path) == {
+        "profile": {"steps": 3, "folder": str(tmp_path / TRACE_FOLDER)},
+        "explain": None,
+        "export": {"formats": ["onnx"], "folder": str(tmp_path)},
+        "seed": 1,
     }

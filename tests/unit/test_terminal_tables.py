@@ -2,6 +2,7 @@
 
 from io import StringIO
 
+import pandas as pd
 import pytest
 from equipment.results.journals import Course, trial_of, write_attempt
 from equipment.results.records import write_record
@@ -11,10 +12,11 @@ from msgspec.structs import replace
 
 from bench.commands.main import main
 from bench.commands.report import print_brief, write_brief
-from bench.commands.terminal import WIDTH, Terminal, print_table
+from bench.commands.terminal import WIDTH, Terminal, _chosen, _pieces, print_table
 from bench.journal.results import SuiteResults
 from bench.records.fold import finish
 from bench.report.tables.summary import majority_line
+from bench.report.tables.table import Column, Table
 
 NETWORKS = ("VGG16", "ResNet50")
 PLAN = (("transfer", 20), ("scratch", 20))
@@ -65,8 +67,6 @@ def test_a_narrow_terminal_gets_fewer_columns_and_still_one_table(suite):
 
 
 def test_the_largest_class_is_a_floor_only_of_the_same_test_images():
-    import pandas as pd
-
     alike = pd.DataFrame({"images of A": [8, 8, None], "images of B": [2, 2, None]})
     assert majority_line(alike).startswith(
         "Always naming the largest class comes to 80.0 % accuracy and 50.0 %"
@@ -150,3 +150,33 @@ def test_what_loads_mlflow_says_so_at_once_on_a_terminal(verb, tmp_path, capsys,
         monkeypatch.setattr(sys.stderr, "isatty", lambda terminal=terminal: terminal)
         assert main([verb, "--results", str(tmp_path)]) == 2
         capsys.readouterr()
+
+
+@pytest.mark.parametrize(
+    ("room", "kept", "pieces"),
+    [
+        (10, [1], [[0], [1], [2], [3]]),
+        (16, [0, 1], [[0, 1], [2], [3]]),
+        (19, [1, 2], [[0, 1], [2], [3]]),
+        (20, [1, 2], [[0, 1], [2, 3]]),
+        (43, [0, 1, 2, 3], [[0, 1, 2, 3]]),
+    ],
+)
+def test_columns_that_fit(room: int, kept: list[int], pieces: list[list[int]]):
+    """Two characters stand between columns; `balanced %` comes first, then `accuracy %`, `status`, `fit s`."""
+    headings, widths = ["status", "balanced %", "accuracy %", "fit s"], [6, 6, 9, 7]
+    assert _chosen(range(4), headings, widths, room) == kept
+    assert _pieces(range(4), widths, room) == pieces
+
+
+@pytest.mark.parametrize(("pieces", "first"), [(1, "balanced %"), (2, "fit s")])
+def test_only_a_table_in_one_piece_chooses_its_columns(pieces: int, first: str):
+    frame = pd.DataFrame(
+        {"network": ["a", "b"], "seconds": ["1" * 12, "2" * 12], "share": ["3" * 12, "4" * 12]}
+    )
+    columns = {"network": Column("network"), "seconds": Column("fit s"), "share": Column("balanced %")}
+    out = StringIO()
+    print_table(Terminal(file=out, width=28), Table("title", "file", frame, columns), pieces=pieces)
+    heading = next(line for line in out.getvalue().splitlines() if "network" in line)
+    assert first in heading
+    assert ("Columns that do not fit: fit s" in " ".join(out.getvalue().split())) is (pieces == 1)
