@@ -37,7 +37,8 @@ class Recorder:
         """See `wbc.observer.Observer`."""
         if phase in AFTERWARDS and self._peak is None:
             self._peak = peak_of_process()
-        self.pause()
+        if phase != "train":  # which begins within an epoch, after its first step
+            self.pause()
         self._phase = phase
         self.events.write("phase_started", phase=phase)
 
