@@ -5,7 +5,7 @@ from types import SimpleNamespace
 import numpy as np
 import pytest
 
-from wbc.duplicates import frames, registration
+from wbc.duplicates import frames, gallery, registration, rough
 from wbc.duplicates.frames import COARSE, Frame
 from wbc.duplicates.registration import Match
 
@@ -101,3 +101,41 @@ def test_a_match_the_other_way_round():
     there = Match(0.9, False, 30.0, 2.0, (0.1, -0.2))
     assert there.reversed() == Match(0.9, False, 330.0, 0.5, (-0.1, 0.2))
     assert Match(0.9, True, 30.0).reversed().angle == 30.0
+
+
+def test_a_rotation_by_whole_quarters_moves_every_pixel_with_its_value():
+    """On 17 x 17 pixels, whose canvas of 25 has the same middle."""
+    image = np.random.default_rng(0).normal(0, 1, (17, 17)).astype(np.float32)
+    for quarter in range(4):
+        canvas = (rough._rotation(17, 17, 90 * quarter) @ image.ravel()).reshape(25, 25)
+        inside = canvas[4:21, 4:21]
+        assert np.allclose(inside, np.rot90(image, -quarter), atol=1e-5)
+        assert np.abs(canvas).sum() == pytest.approx(np.abs(inside).sum(), rel=1e-5)
+    tilted = (rough._rotation(17, 17, 30) @ np.ones(17 * 17, np.float32)).reshape(25, 25)
+    assert set(np.round(tilted, 4).ravel()) == {0.0, 1.0} and tilted[12, 12] == pytest.approx(1)
+
+
+@pytest.mark.parametrize("itself", [True, False])
+def test_each_image_proposes_those_whose_shifted_texture_agrees_best(monkeypatch, itself: bool):
+    low, high = gallery.SMALLEST_PEAK - 0.01, gallery.SMALLEST_PEAK + 0.01
+    peaks = np.array(
+        [[0, high, 9.0, low], [high, 0, low, low], [9.0, low, 0, 8.0], [low, low, 8.0, 0]], np.float32
+    )
+    asked = [0, 1, 2, 3] if itself else [4, 5, 6, 7]
+    missing = []
+
+    def found(known, others, wanted, progress):
+        missing.append(wanted)
+        return peaks
+
+    monkeypatch.setattr(gallery, "shift_peaks", found)
+    monkeypatch.setattr(gallery, "NEIGHBORS", 1)
+    frame = SimpleNamespace(small=SimpleNamespace(texture=None))
+    of = SimpleNamespace(_peaks=None, frames=[frame] * 8, progress=None)
+    proposed = gallery.Gallery._shifted(of, [0, 1, 2, 3], asked, "photographs")
+    if itself:
+        assert proposed == {(0, 2, None), (0, 1, None), (2, 3, None)}
+        assert missing[0].sum() == 6, "each pair once"
+    else:
+        assert proposed == {(2, 4, None), (0, 5, None), (0, 6, None), (2, 7, None)}
+        assert missing[0].all()
