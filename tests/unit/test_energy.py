@@ -58,7 +58,7 @@ def test_why_there_is_none():
 
 def back():
     telemetry, _ = spent(100.0)
-    return telemetry, [spent(-1.0)[1]]
+    return telemetry, [spent(-0.01)[1]]
 
 
 @pytest.mark.parametrize("continued", [False, True])

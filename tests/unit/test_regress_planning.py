@@ -35,6 +35,7 @@ def test_metrics_that_do_not_show_the_step_raise_what_the_others_must_reach():
         nearby = [pairs_needed(cautious + by, 0.1, raised * bar, 0.9) for by in (-0.005, 0.005)]
         assert nearby[0] <= plan.pairs <= nearby[1]
     assert beside.pairs > alone.pairs
+    assert planned(noise(0.08, 0, "throughput", "peak_memory")).pairs == alone.pairs, "another dimension"
 
 
 def test_no_more_than_two_hundred_pairs_are_ever_planned():

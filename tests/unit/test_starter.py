@@ -3,6 +3,7 @@
 import json
 import os
 import zlib
+from dataclasses import replace
 from pathlib import Path, PurePath
 
 import numpy as np
@@ -12,7 +13,7 @@ from PIL import Image
 from bench.commands.main import main
 from bench.suite.file import load_suite
 from bench.suite.resolve import resolve_suite
-from bench.suite.starter import PRESETS, _prefixes, look, side_for, suite_text
+from bench.suite.starter import PRESETS, UNEVEN, Seen, _prefixes, look, side_for, suite_text
 from wbc.data.layout import FolderOptions
 
 
@@ -201,3 +202,27 @@ def test_what_is_no_file_is_named_without_advice_to_remove_it(here, capsys):
 )
 def test_a_beginning_that_names_share(names: list[str], found: tuple[str, int]):
     assert _prefixes([PurePath("a", f"{name}.png") for name in names]) == found
+
+
+@pytest.mark.parametrize(
+    ("changes", "line"),
+    [
+        ({}, "shorter side in pixels: 40"),
+        ({"sides": (30, 40, 50)}, "shorter side in pixels: 30 to 50, 40 in the middle"),
+        ({"square": False}, "shorter side in pixels: 40; most are not square"),
+        ({}, "balance: even"),
+        ({"counts": {"a": 3000, "b": 1000}}, "balance: the largest class has 3.0 times as many images as the smallest"),
+        ({"counts": {"a": 3000, "b": 1000}}, "4,000 images of 2 classes: 3,000 a, 1,000 b"),
+        ({}, "not split yet: one folder for each class"),
+        ({"splits": {"train": 1500, "test": 5}}, "split: 1,500 train, 5 test"),
+    ],
+)  # fmt: skip
+def test_what_was_seen_in_sentences(changes: dict, line: str):
+    seen = Seen({"a": 4, "b": 4}, {}, (40, 40, 40), True, False, "", 0)
+    assert line in replace(seen, **changes).sentences()
+
+
+@pytest.mark.parametrize(("largest", "even"), [(UNEVEN - 0.01, True), (UNEVEN, False)])
+def test_from_which_ratio_on_classes_are_uneven(largest: float, even: bool):
+    seen = Seen({"a": round(100 * largest), "b": 100}, {}, (40, 40, 40), True, False, "", 0)
+    assert ("balance: even" in seen.sentences()) is even

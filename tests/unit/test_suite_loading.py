@@ -335,15 +335,15 @@ z.w = 4
 
 
 BLOCKS = """[[m]]
-[m.thesis]
-clock = 1
+[m.optimizer]
+name = 1
 [[m]]
 a = 2
-[m.thesis]
-clock = 3
+[m.optimizer]
+name = 3
 [[n]]
-[n.thesis]
-clock = 4
+[n.optimizer]
+name = 4
 """
 
 
@@ -364,10 +364,10 @@ clock = 4
         (LISTS, ("m", 1, "y", 0), 7),
         (LISTS, ("m", 1, "z", "w"), 10),
         (LISTS, ("m", 1, "unknown"), 6),
-        (BLOCKS, ("m", 0, "thesis", "clock"), 3),
-        (BLOCKS, ("m", 1, "thesis", "clock"), 7),
+        (BLOCKS, ("m", 0, "optimizer", "name"), 3),
+        (BLOCKS, ("m", 1, "optimizer", "name"), 7),
         (BLOCKS, ("m", 1, "a"), 5),
-        (BLOCKS, ("n", 0, "thesis", "clock"), 10),
+        (BLOCKS, ("n", 0, "optimizer", "name"), 10),
     ],
 )
 def test_lines_of_keys(text: str, path: tuple, line: int | None):
