@@ -4,7 +4,8 @@ from types import SimpleNamespace
 
 import pytest
 
-from bench.devices import gauges
+from bench.devices import gauges, nvml
+from bench.telemetry.gpu import COUNTED, INTEGRATED, GpuReader
 
 
 class Binding:
@@ -106,3 +107,97 @@ def test_each_question_has_its_answer_in_its_unit():
 def test_which_reasons_for_a_low_clock_are_disturbances(old: bool, bit: int, throttled: int, capped: int):
     found = asked(gauges.FAST, Binding(bit, old))
     assert (found["throttled"], found["power_capped"]) == (throttled, capped)
+
+
+LASTING = next(iter(nvml._LASTING - {nvml.LOST}))
+
+
+class Session:
+    """Stands in for an open session with the driver: answers with ones, or fails as it is told."""
+
+    def __init__(self):
+        self.fails: dict[str, str] = {}
+        """Part of a GPU -> why."""
+        self.listed: list = []
+        self.asked = 0
+
+    def ask(self, uuid, question):
+        self.asked += 1
+        for part, questions in (("fast", gauges.FAST), ("slow", gauges.SLOW), ("counted", gauges.COUNTERS)):
+            for names, known in questions.items():
+                if known is question:
+                    if part in self.fails:
+                        raise nvml.NvmlError(self.fails[part])
+                    return (1.0,) * len(names)
+        if "gpm" in self.fails:
+            raise nvml.NvmlError(self.fails["gpm"])
+        return {"sm_activity": 0.5}, {"sm_occupancy": "not here"}
+
+    def processes(self, uuid):
+        if "processes" in self.fails:
+            raise nvml.NvmlError(self.fails["processes"])
+        return self.listed
+
+
+@pytest.mark.parametrize("reason", ["busy", LASTING])
+@pytest.mark.parametrize("part", ["fast", "slow", "counted", "gpm", "processes"])
+def test_what_fails_once_leaves_a_gap_and_what_is_not_supported_is_given_up(part: str, reason: str):
+    session = Session()
+    reader = GpuReader(session, "GPU-1")
+    session.listed = [
+        SimpleNamespace(pid=pid, memory_bytes=size) for pid, size in ((5, 30), (6, 12), (7, 1000))
+    ]
+    reads = {
+        "fast": lambda: reader.fast(1.0),
+        "slow": lambda: reader.slow([5, 6]),
+        "counted": reader.counters,
+        "gpm": reader.gpm,
+        "processes": lambda: reader.process_memory([5, 6]),
+    }
+    before = reads[part]()
+    assert before and reader.unavailable == ({"sm_occupancy": "not here"} if part == "gpm" else {})
+    session.fails = {part: reason}
+    missed = reads[part]()
+    assert set(missed) == ({gauges.PROCESS_MEMORY} if part == "slow" else set())
+    session.fails = {}
+    lasting = reason == LASTING
+    assert reads[part]() == (missed if lasting else before)
+    assert (reason in reader.unavailable.values()) is lasting
+
+
+def test_memory_is_that_of_the_trials_own_processes_and_all_of_it():
+    session = Session()
+    reader = GpuReader(session, "GPU-1")
+    session.listed = [
+        SimpleNamespace(pid=pid, memory_bytes=size) for pid, size in ((5, 30), (6, None), (7, 9))
+    ]
+    assert reader.process_memory([5, 7]) == {gauges.PROCESS_MEMORY: 39.0}
+    assert reader.process_memory([8]) == reader.process_memory([5, 6]) == {} == reader.unavailable
+    assert reader.process_memory([6]) == {} and gauges.PROCESS_MEMORY in reader.unavailable
+
+
+def test_a_gpu_that_is_lost_is_not_asked_again():
+    session = Session()
+    reader = GpuReader(session, "GPU-1")
+    session.fails = {"fast": nvml.LOST}
+    assert reader.fast(1.0) == {} and reader.lost
+    asked = session.asked
+    assert (reader.fast(2.0), reader.slow([5]), reader.counters(), reader.gpm()) == ({}, {}, {}, {})
+    assert session.asked == asked and set(reader.unavailable.values()) == {nvml.LOST}
+
+
+def test_without_a_counter_energy_is_power_over_time(monkeypatch):
+    session = Session()
+    session.fails = {"counted": LASTING}
+    reader = GpuReader(session, "GPU-1")
+    assert reader.energy_method == INTEGRATED and "energy_j" not in reader.unavailable
+    watts = iter([100.0, 200.0, 200.0])
+    monkeypatch.setattr(
+        reader,
+        "_ask",
+        lambda questions, probing=False: {"power_w": next(watts)} if ("power_w",) in questions else {},
+    )
+    for now in (1.0, 3.0, 4.0):
+        reader.fast(now)
+    assert reader.counters() == {"energy_j": 2 * 150.0 + 200.0}
+    assert GpuReader(Session(), "GPU-1").energy_method == COUNTED

@@ -75,6 +75,7 @@ def configurations() -> pd.DataFrame:
 
 def test_modes_and_epochs_stand_side_by_side():
     modes, epochs = side_by_side(configurations(), Colors(["VGG16", "LeNet5"]))
+    assert not modes.small and not epochs.small
     assert (modes.name, epochs.name) == ("modes-40", "epochs-scratch")
     assert modes.title == "Balanced accuracy by mode: 40 epochs"
     assert [(one["name"], one["x"], one["y"]) for one in modes.data] == [
@@ -101,6 +102,7 @@ def test_a_confusion_matrix_is_shaded_by_row():
     (heat,) = figure.data
     assert heat["z"] == [[75.0, 25.0, 0.0], [0.0, 0.0, 0.0], [25.0, 25.0, 50.0]]
     assert heat["text"] == [["3", "1", "0"], ["0", "0", "0"], ["2", "2", "4"]]
+    assert figure.small
     assert figure.layout["xaxis"]["ticktext"] == ["a", "b" * 12 + "…", "c"]
 
 

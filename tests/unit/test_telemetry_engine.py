@@ -30,8 +30,11 @@ def run(folder: Path, **options) -> Record:
     return fold(attempt)
 
 
-def test_beside_a_worker_there_is_a_sampler(tmp_path):
+def test_beside_a_worker_there_is_a_sampler(tmp_path, monkeypatch):
+    asked, origin = [], local.origin
+    monkeypatch.setattr(local, "origin", lambda gpu: asked.append(gpu) or origin(gpu=False))
     record = run(tmp_path)
+    assert asked == [False], "nobody asks for a driver on a processor"
     assert record.failure.kind == "crashed" and record.failure.phase == "startup"
     assert record.telemetry.sampler.complete
     used = record.telemetry.counters["startup"]["cpu_s"]
