@@ -15,8 +15,9 @@ from training_equipment import small_training
 from bench.commands.main import main
 from bench.commands.predict import exceeds_chance
 from bench.journal.results import SuiteResults
+from bench.worker.artifacts import LIKENESS_FILE
 from bench.worker.jsonl import EventWriter
-from bench.worker.predict import Answer
+from bench.worker.predict import Answer, _likeness
 from bench.worker.recorder import Recorder
 from wbc import experiment
 from wbc.evaluation.counting import differential_count
@@ -273,3 +274,20 @@ def test_a_model_that_cannot_be_asked_says_why(tmp_path, capsys, signature, said
     (tmp_path / "model.json").write_text(signature)
     assert main(["predict", str(tmp_path), str(tmp_path)]) == 2
     assert said in capsys.readouterr().err
+
+
+@pytest.mark.parametrize(
+    "content",
+    [
+        None,
+        b"{torn",
+        b"[]",
+        b'{"unavailable": "too few images"}',
+        b'"a reason"',
+        b'{"looks": 1, "features": 2}',
+    ],
+)
+def test_likeness_that_is_missing_damaged_or_unknown_is_none(tmp_path, content: bytes | None):
+    if content is not None:
+        (tmp_path / LIKENESS_FILE).write_bytes(content)
+    assert _likeness(tmp_path / "model.keras") is None
