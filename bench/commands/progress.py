@@ -2,6 +2,7 @@
 
 import time
 from collections.abc import Callable, Sequence
+from contextlib import suppress
 from dataclasses import dataclass
 from importlib import import_module
 
@@ -65,7 +66,7 @@ class Progress:
     Args:
         console: Where.
         clock: Seconds.
-        needed: Modules that the end of a run needs; they are loaded while a model is saved, which nobody times.
+        needed: Modules that the end of a run needs; they are loaded while a model is saved and nothing is timed.
     """
 
     def __init__(
@@ -122,6 +123,8 @@ class Progress:
                 del self._waiting[place]
                 break
         self._lines[slot.name] = _Line(planned, self.clock())
+        if all(slot.name != one.name for one in self._slots):
+            self._slots.append(slot)
         if not self.console.is_terminal:
             expected = f", about {duration(self._expected(planned))}" if planned.prediction else ""
             self.say(f"{slot.name}: {planned.trial.id} starts{expected}")
@@ -131,8 +134,13 @@ class Progress:
         self._lines[slot.name].take(event, self.clock())
         if is_verbose() and event["event"] == "phase_started":
             self.say(f"{slot.name}: {planned.trial.id}: {event['phase']}")
-        if event["event"] == "phase_started" and event["phase"] == "save":
-            for name in self.needed:
+        saves = event["event"] == "phase_started" and event["phase"] == "save"
+        if saves and len(self._lines) == 1 and not planned.trial.measures_after_save:
+            self._load()
+
+    def _load(self) -> None:
+        for name in self.needed:
+            with suppress(Exception):  # the report will say it
                 import_module(name)
 
     def trial_ended(self, planned: PlannedTrial, slot: Slot, record: Record, again: bool) -> None:
@@ -177,7 +185,9 @@ class Progress:
             return ""
         now = self.clock()
         busy = [line.left(now, self._expected(line.planned)) for line in self._lines.values()]
-        slots = max(1, self._at_once, len(busy))
+        if len(busy) > self._at_once:  # they take turns
+            busy = [sum(busy)]
+        slots = max(1, self._at_once)
         waiting = [self._expected(one) for one in self._waiting]
         if not all(waiting):
             return ""  # the time of one is unknown: no estimate is better than one that is too short

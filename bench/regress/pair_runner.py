@@ -1,4 +1,4 @@
-"""Runs pairs of trials on this machine: in turns on a processor, one right after the other elsewhere."""
+"""Runs pairs of trials on this machine: in turns on a processor, one run right after the other elsewhere."""
 
 from collections.abc import Mapping, Sequence
 from contextlib import ExitStack, closing
@@ -10,8 +10,8 @@ from bench.machine.notes import Notes
 from bench.plan.decide import PlannedTrial, Prediction
 from bench.records.disturbance import from_outside
 from bench.regress.pairs import Kind, PairedRuns, PairJournal, Results, Run, first_side, seconds_of
+from bench.regress.side_links import SideLinks
 from bench.regress.sides import NAMES, Side, SideName
-from bench.regress.turn import Turn
 from bench.runner.local import LocalOtherUsers
 from bench.runner.scheduler import Scheduler, Watcher, wait_for
 from bench.runner.signals import Interruption
@@ -22,7 +22,7 @@ from bench.trials.sampling import TelemetrySettings
 from bench.trials.trial import Trial
 from bench.worker.jsonl import RawEvent
 
-_OVER = object()
+_DONE = object()
 AGAIN = "baseline again"
 """The second run of A against A, for people."""
 
@@ -118,8 +118,8 @@ class PairRunner:
     sides: Mapping[SideName, Side]
     """Both sides; the candidate alone against a saved baseline."""
     results: Results
-    turns: tuple[Turn, Turn]
-    """The places from which sides run; the second one where two are under way together."""
+    links: tuple[SideLinks, SideLinks]
+    """What sides see of their place; the second ones where two are under way together."""
     journal: PairJournal
     slot: Slot
     """Where everything runs."""
@@ -133,7 +133,7 @@ class PairRunner:
 
     @property
     def places(self) -> list[Slot]:
-        """The slot of each side that runs, by name; one of them is in use at a time."""
+        """The slot of each side that runs, by name; one of them works at a time."""
         return [labeled(self.slot, name) for name in NAMES if name in self.sides]
 
     def planned(self, name: SideName, trial: Trial, expected: Prediction | None) -> PlannedTrial:
@@ -169,9 +169,12 @@ class PairRunner:
         first = first_side(number, f"{kind} {self.sides[NAMES[-1]].key} {trial.key}")
         order = NAMES if first == NAMES[0] else NAMES[::-1]
         names: list[SideName] = ["baseline" if kind == "aa" else name for name in order]
+        limits = self.limits
         runs = self._run_in_turns(names, trial, expected) if self.takes_turns else None
         if runs is None:
-            runs = [self.run_one(name, trial, expected) for name in names]
+            if self.takes_turns:  # that was the first try
+                limits = replace(limits, retries=max(0, limits.retries - 1))
+            runs = [self.run_one(name, trial, expected, limits) for name in names]
         baseline, candidate = runs if first == NAMES[0] else runs[::-1]
         return self.keep(kind, trial, first, baseline, candidate)
 
@@ -196,10 +199,16 @@ class PairRunner:
         self.journal.append(pair)
         return pair
 
-    def run_one(self, name: SideName, trial: Trial, expected: Prediction | None = None) -> Run:
-        """Run a trial on one side; see `run_pair`."""
+    def run_one(
+        self,
+        name: SideName,
+        trial: Trial,
+        expected: Prediction | None = None,
+        limits: Limits | None = None,
+    ) -> Run:
+        """Run a trial on one side, within the limits of the suite or others; see `run_pair`."""
         planned = self.planned(name, trial, expected)
-        self._scheduler(name, self.limits, SideWatcher(self.watcher, name)).run([planned])
+        self._scheduler(name, limits or self.limits, SideWatcher(self.watcher, name)).run([planned])
         last = self.results[name].attempts(planned.trial.id)[-1]
         return Run(name, planned.trial.id, last.number)
 
@@ -209,9 +218,11 @@ class PairRunner:
         """Run a trial on two sides, of which one works at a time: what slows the machine slows both.
 
         Returns:
-            Both runs; None where one failed that may go well without the other, such as for want of memory.
+            Both runs; None where one failed that may go well when it is tried again, or without the other.
         """
         limits = replace(self.limits, retries=0, checkpoint_s=None, checkpoint_epochs=None)
+        # The machine is quiet before the first one starts; then that one is there.
+        limits_of = (limits, replace(limits, exclusive=False))
         with closing(Turns()) as turns, self.interruption.held(), ExitStack() as stack:
             labels = [names[0], AGAIN if names[0] == names[1] else names[1]]
             watchers = [
@@ -219,8 +230,8 @@ class PairRunner:
                 for number, name in enumerate(names)
             ]
             schedulers = [
-                self._scheduler(watcher.side, limits, watcher, watcher.number, turns.pipes[watcher.number])
-                for watcher in watchers
+                self._scheduler(watcher.side, limits_of[number], watcher, number, turns.pipes[number])
+                for number, watcher in enumerate(watchers)
             ]
             waiting = [
                 (one, stack.enter_context(closing(one.rounds([self.planned(name, trial, expected)]))))
@@ -228,21 +239,24 @@ class PairRunner:
             ]
             active = dict([waiting.pop(0)])
             while waiting or active:
-                active = {one: rounds for one, rounds in active.items() if next(rounds, _OVER) is not _OVER}
+                active = {one: rounds for one, rounds in active.items() if next(rounds, _DONE) is not _DONE}
                 if waiting and turns.second_may_start:
                     one, rounds = waiting.pop()
                     active[one] = rounds
                 elif active:
                     wait_for(self.interruption, *active)
+                else:  # a signal came before anything ran
+                    break
         ended = [watcher.ended for watcher in watchers]
-        failures = [record.failure for _, record in ended if record.failure]
-        return None if any(failure.kind in RETRIED for failure in failures) else [run for run, _ in ended]
+        kinds = {record.failure.kind for _, record in ended if record.failure}
+        again = kinds & RETRIED if self.limits.retries else kinds & {"host-oom"}
+        return None if again else [run for run, _ in ended]
 
     def _scheduler(
         self, name: SideName, limits: Limits, watcher: Watcher, place: int = 0, turn: TurnPipe | None = None
     ) -> Scheduler:
         """Of one run of a side."""
-        engine = self.turns[place].engine(
+        engine = self.links[place].engine(
             self.sides[name], self.slot, self.other_users, self.telemetry, self.notes, turn
         )
         return Scheduler(self.results[name], engine, limits, watcher, NoRecording(), self.interruption)

@@ -23,10 +23,10 @@ from bench.regress.environments import Environments
 from bench.regress.pair_runner import PairRunner
 from bench.regress.pairs import PairedRuns, PairJournal, Results
 from bench.regress.schedule import Budget, Listener, PairSchedule
+from bench.regress.side_links import SideLinks
 from bench.regress.side_notes import SIDES, SidesNote, differences
 from bench.regress.side_request import THIS_ENVIRONMENT, SideRequest, make_sides
 from bench.regress.sides import NAMES, Side, SideName
-from bench.regress.turn import Turn
 from bench.runner.local import local_other_users
 from bench.runner.scheduler import Watcher
 from bench.runner.signals import interruptible
@@ -223,7 +223,7 @@ def open_session(
             runner = PairRunner(
                 sides=sides,
                 results=results,
-                turns=(Turn(folder, sides.values(), 1), Turn(folder, sides.values(), 2)),
+                links=(SideLinks(folder, sides.values(), 1), SideLinks(folder, sides.values(), 2)),
                 journal=journal,
                 slot=slot,
                 limits=suite.limits,

@@ -40,7 +40,7 @@ ONLY_MEASURED = frozenset({"reference_work", "latency", "targets", "profile", "e
 """Settings that change nothing in a result: a side that does not know one goes without."""
 
 DIGITS = 16
-"""Of the name of a copy of the code. Paths of one length do not favor a side, see `bench.regress.turn`."""
+"""Of the name of a copy of the code. Paths of one length do not favor a side, see `bench.regress.side_links`."""
 
 WORKER = "worker"
 """The package that runs in a side's environment. A change of another package does not make another side."""

@@ -25,7 +25,7 @@ from bench.trials.limits import RETRIED, Limits
 from bench.trials.origin import Neighbors
 from bench.trials.record import Record
 from bench.worker.jsonl import EventWriter, Facts, RawEvent
-from bench.worker.turns import BEGINS, OVER
+from bench.worker.turns import OVER
 
 LINGER_S = 10.0
 """How long a process may take to end once its journal is complete; threads of a user's network may go on."""
@@ -233,13 +233,12 @@ class Scheduler:
                     continue
                 if event.get("event") == "closed":
                     active.linger_until = active.last_event + LINGER_S
-                if event.get("event") == "phase_started" and event.get("phase") == "save":
-                    later = active.planned.trial.specification
-                    if not (later.get("export") or later.get("profile")):  # which are measured
-                        self.recording.prepare()
+                saves = event.get("event") == "phase_started" and event.get("phase") == "save"
+                if saves and not active.planned.trial.measures_after_save:
+                    self.recording.prepare()
                 if event.get("event") == OVER:
                     active.turn_over = active.last_event
-                elif event.get("event") == BEGINS and active.turn_over is not None:
+                elif active.turn_over is not None:
                     active.started += active.last_event - active.turn_over
                     active.turn_over = None
                 self.watcher.event(active.planned, active.slot, event)

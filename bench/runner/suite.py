@@ -177,8 +177,18 @@ def _run_suite(
                 note.failed = bool(failed)
             cautions = tuple(dataset.warning for dataset in suite.datasets if dataset.warning)
             outcome = Outcome(results, [trial.id for trial in suite.trials], trial_ids, failed, cautions)
-            report(outcome)
+            failure = _failure_of(lambda: report(outcome))
+        if failure is not None:  # all is sent before that is said
+            raise failure
     return outcome
+
+
+def _failure_of(call: Callable[[], None]) -> Exception | None:
+    try:
+        call()
+    except Exception as failure:
+        return failure
+    return None
 
 
 def _site(options: RunOptions) -> AbstractContextManager[Site]:

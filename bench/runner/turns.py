@@ -1,7 +1,6 @@
 """Two workers of which one runs at a time: whose turn it is; see `bench.worker.turns`."""
 
 import os
-from contextlib import suppress
 
 from bench.worker.jsonl import RawEvent
 from bench.worker.turns import OVER
@@ -16,7 +15,7 @@ class TurnPipe:
 
     def give(self) -> None:
         """It is the worker's turn."""
-        with suppress(BrokenPipeError):  # it ended: then it has the last word
+        if self._open:
             os.write(self._write_end, b".")
 
     def leave_alone(self) -> None:

@@ -21,6 +21,8 @@ from bench.telemetry.trace import Thinning, Values, Window
 from bench.worker.turns import BEGINS, OVER
 
 VERSION = 1
+OF_THE_TRIAL = ("cpu_s", "run_queue_wait_s")
+"""Counters of the trial's own processes."""
 SLOW_S = 1.0
 
 
@@ -61,7 +63,7 @@ class Sampler:
 
     Lines of the file: `header` (names of the values, which are missing and why); samples (`t` nanoseconds of
     the monotonic clock and the values, see `bench.telemetry.trace`); `edge` (counters, read when a phase began
-    or ended at `at`); `unavailable` (metrics given up later); `end` (what the sampler itself cost).
+    or ended at `at`, or a turn ended); `unavailable` (metrics given up later); `end` (what the sampler itself cost).
 
     Args:
         job: What to watch.
@@ -177,7 +179,9 @@ class Sampler:
 
     def _rest(self, now: float) -> None:
         """It is another worker's turn."""
-        self._edge(now, [])
+        now = max(now, self._sampled)  # it may have been sampled before this was told
+        self._flush()
+        self._write_edge(now, [])
         self._resting = now, self._host.counters(now, all_of_them=True)
 
     def _go_on(self, seconds: float) -> None:
@@ -185,10 +189,10 @@ class Sampler:
         if self._resting is None:
             return
         now, before = self._resting
-        self._host.list_processes()
-        # At the same time as before, so that no rate spans the turn.
+        # At the same time as before, so that no rate spans the turn. Its own counters did not grow while it slept.
         for name, value in self._host.counters(now, all_of_them=True).items():
-            self._left_out[name] = self._left_out.get(name, 0.0) + value - before.get(name, value)
+            if name not in OF_THE_TRIAL:
+                self._left_out[name] = self._left_out.get(name, 0.0) + value - before.get(name, value)
         self._left_out_s += seconds
         self._resting = None
 
@@ -204,6 +208,9 @@ class Sampler:
         """Read every counter now: something began or ended."""
         self._flush()
         self._host.list_processes()
+        self._write_edge(now, told)
+
+    def _write_edge(self, now: float, told: list[Edge]) -> None:
         counters = self._all_counters(now)
         self._write(
             event="edge",

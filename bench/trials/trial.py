@@ -73,6 +73,11 @@ class Trial(Struct, frozen=True, kw_only=True, omit_defaults=True, eq=False):
         epochs = f"-{self.settings.epochs}e" if self.settings.epochs else ""
         return f"{self.network}-{self.settings.mode}{epochs}".lower()
 
+    @property
+    def measures_after_save(self) -> bool:
+        """Whether something is measured after its model is saved."""
+        return bool(self.specification.get("export") or self.specification.get("profile"))
+
     def flat(self) -> dict[str, Any]:
         """Settings and runtime as one table of plain values."""
         return {**self.settings.flat(), **self.runtime.versions()}

@@ -14,7 +14,7 @@ from bench.worker.environment import SetupError, describe_machine, keep_to_cores
 from bench.worker.jsonl import EventWriter, Facts
 from bench.worker.recorder import Recorder
 from bench.worker.startup import foreign_folder
-from bench.worker.turns import Turns
+from bench.worker.turns import TurnTaker
 
 if TYPE_CHECKING:
     from wbc.specification import Specification
@@ -36,7 +36,7 @@ def run_trial(folder: Path) -> int:
     protocol.die_with_parent(int(os.environ[protocol.PARENT_PID]))
     events = EventWriter(folder / "events.jsonl", int(os.environ.pop(protocol.EVENT_FD)))
     turn = os.environ.pop(protocol.TURN_FD, None)
-    recorder = Recorder(events, folder, None if turn is None else Turns(events, int(turn)))
+    recorder = Recorder(events, folder, None if turn is None else TurnTaker(events, int(turn)))
     spawned = int(os.environ[protocol.SPAWNED_NS])
     # Stamped with the time at which the parent started this process, so that the imports count.
     events.write("phase_started", phase="startup", t=spawned, cpu=0)

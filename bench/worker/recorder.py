@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any
 from bench.worker.artifacts import keep_model
 from bench.worker.environment import peak_of_process, resident_memory
 from bench.worker.jsonl import EventWriter
-from bench.worker.turns import Turns
+from bench.worker.turns import TurnTaker
 
 if TYPE_CHECKING:
     from wbc.evaluation.predictions import Predictions, ShuffledComparison
@@ -27,7 +27,7 @@ class Recorder:
         turns: Where another worker runs in turn with this one.
     """
 
-    def __init__(self, events: EventWriter, folder: Path, turns: Turns | None = None) -> None:
+    def __init__(self, events: EventWriter, folder: Path, turns: TurnTaker | None = None) -> None:
         self.events, self.folder, self._turns = events, folder, turns
         self._phase = ""
         self._trained: Trained | None = None

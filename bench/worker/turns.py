@@ -18,11 +18,11 @@ TURN_S = 1.0
 """Shortest turn, seconds. Short against the minutes in which a machine gets slower or faster, long against what is
 lost at its beginning: caches are the other's."""
 
-SHORT_TURN_S = {"latency": 0.1}
-"""Of phases that take a second or less."""
+SHORT_TURN_S = {"train": 0.25, "latency": 0.1}
+"""Of phases whose times are judged and that may take a second or less: the pace of a machine varies within it, too."""
 
 
-class Turns:
+class TurnTaker:
     """Of a worker that shares its place; it has its turn when it starts.
 
     Args:

@@ -6,14 +6,15 @@ import selectors
 import time
 
 import psutil
+import pytest
 from scheduler_equipment import Bed, planned
-from telemetry_equipment import Watched, burner
+from telemetry_equipment import Watched, burner, sleeper
 from timing_equipment import Clock
 
-from bench.runner.turns import Turns as BothTurns
+from bench.runner.turns import Turns
 from bench.trials.limits import Limits
 from bench.worker.jsonl import EventWriter, read_lines
-from bench.worker.turns import BEGINS, OVER, TURN_S, Turns
+from bench.worker.turns import BEGINS, OVER, SHORT_TURN_S, TURN_S, TurnTaker
 from wbc.training.timing import Part, TrainingTimer
 from wbc.training.waits import InputClock
 
@@ -33,7 +34,7 @@ class Worker:
         self.journal = folder / "events.jsonl"
         looks = iter(looks_s)
         self.events = EventWriter(self.journal, told if heard else None)
-        self.turns = Turns(self.events, turn, lambda: round(next(looks) * 1e9))
+        self.turns = TurnTaker(self.events, turn, lambda: round(next(looks) * 1e9))
 
     def lines(self) -> list[dict]:
         return read_lines(self.journal)
@@ -41,9 +42,9 @@ class Worker:
 
 def test_a_turn_is_passed_on_when_it_was_long_enough_and_the_wait_is_left_out(tmp_path):
     worker = Worker(tmp_path, 0.0, TURN_S - 0.1, TURN_S + 0.5, TURN_S + 7.5)
-    assert worker.turns.pass_on("train") == 0.0 and not worker.lines(), "too early"
+    assert worker.turns.pass_on("features") == 0.0 and not worker.lines(), "too early"
     os.write(worker.turn, b".")
-    assert worker.turns.pass_on("train") == 7.0
+    assert worker.turns.pass_on("features") == 7.0
     over, begins = worker.lines()
     assert (over["event"], begins["event"], begins["left_out"]) == (OVER, BEGINS, 7 * 10**9)
     before = time.monotonic_ns()
@@ -55,24 +56,27 @@ def test_a_turn_is_passed_on_when_it_was_long_enough_and_the_wait_is_left_out(tm
 def test_who_is_left_alone_does_not_wait_again(tmp_path):
     worker = Worker(tmp_path, 0.0, 2.0, 2.0, 9.0)
     os.close(worker.turn)
-    assert worker.turns.pass_on("train") == 0.0
-    assert worker.turns.pass_on("train") == 0.0 and len(worker.lines()) == 2
+    assert worker.turns.pass_on("features") == 0.0
+    assert worker.turns.pass_on("features") == 0.0 and len(worker.lines()) == 2
 
 
 def test_a_parent_that_did_not_hear_is_not_waited_for(tmp_path):
     worker = Worker(tmp_path, 0.0, 2.0, heard=False)
-    assert worker.turns.pass_on("train") == 0.0
+    assert worker.turns.pass_on("features") == 0.0
     assert worker.events.left_out_ns == 0
 
 
-def test_turns_in_latency_are_short(tmp_path):
-    worker = Worker(tmp_path, 0.0, 0.2, 0.7)
+@pytest.mark.parametrize("phase", SHORT_TURN_S)
+def test_turns_are_short_where_times_are_judged(tmp_path, phase):
+    least = SHORT_TURN_S[phase]
+    worker = Worker(tmp_path, 0.0, least - 0.01, least + 0.01, least + 0.51)
     os.write(worker.turn, b".")
-    assert worker.turns.pass_on("latency") == 0.5
+    assert worker.turns.pass_on(phase) == 0.0
+    assert worker.turns.pass_on(phase) == 0.5
 
 
 def test_the_second_begins_when_the_first_passes_on_and_the_last_is_alone():
-    turns = BothTurns()
+    turns = Turns()
     first, second = (pipe.read_end for pipe in turns.pipes)
     turns.hear(0, {"event": "heartbeat"})
     assert not turns.second_may_start
@@ -89,7 +93,7 @@ def test_the_second_begins_when_the_first_passes_on_and_the_last_is_alone():
 
 
 def test_without_a_turn_the_second_begins_when_the_first_is_over():
-    turns = BothTurns()
+    turns = Turns()
     turns.ended(0)
     assert turns.second_may_start and os.read(turns.pipes[1].read_end, 1) == b""
     turns.close()
@@ -134,22 +138,28 @@ def test_after_its_turn_began_the_limits_count_again(tmp_path):
     assert 1009.0 <= bed.clock.now < 1010.0
 
 
-def test_the_sampler_rests_and_leaves_out_what_happens_meanwhile(tmp_path):
-    watched = Watched(tmp_path, burner())
+def test_the_sampler_rests_and_leaves_out_what_others_do_meanwhile(tmp_path):
+    def busy_s() -> float:
+        return sum(getattr(psutil.cpu_times(), kind) for kind in ("user", "nice", "system"))
+
+    began = busy_s()
+    watched = Watched(tmp_path, sleeper())
     watched.tell("phase_started", "train")
     watched.wait_for_samples()
     over = watched.tell_turn(OVER)
     lines = len(watched.wait_for(lambda lines: lines[-1].get("event") == "edge"))
-    process = psutil.Process(watched.worker.pid)
-    used = sum(process.cpu_times()[:2])
-    while (burnt := sum(process.cpu_times()[:2]) - used) < 0.5:
+    rest_began, other = busy_s(), burner()
+    while (rested := busy_s() - rest_began) < 1.0:
         psutil.Process().cpu_percent(interval=0.02)
+    other.kill()
+    other.wait()
     assert len(watched.lines()) == lines, "it rests"
     left_out = time.monotonic_ns() - over
     watched.tell_turn(BEGINS, left_out=left_out)
     watched.wait_for_samples()
-    everything = sum(process.cpu_times()[:2])
     trace = watched.end()
-    assert trace.counters["cpu_s"].values[-1] < everything - 0.8 * burnt
+    busy = trace.counters["machine_busy_s"].values
+    assert busy[-1] - busy[0] < busy_s() - began - 0.8 * rested
     assert trace.samples[-1].t < time.monotonic_ns() - left_out
-    assert trace.counters["cpu_s"].times == sorted(trace.counters["cpu_s"].times)
+    times = [line["t"] for line in watched.lines() if "t" in line]
+    assert times == sorted(times)

@@ -173,7 +173,7 @@ def looks_of(images: NDArray[np.uint8]) -> Numbers:
         Shape (n, 6 + scales).
     """
     # One at a time for each core: a whole split in float64 would take eight times its memory.
-    with ThreadPoolExecutor(os.cpu_count()) as pool:
+    with ThreadPoolExecutor(len(os.sched_getaffinity(0))) as pool:
         return np.array(list(pool.map(_looks, images)))
 
 

@@ -21,7 +21,7 @@ PADDING = "LEUKOBENCH_PADDING"
 """Variable that is as long as the path of a side's interpreter is shorter than the longest one."""
 
 
-class Turn:
+class SideLinks:
     """Links to the side that runs here; one process has them at a time.
 
     An interpreter outside of a virtual environment keeps its path, and a variable makes up for its length. Where the
@@ -54,7 +54,7 @@ class Turn:
         notes: Notes | None = None,
         turn: TurnPipe | None = None,
     ) -> LocalEngine:
-        """Let it be a side's turn: what starts its workers. They are sampled from the harness' own environment.
+        """Point the links to a side: what starts its workers. They are sampled from the harness' own environment.
 
         Args:
             side: The side.

@@ -11,8 +11,8 @@ from regress_equipment import a_trial
 
 from bench.devices.device import Device, Slot
 from bench.journal.results import SuiteResults
+from bench.regress.side_links import PADDING, SideLinks
 from bench.regress.sides import Code, Side
-from bench.regress.turn import PADDING, Turn
 from bench.runner.local import LocalOtherUsers
 from bench.trials.sampling import TelemetrySettings
 
@@ -47,7 +47,7 @@ def a_side(folder: Path, name: str, digits: str, environment: str | None) -> Sid
     return Side(name, name, python, Code(code, name, "hash"), "3.11", {})
 
 
-def found_by(side: Side, turn: Turn, results: SuiteResults, number: int) -> dict:
+def found_by(side: Side, turn: SideLinks, results: SuiteResults, number: int) -> dict:
     for _ in range(number):
         attempt = results.new_attempt(a_trial())
     engine = turn.engine(side, SLOT, LocalOtherUsers(None, 0, print), TelemetrySettings(enabled=False))
@@ -69,7 +69,7 @@ def test_both_sides_have_the_same_place_and_an_environment_of_one_size(tmp_path:
         for name, digits, environment in zip(("baseline", "candidate"), "ab", environments, strict=True)
     ]
     folder = tmp_path / "regress" / "mine"
-    turn = Turn(folder, sides)
+    turn = SideLinks(folder, sides)
     # After nine attempts the numbers of one side have a digit more.
     old, new = (
         found_by(side, turn, SuiteResults(folder, side.name), number)
@@ -89,7 +89,7 @@ def test_an_interpreter_without_an_environment_is_made_up_for(tmp_path: Path):
     wrapper.chmod(0o755)
     sides[1] = Side("candidate", "", wrapper, sides[1].code, "3.11", {})
     folder = tmp_path / "regress" / "mine"
-    turn = Turn(folder, sides)
+    turn = SideLinks(folder, sides)
     engines = [turn.engine(side, SLOT, None, TelemetrySettings()) for side in sides]
     assert engines[0].python != engines[1].python == str(wrapper)
     old, new = ([*one.environment.values(), one.python] for one in engines)
@@ -102,6 +102,6 @@ def test_without_links_attempts_keep_their_paths(tmp_path: Path, monkeypatch):
 
     monkeypatch.setattr(Path, "symlink_to", refuse)
     side = a_side(tmp_path, "baseline", "a" * 16, "new")
-    turn = Turn(tmp_path, [side])
+    turn = SideLinks(tmp_path, [side])
     assert turn.interpreter(side) == str(side.interpreter)
     assert turn.attempt(tmp_path / "attempt-1") == tmp_path / "attempt-1"
