@@ -193,7 +193,7 @@ def recorded_marks(content: Sequence[dict]) -> str:
     """What marks of recorded pairs tell of the runs of A in them, as Markdown.
 
     Args:
-        content: See `evidence.judging`; the middle run of three is in two pairs and counts once.
+        content: See `evidence.judging`; a run that is in two pairs counts once.
     """
     seen: dict[tuple, tuple[list[str], float]] = {}
     for one in content:
