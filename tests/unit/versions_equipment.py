@@ -54,7 +54,7 @@ class Script:
         """Put it in the place of processes."""
         script = self
 
-        def run_one(runner: PairRunner, name, trial, expected=None) -> Run:
+        def run_one(runner: PairRunner, name, trial, expected=None, limits=None) -> Run:
             planned = runner.planned(name, trial, expected)
             version = runner.sides[name].interpreter.name
             if len(script.ran) == script.stop_at:
