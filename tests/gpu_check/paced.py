@@ -18,6 +18,10 @@ BATCH_SIZE, EPOCHS = 16, 7
 class Silent:
     """An observer that keeps nothing."""
 
+    def pause(self) -> float:
+        """Never held."""
+        return 0.0
+
     def __getattr__(self, name: str) -> Callable[..., None]:
         return lambda *values, **more: None
 
