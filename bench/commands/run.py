@@ -2,6 +2,7 @@
 
 from dataclasses import dataclass
 from pathlib import Path
+from shlex import quote
 
 from bench.commands.options import (
     DEFAULT_RESULTS,
@@ -121,7 +122,10 @@ def run(
         count = f"{len(outcome.failed)} trial{'' if len(outcome.failed) == 1 else 's'}"
         notes.say(f"{count} failed; repeat the command to try again.", style="red")
     tables = outcome.results.report / "tables"
-    notes.say(f"Report: {page}" if page else f"Tables: {tables}; for a report: {command()} report {suite}")
+    into = "" if results == DEFAULT_RESULTS else f" --results {quote(str(results))}"
+    notes.say(
+        f"Report: {page}" if page else f"Tables: {tables}; for a report: {command()} report {suite}{into}"
+    )
     return ExitCode.TRIALS_FAILED if outcome.failed else ExitCode.OK
 
 

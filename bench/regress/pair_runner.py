@@ -240,6 +240,8 @@ class PairRunner:
             active = dict([waiting.pop(0)])
             while waiting or active:
                 active = {one: rounds for one, rounds in active.items() if next(rounds, _DONE) is not _DONE}
+                while turns.given:
+                    schedulers[turns.given.pop()].turn_begins()
                 if waiting and turns.second_may_start:
                     one, rounds = waiting.pop()
                     active[one] = rounds
@@ -249,8 +251,12 @@ class PairRunner:
                     break
         ended = [watcher.ended for watcher in watchers]
         kinds = {record.failure.kind for _, record in ended if record.failure}
-        again = kinds & RETRIED if self.limits.retries else kinds & {"host-oom"}
-        return None if again else [run for run, _ in ended]
+        if again := kinds & (RETRIED if self.limits.retries else {"host-oom"}):
+            self.watcher.say(
+                f"{trial.id}: {', '.join(sorted(again))}; the pair is run again, one after the other."
+            )
+            return None
+        return [run for run, _ in ended]
 
     def _scheduler(
         self, name: SideName, limits: Limits, watcher: Watcher, place: int = 0, turn: TurnPipe | None = None

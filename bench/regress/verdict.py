@@ -16,6 +16,7 @@ from bench.compare.matching import group, match
 from bench.compare.measurement import Measurement, Pair, TrialPairs
 from bench.compare.reading import Side, measurement_of, read_attempts
 from bench.compare.verdict import Verdict
+from bench.devices.machine import plural
 from bench.errors import DamagedAttempt, InputError
 from bench.journal.results import Attempt, SuiteResults
 from bench.regress.pairs import Kind, PairedRuns, PairJournal, Results, Run, seconds_of
@@ -359,13 +360,15 @@ def _summary(pairs: Sequence[PairedRuns], cut_short: bool) -> list[str]:
     noise = len(pairs) - len(compared)
     disturbed = sum(bool(one.disturbed) for one in compared)
     failed = sum(not one.done for one in compared)
-    said = [f"{len(compared)} pairs of baseline and candidate ran, and {noise} of the baseline with itself."]
+    said = [
+        f"{plural(len(compared), 'pair')} of baseline and candidate ran, and {noise} of the baseline with itself."
+    ]
     if disturbed:
         said.append(
-            f"{disturbed} pairs were disturbed; where that was the exception, others ran in their place."
+            f"{plural(disturbed, 'pair')} disturbed; where that was the exception, others ran in their place."
         )
     if failed:
-        said.append(f"{failed} pairs failed.")
+        said.append(f"{plural(failed, 'pair')} failed.")
     if cut_short:
         said.append("The budget was spent before every pair had run.")
     return said

@@ -88,6 +88,12 @@ class _Active:
     turn_over: float | None = None
     """Since when it is another worker's turn; no limit counts then."""
 
+    def turn_begins(self, now: float) -> None:
+        """The limits count again, if they did not."""
+        if self.turn_over is not None:
+            self.started += now - self.turn_over
+            self.last_event, self.turn_over = now, None
+
     def __post_init__(self) -> None:
         self.last_event = self.neighbors_due = self.started
 
@@ -204,6 +210,11 @@ class Scheduler:
         workers = [fileno for active in self._active for fileno in active.worker.filenos()]
         return [*self.recording.filenos(), *workers]
 
+    def turn_begins(self) -> None:
+        """It is the turn of its workers, whether they say so or not."""
+        for active in self._active:
+            active.turn_begins(self.clock())
+
     def idle_s(self) -> float:
         """Seconds until something is due; infinity where nothing is."""
         due = min((self._due(active) for active in self._active), default=math.inf)
@@ -238,9 +249,8 @@ class Scheduler:
                     self.recording.prepare()
                 if event.get("event") == OVER:
                     active.turn_over = active.last_event
-                elif active.turn_over is not None:
-                    active.started += active.last_event - active.turn_over
-                    active.turn_over = None
+                else:
+                    active.turn_begins(active.last_event)
                 self.watcher.event(active.planned, active.slot, event)
             if ended:
                 self._end(active)

@@ -37,6 +37,8 @@ class Turns:
         self.pipes = (TurnPipe(), TurnPipe())
         self.second_may_start = False
         """The first worker passed its turn on, or is over."""
+        self.given: set[int] = set()
+        """Whose turn has come since somebody asked; it may not have said so itself yet."""
 
     def hear(self, number: int, event: RawEvent) -> None:
         """A worker says something.
@@ -47,15 +49,18 @@ class Turns:
         """
         if event.get("event") != OVER:
             return
+        self.given.discard(number)
         if number == 0 and not self.second_may_start:
             self.second_may_start = True  # and has its turn when it starts
         else:
             self.pipes[1 - number].give()
+            self.given.add(1 - number)
 
     def ended(self, number: int) -> None:
         """A worker is over, and the other one alone."""
         self.second_may_start = True
         self.pipes[1 - number].leave_alone()
+        self.given.add(1 - number)
 
     def close(self) -> None:
         """Both are over."""

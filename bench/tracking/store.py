@@ -198,6 +198,10 @@ def ensure(path: Path) -> None:
     event.listen(Engine, "connect", _without_waiting)
     try:
         MlflowClient(tracking_uri=f"{_SQLITE}{partial}").search_experiments(max_results=1)
+    except BaseException:  # such as a full disk
+        for left in path.parent.glob(f"{partial.name}*"):
+            left.unlink()
+        raise
     finally:
         event.remove(Engine, "connect", _without_waiting)
     with closing(sqlite3.connect(partial)) as connection:

@@ -219,6 +219,19 @@ def test_who_hangs_is_stopped_and_the_other_one_goes_on(tmp_path: Path):
     assert [failure and failure["kind"] for failure in failures] == [None, "stalled"]
 
 
+def test_who_does_not_take_its_turn_is_stopped(tmp_path: Path):
+    bed = Bed(tmp_path, stall_s=0.5, grace_s=0.2)
+
+    def freeze(label):
+        (attempt,) = bed.folder.glob(f"{label}/trials/*/attempt-*")
+        os.kill(read_lines(attempt / "runner.jsonl")[0]["pid"], signal.SIGSTOP)
+
+    bed.watcher.when[OVER, 2] = freeze
+    assert bed.run().status == "failed"
+    failures = [json.loads((one / "result.json").read_text())["failure"] for one in bed.attempts()]
+    assert sorted(failure["kind"] if failure else "" for failure in failures) == ["", "stalled"]
+
+
 @pytest.mark.parametrize("moment", [("started", 2), (OVER, 2), (OVER, 3)])
 def test_a_signal_ends_both_while_one_sleeps(tmp_path: Path, moment):
     bed = Bed(tmp_path)

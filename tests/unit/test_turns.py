@@ -86,6 +86,7 @@ def test_the_second_begins_when_the_first_passes_on_and_the_last_is_alone():
     for number, other in ((1, first), (0, second), (1, first)):
         turns.hear(number, {"event": OVER})
         assert readable(other) and os.read(other, 9) == b"."
+    assert turns.given == {0}, "whoever passed on since waits"
     turns.ended(0)
     turns.hear(1, {"event": OVER})
     assert os.read(second, 1) == b"", "alone"
