@@ -179,7 +179,7 @@ class PairRunner:
         return self.keep(kind, trial, first, baseline, candidate)
 
     def keep(self, kind: Kind, trial: Trial, first: SideName, baseline: Run, candidate: Run) -> PairedRuns:
-        """Put two runs of a trial, one right after the other, into the journal as a pair; see `PairedRuns`."""
+        """Put two runs of a trial into the journal as a pair; see `PairedRuns`."""
         records = [self.record_of(run) for run in (baseline, candidate)]
         pair = PairedRuns(
             kind=kind,

@@ -1,6 +1,5 @@
 """`bench regress` with real processes: sides that crash or cannot be had, and one that is stopped."""
 
-import itertools
 import json
 import os
 import shutil
@@ -13,6 +12,7 @@ import pytest
 from command import REPOSITORY, Bench
 from equipment.planted.interpreter import plant
 from equipment.suites import FEW_CELLS
+from equipment.turns import one_at_a_time, turns_of
 
 SUITE = (
     FEW_CELLS
@@ -79,19 +79,6 @@ def test_a_crash_is_a_row_and_the_other_trials_are_judged(tmp_path: Path):
     assert {pair["status"] for pair in pairs_of(bench, "x")} == {"done", "failed"}
 
 
-def turns_of(attempt: Path) -> list[tuple[int, int]]:
-    """When a worker worked, nanoseconds of the machine's clock."""
-    events = [json.loads(line) for line in (attempt / "events.jsonl").read_text().splitlines()]
-    left_out, began, turns = 0, events[0]["t"], []
-    for event in events:
-        if event["event"] == "turn_over":
-            turns.append((began, event["t"] + left_out))
-        elif event["event"] == "turn_begins":
-            left_out += event["left_out"]
-            began = event["t"] + left_out
-    return [*turns, (began, events[-1]["t"] + left_out)]
-
-
 def test_both_sides_of_a_pair_take_turns(tmp_path: Path):
     bench, suite = Bench(tmp_path), write_suite(tmp_path, FROM_SCRATCH)
     done = bench("regress", suite, "--candidate-python", sys.executable, "--pairs", "1", "--name", "x")
@@ -100,8 +87,7 @@ def test_both_sides_of_a_pair_take_turns(tmp_path: Path):
     one, other = (bench.results / "regress" / "x").glob("*/trials/*/attempt-*")
     turns = [turns_of(one), turns_of(other)]
     assert min(map(len, turns)) > 1, "each passed its turn on, and went on later"
-    spans = sorted([*turns[0], *turns[1]])
-    assert all(ended <= began for (_, ended), (began, _) in itertools.pairwise(spans)), "one at a time"
+    assert one_at_a_time([one, other])
     for attempt, own in zip((one, other), turns, strict=True):
         phases = json.loads((attempt / "result.json").read_text())["phases"]
         worked = sum(ended - began for began, ended in own) / 1e9

@@ -6,11 +6,11 @@ import signal
 import sys
 from contextlib import contextmanager
 from dataclasses import dataclass, field
-from itertools import pairwise
 from pathlib import Path
 
 import psutil
 import pytest
+from equipment.turns import one_at_a_time, turns_of
 from regress_equipment import a_trial
 
 from bench.devices.device import Device, Slot
@@ -25,7 +25,7 @@ from bench.runner.signals import interruptible
 from bench.trials.limits import Limits
 from bench.trials.sampling import TelemetrySettings
 from bench.worker.jsonl import read_lines
-from bench.worker.turns import BEGINS, OVER
+from bench.worker.turns import OVER
 
 REPOSITORY = Path(__file__).resolve().parents[2]
 SLOT = Slot("cpu:0", (Device("cpu", "A processor"),), (0,))
@@ -147,24 +147,6 @@ class Bed:
         started = [line for one in self.attempts() for line in read_lines(one / "runner.jsonl")[:1]]
         pids = [line["pid"] for line in started]
         return not any(psutil.pid_exists(pid) for pid in pids)
-
-
-def turns_of(attempt: Path) -> list[tuple[int, int]]:
-    """When a worker worked, in nanoseconds of the machine's clock."""
-    events = read_lines(attempt / "events.jsonl")
-    left_out, began, turns = 0, events[0]["t"], []
-    for event in events:
-        if event["event"] == OVER:
-            turns.append((began, event["t"] + left_out))
-        elif event["event"] == BEGINS:
-            left_out += event["left_out"]
-            began = event["t"] + left_out
-    return [*turns, (began, events[-1]["t"] + left_out)]
-
-
-def one_at_a_time(attempts: list[Path]) -> bool:
-    spans = sorted(span for attempt in attempts for span in turns_of(attempt))
-    return all(ended <= began for (_, ended), (began, _) in pairwise(spans))
 
 
 @pytest.mark.parametrize("number", [0, 1])

@@ -1,170 +1,25 @@
-"""What a plan decides on every trial, and how long it says that it takes."""
+"""How long a plan says that trials take."""
 
 import json
 from pathlib import Path
 
 import pytest
 from equipment.results.records import a_failure, a_record, a_runtime, a_trial, phases, write_record
+from plan_equipment import KNOWN, real
 
-from bench.devices.device import Device, Slot
 from bench.journal.results import SuiteResults
-from bench.plan.decide import PlannedTrial, choose, make_plan
-from bench.plan.needs import needs_of, too_large
+from bench.plan.decide import PlannedTrial
+from bench.plan.needs import needs_of
 from bench.plan.predict import Predictor
 from bench.trials.layout import ENTRY
 from bench.trials.phases import DataPhase, EvaluatePhase, TrainPhase
-from bench.trials.settings import Runtime
 from bench.trials.trial import Trial
-from wbc.errors import InputError
 from wbc.networks.facts import facts_of
-
-
-def trial(network: str = "VGG16", runtime: Runtime | None = None, **settings) -> Trial:
-    return a_trial(network, runtime, {"data_folder": "x"}, **{"epochs": 1, **settings})
 
 
 @pytest.fixture
 def results(tmp_path: Path) -> SuiteResults:
     return SuiteResults(tmp_path / "results", "suite")
-
-
-def attempt(results: SuiteResults, of: Trial, status: str | None = "done", kind: str = "memory"):
-    """A new attempt that ended with a status; None: without a record."""
-    made = results.new_attempt(of)
-    if status is not None:
-        write_record(made, a_record(failure=None if status == "done" else a_failure(kind, "too large")))
-    return made
-
-
-def decision(results: SuiteResults, of: Trial, **options) -> tuple[str, str]:
-    (planned,) = make_plan([of], results, **options)
-    assert planned.trial is of
-    return planned.status, planned.why
-
-
-def test_a_new_trial(results: SuiteResults):
-    assert decision(results, trial()) == ("new", "never run")
-    assert decision(results, trial(), fresh=True) == ("new", "never run")
-    assert not results.results.exists(), "planning writes nothing"
-
-
-def test_a_done_trial(results: SuiteResults):
-    attempt(results, trial(), "failed")
-    attempt(results, trial())
-    assert decision(results, trial()) == ("done", "attempt 2")
-
-
-def test_a_done_trial_stays_done_when_a_later_attempt_fails(results: SuiteResults):
-    attempt(results, trial())
-    attempt(results, trial(), "failed")
-    attempt(results, trial(), None)
-    assert decision(results, trial()) == ("done", "attempt 1")
-
-
-def test_fresh_runs_a_done_trial_again(results: SuiteResults):
-    attempt(results, trial())
-    status, why = decision(results, trial(), fresh=True)
-    assert status == "again"
-    assert "attempt 1" in why
-
-
-@pytest.mark.parametrize("fresh", [False, True])
-def test_a_failed_trial_is_retried(results: SuiteResults, fresh: bool):
-    attempt(results, trial(), "failed", "crashed")
-    attempt(results, trial(), "failed", "memory")
-    assert decision(results, trial(), fresh=fresh) == ("failed", "memory: too large")
-
-
-def test_an_interrupted_trial_is_retried(results: SuiteResults):
-    attempt(results, trial(), "interrupted", "interrupted")
-    assert decision(results, trial())[0] == "unfinished"
-
-
-def test_an_attempt_without_a_record_is_retried(results: SuiteResults):
-    attempt(results, trial(), None)
-    status, why = decision(results, trial())
-    assert status == "unfinished"
-    assert "no result" in why
-
-
-def test_another_trial_of_the_suite_decides_nothing(results: SuiteResults):
-    attempt(results, trial())
-    assert decision(results, trial(seed=1)) == ("new", "never run")
-
-
-@pytest.mark.parametrize(
-    ("pattern", "networks"),
-    [
-        ("vgg*", ["VGG16", "VGG19"]),
-        ("VGG16*", ["VGG16"]),
-        ("vgg1", ["VGG16", "VGG19"]),
-        ("*-scratch-*", ["VGG16", "VGG19", "LeNet5"]),
-        ("lenet5-scratch-1e-s0", ["LeNet5"]),
-    ],
-)
-def test_only(results: SuiteResults, pattern: str, networks: list[str]):
-    trials = [trial(network) for network in ("VGG16", "VGG19", "LeNet5")]
-    assert [one.network for one in choose(trials, pattern, "--only")] == networks
-
-
-def test_only_one_whole_id(results: SuiteResults):
-    trials = [trial(seed=seed) for seed in range(3)]
-    (chosen,) = choose(trials, trials[1].id, "--only")
-    assert chosen is trials[1]
-
-
-def test_only_that_matches_nothing_names_an_id(results: SuiteResults):
-    with pytest.raises(InputError) as caught:
-        choose([trial()], "densenet*", "--only")
-    assert "densenet*" in caught.value.what
-    assert trial().id in caught.value.way_out
-
-
-def test_a_trial_that_differs_from_an_earlier_one_says_how(results: SuiteResults):
-    attempt(results, trial(optimizer={"name": "SGD"}))
-    assert decision(results, trial(optimizer={"name": "Adam"})) == ("changed", "optimizer.name Adam, was SGD")
-    newer = trial(optimizer={"name": "SGD"}, runtime=a_runtime(torch="2.5.1"))
-    assert decision(results, newer) == ("changed", "torch 2.5.1, was not set")
-
-
-@pytest.mark.parametrize("network", ["LeNet5", "VGG19"])
-@pytest.mark.parametrize("mode", ["features", "transfer"])
-def test_a_trial_of_another_network_or_mode_is_no_earlier_version(results: SuiteResults, network, mode):
-    attempt(results, trial(network))
-    attempt(results, trial(mode=mode))
-    assert decision(results, trial("VGG16", mode="scratch")) == ("new", "never run")
-
-
-def test_a_trial_that_the_suite_still_asks_for_is_no_earlier_version_of_another(results: SuiteResults):
-    attempt(results, trial(epochs=1))
-    _, second = make_plan([trial(epochs=1), trial(epochs=2)], results)
-    assert (second.status, second.why) == ("new", "never run")
-
-
-def test_a_checkpoint_is_named(results: SuiteResults):
-    attempt(results, trial(), "interrupted", "interrupted")
-    results.checkpoint(trial().id).mkdir()
-    assert decision(results, trial())[1].endswith("resumes from its checkpoint")
-
-
-KNOWN = {
-    "network": "ResNet50",
-    "options": {},
-    "mode": "transfer",
-    "image_size": 224,
-    "epochs": 100,
-    "batch_size": 16,
-    "optimizer": {"name": "RMSprop"},
-    "data": {
-        "train_images_per_class": 1098,
-        "validation_images_per_class": 110,
-        "test_images_per_class": 110,
-    },
-}
-
-
-def real(**changes) -> Trial:
-    return a_trial(specification={"manifest": "nowhere"}, **{**KNOWN, **changes})
 
 
 def finished(results: SuiteResults, of: Trial, train_s: float, epochs: int, images: int):
@@ -390,52 +245,3 @@ def test_features_of_resnet50_alone_take_2_gigabytes(results: SuiteResults):
     needs = needs_of(real(mode="scratch"), images)
     assert needs.features == 0
     assert needs.memory > 4394 * 224 * 224 * 3
-
-
-IMAGES = {"train": 5000, "validation": 10, "test": 10}
-
-
-def gpu(gigabytes: float | None) -> Slot:
-    memory = None if gigabytes is None else int(gigabytes * 1e9)
-    return Slot("gpu:0", (Device("gpu", "A GPU", "GPU-1", memory_bytes=memory),), (0,))
-
-
-def warned(gigabytes: float | None, **settings) -> list[str]:
-    trials = [real(mode="scratch", **settings), real(mode="scratch", **settings, seed=1)]
-    return too_large([(one, needs_of(one, IMAGES, "gpu")) for one in trials], gpu(gigabytes))
-
-
-def test_a_batch_that_will_not_fit_the_device_is_named_once():
-    assert warned(11.0) == []
-    (sentence,) = warned(11.0, batch_size=256)
-    assert "ResNet50 (scratch) at 224 pixels in batches of 256" in sentence
-    assert "11.0 GB" in sentence
-    assert warned(11.0, batch_size=256, image_size=64) == [], "small images make small maps"
-    few = real(mode="scratch", batch_size=256)
-    assert too_large([(few, needs_of(few, {"train": 16, "test": 9}, "gpu"))], gpu(11.0)) == []
-    assert warned(None, batch_size=4096) == [], "of a device whose memory is unknown nothing is said"
-
-
-def test_of_a_network_outside_the_table_nobody_knows():
-    trials = [real(network="Own", mode="scratch"), real(network="Own", mode="scratch", seed=1), real()]
-    method = real(network="svm", mode="classical")
-    needs = [needs_of(one, IMAGES, "gpu") for one in [*trials, method]]
-    assert [one.maps_known for one in needs] == [False, False, True, True]
-    (sentence,) = too_large(zip([*trials, method], needs, strict=True), gpu(11.0))
-    assert sentence == "Whether a batch fits A GPU is unknown for Own."
-
-
-def test_gpus_that_share_a_batch_each_keep_a_share_of_its_maps():
-    one, two = (needs_of(real(mode="scratch"), IMAGES, "gpu", count).device for count in (1, 2))
-    small = needs_of(real(mode="scratch", batch_size=8), IMAGES, "gpu").device
-    assert one > two == small
-
-
-def test_a_frozen_backbone_keeps_no_maps():
-    trained, frozen = (needs_of(real(mode=mode), IMAGES, "gpu") for mode in ("scratch", "transfer"))
-    assert frozen.device < trained.device / 2
-
-
-def test_on_a_processor_the_device_is_the_machine():
-    on_gpu, on_cpu = (needs_of(real(mode="scratch"), IMAGES, kind) for kind in ("gpu", "cpu"))
-    assert on_cpu.memory == pytest.approx(on_gpu.memory + on_gpu.device)

@@ -1,0 +1,128 @@
+"""What a plan decides on every trial."""
+
+from pathlib import Path
+
+import pytest
+from equipment.results.records import a_runtime
+from plan_equipment import attempt, trial
+
+from bench.journal.results import SuiteResults
+from bench.plan.decide import choose, make_plan
+from bench.trials.trial import Trial
+from wbc.errors import InputError
+
+
+@pytest.fixture
+def results(tmp_path: Path) -> SuiteResults:
+    return SuiteResults(tmp_path / "results", "suite")
+
+
+def decision(results: SuiteResults, of: Trial, **options) -> tuple[str, str]:
+    (planned,) = make_plan([of], results, **options)
+    assert planned.trial is of
+    return planned.status, planned.why
+
+
+def test_a_new_trial(results: SuiteResults):
+    assert decision(results, trial()) == ("new", "never run")
+    assert decision(results, trial(), fresh=True) == ("new", "never run")
+    assert not results.results.exists(), "planning writes nothing"
+
+
+def test_a_done_trial(results: SuiteResults):
+    attempt(results, trial(), "failed")
+    attempt(results, trial())
+    assert decision(results, trial()) == ("done", "attempt 2")
+
+
+def test_a_done_trial_stays_done_when_a_later_attempt_fails(results: SuiteResults):
+    attempt(results, trial())
+    attempt(results, trial(), "failed")
+    attempt(results, trial(), None)
+    assert decision(results, trial()) == ("done", "attempt 1")
+
+
+def test_fresh_runs_a_done_trial_again(results: SuiteResults):
+    attempt(results, trial())
+    status, why = decision(results, trial(), fresh=True)
+    assert status == "again"
+    assert "attempt 1" in why
+
+
+@pytest.mark.parametrize("fresh", [False, True])
+def test_a_failed_trial_is_retried(results: SuiteResults, fresh: bool):
+    attempt(results, trial(), "failed", "crashed")
+    attempt(results, trial(), "failed", "memory")
+    assert decision(results, trial(), fresh=fresh) == ("failed", "memory: too large")
+
+
+def test_an_interrupted_trial_is_retried(results: SuiteResults):
+    attempt(results, trial(), "interrupted", "interrupted")
+    assert decision(results, trial())[0] == "unfinished"
+
+
+def test_an_attempt_without_a_record_is_retried(results: SuiteResults):
+    attempt(results, trial(), None)
+    status, why = decision(results, trial())
+    assert status == "unfinished"
+    assert "no result" in why
+
+
+def test_another_trial_of_the_suite_decides_nothing(results: SuiteResults):
+    attempt(results, trial())
+    assert decision(results, trial(seed=1)) == ("new", "never run")
+
+
+@pytest.mark.parametrize(
+    ("pattern", "networks"),
+    [
+        ("vgg*", ["VGG16", "VGG19"]),
+        ("VGG16*", ["VGG16"]),
+        ("vgg1", ["VGG16", "VGG19"]),
+        ("*-scratch-*", ["VGG16", "VGG19", "LeNet5"]),
+        ("lenet5-scratch-1e-s0", ["LeNet5"]),
+    ],
+)
+def test_only(results: SuiteResults, pattern: str, networks: list[str]):
+    trials = [trial(network) for network in ("VGG16", "VGG19", "LeNet5")]
+    assert [one.network for one in choose(trials, pattern, "--only")] == networks
+
+
+def test_only_one_whole_id(results: SuiteResults):
+    trials = [trial(seed=seed) for seed in range(3)]
+    (chosen,) = choose(trials, trials[1].id, "--only")
+    assert chosen is trials[1]
+
+
+def test_only_that_matches_nothing_names_an_id(results: SuiteResults):
+    with pytest.raises(InputError) as caught:
+        choose([trial()], "densenet*", "--only")
+    assert "densenet*" in caught.value.what
+    assert trial().id in caught.value.way_out
+
+
+def test_a_trial_that_differs_from_an_earlier_one_says_how(results: SuiteResults):
+    attempt(results, trial(optimizer={"name": "SGD"}))
+    assert decision(results, trial(optimizer={"name": "Adam"})) == ("changed", "optimizer.name Adam, was SGD")
+    newer = trial(optimizer={"name": "SGD"}, runtime=a_runtime(torch="2.5.1"))
+    assert decision(results, newer) == ("changed", "torch 2.5.1, was not set")
+
+
+@pytest.mark.parametrize("network", ["LeNet5", "VGG19"])
+@pytest.mark.parametrize("mode", ["features", "transfer"])
+def test_a_trial_of_another_network_or_mode_is_no_earlier_version(results: SuiteResults, network, mode):
+    attempt(results, trial(network))
+    attempt(results, trial(mode=mode))
+    assert decision(results, trial("VGG16", mode="scratch")) == ("new", "never run")
+
+
+def test_a_trial_that_the_suite_still_asks_for_is_no_earlier_version_of_another(results: SuiteResults):
+    attempt(results, trial(epochs=1))
+    _, second = make_plan([trial(epochs=1), trial(epochs=2)], results)
+    assert (second.status, second.why) == ("new", "never run")
+
+
+def test_a_checkpoint_is_named(results: SuiteResults):
+    attempt(results, trial(), "interrupted", "interrupted")
+    results.checkpoint(trial().id).mkdir()
+    assert decision(results, trial())[1].endswith("resumes from its checkpoint")
