@@ -1,8 +1,8 @@
 """The turns of two workers that train beside each other, of which one runs at a time. Standard library only.
 
-A worker passes its turn on between phases, epochs and calls, once it has had it for a while: `turn_over` in its
-journal. Then it sleeps until its parent gives it the next one: `turn_begins`. The time between is none of the
-trial's; its journal is written as if there had been none.
+A worker passes its turn on between phases, epochs, batches of predictions and calls, once it has had it for a
+while: `turn_over` in its journal. Then it sleeps until its parent gives it the next one: `turn_begins`. The time
+between is none of the trial's; its journal is written as if there had been none.
 """
 
 import os
@@ -18,7 +18,7 @@ TURN_S = 1.0
 """Shortest turn, seconds. Short against the minutes in which a machine gets slower or faster, long against what is
 lost at its beginning: caches are the other's."""
 
-SHORT_TURN_S = {"train": 0.25, "latency": 0.1}
+SHORT_TURN_S = {"features": 0.25, "train": 0.25, "evaluate": 0.25, "latency": 0.1}
 """Of phases whose times are judged and that may take a second or less: the pace of a machine varies within it, too."""
 
 

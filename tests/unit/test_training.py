@@ -261,6 +261,44 @@ def test_with_jax_nothing_is_compiled_again_for_a_short_batch():
     assert difference < 1e-6
 
 
+def held_between_batches(predict) -> int:
+    """How often it was held while it predicted; what that takes, 50 s each, must be in no time."""
+    from wbc.evaluation.cost import BatchTimer
+
+    clock, notes, timer = Clock(0.0), Notes(), None
+    held = []
+
+    def pause():
+        held.append(clock.now)
+        clock.now += 50.0
+        return 50.0
+
+    notes.pause = pause
+    timer = BatchTimer(lambda: clock.now)
+    predict(notes, timer)
+    assert timer.cost(0).inference_s == 0.0
+    return len(held)
+
+
+def test_predictions_are_held_between_their_batches_only():
+    from wbc.classical.train import BATCH, _in_batches
+    from wbc.training.classifier import predict
+    from wbc.training.session import Distribution
+
+    model = keras.Sequential([keras.Input((3,)), keras.layers.Dense(2)])
+    rows = np.ones((10, 3), np.float32)
+    assert (
+        held_between_batches(
+            lambda notes, timer: predict(model, rows, 4, as_is, notes, timer, Distribution())
+        )
+        == 3
+    )
+    rows = np.ones((2 * BATCH + 1, 3), np.float32)
+    assert (
+        held_between_batches(lambda notes, timer: _in_batches(lambda batch: batch, rows, timer, notes)) == 3
+    )
+
+
 def test_batches_that_are_given_ahead_have_the_outputs_of_those_waited_for(monkeypatch):
     from wbc.evaluation.cost import BatchTimer
     from wbc.training import classifier

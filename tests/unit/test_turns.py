@@ -42,9 +42,9 @@ class Worker:
 
 def test_a_turn_is_passed_on_when_it_was_long_enough_and_the_wait_is_left_out(tmp_path):
     worker = Worker(tmp_path, 0.0, TURN_S - 0.1, TURN_S + 0.5, TURN_S + 7.5)
-    assert worker.turns.pass_on("features") == 0.0 and not worker.lines(), "too early"
+    assert worker.turns.pass_on("data") == 0.0 and not worker.lines(), "too early"
     os.write(worker.turn, b".")
-    assert worker.turns.pass_on("features") == 7.0
+    assert worker.turns.pass_on("data") == 7.0
     over, begins = worker.lines()
     assert (over["event"], begins["event"], begins["left_out"]) == (OVER, BEGINS, 7 * 10**9)
     before = time.monotonic_ns()
@@ -56,13 +56,13 @@ def test_a_turn_is_passed_on_when_it_was_long_enough_and_the_wait_is_left_out(tm
 def test_who_is_left_alone_does_not_wait_again(tmp_path):
     worker = Worker(tmp_path, 0.0, 2.0, 2.0, 9.0)
     os.close(worker.turn)
-    assert worker.turns.pass_on("features") == 0.0
-    assert worker.turns.pass_on("features") == 0.0 and len(worker.lines()) == 2
+    assert worker.turns.pass_on("data") == 0.0
+    assert worker.turns.pass_on("data") == 0.0 and len(worker.lines()) == 2
 
 
 def test_a_parent_that_did_not_hear_is_not_waited_for(tmp_path):
     worker = Worker(tmp_path, 0.0, 2.0, heard=False)
-    assert worker.turns.pass_on("features") == 0.0
+    assert worker.turns.pass_on("data") == 0.0
     assert worker.events.left_out_ns == 0
 
 

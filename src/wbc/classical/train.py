@@ -150,6 +150,7 @@ def _in_batches(
         with timer.batch(len(batch)):
             outputs.append(work(batch))
         observer.heartbeat(start + len(batch), len(inputs))
+        observer.pause()
     while timer.wants_more:
         with timer.batch(len(inputs[:BATCH])):
             work(inputs[:BATCH])

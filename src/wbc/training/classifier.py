@@ -220,6 +220,7 @@ def predict(
             outputs = empty((len(inputs), *output.shape[1:]), np.float32)
         outputs[start : start + len(batch)] = output
         observer.heartbeat(done, total)
+        observer.pause()
     assert outputs is not None, "a split is never empty"
     while timer.wants_more:
         batch = inputs[:batch_size]
