@@ -104,7 +104,7 @@ class Observer(Protocol):
         """The state after `epoch` epochs is on disk; writing it took `seconds`, and `cpu_s` of processor time."""
 
     def pause(self) -> float:
-        """Between two epochs, batches of predictions or calls that are timed: here the experiment may be held for a while.
+        """Between epochs, batches of predictions or calls that are timed: the experiment may be held for a while.
 
         Returns:
             Seconds that it was held, which count in none of its times.
