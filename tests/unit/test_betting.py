@@ -7,6 +7,7 @@ import pytest
 
 from bench.compare.betting import (
     confidence_sequence,
+    detectable,
     evidence,
     highest,
     least_pairs,
@@ -92,6 +93,29 @@ def test_pairs_that_a_change_takes():
     rng = np.random.default_rng(5)
     values = np.log(1.1) + 0.09 * rng.standard_normal((1000, noisy))
     assert (highest(evidence(values)) >= 50).mean() >= 0.85
+
+
+def test_what_so_many_pairs_find_is_found_as_often_as_is_asked():
+    assert detectable(6, 50, 0.9) is None and detectable(7, 50, 0.9) is not None
+    assert detectable(160, 50, 0.9) == pytest.approx(detectable(40, 50, 0.9) / 2), (
+        "more pairs are not simulated"
+    )
+    rng = np.random.default_rng(6)
+    for pairs, power in ((10, 0.9), (10, 0.5), (30, 0.9)):
+        noise = rng.standard_normal((4000, pairs))
+        size = detectable(pairs, 50, power)
+        found = [(highest(evidence(noise + by * size)) >= 50).mean() for by in (1.0, 0.8)]
+        assert found[0] == pytest.approx(power, abs=0.05) and found[1] < power - 0.06
+
+
+def test_more_pairs_than_are_simulated_grow_with_the_square_of_the_noise():
+    large = detectable(40, 50, 0.9)
+    for times, pairs in ((1.01, 41), (1.49, 89), (1.99, 159), (2.3, 200)):
+        size = large / times
+        assert pairs_needed(np.log(1.1) / size, 0.1, 50, 0.9) == pairs
+    assert pairs_needed(np.log(1.1) / (large * 1.01), 0.1, 50, 0.9) <= 40
+    assert pairs_needed(np.log(1.1) / (large / 2), 0.1, 50, 0.9, most=100) == 100
+    assert pairs_needed(0.0, 0.1, 50, 0.9) == 7, "without noise as many as can show it at all"
 
 
 def test_noise_of_nothing_and_one_changed_value():

@@ -1,12 +1,15 @@
 """Baselines are there whatever happens while one takes another's place."""
 
 from pathlib import Path
+from types import SimpleNamespace
 
+import msgspec
 import numpy as np
 import pytest
-from comparison_equipment import noisy, suite, trial
+from comparison_equipment import SLOT, measurement, noisy, record, suite, trial
 
-from bench.compare import baseline
+from bench.compare import baseline, differences
+from bench.compare.differences import Fingerprint
 from bench.errors import InputError
 
 RIGHT = np.ones(20, bool)
@@ -55,3 +58,38 @@ def test_a_damaged_baseline_is_named_with_its_file_and_a_missing_one_with_what_t
         baseline.find(tmp_path, "v1")
     assert error.value.what == f"{kept / baseline.BASELINE_FILE} is damaged"
     assert f"{kept}: no saved baseline" in baseline.unreadable(tmp_path)
+
+
+@pytest.mark.parametrize(
+    ("gpus", "models", "here"),
+    [
+        ((), ["P"], True),
+        ((), ["Q"], False),
+        ((), [None], False),
+        ((), [], False),
+        (("X", "X"), ["X"], True),
+        (("X", "X"), ["2 x X"], True),
+        (("X", "X"), ["3 x X"], False),
+        (("X",), ["2 x X"], False),
+        (("X", "X"), ["P", "X", None], True),
+        (("X", "X"), ["P", "Y"], False),
+    ],
+)
+def test_results_are_of_this_machine_where_it_has_each_of_their_devices(
+    monkeypatch, gpus, models, here: bool
+):
+    machine = Fingerprint(model="P", cores=2, gpus=gpus)
+    monkeypatch.setattr(Fingerprint, "of_machine", classmethod(lambda cls: machine))
+    of = trial()
+    slots = [model and msgspec.structs.replace(SLOT, model=model) for model in models]
+    found = baseline.machine_of(tuple(measurement(of, record(of, slot=slot)) for slot in slots))
+    assert found == (machine if here else Fingerprint())
+
+
+def test_this_machine_is_told_by_its_processor_cores_gpus_and_memory(monkeypatch):
+    cores, gpus = (0, 1), [SimpleNamespace(model=name) for name in "YX"]
+    monkeypatch.setattr(
+        differences, "find_machine", lambda: SimpleNamespace(processor="P", cores=cores, gpus=gpus)
+    )
+    monkeypatch.setattr("psutil.virtual_memory", lambda: SimpleNamespace(total=15.6 * 2**30))
+    assert Fingerprint.of_machine() == Fingerprint(model="P", cores=2, gpus=("X", "Y"), memory_gb=16)

@@ -13,18 +13,33 @@ from comparison_equipment import (
     record,
     some_right,
     trial,
+    trial_pairs,
 )
+from equipment.results.records import some_metrics
 
+from bench.compare.differences import Fingerprint, software_changes
+from bench.compare.discordance import Clusters
 from bench.compare.judging import judge
+from bench.compare.learning import Compared
 from bench.compare.matching import group, match, shared_runs
-from bench.compare.measurement import Pair
+from bench.compare.measurement import Epoch, Pair, TrialPairs
 from bench.compare.metrics import Values
 from bench.compare.output.format import outcome
 from bench.compare.reading import Side
-from bench.compare.speed import judge_speed
+from bench.compare.speed import JudgedTrial, judge_speed
 from bench.compare.thresholds import Thresholds
-from bench.compare.trial_verdicts import reason_of
-from bench.compare.verdict import Learning, Memory, PhaseChange, Speed, Status, TrialVerdict, Verdict
+from bench.compare.trial_verdicts import judged_trial, reason_of, unpaired_trial
+from bench.compare.verdict import (
+    DifferenceVerdict,
+    EpochChange,
+    Learning,
+    Memory,
+    PhaseChange,
+    Speed,
+    Status,
+    TrialVerdict,
+    Verdict,
+)
 from bench.errors import ExitCode
 from bench.trials.origin import Environment, MachineFacts, Provenance
 
@@ -225,3 +240,206 @@ def test_the_reason_names_phases_that_changed_clearly_and_by_much():
         PhaseChange("save", "saving the model", 40.0, 30.0, True),
     ]
     assert reason_of(slower, [], phases) == "fit time +20.0%; in steps (+10.00 s)"
+
+
+FAILED, STOPPED = ("crashed", "a signal"), ("interrupted", "ctrl-c")
+
+
+@pytest.mark.parametrize(
+    ("old", "new", "status", "regression", "reason"),
+    [
+        ([None], [FAILED], Status.FAILED, True, "crashed in train: a signal; it was done before"),
+        ([FAILED], [FAILED], Status.FAILED, False, "crashed in train: a signal; it failed before, too"),
+        ([], [FAILED], Status.FAILED, False, "crashed in train: a signal; it is new"),
+        ([], [FAILED, FAILED], Status.FAILED, False, "crashed in train: a signal (2 attempts); it is new"),
+        ([], [FAILED, None], Status.NEW, False, "the baseline has not done it"),
+        ([], [None], Status.NEW, False, "the baseline has not done it"),
+        ([STOPPED], [None], Status.NEW, False, "the baseline has not done it"),
+        ([FAILED], [None], Status.NEW, False, "the baseline failed: crashed in train: a signal"),
+        ([None], [], Status.GONE, False, "the candidate has not done it"),
+        ([None], [STOPPED], Status.GONE, False, "the candidate was interrupted in it"),
+        ([FAILED], [], Status.GONE, False, "only the baseline tried it: crashed in train: a signal"),
+    ],
+)
+def test_what_becomes_of_a_trial_without_pairs(old, new, status: Status, regression: bool, reason: str):
+    of = trial()
+    sides = [tuple(measurement(of, record(of, failure=why)) for why in side) for side in (old, new)]
+    found = unpaired_trial(TrialPairs("k", "a", of.settings, (), *sides, notes=("a note",)))
+    assert (found.status, found.regression, found.reason) == (status, regression, reason)
+    assert (found.failed, found.notes) == (new.count(FAILED), ("a note",))
+    other = unpaired_trial(TrialPairs("k", "a", of.settings, (), *sides, not_comparable="other images"))
+    assert (other.status, other.regression, other.reason) == (Status.NOT_COMPARABLE, False, "other images")
+
+
+def test_a_failure_is_told_as_far_as_it_is_known():
+    of = trial()
+    bare = record(of, failure=FAILED)
+    early = msgspec.structs.replace(bare, failure=msgspec.structs.replace(bare.failure, phase=None))
+    unknown = msgspec.structs.replace(bare, failure=None)
+    for content, said in ((early, "crashed: a signal"), (unknown, "failed: without a reason")):
+        pairs = TrialPairs("k", "a", of.settings, (), (), (measurement(of, content),))
+        assert unpaired_trial(pairs).reason == f"{said}; it is new"
+
+
+@pytest.mark.parametrize(
+    ("accuracies", "said"),
+    [
+        ([(0.5, 0.6)], "external test: 50.0 and 60.0 % balanced accuracy, mean of 1 pair"),
+        ([(0.5, 0.6), (0.7, 0.9)], "external test: 60.0 and 75.0 % balanced accuracy, mean of 2 pairs"),
+        (
+            [(0.5, 0.6), (0.7, None), (None, 0.9)],
+            "external test: 50.0 and 60.0 % balanced accuracy, mean of 1 pair",
+        ),
+        ([(None, None)], None),
+    ],
+)
+def test_the_external_test_is_told_and_not_judged(accuracies, said: str | None):
+    of = trial()
+    pairs = [
+        Pair(*(measurement(of, record(of, external=one and some_metrics(one))) for one in both))
+        for both in accuracies
+    ]
+    found = only(judge([TrialPairs("k", "a", of.settings, tuple(pairs))]))
+    assert [note for note in found.notes if note.startswith("external")] == ([said] if said else [])
+
+
+def test_curves_are_means_over_the_pairs_of_the_epochs_that_all_have():
+    of = trial()
+
+    def side(*losses: float, **more: float):
+        epochs = [Epoch(number, {"loss": loss, **more}) for number, loss in enumerate(losses, start=1)]
+        return replace(measurement(of, record(of)), epochs=tuple(epochs))
+
+    pairs = [
+        Pair(side(1.0, 2.0, 3.0, accuracy=0.5), side(4.0, 5.0, 6.0, accuracy=0.5)),
+        Pair(side(3.0, 4.0, 5.0, accuracy=0.7), side(6.0, 9.0)),
+        Pair(side(9.0), side()),
+    ]
+    found = only(judge([TrialPairs("k", "a", of.settings, tuple(pairs))])).curves
+    assert found == (
+        EpochChange(1, {"accuracy": 0.6, "loss": 2.0}, {"loss": 5.0}),
+        EpochChange(2, {"accuracy": 0.6, "loss": 3.0}, {"loss": 7.0}),
+    )
+    assert only(judge([TrialPairs("k", "a", of.settings, tuple(pairs[2:]))])).curves == ()
+
+
+@pytest.mark.parametrize(
+    ("changes", "tests"),
+    [
+        ({}, {"regression": False, "speed": Speed.SAME, "memory": Memory.SAME, "learning": Learning.SAME}),
+        ({"speed": Speed.SLOWER}, {"regression": True}),
+        ({"speed": Speed.FASTER}, {"regression": False}),
+        ({"speed": None}, {"regression": False, "speed": Speed.INCONCLUSIVE}),
+        ({"memory": Memory.LARGER}, {"regression": True}),
+        ({"memory": Memory.SMALLER}, {"regression": False}),
+        ({"memory": None}, {"regression": False, "memory": None}),
+        ({"learning": Learning.WORSE}, {"regression": True, "learning": Learning.WORSE}),
+        ({"learning": Learning.BETTER}, {"regression": False, "learning": Learning.BETTER}),
+    ],
+)
+def test_what_makes_a_trial_a_regression(changes: dict, tests: dict):
+    of = trial()
+    pairs = trial_pairs(of, [10.0], [10.0])
+    own = {"speed": Speed.SAME, "memory": Memory.SAME, "learning": Learning.SAME, **changes}
+    difference = DifferenceVerdict("accuracy", own["learning"], 0.9, 0.9, 0.0, None, None, None, (0.0,))
+    timed = JudgedTrial((), own["speed"], own["memory"], {})
+    clusters = Clusters(np.zeros(7), np.full(7, 3))
+    found = judged_trial(
+        pairs, timed, None, [difference], {"accuracy": Compared(np.ones(1), np.ones(1), clusters, False)}
+    )
+    assert {name: getattr(found, name) for name in tests} == tests
+    assert (found.images, found.sources, found.pairs, found.failed) == (21, 7, 1, 0)
+    bare = judged_trial(pairs, None, None, [], "why")
+    assert (bare.speed, bare.memory, bare.learning, bare.notes) == (
+        *(Speed.NOT_COMPARABLE, Memory.NOT_COMPARABLE, Learning.NOT_COMPARABLE),
+        ("learning: why",),
+    )
+    assert (bare.images, bare.sources, bare.regression) == (0, 0, False)
+
+
+def test_the_nearest_trial_of_the_other_side_is_the_one_that_differs_in_least():
+    base, two, one = trial(epochs=3), trial(epochs=4, l1=0.1), trial(epochs=5)
+    old = [measurement(base, record(base))]
+    new = [measurement(of, record(of)) for of in (two, one)]
+    gone, *both = match(Side("old", tuple(old)), Side("new", tuple(new)))
+    assert gone.notes == (f"nearest trial of the candidate: {both[1].label} (epochs 3, there 5)",)
+    assert [note.partition(": ")[0] for found in both for note in found.notes] == [
+        "nearest trial of the baseline"
+    ] * 2
+
+
+def test_attempts_are_paired_in_their_order_and_the_rest_stays_alone():
+    of, other = trial(seed=0), trial(seed=1)
+    old = [measurement(of, record(of, seconds)) for seconds in (1.0, 2.0, 3.0)]
+    new = [measurement(of, record(of, failure=FAILED)), *(measurement(of, record(of, s)) for s in (4.0, 5.0))]
+    new.append(measurement(other, record(other, 6.0)))
+    (found,) = match(Side("old", tuple(old)), Side("new", tuple(new)))
+    assert [(one.baseline, one.candidate) for one in found.pairs] == [(old[0], new[1]), (old[1], new[2])]
+    assert (found.baseline_only, found.candidate_only) == ((old[2],), (new[0], new[3]))
+
+
+@pytest.mark.parametrize(
+    ("old", "new", "said"),
+    [
+        ((1, 2), (3, 4), ""),
+        ((1, 2), (1, 2), "Both sides are the same runs: each is compared with itself, which shows nothing."),
+        ((1, 2), (2, 3, 4), "1 of 3 runs of new are runs of old, too."),
+        ((1, 2), (1,), "1 of 1 runs of new are runs of old, too."),
+        ((1,), (1, 2), "1 of 2 runs of new are runs of old, too."),
+    ],
+)
+def test_runs_that_both_sides_share_are_told(old, new, said: str):
+    of = trial()
+    sides = [
+        Side(name, tuple(measurement(of, record(of, attempt=number)) for number in numbers))
+        for name, numbers in (("old", old), ("new", new))
+    ]
+    found = shared_runs(*sides)
+    assert found.startswith(said) and bool(found) == bool(said)
+
+
+PLACE = Fingerprint(kind="cpu", model="A", replicas=1, cores=2, gpus=("X", "X"), memory_gb=8, host="h")
+
+
+@pytest.mark.parametrize(
+    ("change", "said"),
+    [
+        ({}, ""),
+        ({"kind": None}, ""),
+        ({"kind": "gpu"}, "kind of device cpu and gpu"),
+        ({"cores": 4, "host": "i"}, "number of cores 2 and 4, machine h and i"),
+        ({"gpus": ("X",)}, "GPUs X, X and X"),
+        ({"gpus": ()}, "GPUs X, X and none"),
+        ({"memory_gb": 0, "replicas": 0}, "number of devices 1 and 0, memory in GB 8 and 0"),
+    ],
+)
+def test_places_differ_in_what_both_tell(change: dict, said: str):
+    other = msgspec.structs.replace(PLACE, **change)
+    assert PLACE.difference(other) == said and bool(other.difference(PLACE)) == bool(said)
+    assert PLACE and not Fingerprint()
+
+
+def test_software_is_told_by_its_own_version_once():
+    of = trial()
+
+    def side(packages: dict[str, str], **told):
+        return [
+            measurement(
+                of, record(of, environment=Environment(packages=packages), provenance=Provenance(**told))
+            )
+        ]
+
+    old = side({"numpy": "1", "keras": "3", "old": "1"}, commit="a")
+    new = side({"numpy": "2", "keras": "3", "new": "1"}, commit="b", leukobench="9")
+    found = {one.name: (one.baseline, one.candidate) for one in software_changes(old, new)}
+    assert found == {"numpy": ("1", "2"), "old": ("1", "none"), "new": ("none", "1"), "commit": ("a", "b")}
+    known = {
+        "tensorflow": ("1", "2"),
+        "tensorflow-cpu": ("1", "2"),
+        "other-cpu": ("1", "2"),
+        "NumPy": ("3", "4"),
+    }
+    found = {one.name: (one.baseline, one.candidate) for one in software_changes(old, new, known)}
+    assert found["numpy"] == ("3", "4") and "tensorflow-cpu" not in found and found["other-cpu"] == ("1", "2")
+    varied = software_changes([*old, *new], new)
+    assert {one.name: (one.baseline, one.candidate) for one in varied}["commit"] == ("a, b", "b")

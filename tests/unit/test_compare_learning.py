@@ -14,6 +14,7 @@ from comparison_equipment import (
     trial,
     write_predictions,
 )
+from scipy.stats import norm, t
 
 from bench.compare.discordance import Clusters
 from bench.compare.judging import judge
@@ -242,3 +243,112 @@ def test_with_three_trainings_a_side_how_they_vary_is_assumed():
         Learning.INCONCLUSIVE,
         Learning.WORSE,
     ]
+
+
+IMAGES = 400
+
+
+def made(differences: list[float]) -> Compared:
+    """Trainings whose means differ by this, in images half of which differ by a tenth more, the others by less."""
+    spread = np.array(differences)
+    by_image = np.resize([spread.mean() + 0.1, spread.mean() - 0.1], IMAGES)
+    clusters = Clusters(by_image, np.ones(IMAGES, int))
+    return Compared(np.full(len(spread), 0.75), 0.75 + spread, clusters, False)
+
+
+def judged(
+    accuracy: Compared, loss: Compared | None = None, thresholds: Thresholds | None = None, beside: int = 0
+):
+    """Accuracy and loss of a trial that is judged beside others."""
+    loss = loss or replace(accuracy, candidate=accuracy.baseline)
+    others = {str(number): {"accuracy": accuracy, "loss": loss} for number in range(beside)}
+    found = judge_learning({"a": {"accuracy": accuracy, "loss": loss}, **others}, thresholds or Thresholds())
+    return found["a"]
+
+
+@pytest.mark.parametrize("beside", [0, 3])
+@pytest.mark.parametrize("number", [1, 2, 3, 4, 7])
+def test_an_interval_and_a_bar_by_hand(number: int, beside: int):
+    """The images and the trainings add in squares; the rate of errors is shared by all that is tested."""
+    differences = [-0.03, -0.01, -0.02, 0.01, 0.0, -0.05, 0.02][:number]
+    accuracy, loss = judged(made(differences), beside=beside)
+    level = 0.01 * 0.8 / (2 * (1 + beside))
+    residuals = IMAGES * 0.01
+
+    def half(confidence: float, assumed: bool, resolution: int) -> float:
+        error = np.sqrt(residuals + resolution) / (IMAGES + 2 * resolution)
+        images = t.ppf((1 + confidence) / 2, IMAGES - 1) * error
+        if assumed:
+            return np.hypot(images, norm.ppf((1 + confidence) / 2) * 0.05 / np.sqrt(number))
+        spread = np.std(differences, ddof=1) if resolution else 0.0
+        return np.hypot(images, t.ppf((1 + confidence) / 2, number - 1) * spread / np.sqrt(number))
+
+    mean, wide = np.mean(differences), half(0.95, number < 2, 1)
+    assert (accuracy.difference, accuracy.low, accuracy.high) == pytest.approx(
+        (mean, mean - wide, mean + wide)
+    )
+    assert (accuracy.baseline, accuracy.candidate) == pytest.approx((0.75, 0.75 + mean))
+    assert accuracy.pairs == pytest.approx(tuple(differences))
+    assert accuracy.bar == pytest.approx(max(0.02, half(1 - level, number < 4, 1)))
+    assert (loss.low is None, loss.high is None, loss.bar is None) == (number < 2, number < 2, number < 4)
+    if number > 1:
+        assert (loss.low, loss.high) == pytest.approx((-half(0.95, False, 0), half(0.95, False, 0)))
+    if number > 3:
+        assert loss.bar == pytest.approx(max(0.05, half(1 - level, False, 0)))
+
+
+@pytest.mark.parametrize(
+    ("difference", "accuracy", "loss"),
+    [
+        (0.25, Learning.BETTER, Learning.WORSE),
+        (0.249, Learning.SAME, Learning.SAME),
+        (0.0, Learning.SAME, Learning.SAME),
+        (-0.249, Learning.SAME, Learning.SAME),
+        (-0.25, Learning.WORSE, Learning.BETTER),
+    ],
+)
+def test_a_difference_of_the_margin_is_no_longer_the_same(difference: float, accuracy, loss):
+    """Trainings that vary in nothing, and more images than leave a doubt."""
+    images = Clusters(np.full(10**6, difference), np.ones(10**6, int))
+    found = Compared(np.full(5, 0.5), np.full(5, 0.5 + difference), images, False)
+    said = judged(found, found, Thresholds(margin=0.25, loss_margin=0.25))
+    assert [one.verdict for one in said] == [accuracy, loss]
+    assert [one.bar for one in said] == [0.25, 0.25]
+    for name, edge in (("margin", 0), ("loss_margin", 1)):
+        other = judged(found, found, replace(Thresholds(margin=0.25, loss_margin=0.25), **{name: 0.5}))
+        assert other[edge].bar == 0.5 and other[1 - edge].bar == 0.25
+
+
+@pytest.mark.parametrize(
+    ("number", "said"),
+    [
+        (1, "; one network per side cannot"),
+        (2, "; 2 networks per side"),
+        (3, "; 3 networks per side"),
+        (4, ""),
+    ],
+)
+def test_why_learning_is_inconclusive(number: int, said: str):
+    noisy = [0.015, -0.02, 0.02, -0.015][:number]
+
+    def note(image: float, images: int) -> str:
+        by_image = np.resize([image + 0.1, image - 0.1], images)
+        clusters = Clusters(by_image, np.ones(images, int))
+        found = Compared(np.full(number, 0.75), 0.75 + np.array(noisy), clusters, False)
+        (accuracy, _) = judged(found)
+        assert accuracy.verdict is Learning.INCONCLUSIVE
+        assert (said in accuracy.note) and ("per side" in accuracy.note) == (number < 4)
+        return accuracy.note
+
+    many = 100_000
+    assert note(0.0, many).startswith("neither a difference nor equivalence within 2 points is shown")
+    assert note(0.001, many).startswith("these networks differ, but networks of the same side might")
+    half = Clusters(np.resize([0.1, -0.1], many), np.ones(many, int)).half(0.95)
+    assert note(0.99 * half, many).startswith("neither") and note(1.01 * half, many).startswith("these")
+    assert note(0.0, 200).startswith("200 test images are too few for a margin of 2 points; it takes about ")
+
+
+def test_the_margin_of_the_loss_is_named_in_nats():
+    images = Clusters(np.resize([2.0, -2.0], 100), np.ones(100, int))
+    found = Compared(np.full(5, 1.0), 1.0 + np.array([0.5, -0.5, 0.5, -0.5, 0.0]), images, False)
+    assert "100 test images are too few for a margin of 0.05 nats" in judged(found, found)[1].note

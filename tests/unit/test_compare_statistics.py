@@ -5,14 +5,14 @@ from pathlib import Path
 import numpy as np
 import pytest
 from comparison_equipment import noisy, trial, trial_pairs, with_pairs
-from scipy.stats import ttest_1samp
+from scipy.stats import norm, t, ttest_1samp
 
 from bench.compare.betting import detectable, evidence
 from bench.compare.discordance import Clusters, images_needed
 from bench.compare.judging import judge, typical_spread
 from bench.compare.looks import number_of_look, start_anew
 from bench.compare.metrics import METRICS, Values, p_of_mean
-from bench.compare.speed import estimate, judge_speed, standing
+from bench.compare.speed import Standing, estimate, judge_speed, standing
 from bench.compare.thresholds import Thresholds, alpha_at, holm
 from bench.compare.verdict import Memory, Speed
 
@@ -195,6 +195,103 @@ def test_the_shares_of_the_error_rate_are_those_that_are_promised():
     assert thresholds.bar_same == pytest.approx(20)
 
 
+def test_the_sizes_that_count_are_those_that_are_promised():
+    assert Thresholds().plain() == pytest.approx(
+        {
+            **{"change": 0.05, "margin": 0.02, "loss_margin": 0.05, "effect": 0.1, "power": 0.9, "look": 1},
+            **{"alpha_speed": 0.03, "alpha_memory": 0.01, "alpha_learning": 0.01, "alpha_same": 0.05},
+            **{"alpha": 0.05, "alpha_now": 0.008},
+        }
+    )
+    assert Thresholds(look=3).alpha_now == pytest.approx(0.01 * 0.2 / 4)
+    assert Thresholds(look=2).alpha_same_now == pytest.approx(0.05 * 0.2 / 2)
+    assert Thresholds().bar("speed", 0) == Thresholds().bar("speed", 1)
+
+
+def stands(worse=(1.0,), better=(1.0,), same=(1.0,), changes=(0.0,)) -> Standing:
+    """Bars of 16, 64 and 4."""
+    found = (np.array(one, float) for one in (worse, better, same))
+    return Standing(*found, {}, np.array(changes, float), 16.0, 64.0, 4.0)
+
+
+@pytest.mark.parametrize(
+    ("evidence", "decided", "nearness"),
+    [
+        ({}, False, 0.0),
+        ({"worse": [15.9]}, False, np.log(15.9) / np.log(16)),
+        ({"worse": [16.0]}, True, 1.0),
+        ({"worse": [2.0, 16.0, 4.0]}, True, 0.5),
+        ({"better": [63.9]}, False, np.log(63.9) / np.log(64)),
+        ({"better": [64.0, 8.0]}, True, 0.5),
+        ({"same": [3.9]}, False, np.log(3.9) / np.log(4)),
+        ({"same": [4.0, 2.0]}, True, 0.5),
+        ({"worse": [2.0], "better": [2.0], "same": [2.0]}, False, 0.5),
+        ({"worse": [0.5], "better": [0.5], "same": [0.5]}, False, np.log(0.5) / np.log(64)),
+        ({"worse": [], "better": [], "same": [], "changes": []}, False, 0.0),
+    ],
+)
+def test_a_bar_that_was_reached_decides_and_the_last_evidence_tells_how_near_it_is(
+    evidence: dict, decided: bool, nearness: float
+):
+    found = stands(**evidence)
+    assert found.decided is decided and found.nearness == pytest.approx(nearness)
+    worse = evidence.get("worse", [1.0])
+    assert (found.worst, found.suspicion) == (max([1.0, *worse]), [1.0, *worse][-1])
+
+
+def test_the_change_of_a_standing_is_the_last_one_less_the_fewer_the_pairs():
+    assert [stands(changes=one).change for one in ([], [0.2], [0.9, 0.3])] == pytest.approx([0.0, 0.1, 0.2])
+
+
+@pytest.mark.parametrize("name", list(METRICS))
+def test_each_metric_gets_worse_in_its_own_direction(name: str):
+    """Half or twice as much, which is exactly as much as counts."""
+    thresholds = Thresholds(change=1.0)
+    worse, better = {"speed": ("slower", "faster"), "memory": ("larger", "smaller")}[METRICS[name].dimension]
+    for ratio, said in (
+        ((2.0, worse), (0.5, better)) if METRICS[name].more_is_worse else ((0.5, worse), (2.0, better))
+    ):
+        for shrunk, verdict in ((1.0, said), (0.999 if ratio > 1 else 1.001, "same")):
+            values = Values(np.full(20, 3.0), np.full(20, 3.0 * ratio * shrunk))
+            (found,) = judge_speed({"a": {name: values}}, thresholds)["a"].metrics
+            assert (found.metric, found.verdict) == (name, verdict)
+            assert found.ratio == pytest.approx(ratio * shrunk) and found.note == ""
+
+
+def test_what_is_told_of_a_metric():
+    old, new = np.array([10.0, 11.0, 9.0, 10.0]), np.array([11.0, 10.0, 12.0, 14.0])
+    trials = {"a": {"fit_time": Values(old, new)}, "b": {}}
+    judged = judge_speed(trials, Thresholds())
+    (found,) = judged["a"].metrics
+    logs = np.log(new / old)
+    both = [(logs[i] + logs[j]) / 2 for i in range(4) for j in range(i, 4)]
+    assert (found.baseline, found.candidate) == (10.0, 11.5)
+    assert found.ratio == pytest.approx(np.exp(np.median(both)))
+    assert found.ratios == pytest.approx(new / old) and found.spread == pytest.approx(np.std(logs, ddof=1))
+    up, down = evidence(logs).max(), evidence(-logs).max()
+    assert up > down and (found.evidence, found.bar) == pytest.approx((up, 2 / (0.8 * 0.03)))
+    assert judged["a"].evidence == pytest.approx({"slower": up, "faster": max(1.0, down)})
+    assert (judged["b"].speed, judged["b"].memory, judged["a"].memory) == (None, None, None)
+    (turned,) = judge_speed({"a": {"fit_time": Values(new, old)}, "b": {}}, Thresholds(), False)["a"].metrics
+    assert (turned.evidence, turned.bar) == pytest.approx((up, 2 / (0.2 * 0.03)))
+    assert turned.low is turned.high is None
+    (single,) = judge_speed({"a": {"fit_time": Values(old[:1], new[:1])}}, Thresholds())["a"].metrics
+    assert single.spread is None and single.note == "1 pair: to show a change it takes 7 or more"
+    equal = judge_speed({"a": {"fit_time": Values(old, old)}}, Thresholds())["a"].metrics[0]
+    assert equal.bar == pytest.approx(1 / (0.8 * 0.03))
+
+
+@pytest.mark.parametrize("pairs", [6, 7])
+def test_how_many_pairs_it_takes_is_said_below_that_number(pairs: int):
+    logs = np.random.default_rng(0).normal(0, 0.3, pairs)
+    (found,) = judge_speed({"a": {"fit_time": Values(np.ones(pairs), np.exp(logs))}}, Thresholds())[
+        "a"
+    ].metrics
+    assert found.note.startswith(
+        "6 pairs: to show" if pairs == 6 else "neither a change nor the absence of one of 5%"
+    )
+
+
 def test_looks_at_the_same_are_one_look(tmp_path: Path):
     assert [number_of_look(tmp_path, one) for one in ("a", "a", "b", "", "a")] == [1, 1, 2, 3, 1]
     start_anew(tmp_path)
@@ -208,6 +305,8 @@ def test_holm_against_the_step_down_written_out():
     # sorted: 0.005 x 4, 0.01 x 3, 0.03 x 2, 0.04 x 1, never falling
     assert holm(p) == pytest.approx([0.03, 0.06, None, 0.06, 0.02], nan_ok=True)
     assert holm([None]) == [None]
+    assert holm([0.9, 0.6, 0.2]) == pytest.approx([1.0, 1.0, 0.6]), "no p value is above 1"
+    assert holm([0.01, 0.01]) == pytest.approx([0.02, 0.02])
     assert holm([]) == []
 
 
@@ -226,6 +325,30 @@ def test_images_of_one_source_count_once():
     assert (joined.images, len(joined.size), joined.mean) == (100, 10, -0.1)
     assert abs(alone.mean) > alone.half(0.99) and abs(joined.mean) < joined.half(0.95)
     assert joined.error() > 2 * alone.error()
+
+
+@pytest.mark.parametrize("resolution", [1.0, 0.0])
+@pytest.mark.parametrize("sources", ["aabbbc", "abcdef", "aaaaaa"])
+def test_the_error_of_a_difference_by_hand(sources: str, resolution: float):
+    """The sum over sources of squared residuals, with half a source of discordant images for either side."""
+    difference = np.array([1.0, 0.0, -1.0, 0.5, 0.0, 1.0])
+    found = Clusters.of(difference, list(sources))
+    assert found.mean == 0.25
+    names = sorted(set(sources))
+    number = len(names)
+    sums = [sum(d - 0.25 for d, of in zip(difference, sources, strict=True) if of == name) for name in names]
+    corrected = number / max(1, number - 1) if number < 6 else 1.0
+    typical = 6 / number * resolution
+    total = 6 + (2 * 6 / number if resolution else 0)
+    error = np.sqrt(corrected * np.square(sums).sum() + typical**2) / total
+    assert found.error(resolution) == pytest.approx(error)
+    half = t.ppf(0.95, max(1, number - 1)) * error
+    assert found.half(0.9, resolution) == pytest.approx(half)
+    for margin, power in ((0.02, 0.8), (0.1, 0.5)):
+        reach = norm.ppf(0.95) + norm.ppf((1 + power) / 2)
+        needed = images_needed(found, margin, resolution, power)
+        assert needed == np.ceil(error**2 * 6 * (reach / margin) ** 2)
+    assert images_needed(found, 0.02) == images_needed(found, 0.02, 1.0, 0.8)
 
 
 def test_clustered_images_don_t_raise_alarms():

@@ -8,10 +8,12 @@ import numpy as np
 import pytest
 from equipment.results.suites import thesis_suite
 from msgspec import structs
+from scipy.stats import binomtest
 
 from bench.commands.compare import _show_trials
 from bench.commands.main import main
-from bench.compare.two_trials import compare_trials, mcnemar
+from bench.compare.discordance import Clusters
+from bench.compare.two_trials import Side, TwoTrials, compare_trials, mcnemar
 from wbc.errors import InputError
 from wbc.evaluation.predictions import Predictions
 
@@ -82,9 +84,63 @@ def test_sources_make_the_interval_wider_and_without_them_mcnemar_counts(suite):
     assert together.p is None and apart.p == pytest.approx(mcnemar(apart.only_first, 0))
 
 
+@pytest.mark.parametrize(
+    ("difference", "low", "high", "said"),
+    [
+        (
+            0.1,
+            0.001,
+            0.2,
+            "b is better by 10.0 points of balanced accuracy, [+0.1 to +20.0] with 95 % confidence, on ",
+        ),
+        (0.1, 0.0, 0.2, "The same 50 images do not tell them apart: the second is better by 10.0 points"),
+        (-0.1, -0.2, 0.0, "The same 50 images do not tell them apart: the second is worse by 10.0 points"),
+        (-0.1, -0.2, -0.001, "a is better by 10.0 points of balanced accuracy, [-20.0 to -0.1] with 95 %"),
+        (0.0, -0.1, 0.1, "The same 50 images do not tell them apart: no difference, [-10.0 to +10.0]."),
+    ],
+)
+def test_which_is_better_is_said_where_the_interval_leaves_out_nought(difference, low, high, said):
+    sides = (Side(name, 0.9, 0.9, 1.0, 1.0, ()) for name in "ab")
+    assert TwoTrials(*sides, (), 50, 50, 3, 4, difference, low, high, "", None).sentence.startswith(said)
+
+
+def test_an_interval_of_balanced_accuracies_by_hand(suite):
+    """Every image weighs as the classes that are there share the images."""
+    results, ids = suite
+    one, other = (results.latest(ids[number]) for number in (0, 1))
+    labels = Predictions.read_csv(one[0].predictions).labels
+    rng = np.random.default_rng(4)
+    rights = [rng.random(len(labels)) < share for share in (0.9, 0.7)]
+    for (attempt, _), right in zip((one, other), rights, strict=True):
+        rewrite(attempt, right, [str(number) for number in range(len(labels))])
+    found = compare_trials(one, other)
+    each = [[right[labels == label].mean() for label in np.unique(labels)] for right in rights]
+    assert [side.balanced_accuracy for side in (found.first, found.second)] == pytest.approx(
+        np.mean(each, axis=1)
+    )
+    assert [side.accuracy for side in (found.first, found.second)] == pytest.approx(
+        [one.mean() for one in rights]
+    )
+    assert (found.only_first, found.only_second) == (
+        int((rights[0] & ~rights[1]).sum()),
+        int((rights[1] & ~rights[0]).sum()),
+    )
+    weights = len(labels) / len(np.unique(labels)) / np.bincount(labels)[labels]
+    clusters = Clusters((rights[1] * 1.0 - rights[0]) * weights, np.ones(len(labels), int))
+    half = clusters.half(0.95)
+    assert (found.low, found.high) == pytest.approx((clusters.mean - half, clusters.mean + half))
+    for way in (1, -1):
+        rewrite(one[0], np.full(len(labels), way < 0), ["one"] * len(labels))
+        rewrite(other[0], np.full(len(labels), way > 0), ["one"] * len(labels))
+        edge = compare_trials(one, other)
+        assert edge.difference == way and (edge.high, edge.low)[way < 0] == way, "never more than all images"
+
+
 def test_mcnemar_is_exact():
     assert mcnemar(0, 0) == 1 and mcnemar(5, 5) == 1
     assert mcnemar(0, 6) == mcnemar(6, 0) == pytest.approx(2 * 0.5**6)
+    assert mcnemar(2, 7) == mcnemar(7, 2) == pytest.approx(float(binomtest(2, 9).pvalue))
+    assert mcnemar(1, 1) == 1.0
 
 
 def test_other_images_are_refused(suite):
