@@ -1,18 +1,14 @@
-"""What TensorFlow offers as settings of a trial: precision, several steps in a call, the largest batch."""
+"""What TensorFlow offers as settings of a trial: precision, several steps in a call."""
 
 from dataclasses import replace
 from pathlib import Path
 
 import keras
-import msgspec
 import numpy as np
 import pytest
-from equipment.results.records import a_trial
 from training_equipment import Notes, draw_noisy_images, small_training
 
-from bench.devices.device import Device, Slot
 from bench.errors import InputError
-from bench.plan.batches import sized
 from bench.suite.resolve import resolve_suite
 from bench.trials.settings import Runtime
 from wbc import experiment
@@ -127,43 +123,3 @@ def test_several_steps_in_a_call_are_the_same_steps(images):
         assert several.epochs[epoch] == pytest.approx(metrics, rel=1e-4)
     counts = [(notes.phases["train"]["steps"], notes.phases["train"]["images"]) for notes in (one, several)]
     assert counts == [(12 - 1, 22 - 2), (12 - 3, 22 - 6)], "but those of the first call"
-
-
-def slot(kind: str, gigabytes: float | None = None) -> Slot:
-    memory = None if gigabytes is None else int(gigabytes * 1e9)
-    return Slot("one", (Device(kind, "Stand-in", memory_bytes=memory),), (0,))
-
-
-def test_the_first_batch_is_the_largest_that_should_fit(images, tmp_path, monkeypatch):
-    manifest = Manifest.read(images)
-    many = [replace(manifest.images[0], file=f"{number}.png") for number in range(3000)]
-    replace(manifest, images=(*many, *manifest.images)).write(tmp_path)
-
-    def first(where: Slot, folder: Path = tmp_path, network: str = "VGG16") -> int:
-        trial = a_trial(
-            network,
-            batch_size="largest",
-            image_size=224,
-            mode="scratch",
-            specification={"manifest": str(folder / "manifest.json")},
-        )
-        return sized(trial, [], where).specification["batch_size"]
-
-    assert first(slot("gpu", 1000)) == 1024
-    assert first(slot("gpu", 1000), images) == 8, "of 11 images"
-    small, large = first(slot("gpu", 8)), first(slot("gpu", 24))
-    assert 1 <= small < large < 1024
-    assert first(slot("gpu")) == 1024, "nothing is known of the device"
-    monkeypatch.setattr(
-        "psutil.virtual_memory", lambda: msgspec.json.decode(b'{"available": 8e9}', type=Free)
-    )
-    assert first(slot("cpu")) < 64
-
-
-class Free(msgspec.Struct):
-    available: float
-
-
-def test_a_fixed_batch_stays(images):
-    trial = a_trial("VGG16", batch_size=32)
-    assert sized(trial, [], slot("gpu", 8)) is trial

@@ -7,7 +7,7 @@ from equipment.results.records import a_runtime
 from plan_equipment import attempt, trial
 
 from bench.journal.results import SuiteResults
-from bench.plan.decide import choose, make_plan
+from bench.plan.decide import PlannedTrial, Prediction, choose, differences, make_plan, matches
 from bench.trials.trial import Trial
 from wbc.errors import InputError
 
@@ -126,3 +126,67 @@ def test_a_checkpoint_is_named(results: SuiteResults):
     attempt(results, trial(), "interrupted", "interrupted")
     results.checkpoint(trial().id).mkdir()
     assert decision(results, trial())[1].endswith("resumes from its checkpoint")
+
+
+@pytest.mark.parametrize(
+    ("changes", "status"),
+    [
+        ({"epochs": 2}, "changed"),
+        ({"epochs": 2, "batch_size": 7, "l1": 0.1}, "changed"),
+        ({"epochs": 2, "batch_size": 7, "l1": 0.1, "l2": 0.1}, "new"),
+        ({"epochs": 2, "seed": 3}, "new"),
+        ({"data": {"split_seed": 3}}, "new"),
+    ],
+)
+def test_a_trial_is_changed_up_to_three_settings_that_are_no_seeds(
+    results: SuiteResults, changes, status: str
+):
+    attempt(results, trial())
+    found, why = decision(results, trial(**changes))
+    assert found == status and len(why.split("; ")) == (len(changes) if status == "changed" else 1)
+
+
+def test_of_several_earlier_trials_the_most_similar_one_is_named(results: SuiteResults):
+    for settings in ({"batch_size": 7, "l1": 0.1}, {"batch_size": 9}, {"batch_size": 8, "l2": 0.1}):
+        attempt(results, trial(**settings))
+    assert decision(results, trial()) == ("changed", "batch_size 16, was 9")
+
+
+def test_what_differs_is_said_in_short():
+    old, new = (trial(preprocessing=name) for name in ("network", "unit"))
+    assert differences(new, old) == ["preprocessing unit, was network"]
+    assert differences(old, old) == []
+    limits = [trial(data={"background": "b" * length}) for length in (24, 25)]
+    assert differences(*limits) == [f"data.background {'b' * 24}, was {'b' * 12}..."]
+
+
+def test_a_pattern_is_a_part_of_an_id_or_the_whole_of_it():
+    assert matches("vgg16-transfer", "GG16-T") and matches("vgg16-transfer", "V*r")
+    assert not matches("vgg16-transfer", "v*x") and not matches("vgg16-transfer", "resnet")
+
+
+def test_only_what_is_not_done_runs_and_has_seconds():
+    assert [PlannedTrial(trial(), status, "").runs for status in ("done", "new", "again", "failed")] == [
+        False,
+        *[True] * 3,
+    ]
+    assert PlannedTrial(trial(), "new", "").seconds == 0.0
+    assert PlannedTrial(trial(), "new", "", prediction=Prediction(7.5, "by heart")).seconds == 7.5
+
+
+def test_a_damaged_record_is_made_again(results: SuiteResults):
+    made = attempt(results, trial())
+    made.result.write_text("{torn")
+    status, why = decision(results, trial())
+    assert status == "unfinished" and why.startswith("the record of attempt 1 is damaged (")
+    attempt(results, trial())
+    assert decision(results, trial()) == ("done", "attempt 2")
+
+
+def test_an_attempt_that_was_killed_after_one_that_failed_has_no_result(results: SuiteResults):
+    attempt(results, trial(), "failed", "crashed")
+    attempt(results, trial(), None)
+    assert decision(results, trial()) == (
+        "unfinished",
+        "an attempt has no result: it runs, or its harness was killed",
+    )

@@ -51,6 +51,14 @@ def test_makespan_of_twenty_trials_is_within_5_percent(seed):
 def test_makespan_counts_what_slots_are_still_busy_with():
     assert makespan([4, 3], 2, busy=[10.0]) == 10.0
     assert makespan([], 2, busy=[3.0]) == 3.0
+    assert makespan([2.0], 3, busy=[1.0, 1.0]) == 2.0
+    assert makespan([2.0, 2.0], 2, busy=[1.0]) == 3.0
+
+
+def test_makespan_places_the_longest_first():
+    assert makespan([1, 1, 2], 2) == 2
+    assert makespan([3, 5, 3, 4], 2) == 8
+    assert makespan([2, 2, 2], 1) == 6
 
 
 @pytest.mark.parametrize("kind", ["crashed", "host-oom", "stalled"])
