@@ -2,11 +2,12 @@
 
 import numpy as np
 import pytest
+from scipy.stats import chi2
 
-from bench.compare.betting import pairs_needed
+from bench.compare.betting import detectable, pairs_needed
 from bench.compare.metrics import Values
 from bench.compare.thresholds import Thresholds
-from bench.regress.planning import MOST, PairPlan, noise_wanted, plan_from
+from bench.regress.planning import MOST, PairPlan, noise_wanted, plan_from, step_shares
 
 
 def noise(sd: float, seed: int = 0, *names: str) -> dict[str, Values]:
@@ -50,3 +51,74 @@ def test_no_more_than_two_hundred_pairs_are_ever_planned():
 )
 def test_noise_that_was_measured_elsewhere_is_not_measured_again(known: list[str], wanted: dict[str, int]):
     assert noise_wanted({"one": ["a", "a2"], "two": ["b"]}, known) == wanted
+
+
+@pytest.mark.parametrize(("configurations", "each"), [(1, 8), (2, 4), (3, 3), (4, 2), (5, 2), (9, 2)])
+def test_eight_pairs_show_the_noise_and_at_least_two_of_each(configurations: int, each: int):
+    groups = {str(number): [f"{number}a", f"{number}b"] for number in range(configurations)}
+    assert noise_wanted(groups, []) == {f"{number}a": each for number in range(configurations)}
+
+
+def steps(step: float, compiled: float | None = None, **more: float) -> dict[str, Values]:
+    """Pairs without noise, by their seconds."""
+    named = {"fit_time": step, **({} if compiled is None else {"compile_time": compiled}), **more}
+    return {name: Values(np.full(3, value), np.full(3, value)) for name, value in named.items()}
+
+
+@pytest.mark.parametrize(
+    ("noise", "of_fit"),
+    [
+        ([steps(10.0, 2.0, throughput=1.0)], 0.8),
+        ([steps(10.0, 2.0, train_cpu_time=1.0)], 0.8),
+        ([steps(10.0, 2.0)], 1.0),
+        ([steps(10.0, throughput=1.0)], 1.0),
+        ([steps(10.0, 12.0, throughput=1.0)], 0.0),
+        ([steps(10.0, 2.0, throughput=1.0), steps(30.0, 8.0), steps(99.0)], 0.75),
+        ([], 1.0),
+    ],
+)
+def test_the_share_of_the_steps_in_each_metric(noise: list, of_fit: float):
+    found = step_shares({str(number): one for number, one in enumerate(noise)})
+    assert found == pytest.approx({"throughput": 1.0, "train_cpu_time": 0.85, "fit_time": of_fit})
+
+
+def test_a_plan_is_for_the_metric_that_shows_the_steps_first_and_tells_what_it_finds():
+    """The spread is planned for that the true one exceeds once in five times, from what all trials share."""
+    own, other = (noise(sd, seed, "throughput", "train_cpu_time") for sd, seed in ((0.04, 0), (0.08, 1)))
+    for one in (own, other):
+        one["train_cpu_time"] = Values(np.ones(40), one["train_cpu_time"].candidate ** 0.5)
+    other["peak_memory"] = noise(0.01, 2)["throughput"]
+    plan = planned(own, other)
+    bar = Thresholds().bar("speed", 2)
+
+    def spreads(name: str) -> tuple[float, float]:
+        logs = [np.log(one[name].candidate) for one in (own, other) if name in one]
+        common = np.concatenate(logs).var() + np.concatenate(logs).mean() ** 2
+        cautious = [(one @ one + 4 * common) / chi2.ppf(0.2, 40 + 4) for one in logs]
+        return float(np.sqrt(common)), float(np.sqrt(max(cautious)))
+
+    needed = {
+        name: pairs_needed(round(spreads(name)[1], 4), 0.1 * share, 2 * bar, 0.9)
+        for name, share in (("throughput", 1.0), ("train_cpu_time", 0.85))
+    }
+    assert (
+        plan.metric == min(needed, key=needed.get) == "train_cpu_time" and plan.pairs == needed[plan.metric]
+    )
+    assert plan.basis == 80
+    assert plan.noise == pytest.approx(
+        {name: np.expm1(spreads(name)[0]) for name in (*needed, "peak_memory")}
+    )
+    for name, dimension in (("throughput", "speed"), ("train_cpu_time", "speed"), ("peak_memory", "memory")):
+        spread = spreads(name)[0]
+        size = detectable(plan.pairs, Thresholds().bar(dimension, 2), 0.9)
+        found = max(size * spread, np.log(1.05) + 1.3 * spread / plan.pairs**0.5)
+        assert plan.detectable[name] == pytest.approx(np.expm1(found))
+    said = str(plan)
+    assert said.startswith("A against A differs by (one standard deviation, 80 pairs): training throughput ")
+    assert (
+        f"That asks for {plan.pairs} pairs. Nine times in ten, they find changes of: training throughput"
+        in said
+    )
+    assert str(PairPlan(3, "fit_time")).endswith("they find changes of: no size.")
+    nothing = planned()
+    assert (nothing.pairs, nothing.metric) == (1, None) and "is not known" in str(nothing)

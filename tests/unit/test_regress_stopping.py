@@ -2,6 +2,7 @@
 
 from dataclasses import dataclass, replace
 
+import numpy as np
 import pytest
 from comparison_equipment import noisy, trial, trial_pairs
 from equipment.results.records import a_record
@@ -10,10 +11,13 @@ from regress_equipment import Listener, Runner, a_pair, a_trial
 from bench.compare.judging import judge
 from bench.compare.matching import configuration_of, group
 from bench.compare.measurement import Measurement
+from bench.compare.speed import Standing
 from bench.compare.thresholds import Thresholds
+from bench.compare.verdict import DifferenceVerdict, Learning, Memory, Speed, Status, TrialVerdict, Verdict
+from bench.regress import schedule
 from bench.regress.planning import configurations, runs_wanted, shared_out
 from bench.regress.schedule import Budget, PairSchedule
-from bench.regress.stopping import after_look, next_trial
+from bench.regress.stopping import Contender, after_look, chosen, next_look, next_trial
 from bench.trials.trial import Trial
 
 SEEDS = [a_trial(seed) for seed in (0, 1, 2)]
@@ -301,3 +305,111 @@ def test_noise_takes_at_most_a_sixth_of_the_budget():
     free = Runner()
     a_schedule(free, there).measure_noise(wanted(4))
     assert len(free.ran) == 8
+
+
+def standing(worse: float = 1.0, same: float = 1.0, change: float = 0.0) -> Standing:
+    """With bars of 100, 400 and 20."""
+    found = (np.array([one]) for one in (worse, 1.0, same))
+    return Standing(*found, {}, np.array([change]), 100.0, 400.0, 20.0)
+
+
+def contender(speed: Standing | None, memory: Standing | None = None, learning: bool = False) -> Contender:
+    return Contender("key", speed, memory, learning)
+
+
+@pytest.mark.parametrize(
+    ("found", "open_", "suspected", "change", "nearness"),
+    [
+        (contender(standing()), True, 0, 0.0, 0.0),
+        (contender(standing(worse=1.1, change=0.3)), True, 1, 0.15, np.log(1.1) / np.log(100)),
+        (contender(standing(worse=1.09, change=0.3)), True, 0, 0.0, np.log(1.09) / np.log(100)),
+        (contender(standing(worse=100.0, change=0.3)), False, 0, 0.0, 0.0),
+        (contender(standing(worse=2.0, same=20.0, change=0.3)), False, 0, 0.0, 0.0),
+        (contender(standing(same=20.0), standing(worse=10.0, change=0.4)), True, 1, 0.2, 0.5),
+        (contender(standing(worse=10.0, change=0.1), standing(worse=2.0, change=0.4)), True, 2, 0.2, 0.5),
+        (contender(standing(same=20.0), None), False, 0, 0.0, 0.0),
+        (contender(standing(same=20.0), None, True), True, 0, 0.0, 0.0),
+        (contender(None, None), False, 0, 0.0, 0.0),
+        (contender(None, None, True), True, 0, 0.0, 0.0),
+        (contender(standing(worse=1.5, change=-0.2)), True, 1, -0.1, np.log(1.5) / np.log(100)),
+    ],
+)
+def test_what_may_still_be_decided_of_a_trial(found, open_, suspected, change, nearness):
+    assert (found.open, len(found.suspected)) == (open_, suspected)
+    assert (found.change, found.nearness) == pytest.approx((change, nearness))
+
+
+def test_who_is_chosen():
+    decided, near = contender(standing(same=20.0)), contender(standing(same=10.0))
+    little, much = (contender(standing(worse=5.0 - change, change=change)) for change in (0.1, 0.4))
+    assert chosen([]) is None and chosen([decided]) is None
+    assert chosen([decided, contender(standing()), near]) is near
+    assert chosen([near, little, much]) is much and chosen([near, much, little]) is much
+
+
+def judged_as(**changes) -> TrialVerdict:
+    learned = DifferenceVerdict(
+        "accuracy", Learning.INCONCLUSIVE, 0.9, 0.9, 0.0, None, None, None, (0.0,) * 8
+    )
+    usual = TrialVerdict("k", "a", Status.JUDGED, Speed.SAME, Memory.SAME, Learning.SAME, pairs=8)
+    return replace(usual, differences=(learned,), **changes)
+
+
+@pytest.mark.parametrize(
+    ("trials", "helped", "why"),
+    [
+        ([judged_as()], {}, "every trial is clear"),
+        ([judged_as(speed=Speed.INCONCLUSIVE, regression=True)], {}, "a regression is shown"),
+        ([judged_as(speed=Speed.INCONCLUSIVE)], {"k": False}, "1 trials are inconclusive"),
+        ([judged_as(memory=Memory.INCONCLUSIVE)], {"k": False}, "1 trials are inconclusive"),
+        ([judged_as(learning=Learning.INCONCLUSIVE)], {"k": True}, "1 trials are inconclusive"),
+        ([judged_as(learning=Learning.INCONCLUSIVE, pairs=9)], {}, "learning of 1 trials stays inconclusive"),
+        (
+            [judged_as(learning=Learning.INCONCLUSIVE, speed=Speed.INCONCLUSIVE, pairs=9)],
+            {"k": False},
+            "1 trials",
+        ),
+        ([judged_as(speed=Speed.INCONCLUSIVE, status=Status.FAILED)], {}, "every trial is clear"),
+        (
+            [
+                judged_as(speed=Speed.INCONCLUSIVE),
+                judged_as(key="l", learning=Learning.INCONCLUSIVE, pairs=9),
+            ],
+            {"k": False},
+            "2 trials are inconclusive",
+        ),
+    ],
+)
+def test_what_more_pairs_can_make_clear(trials, helped, why):
+    found = next_look(Verdict("old", "new", tuple(trials)))
+    assert found.helped == helped and found.why.startswith(why)
+
+
+@pytest.mark.parametrize(
+    ("passed", "takes", "room"), [(0, 70, True), (0, 70.1, False), (50, 20, True), (50, 21, False)]
+)
+def test_a_budget_may_be_spent_to_the_last_second(passed: float, takes: float, room: bool):
+    now = [1000.0]
+    budget = Budget(70.0, lambda: now[0])
+    now[0] += passed
+    assert budget.has_room_for(takes) is room and Budget(None, lambda: now[0]).has_room_for(1e9)
+
+
+@pytest.mark.parametrize(("disturbed", "counts"), [("", 4), ("d", 3), ("dd", 2), ("ddd", 4), ("dddd", 4)])
+def test_disturbed_pairs_count_where_most_are_disturbed(disturbed: str, counts: int):
+    key, sides = TRIALS[0].key, 4 * "."
+    marks = [("noise",) if mark == "d" else () for mark in disturbed + sides[len(disturbed) :]]
+    there = [a_pair(trial_key=key, number=number, disturbed=mark) for number, mark in enumerate(marks)]
+    there += [a_pair(trial_key=key, number=9, status="failed"), a_pair("aa", key, 10)]
+    assert a_schedule(Runner(), there).have("ab", key) == counts
+
+
+def test_a_configuration_gets_no_more_than_the_most_pairs(monkeypatch):
+    monkeypatch.setattr(schedule, "MOST", 3)
+    runner = Runner()
+    there = [a_pair(trial_key=one.key, number=0) for one in TRIALS]
+    made = a_schedule(runner, there)
+    (key,) = made.groups
+    assert made.next_of(key) is TRIALS[0]
+    made.run_next(TRIALS[0])
+    assert made.next_of(key) is None and made.next_of("unknown") is None and not made.cut_short

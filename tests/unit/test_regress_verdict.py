@@ -22,6 +22,7 @@ from bench.errors import ExitCode, InterruptedRun
 from bench.journal.results import SuiteResults
 from bench.plan.decide import PlannedTrial
 from bench.regress import schedule, verdict
+from bench.regress.kept import longest_chain
 from bench.regress.pairs import PairedRuns, PairJournal, Run
 from bench.regress.schedule import Budget, PairSchedule
 from bench.regress.verdict import CUT_SHORT, against_recorded, noise_elsewhere, too_few, with_pairs
@@ -276,3 +277,79 @@ def test_noise_that_another_device_showed_is_not_this_ones(tmp_path: Path):
         for cores in (2, 4)
     ]
     assert found == [1, 0]
+
+
+@pytest.mark.parametrize(
+    ("pairs", "cut_short", "said"),
+    [
+        ([], False, ["0 pairs of baseline and candidate ran, and 0 of the baseline with itself."]),
+        (
+            [a_pair(), a_pair("aa"), a_pair("aa", disturbed=("x",), status="failed")],
+            False,
+            ["1 pair of baseline and candidate ran, and 2 of the baseline with itself."],
+        ),
+        (
+            [a_pair(disturbed=("x",)), a_pair(status="failed"), a_pair(status="failed", disturbed=("x",))],
+            True,
+            [
+                "3 pairs of baseline and candidate ran, and 0 of the baseline with itself.",
+                "2 pairs disturbed; where that was the exception, others ran in their place.",
+                "2 pairs failed.",
+                "The budget was spent before every pair had run.",
+            ],
+        ),
+    ],
+)
+def test_what_ran_is_summed_up(pairs, cut_short: bool, said: list[str]):
+    assert verdict._summary(pairs, cut_short) == said
+
+
+def test_a_failure_counts_until_a_later_pair_of_the_trial_is_done():
+    one, other = (
+        [a_pair(trial_key=key, number=number, status=status) for number, status in enumerate(states)]
+        for key, states in (("a", ("failed", "done", "failed", "done")), ("b", ("done", "failed", "failed")))
+    )
+    noise = a_pair("aa", "b", 9)
+    assert verdict._latest([*one, *other, noise], "ab") == [one[1], one[3], *other]
+    assert verdict._latest([*one, *other, noise], "aa") == [noise]
+
+
+def test_too_few_runs_are_named_for_each_configuration():
+    few, more = TRIALS, records.a_trial("LeNet5", epochs=9)
+    known = {few[0].key: 1, few[1].key: 0, more.key: 3}
+    assert too_few([*few, more], known, "old", 1) == ""
+    assert too_few([*few, more], known, "old", 3).startswith(
+        "old has 1 run of vgg16-scratch-3e: times need 3."
+    )
+    assert f"1 run of vgg16-scratch-3e, 3 runs of {more.label}: times need 4." in too_few(
+        [*few, more], known, "old", 4
+    )
+
+
+def kept(baseline: str, candidate: str, pairs: int = 1) -> SimpleNamespace:
+    return SimpleNamespace(
+        baseline=SimpleNamespace(label=baseline), candidate=SimpleNamespace(label=candidate), pairs=pairs
+    )
+
+
+@pytest.mark.parametrize(
+    ("comparisons", "chain"),
+    [
+        ([], []),
+        ([kept("a", "a", 9)], []),
+        ([kept("b", "c"), kept("a", "b")], ["ab", "bc"]),
+        ([kept("a", "b", 2), kept("a", "b", 3)], ["ab3"]),
+        ([kept("a", "c", 50), kept("a", "b"), kept("b", "c")], ["ab", "bc"]),
+        ([kept("a", "b", 2), kept("a", "c", 3)], ["ac3"]),
+        ([kept("a", "b", 2), kept("c", "b", 3), kept("b", "d", 1)], ["cb3", "bd"]),
+        ([kept("a", "b", 3), kept("b", "c", 2), kept("c", "a", 1)], ["ab3", "bc2"]),
+        ([kept("a", "b", 1), kept("b", "c", 2), kept("c", "a", 3)], ["bc2", "ca3"]),
+    ],
+)
+def test_the_longest_chain_of_versions_and_of_equal_ones_that_with_most_pairs(comparisons, chain):
+    found, left = longest_chain(comparisons)
+    named = [
+        f"{one.baseline.label}{one.candidate.label}{one.pairs if one.pairs > 1 else ''}" for one in found
+    ]
+    assert named == chain and len(left) == len(comparisons) - len(found)
+    assert not any(one in found for one in left)
