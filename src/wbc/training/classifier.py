@@ -186,8 +186,7 @@ class Classifier:
 def examples_of(splits: dict[str, Split], specification: Specification) -> NDArray[np.uint8]:
     """Test images to ask a classifier for, as many as the largest batch; none where nobody asks."""
     count = max(BATCHES) if specification.latency else 0
-    examples: NDArray[np.uint8] = splits["test"].inputs[:count].copy()
-    return examples
+    return splits["test"].first(count)
 
 
 def predict(
