@@ -29,6 +29,7 @@ def test_more_batches_are_wanted_unless_they_are_slow():
     assert timed((4, 9.0), (4, 0.1), (4, 0.1)).wants_more
     assert not timed((4, 9.0), (4, 0.1), (4, 0.1), (4, 0.1)).wants_more
     assert not timed((4, 9.0), (4, 2.0)).wants_more
+    assert timed((4, 9.0), (4, 0.999)).wants_more and not timed((4, 9.0), (4, 1.0)).wants_more
 
 
 def test_stages_add_up():

@@ -4,9 +4,17 @@ import math
 
 import numpy as np
 import pytest
-from scipy.stats import binomtest, ttest_1samp
+from scipy.stats import binomtest, norm, t, ttest_1samp
 
-from wbc.evaluation.intervals import cluster_bootstrap, share_interval, shared_training, t_interval, wilson
+from wbc.evaluation.intervals import (
+    cluster_bootstrap,
+    difference_interval,
+    mean_interval,
+    share_interval,
+    shared_training,
+    t_interval,
+    wilson,
+)
 
 
 @pytest.mark.parametrize(("right", "total"), [(0, 1), (1, 1), (3, 7), (50, 50), (0, 40), (399, 440)])
@@ -16,6 +24,45 @@ def test_wilson_is_that_of_scipy(right, total):
     assert (found.low, found.high) == (pytest.approx(expected.low), pytest.approx(expected.high))
     assert 0 <= found.low <= right / total <= found.high <= 1
     assert found.method == "wilson"
+
+
+@pytest.mark.parametrize(
+    ("right", "total"), [(0, 1), (1, 1), (3, 7), (1, 60), (59, 60), (0, 40), (40, 40), (399, 440)]
+)
+def test_wilson_with_continuity_is_that_of_scipy(right, total):
+    expected = binomtest(right, total).proportion_ci(method="wilsoncc")
+    found = wilson(right, total, continuity=True)
+    assert (found.low, found.high) == (pytest.approx(expected.low), pytest.approx(expected.high))
+
+
+def test_intervals_of_means_and_differences_by_hand():
+    """The distances of bounds add in squares, each on its side."""
+    shares = [(0.5, 0.4, 0.7), (0.9, 0.6, 0.94)]
+    mean = mean_interval(shares)
+    assert (mean.low, mean.high) == pytest.approx(
+        (0.7 - math.hypot(0.1, 0.3) / 2, 0.7 + math.hypot(0.2, 0.04) / 2)
+    )
+    apart = difference_interval(*shares)
+    assert (apart.low, apart.high) == pytest.approx(
+        (-0.4 - math.hypot(0.1, 0.04), -0.4 + math.hypot(0.2, 0.3))
+    )
+    assert (mean_interval([(0.1, -0.9, 1.9)]).low, mean_interval([(0.1, -0.9, 1.9)]).high) == (0.0, 1.0)
+    edge = difference_interval((0.9, 0.0, 1.0), (0.1, 0.0, 1.0))
+    assert edge.high == pytest.approx(0.8 + math.hypot(0.1, 0.1)) and edge.low == pytest.approx(
+        0.8 - math.hypot(0.9, 0.9)
+    )
+    assert difference_interval((0.0, 0.0, 0.9), (1.0, 0.1, 1.0)).low == -1.0
+    assert difference_interval((1.0, 0.1, 1.0), (0.0, 0.0, 0.9)).high == 1.0
+
+
+def test_the_bootstrap_by_hand():
+    """Quantiles of resampled sources, expanded as t is against the normal distribution."""
+    right, total = np.array([3, 5, 1, 4, 0]), np.array([5, 5, 2, 6, 3])
+    draws = np.random.default_rng(0).integers(0, 5, (2000, 5))
+    shares = right[draws].sum(axis=1) / total[draws].sum(axis=1)
+    tail = norm.cdf(math.sqrt(5 / 4) * t.ppf(0.025, 4))
+    found = cluster_bootstrap(right, total)
+    assert (found.low, found.high) == pytest.approx(tuple(np.quantile(shares, [tail, 1 - tail])))
 
 
 def test_wilson_by_hand():

@@ -22,7 +22,7 @@ from bench.report.rows import row_of
 from bench.report.tables.latency import latency_table
 from bench.trials.measured import Latency
 from wbc import experiment
-from wbc.evaluation.latency import BATCHES, LEAST_CALLS, in_turns, measure_latency
+from wbc.evaluation.latency import BATCHES, LEAST_CALLS, _calls, in_turns, measure_latency
 from wbc.specification import Specification
 
 EXAMPLES = np.arange(10, dtype=np.uint8).reshape(10, 1, 1, 1)
@@ -67,6 +67,40 @@ def test_what_is_slow_is_called_less_often_and_what_is_too_slow_not_at_all():
     assert found[0].p95_s is None
     assert left_out == {64: "a call takes 7.0 s, more than 0.5 s"}
     assert clock.now < 5 * 0.49 + 5 * 0.4 + 2 * 7.0 + 4
+
+
+@pytest.mark.parametrize(
+    ("size", "seconds", "calls"),
+    [
+        (1, 0.01, 100),
+        (1, 0.0101, 29),
+        (16, 0.05, 20),
+        (64, 0.0501, 5),
+        (16, 0.09, 3),
+        (16, 0.2, 3),
+        (1, 0.001, 300),
+        (64, 0.0005, 400),
+        (64, 0.0, 400),
+    ],
+)
+def test_how_often_a_size_is_called(size: int, seconds: float, calls: int):
+    """As often as fits into 0.3 s, or as percentiles want where that takes a second at most."""
+    assert _calls(size, seconds) == calls
+
+
+@pytest.mark.parametrize(("seconds", "first"), [(0.0999, 3), (0.1001, 2), (0.4999, 2)])
+def test_a_third_call_warms_up_where_it_takes_a_third_of_the_budget_at_most(seconds: float, first: int):
+    clock = Clock()
+    answering = Answering(clock, dict.fromkeys(BATCHES, seconds))
+    found, left_out = measure_latency(answering, EXAMPLES, clock)
+    assert answering.asked[:first] == [1] * first and answering.asked[first] == 16 and not left_out
+    assert [one.calls for one in found] == [answering.asked.count(size) - first for size in BATCHES]
+
+
+def test_a_size_is_left_out_from_half_a_second_on():
+    clock = Clock()
+    _, left_out = measure_latency(Answering(clock, {1: 0.5, 16: 0.501, 64: 0.1}), EXAMPLES, clock)
+    assert list(left_out) == [16]
 
 
 def test_a_size_that_fails_costs_itself_only():
