@@ -1,6 +1,7 @@
 """`data check` of synthetic images: its output and exit code; real cells are in `make real`."""
 
 import shutil
+from collections import Counter
 from pathlib import Path
 
 import numpy as np
@@ -8,8 +9,8 @@ import pytest
 from PIL import Image, ImageOps
 
 from bench.commands.main import main
-from wbc.data.check import check_folder
-from wbc.data.manifest import Manifest
+from wbc.data.check import Leak, Report, check_folder
+from wbc.data.manifest import ImageEntry, Manifest
 from wbc.data.synthetic import SyntheticSettings, draw_cell, generate
 from wbc.duplicates import searches_all_shifts
 
@@ -91,3 +92,86 @@ def test_a_manifest_is_read_as_often_for_many_images_as_for_few(tmp_path: Path, 
             check_folder(folder)
         reads[count] = len(seen)
     assert reads[1] == reads[9] > 0
+
+
+EVEN = "1.0 to 1"
+
+
+def reported(counts: dict[str, str], classes: str = "ab", **changes) -> Report:
+    """Split -> a letter for the class of each of its images."""
+    images = [
+        ImageEntry(f"{split}/{name}/{number}", split, name, "s", "")
+        for split, names in counts.items()
+        for number, name in enumerate(names)
+    ]
+    usual = {"sizes": Counter(), "sources": {}, "unreadable": [], "leaks": []}
+    return Report(Manifest(tuple(images), tuple(classes)), **{**usual, **changes})
+
+
+@pytest.mark.parametrize(
+    ("counts", "changes", "lacking", "balance"),
+    [
+        ({"train": "aab", "test": "ab"}, {}, False, "train 2.0 to 1, test 1.0 to 1"),
+        (
+            {"train": "aaabb", "validation": "ab", "test": "ab"},
+            {},
+            False,
+            "train 1.5 to 1, validation 1.0 to 1, test 1.0 to 1",
+        ),
+        (
+            {"train": "ab", "validation": "a", "test": "ab"},
+            {},
+            True,
+            "train 1.0 to 1, validation lacks a class, test 1.0 to 1",
+        ),
+        ({"train": "aa", "test": "ab"}, {}, True, "train lacks a class, test 1.0 to 1"),
+        ({"train": "ab"}, {}, True, "train 1.0 to 1, test lacks a class"),
+        ({"train": "ab"}, {"external": True}, False, "train 1.0 to 1, test lacks a class"),
+        ({"test": "ab"}, {"external": True}, True, "train lacks a class, test 1.0 to 1"),
+    ],
+)
+def test_what_is_said_of_classes(counts, changes, lacking: bool, balance: str):
+    found = reported(counts, **changes)
+    assert (found.lacking, found.balance_in_words()) == (lacking, balance)
+
+
+def test_a_folder_is_clean_without_leaks_and_unreadable_images():
+    assert reported({}).clean
+    assert (
+        not reported({}, unreadable=[("a", "torn")]).clean
+        and not reported({}, leaks=[Leak("a", "b", "x")]).clean
+    )
+
+
+@pytest.mark.parametrize(("more", "said"), [(0, ""), (1, " and 1 others"), (3, " and 3 others")])
+def test_four_sizes_are_named(more: int, said: str):
+    sizes = Counter({(number, 9): 50 - number for number in range(1, 5 + more)})
+    assert (
+        reported({}, sizes=sizes).sizes_in_words() == "1 x 9 (49), 2 x 9 (48), 3 x 9 (47), 4 x 9 (46)" + said
+    )
+    assert (
+        reported({}, sources={"train": (2, 9), "test": (1, 1)}).sources_in_words()
+        == "train 2 -> 9, test 1 -> 1"
+    )
+
+
+@pytest.mark.parametrize(
+    ("copies", "said"), [(1, None), (2, "1 image is a copy of"), (3, "2 images are copies of")]
+)
+def test_copies_within_a_split_are_told_and_are_no_leak(data_set, copies: int, said: str | None):
+    first = data_set / "train" / "MONOCYTE" / "00000.png"
+    for number in range(1, copies):
+        shutil.copy(first, first.with_name(f"copy{number}.png"))
+    found = check_folder(data_set)
+    told = [one for one in found.warnings if "same split" in one]
+    assert found.clean and len(told) == (said is not None)
+    assert not said or told[0].startswith(said)
+
+
+@pytest.mark.parametrize(("side", "small"), [(15, True), (16, False)])
+def test_images_too_small_for_a_search_are_told(tmp_path, side: int, small: bool):
+    for split in ("train", "test"):
+        for number, name in enumerate("AB"):
+            (tmp_path / split / name).mkdir(parents=True)
+            Image.new("RGB", (side, 99), (9, 60 * number, len(split))).save(tmp_path / split / name / "1.png")
+    assert any("only equal files" in one for one in check_folder(tmp_path).warnings) is small

@@ -5,6 +5,7 @@ import subprocess
 import sys
 from importlib.util import find_spec
 from pathlib import Path
+from types import SimpleNamespace
 
 import keras
 import numpy as np
@@ -114,6 +115,38 @@ def test_it_stops_early():
     assert len(rows) < 60
     assert [row["epoch"] for row in rows] == list(range(len(rows)))
     assert rows[-1]["accuracy"] <= rows[-2]["accuracy"]
+
+
+@pytest.mark.parametrize(
+    ("monitor", "values", "patience", "best", "stopped"),
+    [
+        ("validation_loss", [3.0, 2.0, 2.0, 2.5], 2, (2, 2.0), 3),
+        ("validation_loss", [3.0, 2.0, 2.5, 1.0, 1.0], 2, (4, 1.0), None),
+        ("validation_accuracy", [0.1, 0.2, 0.2, 0.1], 2, (2, 0.2), 3),
+        ("accuracy", [0.3, 0.2], 1, (1, 0.3), 1),
+    ],
+)
+@pytest.mark.parametrize("restore", [True, False])
+def test_training_stops_after_so_many_epochs_without_a_better_value(
+    monitor, values, patience, best, stopped, restore
+):
+    stopping = EarlyStoppingCallback(EarlyStopping(patience=patience, monitor=monitor, restore_best=restore))
+    weights = [np.zeros(1)]
+    model = SimpleNamespace(stop_training=False, get_weights=lambda: weights)
+    model.set_weights = lambda given: weights.__setitem__(0, given[0])
+    stopping.set_model(model)
+    stops = []
+    for epoch, value in enumerate(values):
+        weights[0] = np.full(1, epoch + 1.0)
+        stopping.on_epoch_end(epoch, {monitor.replace("validation_", "val_"): value})
+        stops += [epoch] * model.stop_training
+        model.stop_training = False
+    assert (stopping.best_epoch, stopping.best) == best and stops == [stopped] * (stopped is not None)
+    assert stopping.figures() == {"best_epoch": best[0], "stopped_early": stopped is not None}
+    other = EarlyStoppingCallback(stopping.settings)
+    other.set_state(*stopping.get_state())
+    other.restore_best(model)
+    assert weights[0] == (best[0] if restore else len(values)) and other.figures() == stopping.figures()
 
 
 class Notes:

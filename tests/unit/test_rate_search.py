@@ -1,5 +1,7 @@
 """The range test: what it takes from a curve, and that it leaves training as it was."""
 
+from types import SimpleNamespace
+
 import keras
 import numpy as np
 import pytest
@@ -11,7 +13,7 @@ from wbc.optimizer import SEARCH, OptimizerSpecification
 from wbc.specification import Checkpointing, Specification
 from wbc.training import fitting as fitting_module
 from wbc.training.fitting import Fitting, Stage
-from wbc.training.rate_search import LOWEST, STEPS, best_rate, rates, smoothed
+from wbc.training.rate_search import LOWEST, STEPS, RangeTest, best_rate, rates, smoothed
 from wbc.training.session import open_session
 
 
@@ -36,6 +38,49 @@ def test_the_rate_has_one_digit_and_bounds():
 
 def test_smoothed_losses_begin_where_losses_do():
     assert smoothed([2.0, 2.0, 2.0]) == pytest.approx([2.0, 2.0, 2.0])
+
+
+def test_smoothed_losses_by_hand():
+    assert smoothed([1.0, 2.0, 4.0]) == pytest.approx([1.0, 0.56 / 0.36, (0.8 * 0.56 + 0.8) / (1 - 0.8**3)])
+
+
+def test_rates_rise_by_the_same_factor():
+    found = np.array(rates())
+    assert (len(found), found[0], found[-1]) == (100, pytest.approx(1e-6), pytest.approx(1.0))
+    assert np.ptp(np.diff(np.log(found))) < 1e-9
+
+
+def test_the_first_ten_losses_are_passed_over_where_there_are_more():
+    """The lowest of them is the very first one."""
+    falling = [0.0, *[5.0] * 9, 4.0, 9.0, 9.0]
+    tried = [(10.0**number, loss) for number, loss in enumerate(falling)]
+    assert best_rate(tried) == 10.0**9
+    assert best_rate(tried[:10]) == 10.0**8 and best_rate(tried[:2]) == 1.0
+
+
+def ends(losses: list[float]) -> list[int]:
+    """The steps after which a range test asks to end."""
+    test, asked = RangeTest(), []
+    model = SimpleNamespace(stop_training=False, optimizer=SimpleNamespace(), reset_metrics=lambda: None)
+    test.set_model(model)
+    for step, loss in enumerate(losses):
+        test.on_train_batch_begin(step)
+        assert model.optimizer.learning_rate == rates()[step]
+        test.on_train_batch_end(step, {"loss": loss})
+        asked += [step] * model.stop_training
+        model.stop_training = False
+    assert test.curve == [(rates()[step], loss) for step, loss in enumerate(losses) if np.isfinite(loss)]
+    return asked
+
+
+def test_a_range_test_ends_once_the_smoothed_loss_is_twice_its_best():
+    """The best of those from the sixth on; a loss of before that is passed over, and none ends it before the tenth."""
+    for begin in ([1.0] * 10, [0.001, *[1.0] * 9]):
+        at_ten = smoothed(begin)
+        edge = (2 * min(at_ten[5:]) * (1 - 0.8**11) - 0.8 * at_ten[9] * (1 - 0.8**10)) / 0.2
+        assert ends([*begin, 0.999 * edge]) == [] and ends([*begin, 1.001 * edge]) == [10]
+    assert ends([*[1.0] * 9, 1e3]) == [] and ends([*[1.0] * 9, 1e3, 1e3]) == [10]
+    assert ends([1.0, float("nan"), 1.0]) == [1]
 
 
 def specification(folder, rate: float | str = SEARCH, **more) -> Specification:

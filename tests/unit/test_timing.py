@@ -40,6 +40,14 @@ def test_blocks_are_bounded_of_one_size_and_lose_nothing_that_is_full():
         (622, 1, False, True, 16),
         (622, 1, False, False, 622),
         (3, 1, False, True, 3),
+        (16, 1, True, True, 1),
+        (15, 1, True, True, 15),
+        (640, 1, False, True, 16),
+        (641, 1, False, True, 17),
+        (622, 20, False, True, 311),
+        (622, 21, False, True, 622),
+        (100, 39, False, True, 100),
+        (20, 1, False, True, 16),
     ],
 )
 def test_where_blocks_may_end(steps, epochs, synchronous, divisible, expected):
