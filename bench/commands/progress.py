@@ -122,6 +122,8 @@ class Progress:
             if one.trial.id == planned.trial.id:  # a comparison may have predicted it anew since
                 del self._waiting[place]
                 break
+        else:  # a run of a pair that went well, but whose other run did not
+            self._bar.update(self._task, total=(self._bar.tasks[0].total or 0) + 1)
         self._lines[slot.name] = _Line(planned, self.clock())
         if all(slot.name != one.name for one in self._slots):
             self._slots.append(slot)

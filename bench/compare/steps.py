@@ -348,7 +348,8 @@ def _exit_code(verdicts: Sequence[Verdict], steps: Sequence[Step]) -> ExitCode:
     if any(step.regression for step in steps):
         return ExitCode.REGRESSION
     codes = {verdict.exit_code for verdict in verdicts}
-    if any(trial.status is Status.FAILED for verdict in verdicts for trial in verdict.trials):
+    failed = any(trial.status is Status.FAILED for verdict in verdicts for trial in verdict.trials)
+    if failed and any(verdict.compared for verdict in verdicts):
         return ExitCode.TRIALS_FAILED
     if not verdicts or codes & {ExitCode.NOT_ENOUGH_EVIDENCE, ExitCode.REGRESSION}:
         return ExitCode.NOT_ENOUGH_EVIDENCE

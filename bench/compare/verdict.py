@@ -274,13 +274,19 @@ class Verdict:
         return tuple(trial for trial in self.trials if trial.regression)
 
     @property
+    def compared(self) -> tuple[TrialVerdict, ...]:
+        """Trials of which anything could be judged."""
+        return tuple(trial for trial in self.trials if trial.compared)
+
+    @property
     def exit_code(self) -> ExitCode:
-        """1: a regression; 3: trials failed that failed before, too; 4: not enough evidence; else 0."""
+        """1: a regression; 3: trials failed that failed before, too; 4: not enough evidence, or none; else 0."""
         if self.regressions:
             return ExitCode.REGRESSION
+        if not self.compared:
+            return ExitCode.NOT_ENOUGH_EVIDENCE
         if any(trial.status is Status.FAILED for trial in self.trials):
             return ExitCode.TRIALS_FAILED
-        compared = [trial for trial in self.trials if trial.compared]
-        if not compared or any(trial.inconclusive for trial in compared):
+        if any(trial.inconclusive for trial in self.compared):
             return ExitCode.NOT_ENOUGH_EVIDENCE
         return ExitCode.OK

@@ -22,6 +22,7 @@ from bench.journal.events import (
     ModelSaved,
     NeighborsChanged,
     PeakTold,
+    PhaseEnded,
     QuietTold,
     ResumedFrom,
     Started,
@@ -42,6 +43,7 @@ from bench.records.steady import pace_of
 from bench.records.summary import clocks_of, spans_of
 from bench.records.telemetry import missing_of, telemetry_of
 from bench.records.utilization import Device, Rates, bandwidth_share, utilization_of
+from bench.trials.limits import RETRIED
 from bench.trials.measured import Memory, Steady
 from bench.trials.metrics import Metrics
 from bench.trials.origin import Quiet, SlotDescription
@@ -313,10 +315,13 @@ def _failure(
         kind, message = "interrupted", "the harness ended before the trial did"
     else:
         kind, message = _broken(ended, log, on_gpu)
+    phase, before = open_phase(events), last(events, PhaseEnded)
+    if phase is None and before is not None and kind in RETRIED and not failed:
+        message += f", after the phase {before.phase}"  # between two phases it may wait for its turn
     return Failure(
         kind=kind,
         message=message,
-        phase=open_phase(events),
+        phase=phase,
         epoch=epochs,
         log=tuple(log),
         folder=str(attempt.folder),

@@ -1,10 +1,12 @@
 """Runs pairs of trials on this machine: in turns on a processor, one run right after the other elsewhere."""
 
-from collections.abc import Mapping, Sequence
-from contextlib import ExitStack, closing
+import os
+from collections.abc import Collection, Iterator, Mapping, Sequence
+from contextlib import ExitStack, closing, contextmanager
 from dataclasses import dataclass, replace
 
 from bench.devices.device import Slot
+from bench.errors import ResultsError
 from bench.journal.results import Attempt
 from bench.machine.notes import Notes
 from bench.plan.decide import PlannedTrial, Prediction
@@ -85,13 +87,25 @@ class _InTurns(SideWatcher):
         turns: Of both runs.
         number: Of this one, 0 or 1.
         label: See `SideWatcher`.
+        repeated: Kinds of failure for which the pair is run again.
+        failed: Those that came, of both runs.
     """
 
     ended: tuple[Run, Record]
 
-    def __init__(self, watcher: Watcher, side: SideName, turns: Turns, number: int, label: str):
+    def __init__(
+        self,
+        watcher: Watcher,
+        side: SideName,
+        turns: Turns,
+        number: int,
+        label: str,
+        repeated: Collection[str],
+        failed: set[str],
+    ):
         super().__init__(watcher, label)
         self.side, self.turns, self.number = side, turns, number
+        self.repeated, self.failed = repeated, failed
 
     def event(self, planned: PlannedTrial, slot: Slot, event: RawEvent) -> None:
         """See `bench.runner.scheduler.Watcher`."""
@@ -101,8 +115,12 @@ class _InTurns(SideWatcher):
     def trial_ended(self, planned: PlannedTrial, slot: Slot, record: Record, again: bool) -> None:
         """See `bench.runner.scheduler.Watcher`."""
         if not again:
-            self.turns.ended(self.number)
             self.ended = Run(self.side, planned.trial.id, record.attempt), record
+            if record.failure is not None and record.failure.kind in self.repeated:
+                self.failed.add(record.failure.kind)
+            again = bool(self.failed)
+            if not again:  # else the other one, which may sleep, is stopped
+                self.turns.ended(self.number)
         super().trial_ended(planned, slot, record, again)
 
 
@@ -208,7 +226,8 @@ class PairRunner:
     ) -> Run:
         """Run a trial on one side, within the limits of the suite or others; see `run_pair`."""
         planned = self.planned(name, trial, expected)
-        self._scheduler(name, limits or self.limits, SideWatcher(self.watcher, name)).run([planned])
+        with self._names_side(name):
+            self._scheduler(name, limits or self.limits, SideWatcher(self.watcher, name)).run([planned])
         last = self.results[name].attempts(planned.trial.id)[-1]
         return Run(name, planned.trial.id, last.number)
 
@@ -218,15 +237,18 @@ class PairRunner:
         """Run a trial on two sides, of which one works at a time: what slows the machine slows both.
 
         Returns:
-            Both runs; None where one failed that may go well when it is tried again, or without the other.
+            Both runs; None where one failed that may go well when it is tried again, or without the other. The other
+            one is stopped then: it would be run again as well.
         """
+        repeated = RETRIED if self.limits.retries else {"host-oom"}
+        failed: set[str] = set()
         limits = replace(self.limits, retries=0, checkpoint_s=None, checkpoint_epochs=None)
         # The machine is quiet before the first one starts; then that one is there.
         limits_of = (limits, replace(limits, exclusive=False))
         with closing(Turns()) as turns, self.interruption.held(), ExitStack() as stack:
             labels = [names[0], AGAIN if names[0] == names[1] else names[1]]
             watchers = [
-                _InTurns(self.watcher, name, turns, number, labels[number])
+                _InTurns(self.watcher, name, turns, number, labels[number], repeated, failed)
                 for number, name in enumerate(names)
             ]
             schedulers = [
@@ -234,29 +256,48 @@ class PairRunner:
                 for number, watcher in enumerate(watchers)
             ]
             waiting = [
-                (one, stack.enter_context(closing(one.rounds([self.planned(name, trial, expected)]))))
-                for one, name in zip(schedulers, names, strict=True)
+                (number, stack.enter_context(closing(one.rounds([self.planned(name, trial, expected)]))))
+                for number, (one, name) in enumerate(zip(schedulers, names, strict=True))
             ]
             active = dict([waiting.pop(0)])
             while waiting or active:
-                active = {one: rounds for one, rounds in active.items() if next(rounds, _DONE) is not _DONE}
+                for number, rounds in list(active.items()):
+                    with self._names_side(names[number]):
+                        if next(rounds, _DONE) is _DONE:
+                            del active[number]
                 while turns.given:
                     schedulers[turns.given.pop()].turn_begins()
+                if failed:
+                    waiting.clear()
+                    for number in active:
+                        schedulers[number].stop("its pair is run again, because the other run failed")
                 if waiting and turns.second_may_start:
-                    one, rounds = waiting.pop()
-                    active[one] = rounds
+                    number, rounds = waiting.pop()
+                    active[number] = rounds
                 elif active:
-                    wait_for(self.interruption, *active)
+                    wait_for(self.interruption, *(schedulers[number] for number in active))
                 else:  # a signal came before anything ran
                     break
-        ended = [watcher.ended for watcher in watchers]
-        kinds = {record.failure.kind for _, record in ended if record.failure}
-        if again := kinds & (RETRIED if self.limits.retries else {"host-oom"}):
+        if failed:
             self.watcher.say(
-                f"{trial.id}: {', '.join(sorted(again))}; the pair is run again, one after the other."
+                f"{trial.id}: {', '.join(sorted(failed))}; the pair is run again, one after the other."
             )
             return None
-        return [run for run, _ in ended]
+        return [watcher.ended[0] for watcher in watchers]
+
+    @contextmanager
+    def _names_side(self, name: SideName) -> Iterator[None]:
+        """Within it, an interpreter that cannot be started any more is told with the side that it belongs to."""
+        try:
+            yield
+        except OSError as error:
+            interpreter = self.sides[name].interpreter
+            if os.access(interpreter, os.X_OK):
+                raise
+            raise ResultsError(
+                f"the interpreter of the {name} is gone: {interpreter}",
+                "Bring it back, if leukobench has not made it, then repeat the command; finished pairs are kept.",
+            ) from error
 
     def _scheduler(
         self, name: SideName, limits: Limits, watcher: Watcher, place: int = 0, turn: TurnPipe | None = None

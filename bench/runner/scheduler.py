@@ -215,6 +215,13 @@ class Scheduler:
         for active in self._active:
             active.turn_begins(self.clock())
 
+    def stop(self, message: str) -> None:
+        """Ask what is under way to stop, and start nothing more; its record has the message."""
+        self._waiting.clear()
+        for active in self._active:
+            if not active.stopping:
+                self._stop(active, "interrupted", message)
+
     def idle_s(self) -> float:
         """Seconds until something is due; infinity where nothing is."""
         due = min((self._due(active) for active in self._active), default=math.inf)

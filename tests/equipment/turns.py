@@ -18,6 +18,8 @@ def turns_of(attempt: Path) -> list[tuple[int, int]]:
         elif event["event"] == BEGINS:
             left_out += event["left_out"]
             began = event["t"] + left_out
+    if events[-1]["event"] == OVER:  # it was ended in its sleep
+        return turns
     return [*turns, (began, events[-1]["t"] + left_out)]
 
 

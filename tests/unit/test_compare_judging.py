@@ -57,7 +57,8 @@ def test_a_newly_failing_trial_is_a_regression():
     assert "nan-loss in train: no number; it was done before" in found.reason
     assert verdict.exit_code == ExitCode.REGRESSION
     both = matched([broken], [broken])
-    assert (only(both).regression, both.exit_code) == (False, ExitCode.TRIALS_FAILED)
+    assert (only(both).regression, both.exit_code) == (False, ExitCode.NOT_ENOUGH_EVIDENCE)
+    assert outcome(both) == "Nothing was judged: 1 of 1 trials failed"
     assert "both sides" not in outcome(matched([], [broken])), "new and failed"
     assert only(matched([broken], [done])).status is Status.NEW
 
@@ -143,7 +144,7 @@ def test_where_nothing_at_all_is_compared_there_is_no_evidence():
     verdict = matched([measurement(of, record(of))] * 5, [measurement(of, elsewhere)] * 5)
     assert (only(verdict).speed, only(verdict).learning) == (Speed.NOT_COMPARABLE, Learning.NOT_COMPARABLE)
     assert verdict.exit_code == ExitCode.NOT_ENOUGH_EVIDENCE
-    assert outcome(verdict) == "Not enough evidence: no trial could be compared"
+    assert outcome(verdict) == "Nothing was judged: no trial could be compared"
 
 
 def test_a_run_that_is_on_both_sides_is_named():
@@ -224,6 +225,10 @@ SAME = TrialVerdict("k", "a", Status.JUDGED, Speed.SAME, Memory.SAME, Learning.S
         ([SAME, TrialVerdict("k", "b", Status.NEW)], ExitCode.OK),
         ([TrialVerdict("k", "b", Status.GONE)], ExitCode.NOT_ENOUGH_EVIDENCE),
         ([SAME, TrialVerdict("k", "b", Status.FAILED)], ExitCode.TRIALS_FAILED),
+        (
+            [TrialVerdict("k", "b", Status.FAILED), TrialVerdict("k", "c", Status.NEW)],
+            ExitCode.NOT_ENOUGH_EVIDENCE,
+        ),
         ([replace(SAME, regression=True), TrialVerdict("k", "b", Status.FAILED)], ExitCode.REGRESSION),
     ],
 )

@@ -108,7 +108,7 @@ def test_remarks_are_of_metrics_that_decide_and_name_those_that_share_one():
             "Not enough evidence: 1 of 2 trials",
             "speed: 1 same, 1 inconclusive; memory: 1 same; learning: 2 same",
         ),
-        ((replace(TRIAL, status=Status.NEW),), "Not enough evidence: no trial could be compared", "not judged: 1 new"),
+        ((replace(TRIAL, status=Status.NEW),), "Nothing was judged: no trial could be compared", "not judged: 1 new"),
         (
             (TRIAL, replace(TRIAL, label="b", speed=Speed.SLOWER, memory=Memory.LARGER, regression=True)),
             "Regression: b slower and larger",
@@ -118,6 +118,16 @@ def test_remarks_are_of_metrics_that_decide_and_name_those_that_share_one():
             (TRIAL, replace(TRIAL, status=Status.FAILED)),
             "No regression, but trials failed that the baseline has not done either",
             "speed: 1 same; memory: 1 same; learning: 1 same; not judged: 1 failed",
+        ),
+        (
+            (replace(TRIAL, speed=Speed.INCONCLUSIVE), replace(TRIAL, status=Status.FAILED)),
+            "Not enough evidence: 1 of 2 trials; trials failed that the baseline has not done either",
+            "speed: 1 inconclusive; memory: 1 same; learning: 1 same; not judged: 1 failed",
+        ),
+        (
+            (replace(TRIAL, status=Status.FAILED), replace(TRIAL, status=Status.NEW)),
+            "Nothing was judged: 1 of 2 trials failed",
+            "not judged: 1 failed, 1 new",
         ),
     ],
 )  # fmt: skip

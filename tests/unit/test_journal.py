@@ -116,6 +116,15 @@ def test_an_attempt_that_is_cut_off_says_how_far_it_came(results, exit_code, sto
     assert record.fit_time is None
 
 
+def test_a_crash_between_two_phases_names_the_one_before(results):
+    attempt = results.new_attempt(TRIAL)
+    worked(attempt, until="train", exit_code=-9)
+    events = [event for event in read_events(attempt.events) if event.get("phase") in ("startup", "data")]
+    write_lines(attempt.events, [*events, {"t": 5 * SECOND, "cpu": 0, "event": "turn_over"}])
+    failure = fold(attempt).failure
+    assert (failure.phase, failure.message) == (None, "killed by signal 9, after the phase data")
+
+
 def test_a_failure_after_the_evaluation_is_a_failure(results):
     attempt = results.new_attempt(TRIAL)
     worked(attempt, exit_code=1)

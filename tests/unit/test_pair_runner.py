@@ -14,7 +14,7 @@ from equipment.turns import one_at_a_time, turns_of
 from regress_equipment import a_trial
 
 from bench.devices.device import Device, Slot
-from bench.errors import InterruptedRun
+from bench.errors import InterruptedRun, ResultsError
 from bench.journal.results import SuiteResults
 from bench.regress.pair_runner import AGAIN, PairRunner
 from bench.regress.pairs import PairJournal
@@ -48,7 +48,7 @@ for epoch in range(1, {epochs} + 1):
         own.pass_on("train")
     if {act!r} == "crashes" and epoch == 3 or {act!r} == "crashes beside another" and own and epoch == 3:
         os._exit(3)
-    if {act!r} == "hangs" and epoch == 3:
+    if {act!r} == "hangs" and epoch == 3 or {act!r} == "hangs beside another" and own and epoch == 3:
         signal.pause()
     events.write("epoch", epoch=epoch, metrics={{"loss": 1.0}})
 events.write("phase_ended", phase="train", figures={{}})
@@ -67,7 +67,11 @@ class Watcher:
     when: dict[tuple[str, int], object] = field(default_factory=dict)
     """Event and how often it was heard -> what to do then."""
 
-    def say(self, message): ...
+    said: list[str] = field(default_factory=list)
+    again: list[str] = field(default_factory=list)
+
+    def say(self, message):
+        self.said.append(message)
 
     def trial_started(self, planned, slot):
         self._hear(slot, "started")
@@ -76,6 +80,7 @@ class Watcher:
         self._hear(slot, event["event"])
 
     def trial_ended(self, planned, slot, record, again):
+        self.again.append("again" if again else "")
         self._hear(slot, "ended")
 
     def _hear(self, slot, what):
@@ -183,15 +188,37 @@ def test_a_crash_leaves_the_other_one_alone(tmp_path: Path):
 def test_what_fails_beside_another_is_tried_again_one_after_the_other(tmp_path: Path):
     bed = Bed(tmp_path, new="crashes beside another", retries=1)
     assert bed.run().done
-    assert sorted(bed.statuses()) == ["done", "done", "done", "failed"]
+    assert sorted(bed.statuses()) == ["done", "done", "failed", "interrupted"]
     assert one_at_a_time(bed.attempts())
     assert [len(turns_of(one)) for one in bed.attempts() if one.name == "attempt-2"] == [1, 1]
+    assert bed.watcher.again == ["again", "again", "", ""]
+    assert bed.watcher.said[-1].endswith("crashed; the pair is run again, one after the other.")
+
+
+@pytest.mark.parametrize("number", [0, 1])
+def test_whose_other_run_dies_is_stopped_at_once_whoever_has_the_turn(tmp_path: Path, number: int):
+    bed = Bed(tmp_path, old="hangs beside another", retries=1)
+
+    def kill(label):
+        (attempt,) = bed.folder.glob("candidate/trials/*/attempt-1")
+        os.kill(read_lines(attempt / "runner.jsonl")[0]["pid"], signal.SIGKILL)
+
+    bed.watcher.when[OVER, 4] = kill
+    assert bed.run(number=number).done
+    assert sorted(bed.statuses()) == ["done", "done", "failed", "interrupted"]
+    stopped = [
+        one
+        for one in bed.attempts()
+        if one.name == "attempt-1" and one.parent.parent.parent.name == "baseline"
+    ]
+    failure = json.loads((stopped[0] / "result.json").read_text())["failure"]
+    assert failure["message"] == "its pair is run again, because the other run failed"
 
 
 def test_what_always_crashes_is_tried_twice(tmp_path: Path):
     bed = Bed(tmp_path, new="crashes", retries=1)
     assert bed.run().status == "failed"
-    assert sorted(bed.statuses()) == ["done", "done", "failed", "failed"]
+    assert sorted(bed.statuses()) == ["done", "failed", "failed", "interrupted"]
 
 
 def test_who_hangs_is_stopped_and_the_other_one_goes_on(tmp_path: Path):
@@ -243,8 +270,10 @@ def test_a_second_one_that_cannot_start_ends_the_first(tmp_path: Path):
     bed.watcher.when["started", 1] = lambda first: next(
         path for path in tmp_path.glob("*-python") if not path.name.startswith(first)
     ).unlink()
-    with pytest.raises(FileNotFoundError):
+    with pytest.raises(ResultsError) as caught:
         bed.run()
+    second = next(name for name in NAMES if name != bed.watcher.heard[0][0])
+    assert caught.value.what == f"the interpreter of the {second} is gone: {bed.sides[second].interpreter}"
     assert bed.nothing_is_left()
 
 

@@ -92,6 +92,17 @@ def test_without_a_terminal_lines_say_start_end_and_rest():
     assert "failed, crashed: killed by signal 9; will be tried again" in lines[3]
 
 
+def test_the_count_never_goes_past_its_total_where_a_run_that_went_well_is_repeated():
+    watched = Watched(terminal=False)
+    progress, (vgg, *_) = watched.progress, watched.trials
+    progress.plan([vgg, vgg], SLOTS[:1])
+    for again in (False, True, False, False):  # one run of a pair, the other one, and both of the pair again
+        progress.trial_started(vgg, SLOTS[0])
+        progress.trial_ended(vgg, SLOTS[0], record("failed" if again else "done"), again)
+    ended = [line.split()[0] for line in watched.written.getvalue().splitlines() if " on " in line]
+    assert ended == ["1/2", "1/2", "2/2", "3/3"]
+
+
 def test_what_is_left_is_told_at_the_pace_of_the_trials_that_are_done():
     watched = Watched(terminal=False)
     progress, (vgg, lenet, xception) = watched.progress, watched.trials

@@ -84,7 +84,8 @@ FASTER = verdict(1, {"slower": 1.0, "faster": 1000.0}, metric("fit_time", 0.8, 1
         ([verdict(1, QUIET, speed=Speed.INCONCLUSIVE)], ExitCode.NOT_ENOUGH_EVIDENCE),
         # Enough for one comparison, not for the whole history.
         ([verdict(1, QUIET, regression=True)], ExitCode.NOT_ENOUGH_EVIDENCE),
-        ([verdict(1, QUIET, status=Status.FAILED)], ExitCode.TRIALS_FAILED),
+        ([FASTER, verdict(1, QUIET, status=Status.FAILED)], ExitCode.TRIALS_FAILED),
+        ([verdict(1, QUIET, status=Status.FAILED)], ExitCode.NOT_ENOUGH_EVIDENCE),
         ([], ExitCode.NOT_ENOUGH_EVIDENCE),
     ],
 )

@@ -13,7 +13,6 @@ from bench.compare.verdict import (
     TrialVerdict,
     Verdict,
 )
-from bench.errors import ExitCode
 from bench.trials.measured import Never
 
 if TYPE_CHECKING:
@@ -45,25 +44,20 @@ STYLES = {
     "inconclusive": "yellow",
 }
 
-_OUTCOMES = {
-    ExitCode.OK: "No regression",
-    ExitCode.REGRESSION: "Regression",
-    ExitCode.TRIALS_FAILED: "No regression, but trials failed that the baseline has not done either",
-    ExitCode.NOT_ENOUGH_EVIDENCE: "Not enough evidence",
-}
+_FAILED = "trials failed that the baseline has not done either"
 
 
 def outcome(verdict: Verdict) -> str:
     """The whole verdict in one line."""
-    said = _OUTCOMES[verdict.exit_code]
     if verdict.regressions:
-        said += ": " + ", ".join(
-            f"{trial.label} {' and '.join(wrongs(trial))}" for trial in verdict.regressions
-        )
-    elif verdict.exit_code is ExitCode.NOT_ENOUGH_EVIDENCE:
-        unclear = sum(trial.inconclusive for trial in verdict.trials)
-        said += f": {unclear} of {len(verdict.trials)} trials" if unclear else ": no trial could be compared"
-    return said
+        found = (f"{trial.label} {' and '.join(wrongs(trial))}" for trial in verdict.regressions)
+        return f"Regression: {', '.join(found)}"
+    failed, count = sum(trial.status is Status.FAILED for trial in verdict.trials), len(verdict.trials)
+    if not verdict.compared:
+        return f"Nothing was judged: {f'{failed} of {count} trials failed' if failed else 'no trial could be compared'}"
+    if unclear := sum(trial.inconclusive for trial in verdict.compared):
+        return f"Not enough evidence: {unclear} of {count} trials" + (f"; {_FAILED}" if failed else "")
+    return "No regression" + (f", but {_FAILED}" if failed else "")
 
 
 def wrongs(trial: TrialVerdict) -> list[str]:
