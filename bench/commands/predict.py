@@ -8,19 +8,24 @@ import subprocess
 import sys
 from dataclasses import asdict, dataclass
 from pathlib import Path
+from shlex import quote
 from tempfile import TemporaryDirectory
 from typing import TYPE_CHECKING, Annotated
 
 import typer
 
 from bench.commands.options import JsonOption
-from bench.errors import InputError
+from bench.commands.target import find_target
+from bench.errors import InputError, command
 from bench.worker.artifacts import MODEL_FILE, SIGNATURE_FILE
 from bench.worker.predict import Answer, Request
 from wbc.observer import RAW
 
 if TYPE_CHECKING:
     from wbc.evaluation.counting import ClassCount
+
+MOST_NAMED = 2
+"""Kept models that an error names."""
 
 
 @dataclass(frozen=True)
@@ -127,9 +132,7 @@ def _kept(file: Path) -> KeptModel:
     signature = file.with_name(SIGNATURE_FILE)
     if not file.is_file() or not signature.is_file():
         raise InputError(
-            f"there is no kept model {file} with {SIGNATURE_FILE} beside it",
-            "A run keeps the network that its answer names; with save_model = true in [suite] it keeps all of them. "
-            "Methods of scikit-learn, on features of a network too, are never kept.",
+            f"there is no kept model {file} with {SIGNATURE_FILE} beside it", _where_models_are(file.parent)
         )
     try:
         said = json.loads(signature.read_text())
@@ -152,6 +155,23 @@ def _kept(file: Path) -> KeptModel:
         raise InputError(
             f"{signature} is damaged: {error!r}", "Run its trial again with `run --fresh`."
         ) from None
+
+
+def _where_models_are(folder: Path) -> str:
+    """What to give instead of a folder of results, or of a part of them; how models are kept where none is below it."""
+    below = ("attempt-*", "*/attempt-*", "trials/*/attempt-*", "*/trials/*/attempt-*")
+    models = sorted(path.parent for pattern in below for path in folder.glob(f"{pattern}/{MODEL_FILE}"))
+    if models:
+        more = f" and {len(models) - MOST_NAMED} more" if len(models) > MOST_NAMED else ""
+        return f"Give the folder of an attempt below it: {', '.join(map(str, models[:MOST_NAMED]))}{more}."
+    try:
+        suite = quote(str(find_target(str(folder), folder).require_suite()))
+    except InputError:
+        suite = "SUITE"
+    return (
+        f"A run keeps the network that its answer names; with save_model = true in [suite], {command()} run {suite} "
+        "--fresh keeps all of them. Methods of scikit-learn, on features of a network too, are never kept."
+    )
 
 
 def exceeds_chance(unlike: int, images: int, rate: float) -> bool:

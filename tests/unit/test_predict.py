@@ -15,7 +15,8 @@ from training_equipment import small_training
 from bench.commands.main import main
 from bench.commands.predict import exceeds_chance
 from bench.journal.results import SuiteResults
-from bench.worker.artifacts import LIKENESS_FILE
+from bench.journal.runs import runs_file
+from bench.worker.artifacts import LIKENESS_FILE, MODEL_FILE
 from bench.worker.jsonl import EventWriter
 from bench.worker.predict import Answer, _likeness
 from bench.worker.recorder import Recorder
@@ -255,8 +256,33 @@ def test_a_folder_of_strange_images_is_warned_of(tmp_path, capsys, monkeypatch):
 
 def test_what_is_no_kept_model_is_said(tmp_path, capsys):
     assert main(["predict", str(tmp_path), str(tmp_path)]) == 2
-    said = capsys.readouterr().err
-    assert "save_model = true" in said and "scikit-learn" in said
+    said = " ".join(capsys.readouterr().err.split())
+    assert "save_model = true" in said and "scikit-learn" in said and "run SUITE --fresh" in said
+
+
+def test_a_folder_of_results_leads_to_the_models_in_it(tmp_path, capsys):
+    suite = SuiteResults(tmp_path, "demo")
+    file = tmp_path / "my suite.toml"
+    file.touch()
+    attempts = [
+        suite.new_attempt(a_trial(name)) for name in ("LeNet5", "VGG16", "VGG19", "Xception", "ResNet50")
+    ]
+    journal = EventWriter(runs_file(suite))
+    journal.write("run_started", path=str(file))
+    journal.close()
+
+    def told(folder) -> str:
+        assert main(["predict", str(folder), str(tmp_path)]) == 2
+        return capsys.readouterr().err
+
+    assert f"run '{file}' --fresh" in told(suite.folder) and f"run '{file}' --fresh" in told(tmp_path)
+    for number, attempt in enumerate(attempts, start=1):
+        (attempt.folder / MODEL_FILE).touch()
+        expected = sorted(str(one.folder) for one in attempts[:number])
+        named = f"Give the folder of an attempt below it: {', '.join(expected[:2])}"
+        named += f" and {number - 2} more." if number > 2 else "."
+        assert named in told(tmp_path) and named in told(suite.folder) and named in told(suite.trials)
+    assert str(attempts[0].folder) in told(attempts[0].folder.parent)
 
 
 @pytest.mark.parametrize(
