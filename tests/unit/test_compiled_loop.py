@@ -3,6 +3,7 @@
 import os
 import subprocess
 import sys
+from contextlib import nullcontext
 from importlib.util import find_spec
 from pathlib import Path
 from types import SimpleNamespace
@@ -15,7 +16,7 @@ from wbc.data.loading import Split
 from wbc.specification import EarlyStopping, Specification
 from wbc.training.batches import OrderedBatches, training_batches
 from wbc.training.callbacks import EarlyStoppingCallback
-from wbc.training.compiled import CompiledEpochs, pieces
+from wbc.training.compiled import CompiledEpochs, named_generator, pieces
 from wbc.training.fitting import fit
 from wbc.training.session import Distribution
 from wbc.training.transfer import build_head
@@ -98,6 +99,26 @@ def test_dropout_is_drawn():
     rows = compiled(head(0.5)).rows
     still = compiled(head(0.0)).rows
     assert all(abs(row["loss"] - other["loss"]) > 1e-3 for row, other in zip(rows, still, strict=True))
+
+
+@pytest.mark.skipif(keras.backend.backend() != "tensorflow", reason="only TensorFlow has a slow way")
+def test_dropout_draws_what_it_draws_in_fit_but_not_the_slow_way():
+    import tensorflow as tf
+
+    def traced(named):
+        layer = keras.layers.Dropout(0.5, seed=3)
+        function = tf.function(lambda ones: layer(ones, training=True), jit_compile=True)
+        ones = tf.ones((16, 256))
+        with named_generator() if named else nullcontext():
+            drawn = function(ones).numpy()
+        return drawn, {
+            operation.type for operation in function.get_concrete_function(ones).graph.get_operations()
+        }
+
+    (drawn, steps), (expected, others) = traced(named=True), traced(named=False)
+    assert (drawn == expected).all()
+    assert 0.4 < (drawn == 0).mean() < 0.6
+    assert "StatelessRandomGetKeyCounter" in others - steps, "the operation that XLA is slow with"
 
 
 def test_epochs_that_come_later_continue():
