@@ -179,13 +179,13 @@ def _timed_steps(
 ) -> list[tuple[int, str, Step]]:
     """The steps in one direction, with the number of the verdict and the label of the trial."""
     asked = [
-        (number, trial, max(1e-300, trial.evidence[word]))
+        (number, trial, trial.evidence[word])
         for number, verdict in enumerate(verdicts)
         for trial in verdict.trials
         if word in trial.evidence
     ]
     found = []
-    adjusted = holm([min(1.0, 1 / value) for _, _, value in asked])
+    adjusted = holm([1 / value for _, _, value in asked])
     for (number, trial, value), p in zip(asked, adjusted, strict=True):
         if p is not None and p <= alpha:
             # Holm multiplied 1 / value by the number of hypotheses that were still open.

@@ -349,6 +349,7 @@ def test_the_error_of_a_difference_by_hand(sources: str, resolution: float):
         needed = images_needed(found, margin, resolution, power)
         assert needed == np.ceil(error**2 * 6 * (reach / margin) ** 2)
     assert images_needed(found, 0.02) == images_needed(found, 0.02, 1.0, 0.8)
+    assert (found.error(), found.half(0.9)) == (found.error(1.0), found.half(0.9, 1.0))
 
 
 def test_clustered_images_don_t_raise_alarms():
