@@ -6,7 +6,8 @@ from pathlib import Path
 import pytest
 from equipment.results.records import a_trial
 
-from bench.journal.history import history
+from bench.journal.events import PhaseEnded, PhaseStarted
+from bench.journal.history import history, open_phase
 from bench.journal.results import Attempt, SuiteResults
 from bench.records.accuracy_time import moments_of
 from bench.records.fold import HISTORY_FILE, finish, fold
@@ -117,6 +118,8 @@ def test_times_are_sums_over_the_attempts_and_flagged(resumed: Attempt):
     assert (train.steps_s, train.data_wait_s) == (2 * 4.0 + 8.0, 2 * 3.0 + 5.0)
     cut = history(resumed)[0].phases.train
     assert (cut.steps, sum(getattr(cut, part) for part in PARTS)) == (4, pytest.approx(cut.wall_s))
+    assert (cut.wall_s, cut.cpu_s, cut.images, cut.checkpoint_cpu_s, cut.ending_s) == (22, 22, 200, 1.5, 0)
+    assert (cut.validation_s, cut.checkpoint_s, cut.between_s) == (2, 2, 22 - 14 - 2 - 2)
     images, seconds = 2 * 100 + 184, 42 - 4 - 2
     assert record.throughput.train_images_per_s == pytest.approx(images / seconds)
 
@@ -219,7 +222,7 @@ def test_the_attempt_that_was_killed_keeps_its_own_record(resumed: Attempt):
     record = fold(first)
     assert (record.status, record.failure.kind) == ("failed", "crashed")
     assert (record.failure.phase, record.failure.epoch) == ("train", 3)
-    assert record.resumed is None
+    assert record.resumed is None and record.phases.train is None, "nobody says what it trained on"
 
 
 def test_a_third_attempt_goes_on_from_the_second(resumed: Attempt, tmp_path: Path):
@@ -244,3 +247,46 @@ def test_a_third_attempt_goes_on_from_the_second(resumed: Attempt, tmp_path: Pat
     record = fold(third)
     assert record.resumed == Resumed(from_epoch=3, attempts=(1, 2, 3), lost_s=6.0)
     assert record.phases.train.wall_s == 22 + 11 + 10
+
+
+@pytest.mark.parametrize(
+    ("events", "exit_code", "teardown"),
+    [
+        ([(5.0, "phase_started", {"phase": "teardown"})], 0, (1, 35)),
+        ([(5.0, "phase_started", {"phase": "teardown"})], 1, None),
+        ([(5.0, "phase_started", {"phase": "teardown"})], None, None),
+        ([(5.0, "phase_started", {"phase": "teardown"}), (7.0, "closed", {})], 0, (3, 35)),
+        ([(5.0, "phase_started", {"phase": "teardown"}), (7.0, "closed", {})], -9, (2, 2)),
+        ([(5.0, "phase_started", {"phase": "teardown"}), (7.0, "closed", {})], None, (2, 2)),
+        ([(7.0, "closed", {})], 0, None),
+    ],
+)
+def test_the_end_of_a_process_lasts_until_it_is_gone_or_its_journal_complete(
+    tmp_path: Path, events, exit_code, teardown
+):
+    """The processor time of all is 40 s in the end, and as many seconds as passed in the journal."""
+    attempt = SuiteResults(tmp_path, "suite").new_attempt(TRIAL)
+    journals(attempt, [*phase("startup", 0, 3), *events], exit_code)
+    (only,) = history(attempt)
+    found = only.phases.teardown
+    assert (found and (found.wall_s, found.cpu_s)) == teardown
+    assert (only.phases.startup.wall_s, only.lost_s, only.of_another) == (3, 0, False)
+
+
+def test_features_that_are_shared_count_as_if_they_were_extracted_here(tmp_path: Path):
+    attempt = SuiteResults(tmp_path, "suite").new_attempt(TRIAL)
+    told = {"extraction_s": 9.0, "extraction_cpu_s": 12.0, "images": 50}
+    journals(attempt, [*phase("features", 1, 3, **told), *phase("data", 3, 4)], 0)
+    (only,) = history(attempt)
+    found = only.phases.features
+    assert (found.wall_s, found.cpu_s, found.as_run_s, found.as_run_cpu_s) == (9, 12, 2, 2)
+    assert only.phases.data.wall_s == 1
+
+
+def test_the_phase_that_is_open_is_the_one_that_began_last():
+    started = {name: PhaseStarted(t=0, phase=name) for name in ("train", "save")}
+    ended = {name: PhaseEnded(t=0, phase=name) for name in started}
+    assert open_phase([]) is None and open_phase([started["train"], ended["train"]]) is None
+    assert open_phase([started["train"], started["save"]]) == "save"
+    assert open_phase([started["train"], started["save"], ended["save"]]) == "train"
+    assert open_phase([ended["train"], started["train"], started["save"], ended["train"]]) == "save"

@@ -7,7 +7,7 @@ import pytest
 from equipment.results.records import a_failure, a_record, a_trial, write_record
 
 from bench.errors import DamagedAttempt, InputError, ResultsError
-from bench.journal.results import SuiteResults
+from bench.journal.results import SuiteResults, attempts_of_all
 from bench.plan.decide import make_plan
 from bench.report.frame import trials_frame
 from bench.tracking.suite_run import latest_statuses
@@ -190,3 +190,30 @@ def test_what_killed_processes_left_half_written_is_found_wherever_they_write(re
         (folder / f"b.json.{alive}.partial").touch()
     (results.results / "my.partial").mkdir()  # the folder of a suite with that name
     assert sorted(results.partial_files()) == sorted(folder / f"a.json.{dead}.partial" for folder in places)
+
+
+@pytest.mark.parametrize(("left", "there"), [(True, False), (True, True), (False, False), (False, True)])
+def test_a_checkpoint_is_handed_over_where_the_successor_has_none(
+    results: SuiteResults, left: bool, there: bool
+):
+    for name, exists in (("one", left), ("next", there)):
+        if exists:
+            results.checkpoint(name).mkdir(parents=True)
+            (results.checkpoint(name) / name).touch()
+    results.hand_over_checkpoint("one", "next")
+    found = {path.name for path in results.checkpoint("next").iterdir()} if left or there else set()
+    assert found == ({"next"} if there else {"one"} if left else set())
+    assert results.checkpoint("one").exists() is (left and there)
+    assert sorted(results.checkpointed()) == [*["next"] * (left or there), *["one"] * (left and there)]
+    results.discard_checkpoint("next")
+    assert "next" not in results.checkpointed()
+
+
+def test_attempts_of_every_suite_are_found_by_the_beginning_of_their_trials(results: SuiteResults):
+    other = SuiteResults(results.results, "another")
+    made = [
+        where.new_attempt(trial(name)) for where in (other, results) for name in ("VGG16", "VGG19", "VGG16")
+    ]
+    found = attempts_of_all(results.results, "vgg16-")
+    assert found == [made[0], made[2], made[3], made[5]]
+    assert attempts_of_all(results.results, "resnet") == []
