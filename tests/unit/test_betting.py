@@ -100,6 +100,11 @@ def test_what_so_many_pairs_find_is_found_as_often_as_is_asked():
     assert detectable(160, 50, 0.9) == pytest.approx(detectable(40, 50, 0.9) / 2), (
         "more pairs are not simulated"
     )
+    seen = np.random.default_rng(0).standard_normal((300, 12))
+    for power in (0.5, 0.9):
+        size, step = detectable(12, 50, power), 8 / 2**10  # what ten halvings leave
+        below, there = ((highest(evidence(seen + at)) >= 50).mean() for at in (size - step, size))
+        assert below < power <= there and (size / step).is_integer()
     rng = np.random.default_rng(6)
     for pairs, power in ((10, 0.9), (10, 0.5), (30, 0.9)):
         noise = rng.standard_normal((4000, pairs))

@@ -10,6 +10,7 @@ from comparison_equipment import SLOT, measurement, noisy, record, suite, trial
 
 from bench.compare import baseline, differences
 from bench.compare.differences import Fingerprint
+from bench.devices.device import Device, Slot
 from bench.errors import InputError
 
 RIGHT = np.ones(20, bool)
@@ -93,3 +94,10 @@ def test_this_machine_is_told_by_its_processor_cores_gpus_and_memory(monkeypatch
     )
     monkeypatch.setattr("psutil.virtual_memory", lambda: SimpleNamespace(total=15.6 * 2**30))
     assert Fingerprint.of_machine() == Fingerprint(model="P", cores=2, gpus=("X", "Y"), memory_gb=16)
+
+
+def test_where_a_trial_will_run_is_told_by_its_slot_and_machine(monkeypatch):
+    monkeypatch.setattr("bench.machine.calibration.fingerprint", lambda machine: f"of {machine}")
+    slot = Slot("gpu:0+1", (Device("gpu", "X"), Device("gpu", "X", "", 1)), (0, 1, 2))
+    expected = Fingerprint(kind="gpu", model="2 x X", replicas=2, cores=3, host="of a machine")
+    assert Fingerprint.of_slot(slot, "a machine") == expected

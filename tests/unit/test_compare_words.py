@@ -1,17 +1,20 @@
 """How figures of a verdict are put into words, on both sides of each edge."""
 
 from dataclasses import replace
+from xml.etree import ElementTree
 
 import pytest
 
 from bench.compare.metrics import METRICS
 from bench.compare.output import format as words
-from bench.compare.output.files import markdown
+from bench.compare.output.files import junit, markdown
+from bench.compare.output.page import _curves, dots
 from bench.compare.trial_verdicts import reason_of
 from bench.compare.verdict import (
     AccuracyTimeChange,
     Change,
     DifferenceVerdict,
+    EpochChange,
     Learning,
     Memory,
     MetricVerdict,
@@ -191,3 +194,86 @@ def test_the_reason_names_a_phase_from_a_fifth_of_the_time_on(share: float, name
     faster = [replace(one, baseline_s=one.candidate_s, candidate_s=0.0) for one in phases]
     assert ("two" in reason_of((replace(FIT, verdict=Speed.FASTER),), (), faster)) is named
     assert "two" not in reason_of((FIT,), (), faster)
+
+
+def test_the_places_of_dots():
+    """An axis of 420 pixels less ten on either side reaches a tenth beyond the largest value."""
+    found = dots([-5.0, 10.0, 0.0, 10.0], (-2.0, 4.0), 2.5, "%")
+    assert (found.zero, found.estimate, found.interval) == (210, 255.5, (173.6, 282.7))
+    assert found.dots == [(119.1, 10), (391.8, 15), (210, 20), (391.8, 10)]
+    assert found.ticks == [(10, "start", "-11 %"), (210, "middle", "+0 %"), (410, "end", "+11 %")]
+    assert found.label == "4 pairs, estimate +2.5 %"
+    assert dots([0.1], None, 0.1, "points").ticks[2][2] == "+1.1 points"
+    assert dots([0.001], None, 0.001, "nats").ticks[2][2] == "+0.011 nats"
+    assert (
+        dots([1.0], (-20.0, 1.0), 1.0, "%").ticks[2][2]
+        == "+22 %"
+        == dots([1.0], None, -20.0, "%").ticks[2][2]
+    )
+    assert dots([float("inf")], None, 1.0, "%") is None and dots([1.0], None, 1.0, "%").interval is None
+
+
+@pytest.mark.parametrize(
+    ("epochs", "shown"),
+    [
+        (1, [1]),
+        (8, list(range(1, 9))),
+        (9, [1, 3, 5, 7, 9]),
+        (10, [1, 3, 5, 7, 9, 10]),
+        (17, [1, 4, 7, 10, 13, 16, 17]),
+    ],
+)
+def test_losses_are_told_of_some_epochs_and_of_the_last_one(epochs: int, shown: list[int]):
+    curves = [
+        EpochChange(number, {"loss": number / 8}, {"loss": number / 4}) for number in range(1, epochs + 1)
+    ]
+    head, *rows = _curves(curves)
+    assert head == ["after epoch", "loss, baseline", "loss, candidate"]
+    assert rows == [[str(number), f"{number / 8:.4f}", f"{number / 4:.4f}"] for number in shown]
+
+
+def test_losses_that_one_side_lacks_are_not_told():
+    both = EpochChange(1, {"loss": 1.0, "validation_loss": 2.0}, {"loss": 1.5, "validation_loss": 2.5})
+    assert _curves([both])[1] == ["1", "1.0000", "1.5000", "2.0000", "2.5000"]
+    assert _curves([both, EpochChange(2, {"loss": 1.0}, both.candidate)])[0][-1] == "loss, candidate"
+    assert _curves([]) == _curves([EpochChange(1, {"loss": 1.0}, {})]) == []
+
+
+def said(speed: Speed, memory: Memory, learning: Learning) -> dict:
+    return {"speed": speed, "memory": memory, "learning": learning}
+
+
+@pytest.mark.parametrize(
+    ("changes", "results"),
+    [
+        ({}, ["ok", "ok", "ok"]),
+        ({"memory": None}, ["ok", "ok"]),
+        (said(Speed.SLOWER, Memory.LARGER, Learning.WORSE), ["failure"] * 3),
+        (said(Speed.FASTER, Memory.SMALLER, Learning.BETTER), ["ok"] * 3),
+        (said(Speed.INCONCLUSIVE, Memory.INCONCLUSIVE, Learning.INCONCLUSIVE), ["skipped"] * 3),
+        (said(Speed.NOT_COMPARABLE, Memory.NOT_COMPARABLE, Learning.NOT_COMPARABLE), ["skipped"] * 3),
+        ({"status": Status.NEW}, ["skipped"]),
+        ({"status": Status.FAILED, "regression": False}, ["skipped"]),
+        ({"status": Status.FAILED, "regression": True}, ["failure"]),
+    ],
+)  # fmt: skip
+def test_what_ci_is_told(changes: dict, results: list[str]):
+    root = ElementTree.fromstring(
+        junit(Verdict("old", "new", (replace(TRIAL, reason="why", **changes),))).encode()
+    )
+    kinds = [
+        next((one.tag for one in case if one.tag != "system-out"), "ok") for case in root.iter("testcase")
+    ]
+    assert kinds == results
+    counted = {name: int(root.get(name)) for name in ("tests", "failures", "skipped", "errors")}
+    assert counted == {
+        "tests": len(results), "failures": kinds.count("failure"), "skipped": kinds.count("skipped"), "errors": 0
+    }  # fmt: skip
+    failed = root.find(".//failure")
+    assert failed is None or failed.get("message").endswith(": why")
+
+
+def test_ten_operations_are_told():
+    operations = tuple(replace(CONV, operation=f"op{number}") for number in range(11))
+    text = markdown(Verdict("old", "new", (replace(TRIAL, operations=operations),)))
+    assert "op9" in text and "op10" not in text

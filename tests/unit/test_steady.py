@@ -2,8 +2,11 @@
 
 import random
 import statistics
+from itertools import pairwise
 
+import numpy as np
 import pytest
+from scipy.stats import t
 
 from bench.records.steady import interval_of_mean, median_interval, settled, steady
 from wbc.observer import Block
@@ -106,6 +109,28 @@ def test_an_interval_says_of_how_many_independent_blocks_it_is():
     assert steady(blocks_of(remembering(240, 0.9, 0.05, 1))).effective_blocks < 40
     flat, blocks = interval_of_mean([2.0] * 30)
     assert (flat, blocks) == (0.0, 30)
+
+
+@pytest.mark.parametrize(
+    "values", [[1.0] * 20 + [2.0] * 20, [1.0, 3.0] * 20, [1.0, 2.0, 4.0, 3.0, 2.0, 5.0, 1.5] * 5]
+)
+def test_an_interval_of_a_mean_is_the_wider_of_two(values: list[float]):
+    """Six means of neighbors, and values that remember the last one; see the docstring."""
+    count, x = len(values), np.array(values)
+    edges = [number * count // 6 for number in range(7)]
+    means = [x[a:b].mean() for a, b in pairwise(edges)]
+    batched = t.ppf(0.975, 5) * np.std(means, ddof=1) / np.sqrt(6)
+    away = x - x.mean()
+    memory = (away[1:] @ away[:-1]) / (away @ away)
+    memory = memory + (1 + 3 * memory) / count
+    memory = min(max(memory + 0.5 * np.sqrt(max(0.0, 1 - memory**2) / count), 0.0), 0.95)
+    lags = np.arange(1, count)
+    inflation = 1 + 2 * ((1 - lags / count) * memory**lags).sum()  # of the variance of the mean
+    variance = away @ away / (count - 1) / max(1 - inflation / count, 0.2)
+    effective = count / inflation
+    remembering = t.ppf(0.975, max(effective - 1, 3.0)) * np.sqrt(variance / effective)
+    half, told = interval_of_mean(values)
+    assert half == pytest.approx(max(batched, remembering)) and told == pytest.approx(effective)
 
 
 def test_what_never_settles_or_is_too_short_has_no_window():

@@ -238,3 +238,9 @@ def test_a_phase_that_was_cut_short_lasts_until_the_worker_is_gone(tmp_path, fin
     told, traces = telemetry_of([cut] if final else [cut, later])
     assert told.counters["train"]["cpu_s"] == pytest.approx(2 * (seconds - 2))
     assert len(traces) == 1
+
+
+@pytest.mark.parametrize("name", ["cpu_s", "gpu_s", "steal_s", "foreign_s"])
+def test_a_counter_that_falls_was_set_back_but_the_time_of_others_is_a_difference(name: str):
+    told = summarize([stretch(made_trace(4, {name: lambda now: -0.5 * now}, {}), phases(train=4))])
+    assert told.counters["train"] == ({"foreign_s": 0.0} if name == "foreign_s" else {})
