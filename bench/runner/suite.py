@@ -173,7 +173,7 @@ def _run_suite(
                 Scheduler(
                     results, engine, suite.limits, speaker, recording, interruption, successors=following
                 ).run(plan)
-                failed = [one.trial.id for one in plan if one.runs and not results.is_done(one.trial.id)]
+                failed = [trial_id for trial_id in trial_ids if not results.is_done(trial_id)]
                 note.failed = bool(failed)
             cautions = tuple(dataset.warning for dataset in suite.datasets if dataset.warning)
             outcome = Outcome(results, [trial.id for trial in suite.trials], trial_ids, failed, cautions)

@@ -7,9 +7,11 @@ import sys
 
 import pytest
 from equipment.nvml.stand_in import NOT_SUPPORTED, StandIn
+from msgspec.structs import replace
 
 from bench.devices.device import Device, Slot
 from bench.devices.other_users import neighbors, processor_noise, wait_until_quiet
+from bench.runner import local
 from bench.trials.origin import ForeignProcess, Neighbors
 
 BOTH = Slot("gpu:0+1", tuple(Device("gpu", "NVIDIA", StandIn.uuid(index), index) for index in (0, 1)), (0,))
@@ -181,3 +183,48 @@ def test_in_a_container_nobody_knows_whether_the_harness_is_alone(nvml):
 
 def test_nor_is_a_processor_asked():
     assert neighbors(CPU, None, hosts_pids=False).alone is True
+
+
+def stranger(
+    memory: int | None = 1, pid: int = 7, kind: str = "compute", gpu: str = "gpu:0"
+) -> ForeignProcess:
+    return ForeignProcess(gpu=gpu, pid=pid, name="x", kind=kind, memory_bytes=memory)
+
+
+@pytest.mark.parametrize(
+    ("now", "told"),
+    [
+        (Neighbors(alone=True), False),
+        (Neighbors(alone=True, foreign=(stranger(kind="graphics"),)), True),
+        (Neighbors(alone=False), True),
+        (Neighbors(alone=None), True),
+        (Neighbors(alone=False, foreign=(stranger(),)), True),
+    ],
+)
+def test_nobody_is_told_of_who_is_alone(monkeypatch, now: Neighbors, told: bool):
+    monkeypatch.setattr(local, "neighbors", lambda slot, nvml: now)
+    assert (local.LocalOtherUsers("nvml", 0.0, print).neighbors(BOTH) is now) is told
+    assert local.LocalOtherUsers("nvml", 0.0, print).neighbors(CPU) is None
+    assert local.LocalOtherUsers(None, 0.0, print).neighbors(BOTH) is None
+
+
+@pytest.mark.parametrize(
+    ("change", "news"),
+    [
+        ({"foreign": (stranger(memory=2),)}, False),
+        ({"foreign": (stranger(pid=8),)}, True),
+        ({"foreign": (stranger(kind="graphics"),)}, True),
+        ({"foreign": (stranger(gpu="gpu:1"),)}, True),
+        ({"foreign": ()}, True),
+        ({"unknown": {"gpu:0": 2}}, True),
+        ({"unreadable": {"gpu:0": "why"}}, True),
+        ({"lost": ("gpu:0",)}, True),
+    ],
+)
+def test_another_amount_of_memory_is_no_news(monkeypatch, change: dict, news: bool):
+    before = Neighbors(alone=False, foreign=(stranger(),))
+    seen = iter([before, replace(before, **change)])
+    monkeypatch.setattr(local, "neighbors", lambda slot, nvml: next(seen))
+    users = local.LocalOtherUsers("nvml", 0.0, print)
+    first, second = users.neighbors(BOTH), users.neighbors(BOTH)
+    assert first is before and (second is not before) is news

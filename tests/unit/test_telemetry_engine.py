@@ -27,6 +27,7 @@ def run(folder: Path, **options) -> Record:
                 selector.register(fileno, selectors.EVENT_READ)
             selector.select(60)
         worker.events()
+    assert worker.reap(), "asked again, it is still over"
     return fold(attempt)
 
 

@@ -2,22 +2,23 @@
 
 import json
 from pathlib import Path
+from types import SimpleNamespace
 
 import msgspec
 import pytest
-from equipment.results.records import a_trial, phases, some_telemetry
+from equipment.results.records import a_trial, phases, some_telemetry, times
 from msgspec.structs import replace
 
 from bench.journal.events import MemoryTold, PeakTold, PhaseEnded
 from bench.journal.results import SuiteResults
 from bench.records.flops import memory_of, whole_rate, work_of
-from bench.records.fold import fold
+from bench.records.fold import _fit_time, _missing_peaks, _step_s, _throughput, fold
 from bench.records.measured import reference_work_of
 from bench.records.utilization import Device, Rates, bandwidth_share, utilization_of
-from bench.trials.measured import StepMemory, Summary, Utilization, Work
+from bench.trials.measured import Memory, StepMemory, Summary, Utilization, Work
 from bench.trials.origin import Environment, SlotDescription
-from bench.trials.phases import BuildPhase, DataPhase, Phases, TrainPhase
-from bench.trials.record import Record
+from bench.trials.phases import BuildPhase, DataPhase, FeaturesPhase, Phases, TrainPhase
+from bench.trials.record import Record, Throughput
 from bench.trials.settings import OptimizerSettings
 
 WORK = Work(training_flops=2_000_000_000)
@@ -293,3 +294,60 @@ def test_a_peak_that_was_measured_on_a_busy_machine_is_no_peak():
     busy = replace(PEAK, disturbed="others used 1 of 2 cores")
     found, reasons = utilization_of(WORK, Rates(100.0, 90.0), Device(GPU, PLAIN, BUSY, busy))
     assert found.of_measured_peak is None and "others used" in reasons["of_measured_peak"]
+
+
+@pytest.mark.parametrize(
+    ("slot", "why"),
+    [
+        (CPU, "a trial on the processor"),
+        (GPU, "it was not sampled while training"),
+        (None, "a trial on the processor"),
+    ],
+)
+def test_a_peak_of_memory_that_is_missing_has_its_reason(slot: SlotDescription | None, why: str):
+    assert _missing_peaks(Memory(), slot) == {
+        "process_peak": "the kernel did not tell it",
+        "device_peak": why,
+    }
+    assert _missing_peaks(Memory(process_peak=0, device_peak=0.0), slot) == _missing_peaks(None, slot) == {}
+
+
+@pytest.mark.parametrize(
+    ("steady", "train", "expected"),
+    [
+        (0.5, {"steps": 4, "steps_s": 6.0}, 0.5),
+        (None, {"steps": 4, "steps_s": 6.0, "data_wait_s": 2.0}, 2.0),
+        (None, {"steps": 4, "steps_s": 6.0}, 1.5),
+        (None, {"steps": 0, "steps_s": 6.0}, None),
+        (None, {"steps": 4}, None),
+        (None, None, None),
+        (0.5, None, 0.5),
+    ],
+)
+def test_a_step_takes_what_it_took_when_steady_or_on_average(steady, train, expected):
+    of = None if train is None else TrainPhase(wall_s=9.0, cpu_s=9.0, **train)
+    found = None if steady is None else SimpleNamespace(step_s=steady)
+    assert _step_s(Phases(train=of), found) == expected
+
+
+def test_rates_leave_out_what_is_no_training_and_features_of_others():
+    train = TrainPhase(
+        wall_s=20.0, cpu_s=0, images=80, validation_s=2.0, checkpoint_s=3.0, recompile_s=5.0, ending_s=1.0
+    )
+    own, found = (
+        FeaturesPhase(wall_s=4.0, cpu_s=0, images=100, made_by=by) for by in (None, "other/attempt-1")
+    )
+    assert _throughput(Phases(train=train, features=own)) == Throughput(
+        train_images_per_s=8.0, feature_images_per_s=25.0
+    )
+    none = Throughput(train_images_per_s=None, feature_images_per_s=None)
+    assert _throughput(Phases(train=replace(train, images=0), features=found)) == none
+    assert _throughput(Phases()) == none
+
+
+def test_the_time_of_fitting_has_no_checkpoints():
+    train = TrainPhase(wall_s=20.0, cpu_s=10.0, checkpoint_s=3.0, checkpoint_cpu_s=4.0)
+    compiled = phases(compile=2.0).compile
+    assert _fit_time(Phases(train=train, compile=compiled)) == times(19.0, 8.0)
+    assert _fit_time(Phases(train=replace(train, checkpoint_cpu_s=40.0))) == times(17.0, 0.0)
+    assert _fit_time(phases(compile=2.0, data=7.0)) == times(2.0, 2.0)
