@@ -1,8 +1,10 @@
 /* Makes one call that changes files fail, or ends the process right after it. For LD_PRELOAD; Linux with glibc.
 
    FAULTS_ROOT    only files below this folder count
-   FAULTS_COUNTS  a file of zeros, shared by all processes: how many calls of each kind each role made
-   FAULTS_AIM     ROLE:CALL:NUMBER:ERROR, numbers; ERROR 0 ends the process after the call
+   FAULTS_COUNTS  a file of zeros, shared by all processes: how many calls of each kind each role made, and whether
+                  the disk is full
+   FAULTS_AIM     ROLE:CALL:NUMBER:ERROR, numbers; ERROR 0 ends the process after the call; a negative one fails that
+                  call, and from then on every write and every new folder of all processes
    FAULTS_LOG     gets a line for each call: role, process, call, result, path, and the new path of a rename
    FAULTS_ROLE    the role, as a number; else the command of the process tells it
 
@@ -27,7 +29,7 @@ enum { WRITE, FSYNC, RENAME, OPEN, MKDIR, CALLS };
 enum { HARNESS, WORKER, SAMPLER, RECORDER, ROLES };
 enum { GO_ON, FAIL, END };
 
-static atomic_ulong (*counts)[CALLS];
+static atomic_ulong (*counts)[CALLS], *full;
 static unsigned long aim_number;
 static int role, aim_role = -1, aim_call, aim_error, log_file = -1;
 static char root[4096];
@@ -56,17 +58,21 @@ __attribute__((constructor)) void faults_begin(void) {
   if (log) log_file = syscall(SYS_openat, AT_FDCWD, log, O_WRONLY | O_APPEND | O_CREAT | O_CLOEXEC, 0644);
   if (aim) sscanf(aim, "%d:%d:%lu:%d", &aim_role, &aim_call, &aim_number, &aim_error);
   file = syscall(SYS_openat, AT_FDCWD, shared, O_RDWR | O_CLOEXEC);
-  void *memory = mmap(NULL, ROLES * sizeof *counts, PROT_READ | PROT_WRITE, MAP_SHARED, file, 0);
+  void *memory = mmap(NULL, ROLES * sizeof *counts + sizeof *full, PROT_READ | PROT_WRITE, MAP_SHARED, file, 0);
   syscall(SYS_close, file);
-  if (memory != MAP_FAILED) counts = memory;
+  if (memory == MAP_FAILED) return;
+  counts = memory;
+  full = (atomic_ulong *)(counts + ROLES);
 }
 
 static int counted(int call, const char *path) {
   if (!counts || !path || strncmp(path, root, strlen(root))) return GO_ON;
   unsigned long number = atomic_fetch_add(&counts[role][call], 1) + 1;
-  if (role != aim_role || call != aim_call || number != aim_number) return GO_ON;
+  int aimed = role == aim_role && call == aim_call && number == aim_number;
+  if (aimed && aim_error < 0) *full = 1;
+  if (!aimed && !(*full && (call == WRITE || call == MKDIR))) return GO_ON;
   if (!aim_error) return END;
-  errno = aim_error;
+  errno = abs(aim_error);
   return FAIL;
 }
 

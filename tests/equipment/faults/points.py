@@ -23,6 +23,8 @@ from bench.records.fold import fold
 ROLES = ("harness", "worker", "sampler", "recorder")
 CALLS = ("write", "fsync", "rename", "open", "mkdir")
 ERRORS = {"ENOSPC": errno.ENOSPC, "EIO": errno.EIO, "EINTR": errno.EINTR, "end": 0}
+FULL = "full"
+"""An error, too: the call fails, and from then on everything that takes room."""
 STARTS = ("empty", "used")
 """Where the run begins: in no results folder, or in one with prepared images and the store of an earlier suite."""
 
@@ -63,7 +65,7 @@ class Point(NamedTuple):
     def aim(self) -> str:
         """As the shim takes it."""
         places = ROLES.index(self.role), CALLS.index(self.call)
-        return f"{places[0]}:{places[1]}:{self.number}:{ERRORS[self.error]}"
+        return f"{places[0]}:{places[1]}:{self.number}:{ERRORS.get(self.error, -errno.ENOSPC)}"
 
 
 class Call(NamedTuple):
@@ -155,7 +157,7 @@ class Bed:
             kept |= {"PLANTED_UNRECORDED": "1"}
         if aim or shim:
             self.log.unlink(missing_ok=True)
-            self.shared.write_bytes(bytes(8 * len(ROLES) * len(CALLS)))
+            self.shared.write_bytes(bytes(8 * (len(ROLES) * len(CALLS) + 1)))
             kept |= {"FAULTS_ROOT": str(self.results.results)}
             kept |= {"FAULTS_COUNTS": str(self.shared), "FAULTS_LOG": str(self.log)}
             kept |= {"FAULTS_AIM": aim} if aim else {}
@@ -187,6 +189,8 @@ class Bed:
             if not self.was_reached(point):
                 return None
             found = self.problems(ended, point)
+            if ended.returncode == 0 and self.state() != expected:
+                found.append(f"exit code 0, but it has {self.state()}")
             again = self.run()
         except subprocess.TimeoutExpired:
             return ["no end"]
