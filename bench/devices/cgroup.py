@@ -1,4 +1,4 @@
-"""Control groups: the quota of processor time, and what the kernel counts of a group. Versions 1 and 2.
+"""Control groups: limits of processor time and memory, and what the kernel counts of a group. Versions 1 and 2.
 
 Standard library only, because samplers load it.
 """
@@ -32,6 +32,26 @@ def throttled_s(stat: str) -> float | None:
         if name in _THROTTLED and count.isdecimal():
             return int(count) / _THROTTLED[name]
     return None
+
+
+def free_bytes(proc: Path = PROC, cgroups: Path = CGROUPS) -> int | None:
+    """Memory that the group of this process and those around it still leave it; None: no limit.
+
+    What the kernel keeps of files is free: it gives that up where memory is short.
+    """
+    found = []
+    for group in [*_groups("", proc, cgroups), *_groups("memory", proc, cgroups)]:
+        for limit, used, files in (
+            ("memory.max", "memory.current", "inactive_file"),
+            ("memory.limit_in_bytes", "memory.usage_in_bytes", "total_inactive_file"),
+        ):
+            most, now = _text(group / limit), _text(group / used)
+            if most.isdecimal() and now.isdecimal():
+                stat = dict(
+                    line.split(None, 1) for line in _text(group / "memory.stat").splitlines() if " " in line
+                )
+                found.append(max(0, int(most) - int(now) + int(stat.get(files, 0))))
+    return min(found, default=None)
 
 
 def killed_for_memory(proc: Path = PROC, cgroups: Path = CGROUPS) -> int:

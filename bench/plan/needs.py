@@ -7,6 +7,7 @@ from pathlib import Path
 
 import psutil
 
+from bench.devices.cgroup import free_bytes
 from bench.devices.device import Slot
 from bench.trials.settings import LARGEST, images_of
 from bench.trials.trial import Trial
@@ -133,8 +134,10 @@ def most_at_once(needs: Iterable[Needs], slots: int) -> float:
 
 
 def free_memory() -> int:
-    """Bytes that are available without swapping."""
-    return int(psutil.virtual_memory().available)
+    """Bytes that are available without swapping, within the limits of the control group."""
+    available = int(psutil.virtual_memory().available)
+    limited = free_bytes()
+    return available if limited is None else min(available, limited)
 
 
 def free_disk(folder: Path) -> int:

@@ -3,13 +3,14 @@
 import os
 from collections.abc import Collection, Iterator, Mapping, Sequence
 from contextlib import ExitStack, closing, contextmanager
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 
 from bench.devices.device import Slot
 from bench.errors import ResultsError
 from bench.journal.results import Attempt
 from bench.machine.notes import Notes
 from bench.plan.decide import PlannedTrial, Prediction
+from bench.plan.needs import free_memory
 from bench.records.disturbance import from_outside
 from bench.regress.pairs import Kind, PairedRuns, PairJournal, Results, Run, first_side, seconds_of
 from bench.regress.side_links import SideLinks
@@ -148,6 +149,8 @@ class PairRunner:
     interruption: Interruption
     notes: Notes | None = None
     """What the journal of a trial says about the machine."""
+    _too_large: set[str] = field(default_factory=set)
+    """Keys of trials whose two runs did not fit into memory together; they take no turns any more."""
 
     @property
     def places(self) -> list[Slot]:
@@ -188,13 +191,33 @@ class PairRunner:
         order = NAMES if first == NAMES[0] else NAMES[::-1]
         names: list[SideName] = ["baseline" if kind == "aa" else name for name in order]
         limits = self.limits
-        runs = self._run_in_turns(names, trial, expected) if self.takes_turns else None
+        turns = self.takes_turns and self._fits(names, trial)
+        runs = self._run_in_turns(names, trial, expected) if turns else None
         if runs is None:
-            if self.takes_turns:  # that was the first try
+            if turns:  # that was the first try
                 limits = replace(limits, retries=max(0, limits.retries - 1))
             runs = [self.run_one(name, trial, expected, limits) for name in names]
         baseline, candidate = runs if first == NAMES[0] else runs[::-1]
         return self.keep(kind, trial, first, baseline, candidate)
+
+    def _fits(self, names: Sequence[SideName], trial: Trial) -> bool:
+        """Whether both runs of a pair fit into memory, by the peaks of earlier ones; where none is known, they do."""
+        if trial.key in self._too_large:
+            return False
+        peaks: dict[SideName, int] = {}
+        for name in set(names):
+            latest = self.results[name].latest(self.planned(name, trial, None).trial.id)
+            if latest and latest[1].memory and latest[1].memory.process_peak:
+                peaks[name] = latest[1].memory.process_peak
+        needed, free = sum(peaks.get(name, max(peaks.values(), default=0)) for name in names), free_memory()
+        if needed <= free:
+            return True
+        self._too_large.add(trial.key)
+        self.watcher.say(
+            f"{trial.id}: the two runs of a pair take {needed / 1e9:.1f} GB of memory together, and "
+            f"{free / 1e9:.1f} GB are free: they run one after the other."
+        )
+        return False
 
     def keep(self, kind: Kind, trial: Trial, first: SideName, baseline: Run, candidate: Run) -> PairedRuns:
         """Put two runs of a trial into the journal as a pair; see `PairedRuns`."""

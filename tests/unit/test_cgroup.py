@@ -90,5 +90,32 @@ def test_a_sampler_reads_the_quota(tmp_path: Path, monkeypatch):
     assert reader.counters(0.0, all_of_them=False)[host.QUOTA_COUNTER] == 1.5
 
 
+def test_memory_is_limited_by_the_tightest_group_and_files_do_not_count(machine):
+    proc, groups = machine
+    (proc / "self" / "cgroup").write_text("0::/jobs/mine\n")
+    for place, most, now, files in (("jobs", "1000", "900", "300"), ("jobs/mine", "max", "800", "100")):
+        folder = group(groups / place, "max 100000")
+        (folder / "memory.max").write_text(most)
+        (folder / "memory.current").write_text(now)
+        (folder / "memory.stat").write_text(f"anon 5\ninactive_file {files}\n")
+    assert cgroup.free_bytes(proc, groups) == 400
+    (groups / "jobs" / "mine" / "memory.max").write_text("850")
+    assert cgroup.free_bytes(proc, groups) == 150
+    (groups / "jobs" / "memory.max").write_text("max")
+    (groups / "jobs" / "mine" / "memory.max").write_text("700")
+    assert cgroup.free_bytes(proc, groups) == 0
+
+
+def test_memory_of_an_old_group(machine):
+    proc, groups = machine
+    assert cgroup.free_bytes(proc, groups) is None
+    (proc / "self" / "cgroup").write_text("4:memory:/mine\n")
+    folder = group(groups / "memory" / "mine", "-1")
+    (folder / "memory.limit_in_bytes").write_text("1000")
+    (folder / "memory.usage_in_bytes").write_text("600")
+    (folder / "memory.stat").write_text("inactive_file 1\ntotal_inactive_file 50\n")
+    assert cgroup.free_bytes(proc, groups) == 450
+
+
 def test_the_own_group_of_this_process_can_be_read():
     assert cgroup.quota_cores() is None or cgroup.quota_cores() > 0

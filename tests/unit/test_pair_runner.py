@@ -16,6 +16,7 @@ from regress_equipment import a_trial
 from bench.devices.device import Device, Slot
 from bench.errors import InterruptedRun, ResultsError
 from bench.journal.results import SuiteResults
+from bench.regress import pair_runner
 from bench.regress.pair_runner import AGAIN, PairRunner
 from bench.regress.pairs import PairJournal
 from bench.regress.side_links import SideLinks
@@ -54,6 +55,7 @@ for epoch in range(1, {epochs} + 1):
 events.write("phase_ended", phase="train", figures={{}})
 events.write("evaluated", metrics={{"accuracy": 1.0, "images": 16}})
 (folder / "predictions.csv").write_text("")
+events.write("memory", process_peak=10**9)
 events.write("closed")
 events.close()
 """
@@ -275,6 +277,28 @@ def test_a_second_one_that_cannot_start_ends_the_first(tmp_path: Path):
     second = next(name for name in NAMES if name != bed.watcher.heard[0][0])
     assert caught.value.what == f"the interpreter of the {second} is gone: {bed.sides[second].interpreter}"
     assert bed.nothing_is_left()
+
+
+@pytest.mark.parametrize("first", ["aa", "ab"])
+def test_two_that_do_not_fit_into_memory_together_follow_each_other(tmp_path: Path, first, monkeypatch):
+    bed = Bed(tmp_path)
+    free = []
+    monkeypatch.setattr(pair_runner, "free_memory", lambda: free.pop(0))
+    with bed.runner() as runner:
+        for number, now in enumerate(
+            (1, 2e9, 1.9e9, 9e9)
+        ):  # nothing is known; just enough; too little; it stays so
+            free[:] = [now]
+            assert runner.run_pair(first if number == 0 else "ab", bed.trial, number).done
+    turns = [
+        len(turns_of(one))
+        for one in sorted(bed.attempts(), key=lambda one: (one / "runner.jsonl").stat().st_mtime)
+    ]
+    assert turns == [EPOCHS + 1] * 4 + [1] * 4
+    assert bed.watcher.said == [
+        f"{bed.trial.id}: the two runs of a pair take 2.0 GB of memory together, and 1.9 GB are free: "
+        "they run one after the other."
+    ]
 
 
 def test_the_machine_is_waited_for_once_a_pair(tmp_path: Path):
