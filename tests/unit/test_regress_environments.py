@@ -61,7 +61,7 @@ def make(folder: Path, requirements: list[str], preferred: str = "", check=lambd
 
 
 def test_what_was_asked_for_is_there_and_nothing_else(packages, tmp_path: Path):
-    python, pins, said = make(tmp_path / "envs", ["alpha==2.0"])
+    python, pins, said = make(tmp_path / "some" / "envs", ["alpha==2.0"])
     assert pins == ["alpha==2.0", "beta==2.5"]
     assert said == [f"Building the environment of the candidate: 2 packages, in {python.parents[1]}"]
     found = subprocess.run(

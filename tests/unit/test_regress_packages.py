@@ -37,6 +37,13 @@ def test_tensorflow_brings_cuda_where_there_is_a_gpu():
     assert wanted[0] == "tensorflow[and-cuda]>=2.20,<2.21"
 
 
+def test_blanks_around_a_requirement_do_not_matter():
+    for gpu, build in ((True, "tensorflow[and-cuda]"), (False, "tensorflow-cpu")):
+        assert requirements_of([" tensorflow  == 2.20 "], [], gpu)[0] == f"{build}== 2.20"
+    assert requirements_of([" keras == 3 "], [], gpu=True)[0] == "keras == 3"
+    assert requirements_of(["tensorflow[and-cuda]"], [], gpu=False)[0] == "tensorflow[and-cuda]"
+
+
 def test_a_build_that_was_chosen_is_left_alone():
     wanted = requirements_of(["tensorflow-cpu==2.20.0"], ["tensorflow"], gpu=True)
     assert wanted[0] == "tensorflow-cpu==2.20.0"

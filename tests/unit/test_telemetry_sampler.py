@@ -151,3 +151,11 @@ sys.stdin.readline()
     train = told.counters["train"]
     assert train["cotenant_s"] > 1.0 and train["cpu_s"] < 0.3
     assert train["foreign_s"] <= max(0.0, train["slot_busy_s"] - train["cotenant_s"]) + 0.1
+
+
+def test_edges_bring_no_sample_before_it_is_due(tmp_path):
+    watched = Watched(tmp_path, sleeper(), interval_s=60.0)
+    for number in range(3):
+        watched.tell("phase_started", f"phase {number}")
+        watched.wait_for(lambda lines, told=number: sum("at" in line for line in lines) > told)
+    assert len(watched.end().samples) <= 1
