@@ -158,4 +158,5 @@ def test_edges_bring_no_sample_before_it_is_due(tmp_path):
     for number in range(3):
         watched.tell("phase_started", f"phase {number}")
         watched.wait_for(lambda lines, told=number: sum("at" in line for line in lines) > told)
+    assert os.getsid(watched.sampler._process.pid) == watched.sampler._process.pid, "Ctrl-C is not for it"
     assert len(watched.end().samples) <= 1
