@@ -26,6 +26,7 @@ from bench.journal.results import Attempt
 from bench.records.fold import fold
 from bench.report.cautions import cautions
 from bench.runner.cluster import node as on_node
+from bench.runner.cluster import session
 from bench.runner.cluster.engine import Place, RayEngine, RayWorker
 from bench.runner.cluster.inputs import STORE_TRIES
 from bench.runner.cluster.session import (
@@ -396,3 +397,41 @@ def test_what_ray_lacks_is_said(tmp_path, monkeypatch):
     with pytest.raises(InputError, match="--address needs --engine ray"):
         run_suite(suite, tmp_path / "results", None, RunOptions(address="127.0.0.1:6379"))
     assert not (tmp_path / "results").exists()
+
+
+def chosen(monkeypatch, wanted: str, *found: Node):
+    """What a cluster of these nodes chooses, and its places."""
+    monkeypatch.setattr(session, "nodes", lambda: iter(found))
+    monkeypatch.setattr(session, "describe_node", lambda: a_node("here").facts)
+    cluster = session.RayCluster()
+    return cluster.choose(wanted, 1, backends={"tensorflow"}, accelerator=""), cluster._places
+
+
+def test_every_node_that_has_what_is_wanted_gives_its_slots(monkeypatch):
+    gpus = tuple(Device("gpu", "A100", f"GPU-{number}", number) for number in range(2))
+    large = a_node("large", 4, 2, Machine("a processor", (0, 1, 2, 3), gpus))
+    nodes = [a_node("bare"), large, a_node("old", tensorflow="2.20.0")]
+    found, places = chosen(monkeypatch, "gpu:0,gpu:1", *nodes)
+    assert [slot.name for slot in found.slots] == ["large/gpu:0", "large/gpu:1"] and not found.named
+    assert places == {slot.name: Place("large", "large", 2.0, 1) for slot in found.slots}
+    assert found.note.startswith(
+        "The cluster has 2 nodes. old is left out: tensorflow is 2.20.0 there, 2.21.0 here. "
+    )
+    assert "bare is left out: " in found.note
+    mixed, places = chosen(
+        monkeypatch, "cpu", a_node("two"), a_node("six", 6, 0, Machine("P", tuple(range(6))))
+    )
+    assert [slot.name for slot in mixed.slots] == ["six/cpu:0"] and places["six/cpu:0"] == Place(
+        "six", "six", 6.0, 0
+    )
+    said = "two/cpu:0 is left out: a processor, 2 cores; trials are comparable on equal devices only."
+    assert said in mixed.note
+
+
+def test_a_cluster_without_a_slot_says_why(monkeypatch):
+    with pytest.raises(
+        InputError, match=r"no node .* \(old: tensorflow is 2.20.0 there, 2.21.0 here; bare: .+\)"
+    ):
+        chosen(monkeypatch, "gpu:0", a_node("old", tensorflow="2.20.0"), a_node("bare"))
+    with pytest.raises(InputError, match=r"can run trials \(there is none\)"):
+        chosen(monkeypatch, "cpu")
