@@ -5,9 +5,11 @@ import subprocess
 import sys
 from dataclasses import asdict, replace
 from pathlib import Path
+from types import SimpleNamespace
 
 import numpy as np
 import pytest
+from timing_equipment import Clock
 from training_equipment import Interrupted, Notes
 
 from wbc import experiment
@@ -165,3 +167,52 @@ def test_the_settings_come_as_json(tmp_path):
 
 if __name__ == "__main__":  # the process that is killed
     experiment.run(Specification.from_json(json.loads(sys.argv[1])), Notes(die_after=int(sys.argv[2])))
+
+
+@pytest.mark.parametrize(
+    ("settings", "stops", "written"),
+    [
+        ({}, None, []),
+        ({"every_epochs": 2}, None, [2, 4]),
+        ({"every_epochs": 1}, None, [1, 2, 3, 4, 5]),
+        ({"every_s": 10.0}, None, [1, 2, 3, 4, 5]),
+        ({"every_s": 10.1}, None, [2, 4]),
+        ({"every_s": 10.1, "every_epochs": 3}, None, [2, 4]),
+        ({"every_s": 40.0, "every_epochs": 3}, None, [3]),
+        ({"at_end": True}, None, [5]),
+        ({"at_end": True}, 3, [3]),
+        ({"every_epochs": 2, "at_end": True}, None, [2, 4, 5]),
+    ],
+)
+def test_when_a_checkpoint_is_written(tmp_path, monkeypatch, settings, stops, written):
+    """Five epochs of ten seconds; writing takes two."""
+    clock, told = Clock(), []
+    observer = SimpleNamespace(checkpointed=lambda epoch, seconds, cpu_s: told.append((epoch, seconds)))
+    made = CheckpointCallback(Checkpointing(tmp_path, **settings), {}, observer, clock=clock)
+    monkeypatch.setattr(made, "write", lambda epoch: clock.passes(2.0))
+    made.set_model(model := SimpleNamespace(stop_training=False))
+    made.set_params({"epochs": 5})
+    for epoch in range(5):
+        clock.passes(10.0)
+        model.stop_training = epoch + 1 == stops
+        made.on_epoch_end(epoch)
+        if model.stop_training:
+            break
+    assert told == [(epoch, 2.0) for epoch in written] and made.seconds == 2.0 * len(written)
+
+
+def test_a_checkpoint_that_cannot_be_written_is_not_told_and_not_tried_at_once_again(tmp_path, monkeypatch):
+    clock, told, tried = Clock(), [], []
+    observer = SimpleNamespace(checkpointed=lambda *said: told.append(said))
+    made = CheckpointCallback(Checkpointing(tmp_path, every_s=15.0), {}, observer, clock=clock)
+
+    def full(epoch: int) -> None:
+        tried.append(epoch)
+        clock.passes(1.0)
+        raise OSError(28, "No space left on device")
+
+    monkeypatch.setattr(made, "write", full)
+    for epoch in range(4):
+        clock.passes(10.0)
+        made.on_epoch_end(epoch)
+    assert (tried, told, made.seconds) == ([2, 4], [], 2.0)

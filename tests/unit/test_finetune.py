@@ -189,3 +189,17 @@ def test_early_stopping_goes_on_too_and_gives_back_the_best_epoch(noisy_images, 
     for notes in (resumed, after):
         np.testing.assert_array_equal(notes.probabilities, whole.probabilities)
         assert notes.phases["train"]["best_epoch"] == best
+
+
+def test_epochs_and_blocks_tell_their_stage(noisy_images, weights):
+    told, blocks = [], []
+
+    class Stages(Notes):
+        def epoch_ended(self, epoch, metrics, validation_s, **pace):
+            told.append((epoch, pace["stage"]))
+
+        def blocks_timed(self, stage, made):
+            blocks.append(stage)
+
+    experiment.run(specification_of(noisy_images, weights), Stages())
+    assert told == [(1, 0), (2, 0), (3, 1), (4, 1)] and blocks == [0, 1]

@@ -4,6 +4,7 @@ import io
 import os
 from dataclasses import replace
 from pathlib import Path
+from types import SimpleNamespace
 
 import numpy as np
 import pytest
@@ -11,10 +12,11 @@ from PIL import Image
 
 from bench.commands.main import main
 from wbc.data import SPLITS
-from wbc.data.folders import FileState, Looked, inspect_folder
+from wbc.data.folders import Contents, FileState, Looked, inspect_folder
 from wbc.data.loading import labels_of, load_pixels, read_image
 from wbc.data.manifest import Manifest
 from wbc.data.pipeline.decoding import look_at
+from wbc.data.reading import INTEGERS, Facts, Reading
 from wbc.errors import InputError, UnsplitFolderError
 from wbc.files import file_sha256
 
@@ -298,3 +300,82 @@ def test_an_image_that_changed_since_is_named(root: Path):
     (root / images[0].file).write_bytes(b"no image any more")
     with pytest.raises(InputError, match="cannot be read any more"):
         load_pixels(root, images, 16)
+
+
+def contents(*images: tuple[str, str, str], unreadable: int = 0) -> Contents:
+    """Images by file, class and content."""
+    found = [(SimpleNamespace(file=f, class_name=c), SimpleNamespace(sha256=sha)) for f, c, sha in images]
+    return Contents(
+        found,
+        [(f"bad{number}", InputError(f"bad{number} is torn", "Mend it.")) for number in range(unreadable)],
+    )
+
+
+TEN = ", ".join(f"bad{number}" for number in range(1, 11))
+
+
+@pytest.mark.parametrize(
+    ("unreadable", "said"),
+    [
+        (1, "bad0 is torn"),
+        (2, "bad0 is torn\n2 images cannot be used, also bad1"),
+        (11, f"bad0 is torn\n11 images cannot be used, also {TEN}"),
+        (13, f"bad0 is torn\n13 images cannot be used, also {TEN} and 2 more"),
+    ],
+)  # fmt: skip
+def test_ten_images_that_cannot_be_used_are_named_beside_the_first(unreadable: int, said: str):
+    contents().check()
+    with pytest.raises(InputError) as caught:
+        contents(unreadable=unreadable).check()
+    assert (caught.value.what, caught.value.way_out) == (said, "Mend it.")
+
+
+@pytest.mark.parametrize(
+    ("pictures", "more"), [(1, ""), (2, ""), (10, ""), (11, "\nand 1 more"), (13, "\nand 3 more")]
+)
+def test_ten_pictures_with_two_labels_are_named(pictures: int, more: str):
+    twice = [(f"{name}/{n}", name, f"{n}") for n in range(pictures) for name in "ab"]
+    other = [("a/x", "a", "x"), ("a/y", "a", "x"), ("b/z", "b", "z")]
+    contents(*other).check_labels()
+    found = contents(*twice, *other)
+    assert found.contradictions() == [[f"a/{n}", f"b/{n}"] for n in range(pictures)]
+    with pytest.raises(InputError) as caught:
+        found.check_labels()
+    count = "1 picture is" if pictures == 1 else f"{pictures} pictures are"
+    lines = "\n".join(f"a/{n} = b/{n}" for n in range(min(pictures, 10)))
+    assert caught.value.what == (
+        f"{count} filed under two classes, so the labels contradict each other:\n{lines}{more}"
+    )
+
+
+@pytest.mark.parametrize(
+    ("low", "high", "kind", "white", "black", "said"),
+    [
+        (7, 7, "", None, 0, "1 image is of one color throughout, such as f."),
+        (0, 25.4, "", None, 0, "1 image: use less than a tenth of their range of brightness, such as f."),
+        (0, 25.5, "", None, 0, None),
+        (
+            0,
+            409,
+            INTEGERS,
+            4095,
+            0,
+            "1 image: use less than a tenth of their range of brightness, such as f.",
+        ),
+        (0, 409.5, INTEGERS, 4095, 0, None),
+        (0, 4095, INTEGERS, 4095, 0, None),
+        (0, 4096, INTEGERS, 4095, 0, "1 image: contain numbers above white, which are cut off, such as f."),
+        (95, 1000, INTEGERS, 1095, 95, None),
+        (94, 1000, INTEGERS, 1095, 95, "1 image: contain numbers below black, which are cut off, such as f."),
+        (0, 255, "", 100, 5, None),
+    ],
+)
+def test_what_is_odd_about_numbers_is_said(low, high, kind, white, black, said):
+    facts = Facts(4, 4, low, high, kind)
+    one = (SimpleNamespace(file="f"), SimpleNamespace(facts=facts))
+    reading = Reading(white=white, black=black)
+    assert Contents([one], []).warnings(reading) == ([said] if said else [])
+    two = Contents([one, one], []).warnings(reading)
+    assert two == (
+        [said.replace("1 image is", "2 images are").replace("1 image:", "2 images")] if said else []
+    )

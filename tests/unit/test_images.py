@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 import tifffile
 from image_folders import class_folder, color, smooth, split_folder, write_color, write_lzw_tiff, write_tiff
-from PIL import Image
+from PIL import Image, ImageOps
 
 from bench.commands.main import main
 from wbc.data.check import check_folder
@@ -14,7 +14,7 @@ from wbc.data.folders import inspect_folder
 from wbc.data.loading import load_split, read_image
 from wbc.data.manifest import Manifest
 from wbc.data.pipeline.decoding import fitted, look_at, page_count, read_upright
-from wbc.data.pipeline.numbers import with_white
+from wbc.data.pipeline.numbers import ORIENTATIONS, SIDEWAYS, with_white
 from wbc.data.pipeline.opening import MAX_PIXELS
 from wbc.data.pipeline.stages import Stages
 from wbc.data.prepare import PrepareSettings, prepare
@@ -345,3 +345,27 @@ def test_an_upside_down_photograph_has_its_box_in_the_upright_picture(tmp_path: 
     manifest = prepare(root, tmp_path / "out", PrepareSettings(stages=Stages(margin=0), **FAST))
     (file,) = [image.file for image in manifest.images if "turned" in image.file]
     assert np.array_equal(np.asarray(Image.open(tmp_path / "out" / file)), np.rot90(stored, -1)[22:32, 2:12])
+
+
+@pytest.mark.parametrize("tag", range(1, 9))
+def test_each_orientation_is_turned_as_pillow_turns_it(tag: int):
+    stored = Image.fromarray(RNG.integers(0, 256, (2, 3), np.uint8))
+    turned = stored
+    for turn in ORIENTATIONS.get(tag, ()):
+        turned = turned.transpose(turn)
+    marked = stored.copy()
+    marked.getexif()[0x0112] = tag
+    assert np.array_equal(turned, ImageOps.exif_transpose(marked))
+    assert bool(SIDEWAYS & set(ORIENTATIONS.get(tag, ()))) == (turned.size != stored.size)
+
+
+def test_an_imagej_file_that_does_not_say_how_many_images_it_has_has_one(tmp_path: Path):
+    for images in ("", "images=1\n", "images=2\n"):
+        path = tmp_path / f"{images[:-1]}.tif"
+        about = f"ImageJ=1.53\n{images}"
+        tifffile.imwrite(path, np.full((3, 4), 7, np.uint8), description=about, metadata=None)
+        if "2" not in images:
+            assert np.asarray(read_upright(path)).shape == (3, 4, 3)
+            continue
+        with pytest.raises(InputError, match="has 2 images in one page"):
+            read_upright(path, Reading(pages="max"))
