@@ -60,7 +60,7 @@ def page(found: list[tuple[Comparison, list[dict]]], machine: dict[str, str]) ->
         if not pairs:
             lines += ["", "Not run."]
             continue
-        names = [metric.name for metric in one.metrics]
+        names = [*(metric.name for metric in one.metrics), *one.beside]
         if one.accuracies:
             lines += ["", accuracy(pairs)]
         columns = [f"{side} {name}" for name in names for side in ("ours", "theirs")]
@@ -70,6 +70,7 @@ def page(found: list[tuple[Comparison, list[dict]]], machine: dict[str, str]) ->
             "| --- " * (3 + len(columns)) + "|",
         ]
         for number, pair in enumerate(pairs, 1):
-            values = [f"{pair[side][name]:.4g}" for name in names for side in ("ours", "theirs")]
+            found_of = [pair[side].get(name) for name in names for side in ("ours", "theirs")]
+            values = ["–" if value is None else f"{value:.4g}" for value in found_of]
             lines.append(f"| {number} | {pair['first']} | {pair['load']} | {' | '.join(values)} |")
     return "\n".join(lines) + "\n"

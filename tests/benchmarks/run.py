@@ -98,6 +98,10 @@ def main() -> int:
             print(
                 f"{one.name}, pair {len(pairs)} of {asked.pairs}",
                 *(row(m, pairs) for m in one.metrics),
+                *(
+                    f"{name}: {pairs[-1]['ours'].get(name)}, {pairs[-1]['theirs'].get(name)}"
+                    for name in one.beside
+                ),
                 sep="\n",
             )
             PAGE.write_text(page(found, machine))

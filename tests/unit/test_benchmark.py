@@ -9,6 +9,10 @@ from benchmarks.comparisons import Metric, Place, comparisons
 
 from bench.suite.schema import SuiteFile
 
+SHORT = Namespace(
+    seeds=1, suite_epochs=[1, 2], command_epochs=1, loop_epochs=1, scratch_epochs=1, devices="cpu"
+)
+
 
 def test_every_suite_that_it_runs_is_valid(tmp_path):
     asked = Namespace(seeds=3, suite_epochs=[100, 300], command_epochs=30, loop_epochs=30, scratch_epochs=4)
@@ -42,10 +46,7 @@ def test_accuracies_are_compared_on_the_same_images():
 
 
 def test_accuracies_are_compared_where_one_side_is_the_script():
-    asked = Namespace(
-        seeds=1, suite_epochs=[1, 2], command_epochs=1, loop_epochs=1, scratch_epochs=1, devices="cpu"
-    )
-    for one in comparisons(asked):
+    for one in comparisons(SHORT):
         by_script = one.theirs.__name__ == "by_hand"
         assert by_script or not one.accuracies
         side = {"wall_s": 1.0, "fit_s": 1.0, "step_s": 1.0, "images_per_s": 1.0}
@@ -57,3 +58,16 @@ def test_accuracies_are_compared_where_one_side_is_the_script():
             "better": {"1 0 x": 0, "1 0 y": 1},
         }
         assert ("leukobench less script" in page.page([(one, [pair])], {})) is one.accuracies
+
+
+def test_a_share_of_the_bandwidth_stands_beside_the_pairs_where_it_was_measured():
+    loop = next(one for one in comparisons(SHORT) if one.name == "loop")
+    pair = {
+        "first": "ours",
+        "load": 0.0,
+        "ours": {"step_s": 0.01, "of_bandwidth": 0.25},
+        "theirs": {"step_s": 0.02},
+    }
+    said = page.page([(loop, [pair])], {})
+    assert "| ours of_bandwidth | theirs of_bandwidth |" in said
+    assert "| 0.01 | 0.02 | 0.25 | – |" in said
