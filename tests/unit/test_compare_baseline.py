@@ -10,8 +10,9 @@ from comparison_equipment import SLOT, measurement, noisy, record, suite, trial
 
 from bench.compare import baseline, differences
 from bench.compare.differences import Fingerprint
+from bench.compare.reading import _safe, in_order, matching, read_attempts, suite_folder
 from bench.devices.device import Device, Slot
-from bench.errors import InputError
+from bench.errors import DamagedAttempt, InputError
 
 RIGHT = np.ones(20, bool)
 
@@ -101,3 +102,77 @@ def test_where_a_trial_will_run_is_told_by_its_slot_and_machine(monkeypatch):
     slot = Slot("gpu:0+1", (Device("gpu", "X"), Device("gpu", "X", "", 1)), (0, 1, 2))
     expected = Fingerprint(kind="gpu", model="2 x X", replicas=2, cores=3, host="of a machine")
     assert Fingerprint.of_slot(slot, "a machine") == expected
+
+
+def test_the_folder_of_a_suite_is_the_given_one_or_the_only_one_in_it(tmp_path: Path):
+    one, other = tmp_path / "results" / "one", tmp_path / "results" / "other"
+    (one / "trials").mkdir(parents=True)
+    (tmp_path / "results" / "cache").mkdir()
+    assert suite_folder(one) == suite_folder(one.parent) == one
+    (other / "trials").mkdir(parents=True)
+    with pytest.raises(InputError, match="results of several suites") as caught:
+        suite_folder(one.parent)
+    assert caught.value.way_out == f"Name one of {one}, {other}."
+    (tmp_path / "results" / "ones").mkdir()
+    with pytest.raises(InputError, match="has no trials/") as caught:
+        suite_folder(tmp_path / "results" / "ones")
+    assert "one" in caught.value.way_out
+    with pytest.raises(InputError, match="there is no results folder"):
+        suite_folder(tmp_path / "nowhere")
+
+
+def test_measurements_are_in_the_order_of_their_start_and_of_their_attempts():
+    """Where the wall clock went back between two attempts, the later one does not come first."""
+    of, other, third = (trial(seed=seed) for seed in (0, 1, 2))
+    when = [(of, 1, "2026-01-03"), (of, 2, "2026-01-01"), (other, 1, "2026-01-02"), (third, 1, None)]
+    found = [measurement(one, record(one, attempt=number, started_at=at)) for one, number, at in when]
+    assert in_order(reversed(found), "here") == (found[3], found[2], found[0], found[1])
+    with pytest.raises(InputError, match="here has no attempt that is over"):
+        in_order([], "here")
+
+
+def test_trials_are_chosen_by_their_names():
+    found = tuple(measurement(of, record(of)) for of in (trial("VGG16"), trial("LeNet5"), trial("VGG19")))
+    assert matching(found, None, "x") == found
+    assert matching(found, "vgg", "x") == (found[0], found[2]) == matching(found, "VGG*", "x")
+    with pytest.raises(InputError, match="no trial of x matches --only resnet") as caught:
+        matching(found, "resnet", "x")
+    assert caught.value.way_out == f"The first is {found[0].record.trial.label}."
+
+
+@pytest.mark.parametrize(
+    ("name", "safe"), [("A-b_c.9", "A-b_c.9"), ("a/b c:ä", "a_b_c__"), ("..x", "x"), ("..", "_"), ("", "_")]
+)
+def test_names_from_elsewhere_are_the_names_of_one_folder(name: str, safe: str):
+    assert _safe(name) == safe
+
+
+def attempts_that(*states: str) -> list[SimpleNamespace]:
+    """Attempts that are over, run still, or are damaged."""
+
+    def read(state: str):
+        if state == "damaged":
+            raise DamagedAttempt("torn")
+        return None if state == "runs" else record(trial())
+
+    return [
+        SimpleNamespace(
+            read_record=lambda state=state: read(state),
+            events=Path("nowhere"),
+            runner_events=Path("nowhere"),
+            predictions=Path("nowhere"),
+            trial_id="t",
+        )
+        for state in states
+    ]
+
+
+def test_an_attempt_that_is_damaged_costs_itself_and_one_under_way_is_none():
+    side = read_attempts(attempts_that("over", "damaged", "runs", "over"), "here")
+    assert (len(side.measurements), side.name, len(side.warnings)) == (2, "here", 1)
+    assert side.warnings[0].startswith("torn. The attempt is left out")
+    assert side.measurements[0].predictions is None
+    with pytest.raises(InputError, match="here has no attempt that can be read: torn"):
+        read_attempts(attempts_that("damaged", "runs"), "here")
+    with pytest.raises(InputError, match="here has no attempt that is over"):
+        read_attempts(attempts_that("runs"), "here")
