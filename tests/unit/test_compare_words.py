@@ -1,14 +1,16 @@
 """How figures of a verdict are put into words, on both sides of each edge."""
 
 from dataclasses import replace
+from io import StringIO
 from xml.etree import ElementTree
 
 import pytest
+from rich.console import Console
 
 from bench.compare.metrics import METRICS
 from bench.compare.output import format as words
 from bench.compare.output.files import junit, markdown
-from bench.compare.output.page import _curves, dots
+from bench.compare.output.page import _curves, _difference, _metric, _trial, dots
 from bench.compare.trial_verdicts import reason_of
 from bench.compare.verdict import (
     AccuracyTimeChange,
@@ -277,3 +279,107 @@ def test_ten_operations_are_told():
     operations = tuple(replace(CONV, operation=f"op{number}") for number in range(11))
     text = markdown(Verdict("old", "new", (replace(TRIAL, operations=operations),)))
     assert "op9" in text and "op10" not in text
+
+
+def test_a_metric_and_what_was_learned_on_the_page():
+    shown = _metric(replace(FIT, ratios=(1.1, 0.98)))
+    assert shown.pairs == dots([10.0, -2.0], (5.0, 15.0), 10.0, "%")
+    assert (shown.metric, shown.verdict, shown.baseline, shown.candidate) == (
+        "fit time",
+        "slower",
+        "10 s",
+        "11 s",
+    )
+    assert (shown.change, shown.evidence, shown.spread) == ("+10.0 % [+5.0, +15.0]", "530 of 400", "1.0%")
+    for without in ({"low": None}, {"high": None}):
+        assert _metric(replace(FIT, spread=None, **without)).pairs.interval is None
+        assert _difference(replace(ACCURACY, **without)).pairs.interval is None
+    assert _metric(replace(FIT, spread=None)).spread == "—"
+    accuracy, loss = _difference(ACCURACY), _difference(replace(LOSS, pairs=(0.06, 0.07)))
+    assert accuracy.pairs == dots([-2.5], (-3.0, -2.0), -2.5, "points")
+    assert (accuracy.baseline, accuracy.candidate, accuracy.evidence) == (
+        "90.0%",
+        "87.5%",
+        "it takes 2.0 points",
+    )
+    assert loss.pairs == dots([0.06, 0.07], (0.05, 0.07), 0.0604, "nats")
+    assert (loss.baseline, loss.candidate, loss.spread) == ("0.900", "0.875", "—")
+    assert _difference(replace(LOSS, bar=None)).evidence == "—"
+
+
+def test_the_tables_of_a_trial_on_the_page():
+    phases = (PhaseChange("train", "steps", 1.0, 2.5), PhaseChange("data", "input", 2.0, 1.0))
+    told = replace(
+        TRIAL, key="k" * 20, phases=phases, operations=(CONV,) * 11, metrics=(FIT,), notes=("own", "shared")
+    )
+    shown = _trial(told, ["fit_time", "throughput"], {"shared": ["a", "b"]})
+    assert shown.anchor == f"trial-{'k' * 16}" and shown.remarks == ["own"]
+    assert shown.phases == [["steps", "1.00", "2.50", "+1.50"], ["input", "2.00", "1.00", "-1.00"]]
+    assert shown.overview == ["+10.0 % [+5.0, +15.0]", "—", "—", "8"] and len(shown.operations) == 10
+
+
+def printed(width: int, *trials: TrialVerdict, **changes) -> list[str]:
+    console = Console(file=StringIO(), width=width)
+    words.print_verdict(console, replace(Verdict("old", "new", trials), **changes))
+    return [line.rstrip() for line in console.file.getvalue().splitlines()]
+
+
+def test_a_narrow_terminal_gets_lines_in_place_of_a_table():
+    """Below 70 columns, or below what labels and verdicts need."""
+    label = "x" * 80
+    trial = replace(TRIAL, label=label, differences=(ACCURACY,))
+    lines = printed(69, trial)
+    assert lines[:4] == [
+        "old against new",
+        label,
+        "  speed same, memory same, learning same",
+        "  accuracy -2.5 points [-3.0, -2.0], pairs 8",
+    ]
+    assert not any(line.startswith("  speed") for line in printed(70, trial))
+    assert any(line.startswith("  speed") for line in printed(63, replace(trial, label="a")))
+    assert not any(line.startswith("  speed") for line in printed(64, replace(trial, label="a")))
+
+
+@pytest.mark.parametrize(("width", "metrics"), [(83, 0), (84, 1), (103, 1), (104, 2), (124, 3), (200, 3)])
+def test_as_many_metrics_are_printed_as_there_is_room_for(width: int, metrics: int):
+    """A label of one letter and the other columns take 64, each metric 20."""
+    own = tuple(replace(FIT, metric=name) for name in ("fit_time", "time_to_result", "throughput"))
+    text = "\n".join(printed(width, replace(TRIAL, metrics=own)))
+    shown = [
+        title
+        for title in ("fit time", "training throughput", "time to result")
+        if title in text.partition("────")[0]
+    ]
+    assert shown == ["fit time", "training throughput", "time to result"][:metrics]
+
+
+def test_what_is_said_below_a_printed_verdict():
+    trial = replace(TRIAL, accuracy_times=(TIME,), operations=(CONV,), notes=("odd \x1b[31m",))
+    lines = printed(
+        200,
+        trial,
+        changes=(Change("keras", "3.3", "3.4"),),
+        thresholds={"power": 0.9},
+        detectable={"fit_time": 0.04},
+        notes=("a note",),
+    )
+    for line in (
+        "a: odd ?[31m",
+        "Time to 90 % of the baseline's best validation accuracy: a: 12.3 s and 24.7 s, ratio 2.00 [1.50, 2.50].",
+        "Operations of the training step that changed, in a step: a: conv 1.23 -> 2.47 ms (+100%).",
+        "What differs: keras 3.3 -> 3.4.",
+        "In 90% of runs so many pairs find a change of: fit time 4%.",
+        "a note",
+    ):
+        assert line in lines
+    assert lines[-1] == "No regression. speed: 1 same; memory: 1 same; learning: 1 same."
+    bare = printed(200, TRIAL)
+    assert not any(line.startswith(("Time to", "Operations", "What differs", "In ")) for line in bare)
+
+
+def test_remarks_that_several_trials_share_are_said_once():
+    one, other, third = (replace(TRIAL, label=name, notes=("shared",)) for name in "abc")
+    own = replace(third, notes=("own",))
+    assert words.notes_of(Verdict("old", "new", (one, other, third))) == ["all trials: shared"]
+    assert words.notes_of(Verdict("old", "new", (one, other, own))) == ["c: own", "a, b: shared"]
+    assert words.shared_remarks(Verdict("old", "new", (one, own))) == {}

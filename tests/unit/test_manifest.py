@@ -1,9 +1,14 @@
-"""Classes merged into groups; files in more than one split."""
+"""Classes merged into groups; files in more than one split; what a manifest warns of, and missing weights."""
+
+from pathlib import Path
 
 import pytest
 
+from bench.trials import pretrained
+from bench.trials.dataset_warnings import external_images, leak, lost, shared, unchecked
 from wbc.data import CELL_CLASSES
 from wbc.data.manifest import ImageEntry, Manifest, group_classes
+from wbc.data.pipeline.sample import NOT_SAMPLED
 from wbc.errors import InputError
 
 GROUPS = {"mononuclear": ["LYMPHOCYTE", "MONOCYTE"], "polynuclear": ["NEUTROPHIL"]}
@@ -54,3 +59,106 @@ def test_a_leak_is_a_file_in_two_splits_and_no_copy_within_one():
     assert Manifest(tuple(across), ("A",)).leaked_files() == [
         ("train/A/0.png", "train/A/1.png", "validation/A/4.png")
     ]
+
+
+def of_images(*images: str, **settings) -> Manifest:
+    """Images as `split/file content source`."""
+    parts = [one.split() for one in images]
+    entries = (ImageEntry(file, file.partition("/")[0], "a", source, sha) for file, sha, source in parts)
+    return Manifest(tuple(entries), ("a",), settings)
+
+
+HERE, THERE = Path("here"), Path("there")
+
+
+@pytest.mark.parametrize(
+    ("images", "said"),
+    [
+        (["train/1 x s", "train/2 x s", "test/3 y s"], ""),
+        (["train/1 x s", "test/2 x s"], "1 image is in more than one split, such as train/1 and test/2, so"),
+        (["train/1 x s", "train/2 x s", "test/3 x s"], "1 image is in more than one split, such as train/1 and"),
+        (["train/1 x s", "test/2 x s", "train/3 y s", "test/4 y s"], "2 images are in more than one split"),
+    ],
+)  # fmt: skip
+def test_files_in_two_splits_are_told(images, said: str):
+    found = leak(of_images(*images), HERE)
+    assert found.startswith(said) and bool(found) == bool(said)
+
+
+@pytest.mark.parametrize(
+    ("left_out", "said"),
+    [
+        ({}, ""),
+        ({"no image": ["a"], NOT_SAMPLED: ["b"]}, ""),
+        ({"torn": ["a"], "no image at all": ["b"]}, "1 file of here is left out: 1 torn."),
+        ({"torn": ["a", "b"], "hidden": ["c"]}, "3 files of here are left out: 2 torn, 1 hidden."),
+    ],
+)
+def test_files_that_are_left_out_are_told_unless_they_are_no_images(left_out, said: str):
+    assert lost(Manifest((), (), {}, left_out), HERE) == said
+
+
+@pytest.mark.parametrize(
+    ("own", "other", "grouped", "said"),
+    [
+        (["train/1 x s"], ["test/9 y t"], True, []),
+        (["train/1 x s"], ["test/9 x t"], True, ["1 image of there is in here, too, such as test/9 = train/1:"]),
+        (["train/1 x s", "train/2 y s"], ["test/9 x t", "test/8 y t"], False, ["2 images of there are in here"]),
+        (["train/1 x s"], ["train/9 x t", "test/8 y t"], False, []),
+        (["train/1 x p"], ["test/9 y p"], False, []),
+        (["train/1 x p"], ["test/9 y p"], True, ["1 group is in both folders, such as p."]),
+        (["train/1 x q", "train/2 w p"], ["test/9 y p", "test/8 z q"], True, ["2 groups are in both folders"]),
+        (["train/1 x train/1"], ["test/9 y train/1"], True, []),
+        (["train/1 x p"], ["test/9 x p"], True, ["1 image of there", "1 group is in both"]),
+    ],
+)  # fmt: skip
+def test_what_both_folders_have_is_told(own, other, grouped: bool, said: list[str]):
+    found = shared(of_images(*own), of_images(*other), HERE, THERE, grouped)
+    assert all(one in found for one in said) and bool(found) == bool(said)
+
+
+@pytest.mark.parametrize(
+    ("mine", "its", "told"),
+    [(None, None, False), (255, None, False), (None, 255, False), (255, 255, False), (255, 4095, True)],
+)
+def test_two_whites_are_told(mine, its, told: bool):
+    own, other = (
+        of_images(f"test/{n} {n} {n}", **({} if white is None else {"reading": {"white": white}}))
+        for n, white in enumerate((mine, its))
+    )
+    found = shared(own, other, HERE, THERE, False)
+    assert (
+        found.startswith("White was taken for 255 in here, but for 4095 in there") is told
+        and bool(found) is told
+    )
+
+
+def test_an_external_test_is_the_test_split_or_all():
+    split = of_images("train/1 x s", "test/2 y s")
+    assert [one.file for one in external_images(split).images] == ["test/2"]
+    whole = external_images(of_images("train/1 x s", "a/2 y s")).images
+    assert [(one.file, one.split) for one in whole] == [("train/1", "test"), ("a/2", "test")]
+
+
+def test_a_split_that_nobody_checked_is_told(tmp_path: Path):
+    assert "nobody has looked for near-duplicates" in unchecked(tmp_path, HERE)
+    (tmp_path / "manifest.json").touch()
+    assert unchecked(tmp_path, HERE) == ""
+
+
+def test_of_missing_weights_one_failed_connection_counts_for_all(monkeypatch):
+    reasons = {"a": "", "b": "the server answers 404", "c": "no route", "d": "", "e": "no route"}
+    asked = []
+    monkeypatch.setattr(pretrained, "check_reachable", lambda url: asked.append(url) or reasons[url])
+    monkeypatch.setattr(
+        pretrained,
+        "missing_weights",
+        lambda network, options, source, reason: InputError(f"{network}: {reason}", "way"),
+    )
+    every = [pretrained.Download(name, {}, 224, name, Path(name), None) for name in "abcded"]
+    found = pretrained.unavailable(every)
+    assert [one.what for one in found] == [
+        "b: the server answers 404",
+        "c: no route; the same holds for d, e",
+    ]
+    assert asked == ["a", "b", "c"] and pretrained.unavailable(every[:1]) == []

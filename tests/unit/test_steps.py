@@ -2,9 +2,11 @@
 
 import math
 from dataclasses import replace
+from io import StringIO
 
 import numpy as np
 import pytest
+from rich.console import Console
 
 from bench.compare.betting import confidence_sequence
 from bench.compare.output import history as output
@@ -411,3 +413,25 @@ def test_names_below_a_chart_are_as_many_as_fit():
         "",
         "name8",
     ]
+
+
+def test_where_versions_lie_is_noted_on_the_page_and_what_is_unclear_on_the_terminal():
+    def made(old: str, new: str, **changes):
+        return make_history(
+            "s",
+            [replace(verdict(1, QUIET, **changes), baseline=old, candidate=new)],
+            Thresholds(),
+            ["a note"],
+        )
+
+    there, plain = made("/a/b/one", "/a/b/two", speed=Speed.INCONCLUSIVE), made("2.19", "2.20")
+    assert output._page(there)["notes"][:2] == ["Versions are in /a/b.", "a note"]
+    assert output._page(there)["title"] == "s: one to two"
+    assert output._page(there)["neighbors"] == [("one -> two", "8", "a trial", "nothing that is recorded")]
+    assert output._page(plain)["notes"][0] == "a note" and output._page(plain)["neighbors"][0][2] == "—"
+    for history, unclear in ((there, True), (plain, False)):
+        console = Console(file=StringIO(), width=200)
+        output.print_history(console, history)
+        said = console.file.getvalue()
+        assert ("one -> two: inconclusive for a trial." in said) is unclear
+        assert "a note" in said and output.outcome(history) in said
