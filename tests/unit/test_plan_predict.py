@@ -213,6 +213,27 @@ def test_phases_of_an_earlier_trial_grow_with_what_they_work_on(
     assert shared.basis == "1 earlier trial like it, without the features"
 
 
+@pytest.mark.parametrize(("epochs", "times"), [(0, 100), (1, 100), (2, 50), (100, 1)])
+def test_training_grows_with_epochs(results: SuiteResults, epochs: int, times: float):
+    """A classifier that was fitted at once has none."""
+    took = phases(
+        data=DataPhase(wall_s=0.0, cpu_s=0.0, train_images=4392, validation_images=440, test_images=440),
+        train=TrainPhase(wall_s=3.0, cpu_s=3.0, images=100),
+    )
+    write_record(results.new_attempt(real()), a_record(phases=took, epochs=epochs))
+    assert Predictor(results.results, "gpu")(real()).seconds == pytest.approx(3 * times)
+
+
+def test_a_single_step_is_not_scaled(results: SuiteResults):
+    took = phases(
+        data=DataPhase(wall_s=0.0, cpu_s=0.0, train_images=4, validation_images=4, test_images=4),
+        train=TrainPhase(wall_s=3.0, cpu_s=3.0, images=0),
+        evaluate=EvaluatePhase(wall_s=2.0, cpu_s=2.0, images=0),
+    )
+    write_record(results.new_attempt(real()), a_record(phases=took, epochs=1))
+    assert Predictor(results.results, "gpu")(real()).seconds == pytest.approx(5.0)
+
+
 def test_a_prediction_is_the_median_of_the_last_five_that_are_done(results: SuiteResults):
     for number, seconds in enumerate((900.0, 10.0, 20.0, 30.0, 40.0, 50.0)):
         took = phases(startup=seconds)
