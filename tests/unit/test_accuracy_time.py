@@ -112,6 +112,26 @@ def test_never_is_longer_than_any_time_over_seeds():
     assert over_seeds(["never", "never"]).low == "never"
 
 
+@pytest.mark.parametrize(
+    ("count", "median", "low", "high", "coverage"),
+    [
+        (1, 1, None, None, None),
+        (2, 1.5, 1, 2, 0.5),
+        (3, 2, 1, 3, 0.75),
+        (5, 3, 1, 5, 0.9375),
+        (6, 3.5, 1, 6, 0.95),
+        (8, 4.5, 1, 8, 0.95),
+        (9, 5, 2, 8, 0.95),
+        (12, 6.5, 3, 10, 0.95),
+    ],
+)
+def test_an_interval_over_seeds_by_ranks(count, median, low, high, coverage):
+    """At most 2.5 % of fair coins come up so rarely (binomial): 1 of 2^8 + 8 of 2^8 with eight is too many."""
+    found = over_seeds([float(number) for number in range(count, 0, -1)])
+    assert (found.median, found.low, found.high, found.coverage) == (median, low, high, coverage)
+    assert (found.reached, found.count) == (count, count)
+
+
 def test_the_interval_over_seeds_holds_the_median_as_often_as_it_says():
     rng = np.random.default_rng(7)
     for count in (2, 3, 5, 6, 10, 20):

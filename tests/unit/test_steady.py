@@ -3,12 +3,16 @@
 import random
 import statistics
 from itertools import pairwise
+from pathlib import Path
 
 import numpy as np
 import pytest
 from scipy.stats import t
 
-from bench.records.steady import interval_of_mean, median_interval, settled, steady
+from bench.journal.events import Blocks, Epoch, PhaseStarted
+from bench.journal.history import Stretch
+from bench.journal.results import Attempt
+from bench.records.steady import interval_of_mean, median_interval, pace_of, settled, steady
 from wbc.observer import Block
 
 
@@ -167,3 +171,49 @@ def test_the_median_is_over_thirty_groups_of_neighbors(blocks: int, median: floa
     """Every other block takes three times as long: groups of one, two or three blocks."""
     found = steady(blocks_of(([1.0, 3.0] * 45)[:blocks]))
     assert (found.blocks, found.median_images_per_s) == (blocks, pytest.approx(median))
+
+
+def an_epoch(number: int, steps: int, stage: int | None = 0) -> Epoch:
+    pace = {"steps": steps, "images": 4 * steps, "steps_s": 1.0 * steps, "data_wait_s": 0.25 * steps}
+    return Epoch(
+        t=(100 + 10 * number) * 10**9, epoch=number, metrics={}, stage=stage, validation_s=2.0, **pace
+    )
+
+
+def a_stretch(*events) -> Stretch:
+    return Stretch(Attempt(Path("attempt-1")), None, events)
+
+
+@pytest.mark.parametrize(
+    ("steps", "said"),
+    [
+        ((), "nothing was trained in steps whose times are in the journal"),
+        ((0,), "training was too short to settle: 0 stretches of steps after the first step"),
+        ((5,), "training was too short to settle: 1 stretch of steps after the first step"),
+        ((5, 0, 5), "training was too short to settle: 2 stretches of steps after the first step"),
+        ((5,) * 8, "training was too short to settle: 8 stretches of steps after the first step"),
+        ((5,) * 9, ""),
+    ],
+)
+def test_where_training_was_too_short_it_says_how_short(steps: tuple[int, ...], said: str):
+    events = [an_epoch(number, one) for number, one in enumerate(steps)]
+    found, why = pace_of([a_stretch(*events)])
+    assert (why, found is None) == (said, bool(said))
+
+
+def test_the_pace_is_that_of_the_last_stretch_that_settled_and_of_the_last_stage():
+    """Epochs of ten seconds, of which steps take five and validation two; training began at 90 s."""
+    began = PhaseStarted(t=90 * 10**9, phase="train")
+    long = a_stretch(began, *(an_epoch(number, 5) for number in range(12)))
+    short = a_stretch(began, *(an_epoch(number, 5) for number in range(3)))
+    for stretches in ([long], [short, long], [long, short]):
+        found, why = pace_of(stretches)
+        assert (why, found.images_per_s, found.step_s, found.data_wait_share) == ("", 4.0, 1.0, 0.25)
+        first = 12 - found.blocks
+        assert (found.settled_step, found.settled_s) == (5 * first, 10.0 * first + 10 - 2 - 5)
+    other = a_stretch(*(an_epoch(number, 5, 1) for number in range(3)))
+    assert pace_of([a_stretch(*long.events, *other.events)])[1].endswith(
+        "3 stretches of steps after the first step"
+    )
+    told = Blocks(t=0, stage=0, blocks=tuple((float(n), n, 1, 8, 1.0, 0.0) for n in range(20)))
+    assert pace_of([a_stretch(*long.events, told)])[0].images_per_s == 8.0, "blocks are finer than epochs"

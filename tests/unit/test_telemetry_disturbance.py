@@ -266,6 +266,20 @@ def test_the_clocks_of_the_reference_work_are_the_highest_meanwhile():
     assert clocks_of(trace, spans) == [1500.0, 1400.0, None]
 
 
+def test_a_clock_counts_from_after_the_beginning_to_the_end_of_a_span():
+    """Sampled each second: 100, 200, ... MHz, and at last less."""
+    clock = {"gpu:0/sm_clock_mhz": lambda now: 100 * now if now < 6 else 1.0}
+    trace = parse_trace(
+        map(json.dumps, made_trace(8, {"steal_s": lambda now: 0.0}, clock, 1.0, gpus=["gpu:0"]))
+    )
+    begin = spans_of(phases(train=8.0))["train"][0][0]
+    second = 1_000_000_000
+    spans = [(begin + a * second, begin + b * second) for a, b in ((1, 3), (4, 7), (6, 8), (5, 5))]
+    assert clocks_of(trace, spans) == [300.0, 500.0, 1.0, None]
+    bare = parse_trace(map(json.dumps, made_trace(8, {"steal_s": lambda now: 0.0}, clock, 1.0)))
+    assert clocks_of(bare, spans) == [None] * 4, "no GPU of the slot"
+
+
 @pytest.mark.parametrize(
     ("ptx", "cached", "cold"),
     [(True, 0, True), (True, 300_000_000, False), (True, None, False), (False, 0, False), (None, 0, False)],

@@ -7,11 +7,11 @@ from msgspec.structs import replace
 from telemetry_equipment import SECOND, SPAWNED, made_trace, phases
 
 from bench.journal import history
-from bench.journal.events import Ended, PhaseStarted
+from bench.journal.events import Ended, PhaseStarted, TelemetryOff
 from bench.journal.results import Attempt
 from bench.records.energy import energy_of, shares_missing
 from bench.records.summary import Stretch, spans_of, summarize
-from bench.records.telemetry import telemetry_of
+from bench.records.telemetry import missing_of, telemetry_of
 from bench.telemetry.trace import parse_trace, read_trace
 from bench.trials.measured import Energy, Summary
 from bench.trials.phases import Phases, TrainPhase
@@ -244,3 +244,34 @@ def test_a_phase_that_was_cut_short_lasts_until_the_worker_is_gone(tmp_path, fin
 def test_a_counter_that_falls_was_set_back_but_the_time_of_others_is_a_difference(name: str):
     told = summarize([stretch(made_trace(4, {name: lambda now: -0.5 * now}, {}), phases(train=4))])
     assert told.counters["train"] == ({"foreign_s": 0.0} if name == "foreign_s" else {})
+
+
+@pytest.mark.parametrize(
+    ("events", "runner", "why"),
+    [
+        ([], [], "the worker never began"),
+        (phases(startup=1), [], "nothing was sampled, or the file is damaged"),
+        ([], [TelemetryOff(t=0, off="it is switched off")], "it is switched off"),
+    ],
+)
+def test_why_there_is_no_telemetry(tmp_path, events, runner, why: str):
+    one = history.Stretch(Attempt(tmp_path / "attempt-1"), None, events, runner=runner)
+    told, traces = telemetry_of([one])
+    assert (told, traces, missing_of(told, one)) == (None, [], {"telemetry": why})
+
+
+def test_what_telemetry_lacks_is_said_of_each_gpu(tmp_path):
+    one = history.Stretch(Attempt(tmp_path / "attempt-1"), None, [])
+    lines = made_trace(
+        3,
+        {"steal_s": lambda now: 0.0},
+        {},
+        gpus=["gpu:0"],
+        unavailable={"gpu:0/sm_activity": "old", "x": "y"},
+    )
+    found = missing_of(summarize([stretch(lines, phases(train=3))]), one)
+    assert found["gpu:0 sm_activity"] == "old" and found["x"] == "y" and "sm_activity" not in found
+    bare = missing_of(
+        summarize([stretch(made_trace(3, {"steal_s": lambda now: 0.0}, {}), phases(train=3))]), one
+    )
+    assert bare["gpu_utilization"] == "the trial ran on the processor"
