@@ -11,6 +11,7 @@ from bench.journal.history import history, open_phase
 from bench.journal.results import Attempt, SuiteResults
 from bench.records.accuracy_time import moments_of
 from bench.records.fold import HISTORY_FILE, finish, fold
+from bench.records.growth import TOO_FEW
 from bench.trials.record import Resumed
 
 SECOND = 10**9
@@ -122,6 +123,22 @@ def test_times_are_sums_over_the_attempts_and_flagged(resumed: Attempt):
     assert (cut.validation_s, cut.checkpoint_s, cut.between_s) == (2, 2, 22 - 14 - 2 - 2)
     images, seconds = 2 * 100 + 184, 42 - 4 - 2
     assert record.throughput.train_images_per_s == pytest.approx(images / seconds)
+
+
+def test_a_record_says_why_each_metric_is_missing(resumed: Attempt):
+    unknown = "the work of a training step is not known"
+    assert fold(resumed).unavailable == {
+        "steady": "training was too short to settle: 2 stretches of steps after the first step",
+        "time_to_accuracy": "nothing was validated after epochs",
+        "input_stall": "the trace does not show in which part of a step its batch is got",
+        "telemetry": "nothing was sampled, or the file is damaged",
+        "energy": "the trial ran without telemetry",
+        "work": "nothing was built yet",
+        "memory": "the journal does not tell: training did not come to its end",
+        "memory_growth": TOO_FEW,
+        **dict.fromkeys(("model_flops_per_s", "of_measured_peak", "of_datasheet_peak_busy"), unknown),
+        **dict.fromkeys(("gpm_fp32", "gpm_tensor"), "there is no telemetry"),
+    }
 
 
 def test_of_another_trial_only_the_training_counts(resumed: Attempt):

@@ -5,12 +5,13 @@ import sys
 
 import pytest
 from equipment.attempts import read_events
-from equipment.results.records import a_trial, times
+from equipment.results.records import a_failure, a_trial, some_metrics, times
 
 from bench.errors import ResultsError
+from bench.journal.events import Closed, Ended, Evaluated, Failed, Stopped
 from bench.journal.history import history
 from bench.journal.results import Attempt, SuiteResults
-from bench.records.fold import fold
+from bench.records.fold import _broken, _failure, _log_tail, _note, fold
 from bench.tracking.points import points_of
 from bench.tracking.tags_and_params import tags_of
 from bench.trials.record import Throughput
@@ -171,3 +172,104 @@ def test_points_for_mlflow_repeat_to_the_bit_and_are_finite(results):
     assert named["test/accuracy__b_", 0] == 0.5
     assert named["time/fit_time_wall_s", 0] == 13.0
     assert tags_of(record, "suite")["leukobench.attempt"] == f"{TRIAL.id}/1"
+
+
+EVALUATED, CLOSED = Evaluated(t=0, metrics=some_metrics()), Closed(t=0)
+SAID = Failed(t=0, kind="nan-loss", message="no number")
+
+
+def gone(code: int = 0, why: str = "", kills: int = 0) -> Ended:
+    return Ended(
+        t=0, exit_code=code, cpu_s=1.0, stopped=Stopped(why=why, message=f"by {why}"), memory_kills=kills
+    )
+
+
+MEANWHILE = "while the trial ran"
+
+
+@pytest.mark.parametrize(
+    ("events", "ended", "lost", "on_gpu", "expected"),
+    [
+        ([EVALUATED], gone(), (), False, None),
+        ([EVALUATED, CLOSED], gone(-9), (), False, None),
+        ([EVALUATED, CLOSED], None, (), False, None),
+        ([EVALUATED, CLOSED], gone(-15, "interrupted"), (), False, None),
+        ([EVALUATED, CLOSED], gone(), ("gpu:0",), True, None),
+        ([EVALUATED, SAID, CLOSED], gone(), (), False, ("nan-loss", "no number")),
+        ([EVALUATED], None, (), False, ("interrupted", "the harness ended before the trial did")),
+        ([CLOSED], gone(), (), False, ("crashed", "ended with exit code 0 without a result")),
+        ([], gone(1), (), False, ("crashed", "ended with exit code 1 without a result")),
+        ([], gone(-11), (), False, ("crashed", "killed by signal 11")),
+        ([], gone(-9, kills=1), (), False, ("host-oom", "the kernel killed it because memory ran out")),
+        ([], gone(-9), (), False, ("crashed", "killed by signal 9")),
+        ([SAID], gone(1), (), False, ("nan-loss", "no number")),
+        ([SAID], gone(1, "timeout"), (), False, ("timeout", "by timeout")),
+        ([SAID, CLOSED], gone(-15, "lingered"), (), False, ("nan-loss", "no number")),
+        ([SAID], None, (), False, ("nan-loss", "no number")),
+        ([SAID], gone(1), ("gpu:0",), True, ("gpu-lost", "the driver lost gpu:0 while the trial ran")),
+        ([], gone(1), ("node-1",), True, ("gpu-lost", "the cluster lost node-1 while the trial ran")),
+        ([], None, ("node-1",), False, ("crashed", "the cluster lost node-1 while the trial ran")),
+        ([], gone(-15, "interrupted"), ("gpu:0",), True, ("interrupted", "by interrupted")),
+        ([], gone(-15, "timeout"), ("gpu:0", "gpu:1"), True, ("gpu-lost", f"the driver lost gpu:0, gpu:1 {MEANWHILE}")),
+    ],
+)  # fmt: skip
+def test_why_an_attempt_is_not_done(results, events, ended, lost, on_gpu, expected):
+    attempt = results.new_attempt(TRIAL)
+    attempt.predictions.write_text("")
+    found = _failure(attempt, events, ended, 3, lost, on_gpu)
+    assert (found and (found.kind, found.message)) == expected
+    attempt.predictions.unlink()
+    without = _failure(attempt, events, ended, 3, lost, on_gpu)
+    assert without is not None and without.epoch == 3 and without.folder == str(attempt.folder)
+
+
+@pytest.mark.parametrize(
+    ("log", "on_gpu", "kind"),
+    [
+        (["std::bad_alloc", "goodbye"], True, "host-oom"),
+        (["MemoryError"], False, "host-oom"),
+        (["CUDA_ERROR_OUT_OF_MEMORY: out of memory"], True, "gpu-oom"),
+        (["CUDA_ERROR_OUT_OF_MEMORY: out of memory"], False, "host-oom"),
+        (["CUDA_ERROR_OUT_OF_MEMORY: out of memory", "std::bad_alloc"], True, "host-oom"),
+        (["all is well"], True, "crashed"),
+    ],
+)
+def test_the_last_word_on_memory_in_a_log_counts(log, on_gpu: bool, kind: str):
+    found, message = _broken(gone(-6), log, on_gpu)
+    assert found == kind
+    assert message.startswith(
+        "killed by signal 6" if kind == "crashed" else "memory ran out, it was killed by signal 6: "
+    )
+
+
+def test_of_a_long_line_two_hundred_letters_are_told():
+    _, message = _broken(gone(1), ["  MemoryError " + "x" * 300], False)
+    told = message.partition("without a result: ")[2]
+    assert told == ("MemoryError " + "x" * 300)[:200]
+
+
+@pytest.mark.parametrize(
+    ("events", "ended", "how"),
+    [
+        ([CLOSED], gone(), None),
+        ([], gone(1), None),
+        ([CLOSED], None, "the harness ended before it did"),
+        ([CLOSED], gone(-15, "lingered"), "it was ended: by lingered"),
+        ([CLOSED], gone(-11), "it was killed by signal 11"),
+        ([CLOSED], gone(3), "it ended with exit code 3"),
+    ],
+)
+def test_what_is_noted_of_the_end_of_a_complete_attempt(events, ended, how: str | None):
+    found = _note(None, events, ended)
+    assert found == (
+        how and f"The result was complete, but its process did not end by itself with exit code 0; {how}."
+    )
+    assert _note(a_failure(), [CLOSED], gone(3)) is None
+
+
+@pytest.mark.parametrize(("lines", "first"), [(0, 0), (3, 0), (12, 0), (13, 1)])
+def test_the_last_twelve_lines_of_a_log_are_kept(results, lines: int, first: int):
+    attempt = results.new_attempt(TRIAL)
+    assert _log_tail(attempt) == []
+    attempt.log.write_text("".join(f"{number}\n" for number in range(lines)))
+    assert _log_tail(attempt) == [str(number) for number in range(first, lines)]

@@ -207,7 +207,16 @@ def test_a_record_gets_all_of_it(tmp_path: Path):
     found = folded(tmp_path / "one", BUILT)
     assert msgspec.to_builtins(found.work) == BUILT
     assert found.utilization.of_measured_peak == pytest.approx(6e10 / 1e12)
-    assert "energy" in found.unavailable and "memory" in found.unavailable
+    assert found.unavailable == {
+        "steady": "nothing was trained in steps whose times are in the journal",
+        "time_to_accuracy": "training did not come to its end",
+        "telemetry": "nothing was sampled, or the file is damaged",
+        "energy": "the trial ran without telemetry",
+        "memory": "the journal does not tell: training did not come to its end",
+        "of_datasheet_peak_busy": "no datasheet gives a peak of processors",
+        "gpm_fp32": "there is no telemetry",
+        "gpm_tensor": "there is no telemetry",
+    }
     blocks = [[0.4 * number, number, 1, 8, 0.4, 0.0] for number in range(20)]
     steady = {"t": 10**9, "event": "blocks", "stage": 0, "blocks": blocks}
     found = folded(tmp_path / "two", BUILT, steady)
