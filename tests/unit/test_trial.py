@@ -7,10 +7,13 @@ import pytest
 from equipment.results.records import a_runtime, a_trial, some_settings
 
 from bench.suite.schema import DataKeys, TrainingTable
+from bench.trials.layout import is_reserved
 from bench.trials.readable import network_in_words
+from bench.trials.runtime import backend_problems, require_backends
 from bench.trials.settings import DataSettings, Runtime, Settings
 from bench.trials.trial import Trial
 from wbc.classical.catalog import METHODS
+from wbc.errors import InputError
 from wbc.specification import USUAL_AUGMENTATION
 
 USUAL = asdict(USUAL_AUGMENTATION)
@@ -196,3 +199,49 @@ def test_every_key_of_a_suite_has_a_place_in_the_settings():
     )
     assert set(TrainingTable.model_fields) <= settings
     assert set(DataKeys.model_fields) <= settings | data
+
+
+def of_backend(name: str | None, jit: bool | str = False, **versions: str) -> Trial:
+    mode = {} if name else {"mode": "classical", "network": "SVM"}
+    return a_trial(runtime=a_runtime(**versions), backend=name, jit_compile=jit, **mode)
+
+
+@pytest.mark.parametrize(
+    ("trials", "replicas", "kind", "said"),
+    [
+        ([of_backend("tensorflow")], 1, "cpu", []),
+        ([of_backend(None, tensorflow="")], 2, "gpu", []),
+        ([of_backend("tensorflow", tensorflow=""), of_backend(None)], 1, "cpu", ["TensorFlow is not installed, and 1"]),
+        ([of_backend("torch"), of_backend("jax", jax="0.5")], 1, "cpu", ["PyTorch is not installed, and 1 of 2"]),
+        ([of_backend("jax", jax="0.5")], 1, "gpu", []),
+        ([of_backend("jax", jax="0.5")], 2, "gpu", ['backend = "jax" run on one device each, not on 2']),
+        ([of_backend("jax")], 2, "gpu", ["JAX is not installed"]),
+        ([of_backend("tensorflow", "auto")], 1, "gpu", []),
+        ([of_backend("tensorflow", "auto")], 2, "cpu", []),
+        ([of_backend("tensorflow", "auto"), of_backend("tensorflow")], 2, "gpu", ["1 of 2 trials train on 2 GPUs"]),
+        ([of_backend("tensorflow", True)], 2, "gpu", []),
+    ],
+)  # fmt: skip
+def test_backends_that_trials_cannot_use(trials, replicas: int, kind: str, said: list[str]):
+    found = [one.what for one in backend_problems(trials, replicas, kind)]
+    assert len(found) == len(said) and all(words in one for words, one in zip(said, found, strict=True))
+    if said:
+        with pytest.raises(InputError):
+            require_backends(trials, replicas, kind)
+    else:
+        require_backends(trials, replicas, kind)
+
+
+@pytest.mark.parametrize(
+    ("name", "reserved"),
+    [
+        ("demo", False),
+        ("Cache", True),
+        ("cached", False),
+        ("mlflow.db-wal", True),
+        (".x", True),
+        ("report", True),
+    ],
+)
+def test_names_that_a_results_folder_uses_itself(name: str, reserved: bool):
+    assert is_reserved(name) is reserved

@@ -229,7 +229,10 @@ def test_a_record_gets_all_of_it(tmp_path: Path):
         ({"name": "RMSprop"}, 2),
         ({"name": "SGD", "momentum": 0.0}, 1),
         ({"name": "SGD", "momentum": 0.9}, 2),
-        ({"name": "Adam"}, 3),
+        ({"name": "RMSprop", "momentum": 0.5}, 3),
+        ({"name": "Adagrad"}, 2),
+        *(({"name": name}, 3) for name in ("Adam", "AdamW", "Nadam", "Adamax", "Adadelta")),
+        ({"name": "Own"}, 1),
     ],
 )
 def test_an_update_reads_and_writes_each_parameter_and_what_is_kept_for_it(optimizer, numbers):
