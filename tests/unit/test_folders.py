@@ -11,6 +11,7 @@ import pytest
 from PIL import Image
 
 from bench.commands.main import main
+from bench.trials.datasets import DataSets
 from wbc.data import SPLITS
 from wbc.data.folders import Contents, FileState, Looked, inspect_folder
 from wbc.data.loading import labels_of, load_pixels, read_image
@@ -379,3 +380,17 @@ def test_what_is_odd_about_numbers_is_said(low, high, kind, white, black, said):
     assert two == (
         [said.replace("1 image is", "2 images are").replace("1 image:", "2 images")] if said else []
     )
+
+
+def test_of_a_folder_that_its_author_split_it_is_said_that_nobody_looked(root: Path, tmp_path: Path):
+    found = DataSets(tmp_path / "cache", root).find("folder", {}, 32)
+    assert found.warning.startswith("nobody has looked for near-duplicates across the splits of ")
+    for seed in range(12):
+        folder = tmp_path / "whole" / "ab"[seed % 2]
+        folder.mkdir(parents=True, exist_ok=True)
+        noise(100 + seed).save(folder / f"{seed}.png")
+    assert (
+        DataSets(tmp_path / "cache", tmp_path / "whole").find("folder", {"split_seed": 0}, 32).warning == ""
+    )
+    Manifest.write(inspect_folder(root), root)
+    assert DataSets(tmp_path / "cache", root).find("folder", {}, 32).warning == ""

@@ -307,3 +307,21 @@ def test_the_phase_that_is_open_is_the_one_that_began_last():
     assert open_phase([started["train"], started["save"]]) == "save"
     assert open_phase([started["train"], started["save"], ended["save"]]) == "train"
     assert open_phase([ended["train"], started["train"], started["save"], ended["train"]]) == "save"
+
+
+def test_what_a_journal_lost_of_a_checkpoint_is_not_made_up(tmp_path: Path):
+    """The line of epoch 1 is torn, and that of epoch 2 is none of it; images are counted where a phase tells them."""
+    results = SuiteResults(tmp_path, "suite")
+    first, second = results.new_attempt(TRIAL), results.new_attempt(TRIAL)
+    before = [
+        (8.0, "phase_started", {"phase": "train"}),
+        epoch(18, 1),
+        epoch(28, 2),
+        (30.0, "checkpointed", {"epoch": 2, "seconds": 2.0}),
+    ]
+    journals(first, before, exit_code=-9)
+    for number, events, images in ((1, 0, None), (2, 4, 0), (3, 0, None)):
+        journals(second, [(105.0, "resumed", {"epoch": number, "tag": "1"})], exit_code=None)
+        earlier, _ = history(second)
+        train = earlier.phases.train
+        assert (len(earlier.events), train and train.images, earlier.lost_s) == (events, images, 0.0)

@@ -11,7 +11,7 @@ from equipment.results.records import a_failure, a_record, a_trial
 from bench.errors import DamagedAttempt, InputError
 from bench.trials.measured import DeviceTelemetry, Sampler, Summary, Telemetry
 from bench.trials.origin import Neighbors, Provenance
-from bench.trials.phases import Phases
+from bench.trials.phases import Phase, Phases
 from bench.trials.record import Record, decode_record, record_to_json
 
 FILE = Path("results/demo/trials/vgg16/attempt-1/result.json")
@@ -158,3 +158,41 @@ def test_phases_come_in_the_order_in_which_they_run():
     assert record.phases.get("train") is record.phases.train
     assert record.phases.get("profile") is None and record.phases.get("names") is None
     assert Phases().names() == ()
+
+
+SPARSE = {
+    *(
+        "Environment",
+        "KeptModel",
+        "DataSettings",
+        "OptimizerSettings",
+        "ClassifierSettings",
+        "Settings",
+        "Runtime",
+    ),
+    *(
+        "Phase",
+        "SharedPhase",
+        "DataPhase",
+        "BuildPhase",
+        "FeaturesPhase",
+        "SearchPhase",
+        "CompilePhase",
+        "TrainPhase",
+    ),
+    *("EvaluatePhase", "ExplainPhase", "Exported", "ExportPhase", "ReferencePhase", "Phases", "Trial"),
+}
+"""Types whose fields are left out of files where they have their defaults. Ids of trials depend on it."""
+
+
+def types_below(kind: type) -> set[type]:
+    return {kind, *(found for one in kind.__subclasses__() for found in types_below(one))}
+
+
+def test_which_types_leave_out_what_has_its_default():
+    own = [kind for kind in types_below(msgspec.Struct) if kind.__module__.startswith("bench.trials.")]
+    assert {kind.__name__ for kind in own if kind.__struct_config__.omit_defaults} == SPARSE
+    for kind in own:
+        if issubclass(kind, Phase):
+            assert msgspec.to_builtins(kind(wall_s=1.0, cpu_s=2.0)) == {"wall_s": 1.0, "cpu_s": 2.0}
+    assert msgspec.to_builtins(Phases()) == {}
