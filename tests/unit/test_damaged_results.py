@@ -8,6 +8,7 @@ import pytest
 from equipment.attempts import read_events
 from equipment.results.records import a_record, a_trial, write_record
 
+from bench.journal.damage import warnings_of
 from bench.journal.results import SuiteResults
 from bench.journal.runs import measures_alone, runs_file, state_of_runs
 from bench.plan.decide import make_plan
@@ -150,6 +151,25 @@ def test_strays_are_one_sentence_and_nothing_else(results: SuiteResults):
     assert results.trial_ids() == [TRIAL.id]
     assert results.strays().endswith("and 3 more does not belong to the results and is passed over.")
     assert results.new_attempt(TRIAL).number == 2
+
+
+@pytest.mark.parametrize(("number", "more"), [(0, ""), (1, ""), (2, " and 1 more"), (3, " and 2 more")])
+def test_the_first_stray_and_the_first_broken_line_are_named_and_others_counted(
+    results, number: int, more: str
+):
+    (attempt,) = results.all_attempts()
+    attempt.events.write_text("{}\n" + "broken\n" * number + "torn")
+    attempt.runner_events.write_text("{}\n")
+    for one in range(number):
+        (results.trials / f"stray{one}").touch()
+    assert (
+        warnings_of(results)
+        == [
+            f"{results.trials / 'stray0'}{more} does not belong to the results and is passed over.",
+            f"{attempt.events}, line 2{more and f' ({more[1:]})'} is not JSON and is passed over. The attempt counts without "
+            "what the line said; if that is too little, repeat the trial with run --fresh.",
+        ][: 2 * (number > 0)]
+    )
 
 
 @pytest.mark.parametrize("name", ["events.jsonl", "runner.jsonl"])
