@@ -38,7 +38,18 @@ def test_a_smaller_frame_has_a_variance_of_one_where_it_shows_something():
 
 
 def frame(shown: float, detail: float = 1e6):
-    return SimpleNamespace(valid=np.arange(100) < round(100 * shown), detail=detail)
+    """One and a half times as wide as high."""
+    valid = np.arange(100) < round(100 * shown)
+    return SimpleNamespace(valid=valid, detail=detail, texture=np.zeros((8, 12)))
+
+
+@pytest.mark.parametrize(
+    ("shift", "compared"),
+    [((0.0, 0.0), 1), ((0.5, 0.0), 1), ((0.0, -0.9), 4 / 5), ((-0.5, 0.75), 1 / 2), ((2.0, 0.0), 0)],
+)
+def test_less_than_half_of_the_images_has_fewer_details(shift: tuple[float, float], compared: float):
+    at = registration.threshold_for(frame(1.0, 603.0), frame(1.0, 700.0), Match(0.9, shift=shift))
+    assert at == pytest.approx(max(0.58, np.tanh(12 / np.sqrt(max(603 * compared - 3, 0.1)))))
 
 
 @pytest.mark.parametrize(

@@ -272,7 +272,7 @@ class Gallery:
         return [
             NearDuplicate(first, second, match)
             for (first, second, _), match in matches
-            if match and match.correlation >= threshold_for(self.frames[first], self.frames[second])
+            if match and match.correlation >= threshold_for(self.frames[first], self.frames[second], match)
         ]
 
     def _known(self, proposal: Proposal) -> Match | None:

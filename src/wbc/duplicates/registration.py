@@ -77,21 +77,29 @@ def match_shifted(first: Frame, second: Frame) -> Match:
     The overlap may be as small as `SHIFTED_OVERLAP`; where it is larger, similar scales are tried.
     """
     shifted = _match(first, second, Match(0.0), SHIFTED_OVERLAP)
-    shape = np.array(first.texture.shape)
-    overlap = float(np.prod(1 - np.abs(shifted.shift) * shape.min() / shape))
+    overlap = _overlap(first, shifted)
     # The few edges of an empty smear may agree by chance where little is compared.
-    if shifted.correlation >= SHIFTED_THRESHOLD + 0.4 * max(0.0, 0.5 - overlap):
+    least = SHIFTED_THRESHOLD + 0.4 * max(0.0, 0.5 - overlap)
+    if shifted.correlation >= max(least, threshold_for(first, second, shifted)):
         return shifted
     if overlap < SMALLEST_OVERLAP + 0.02:  # else it is the best of large overlaps, too
         shifted = _match(first, second, Match(0.0), SMALLEST_OVERLAP)
     return _refine(first, second, shifted)
 
 
-def threshold_for(first: Frame, second: Frame) -> float:
+def threshold_for(first: Frame, second: Frame, match: Match = Match(0.0)) -> float:
     """The smallest correlation of a match: higher where a painted background or little detail says less."""
     shown = min(first.valid.mean(), second.valid.mean())
     usual = THRESHOLD + 0.18 * float(np.clip((0.7 - shown) / 0.2, 0, 1))
-    return max(usual, least_correlation(min(first.detail, second.detail)))
+    # `CHANCE` is that of matches that compare at least half of the images, with all of their details.
+    compared = min(1.0, _overlap(first, match) / 0.5)
+    return max(usual, least_correlation(compared * min(first.detail, second.detail)))
+
+
+def _overlap(first: Frame, match: Match) -> float:
+    """The share of the first image that a match compares, but for its rotation and scale."""
+    shape = np.array(first.texture.shape)
+    return float(np.prod(1 - np.minimum(1, np.abs(match.shift) * shape.min() / shape)))
 
 
 def _refine(first: Frame, second: Frame, best: Match) -> Match:
