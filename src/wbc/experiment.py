@@ -10,11 +10,10 @@ from pathlib import Path
 
 import numpy as np
 import PIL
-from numpy.typing import NDArray
 
 from wbc.backends import out_of_memory
 from wbc.data import SPLITS
-from wbc.data.loading import Split, Undecoded, digest_of, labels_of, load_pixels, load_split
+from wbc.data.loading import Split, labels_of, load_pixels, load_split
 from wbc.data.manifest import Manifest
 from wbc.data.reading import Reading
 from wbc.errors import InputError, OutOfMemoryError, reason_of
@@ -22,7 +21,7 @@ from wbc.evaluation.latency import figures_of, measure_latency
 from wbc.evaluation.likeness import MOST_IMAGES, Likeness, looks_of
 from wbc.evaluation.metrics import Metrics, binary_accuracy, score
 from wbc.evaluation.predictions import Predictions, ShuffledComparison, generator_order
-from wbc.kept import Arrays, Place, in_memory, keep_once
+from wbc.kept import Arrays, Place, keep_once
 from wbc.observer import Figures, Observer, Trained, phase
 from wbc.reference_work import measure_reference_work
 from wbc.specification import Specification
@@ -42,8 +41,6 @@ TRAINERS = {
 }
 """Mode -> the module whose `train` implements it. Loaded on demand, because most of them load Keras."""
 
-NEEDS_FEATURES_ONLY = ("transfer", "features")
-"""Modes whose trainer needs no pixels once it has the features of a frozen backbone."""
 
 EXTERNAL = "external"
 """The name of an external test among the splits that a trainer gets: it predicts them and learns nothing from
@@ -84,7 +81,7 @@ def _run(specification: Specification, observer: Observer) -> Metrics:
     with phase(observer, "data") as figures:
         manifest = Manifest.read_file(specification.manifest)
         sources = _sources(specification, manifest)
-        pixels, shared = _shared_pixels(specification, sources, observer)
+        pixels, shared = _kept_pixels(specification, sources, observer)
         splits = {
             name: load_split(of, split, folder, specification.image_size, pixels.get(name))
             for name, (of, split, folder) in sources.items()
@@ -158,29 +155,19 @@ def _sources(specification: Specification, manifest: Manifest) -> dict[str, tupl
     return found | {EXTERNAL: (external, "test", specification.external_folder)}
 
 
-def _shared_pixels(
+def _kept_pixels(
     specification: Specification, sources: Mapping[str, tuple[Manifest, str, Path]], observer: Observer
-) -> tuple[Mapping[str, NDArray[np.uint8] | Undecoded], Figures]:
-    """The pixels of all splits where trials share them (`wbc.kept`), and what is said of that; else nothing.
-
-    Where trials share features alone, only hashes of the pixels are kept: the features are found by them. Who finds
-    the hashes decodes nothing before somebody asks for pixels.
-    """
+) -> tuple[Arrays, Figures]:
+    """The pixels of all splits where trials share them (`wbc.kept`), and what is said of that; else nothing."""
     cache, size = specification.feature_cache, specification.image_size
-    if cache is None or not (cache.pixels or specification.mode in NEEDS_FEATURES_ONLY):
+    if cache is None or not cache.pixels:
         return {}, {}
-    decoded: Arrays = {}
-
-    def read(name: str, place: Place, count: int | None = None) -> NDArray[np.uint8]:
-        of, split, folder = sources[name]
-        images, reading = of.split(split)[:count], Reading.of(of.settings)
-        return load_pixels(folder, images, size, reading, partial(place, name))
 
     def decode(place: Place) -> tuple[Arrays, Figures]:
-        decoded.update({name: read(name, place if cache.pixels else in_memory) for name in sources})
-        if cache.pixels:
-            return decoded, {}
-        return {}, {"digests": {name: digest_of(pixels) for name, pixels in decoded.items()}}
+        return {
+            name: load_pixels(folder, of.split(split), size, Reading.of(of.settings), partial(place, name))
+            for name, (of, split, folder) in sources.items()
+        }, {}
 
     ingredients = {
         "files": {
@@ -192,14 +179,8 @@ def _shared_pixels(
         "pillow": PIL.__version__,
         "runtime": cache.made_on.get("runtime", {}).get("wbc"),
     }
-    if not cache.pixels:
-        ingredients["made_on"] = dict(cache.made_on)
     kept = keep_once(cache, ingredients, decode, lambda: observer.heartbeat(0, 1))
-    if cache.pixels:
-        return kept.arrays, kept.figures
-    digests: dict[str, str] = kept.more["digests"]
-    unread = {name: Undecoded(partial(read, name, in_memory), digest) for name, digest in digests.items()}
-    return decoded or unread, kept.figures
+    return kept.arrays, kept.figures
 
 
 def evaluate(predictions: Predictions, specification: Specification, observer: Observer) -> Metrics:

@@ -101,11 +101,6 @@ def key_of(ingredients: Mapping[str, Any]) -> str:
     return hashlib.sha256(json.dumps(ingredients, sort_keys=True, default=str).encode()).hexdigest()[:32]
 
 
-def is_kept(cache: FeatureCache, ingredients: Mapping[str, Any]) -> bool:
-    """Whether the arrays of an entry are there already, as far as can be told without reading them."""
-    return (cache.folder / key_of(ingredients) / ABOUT).exists()
-
-
 def keep_once(
     cache: FeatureCache,
     ingredients: Mapping[str, Any],

@@ -16,7 +16,7 @@ from training_equipment import Interrupted, Notes, draw_noisy_images, small_trai
 from wbc import experiment, kept
 from wbc.data.loading import Split
 from wbc.kept import ABOUT, Entry, Mapped, keep_once, key_of, make_room
-from wbc.specification import Checkpointing, FeatureCache, FittedClassifier
+from wbc.specification import Checkpointing, FeatureCache
 from wbc.training.feature_cache import ingredients_of
 
 COST = {"cost": {"batches": 4}}
@@ -70,51 +70,6 @@ def test_what_is_found_gives_the_same_result_to_the_bit(images, tmp_path):
     assert made == found and made["extraction_s"] > 0
     assert alone.phases["features"] == {name: made[name] for name in ("images", "bytes")}
     assert first.phases["evaluate"]["model_bytes"] == second.phases["evaluate"]["model_bytes"]
-
-
-@pytest.mark.parametrize("mode", ["transfer", "features"])
-def test_who_finds_features_decodes_only_the_images_that_it_shows(images, tmp_path, monkeypatch, mode):
-    def decoded(folder, entries, *more):
-        seen.extend(one.file for one in entries)
-        return load(folder, entries, *more)
-
-    load, seen = experiment.load_pixels, []
-    monkeypatch.setattr(experiment, "load_pixels", decoded)
-    fitted = FittedClassifier("DecisionTree") if mode == "features" else None
-    plain = replace(small_training(images), mode=mode, classifier=fitted)
-
-    def run(tag, **changes):
-        seen.clear()
-        notes = Notes()
-        experiment.run(replace(plain, feature_cache=cache_in(tmp_path, tag=tag), **changes), notes)
-        return notes
-
-    first = run("t/attempt-1")
-    assert len(seen) == 21
-    second = run("u/attempt-1", latency=True)
-    assert seen == [f"test{index:02d}.png" for index in range(5)], "for the phase latency"
-    assert np.array_equal(first.probabilities, second.probabilities)
-    made, found = first.phases["data"], second.phases["data"]
-    assert "made_by" not in made and found.pop("made_by") == "t/attempt-1" and made == found
-    run("v/attempt-1", batch_size=5)
-    assert len(seen) == (21 if mode == "transfer" else 16), (
-        "other features: who extracts them needs the pixels"
-    )
-
-
-def test_features_are_of_what_the_files_are_when_they_are_extracted(tmp_path):
-    folder = draw_noisy_images(tmp_path)
-    plain = replace(small_training(folder), mode="transfer")
-    cache = cache_in(tmp_path / "cache")
-    experiment.run(replace(plain, feature_cache=replace(cache, tag="zero/attempt-1")), Notes())
-    kept_image = (folder / "train00.png").read_bytes()
-    (folder / "train00.png").write_bytes((folder / "train01.png").read_bytes())  # behind the manifest's back
-    other = replace(plain, batch_size=5, feature_cache=cache)
-    experiment.run(other, Notes())
-    (folder / "train00.png").write_bytes(kept_image)
-    after = Notes()
-    experiment.run(other, after)
-    assert "made_by" in after.phases["data"] and "made_by" not in after.phases["features"]
 
 
 def test_the_next_attempt_resumes_with_features_that_it_finds(images, tmp_path):

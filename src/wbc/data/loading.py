@@ -1,9 +1,7 @@
 """From the files of a manifest to arrays in memory."""
 
-import hashlib
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
-from functools import cached_property
 from pathlib import Path
 from typing import Any
 
@@ -16,26 +14,13 @@ from wbc.data.pipeline.decoding import decoding_pool, fitted, read_upright
 from wbc.data.reading import PLAIN, Reading
 from wbc.errors import InputError
 
-_AT_ONCE = 256
-"""Images that are hashed at once."""
-
-
-@dataclass(frozen=True)
-class Undecoded:
-    """Pixels that another trial had, and that are decoded only if somebody asks for them."""
-
-    read: Callable[[int | None], NDArray[np.uint8]]
-    """Decodes the first so many images; None: all."""
-    digest: str
-    """What `digest_of` said of them."""
-
 
 @dataclass(frozen=True)
 class Split:
     """The images of one split, or features made from them, in the order of the manifest."""
 
-    given: NDArray[Any] | Undecoded
-    """The inputs, or how to get them."""
+    inputs: NDArray[Any]
+    """Shape (n, ...): uint8 pixels, or float32 features."""
     labels: NDArray[np.int64]
     """Index of each image's class; shape (n,)."""
     images: list[ImageEntry]
@@ -43,34 +28,13 @@ class Split:
     classes: tuple[str, ...]
     """Class names in label order."""
 
-    @cached_property
-    def inputs(self) -> NDArray[Any]:
-        """Shape (n, ...): uint8 pixels, or float32 features."""
-        return self.given.read(None) if isinstance(self.given, Undecoded) else self.given
-
-    @property
-    def undecoded(self) -> Undecoded | None:
-        """How to get the inputs, as long as nobody has asked for them."""
-        return self.given if isinstance(self.given, Undecoded) and "inputs" not in vars(self) else None
-
-    @property
-    def digest(self) -> str:
-        """Hash of the inputs; as long as nobody has asked for them, of what they were in another trial."""
-        undecoded = self.undecoded
-        return digest_of(self.inputs) if undecoded is None else undecoded.digest
-
-    def first(self, count: int) -> NDArray[Any]:
-        """A copy of the first inputs; no others are decoded for it."""
-        undecoded = self.undecoded
-        return self.inputs[:count].copy() if undecoded is None else undecoded.read(count)
-
     @property
     def targets(self) -> NDArray[np.float32]:
         """One-hot labels; shape (n, classes)."""
         return np.eye(len(self.classes), dtype=np.float32)[self.labels]
 
     def __len__(self) -> int:
-        return len(self.labels)
+        return len(self.inputs)
 
 
 Empty = Callable[[tuple[int, ...], DTypeLike], NDArray[Any]]
@@ -78,11 +42,7 @@ Empty = Callable[[tuple[int, ...], DTypeLike], NDArray[Any]]
 
 
 def load_split(
-    manifest: Manifest,
-    name: str,
-    folder: Path,
-    image_size: int,
-    pixels: NDArray[np.uint8] | Undecoded | None = None,
+    manifest: Manifest, name: str, folder: Path, image_size: int, pixels: NDArray[np.uint8] | None = None
 ) -> Split:
     """Decode the images of one split.
 
@@ -91,7 +51,7 @@ def load_split(
         name: `train`, `validation` or `test`.
         folder: The folder below which the files of the manifest are.
         image_size: Height and width in pixels.
-        pixels: Its pixels, where they are decoded already, or need not be.
+        pixels: Its pixels, where they are decoded already.
 
     Raises:
         InputError: See `load_pixels`.
@@ -148,14 +108,3 @@ def labels_of(images: Sequence[ImageEntry], classes: Sequence[str]) -> NDArray[n
     """The index of each image's class; shape (len(images),)."""
     number = {name: index for index, name in enumerate(classes)}
     return np.array([number[image.class_name] for image in images], np.int64)
-
-
-def digest_of(*arrays: NDArray[Any]) -> str:
-    """SHA-256 over the types, shapes and values of arrays, which need not fit into memory."""
-    digest = hashlib.sha256()
-    for array in arrays:
-        digest.update(f"{array.dtype} {array.shape} ".encode())
-        array = np.atleast_1d(array)
-        for start in range(0, len(array), _AT_ONCE):
-            digest.update(np.ascontiguousarray(array[start : start + _AT_ONCE]).data)
-    return digest.hexdigest()

@@ -1,13 +1,19 @@
 """On what the features of a frozen backbone depend, so that trials that need the same ones extract them once."""
 
+import hashlib
 from collections.abc import Mapping
 from typing import Any
 
 import keras
+import numpy as np
+from numpy.typing import NDArray
 
-from wbc.data.loading import Split, digest_of
+from wbc.data.loading import Split
 from wbc.networks.catalog import find_network
 from wbc.specification import Specification
+
+_AT_ONCE = 256
+"""Images that are hashed at once."""
 
 
 def ingredients_of(
@@ -16,8 +22,8 @@ def ingredients_of(
     """Everything that the features depend on: the pixels and weights themselves, and what computes with them."""
     cache = specification.feature_cache
     return {
-        "images": {name: split.digest for name, split in splits.items()},
-        "weights": digest_of(*(keras.ops.convert_to_numpy(one) for one in backbone.weights)),
+        "images": {name: _digest(split.inputs) for name, split in splits.items()},
+        "weights": _digest(*(keras.ops.convert_to_numpy(one) for one in backbone.weights)),
         "network": specification.network,
         "options": specification.options,
         "sources": find_network(specification.network, specification.options).sources(),
@@ -30,3 +36,13 @@ def ingredients_of(
         "backend": specification.backend,
         "made_on": dict(cache.made_on) if cache else {},
     }
+
+
+def _digest(*arrays: NDArray[Any]) -> str:
+    digest = hashlib.sha256()
+    for array in arrays:
+        digest.update(f"{array.dtype} {array.shape} ".encode())
+        array = np.atleast_1d(array)
+        for start in range(0, len(array), _AT_ONCE):
+            digest.update(np.ascontiguousarray(array[start : start + _AT_ONCE]).data)
+    return digest.hexdigest()

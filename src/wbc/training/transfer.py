@@ -8,10 +8,10 @@ import keras
 from keras import layers
 from numpy.typing import NDArray
 
-from wbc.data.loading import Split, digest_of
+from wbc.data.loading import Split
 from wbc.errors import InputError
 from wbc.evaluation.cost import BatchTimer, Cost
-from wbc.kept import Arrays, Place, in_memory, is_kept, keep_once
+from wbc.kept import Arrays, Place, in_memory, keep_once
 from wbc.networks.build import build_backbone
 from wbc.networks.complexity import size_figures
 from wbc.networks.preprocessing import preprocessing_of
@@ -124,14 +124,12 @@ def extract_features(
         else:
             with distribution.scope():
                 ingredients = ingredients_of(backbone, splits, specification)
-                if any(one.undecoded for one in splits.values()) and not is_kept(cache, ingredients):
-                    ingredients["images"] = {name: digest_of(one.inputs) for name, one in splits.items()}
             found = keep_once(cache, ingredients, extract, lambda: observer.heartbeat(0, 1))
             features, more = found.arrays, found.more
             figures.update(found.figures)
         figures["images"] = sum(len(split) for split in splits.values())
         figures["bytes"] = sum(one.nbytes for one in features.values())
-    extracted = {name: replace(split, given=features[name]) for name, split in splits.items()}
+    extracted = {name: replace(split, inputs=features[name]) for name, split in splits.items()}
     return extracted, Cost(**more["cost"])
 
 
