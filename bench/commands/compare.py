@@ -45,7 +45,7 @@ def compare(
 
     Two trials of a suite, named by parts of their ids, are compared by the same test images, with exit code 0.
     By default, files go to compare/A-vs-B in the results folder. Exit codes: 0, 1 a regression, 3 trials
-    failed that had not failed before, 4 not enough evidence.
+    failed that the baseline has not done either, 4 not enough evidence.
     """
     from bench.commands.target import short_name
     from bench.compare.compare import compare_sides

@@ -161,7 +161,7 @@ def regress(
     """Run a suite in two or more environments, and judge what changed.
 
     Speed and learning of every trial are judged. By default, files go to regress/NAME in the results folder.
-    Exit codes: 0, 1 a regression, 3 trials failed that had not failed before, 4 not enough evidence.
+    Exit codes: 0, 1 a regression, 3 trials failed that the baseline has not done either, 4 not enough evidence.
     """
     from bench.commands.compare import show, side_of, thresholds_of
     from bench.commands.progress import Progress

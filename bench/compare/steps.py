@@ -89,8 +89,10 @@ class Neighbors:
     candidate: str
     pairs: int
     """Of all configurations."""
+    judged: bool
+    """Whether anything of both could be compared."""
     unclear: tuple[str, ...]
-    """Labels of the configurations that are inconclusive."""
+    """Labels of the configurations that are inconclusive; also of a regression that is no step of the history."""
     changes: tuple[Change, ...]
     """What differs between the environments."""
 
@@ -125,6 +127,7 @@ def make_history(
     """
     labels = {trial.key: trial.label for verdict in verdicts for trial in verdict.trials}
     steps = find_steps(verdicts, thresholds)
+    stepping = {(step.trial, step.candidate) for step in steps}
     return History(
         suite=suite,
         versions=tuple([*(one.baseline for one in verdicts[:1]), *(one.candidate for one in verdicts)]),
@@ -133,7 +136,12 @@ def make_history(
                 one.baseline,
                 one.candidate,
                 sum(trial.pairs for trial in one.trials),
-                tuple(trial.label for trial in one.trials if trial.inconclusive),
+                bool(one.compared),
+                tuple(
+                    trial.label
+                    for trial in one.trials
+                    if trial.inconclusive or (trial.regression and (trial.key, one.candidate) not in stepping)
+                ),
                 one.changes,
             )
             for one in verdicts

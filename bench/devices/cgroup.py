@@ -41,16 +41,17 @@ def free_bytes(proc: Path = PROC, cgroups: Path = CGROUPS) -> int | None:
     """
     found = []
     for group in [*_groups("", proc, cgroups), *_groups("memory", proc, cgroups)]:
-        for limit, used, files in (
-            ("memory.max", "memory.current", "inactive_file"),
-            ("memory.limit_in_bytes", "memory.usage_in_bytes", "total_inactive_file"),
+        for limit, used, whole in (
+            ("memory.max", "memory.current", ""),
+            ("memory.limit_in_bytes", "memory.usage_in_bytes", "total_"),
         ):
             most, now = _text(group / limit), _text(group / used)
             if most.isdecimal() and now.isdecimal():
                 stat = dict(
                     line.split(None, 1) for line in _text(group / "memory.stat").splitlines() if " " in line
                 )
-                found.append(max(0, int(most) - int(now) + int(stat.get(files, 0))))
+                files = sum(int(stat.get(f"{whole}{kind}_file", 0)) for kind in ("active", "inactive"))
+                found.append(max(0, int(most) - int(now) + files))
     return min(found, default=None)
 
 

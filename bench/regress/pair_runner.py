@@ -319,7 +319,7 @@ class PairRunner:
                 raise
             raise ResultsError(
                 f"the interpreter of the {name} is gone: {interpreter}",
-                "Bring it back, if leukobench has not made it, then repeat the command; finished pairs are kept.",
+                "Repeat the command once it is back; one that leukobench made is made again. Finished pairs are kept.",
             ) from error
 
     def _scheduler(

@@ -86,7 +86,7 @@ def _run(specification: Specification, observer: Observer) -> Metrics:
             name: load_split(of, split, folder, specification.image_size, pixels.get(name))
             for name, (of, split, folder) in sources.items()
         }
-        external = splits.get(EXTERNAL)
+        external = splits[EXTERNAL].images if EXTERNAL in splits else None
         figures.update(shared)
         figures.update({f"{name}_images": len(split) for name, split in splits.items()})
         figures["data_digest"] = manifest.digest
@@ -98,7 +98,7 @@ def _run(specification: Specification, observer: Observer) -> Metrics:
         predictions = Predictions.of(manifest.split("test"), probabilities, manifest.classes)
         metrics = evaluate(predictions, specification, observer)
         if external is not None:
-            elsewhere = Predictions.of(external.images, trained.predict(EXTERNAL, observer), manifest.classes)
+            elsewhere = Predictions.of(external, trained.predict(EXTERNAL, observer), manifest.classes)
             observer.externally_evaluated(elsewhere, _score(elsewhere, specification))
         figures["images"] = metrics["images"]
         figures.update(trained.cost().figures())

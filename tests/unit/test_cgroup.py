@@ -97,7 +97,7 @@ def test_memory_is_limited_by_the_tightest_group_and_files_do_not_count(machine)
         folder = group(groups / place, "max 100000")
         (folder / "memory.max").write_text(most)
         (folder / "memory.current").write_text(now)
-        (folder / "memory.stat").write_text(f"anon 5\ninactive_file {files}\n")
+        (folder / "memory.stat").write_text(f"anon 5\ninactive_file {int(files) - 1}\nactive_file 1\n")
     assert cgroup.free_bytes(proc, groups) == 400
     (groups / "jobs" / "mine" / "memory.max").write_text("850")
     assert cgroup.free_bytes(proc, groups) == 150
@@ -113,7 +113,9 @@ def test_memory_of_an_old_group(machine):
     folder = group(groups / "memory" / "mine", "-1")
     (folder / "memory.limit_in_bytes").write_text("1000")
     (folder / "memory.usage_in_bytes").write_text("600")
-    (folder / "memory.stat").write_text("inactive_file 1\ntotal_inactive_file 50\n")
+    (folder / "memory.stat").write_text(
+        "inactive_file 1\ntotal_inactive_file 30\nactive_file 2\ntotal_active_file 20\n"
+    )
     assert cgroup.free_bytes(proc, groups) == 450
 
 

@@ -316,6 +316,11 @@ def test_a_history_in_words(said, expected):
     assert said == expected
 
 
+def both_of(first: Verdict, second: Verdict) -> Verdict:
+    """Of two configurations."""
+    return replace(first, trials=(*first.trials, replace(second.trials[0], key="l", label="b")))
+
+
 def test_the_outcome_of_a_history():
     assert output.outcome(make_history("s", [FASTER], Thresholds())) == "A step at 2.1 -> 2.2"
     both = make_history("s", [FASTER, replace(SLOWER, baseline="2.2", candidate="2.3")], Thresholds())
@@ -324,7 +329,28 @@ def test_the_outcome_of_a_history():
     said = output.outcome(make_history("s", unclear, Thresholds()))
     assert said == "No step is shown; inconclusive comparisons: 1 of 2"
     clear = verdict(1, QUIET, learning=Learning.SAME)
-    assert output.outcome(make_history("s", [clear], Thresholds())) == "No step"
+    broken = verdict(2, QUIET, status=Status.FAILED, speed=None, memory=None, learning=None)
+    elsewhere = verdict(3, QUIET, speed=Speed.NOT_COMPARABLE, learning=Learning.NOT_COMPARABLE)
+    weak = verdict(1, QUIET, speed=Speed.SLOWER, regression=True)
+    for verdicts, expected, code in (
+        ([clear], "No step", ExitCode.OK),
+        ([weak], "No step is shown; inconclusive comparisons: 1 of 1", ExitCode.NOT_ENOUGH_EVIDENCE),
+        (
+            [clear, broken],
+            "No step is shown; inconclusive comparisons: 1 of 2; trials failed",
+            ExitCode.TRIALS_FAILED,
+        ),
+        ([both_of(clear, broken)], "No step, but trials failed", ExitCode.TRIALS_FAILED),
+        ([broken], "Nothing was judged: no trial could be compared", ExitCode.NOT_ENOUGH_EVIDENCE),
+        ([elsewhere], "Nothing was judged: no trial could be compared", ExitCode.NOT_ENOUGH_EVIDENCE),
+        (
+            [clear, elsewhere],
+            "No step is shown; inconclusive comparisons: 1 of 2",
+            ExitCode.NOT_ENOUGH_EVIDENCE,
+        ),
+    ):
+        history = make_history("s", verdicts, Thresholds())
+        assert (output.outcome(history), history.exit_code) == (expected, code)
 
 
 def test_a_step_as_a_row():

@@ -265,7 +265,7 @@ def held_between_batches(predict) -> int:
     """How often it was held while it predicted; what that takes, 50 s each, must be in no time."""
     from wbc.evaluation.cost import BatchTimer
 
-    clock, notes, timer = Clock(0.0), Notes(), None
+    clock, notes = Clock(0.0), Notes()
     held = []
 
     def pause():
@@ -280,7 +280,7 @@ def held_between_batches(predict) -> int:
     return len(held)
 
 
-def test_predictions_are_held_between_their_batches_only():
+def test_predictions_are_held_after_each_batch_and_not_within():
     from wbc.classical.train import BATCH, _in_batches
     from wbc.training.classifier import predict
     from wbc.training.session import Distribution

@@ -97,12 +97,15 @@ def outcome(history: History) -> str:
     if history.steps:
         places = dict.fromkeys(f"{names[one.baseline]} -> {names[one.candidate]}" for one in history.steps)
         return f"{'Steps' if len(places) > 1 else 'A step'} at {', '.join(places)}"
-    unclear = sum(bool(one.unclear) for one in history.neighbors)
-    if not any(one.pairs for one in history.neighbors):
+    if not any(one.judged for one in history.neighbors):
         return "Nothing was judged: no trial could be compared"
-    if history.exit_code is ExitCode.NOT_ENOUGH_EVIDENCE:
-        return f"No step is shown; inconclusive comparisons: {unclear} of {len(history.neighbors)}"
-    return "No step"
+    failed = history.exit_code is ExitCode.TRIALS_FAILED
+    if unclear := sum(bool(one.unclear) or not one.judged for one in history.neighbors):
+        return (
+            f"No step is shown; inconclusive comparisons: {unclear} of {len(history.neighbors)}"
+            f"{'; trials failed' if failed else ''}"
+        )
+    return f"No step{', but trials failed' if failed else ''}"
 
 
 def promise(history: History) -> str:

@@ -24,7 +24,8 @@ def train(specification: Specification, splits: dict[str, Split], observer: Obse
     Validation images are not used, because nothing is chosen by them.
     """
     fitted = specification.classifier or FittedClassifier()
-    training, classes = splits["train"], len(splits["train"].classes)
+    labels, classes = splits["train"].labels, len(splits["train"].classes)
+    sources = [image.source for image in splits["train"].images]
     distribution = open_session(specification)
     with phase(observer, "build") as figures, distribution.building():
         backbone = build_backbone(
@@ -40,17 +41,17 @@ def train(specification: Specification, splits: dict[str, Split], observer: Obse
             {**size, "parameters": int(backbone.count_params()) + own, "trainable_parameters": own}
         )
     examples = examples_of(splits, specification)
-    used = {name: split for name, split in splits.items() if name != "validation"}
+    splits.pop("validation", None)
+    extracted, cost = extract_features(backbone, splits, specification, observer, distribution)
     splits.clear()  # frees the pixels
-    extracted, cost = extract_features(backbone, used, specification, observer, distribution)
     features = {name: _flat(split.inputs) for name, split in extracted.items()}
     with phase(observer, "train"):
         pipeline = fit_method(
             fitted.name,
             fitted.options,
             features["train"],
-            training.labels,
-            [image.source for image in training.images],
+            labels,
+            sources,
             specification.seed,
         )
     scale, extract = preprocessing_of(specification), distribution.exact_predictor(backbone)
