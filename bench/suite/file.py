@@ -221,11 +221,12 @@ def _explain(error: ValidationError, source: Source) -> InputError:
     kind, given, cause = first["type"], first.get("input"), first.get("ctx", {}).get("error")
     if kind == "extra_forbidden":
         known = _known_keys(keys[:-1])
-        what = "there is no such key"
+        what = "there is no such table" if isinstance(given, dict) else "there is no such key"
         guess = similar(str(keys[-1]), known)
         more = f" and {len(known) - MOST_KEYS} more" if len(known) > MOST_KEYS else ""
         listed = f"Known here: {', '.join(known[:MOST_KEYS])}{more}."
-        way_out = _place_of(str(keys[-1])) or (f"Did you mean {guess}?" if guess else listed)
+        place = "" if isinstance(given, dict) else _place_of(str(keys[-1]))
+        way_out = place or (f"Did you mean {guess}?" if guess else listed)
     elif kind == "missing":
         what, way_out = "is missing", ""
         if keys == ["matrix"]:

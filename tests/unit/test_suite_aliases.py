@@ -120,6 +120,10 @@ def test_decay_is_not_guessed(tmp_path):
         ('[suite]\nepochs = 3\n[[matrix]]\nbackbone = "VGG16"\n', "epochs belongs in [training]."),
         ('[data]\nseed = 3\n[[matrix]]\nbackbone = "VGG16"\n', "seeds belongs in [suite]."),
         (
+            '[evaluation]\naccuracy = true\n[[matrix]]\nbackbone = "VGG16"\n',
+            "evaluation: there is no such table | Known here: ",
+        ),
+        (
             '[training]\nearly_stopping = { restore_best_weight = true }\n[[matrix]]\nbackbone = "VGG16"\n',
             "Did you mean restore_best?",
         ),

@@ -36,7 +36,7 @@ BAD = {
     "unknown table": (
         GOOD + '[dat]\npath = "x"\n',
         "line 10",
-        ["dat: there is no such key", "Did you mean data?"],
+        ["dat: there is no such table", "Did you mean data?"],
     ),
     "unknown key unlike any": (
         suite('zzz = "x"', 'name = "small"'),
