@@ -42,7 +42,7 @@ _HELD_BACK = ("throttled_heat_s", "throttled_board_s", "throttled_reliability_s"
 """Counters of that; the last one is in older traces."""
 
 REFERENCE_DROP = 0.2
-"""How much slower than its best the reference work was both before and after a trial. Of 254 quiet trials 33 were
+"""How much slower than its best the reference work was both before and after a trial. Of 288 quiet trials 33 were
 slower by a tenth and none by a fifth; of 74 beside other work 67 were (docs/telemetry.md). Once is no sign."""
 
 CLOCK_DROP = 0.05
