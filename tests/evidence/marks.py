@@ -6,10 +6,13 @@ else ran, for example those of live.py. The best of the reference work is the be
 
 import argparse
 import json
+import sys
 from collections import Counter
 from pathlib import Path
 
-from scipy.stats import beta
+sys.path.insert(0, str(Path(__file__).resolve().parents[1]))
+
+from evidence.result import Result
 
 DROPS = (0.05, 0.1, 0.15, 0.2, 0.25)
 
@@ -39,8 +42,7 @@ def better_of(work: dict) -> float | None:
 
 def share(count: int, of: int) -> str:
     """With the exact 95 % interval (Clopper and Pearson)."""
-    low = beta.ppf(0.025, count, of - count + 1) if count else 0.0
-    high = beta.ppf(0.975, count + 1, of - count) if count < of else 1.0
+    low, high = Result("", "", count, of).interval
     return f"{count} of {of}, {count / max(1, of):.1%} [{low:.1%}, {high:.1%}]"
 
 

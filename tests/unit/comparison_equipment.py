@@ -19,7 +19,11 @@ from equipment.results.records import (
     write_record,
 )
 
+from bench.compare.judging import judge
+from bench.compare.matching import match
 from bench.compare.measurement import Measurement, Pair, TrialPairs
+from bench.compare.reading import Side
+from bench.compare.verdict import Verdict
 from bench.journal.results import Attempt, SuiteResults
 from bench.trials.measured import Steady
 from bench.trials.origin import Environment, SlotDescription
@@ -182,3 +186,8 @@ def only(verdict):
 
 def some_right(images: int, share: float, seed: int) -> np.ndarray:
     return np.random.default_rng(seed).random(images) < share
+
+
+def matched(old: Sequence[Measurement], new: Sequence[Measurement]) -> Verdict:
+    """The verdict on two sides."""
+    return judge(match(Side("old", tuple(old)), Side("new", tuple(new))))

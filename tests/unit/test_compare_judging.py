@@ -7,6 +7,7 @@ import numpy as np
 import pytest
 from comparison_equipment import (
     SLOT,
+    matched,
     measurement,
     only,
     predicted,
@@ -17,15 +18,13 @@ from comparison_equipment import (
 )
 from equipment.results.records import some_metrics
 
-from bench.compare.differences import Fingerprint, software_changes
 from bench.compare.discordance import Clusters
 from bench.compare.judging import judge
 from bench.compare.learning import Compared
-from bench.compare.matching import group, match, shared_runs
+from bench.compare.matching import group
 from bench.compare.measurement import Epoch, Pair, TrialPairs
 from bench.compare.metrics import Values
 from bench.compare.output.format import outcome
-from bench.compare.reading import Side
 from bench.compare.speed import JudgedTrial, judge_speed
 from bench.compare.thresholds import Thresholds
 from bench.compare.trial_verdicts import judged_trial, reason_of, unpaired_trial
@@ -41,11 +40,6 @@ from bench.compare.verdict import (
     Verdict,
 )
 from bench.errors import ExitCode
-from bench.trials.origin import Environment, MachineFacts, Provenance
-
-
-def matched(old, new):
-    return judge(match(Side("old", tuple(old)), Side("new", tuple(new))))
 
 
 def test_a_newly_failing_trial_is_a_regression():
@@ -84,23 +78,6 @@ def test_a_seed_that_failed_once_and_was_done_once_does_not_newly_fail():
     found = only(judge(group(pairs, [done, failed], [failed, done])))
     assert (found.status, found.regression, found.failed) == (Status.JUDGED, False, 1)
     assert only(judge(group(pairs, [done], [failed]))).status is Status.FAILED
-
-
-def test_new_and_gone_name_the_nearest_trial():
-    one, other = trial(epochs=3), trial(epochs=5)
-    verdict = matched([measurement(one, record(one))], [measurement(other, record(other))])
-    assert [found.status for found in verdict.trials] == [Status.GONE, Status.NEW]
-    assert "epochs 3, there 5" in verdict.trials[0].notes[0]
-    assert verdict.exit_code == ExitCode.NOT_ENOUGH_EVIDENCE
-
-
-def test_a_trial_that_differs_in_more_than_three_settings_is_not_near():
-    changes = {"epochs": 5, "batch_size": 7, "l1": 0.1, "l2": 0.1}
-    one = measurement(trial(), record(trial()))
-    for number in (3, 4):
-        other = trial(**dict(list(changes.items())[:number]))
-        (gone, _) = matched([one], [measurement(other, record(other))]).trials
-        assert bool(gone.notes) is (number == 3)
 
 
 @pytest.mark.parametrize(
@@ -145,64 +122,6 @@ def test_where_nothing_at_all_is_compared_there_is_no_evidence():
     assert (only(verdict).speed, only(verdict).learning) == (Speed.NOT_COMPARABLE, Learning.NOT_COMPARABLE)
     assert verdict.exit_code == ExitCode.NOT_ENOUGH_EVIDENCE
     assert outcome(verdict) == "Nothing was judged: no trial could be compared"
-
-
-def test_a_run_that_is_on_both_sides_is_named():
-    of = trial()
-    old, same, new = (measurement(of, record(of, 10.0, attempt=number)) for number in (1, 1, 2))
-    assert shared_runs(Side("a", (old,)), Side("b", (new,))) == ""
-    assert "Both sides are the same runs" in shared_runs(Side("a", (old,)), Side("b", (same,)))
-    assert "1 of 2 runs of b are runs of a, too" in shared_runs(Side("a", (old,)), Side("b", (same, new)))
-
-
-def test_seeds_are_paired_and_joined():
-    trials = [trial(seed=seed) for seed in (0, 1)]
-    old = [measurement(of, record(of, 10 + of.settings.seed)) for of in trials for _ in range(2)]
-    new = [measurement(of, record(of, 10 + of.settings.seed)) for of in reversed(trials) for _ in range(3)]
-    (found,) = match(Side("old", tuple(old)), Side("new", tuple(new)))
-    assert len(found.pairs) == 4 and len(found.candidate_only) == 2
-    assert all(pair.baseline.key == pair.candidate.key for pair in found.pairs)
-
-
-def test_what_changed():
-    of = trial()
-    environments = [
-        Environment(python="3.11.7", packages={"keras": "3.3.3", "x": "1"}),
-        Environment(python="3.11.7", packages={"keras": "3.15.1", "y": "2"}),
-    ]
-    old, new = (measurement(of, record(of, environment=one)) for one in environments)
-    changes = {(one.name, one.baseline, one.candidate) for one in matched([old], [new]).changes}
-    assert changes == {("keras", "3.3.3", "3.15.1"), ("x", "1", "none"), ("y", "none", "2")}
-
-
-def test_what_is_told_twice_is_said_once():
-    of = trial()
-    packages = [{"typing_extensions": "1", "numpy": "2"}, {"typing_extensions": "3", "numpy": "2"}]
-    provenance = Provenance(machine=MachineFacts(driver="570", fingerprint="f"))
-    old, new = (
-        measurement(of, record(of, provenance=provenance, environment=Environment(packages=one)))
-        for one in packages
-    )
-    trials = match(Side("old", (old,)), Side("new", (new,)))
-    (change,) = judge(trials, differences={"typing-extensions": ("1", "3")}).changes
-    assert (change.name, change.baseline, change.candidate) == ("typing_extensions", "1", "3")
-    bare = measurement(of, record(of))
-    assert matched([bare], [new]).changes == ()  # a side that lists no packages does not differ in them
-
-
-@pytest.mark.parametrize(
-    ("provenance", "driver"),
-    [
-        (Provenance(driver="570"), "570"),
-        (Provenance(driver="570", machine=MachineFacts(fingerprint="f")), "570"),
-        (Provenance(driver="570", machine=MachineFacts(driver="580", fingerprint="f")), "580"),
-    ],
-)
-def test_the_driver_is_the_machines_or_the_one_of_an_older_record(provenance: Provenance, driver: str):
-    of = trial()
-    old, new = (measurement(of, record(of, provenance=one)) for one in (Provenance(driver="1"), provenance))
-    changes = {one.name: (one.baseline, one.candidate) for one in matched([old], [new]).changes}
-    assert changes["driver"] == ("1", driver)
 
 
 SAME = TrialVerdict("k", "a", Status.JUDGED, Speed.SAME, Memory.SAME, Learning.SAME, pairs=8)
@@ -360,91 +279,3 @@ def test_what_makes_a_trial_a_regression(changes: dict, tests: dict):
         ("learning: why",),
     )
     assert (bare.images, bare.sources, bare.regression) == (0, 0, False)
-
-
-def test_the_nearest_trial_of_the_other_side_is_the_one_that_differs_in_least():
-    base, two, one = trial(epochs=3), trial(epochs=4, l1=0.1), trial(epochs=5)
-    old = [measurement(base, record(base))]
-    new = [measurement(of, record(of)) for of in (two, one)]
-    gone, *both = match(Side("old", tuple(old)), Side("new", tuple(new)))
-    assert gone.notes == (f"nearest trial of the candidate: {both[1].label} (epochs 3, there 5)",)
-    assert [note.partition(": ")[0] for found in both for note in found.notes] == [
-        "nearest trial of the baseline"
-    ] * 2
-
-
-def test_attempts_are_paired_in_their_order_and_the_rest_stays_alone():
-    of, other = trial(seed=0), trial(seed=1)
-    old = [measurement(of, record(of, seconds)) for seconds in (1.0, 2.0, 3.0)]
-    new = [measurement(of, record(of, failure=FAILED)), *(measurement(of, record(of, s)) for s in (4.0, 5.0))]
-    new.append(measurement(other, record(other, 6.0)))
-    (found,) = match(Side("old", tuple(old)), Side("new", tuple(new)))
-    assert [(one.baseline, one.candidate) for one in found.pairs] == [(old[0], new[1]), (old[1], new[2])]
-    assert (found.baseline_only, found.candidate_only) == ((old[2],), (new[0], new[3]))
-
-
-@pytest.mark.parametrize(
-    ("old", "new", "said"),
-    [
-        ((1, 2), (3, 4), ""),
-        ((1, 2), (1, 2), "Both sides are the same runs: each is compared with itself, which shows nothing."),
-        ((1, 2), (2, 3, 4), "1 of 3 runs of new are runs of old, too."),
-        ((1, 2), (1,), "1 of 1 runs of new are runs of old, too."),
-        ((1,), (1, 2), "1 of 2 runs of new are runs of old, too."),
-    ],
-)
-def test_runs_that_both_sides_share_are_told(old, new, said: str):
-    of = trial()
-    sides = [
-        Side(name, tuple(measurement(of, record(of, attempt=number)) for number in numbers))
-        for name, numbers in (("old", old), ("new", new))
-    ]
-    found = shared_runs(*sides)
-    assert found.startswith(said) and bool(found) == bool(said)
-
-
-PLACE = Fingerprint(kind="cpu", model="A", replicas=1, cores=2, gpus=("X", "X"), memory_gb=8, host="h")
-
-
-@pytest.mark.parametrize(
-    ("change", "said"),
-    [
-        ({}, ""),
-        ({"kind": None}, ""),
-        ({"kind": "gpu"}, "kind of device cpu and gpu"),
-        ({"cores": 4, "host": "i"}, "number of cores 2 and 4, machine h and i"),
-        ({"gpus": ("X",)}, "GPUs X, X and X"),
-        ({"gpus": ()}, "GPUs X, X and none"),
-        ({"memory_gb": 0, "replicas": 0}, "number of devices 1 and 0, memory in GB 8 and 0"),
-    ],
-)
-def test_places_differ_in_what_both_tell(change: dict, said: str):
-    other = msgspec.structs.replace(PLACE, **change)
-    assert PLACE.difference(other) == said and bool(other.difference(PLACE)) == bool(said)
-    assert PLACE and not Fingerprint()
-
-
-def test_software_is_told_by_its_own_version_once():
-    of = trial()
-
-    def side(packages: dict[str, str], **told):
-        return [
-            measurement(
-                of, record(of, environment=Environment(packages=packages), provenance=Provenance(**told))
-            )
-        ]
-
-    old = side({"numpy": "1", "keras": "3", "old": "1"}, commit="a")
-    new = side({"numpy": "2", "keras": "3", "new": "1"}, commit="b", leukobench="9")
-    found = {one.name: (one.baseline, one.candidate) for one in software_changes(old, new)}
-    assert found == {"numpy": ("1", "2"), "old": ("1", "none"), "new": ("none", "1"), "commit": ("a", "b")}
-    known = {
-        "tensorflow": ("1", "2"),
-        "tensorflow-cpu": ("1", "2"),
-        "other-cpu": ("1", "2"),
-        "NumPy": ("3", "4"),
-    }
-    found = {one.name: (one.baseline, one.candidate) for one in software_changes(old, new, known)}
-    assert found["numpy"] == ("3", "4") and "tensorflow-cpu" not in found and found["other-cpu"] == ("1", "2")
-    varied = software_changes([*old, *new], new)
-    assert {one.name: (one.baseline, one.candidate) for one in varied}["commit"] == ("a, b", "b")

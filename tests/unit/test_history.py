@@ -45,6 +45,8 @@ def epoch(t: float, number: int) -> tuple[float, str, dict]:
     return (t, "epoch", {"epoch": number, "metrics": {"loss": 1 / number}, "validation_s": 1.0, **pace})
 
 
+TWO_EPOCHS = [(8.0, "phase_started", {"phase": "train"}), epoch(18, 1), epoch(28, 2)]
+
 PARTS = ("steps_s", "data_wait_s", "validation_s", "checkpoint_s", "recompile_s", "between_s", "ending_s")
 
 
@@ -58,9 +60,7 @@ def resumed(tmp_path: Path) -> Attempt:
         *phase("reference_work", 3, 4, gflops=200.0),
         *phase("data", 4, 5, train_images=100),
         *phase("compile", 5, 8),
-        (8.0, "phase_started", {"phase": "train"}),
-        epoch(18, 1),
-        epoch(28, 2),
+        *TWO_EPOCHS,
         (30.0, "checkpointed", {"epoch": 2, "seconds": 2.0, "cpu_s": 1.5}),
         epoch(34, 3),
         (36.0, "heartbeat", {"done": 1, "total": 2}),
@@ -314,9 +314,7 @@ def test_what_a_journal_lost_of_a_checkpoint_is_not_made_up(tmp_path: Path):
     results = SuiteResults(tmp_path, "suite")
     first, second = results.new_attempt(TRIAL), results.new_attempt(TRIAL)
     before = [
-        (8.0, "phase_started", {"phase": "train"}),
-        epoch(18, 1),
-        epoch(28, 2),
+        *TWO_EPOCHS,
         (30.0, "checkpointed", {"epoch": 2, "seconds": 2.0}),
     ]
     journals(first, before, exit_code=-9)

@@ -1,13 +1,26 @@
-"""How many pairs a comparison is planned for."""
+"""How many pairs a comparison is planned for, and who shares them."""
 
 import numpy as np
 import pytest
+from equipment.results.records import a_record
+from regress_equipment import SEEDS, TRIALS
 from scipy.stats import chi2
 
 from bench.compare.betting import detectable, pairs_needed
+from bench.compare.matching import configuration_of
+from bench.compare.measurement import Measurement
 from bench.compare.metrics import Values
 from bench.compare.thresholds import Thresholds
-from bench.regress.planning import MOST, PairPlan, noise_wanted, plan_from, step_shares
+from bench.regress.planning import (
+    MOST,
+    PairPlan,
+    configurations,
+    noise_wanted,
+    plan_from,
+    runs_wanted,
+    shared_out,
+    step_shares,
+)
 
 
 def noise(sd: float, seed: int = 0, *names: str) -> dict[str, Values]:
@@ -122,3 +135,31 @@ def test_a_plan_is_for_the_metric_that_shows_the_steps_first_and_tells_what_it_f
     assert str(PairPlan(3, "fit_time")).endswith("they find changes of: no size.")
     nothing = planned()
     assert (nothing.pairs, nothing.metric) == (1, None) and "is not known" in str(nothing)
+
+
+def test_seeds_are_one_configuration_as_the_verdict_has_it():
+    (found,) = configurations(SEEDS).items()
+    assert found[1] == [trial.key for trial in SEEDS]
+    assert found[0] == configuration_of(Measurement(a_record(SEEDS[1])))
+
+
+def test_seeds_share_the_pairs_of_their_configuration():
+    groups = configurations(SEEDS)
+    (key,) = groups
+    assert list(shared_out({key: 7}, groups).values()) == [3, 2, 2]
+    assert list(shared_out({key: 2}, groups).values()) == [1, 1, 0]
+
+
+@pytest.mark.parametrize(
+    ("runs", "pairs", "number"),
+    [
+        ((2, 1), None, [2, 1]),
+        ((5, 5), 4, [2, 2]),
+        ((1, 1), 8, [1, 1]),
+        ((3, 0), None, [3, 1]),
+        ((4, 4), 1, [1, 1]),
+    ],
+)
+def test_the_candidate_runs_as_often_as_it_finds_partners(runs, pairs, number):
+    there = {of.key: number for of, number in zip(TRIALS, runs, strict=True)}
+    assert list(runs_wanted(TRIALS, there, pairs).values()) == number

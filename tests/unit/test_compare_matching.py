@@ -1,0 +1,94 @@
+"""Which trials, attempts and runs of two sides belong together."""
+
+import pytest
+from comparison_equipment import (
+    matched,
+    measurement,
+    record,
+    trial,
+)
+
+from bench.compare.matching import match, shared_runs
+from bench.compare.reading import Side
+from bench.compare.verdict import (
+    Status,
+)
+from bench.errors import ExitCode
+
+
+def test_new_and_gone_name_the_nearest_trial():
+    one, other = trial(epochs=3), trial(epochs=5)
+    verdict = matched([measurement(one, record(one))], [measurement(other, record(other))])
+    assert [found.status for found in verdict.trials] == [Status.GONE, Status.NEW]
+    assert "epochs 3, there 5" in verdict.trials[0].notes[0]
+    assert verdict.exit_code == ExitCode.NOT_ENOUGH_EVIDENCE
+
+
+def test_a_trial_that_differs_in_more_than_three_settings_is_not_near():
+    changes = {"epochs": 5, "batch_size": 7, "l1": 0.1, "l2": 0.1}
+    one = measurement(trial(), record(trial()))
+    for number in (3, 4):
+        other = trial(**dict(list(changes.items())[:number]))
+        (gone, _) = matched([one], [measurement(other, record(other))]).trials
+        assert bool(gone.notes) is (number == 3)
+
+
+def test_a_run_that_is_on_both_sides_is_named():
+    of = trial()
+    old, same, new = (measurement(of, record(of, 10.0, attempt=number)) for number in (1, 1, 2))
+    assert shared_runs(Side("a", (old,)), Side("b", (new,))) == ""
+    assert "Both sides are the same runs" in shared_runs(Side("a", (old,)), Side("b", (same,)))
+    assert "1 of 2 runs of b are runs of a, too" in shared_runs(Side("a", (old,)), Side("b", (same, new)))
+
+
+def test_seeds_are_paired_and_joined():
+    trials = [trial(seed=seed) for seed in (0, 1)]
+    old = [measurement(of, record(of, 10 + of.settings.seed)) for of in trials for _ in range(2)]
+    new = [measurement(of, record(of, 10 + of.settings.seed)) for of in reversed(trials) for _ in range(3)]
+    (found,) = match(Side("old", tuple(old)), Side("new", tuple(new)))
+    assert len(found.pairs) == 4 and len(found.candidate_only) == 2
+    assert all(pair.baseline.key == pair.candidate.key for pair in found.pairs)
+
+
+def test_the_nearest_trial_of_the_other_side_is_the_one_that_differs_in_least():
+    base, two, one = trial(epochs=3), trial(epochs=4, l1=0.1), trial(epochs=5)
+    old = [measurement(base, record(base))]
+    new = [measurement(of, record(of)) for of in (two, one)]
+    gone, *both = match(Side("old", tuple(old)), Side("new", tuple(new)))
+    assert gone.notes == (f"nearest trial of the candidate: {both[1].label} (epochs 3, there 5)",)
+    assert [note.partition(": ")[0] for found in both for note in found.notes] == [
+        "nearest trial of the baseline"
+    ] * 2
+
+
+def test_attempts_are_paired_in_their_order_and_the_rest_stays_alone():
+    of, other = trial(seed=0), trial(seed=1)
+    old = [measurement(of, record(of, seconds)) for seconds in (1.0, 2.0, 3.0)]
+    new = [
+        measurement(of, record(of, failure=("crashed", "a signal"))),
+        *(measurement(of, record(of, s)) for s in (4.0, 5.0)),
+    ]
+    new.append(measurement(other, record(other, 6.0)))
+    (found,) = match(Side("old", tuple(old)), Side("new", tuple(new)))
+    assert [(one.baseline, one.candidate) for one in found.pairs] == [(old[0], new[1]), (old[1], new[2])]
+    assert (found.baseline_only, found.candidate_only) == ((old[2],), (new[0], new[3]))
+
+
+@pytest.mark.parametrize(
+    ("old", "new", "said"),
+    [
+        ((1, 2), (3, 4), ""),
+        ((1, 2), (1, 2), "Both sides are the same runs: each is compared with itself, which shows nothing."),
+        ((1, 2), (2, 3, 4), "1 of 3 runs of new are runs of old, too."),
+        ((1, 2), (1,), "1 of 1 runs of new are runs of old, too."),
+        ((1,), (1, 2), "1 of 2 runs of new are runs of old, too."),
+    ],
+)
+def test_runs_that_both_sides_share_are_told(old, new, said: str):
+    of = trial()
+    sides = [
+        Side(name, tuple(measurement(of, record(of, attempt=number)) for number in numbers))
+        for name, numbers in (("old", old), ("new", new))
+    ]
+    found = shared_runs(*sides)
+    assert found.startswith(said) and bool(found) == bool(said)
