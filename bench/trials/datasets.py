@@ -348,7 +348,7 @@ class DataSets:
         """Read a user's folder, once. Files that have not changed since the last time are not decoded again."""
         if folder not in self._inspected:
             place = digest_of([str(folder), self.reading.pages])[:16]
-            index = FolderIndex(self.cache / "index" / f"{place}.json", folder)
+            index = FolderIndex(self.cache / "index" / f"{place}.json")
             options = self.options
             if external and options.labels is not None and not (folder / options.labels).is_file():
                 options = FolderOptions(group=options.group)  # it has folders of classes instead

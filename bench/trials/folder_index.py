@@ -16,8 +16,8 @@ class FolderIndex:
     Written only into a cache that exists: to look at a suite must leave nothing behind.
     """
 
-    def __init__(self, path: Path, folder: Path) -> None:
-        self.path, self.folder = path, folder
+    def __init__(self, path: Path) -> None:
+        self.path = path
         self.known: dict[str, tuple[FileState, Looked]] = {}
         self.asked: dict[str, FileState] = {}
         with contextlib.suppress(OSError, ValueError):  # if damaged, it is written again

@@ -1,6 +1,5 @@
 """How image files become pixels, and what is known of a file. Free of NumPy, so that a plan loads it in no time."""
 
-import math
 from collections.abc import Mapping
 from dataclasses import asdict, dataclass
 from typing import Any
@@ -75,7 +74,7 @@ class Facts:
     """Largest number."""
     kind: str = ""
     """`INTEGERS` or `FLOATS` of more than 8 bits; empty for 8 bits and less."""
-    most: float = math.inf
-    """Largest number that the type of the file's numbers can hold."""
+    most: float = 0.0
+    """Of `INTEGERS` the largest number that the type of the file's numbers can hold; else 0."""
     plain: bool = True
     """Whether every program shows the same pixels: 8 bits, opaque, one page."""

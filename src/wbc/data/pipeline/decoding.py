@@ -74,7 +74,7 @@ def look_at(path: Path, reading: Reading = PLAIN) -> Facts:
         height, width = values.shape[:2]
         if any(turn in SIDEWAYS for turn in content.turns):
             height, width = width, height
-        most = np.inf if kind == FLOATS else float(np.iinfo(values.dtype).max)
+        most = 0.0 if kind == FLOATS else float(np.iinfo(values.dtype).max)
         return Facts(width, height, float(values.min()), float(values.max()), kind, most, plain=False)
     except InputError:
         raise
