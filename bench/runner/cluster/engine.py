@@ -78,9 +78,8 @@ class RayEngine:
         )
         place = self.places[slot.name]
         # Retries are the scheduler's: it counts attempts.
-        host = on_node(
-            TrialHost, place, num_cpus=place.cpus, num_gpus=place.gpus, max_concurrency=2, max_restarts=0
-        ).remote(order)
+        needed = {"num_cpus": place.cpus, "num_gpus": place.gpus}
+        host = on_node(TrialHost, place.node_id, **needed, max_concurrency=2, max_restarts=0).remote(order)
         self.seen[slot.name] = None
         return RayWorker(self, attempt, slot, host)
 
@@ -89,7 +88,7 @@ class RayEngine:
         if self._depot is None:
             import ray
 
-            here = Place("this machine", ray.get_runtime_context().get_node_id(), 0, 0)
+            here = ray.get_runtime_context().get_node_id()
             options = {"num_cpus": 0, "max_concurrency": 4, "max_restarts": -1, "max_task_retries": -1}
             self._depot = on_node(Depot, here, **options).remote()
         return self._depot
@@ -103,9 +102,8 @@ class RayEngine:
 
     def wait_until_quiet(self, slot: Slot, sleep: Callable[[float], None]) -> Facts:
         """See `bench.runner.engine.OtherUsers`."""
-        waiting: Future[tuple[list[str], float]] = (
-            on_node(wait_until_quiet, self.places[slot.name], num_cpus=0).remote(slot, self.quiet_s).future()
-        )
+        wait = on_node(wait_until_quiet, self.places[slot.name].node_id, num_cpus=0)
+        waiting: Future[tuple[list[str], float]] = wait.remote(slot, self.quiet_s).future()
         while not waiting.done():
             sleep(0.5)
         noise, waited_s = waiting.result()
@@ -231,7 +229,7 @@ class RayWorker:
                 kind = "host-oom"
         self._death = {"why": kind, "message": message}
         ray.kill(self._host)
-        self._alive = on_node(_alive, self._place, num_cpus=0, max_retries=0).remote().future()
+        self._alive = on_node(_alive, self._place.node_id, num_cpus=0, max_retries=0).remote().future()
         self._alive.add_done_callback(self._ring)
 
     def _read(self, content: bytes) -> None:
@@ -256,12 +254,12 @@ class RayWorker:
         os.close(self._ear)
 
 
-def on_node(what: Any, place: Place, **options: Any) -> Any:
-    """A function or class as Ray runs it, on this node and no other."""
+def on_node(what: Any, node: str, **options: Any) -> Any:
+    """A function or class as Ray runs it, on the node with this id and no other."""
     import ray
     from ray.util.scheduling_strategies import NodeAffinitySchedulingStrategy
 
-    where = NodeAffinitySchedulingStrategy(place.node_id, soft=False)
+    where = NodeAffinitySchedulingStrategy(node, soft=False)
     return ray.remote(what).options(scheduling_strategy=where, **options)
 
 

@@ -217,22 +217,21 @@ def nodes() -> Iterator[Node]:
         host = _name(node)
         seen[host] += 1
         name = f"{host}#{seen[host]}" if several[host] > 1 else host
-        place = Place(name, node["NodeID"], 0, 0)
-        asked.append((node, place, on_node(describe_node, place, num_cpus=0).remote()))
-    for node, place, answer in asked:
+        asked.append((node, name, on_node(describe_node, node["NodeID"], num_cpus=0).remote()))
+    for node, name, answer in asked:
         try:
             facts: NodeFacts = ray.get(answer, timeout=ANSWER_S)
         except exceptions.RayError as error:
             reason = (str(error).strip().splitlines() or [type(error).__name__])[-1]
             raise InputError(
-                f"the node {place.node} cannot run trials: {reason[:300]}",
+                f"the node {name} cannot run trials: {reason[:300]}",
                 "Install the same version of leukobench[cluster] there.",
             ) from None
         resources = node["Resources"]
         # It looked at its clock at some time between these two.
         ahead = max(0.0, facts.time_s - time.time()) + min(0.0, facts.time_s - began)
         cpus, gpus = int(resources["CPU"]), int(resources.get("GPU", 0))
-        yield Node(place.node, place.node_id, cpus, gpus, facts, ahead)
+        yield Node(name, node["NodeID"], cpus, gpus, facts, ahead)
 
 
 def _name(node: Mapping[str, object]) -> str:
