@@ -50,6 +50,7 @@ def test_a_target_is_reached_when_the_accuracy_stays():
 def test_the_best_itself_is_kept_only_where_it_lasts_to_the_end():
     assert first_kept(moments(0.2, 0.9, 0.9), 0.9).epoch == 2
     assert first_kept(moments(0.9, 0.9, 0.2), 0.9) is None
+    assert first_kept(moments(0.9 - 1e-9), 0.9).epoch == 1 and first_kept(moments(0.9 - 3e-9), 0.9) is None
     assert times_to_accuracy([]) == ()
 
 
@@ -101,6 +102,31 @@ def test_joules_are_those_of_the_same_work():
     found = moments_of([stretch(*events)], [Trace(header, counters={"gpu:0/energy_j": series})])
     assert [one.joules for one in found] == pytest.approx([600.0, 900.0])
     assert moments_of([stretch(*events)], [Trace(header)])[0].joules is None
+
+
+def powered(*watts: float, gpus: int | None = None) -> Trace:
+    """A trace of GPUs with a steady power, read each second up to 20 s; the last ones may not be read."""
+    names = tuple(f"gpu:{number}" for number in range(gpus or len(watts)))
+    counters = {
+        f"{name}/energy_j": Series([n * S for n in range(21)], [power * n for n in range(21)])
+        for name, power in zip(names, watts, strict=False)
+    }
+    return Trace(Header(0.1, 2, 2, (), tuple(counters), names, {}), counters=counters)
+
+
+def test_joules_of_all_gpus_and_of_all_attempts_add_up():
+    first = stretch(
+        PhaseStarted(t=2 * S, phase="compile"), epoch(1, 5, 0.5), Checkpointed(t=7 * S, epoch=1, seconds=2.0)
+    )
+    nothing = stretch(PhaseStarted(t=1 * S, phase="startup"))
+    second = stretch(
+        PhaseStarted(t=1 * S, phase="features"), PhaseStarted(t=4 * S, phase="compile"), epoch(2, 6, 0.6)
+    )
+    found = moments_of([first, nothing, second], [powered(100.0, 50.0), powered(9.0), powered(20.0)])
+    assert [one.joules for one in found] == pytest.approx([150 * 3, 150 * 5 + 20 * 5])
+    assert [one.fit_s for one in found] == [3.0, 5.0], "the checkpoint is no part of it, its energy is"
+    half = moments_of([first, second], [powered(100.0, gpus=2), powered(20.0)])
+    assert [one.joules for one in half] == [None, None], "one of two counters was not read"
 
 
 def test_never_is_longer_than_any_time_over_seeds():
@@ -234,3 +260,24 @@ def test_both_sides_of_a_pair_are_asked_for_the_accuracy_of_the_baseline():
     assert (ninety.ratio, ninety.high, ninety.coverage) == (pytest.approx(11 / 9), "never", 0.75)
     assert time_row(ninety)[0] == "90% of the baseline's best"
     assert accuracy_time_changes([Pair(measurement(of, record(of)), old)]) == ()
+
+
+def test_a_time_that_one_side_never_reaches_is_the_longest_or_the_shortest():
+    of = trial("VGG16")
+    stays, falls, none = (
+        replace(measurement(of, record(of)), moments=tuple(moments(*course)))
+        for course in ((0.5, 1.0), (1.0, 0.5), ())
+    )
+
+    def ninety(*pairs: Pair):
+        return next(one for one in accuracy_time_changes(pairs) if one.of_best == 0.9)
+
+    gained, lost, both = (
+        ninety(pair) for pair in (Pair(falls, stays), Pair(stays, falls), Pair(falls, falls))
+    )
+    assert (gained.baseline, gained.candidate, gained.ratio) == ("never", 9.0, 0.0)
+    assert (lost.baseline, lost.candidate, lost.ratio) == (9.0, "never", "never")
+    assert (both.ratio, both.low, both.high, both.coverage, both.pairs) == ("never", None, None, None, 1)
+    mixed = ninety(Pair(falls, falls), Pair(stays, stays), Pair(falls, stays), Pair(stays, none))
+    assert (mixed.baseline_reached, mixed.candidate_reached, mixed.pairs) == (1, 2, 3)
+    assert (mixed.ratio, mixed.low, mixed.high, mixed.coverage) == (0.5, 0.0, 1.0, 0.5)

@@ -56,6 +56,27 @@ def test_why_there_is_none():
     assert (energy.trial_j, reason) == (None, "the sampler read it too seldom")
 
 
+def test_two_readings_are_enough_and_one_gpu_that_was_not_read_spoils_the_sum():
+    telemetry, trace = spent(100.0, 50.0)
+    twice = {f"gpu:{number}/energy_j": (lambda now: 10.0 * now) for number in (0, 1)}
+    short = parse_trace(map(json.dumps, made_trace(1, twice, {}, 1.0, killed=True, gpus=["gpu:0", "gpu:1"])))
+    assert energy_of(telemetry, [short], PHASES)[0].trial_j == 20.0
+    half = replace(
+        telemetry, devices={**telemetry.devices, "gpu:1": replace(telemetry.devices["gpu:1"], counters={})}
+    )
+    energy, _ = energy_of(half, [trace], PHASES)
+    assert (energy.trial_j, energy.train_j) == (4500.0, None)
+
+
+def test_each_way_of_measuring_is_named_once():
+    ways = {"gpu:0/energy_j": "power integrated over samples", "gpu:1/energy_j": "the GPU's energy counter"}
+    telemetry, trace = spent(1.0, 2.0, 3.0, methods={**ways, "gpu:2/energy_j": ways["gpu:0/energy_j"]})
+    energy, _ = energy_of(telemetry, [trace], PHASES)
+    assert energy.method == "power integrated over samples; the GPU's energy counter"
+    telemetry, trace = spent(1.0)
+    assert energy_of(telemetry, [trace], PHASES)[0].method == "", "nobody said"
+
+
 def back():
     telemetry, _ = spent(100.0)
     return telemetry, [spent(-0.01)[1]]

@@ -4,6 +4,7 @@ from pathlib import Path
 
 import pytest
 
+from bench.errors import DamagedAttempt
 from bench.journal.events import Blocks, Epoch, PhaseEnded, PhaseStarted, WorkerEvent
 from bench.journal.history import Stretch
 from bench.journal.results import Attempt
@@ -91,6 +92,19 @@ def test_a_reference_work_that_failed_has_a_reason_and_spoils_nothing():
     assert reason == "OOM: no room"
 
 
+def test_the_clocks_stand_beside_the_reference_work_they_belong_to():
+    both = [ended(1, "reference_work", gflops=200.0), ended(90, "reference_work", gflops=150.0)]
+    found, _ = reference_work_of(both, None, None, [1500.0, 1400.0])
+    assert (found.before_clock_mhz, found.after_clock_mhz) == (1500.0, 1400.0)
+    found, _ = reference_work_of(both, None, None, [1500.0])
+    assert (found.before_clock_mhz, found.after_clock_mhz) == (1500.0, None)
+    failed = [ended(1, "reference_work", unavailable="full"), both[1]]
+    found, reason = reference_work_of(failed, None, None)
+    assert (found.before_gflops, found.after_gflops, reason) == (None, 150.0, "full")
+    twice = [failed[0], ended(90, "reference_work", unavailable="full")]
+    assert reference_work_of(twice, None, None) == (None, "full"), "a reason is said once"
+
+
 TRACED = {"steps": 15, "wall_s": 1.0, "input_stall": 0.1, "kinds": {"dense": 1.0}, "top": []}
 TRACED |= {"kernel_busy": None, "copies_s": None, "trace": "trace/x"}
 
@@ -102,6 +116,10 @@ def test_a_trace_is_there_or_the_reason():
     assert "does not show" in missing["input_stall"]
     profile, missing = profile_of([ended(9, "profile", unavailable="only TensorFlow's")])
     assert (profile, missing) == (None, {"profile": "only TensorFlow's"})
+    again = [ended(8, "profile", unavailable="full"), ended(9, "profile", **TRACED)]
+    assert profile_of(again)[0].steps == 15 and profile_of(again[::-1])[1] == {"profile": "full"}
+    with pytest.raises(DamagedAttempt, match=r"the figures of the phase profile are damaged: .*steps"):
+        profile_of([ended(9, "profile", **{**TRACED, "steps": "many"})])
 
 
 def test_phases_are_known_in_their_order():

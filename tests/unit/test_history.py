@@ -5,13 +5,15 @@ from pathlib import Path
 
 import pytest
 from equipment.results.records import a_trial
+from msgspec.structs import replace
 
 from bench.journal.events import PhaseEnded, PhaseStarted
-from bench.journal.history import history, open_phase
+from bench.journal.history import Stretch, history, open_phase, summed
 from bench.journal.results import Attempt, SuiteResults
 from bench.records.accuracy_time import moments_of
 from bench.records.fold import HISTORY_FILE, finish, fold
 from bench.records.growth import TOO_FEW
+from bench.trials.phases import CompilePhase, FeaturesPhase, Phases, TrainPhase
 from bench.trials.record import Resumed
 
 SECOND = 10**9
@@ -210,22 +212,65 @@ def test_of_a_trial_that_was_resumed_itself_only_the_training_counts(resumed: At
     assert [one.work_s for one in moments] == [one + 3 for one in times], "and extracted its features before"
 
 
-def test_what_a_later_stage_takes_to_begin_is_no_training(tmp_path: Path):
+@pytest.mark.parametrize(
+    ("number", "checkpoint", "recompiled", "between"),
+    [(1, None, 14, 2), (1, 20.0, 12, 2), (0, None, 0, 16), (1, 39.0, 0, 14)],
+)
+def test_what_a_later_stage_takes_to_begin_is_no_training(
+    tmp_path: Path, number: int, checkpoint: float | None, recompiled: float, between: float
+):
+    """Epochs at 18 and 40 s, of which steps took 7 and validation 1; 2 s for each checkpoint, the last from 40 s on."""
     results = SuiteResults(tmp_path, "suite")
     first, second = results.new_attempt(TRIAL), results.new_attempt(TRIAL)
-    stage = epoch(40, 2)[2] | {"stage": 1}
     before = [
         *phase("data", 0, 1, train_images=100),
         (8.0, "phase_started", {"phase": "train"}),
         epoch(18, 1),
-        (40.0, "epoch", stage),  # 22 s after the first one, of which steps took 7 and validation 1
+        *([(checkpoint, "checkpointed", {"epoch": 1, "seconds": 2.0})] if checkpoint else []),
+        (40.0, "epoch", epoch(40, 2)[2] | {"stage": number}),
         (42.0, "checkpointed", {"epoch": 2, "seconds": 2.0}),
     ]
     journals(first, before, exit_code=-9)
     journals(second, [(105.0, "resumed", {"epoch": 2, "tag": "1"})], exit_code=None)
     cut = history(second)[0].phases.train
-    assert cut.recompile_s == 14
+    assert (cut.recompile_s, cut.between_s) == (recompiled, between)
     assert sum(getattr(cut, part) for part in PARTS) == pytest.approx(cut.wall_s) == 34
+
+
+def test_what_parts_of_training_took_together_is_not_made_less_by_their_errors(tmp_path: Path):
+    results = SuiteResults(tmp_path, "suite")
+    first, second = results.new_attempt(TRIAL), results.new_attempt(TRIAL)
+    before = [
+        (8.0, "phase_started", {"phase": "train"}),
+        epoch(15, 1),
+        (16.0, "checkpointed", {"epoch": 1, "seconds": 1.0}),
+    ]
+    journals(first, before, exit_code=-9)
+    journals(second, [(105.0, "resumed", {"epoch": 1, "tag": "1"})], exit_code=None)
+    assert history(second)[0].phases.train.between_s == 0, "7 + 1 + 1 s in 8 s"
+
+
+def test_of_two_stretches_seconds_images_and_steps_add_up_and_the_last_one_tells_the_rest():
+    added = ("wall_s", "cpu_s", "images", "steps", *PARTS, "checkpoint_cpu_s")
+    one = dict(zip(added, range(1, 20), strict=False))
+    ten = {name: 10 * value for name, value in one.items()}
+    features = FeaturesPhase(wall_s=1, cpu_s=2, images=3, as_run_s=4, as_run_cpu_s=5, made_by="a/attempt-1")
+    first = Phases(
+        train=TrainPhase(**one),
+        compile=CompilePhase(wall_s=1, cpu_s=1, first_step_s=3.0),
+        features=features,
+    )
+    second = Phases(
+        train=TrainPhase(**ten),
+        compile=CompilePhase(wall_s=2, cpu_s=2, first_step_s=2.0),
+        features=replace(features, wall_s=10, cpu_s=20, images=30, as_run_s=40, as_run_cpu_s=50, made_by="b"),
+    )
+    both = summed([Stretch(Attempt(Path("a")), None, [], phases=one) for one in (first, second)])
+    assert both.train == TrainPhase(**{name: 11 * value for name, value in one.items()})
+    assert both.compile == CompilePhase(wall_s=3, cpu_s=3, first_step_s=2.0)
+    assert both.features == FeaturesPhase(
+        wall_s=11, cpu_s=22, images=33, as_run_s=44, as_run_cpu_s=55, made_by="b"
+    )
 
 
 def test_every_epoch_is_there_once(resumed: Attempt):
@@ -276,6 +321,7 @@ def test_a_third_attempt_goes_on_from_the_second(resumed: Attempt, tmp_path: Pat
         ([(5.0, "phase_started", {"phase": "teardown"}), (7.0, "closed", {})], -9, (2, 2)),
         ([(5.0, "phase_started", {"phase": "teardown"}), (7.0, "closed", {})], None, (2, 2)),
         ([(7.0, "closed", {})], 0, None),
+        ([(50.0, "phase_started", {"phase": "teardown"})], 0, (1, 0)),
     ],
 )
 def test_the_end_of_a_process_lasts_until_it_is_gone_or_its_journal_complete(

@@ -8,7 +8,7 @@ from equipment.attempts import read_events
 from equipment.results.records import a_failure, a_trial, some_metrics, times
 
 from bench.errors import ResultsError
-from bench.journal.events import Closed, Ended, Evaluated, Failed, Stopped
+from bench.journal.events import Closed, Ended, Evaluated, Failed, PhaseEnded, PhaseStarted, Stopped
 from bench.journal.history import history
 from bench.journal.results import Attempt, SuiteResults
 from bench.records.fold import _broken, _failure, _log_tail, _note, fold
@@ -94,7 +94,7 @@ def test_times_are_folded_from_the_phases(results):
     ("exit_code", "stopped", "status", "kind", "message"),
     [
         (-9, None, "failed", "crashed", "killed by signal 9"),
-        (1, None, "failed", "crashed", "exit code 1"),
+        (1, None, "failed", "crashed", "ended with exit code 1 without a result"),
         (-15, {"why": "interrupted", "message": "SIGINT"}, "interrupted", "interrupted", "SIGINT"),
         (-15, {"why": "timeout", "message": "too long"}, "failed", "timeout", "too long"),
         (-15, {"why": "stalled", "message": "silent"}, "failed", "stalled", "silent"),
@@ -112,7 +112,7 @@ def test_an_attempt_that_is_cut_off_says_how_far_it_came(results, exit_code, sto
         "train",
         2,
     )
-    assert message in failure.message
+    assert failure.message == message
     assert failure.log[-1] == "line 49"
     assert record.fit_time is None
 
@@ -184,7 +184,8 @@ def gone(code: int = 0, why: str = "", kills: int = 0) -> Ended:
     )
 
 
-MEANWHILE = "while the trial ran"
+MEANWHILE, KILLED = "while the trial ran", "the kernel killed it because memory ran out"
+BEGAN, OVER = PhaseStarted(t=0, phase="train"), PhaseEnded(t=0, phase="data")
 
 
 @pytest.mark.parametrize(
@@ -192,6 +193,8 @@ MEANWHILE = "while the trial ran"
     [
         ([EVALUATED], gone(), (), False, None),
         ([EVALUATED, CLOSED], gone(-9), (), False, None),
+        ([EVALUATED], gone(1), (), False, ("crashed", "ended with exit code 1 without a result")),
+        ([EVALUATED], gone(-9), (), False, ("crashed", "killed by signal 9")),
         ([EVALUATED, CLOSED], None, (), False, None),
         ([EVALUATED, CLOSED], gone(-15, "interrupted"), (), False, None),
         ([EVALUATED, CLOSED], gone(), ("gpu:0",), True, None),
@@ -200,12 +203,19 @@ MEANWHILE = "while the trial ran"
         ([CLOSED], gone(), (), False, ("crashed", "ended with exit code 0 without a result")),
         ([], gone(1), (), False, ("crashed", "ended with exit code 1 without a result")),
         ([], gone(-11), (), False, ("crashed", "killed by signal 11")),
-        ([], gone(-9, kills=1), (), False, ("host-oom", "the kernel killed it because memory ran out")),
+        ([], gone(-9, kills=1), (), False, ("host-oom", KILLED)),
         ([], gone(-9), (), False, ("crashed", "killed by signal 9")),
         ([SAID], gone(1), (), False, ("nan-loss", "no number")),
         ([SAID], gone(1, "timeout"), (), False, ("timeout", "by timeout")),
         ([SAID, CLOSED], gone(-15, "lingered"), (), False, ("nan-loss", "no number")),
         ([SAID], None, (), False, ("nan-loss", "no number")),
+        ([OVER], gone(1), (), False, ("crashed", "ended with exit code 1 without a result, after the phase data")),
+        ([OVER], gone(-9, kills=1), (), False, ("host-oom", f"{KILLED}, after the phase data")),
+        ([OVER], gone(-15, "stalled"), (), False, ("stalled", "by stalled, after the phase data")),
+        ([OVER], gone(-15, "timeout"), (), False, ("timeout", "by timeout")),
+        ([OVER], None, (), False, ("interrupted", "the harness ended before the trial did")),
+        ([OVER, Failed(t=0, kind="crashed", message="a bug")], gone(1), (), False, ("crashed", "a bug")),
+        ([OVER, BEGAN], gone(-9), (), False, ("crashed", "killed by signal 9")),
         ([SAID], gone(1), ("gpu:0",), True, ("gpu-lost", "the driver lost gpu:0 while the trial ran")),
         ([], gone(1), ("node-1",), True, ("gpu-lost", "the cluster lost node-1 while the trial ran")),
         ([], None, ("node-1",), False, ("crashed", "the cluster lost node-1 while the trial ran")),
@@ -273,3 +283,14 @@ def test_the_last_twelve_lines_of_a_log_are_kept(results, lines: int, first: int
     assert _log_tail(attempt) == []
     attempt.log.write_text("".join(f"{number}\n" for number in range(lines)))
     assert _log_tail(attempt) == [str(number) for number in range(first, lines)]
+
+
+def test_of_a_log_with_endless_lines_the_last_eight_kilobytes_are_kept(results):
+    attempt = results.new_attempt(TRIAL)
+    attempt.log.write_text("a" + "b" * 8191 + "\n")
+    assert _log_tail(attempt) == ["b" * 8191]
+    attempt.log.write_text("a" + "b" * 8191)
+    assert _log_tail(attempt) == ["a" + "b" * 8191]
+    attempt.log.unlink()
+    attempt.log.mkdir()
+    assert _log_tail(attempt) == []

@@ -14,7 +14,7 @@ from training_equipment import Notes
 from bench.compare.judging import judge
 from bench.compare.measurement import Pair, TrialPairs
 from bench.compare.verdict import Speed, Verdict
-from bench.errors import ExitCode
+from bench.errors import DamagedAttempt, ExitCode
 from bench.journal.events import PhaseEnded
 from bench.records.measured import latency_of
 from bench.report.frame import configurations_frame
@@ -160,6 +160,12 @@ def test_the_record_has_it_or_the_reason():
         {"latency": "full"},
     )
     assert latency_of([]) == ((), {})
+    failed = PhaseEnded(t=0, phase="latency", figures={"unavailable": "full"})
+    assert latency_of([failed, ended])[0] == found and latency_of([ended, failed])[0] == ()
+    assert latency_of([PhaseEnded(t=0, phase="latency", figures={"x": 1})]) == ((), {})
+    broken = PhaseEnded(t=0, phase="latency", figures={"batches": [{**batch, "calls": None}]})
+    with pytest.raises(DamagedAttempt, match=r"the figures of the phase latency are damaged: .*calls"):
+        latency_of([broken])
 
 
 def latency(batch: int, p50_s: float) -> Latency:

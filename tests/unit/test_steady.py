@@ -12,7 +12,16 @@ from scipy.stats import t
 from bench.journal.events import Blocks, Epoch, PhaseStarted
 from bench.journal.history import Stretch
 from bench.journal.results import Attempt
-from bench.records.steady import interval_of_mean, median_interval, pace_of, settled, steady
+from bench.records.steady import (
+    _grouped,
+    drift,
+    interval_of_mean,
+    median_interval,
+    pace_of,
+    rolling_width,
+    settled,
+    steady,
+)
 from wbc.observer import Block
 
 
@@ -145,6 +154,89 @@ def test_what_never_settles_or_is_too_short_has_no_window():
     assert steady(blocks_of([1.0] * 8)) is None
     never = steady(blocks_of([100 * 0.8**index for index in range(60)]))
     assert never.outcome == "no steady state" and "did not settle" in never.reason
+
+
+@pytest.mark.parametrize(
+    ("values", "width"), [(9, 3), (15, 3), (16, 5), (119, 5), (120, 6), (139, 6), (240, 12)]
+)
+def test_the_rolling_median_is_over_a_twentieth_of_many_values(values: int, width: int):
+    assert rolling_width(values) == width
+
+
+@pytest.mark.parametrize(("first", "begin"), [(21.0, 3), (21.01, None), (19.0, 3), (18.99, None), (20.0, 3)])
+def test_a_pace_has_settled_within_a_twentieth_of_what_follows(first: float, begin: int | None):
+    assert settled([first] * 3 + [20.0] * 6) == begin
+
+
+@pytest.mark.parametrize(
+    ("slow", "blocks", "first", "reason"),
+    [
+        (7, 20, 10, ""),
+        (8, 20, 0, "its pace settled only after 55% of the steps"),
+        (9, 20, 0, "its pace settled only after 60% of the steps"),
+        (8, 19, 11, ""),
+    ],
+)
+def test_a_pace_that_settles_in_the_second_half_is_none(slow: int, blocks: int, first: int, reason: str):
+    """Of the last five blocks three are slow until two after the last slow one; below 20 blocks nobody judges."""
+    found = steady(blocks_of([2.0] * slow + [1.0] * (blocks - slow), wait=0.25))
+    assert (found.reason, found.outcome) == (reason, "no steady state" if reason else "steady")
+    assert (found.blocks, found.settled_step, found.steps) == (
+        blocks - first,
+        2 * first,
+        2 * (blocks - first),
+    )
+    seconds = 8 * (blocks - first) + 8 * max(0, slow - first)
+    assert found.data_wait_s == pytest.approx(seconds / 4)
+    assert found.images_per_s == pytest.approx(8 * (blocks - first) / seconds)
+
+
+def test_the_interval_of_a_rate_is_that_of_the_mean_pace_as_a_factor():
+    paces = [1.0, 1.2, 0.9, 1.1, 1.3, 0.8] * 5
+    found = steady(blocks_of(paces))
+    half, effective = interval_of_mean(paces[-found.blocks :])
+    rate = found.images_per_s
+    assert (found.low, found.high) == pytest.approx((rate * np.exp(-half * rate), rate * np.exp(half * rate)))
+    assert found.effective_blocks == effective
+
+
+@pytest.mark.parametrize(
+    ("paces", "said"),
+    [
+        ([1.0] * 10 + [1.1] * 10, "after 50% of the window steps take 10% longer"),
+        ([1.0] * 10 + [1.1] * 9, ""),
+        ([1.0] * 2 + [1.1] * 18, "after 10% of the window steps take 10% longer"),
+        ([1.0] * 18 + [1.1] * 2, "after 90% of the window steps take 10% longer"),
+        ([2.0] * 6 + [1.5] * 14, "after 30% of the window steps take 25% shorter"),
+        ([20.0] * 10 + [20.98] * 10, ""),
+        ([20.0] * 10 + [19.02] * 10, ""),
+        ([20.0] * 10 + [21.2] * 10, "after 50% of the window steps take 6% longer"),
+        ([20.0] * 10 + [18.8] * 10, "after 50% of the window steps take 6% shorter"),
+        ([1.0] * 20, ""),
+    ],
+)
+def test_a_drift_is_a_change_for_good_of_more_than_a_twentieth(paces: list[float], said: str):
+    assert drift(paces) == said
+
+
+@pytest.mark.parametrize(("wave", "shown"), [(0.24, True), (0.26, False)])
+def test_a_drift_must_be_four_standard_errors_of_the_noise_between_tenths(wave: float, shown: bool):
+    """Tenths of 1 and then of 2, and a wave over them: the noise is that of their differences, by NumPy."""
+    tenths = np.array([1.0] * 5 + [2.0] * 5) + wave * np.array([1, -1] * 5)
+    noise = np.sqrt((np.diff(tenths) ** 2).mean() / 2)
+    ratios = [
+        abs(tenths[split:].mean() - tenths[:split].mean()) / (noise * np.sqrt(1 / split + 1 / (10 - split)))
+        for split in range(1, 10)
+    ]
+    assert bool(max(ratios) > 4) is shown
+    assert bool(drift(list(np.repeat(tenths, 3)))) is shown
+
+
+@pytest.mark.parametrize(
+    ("blocks", "sizes"), [(59, [1] * 59), (60, [2] * 30), (61, [2] * 29 + [3]), (92, [3] * 29 + [5])]
+)
+def test_blocks_left_at_the_end_join_the_last_group(blocks: int, sizes: list[int]):
+    assert [group.steps // 2 for group in _grouped(blocks_of([1.0] * blocks))] == sizes
 
 
 def test_the_interval_covers_the_median_as_often_as_it_says():

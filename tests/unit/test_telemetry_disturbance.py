@@ -98,6 +98,52 @@ def test_the_thresholds_are_those_of_the_documentation(below: Telemetry, above: 
     assert len(disturbances(TIMES, above)) == 1
 
 
+def counted(cores: int = 2, **seconds: float) -> Telemetry:
+    """Counters of the 30 s of training."""
+    return replace(telemetry(), cores=cores, counters={"train": seconds})
+
+
+@pytest.mark.parametrize(
+    "told",
+    [
+        counted(foreign_s=3.0),  # 0.05 of two cores
+        counted(64, foreign_s=7.5, slot_busy_s=64 * 29.0),
+        counted(64, foreign_s=9.0, slot_busy_s=64 * 27.0),
+        counted(64, foreign_s=9.0),
+        counted(steal_s=1.2),
+        counted(quota_s=0.6),
+        crowded_out(0.1),
+        held_back(0.01),
+    ],
+    ids=["others", "a quarter", "nine tenths", "not told", "stolen", "quota", "waiting", "held back"],
+)
+def test_at_a_threshold_nothing_is_marked(told: Telemetry):
+    assert disturbances(TIMES, told) == []
+
+
+def test_what_was_not_counted_is_nothing():
+    short = records.phases(train=5.0)
+    assert disturbances(short, replace(telemetry(), counters={"train": {"cpu_s": 5.0}})) == []
+    together = {"train": {"cpu_s": 0.3, "quota_s": 0.3}, "compile": {"cpu_s": 0.3}}
+    halves = records.phases(train=0.3, compile=0.3)
+    assert disturbances(halves, replace(telemetry(), counters=together)) == [], "of one of them only"
+
+
+def test_no_share_of_a_phase_is_above_all_of_it():
+    assert disturbances(TIMES, counted(quota_s=40.0)) == [
+        "A quota of processor time held it back for 100% of train."
+    ]
+    assert disturbances(TIMES, held_back(1.5)) == ["Heat or the board held back gpu:0 in 100% of train."]
+    assert disturbances(records.phases(train=0.0), held_back(1.0)) == [], "a phase without a length"
+
+
+@pytest.mark.parametrize("phase", ["search", "features", "evaluate", "latency", "compile"])
+def test_every_phase_whose_time_is_a_result_is_judged(phase: str):
+    told = replace(telemetry(), counters={phase: {"steal_s": 1.0}, "data": {"steal_s": 1.0}})
+    times = records.phases(**{phase: 2.0, "data": 2.0})
+    assert disturbances(times, told) == [f"Other virtual machines took 25% of its cores during {phase}."]
+
+
 def test_waiting_beyond_the_trials_own_measure_is_marked():
     told = telemetry(run_queue_wait_s=bent(0.9, 2.0), cpu_s=bent(1.5, 0.9))
     (reason,) = disturbances(TIMES, told)
@@ -161,7 +207,7 @@ def test_short_phases_are_judged_together():
 
 @pytest.mark.parametrize(
     ("compile_s", "train_s", "named"),
-    [(0.3, 1.1, "train"), (0.3, 0.9, "compile and train"), (0.2, 0.2, ""), (0.3, 0.3, "compile and train")],
+    [(0.3, 1.0, "train"), (0.3, 0.9, "compile and train"), (0.25, 0.25, ""), (0.3, 0.3, "compile and train")],
 )
 def test_a_phase_of_a_second_is_judged_alone_and_half_a_second_is_the_least(compile_s, train_s, named):
     counters = {name: {"foreign_s": 0.5 * s} for name, s in (("compile", compile_s), ("train", train_s))}
@@ -230,6 +276,45 @@ def test_the_reference_work(work, marked):
     assert bool(disturbances(TIMES, None, reference_work=work)) is marked
 
 
+def test_who_computed_is_told_by_name_and_a_crowd_by_its_most():
+    hidden = ForeignProcess(gpu="gpu:1", pid=8, name="", kind="compute", memory_bytes=None)
+    states = [
+        Neighbors(foreign=(hidden, process("game", "compute")), unknown={"gpu:0": 2}),
+        None,
+        Neighbors(unknown={"gpu:0": 3, "gpu:1": 1}),
+        Neighbors(unknown={"gpu:0": 2}),
+    ]
+    assert disturbances(TIMES, None, states) == [
+        "Process 7 (game) computed on gpu:0.",
+        "Process 8 computed on gpu:1.",
+        "3 processes of unknown origin computed on gpu:0.",
+    ]
+
+
+def test_at_four_fifths_of_its_best_the_reference_work_is_not_slow():
+    work = ReferenceWork(before_gflops=150.0, after_gflops=160.0, reference_gflops=200.0)
+    assert disturbances(TIMES, None, reference_work=work) == []
+
+
+@pytest.mark.parametrize(
+    ("before", "after", "said"),
+    [(1000.0, 950.0, None), (950.0, 1000.0, None), (1000.0, 930.0, "7%"), (900.0, 1000.0, "10%")],
+)
+def test_the_work_of_a_cycle_is_compared_both_ways(before: float, after: float, said: str | None):
+    clocks = {"before_clock_mhz": 1000.0, "after_clock_mhz": 1000.0, "reference_gflops": 9000.0}
+    work = ReferenceWork(before_gflops=before, after_gflops=after, **clocks)
+    expected = [f"The reference work was {said} slower, its clock allowed for."] if said else []
+    assert disturbances(TIMES, None, reference_work=work) == expected
+
+
+def test_only_what_the_trial_has_no_share_in_may_decide_which_pairs_count():
+    waited = "Its threads waited for cores longer than by themselves in 50% of train."
+    slow = "The reference work was 7% slower, its clock allowed for."
+    assert from_outside([waited, "Other processes used 1.00 of its 2 cores during train.", slow]) == (
+        "Other processes used 1.00 of its 2 cores during train.",
+    )
+
+
 def test_what_is_said_of_slow_reference_work_names_its_best():
     work = ReferenceWork(before_gflops=150.0, after_gflops=159.6, reference_gflops=200.0)
     (said,) = disturbances(TIMES, None, reference_work=work)
@@ -287,5 +372,6 @@ def test_a_clock_counts_from_after_the_beginning_to_the_end_of_a_span():
 def test_the_first_trial_for_which_the_driver_compiles_kernels_is_marked(ptx, cached, cold):
     environment = Environment(compiled_from_ptx=ptx, kernel_cache_bytes=cached)
     reasons = disturbances(TIMES, None, environment=environment)
-    assert [reason.startswith("The driver compiled kernels") for reason in reasons] == [True] * cold
+    said = "The driver compiled kernels for its GPU at their first use: its cache of them was empty."
+    assert reasons == [said] * cold
     assert list(from_outside(reasons)) == reasons

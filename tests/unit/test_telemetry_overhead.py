@@ -4,7 +4,7 @@ import numpy as np
 import pandas as pd
 import pytest
 from equipment.results.records import a_trial
-from scipy.stats import ttest_ind
+from scipy.stats import t, ttest_ind
 
 from bench.records.overhead import Group, overhead
 from bench.report.tables.costs import overhead_table
@@ -41,6 +41,39 @@ def test_of_one_configuration_it_is_the_t_interval_of_logarithms():
     assert (told.watched, told.unwatched) == (9, 4)
 
 
+def test_of_several_configurations_it_is_the_least_squares_fit_with_a_level_of_each():
+    """The scatter is that around the mean of each kind of replicates of each configuration."""
+    groups = [
+        Group([2.0, 2.2, 2.1], [1.9]),
+        Group([9.0], [8.0, 8.5, 8.8]),
+        Group([5.0, 5.5], [5.1, 5.0]),
+        Group([1.0, 2.0], []),
+        Group([], [7.0]),
+    ]
+    rows = [
+        (number, float(watched), value)
+        for number, group in enumerate(groups[:3])
+        for watched, values in ((True, group.watched), (False, group.unwatched))
+        for value in values
+    ]
+    design = np.array([[watched, *(number == one for one in range(3))] for number, watched, _ in rows])
+    logs = np.log([value for *_, value in rows])
+    fit, *_ = np.linalg.lstsq(design.astype(float), logs)
+    cells = np.array(
+        [
+            [float((number, watched) == (a, b)) for a in range(3) for b in (0, 1)]
+            for number, watched, _ in rows
+        ]
+    )
+    _, squares, *_ = np.linalg.lstsq(cells, logs)
+    variance = squares[0] / (len(rows) - 6) * np.linalg.inv(design.T @ design)[0, 0]
+    half = t.ppf(0.975, len(rows) - 6) * np.sqrt(variance)
+    told = overhead(groups)
+    assert told.difference == pytest.approx(np.expm1(fit[0]))
+    assert (told.low, told.high) == pytest.approx((np.expm1(fit[0] - half), np.expm1(fit[0] + half)))
+    assert (told.watched, told.unwatched) == (6, 6)
+
+
 def test_the_interval_holds_the_truth_as_often_as_it_says():
     generator = np.random.default_rng(11)
     held = 0
@@ -58,6 +91,7 @@ def test_what_cannot_be_compared():
     assert overhead([Group([1.0, 2.0], [])]) is None
     told = overhead([Group([2.0], [1.0])])
     assert (told.difference, told.low, told.high) == (pytest.approx(1.0), None, None)
+    assert overhead([Group([2.0, 2.1], [1.0])]).low is not None
 
 
 def test_the_table_has_a_row_per_metric():

@@ -292,11 +292,14 @@ def test_the_reference_work_is_compared_with_one_of_the_same_backend():
     same = Environment(backend="tensorflow", tensorflow="2.21.0")
     assert reference(peak, same) == 100.0
     assert reference(peak, replace(same, tensorflow="2.16.2")) is None, "it may be slower by itself"
-    assert reference(peak, Environment(backend="jax")) is None
+    assert reference(peak, replace(same, tensorflow="2.9.3")) is None
+    for backend in ("jax", "torch", None):
+        assert reference(peak, replace(same, backend=backend)) is None
     assert reference(peak, None) is None, "NumPy's is another"
     exactly = a_peak({}, reference_work_gflops=100.0, settings={"onednn": "on", "tensorfloat32": False})
     assert reference(exactly, replace(same, onednn="on", tensorfloat32=False)) == 100.0
-    assert reference(exactly, replace(same, onednn="off", tensorfloat32=False)) is None
+    for other in ({"onednn": "off"}, {"onednn": "unset"}, {"tensorfloat32": True}, {"tensorfloat32": None}):
+        assert reference(exactly, replace(same, **{"onednn": "on", "tensorfloat32": False, **other})) is None
     assert reference(None, same) is None
     busy = a_peak({}, reference_work_gflops=100.0, disturbed="others used 1 of 2 cores")
     assert reference(busy, same) is None, "a busy machine reaches less"
