@@ -1,5 +1,7 @@
 """Baselines are there whatever happens while one takes another's place."""
 
+import dataclasses
+from datetime import UTC, datetime
 from pathlib import Path
 from types import SimpleNamespace
 
@@ -13,6 +15,7 @@ from bench.compare.differences import Fingerprint
 from bench.compare.reading import _safe, in_order, matching, read_attempts, suite_folder
 from bench.devices.device import Device, Slot
 from bench.errors import DamagedAttempt, InputError
+from bench.journal.results import SuiteResults
 
 RIGHT = np.ones(20, bool)
 
@@ -35,11 +38,62 @@ def test_a_kill_while_a_baseline_is_replaced_loses_none(tmp_path: Path):
     assert [path.name for path in kept.parent.iterdir()] == ["v1"]
 
 
+def test_a_baseline_has_what_was_asked_for_and_no_more(tmp_path: Path, monkeypatch):
+    machine = Fingerprint(model=SLOT.model, cores=2)
+    monkeypatch.setattr(Fingerprint, "of_machine", classmethod(lambda cls: machine))
+    of, other = trial("VGG16"), trial("LeNet5")
+    source = suite(tmp_path / "a" / "cells", [(of, noisy(10, 2, 0)), (other, noisy(10, 1, 0))], RIGHT)
+    results = SuiteResults(tmp_path / "a", "cells")
+    first, second = results.attempts(of.id)
+    for name in ("events.jsonl", "runner.jsonl", "telemetry.jsonl"):
+        (first.folder / name).touch()
+    second.predictions.write_text("torn")
+    results.new_attempt(of)  # under way
+    (source / "trials" / "stray").touch()
+    before = datetime.now(UTC).replace(microsecond=0)
+    found = baseline.save(tmp_path, "v1", source, only="vgg16")
+    assert (found.name, found.suite, found.attempts, found.machine) == ("v1", "cells", 2, machine)
+    assert found.folder == tmp_path / "baselines" / "v1"
+    saved_at = datetime.fromisoformat(found.saved_at)
+    assert 0 <= (saved_at - before).total_seconds() < 60 and "." not in found.saved_at
+    assert found.warnings == (
+        f"{source}/trials/stray does not belong to the results and is passed over.",
+        f"{second.predictions} cannot be read: it begins with 'torn' and has 0 rows. Learning is not compared there.",
+    )
+    files = {str(path.relative_to(found.folder)) for path in found.folder.rglob("*") if path.is_file()}
+    assert files == {
+        "baseline.json",
+        *(f"trials/{of.id}/attempt-1/{name}" for name in baseline.KEPT),
+        *(f"trials/{of.id}/attempt-2/{name}" for name in ("trial.json", "result.json", "predictions.csv")),
+    }
+    again = baseline.find(tmp_path, "v1")
+    assert again == dataclasses.replace(found, warnings=()) and baseline.saved(tmp_path) == [again]
+    assert baseline.unreadable(tmp_path) == "" == baseline.unreadable(tmp_path / "nowhere")
+    (found.folder.parent / "notes").mkdir()
+    (found.folder.parent / "x.partial").mkdir()
+    (found.folder.parent / "files").mkdir()
+    assert baseline.unreadable(tmp_path) == (
+        f"{found.folder.parent}/files, {found.folder.parent}/notes: no saved baseline, or its baseline.json is "
+        "damaged. Save it again."
+    )
+
+
+@pytest.mark.parametrize("name", ["", ".x", "-x", "a b", "a/b", "x.partial", "x.replaced"])
+def test_a_baseline_is_called_as_a_folder_may_be(tmp_path: Path, name: str):
+    with pytest.raises(InputError) as caught:
+        baseline.find(tmp_path, name)
+    assert caught.value.what == f"a baseline cannot be called {name!r}"
+    with pytest.raises(InputError, match="there is no baseline"):
+        baseline.find(tmp_path, "0a.B_+-")
+
+
 def test_a_folder_that_is_no_baseline_is_not_written_over(tmp_path: Path):
     (tmp_path / "baselines" / "notes").mkdir(parents=True)
     with pytest.raises(InputError, match="already"):
         baseline.save(tmp_path, "notes", suite(tmp_path / "a" / "s", [(trial(), noisy(10, 2, 0))], RIGHT))
     assert baseline.saved(tmp_path) == []
+    with pytest.raises(InputError, match="notes is not a saved baseline, so it is not replaced"):
+        baseline.save(tmp_path, "notes", tmp_path, replace=True)
 
 
 def test_a_damaged_baseline_is_named_with_its_file_and_a_missing_one_with_what_there_is(tmp_path: Path):

@@ -40,6 +40,7 @@ from bench.compare.verdict import (
     Verdict,
 )
 from bench.errors import ExitCode
+from bench.trials.record import Resumed
 
 
 def test_a_newly_failing_trial_is_a_regression():
@@ -279,3 +280,33 @@ def test_what_makes_a_trial_a_regression(changes: dict, tests: dict):
         ("learning: why",),
     )
     assert (bare.images, bare.sources, bare.regression) == (0, 0, False)
+
+
+def test_what_is_noted_of_pairs_that_do_not_count():
+    of, why = trial(), ("Other processes used 1.00 of its 2 cores during train.",)
+    calm = trial_pairs(of, [10.0] * 3, [10.0] * 3).pairs
+    busy = trial_pairs(of, [10.0], [10.0], disturbed=why).pairs
+    summed = trial_pairs(of, [10.0], [10.0], resumed=Resumed(from_epoch=1, attempts=(1, 2), lost_s=0.0)).pairs
+    few = "learning: the predictions of one side are missing or damaged"
+    left_out = "with the disturbed pairs, which do not count: speed inconclusive"
+    not_summed = "the times of 1 pairs do not count: one of their runs resumed training from a checkpoint"
+    for pairs, said in (
+        (calm, ()),
+        ((*busy, *busy), ("too few pairs were undisturbed, so all count",)),
+        ((*calm, *busy), (left_out,)),
+        ((*calm, *summed), (not_summed,)),
+        ((*calm, *busy, *summed), (left_out, not_summed)),
+    ):
+        notes = only(judge([TrialPairs("k", "a", of.settings, tuple(pairs), notes=("its own",))])).notes
+        assert notes == ("its own", few, *said)
+
+
+def test_failures_beside_pairs_are_told():
+    of = trial()
+    broken = measurement(of, record(of, failure=FAILED))
+    pairs = trial_pairs(of, [10.0] * 2, [10.0] * 2).pairs
+    verdict = judge([TrialPairs("k", "a", of.settings, pairs, candidate_only=(broken, broken))])
+    assert (
+        only(verdict).notes[-1] == "crashed in train: a signal (2 attempts) of the candidate, beside 2 pairs"
+    )
+    assert (verdict.baseline, verdict.candidate, only(verdict).failed) == ("baseline", "candidate", 2)

@@ -8,6 +8,7 @@ from comparison_equipment import (
     trial,
 )
 
+from bench.compare.judging import judge
 from bench.compare.matching import match, shared_runs
 from bench.compare.reading import Side
 from bench.compare.verdict import (
@@ -92,3 +93,73 @@ def test_runs_that_both_sides_share_are_told(old, new, said: str):
     ]
     found = shared_runs(*sides)
     assert found.startswith(said) and bool(found) == bool(said)
+
+
+def reasons(old: list, new: list) -> list[tuple[str, str]]:
+    """Status and reason of each configuration of two sides."""
+    sides = [
+        Side(name, tuple(measurement(of, record(of)) for of in ofs)) for name, ofs in (("a", old), ("b", new))
+    ]
+    return [(str(one.status), one.reason) for one in judge(match(*sides)).trials]
+
+
+def weighted(content: str, **settings):
+    return trial(weights={"name": "own", "sha256": content * 12}, **settings)
+
+
+@pytest.mark.parametrize(
+    ("old", "new", "expected"),
+    [
+        (
+            [trial(digest="a" * 12)],
+            [trial(digest="b" * 12)],
+            [("not comparable", f"the images differ ({'a' * 8} and {'b' * 8})")],
+        ),
+        (
+            [weighted("a", digest="d1")],
+            [weighted("b", digest="d2")],
+            [
+                (
+                    "not comparable",
+                    f"the images differ (d1 and d2); the pretrained weights differ ({'a' * 8} and {'b' * 8})",
+                )
+            ],
+        ),
+        (
+            [trial()],
+            [trial(data={"source": "synthetic", "digest": "d0", "test_digest": "t"})],
+            [("not comparable", "the images of the external test differ (None and t)")],
+        ),
+        ([trial(seed=0)], [trial(seed=1)], [("not comparable", "no seed is on both sides")]),
+        (
+            [trial(data={"digest": "d0", "split_seed": 1})],
+            [trial(data={"digest": "d0", "split_seed": 2}, seed=1)],
+            [("not comparable", "no seed is on both sides; no split_seed is on both sides")],
+        ),
+        (
+            [weighted("a"), weighted("b")],
+            [weighted("c"), weighted("d")],
+            [
+                ("not comparable", f"the pretrained weights differ ({'a' * 8} and {'c' * 8})"),
+                ("not comparable", f"the pretrained weights differ ({'b' * 8} and {'d' * 8})"),
+            ],
+        ),
+        (
+            [weighted("a", epochs=3)],
+            [weighted("c", epochs=4)],
+            [("gone", "the candidate has not done it"), ("new", "the baseline has not done it")],
+        ),
+    ],
+)
+def test_why_trials_of_equal_settings_have_no_pair(old, new, expected):
+    assert sorted(reasons(old, new)) == sorted(expected)
+
+
+def test_equal_labels_get_what_tells_their_trials_apart():
+    trials = [trial(l1=0.1), trial(l1=0.2), trial("LeNet5")]
+    sides = [Side(name, tuple(measurement(of, record(of)) for of in trials)) for name in "ab"]
+    assert sorted(one.label for one in match(*sides)) == [
+        "lenet5-scratch-3e",
+        "vgg16-scratch-3e (l1 0.1)",
+        "vgg16-scratch-3e (l1 0.2)",
+    ]

@@ -223,6 +223,31 @@ def test_operations_are_those_of_half_of_the_pairs_and_of_a_hundredth_of_the_tim
     )
 
 
+def test_what_is_shown_comes_before_larger_changes_that_are_not():
+    """Six pairs: a tenth of a millisecond each time, and two milliseconds up and down."""
+    of = trial()
+    sides = [
+        [
+            {"Wild": 10.0, "Steady": 5.0, "Small": 1.0},
+            {"Wild": 10.0 + up, "Steady": 5.1 + n / 1e4, "Small": 1.3},
+        ]
+        for n, up in enumerate((6.0, -2.0, 5.0, -1.0, 6.0, -2.0))
+    ]
+    found = operation_changes([Pair(*(traced(of, one) for one in both)) for both in sides])
+    assert [(one.operation, one.clear) for one in found] == [
+        ("Small", True),
+        ("Steady", True),
+        ("Wild", False),
+    ]
+    assert abs(found[-1].difference_ms) > found[0].difference_ms > found[1].difference_ms > 0
+
+
+def test_an_operation_that_took_no_time_of_its_own_is_none():
+    of = trial()
+    found = operation_changes([Pair(*(traced(of, {"A": 5.0, "B": own}) for own in (0.0, 3.0)))])
+    assert [one.operation for one in found] == ["A"]
+
+
 def test_operations_that_take_longer_are_named(tmp_path):
     of, noise = trial(), noisy(1, 32, 3, 0.05)
     pairs = [

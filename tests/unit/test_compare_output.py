@@ -1,6 +1,7 @@
 """Every output of a verdict: what it says, and that names may hold anything."""
 
 import json
+import math
 from dataclasses import replace
 from html.parser import HTMLParser
 from io import StringIO
@@ -17,7 +18,19 @@ from bench.compare.measurement import Epoch, Pair, TrialPairs
 from bench.compare.output.files import SCHEMA, VERSION, document, junit, markdown, write_verdict
 from bench.compare.output.format import print_verdict
 from bench.compare.output.page import page
-from bench.compare.verdict import EpochChange, Verdict
+from bench.compare.verdict import (
+    Change,
+    DifferenceVerdict,
+    EpochChange,
+    Learning,
+    Memory,
+    MetricVerdict,
+    PhaseChange,
+    Speed,
+    Status,
+    TrialVerdict,
+    Verdict,
+)
 from bench.trials.origin import Environment
 
 EVIL = "<script>alert('x')</script> | a * b \x00 \x1b[31m"
@@ -217,3 +230,117 @@ def test_all_files_appear_whole(verdict: Verdict, tmp_path: Path):
     written = write_verdict(verdict, tmp_path / "out")
     assert sorted(path.name for path in (tmp_path / "out").iterdir()) == sorted(path.name for path in written)
     assert json.loads((tmp_path / "out" / "regression.json").read_text())["version"] == VERSION
+
+
+FIT = MetricVerdict(
+    "fit_time", Speed.SLOWER, 10.0, 11.0, 1.1, 1.05, math.inf, None, 530.4, 400.0, (1.1,), "few"
+)
+RATE = replace(FIT, metric="throughput", verdict=Speed.FASTER, note="")
+LEARNED = DifferenceVerdict("accuracy", Learning.SAME, 0.9, 0.9, 0.0, -0.01, 0.01, 0.02, (0.0,))
+JUDGED = TrialVerdict(
+    *("k", "a|b", Status.JUDGED, Speed.SLOWER, Memory.SAME, Learning.INCONCLUSIVE, True, "fit time +10.0%"),
+    metrics=(FIT, RATE),
+    differences=(LEARNED,),
+    phases=(PhaseChange("train", "steps", 1.0, 2.5),),
+    pairs=8,
+    disturbed=1,
+)
+NEW = TrialVerdict("l", "b", Status.NEW, reason="the baseline has not done it")
+MADE = Verdict(
+    "old", "new", (JUDGED, NEW), thresholds={"power": 0.9}, detectable={"fit_time": 0.04}, notes=("a_note",)
+)
+
+
+def test_a_document_has_everything_and_no_number_that_json_lacks():
+    content = document(MADE)
+    assert {name: value for name, value in content.items() if name != "trials"} == {
+        **{"schema": "leukobench/regression", "version": 2, "baseline": "old", "candidate": "new"},
+        **{"outcome": "Regression: a|b slower", "exit_code": 1, "thresholds": {"power": 0.9}},
+        **{"detectable": {"fit_time": 0.04}, "changes": [], "notes": ["a_note"]},
+    }
+    judged, new = content["trials"]
+    fit, rate = judged["metrics"]
+    assert (fit["low"], fit["high"], fit["unit"], fit["more_is_worse"]) == (1.05, None, "s", True)
+    assert (rate["unit"], rate["more_is_worse"], fit["ratios"]) == ("images/s", False, [1.1])
+    assert judged["phases"][0]["difference_s"] == 1.5 and judged["learning"] == "inconclusive"
+    assert type(judged["speed"]) is str and (new["speed"], new["status"]) == (None, "new")
+
+
+def test_test_cases_have_their_details():
+    root = ElementTree.fromstring(junit(replace(MADE, changes=(Change("keras", "3.3", "3.4"),))).encode())
+    (made,) = root
+    assert made.get("name") == "old against new" and made.attrib.items() > root.attrib.items()
+    properties, speed, memory, learning, runs = made
+    assert [(one.tag, one.get("name")) for one in made[1:]] == [
+        *(("testcase", name) for name in ("speed", "memory", "learning", "runs"))
+    ]
+    assert [one.get("classname") for one in made[1:]] == ["a|b"] * 3 + [
+        "b"
+    ] and properties.tag == "properties"
+    remarks = ["pairs: 8 (1 disturbed)", "fit time +10.0%", "fit time: few"]
+    timed = [
+        "fit time: slower, +10.0 % [+5.0, +inf], evidence 530 of 400",
+        "training throughput: faster, +10.0 % [+5.0, +inf], evidence 530 of 400",
+        *remarks,
+    ]
+    assert [one.find("system-out").text.splitlines() for one in (speed, memory, learning)] == [
+        timed,
+        timed,
+        ["accuracy: same, +0.0 points [-1.0, +1.0]", *remarks],
+    ]
+    assert speed.find("failure").text.splitlines() == timed
+    assert speed.find("failure").get("message") == "slower: fit time +10.0%"
+    assert learning.find("skipped").get("message") == "inconclusive: fit time +10.0%"
+    assert learning.find("skipped").text is None and len(memory) == 1
+    assert runs.find("skipped").get("message") == "new: the baseline has not done it"
+    bare = junit(Verdict("a", "b", (replace(JUDGED, reason="", memory=None),)))
+    assert 'message="slower"' in bare and "properties" not in bare
+    assert bare.startswith(
+        '<?xml version="1.0" encoding="UTF-8"?>\n<testsuites tests="2" '
+    ) and bare.endswith("</testsuites>\n")
+
+
+def test_markdown_from_its_first_line_to_its_last():
+    assert markdown(MADE).splitlines() == [
+        "## old against new",
+        "",
+        "**Regression: a\\|b slower.** speed: 1 slower; memory: 1 same; learning: 1 inconclusive; not judged: 1 new.",
+        "",
+        "| trial | speed | memory | learning | fit time | training throughput | accuracy | pairs |",
+        "| --- | --- | --- | --- | --- | --- | --- | --- |",
+        "| a\\|b | **slower** | same | inconclusive | +10.0 % [+5.0, +inf] | +10.0 % [+5.0, +inf] "
+        "| +0.0 points [-1.0, +1.0] | 8 (1 disturbed) |",
+        "| b | new | — | — | — | — | — | — |",
+        "",
+        "Changes are candidate / baseline over pairs, with 95 % confidence sequences.",
+        "",
+        "- a\\|b: fit time +10.0%; fit time: few",
+        "- b: the baseline has not done it",
+        "",
+        "<details><summary>Where the time went: seconds, candidate less baseline</summary>",
+        "",
+        "| trial | steps |",
+        "| --- | --- |",
+        "| a\\|b | +1.50 |",
+        "",
+        "</details>",
+        "",
+        "No difference between the software of the sides is recorded.",
+        "",
+        "In 90% of runs so many pairs find a change of: fit time 4%.",
+        "",
+        "a\\_note",
+    ]
+
+
+def test_a_verdict_is_written_in_the_order_in_which_people_ask_for_it(tmp_path: Path):
+    written = write_verdict(MADE, tmp_path / "deep" / "out")
+    assert [path.name for path in written] == [
+        "regression.json",
+        "junit.xml",
+        "summary.md",
+        "regression.html",
+    ]
+    assert written[0].read_text().startswith('{\n "schema": ') and written[0].read_text().endswith("}\n")
+    assert written[1].read_text() == junit(MADE) and written[2].read_text() == markdown(MADE)
+    assert written[3].read_text() == page(MADE)

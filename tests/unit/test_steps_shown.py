@@ -1,12 +1,16 @@
 """A history of versions in words, rows and charts, from verdicts that are made up."""
 
+import json
 from dataclasses import replace
 from io import StringIO
+from pathlib import Path
 
+import numpy as np
 import pytest
 from rich.console import Console
 from steps_equipment import FASTER, QUIET, SLOWER, metric, verdict
 
+from bench.compare.betting import confidence_sequence
 from bench.compare.output import history as output
 from bench.compare.steps import Level, Line, find_steps, make_history
 from bench.compare.thresholds import Thresholds
@@ -199,3 +203,96 @@ def test_where_versions_lie_is_noted_on_the_page_and_what_is_unclear_on_the_term
         said = console.file.getvalue()
         assert ("one -> two: inconclusive for a trial." in said) is unclear
         assert "a note" in said and output.outcome(history) in said
+
+
+PROMISE = (
+    "If no version differs from the one before it, a step is named in at most 5% of all histories: 3% for speed, "
+    "1% for memory, 1% for learning, over all versions, configurations and looks. An interval holds for its version "
+    "alone, with 95 %. Of accuracy it is approximate."
+)
+KERAS = tuple(Change(f"p{number}", "1", "2") for number in range(7))
+
+
+def slower(*metrics: str) -> Verdict:
+    """A step of 20 %."""
+    own = tuple(metric(name, 1.2, 1000.0) for name in metrics)
+    return replace(verdict(1, {"slower": 1000.0, "faster": 1.0}, *own), changes=KERAS)
+
+
+def printed(*verdicts: Verdict) -> list[str]:
+    console = Console(file=StringIO(), width=300)
+    output.print_history(console, make_history("cells", verdicts, Thresholds(), ["a note"]))
+    return [" ".join(line.split()) for line in console.file.getvalue().splitlines() if line.strip(" ─")]
+
+
+def test_the_terminal_tells_steps_and_where_the_last_version_stands():
+    """Of metrics that people ask for first, and of lines from the first version to the last one."""
+    assert promised(slower("fit_time")) == PROMISE
+    bounds = np.expm1(confidence_sequence(np.log(np.full(8, 1.2))))
+    later = verdict(2, QUIET, metric("fit_time", 1.0, 1.0))
+    assert printed(slower("fit_time", "compile_time", "throughput"), later) == [
+        "cells: steps",
+        "between configuration verdict metric change, 95 % interval evidence",
+        "2.1 -> 2.2 a trial slower fit time +20.0 % 1e+03 of 83",
+        "cells: 2.3 against 2.1",
+        "configuration metric change, 95 % interval",
+        f"a trial fit time {output.change_of(None, 0.2, *bounds)}",
+        "2.1 -> 2.2: p0 1 -> 2, p1 1 -> 2, p2 1 -> 2, p3 1 -> 2, p4 1 -> 2, p5 1 -> 2, 1 more.",
+        "a note",
+        PROMISE,
+        "A step at 2.1 -> 2.2.",
+    ]
+    assert printed(verdict(1, QUIET, metric("peak_memory", 1.0, 1.0)))[:3] == [
+        "cells: 2.2 against 2.1",
+        "configuration metric change, 95 % interval",
+        "a trial peak memory +0.0 % [-0.0, +0.0]",
+    ]
+
+
+def promised(*verdicts: Verdict) -> str:
+    return output.promise(make_history("s", verdicts, Thresholds()))
+
+
+def test_a_history_as_files(tmp_path: Path):
+    history = make_history("cells", [slower("fit_time")], Thresholds(), ["a <note>"])
+    written = output.write_history(history, tmp_path / "deep" / "out")
+    assert [path.relative_to(tmp_path).as_posix() for path in written] == [
+        "deep/out/history.json",
+        "deep/out/history.html",
+    ]
+    content = json.loads(written[0].read_text())
+    assert (content["schema"], content["version"]) == ("leukobench/history", 1)
+    assert (content["outcome"], content["exit_code"]) == ("A step at 2.1 -> 2.2", 1)
+    assert content["versions"] == ["2.1", "2.2"] and content["notes"] == ["a <note>"]
+    (step,), (line,) = content["steps"], content["lines"]
+    assert (step["verdict"], step["metrics"], step["low"]) == ("slower", ["fit_time"], None)
+    assert [one["change"] for one in line["levels"]] == pytest.approx([0.0, 0.2])
+    assert written[0].read_text().startswith('{\n "schema": ')
+    page = written[1].read_text()
+    assert "a &lt;note&gt;" in page and "slower since 2.2" in page
+
+
+def test_the_page_has_all_changes_and_the_charts_of_each_configuration():
+    other = replace(slower("fit_time").trials[0], key="l", label="b")
+    both = replace(slower("fit_time", "throughput"), trials=(*slower("fit_time", "throughput").trials, other))
+    shown = output._page(make_history("cells", [both], Thresholds()))
+    assert [(label, [one.title for one in charts]) for label, charts in shown["configurations"]] == [
+        ("a trial", ["fit time, %", "training throughput, %"]),
+        ("b", ["fit time, %"]),
+    ]
+    assert [step[1] for step in shown["steps"]] == ["a trial", "b"] and len(shown["steps"][0]) == 7
+    assert shown["step_headings"] == output.STEP_HEADINGS
+    (neighbor,) = shown["neighbors"]
+    assert neighbor == ("2.1 -> 2.2", "16", "—", ", ".join(f"p{number} 1 -> 2" for number in range(7)))
+    assert shown["notes"] == [PROMISE] and shown["outcome"] == "A step at 2.1 -> 2.2"
+
+
+def test_accuracy_is_drawn_in_points():
+    line = Line(
+        "k", "a trial", "accuracy", (Level("2.1", 0.0, 0.0, 0.0, 0), Level("2.2", -0.01, None, 0.0, 3))
+    )
+    history = make_history("s", [slower("fit_time")], Thresholds())
+    found = output.chart(line, history, {"2.1": "2.1", "2.2": "2.2"})
+    assert (found.title, found.marks) == ("accuracy, points", [])
+    assert found.said == "accuracy: -1.0 points […, +0.0] at 2.2"
+    assert found.rows[1] == ["2.2", "-1.0 points […, +0.0]", "3"]

@@ -6,6 +6,7 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+from equipment.results.records import a_trial
 from equipment.results.suites import thesis_suite
 from msgspec import structs
 from scipy.stats import binomtest
@@ -13,7 +14,7 @@ from scipy.stats import binomtest
 from bench.commands.compare import _show_trials
 from bench.commands.main import main
 from bench.compare.discordance import Clusters
-from bench.compare.two_trials import Side, TwoTrials, compare_trials, mcnemar
+from bench.compare.two_trials import Side, TwoTrials, _differ, compare_trials, mcnemar
 from wbc.errors import InputError
 from wbc.evaluation.predictions import Predictions
 
@@ -153,6 +154,29 @@ def test_other_images_are_refused(suite):
     other[0].predictions.unlink()
     with pytest.raises(InputError, match="has no predictions"):
         compare_trials(one, other)
+
+
+def test_other_classes_are_refused_and_named(suite):
+    results, ids = suite
+    one, other = (results.latest(ids[number]) for number in (1, 3))
+    known = Predictions.read_csv(other[0].predictions)
+    kept = known.classes
+    replace(known, classes=[*kept[:-1], "OTHER"]).write_csv(other[0].predictions)
+    with pytest.raises(InputError) as caught:
+        compare_trials(one, other)
+    replace(known, classes=kept).write_csv(other[0].predictions)
+    named = ", ".join(kept)
+    assert caught.value.what == (
+        f"the trials tell other classes apart: {named}, and {', '.join([*kept[:-1], 'OTHER'])}"
+    )
+
+
+def test_settings_that_differ_are_told_with_both_values_or_that_one_is_not_set():
+    one, other = a_trial("VGG16", l1=0.5, epochs=3), a_trial("VGG16", epochs=4)
+    found = _differ(one, other)
+    assert set(found) == {("epochs", "3", "4"), ("l1", "0.5", "not set")}
+    assert set(_differ(other, one)) == {("epochs", "4", "3"), ("l1", "not set", "0.5")}
+    assert _differ(one, one) == ()
 
 
 def test_on_the_command_line_parts_of_ids_are_enough(suite, capsys, monkeypatch):
