@@ -70,3 +70,73 @@ def test_wrong_arrays_are_refused(cell):
     for wrong in (cell.astype(float), cell[..., 0], cell[..., :2]):
         with pytest.raises(ValueError, match="uint8"):
             augment(wrong, rng(0))
+
+
+class Drawn:
+    """Given numbers in place of random ones, in the order in which they are drawn."""
+
+    def __init__(self, angle=0.0, shift=(0.0, 0.0), flips=(0.5, 0.5), mode=0, colors=(0.0, 0.0, 0.0)):
+        self.numbers = [(20.0, angle), (0.1, np.array(shift)), *zip((0.08, 0.12, 0.15), colors, strict=True)]
+        self.flips, self.mode = np.array(flips), mode
+
+    def uniform(self, low, high, size=None):
+        limit, number = self.numbers.pop(0)
+        assert (low, high, size) == (-limit, limit, 2 if limit == 0.1 else None)
+        return number
+
+    def random(self, size):
+        assert size == 2
+        return self.flips
+
+    def integers(self, count):
+        assert count == 4
+        return self.mode
+
+
+@pytest.fixture
+def noise() -> np.ndarray:
+    return np.random.default_rng(0).integers(20, 200, (8, 4, 3), np.uint8)
+
+
+def test_a_copy_turns_about_the_middle(noise):
+    square = np.concatenate([noise, noise[:, ::-1]], axis=1)
+    np.testing.assert_array_equal(augment(square, Drawn(angle=90.0)), np.rot90(square, -1))
+    np.testing.assert_array_equal(augment(square, Drawn(angle=-90.0)), np.rot90(square))
+
+
+@pytest.mark.parametrize(
+    ("mode", "border"),
+    [(0, "edge"), (1, "constant"), (2, "symmetric"), (3, "wrap")],
+    ids=augmentation.FILL_MODES,
+)
+def test_a_copy_is_shifted_down_and_right_and_filled(noise, mode, border):
+    """By a quarter of 8 rows down, and by half of 4 columns to the left."""
+    color = {"constant_values": 0} if border == "constant" else {}
+    around = np.pad(noise, ((2, 0), (0, 2), (0, 0)), mode=border, **color).astype(float)
+    if border == "constant":
+        edge = np.concatenate([noise[0], noise[-1], noise[:, 0], noise[:, -1]]).mean(axis=0)
+        around[:2] = edge
+        around[:, -2:] = edge
+    copy = augment(noise, Drawn(shift=(0.25, -0.5), mode=mode))
+    np.testing.assert_allclose(copy, np.rint(around[:8, 2:]), atol=1)
+
+
+@pytest.mark.parametrize(
+    ("flips", "rows", "columns"), [((0.49, 0.5), -1, 1), ((0.5, 0.49), 1, -1), ((0.0, 0.0), -1, -1)]
+)
+def test_a_copy_flips_where_less_than_half_is_drawn(noise, flips, rows, columns):
+    np.testing.assert_array_equal(augment(noise, Drawn(flips=flips)), noise[::rows, ::columns])
+
+
+@pytest.mark.parametrize(
+    ("colors", "pixels", "expected"),
+    [
+        ((0.04, 0, 0), [(100, 20, 250), (0, 40, 7)], [(110, 30, 255), (10, 50, 17)]),
+        ((0, 0.1, 0), [(100,) * 3, (200,) * 3], [(95,) * 3, (205,) * 3]),
+        ((0, 0, 0.1), [(200, 100, 100), (50,) * 3], [(207, 97, 97), (50,) * 3]),
+    ],
+)
+def test_the_colors_of_a_copy_by_hand(colors, pixels, expected):
+    """About the mean gray, 150, and about the own gray of the first pixel, 129.9."""
+    copy = augment(np.array([pixels, pixels], np.uint8), Drawn(colors=colors))
+    assert copy.tolist() == [[list(pixel) for pixel in expected]] * 2

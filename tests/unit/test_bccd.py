@@ -9,7 +9,8 @@ from bccd_equipment import SMALL, fields_by_name, folder_bytes
 from PIL import Image
 
 from wbc.data.bccd import BccdSettings, bccd_fingerprint, import_bccd
-from wbc.data.pipeline.cropping import square_crop
+from wbc.data.bccd.importing import _in_field, _same_cell
+from wbc.data.pipeline.cropping import clip_box, square_crop
 from wbc.duplicates import fields
 from wbc.errors import InputError
 from wbc.files import file_sha256
@@ -157,3 +158,81 @@ def test_basophils_are_a_fifth_class_on_request(bccd, tmp_path):
     counts = manifest.counts()
     assert counts["validation"]["BASOPHIL"] == counts["test"]["BASOPHIL"] == 1
     assert len(set(counts["train"].values())) == 1
+
+
+@pytest.mark.parametrize(
+    ("other", "same"),
+    [
+        ((0, 0, 10, 10), True),
+        ((4, 0, 14, 10), True),  # 60 of 100
+        ((5, 0, 15, 10), False),  # half is not more than half
+        ((0, 4, 10, 14), True),
+        ((0, 5, 10, 15), False),
+        ((2, 2, 6, 6), True),  # all of the smaller one
+        ((8, 0, 12, 10), False),  # half of the smaller one
+        ((7, 0, 11, 10), True),
+        ((20, 20, 30, 30), False),  # both sides apart: the product of two negative widths is no overlap
+        ((-20, 2, -1, 9), False),
+        ((2, -20, 9, -1), False),
+    ],
+)
+def test_one_leukocyte_is_more_than_half_of_the_smaller_box(other, same):
+    assert _same_cell((0, 0, 10, 10), other) is same and _same_cell(other, (0, 0, 10, 10)) is same
+
+
+def test_a_box_in_its_field_is_moved_by_the_corner_down_and_right():
+    assert _in_field((1, 2, 3, 4), (10, 100)) == (101, 12, 103, 14)
+
+
+@pytest.mark.parametrize(
+    ("box", "inside"),
+    [
+        ((-1, -2, 30, 40), (0, 0, 20, 10)),
+        ((3, 4, 5, 6), (3, 4, 5, 6)),
+        ((19, 9, 25, 25), (19, 9, 20, 10)),
+        ((20, 0, 30, 5), None),
+        ((0, 10, 5, 20), None),
+        ((-9, 0, 0, 5), None),
+        ((0, -9, 5, 0), None),
+    ],
+)
+def test_the_part_of_a_box_that_is_inside(box, inside):
+    assert clip_box(box, 20, 10) == inside
+
+
+@pytest.mark.parametrize(
+    ("changed", "what"),
+    [
+        ({"split_seed": -1}, "split_seed is -1"),
+        ({"max_images_per_class": 0}, "max_images_per_class is 0"),
+        ({"train_images_per_class": 0}, "train_images_per_class is 0"),
+        ({"test_cells_per_class": 0}, "test_cells_per_class is 0"),
+        ({"test_copies": 0}, "test_copies is 0"),
+        ({"max_images_per_class": 2}, "2 cells of each class are too few for 3 splits"),
+        (
+            {"max_images_per_class": 4, "folds": 5, "fold": 1},
+            "4 cells of each class are too few for 5 folds",
+        ),
+        ({"folds": 1, "fold": 1}, "fold 1 of 1 is asked for"),
+        ({"folds": 3, "fold": 4}, "fold 4 of 3 is asked for"),
+        ({"folds": 3, "fold": 0}, "fold 0 of 3 is asked for"),
+        ({"folds": 3}, "fold None of 3 is asked for"),
+    ],
+)
+def test_settings_out_of_their_range(changed, what):
+    with pytest.raises(InputError) as caught:
+        BccdSettings(**changed)
+    assert caught.value.what == what and caught.value.way_out
+
+
+def test_settings_at_the_ends_of_their_range():
+    BccdSettings(split_seed=0, max_images_per_class=3, train_images_per_class=1, test_cells_per_class=1)
+    BccdSettings(max_images_per_class=5, folds=5, fold=5)
+    made = BccdSettings(folds=2, fold=1, test_copies=2, test_cells_per_class=4)
+    assert (made.stages.crop, made.stages.margin, made.stages.image_size) == (True, 0.1, 224)
+    held_out = made.quotas["test"]
+    assert made.quotas["validation"] == held_out
+    assert (held_out.times, held_out.originals, held_out.copies, held_out.balanced) == (2, 4, True, False)
+    assert BccdSettings().quotas["test"].copies is False
+    train = made.quotas["train"]
+    assert (train.images_per_class, train.balanced, train.copies) == (None, True, True)

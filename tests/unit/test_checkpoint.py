@@ -1,8 +1,10 @@
+import io
 import json
 import os
 import signal
 import subprocess
 import sys
+import zipfile
 from dataclasses import asdict, replace
 from pathlib import Path
 from types import SimpleNamespace
@@ -13,9 +15,18 @@ from timing_equipment import Clock
 from training_equipment import Interrupted, Notes
 
 from wbc import experiment
+from wbc.errors import InputError
 from wbc.optimizer import OptimizerSpecification
-from wbc.specification import Checkpointing, Specification
-from wbc.training.checkpoint import FILE, CheckpointCallback, Checkpoints
+from wbc.specification import (
+    Checkpointing,
+    Explaining,
+    Exporting,
+    FeatureCache,
+    Profiling,
+    Specification,
+    WeightsSource,
+)
+from wbc.training.checkpoint import FILE, CheckpointCallback, Checkpoints, identity_of
 from wbc.training.checkpoint_file import UnusableCheckpointError, read_arrays, read_meta, write_checkpoint
 
 EPOCHS = 4
@@ -216,3 +227,135 @@ def test_a_checkpoint_that_cannot_be_written_is_not_told_and_not_tried_at_once_a
         clock.passes(10.0)
         made.on_epoch_end(epoch)
     assert (tried, told, made.seconds) == ([2, 4], [], 2.0)
+
+
+@pytest.mark.parametrize(
+    ("changed", "same"),
+    [
+        ({"data_folder": Path("elsewhere")}, True),
+        ({"checkpoint": Checkpointing(Path("other"), tag="2")}, True),
+        ({"external_folder": Path("x"), "external_manifest": Path("y")}, True),
+        ({"save_model": True, "reference_work": True, "latency": True, "targets": (0.9,)}, True),
+        ({"explain": Explaining(Path("x"), ("filters",)), "export": Exporting(Path("x"), ("onnx",))}, True),
+        ({"profile": Profiling(Path("x"), 3), "feature_cache": FeatureCache(Path("x"), 9)}, True),
+        ({"epochs": 40}, True),
+        ({"epochs": 40, "mode": "finetune"}, False),
+        ({"seed": 4}, False),
+        ({"batch_size": 5}, False),
+        ({"network": "VGG16"}, False),
+        ({"dropout": 0.4}, False),
+        ({"replicas": 2}, False),
+        ({"weights": WeightsSource("file", Path("a/net.h5"), sha256="1")}, True),
+        ({"weights": WeightsSource("file", Path("b/net.h5"), searched=(Path("a"),))}, True),
+        ({"weights": WeightsSource("folder", Path("a/net.h5"))}, False),
+        ({"weights": WeightsSource("file", Path("a/other.h5"))}, False),
+        ({"weights": WeightsSource("random")}, False),
+    ],
+)
+def test_what_makes_it_another_experiment(noisy_images, tmp_path, changed, same):
+    mode = changed.get("mode", "scratch")
+    weights = WeightsSource("file", Path("a/net.h5")) if "weights" in changed else None
+    one = specification_of(noisy_images, tmp_path, mode, weights=weights)
+    assert (identity_of(replace(one, **changed)) == identity_of(one)) is same
+
+
+def test_another_manifest_is_another_experiment_wherever_it_lies(noisy_images, tmp_path):
+    one = specification_of(noisy_images, tmp_path, "scratch")
+    content = (noisy_images / "manifest.json").read_text()
+    for name, text, same in (("same", content, True), ("other", content.replace('"a"', '"c"'), False)):
+        (tmp_path / name).write_text(text)
+        assert (identity_of(replace(one, manifest=tmp_path / name)) == identity_of(one)) is same
+    found = identity_of(one)
+    import keras
+    import tensorflow as tf
+
+    assert (found["keras"], found["tensorflow"]) == (keras.__version__, tf.__version__)
+    assert len(found["specification"]) == 64 and len(found) == 3
+
+
+def archive(path: Path, meta: str | None, arrays: dict[str, bytes]) -> Path:
+    with zipfile.ZipFile(path, "w") as made:
+        if meta is not None:
+            made.writestr("meta.json", meta)
+        for name, content in arrays.items():
+            made.writestr(name, content)
+    return path
+
+
+def array_file(array: np.ndarray) -> bytes:
+    written = io.BytesIO()
+    np.save(written, array)
+    return written.getvalue()
+
+
+@pytest.mark.parametrize(
+    ("meta", "arrays"),
+    [
+        ('{"arrays": {"model": 1}}', {}),  # a member is missing
+        ('{"arrays": {"model": 1}}', {"model/00000.npy": b"no array"}),
+        ('{"arrays": {"model": 1}}', {"model/00000.npy": array_file(np.array([{}, 1], object))}),
+        ("{", {}),
+        ("{}", {}),
+        (None, {}),
+    ],
+)
+def test_whatever_is_wrong_with_a_file_is_one_error(tmp_path, meta, arrays):
+    with pytest.raises(UnusableCheckpointError, match=r"^it cannot be read \(.+\)$"):
+        read_arrays(archive(tmp_path / "x", meta, arrays))
+    with pytest.raises(UnusableCheckpointError):
+        read_arrays(tmp_path)
+
+
+def test_a_file_that_ends_early_is_that_error(tmp_path, monkeypatch):
+    file = tmp_path / "x"
+    write_checkpoint(file, {}, {"model": [np.arange(3)]})
+
+    def ends(*arguments, **options):
+        raise EOFError("no more bytes")
+
+    monkeypatch.setattr(np.lib.format, "read_array", ends)
+    with pytest.raises(UnusableCheckpointError, match="no more bytes"):
+        read_arrays(file)
+
+
+def test_a_checkpoint_is_a_plain_archive(tmp_path):
+    """Any program reads it: stored, not compressed, with numbered arrays of one group each."""
+    file = tmp_path / "x"
+    groups = {"model": [np.arange(3.0), np.float32(2.5)], "callback0": []}
+    write_checkpoint(file, {"epoch": 3}, groups)
+    with zipfile.ZipFile(file) as opened:
+        assert opened.namelist() == ["meta.json", "model/00000.npy", "model/00001.npy"]
+        assert {member.compress_type for member in opened.infolist()} == {zipfile.ZIP_STORED}
+        assert json.loads(opened.read("meta.json")) == {"epoch": 3, "arrays": {"model": 2, "callback0": 0}}
+    found = read_arrays(file)
+    assert found.keys() == groups.keys() and found["callback0"] == []
+    assert [array.tolist() for array in found["model"]] == [[0.0, 1.0, 2.0], 2.5]
+    with pytest.raises(ValueError, match="pickle"):
+        write_checkpoint(file, {}, {"model": [np.array([{}], object)]})
+    assert read_meta(file)["epoch"] == 3, "the one before"
+
+
+def test_a_checkpoint_of_a_later_stage_that_does_not_fit_is_no_reason_to_start_anew(noisy_images, tmp_path):
+    import keras
+
+    specification = specification_of(noisy_images, tmp_path, "finetune")
+    progress = {"epoch": 5, "stage": 1, "tag": "t", "finished": False, "callbacks": [], "learning_rate": None}
+    meta = {**identity_of(specification), **progress}
+    write_checkpoint(tmp_path / FILE, meta, {"model": [np.zeros(2)], "optimizer": []})
+    model = keras.Sequential([keras.Input((2,)), keras.layers.Dense(1)])
+    model.compile("sgd", "mse")
+    told = []
+    found = Checkpoints(specification, SimpleNamespace(resumed=lambda *said: told.append(said)))
+    assert (found.epoch, found.stage, found.path) == (5, 1, tmp_path / FILE)
+    assert found.restore(model, 0) is None and found.found is not None, "of another stage"
+    with pytest.raises(InputError) as caught:
+        found.restore(model, 1)
+    why = "its variables of the model are not those of this experiment"
+    said = f"the checkpoint {tmp_path / FILE} cannot be used: {why}"
+    assert (caught.value.what, caught.value.way_out) == (said, "Delete it.")
+    off = Checkpoints(replace(specification, checkpoint=None), None)
+    assert (off.path, off.found, off.epoch, off.stage, off.callback(), off.identity) == (
+        *(None, None, 0, 0, None),
+        {},
+    )
+    assert told == []

@@ -9,6 +9,7 @@ from pathlib import Path
 import psutil
 import pytest
 from msgspec.structs import replace
+from timing_equipment import Clock
 
 from bench.commands.main import main
 from bench.doctor.doctor import advice_of, weights_at_hand
@@ -18,6 +19,13 @@ from bench.trials.origin import MachineFacts
 from bench.worker.environment import compute_variables, installed_packages, peak_of_process
 
 QUIET = Noise(mean=0.01, worst=0.1, pressure=0.0, steal=0.0)
+
+
+def replace_of(**changed: float | None) -> Noise:
+    """The quiet one, with a change."""
+    return Noise(**{**vars(QUIET), **changed})
+
+
 HOST = MachineFacts(governor="performance", quota_cores=None, usable_cores=4)
 
 
@@ -64,6 +72,100 @@ def test_each_trouble_has_one_sentence(changed: dict, said: str):
     )
 
 
+@pytest.mark.parametrize(
+    ("at", "beyond", "said"),
+    [
+        (*({"noise": replace_of(mean=0.05)}, {"noise": replace_of(mean=0.0501)}), "took 5% longer"),
+        (*({"noise": replace_of(pressure=0.1)}, {"noise": replace_of(pressure=0.101)}), "in 10% of the time"),
+        (*({"noise": replace_of(steal=0.01)}, {"noise": replace_of(steal=0.011)}), "1% of the cores' time"),
+        (*({"free_memory": 4e9}, {"free_memory": 3.99e9}), "Only 4.0 GB of memory"),
+        (*({"free_disk": 5e9}, {"free_disk": 4.99e9}), "Only 5.0 GB of disk"),
+        (*({"host": replace(HOST, quota_cores=4.0)}, {"host": replace(HOST, quota_cores=3.9)}), "3.9 cores'"),
+        (
+            *({"host": replace(HOST, governor="unavailable: x")}, {"host": replace(HOST, governor="x")}),
+            "governor is x:",
+        ),
+        (
+            {"environment": {"TF_FORCE_GPU_ALLOW_GROWTH": "true", "TF_ENABLE_ONEDNN_OPTS": "1"}},
+            {"environment": {"TF_FORCE_GPU_ALLOW_GROWTH": "FALSE"}},
+            "TF_FORCE_GPU_ALLOW_GROWTH=false hides",
+        ),
+        ({"calibrated": False, "backends": ["jax"]}, {"calibrated": False}, "Not every device"),
+    ],
+)
+def test_from_where_on_it_is_said(at: dict, beyond: dict, said: str):
+    assert advice(**at) == "" and said in advice(**beyond)
+
+
+@pytest.mark.parametrize(
+    "host", [replace(HOST, usable_cores=None, quota_cores=1.0), replace(HOST, governor=None)]
+)
+def test_what_is_unknown_is_no_trouble(host: MachineFacts):
+    assert advice(host=host, noise=replace_of(pressure=None, steal=None)) == ""
+
+
+def test_the_most_important_comes_first():
+    found = advice(
+        backends=[],
+        no_gpu="x",
+        noise=Noise(0.3, 2.0, 0.2, 0.5),
+        foreign=["a", "b"],
+        free_memory=1.0,
+        free_disk=1.0,
+        host=replace(HOST, governor="x", quota_cores=1.0),
+        environment={"TF_ENABLE_ONEDNN_OPTS": "0"},
+    ).splitlines()
+    assert [line.split()[0] for line in found] == [
+        *(
+            "No",
+            "Trials",
+            "Processes",
+            "The",
+            "a",
+            "b",
+            "The",
+            "The",
+            "TF_ENABLE_ONEDNN_OPTS=0",
+            "Only",
+            "Only",
+        )
+    ]
+
+
+@pytest.mark.parametrize(("seconds", "pieces"), [(1.0, 100), (99.5, 100), (100.0, 100), (100.5, 101)])
+def test_noise_is_measured_for_so_long_and_by_a_hundred_pieces_at_least(monkeypatch, seconds, pieces):
+    """Each piece takes a second; meanwhile a quarter of the time had pressure, and an eighth was stolen."""
+    clock, worked = Clock(), []
+
+    def work():
+        worked.append(clock())
+        clock.passes(1.0)
+
+    monkeypatch.setattr("bench.doctor.noise._counters", lambda: (7 + clock() / 4, 9 + clock() / 8))
+    assert measure_noise(seconds, clock, work) == Noise(0.0, 0.0, 0.25, 0.125)
+    assert len(worked) == pieces
+    monkeypatch.setattr("bench.doctor.noise._counters", lambda: (7 - clock() / 4, None))
+    assert measure_noise(1.0, clock, work) == Noise(0.0, 0.0, 0.0, None)
+
+
+def test_pressure_and_steal_are_those_of_the_kernel(tmp_path, monkeypatch):
+    from bench.doctor import noise
+
+    (tmp_path / "pressure").write_text("some avg10=0.00 avg60=0.00 avg300=0.00 total=2500000\n")
+    (tmp_path / "stat").write_text("cpu  0 0 0 0 0 0 0 600 0 0\ncpu0 0 0 0 0 0 0 0 600 0 0\n")
+    monkeypatch.setattr(noise, "PRESSURE", tmp_path / "pressure")
+    monkeypatch.setattr(noise, "STAT", tmp_path / "stat")
+    monkeypatch.setattr(noise.os, "cpu_count", lambda: 4)
+    pressure, steal = noise._counters()
+    assert pressure == 2.5 and steal == 600 / os.sysconf("SC_CLK_TCK") / 4
+    for damaged in ("", "some\n"):
+        (tmp_path / "pressure").write_text(damaged)
+        assert noise._counters() == (None, steal)
+    (tmp_path / "stat").unlink()
+    (tmp_path / "pressure").unlink()
+    assert noise._counters() == (None, None)
+
+
 def test_noise_is_held_against_the_best_piece():
     seconds = iter([0.0, *([1.0] * 50 + [3.0] * 49 + [11.0] * 1)])
     now = 0.0
@@ -88,6 +190,16 @@ def test_the_machine_as_the_kernel_tells(tmp_path: Path):
     (tmp_path / "intel_pstate").mkdir()
     (tmp_path / "intel_pstate" / "no_turbo").write_text("1\n")
     assert host.boost(tmp_path) == "off"
+    (tmp_path / "intel_pstate" / "no_turbo").write_text("0\n")
+    assert host.boost(tmp_path) == "on"
+    (tmp_path / "cpufreq").mkdir()
+    for said, told in (("0", "off"), ("1", "on")):
+        (tmp_path / "cpufreq" / "boost").write_text(said)
+        assert host.boost(tmp_path) == told
+    choice = tmp_path / "enabled"
+    assert host._chosen(choice).startswith("unavailable: ")
+    choice.write_text("always [madvise] never [x]\n")
+    assert host._chosen(choice) == "madvise"
 
 
 def test_a_container_and_a_virtual_machine(tmp_path: Path, monkeypatch):
@@ -95,6 +207,11 @@ def test_a_container_and_a_virtual_machine(tmp_path: Path, monkeypatch):
     assert not host.in_container(tmp_path)
     (tmp_path / ".dockerenv").touch()
     assert host.in_container(tmp_path)
+    (tmp_path / "other" / "run").mkdir(parents=True)
+    (tmp_path / "other" / "run" / ".containerenv").touch()
+    assert host.in_container(tmp_path / "other")
+    monkeypatch.setenv("container", "podman")
+    assert host.in_container(tmp_path / "none")
     cpuinfo = tmp_path / "cpuinfo"
     assert host.is_virtual(cpuinfo) is None
     cpuinfo.write_text("model name : x\nflags : fpu sse\n")

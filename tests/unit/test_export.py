@@ -103,3 +103,34 @@ def test_the_table_has_the_network_and_its_formats():
     assert [one[headings.index("MB")] for one in rows] == ["2.40", "0.70"]
     assert any("onnx is not installed" in note for note in table.notes)
     assert exported_table("demo", pd.DataFrame([{"network": "LeNet5", "model_mb": 1.0}])) is None
+
+
+def test_fifty_calls_are_timed_after_three(monkeypatch):
+    """Each call takes as long as its number says: the median of the calls 4 to 53 is 28.5."""
+    now, asked = [0.0], []
+
+    def answer(image):
+        assert image.shape == (1, SIDE, SIDE, 3)
+        asked.append(int(image[0, 0, 0, 0]))
+        now[0] += max(0, len(asked) - 4)  # four calls ask for the classes
+        return np.array([[0.25, 0.75]] if asked[-1] in (1, 3) else [[0.75, 0.25]])
+
+    monkeypatch.setattr(exporting.time, "perf_counter", lambda: now[0])
+    pixels = np.stack([np.full((SIDE, SIDE, 3), number, np.uint8) for number in range(4)])
+    images = Images(pixels, pixels, np.array([0, 1, 1, 1]))
+    found = exporting._asked(answer, images, np.array([0, 0, 0, 0]))
+    assert found == {"images": 4, "accuracy": 0.75, "agreement": 0.5, "latency_s": 28.5}
+    assert asked == [0, 1, 2, 3] + [number % 4 for number in range(53)]
+
+
+def test_only_networks_of_tensorflow_are_exported(model, images, tmp_path, monkeypatch):
+    monkeypatch.setattr(exporting.keras.backend, "backend", lambda: "jax")
+    (found,) = export(model, Exporting(tmp_path, ("onnx",)), images)["exports"]
+    assert found == {
+        "name": "onnx",
+        "unavailable": "InputError: onnx is exported from TensorFlow, not from jax",
+    }
+    assert exporting._NEEDED == {
+        "onnx": ("tf2onnx", "onnx", "onnxruntime"),
+        "litert-int8": ("ai_edge_litert",),
+    }

@@ -4,7 +4,7 @@ from pathlib import Path
 
 import pytest
 
-from wbc.data.layout import FolderOptions, Layout, read_layout
+from wbc.data.layout import FolderOptions, Found, Layout, read_layout, suggested_groups
 
 
 def files(*tops: str, classes: tuple[str, ...] = ("a", "b")) -> list[str]:
@@ -128,3 +128,44 @@ def test_odd_names_and_links_lose_nothing(tmp_path: Path):
     (tmp_path / "a b" / "loop").symlink_to(tmp_path)
     ((what, _),) = read(tmp_path, []).problems
     assert "loop is a folder inside a class folder" in what
+
+
+def in_groups(*sizes: int, classes: int = 2, name: str = "P{group}_{number}") -> list[Found]:
+    """Images of groups of these sizes, each within a class."""
+    return [
+        Found(Path(f"/x/{name.format(group=group, number=number)}.png"), "", f"c{group % classes}", "", None)
+        for group, size in enumerate(sizes)
+        for number in range(size)
+    ]
+
+
+@pytest.mark.parametrize(
+    ("sizes", "classes", "suggested"),
+    [
+        ((2, 2, 2, 2), 2, True),
+        ((2, 2, 2), 2, False),  # three groups are too few
+        ((3, 2), 2, False),  # and so are five images
+        ((2, 2, 2, 2), 4, False),  # one for each class says nothing
+        ((2, 2, 2, 2, 2), 4, True),
+        ((2, 2, 2, 2, 1), 2, False),  # five groups of nine images: hardly any image has another
+        ((3, 3, 2, 1, 1), 2, True),  # four fifths have
+        ((4, 3, 1, 1, 1), 2, False),
+    ],
+)
+def test_groups_are_suggested_where_most_images_have_a_few_others(sizes, classes: int, suggested: bool):
+    assert bool(suggested_groups(in_groups(*sizes, classes=classes))) is suggested
+
+
+def test_a_suggestion_names_the_first_group_and_the_pattern():
+    assert suggested_groups(in_groups(1, 3, 2, 2, 2)) == (
+        "File names suggest 5 groups, such as 'P1' (3 images of c1). If these are patients, slides or copies, keep "
+        "each together: --group '^(.+?)[ _.-]+[^ _.-]+$', or group in [data]."
+    )
+    by_digits = suggested_groups(in_groups(2, 2, 2, 2, name="s{group}x{number}"))
+    assert "such as 's0x' (2 images of c0)" in by_digits and r"--group '^(.*?\d.*?\D)\d+$'" in by_digits
+    given = in_groups(2, 2, 2, 2)
+    given[0] = Found(given[0].path, "", "c0", "", "mine")
+    assert suggested_groups(given) == "", "they are grouped already"
+    odd = in_groups(2, 2, 2, 2)
+    odd[3] = Found(Path("/x/odd.png"), "", "c0", "", None)
+    assert suggested_groups(odd) == "", "a name that says nothing"

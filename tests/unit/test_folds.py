@@ -16,8 +16,9 @@ from wbc.data import CELL_CLASSES, SPLITS
 from wbc.data.bccd import BccdSettings, import_bccd
 from wbc.data.layout import FolderOptions
 from wbc.data.manifest import ImageEntry, Manifest
-from wbc.data.pipeline.folds import Splitting, check_sources, split_by
+from wbc.data.pipeline.folds import Splitting, _check_shares, check_sources, split_by
 from wbc.data.pipeline.sample import sample
+from wbc.data.pipeline.splitting import Quota, choose_images, image_rng
 from wbc.data.pipeline.stages import Original
 from wbc.data.synthetic import SyntheticSettings, generate
 from wbc.errors import InputError
@@ -240,3 +241,73 @@ def test_a_manifest_of_a_pilot_is_read_again(tmp_path: Path):
     manifest = Manifest(tuple(sample(images, 1, 0)[0]), ("a", "b"))
     manifest.write(tmp_path)
     assert Manifest.read(tmp_path) == manifest
+
+
+@pytest.mark.parametrize(
+    ("share", "first", "second", "refused"),
+    [
+        (0.5, 8, 2, None),  # three of ten more than half
+        (0.5, 9, 1, "first would get 9 of 10 images of a, but its share is 5"),
+        (0.5, 4, 0, None),  # two more are always allowed
+        (0.5, 6, 0, "first would get 6 of 6 images of a, but its share is 3"),
+        (0.9, 98, 2, None),  # a quarter of ten, less one, is 1.5
+        (0.9, 99, 1, "second would get 1 of 100 images of a, but its share is 10"),
+        (0.95, 40, 0, None),
+    ],
+)
+def test_how_far_a_split_may_be_from_its_share(share, first, second, refused):
+    found = originals(("a", "x", first), ("a", "y", second))
+    split_of, shares = {"x": "first", "y": "second"}, {"first": share, "second": 1 - share}
+    if refused is None:
+        _check_shares(found, split_of, shares)
+        return
+    with pytest.raises(InputError) as caught:
+        _check_shares(found, split_of, shares)
+    largest = max(first, second)
+    assert caught.value.what == f"{refused}: {largest} images are one source (x), which cannot be split"
+
+
+def of(number: int, *names: str) -> dict[str, list[str]]:
+    """Class -> its originals."""
+    return {name: [f"{name}{index}" for index in range(number)] for name in names}
+
+
+@pytest.mark.parametrize(
+    ("quota", "images"),
+    [
+        (Quota(), {"a": 3, "b": 5}),
+        (Quota(2), {"a": 2, "b": 2}),
+        (Quota({"a": 1, "b": 4}), {"a": 1, "b": 4}),
+        (Quota(originals=2), {"a": 2, "b": 2}),
+        (Quota(originals=2, times=3, copies=True), {"a": 6, "b": 6}),
+        (Quota(balanced=True, copies=True), {"a": 5, "b": 5}),
+        (Quota(7, copies=True), {"a": 7, "b": 7}),
+    ],
+)
+def test_how_many_images_a_split_takes(quota, images):
+    found = {**of(3, "a"), **of(5, "b")}
+    chosen = choose_images(found, quota, "train", seed=4)
+    assert Counter(name for (name, _), _ in chosen) == images
+    for name in found:
+        own = [(image, copy) for (of_class, image), copy in chosen if of_class == name]
+        assert len(set(own)) == len(own) and {image for image, _ in own} <= set(found[name])
+        # Every original once before any has a copy, then every original's first copy.
+        used = len({image for image, _ in own})
+        assert [copy for _, copy in own] == [number // used for number in range(len(own))]
+    assert choose_images(found, quota, "test", 4) == chosen != choose_images(found, quota, "train", 5)
+
+
+def test_no_copies_where_they_are_not_allowed():
+    assert len(choose_images(of(3, "a"), Quota(3), "test", 0)) == 3
+    with pytest.raises(InputError) as caught:
+        choose_images(of(3, "a"), Quota(4), "test", 0)
+    assert caught.value.what == "4 images of a are asked for in test, which has 3 originals of it"
+
+
+def test_the_numbers_of_an_image_depend_on_seed_name_and_copy():
+    import hashlib
+
+    expected = np.random.default_rng([7, 2, *hashlib.sha256(b"cell").digest()]).random()
+    assert image_rng(7, "cell", 2).random() == expected
+    others = [image_rng(8, "cell", 2), image_rng(7, "cel", 2), image_rng(7, "cell", 1)]
+    assert len({expected, *(one.random() for one in others)}) == 4

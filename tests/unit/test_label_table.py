@@ -115,3 +115,73 @@ def test_a_path_means_its_own_file_first(tmp_path: Path):
     (root / "labels.csv").write_text("file,label\n1.png,a\n0.png,b\n")
     problems = read_layout(root, FolderOptions(labels="labels.csv")).problems
     assert "1.png may be deep/1.png or other/1.png" in problems[0][0]
+
+
+@pytest.mark.parametrize(
+    ("twice", "said"),
+    [
+        (1, "0.png"),
+        (5, "0.png, 1.png, 2.png, 3.png, 4.png"),
+        (7, "0.png, 1.png, 2.png, 3.png, 4.png and 2 more"),
+    ],
+)
+def test_contradictions_are_named_five_at_most(tmp_path: Path, twice: int, said: str):
+    root = tmp_path / "set"
+    root.mkdir()
+    for number in range(9):
+        (root / f"{number}.png").touch()
+    rows = "".join(f"{number}.png,{'ab'[number % 2]}\n" for number in range(9))
+    again = "".join(f"{number}.png,c\n" for number in range(twice))
+    layout = read(root, "file,label\n" + rows + again)
+    assert layout.problems == [
+        (f"{root / 'labels.csv'} says different things of one image: {said}", "Leave one row of each.")
+    ]
+
+
+def test_rows_without_an_image_are_counted(tmp_path: Path):
+    layout = read(tmp_path / "set", "file,label\n" + ROWS + "7.png,a\n8.png,b\n")
+    assert layout.notes == ["2 rows of labels.csv name no image of the folder, such as 7.png."]
+    assert classes(layout) == ["a", "b", "a", "b"]
+    none = read(tmp_path / "set", "file,label\n7.png,a\n8.png,b\n")
+    assert none.problems[0] == (
+        "2 rows of labels.csv name no image of the folder, such as 7.png",
+        "Give the folder that the names in the table are in.",
+    )
+
+
+@pytest.mark.parametrize("name", ["a/b", ".", "..", "a\0b"])
+def test_a_class_that_no_folder_could_be_called_is_refused(tmp_path: Path, name: str):
+    layout = read(tmp_path / "set", "file,label\n" + ROWS.replace("0.png,a", f"0.png,{name}"))
+    said = f"{tmp_path / 'set' / 'labels.csv'}: {name!r} cannot be the name of a class"
+    assert layout.problems == [(said, "Give it a name without a slash.")]
+
+
+def test_splits_of_a_table_are_complete_or_refused(tmp_path: Path):
+    root, table = tmp_path / "set", tmp_path / "set" / "labels.csv"
+
+    def problems(*splits: str) -> list[str]:
+        rows = [f"{row},{split}" for row, split in zip(ROWS.split(), splits, strict=True)]
+        text = "file,label,part\n" + "\n".join(rows)
+        return [what for what, _ in read(root, text, split_column="part").problems]
+
+    assert problems("train", "train", "test", "test") == []
+    assert problems("train", "train", "train", "test") == [f"{table}: class a is missing from test"]
+    assert problems("train", "train", "train", "train") == [f"{table} has no image of the split test"]
+    assert problems("val", "val", "test", "test") == [f"{table} has no image of the split train"]
+    assert problems("train", "train", "test", "tube") == [
+        f"{table}: 'tube' is no split",
+        f"{table}: class b is missing from test",
+    ]
+
+
+def test_groups_are_those_of_a_column_or_of_folders(tmp_path: Path):
+    table = "file,label,patient\n0.png,a,P\n1.png,b, \n2.png,a,Q\n3.png,b,P\n"
+    layout = read(tmp_path / "set", table, group_column="patient")
+    assert [one.group for one in layout.images] == ["P", "1.png", "Q", "P"], (
+        "without one, an image of its own"
+    )
+    assert [one.group for one in read(tmp_path / "set", "file,label\n" + ROWS).images] == [None] * 4
+    (tmp_path / "set" / "deep").mkdir()
+    (tmp_path / "set" / "deep" / "4.png").touch()
+    layout = read(tmp_path / "set", "file,label\n" + ROWS + "4.png,a\n", group="folder")
+    assert [one.group for one in layout.images] == [".", ".", ".", ".", "deep"]

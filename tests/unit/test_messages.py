@@ -1,5 +1,7 @@
 """Messages for people: short, whole sentences, and nothing that only a programmer reads. `conftest` checks them all."""
 
+import sys
+
 import pytest
 from equipment.results.records import a_record, a_trial, write_record
 
@@ -9,7 +11,7 @@ from bench.errors import InUse, ResultsError
 from bench.journal.results import SuiteResults
 from bench.tracking.server import served
 from bench.worker.process import explain
-from wbc.errors import InputError
+from wbc.errors import DataKeyError, InputError, did_you_mean, nearest, reason_of, shortened, two_sentences
 
 ID = "lenet5-scratch-3e-s0-32px-train2-sgd0.01-bcb8357c"
 
@@ -73,3 +75,54 @@ def test_a_failure_without_a_phase_shows_no_none(tmp_path, capsys):
     (planned,) = make_plan([trial], results)
     _explain(Terminal(), planned, results)
     assert "None" not in capsys.readouterr().out
+
+
+def test_a_long_text_keeps_its_ends():
+    assert shortened("x" * 440) == "x" * 440
+    text = "".join(map(str, range(1000)))
+    assert shortened(text[:441]) == f"{text[:217]} ... {text[441 - 217 : 441]}"
+
+
+@pytest.mark.parametrize(
+    ("what", "way_out", "joined"),
+    [
+        ("a", "", "a"),
+        ("a", "B.", "a.\nB."),
+        ("a.", "B.", "a.\nB."),
+        ("a!", "B.", "a!\nB."),
+        ("a:", "did you mean b? did you mean c?", "a:\nDid you mean b? did you mean c?"),
+    ],
+)
+def test_two_sentences(what, way_out, joined):
+    assert two_sentences(what, way_out) == joined
+    error = DataKeyError("white", what, way_out)
+    assert (error.key, str(error), error.args) == ("white", joined, (what,))
+
+
+def test_similar_words_are_asked_for():
+    assert did_you_mean("vgg-16", ["VGG16", "VGG19"]) == "did you mean VGG16?"
+    assert did_you_mean("xyz", ["VGG16"]) == "" and nearest("xyz", ["VGG16"]) is None
+    assert nearest("abcde", ["abcxy"]) == "abcxy" and nearest("abcde", ["abwxy"]) is None, (
+        "0.6 alike, and 0.4"
+    )
+
+
+def test_an_unexpected_error_in_a_line_of_three_hundred_letters():
+    assert reason_of(ValueError("a\n   b")) == "ValueError: a b"
+    assert reason_of(ValueError("x" * 400)) == "ValueError: " + "x" * 288
+
+
+@pytest.mark.parametrize(
+    ("started", "said"),
+    [
+        (["/a/bench/__main__.py", "run"], "python -m bench"),
+        (["/a/other/__main__.py"], "leukobench"),
+        (["/usr/bin/leukobench"], "leukobench"),
+        ([], "leukobench"),
+    ],
+)
+def test_messages_name_the_command_as_it_was_started(monkeypatch, started, said):
+    from wbc.errors import command
+
+    monkeypatch.setattr(sys, "argv", started)
+    assert command() == said

@@ -196,3 +196,49 @@ def test_every_network_has_one_recipe_or_a_reason_why_not(network):
     assert bool(matching[0].optimizer) != bool(matching[0].missing)
     if matching[0].optimizer:
         build_optimizer(preset("paper", network))
+
+
+@pytest.mark.parametrize(
+    ("networks", "rate", "weight_decay", "more"),
+    [
+        (("AlexNet", "VGG16", "VGG19"), 0.01, 5e-4, {}),
+        (("ZFNet",), 0.01, 0.0, {}),
+        (("ResNet50", "ResNet152", "ResNet50V2", "ResNeXt50"), 0.1, 1e-4, {}),
+        (("StochasticDepthResNet50", "DenseNet201"), 0.1, 1e-4, {"nesterov": True}),
+        (("FractalNet",), 0.02, 0.0, {}),
+        (("SqueezeNet",), 0.04, 2e-4, {}),
+        (("Xception",), 0.045, 1e-5, {}),
+        (("InceptionV3",), 0.045, 4e-5, {"momentum": 0.0, "rho": 0.9, "epsilon": 1.0}),
+        (("InceptionResNetV2",), 0.045, 0.0, {"momentum": 0.0, "rho": 0.9, "epsilon": 1.0}),
+        (("MobileNetV2",), 0.045, 4e-5, {"rho": 0.9, "epsilon": 1e-7}),
+        (("MobileNetV3Small", "MobileNetV3Large"), 0.1, 1e-5, {"rho": 0.9, "epsilon": 1e-7}),
+        (("EfficientNetB0", "EfficientNetV2S"), 0.256, 1e-5, {"rho": 0.9, "epsilon": 1e-7}),
+        (("ConvNeXtTiny",), 4e-3, 0.05, {"beta_1": 0.9, "beta_2": 0.999, "epsilon": 1e-7}),
+    ],
+)
+def test_the_recipes_of_the_papers(networks, rate, weight_decay, more):
+    """Read in the papers: learning rate, weight decay, and what else differs from SGD with a momentum of 0.9."""
+    name = "AdamW" if "beta_1" in more else "RMSprop" if "rho" in more else "SGD"
+    plain = {"SGD": {"momentum": 0.9, "nesterov": False}, "RMSprop": {"momentum": 0.9}, "AdamW": {}}[name]
+    for network in networks:
+        assert preset("paper", network).resolved() == {
+            **{"name": name, "learning_rate": rate, "decay": 0.0, "weight_decay": weight_decay},
+            **plain,
+            **more,
+        }
+
+
+def test_the_optimizer_of_the_thesis_is_the_default_and_its_tenth_the_second():
+    assert OptimizerSpecification().resolved() == {
+        **{"name": "RMSprop", "learning_rate": 1e-5, "decay": 1e-3, "weight_decay": 0.0},
+        **{"rho": 0.9, "momentum": 0.0, "epsilon": 1e-7},
+    }
+    assert OptimizerSpecification("SGD", 0.5).slower().learning_rate == 0.05
+    assert OptimizerSpecification("SGD", "search").slower().learning_rate == "search"
+    assert OptimizerSpecification("AdamW").resolved()["weight_decay"] == 0.004
+    assert OptimizerSpecification("Adadelta").resolved()["rho"] == 0.95
+    momentum = OptimizerSpecification("RMSprop", momentum=0.5).under("thesis-2018")
+    assert momentum.epsilon_outside is None, "Keras 2 had it without momentum only"
+    with pytest.raises(InputError, match="needs a momentum above 0"):
+        OptimizerSpecification("Nesterov", momentum=0.0).check()
+    OptimizerSpecification("SGD", momentum=0.9, nesterov=True).check()

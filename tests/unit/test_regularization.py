@@ -81,6 +81,103 @@ def test_brightness_contrast_and_saturation(image):
     assert np.ptp(saturated, axis=2).mean() > 1.1 * np.ptp(image.astype(int), axis=2).mean()
 
 
+class Drawn:
+    """Given numbers in place of random ones: angle, shift right and down, zoom, brightness, contrast, saturation."""
+
+    def __init__(self, *numbers: float, flips: tuple[float, float] = (0.5, 0.5)):
+        self.numbers, self.flips = np.array([*numbers, *[0.0] * (7 - len(numbers))]), np.array(flips)
+
+    def uniform(self, low, high, size):
+        assert (low, high, size) == (-1, 1, 7)
+        return self.numbers
+
+    def random(self, size):
+        assert size == 2
+        return self.flips
+
+
+def test_the_random_numbers_of_an_image_have_a_stream_of_their_own(image):
+    """The order of the images is drawn from seed and epoch; a change of this stream is another training."""
+    changed = Augmenter(USUAL_AUGMENTATION, seed=5)(image[None], np.array([7]), 3)
+    expected = augment_image(image, USUAL_AUGMENTATION, np.random.default_rng([5, 3, 7, 1]))
+    np.testing.assert_array_equal(changed[0], expected)
+
+
+@pytest.mark.parametrize(
+    ("horizontal", "vertical", "drawn", "rows", "columns"),
+    [
+        (True, False, (0.49, 0.49), 1, -1),
+        (False, True, (0.49, 0.49), -1, 1),
+        (False, False, (0.0, 0.0), 1, 1),
+        (True, True, (0.49, 0.5), 1, -1),
+        (True, True, (0.5, 0.49), -1, 1),
+        (True, True, (0.5, 0.5), 1, 1),
+    ],
+)
+def test_an_image_flips_where_less_than_half_is_drawn(image, horizontal, vertical, drawn, rows, columns):
+    settings = Augmentation(flip_horizontal=horizontal, flip_vertical=vertical)
+    np.testing.assert_array_equal(
+        augment_image(image, settings, Drawn(flips=drawn)), image[::rows, ::columns]
+    )
+
+
+def test_a_shift_goes_right_and_down_by_what_is_drawn_for_each(image):
+    moved = augment_image(image, Augmentation(shift=0.1), Drawn(0, 1.0, -0.5))
+    np.testing.assert_array_equal(moved[:-2, 4:], image[2:, :-4])
+
+
+def test_a_rotation_turns_with_the_clock(image):
+    turned = augment_image(image, Augmentation(rotation=90.0), Drawn(1.0)).astype(int)
+    assert np.abs(turned - np.rot90(image, -1)).max() <= 1
+    turned = augment_image(image, Augmentation(rotation=180.0), Drawn(-0.5)).astype(int)
+    assert np.abs(turned - np.rot90(image)).max() <= 1
+
+
+@pytest.mark.parametrize(("drawn", "scale"), [(1.0, 1.5), (-1.0, 0.5), (0.5, 1.25)])
+def test_a_zoom_scales_about_the_center(image, drawn, scale):
+    zoomed = augment_image(image, Augmentation(zoom=0.5), Drawn(0, 0, 0, drawn)).astype(int)
+    shown = np.clip((np.arange(40) + 0.5 - 20) / scale + 19.5, 0, 39)  # the place in the image
+    assert np.abs(zoomed[..., 0] - 4 * shown[:, None]).max() <= 1
+    assert np.abs(zoomed[..., 1] - 5 * shown[None, :]).max() <= 1
+
+
+@pytest.mark.parametrize("shift", [0.0, 0.2])
+@pytest.mark.parametrize("zoom", [0.0, 0.5])
+def test_nothing_black_comes_in_from_beyond_the_border(shift, zoom):
+    plain = np.full((40, 40, 3), 200, np.uint8)
+    settings = Augmentation(rotation=45.0, shift=shift, zoom=zoom)
+    for corner in ((1, 1), (1, -1), (-1, 1), (-1, -1)):
+        assert (augment_image(plain, settings, Drawn(1.0, *corner, -1.0)) == 200).all()
+
+
+@pytest.mark.parametrize(
+    ("settings", "drawn", "pixels", "expected"),
+    [
+        (
+            Augmentation(brightness=0.1),
+            (0.4, 0, 0),
+            [(100, 20, 250), (0, 40, 7)],
+            [(110, 30, 255), (10, 50, 17)],
+        ),
+        (Augmentation(brightness=0.1), (-1, 0, 0), [(100, 20, 250), (26, 40, 7)], [(74, 0, 224), (0, 14, 0)]),
+        # About the mean gray, 150.
+        (Augmentation(contrast=0.2), (0, 1, 0), [(100,) * 3, (200,) * 3], [(90,) * 3, (210,) * 3]),
+        (Augmentation(contrast=0.2), (0, -1, 0), [(100,) * 3, (200,) * 3], [(110,) * 3, (190,) * 3]),
+        # About the own gray of each: 129.9 of the first.
+        (Augmentation(saturation=0.2), (0, 0, 1), [(200, 100, 100), (50,) * 3], [(214, 94, 94), (50,) * 3]),
+        (
+            Augmentation(saturation=0.2),
+            (0, 0, -1),
+            [(200, 100, 100), (50,) * 3],
+            [(186, 106, 106), (50,) * 3],
+        ),
+    ],
+)
+def test_colors_by_hand(settings, drawn, pixels, expected):
+    changed = augment_image(np.array([pixels, pixels], np.uint8), settings, Drawn(0, 0, 0, 0, *drawn))
+    assert changed.tolist() == [[list(pixel) for pixel in expected]] * 2
+
+
 def specification_of(**more) -> Specification:
     return Specification("", "", 32, "VGG16", "scratch", **more)
 

@@ -59,3 +59,26 @@ def test_what_was_not_read_is_not_shown():
 @pytest.mark.parametrize("torn", [{"t": 5}, {"g": [1]}, {"event": "unavailable", "metrics": {}}])
 def test_odd_lines_are_passed_over(torn):
     assert len(windows_of(series_of([header("a"), torn, sample(1, 2.0)]))["system/a"]) == 1
+
+
+@pytest.mark.parametrize(
+    ("length_s", "width_s"),
+    [(1, 1), (299, 1), (300, 1 + 1e-9), (600, 2 + 1e-9), (3000, 10 + 1e-9)],
+)
+def test_windows_are_a_second_long_or_as_long_as_three_hundred_need(length_s: int, width_s: float):
+    windows = windows_of(series_of([header("a"), sample(0, 1.0), sample(length_s, 2.0)]))
+    first, last = windows["system/a"]
+    assert first == (min(round(width_s * SECOND), length_s * SECOND), 1.0)
+    assert last == (length_s * SECOND, 2.0)
+
+
+def test_a_maximum_that_is_missing_is_the_mean():
+    lines = [
+        header("a", "b"),
+        sample(0, 1.0, 2.0, n=2, m=[None]),
+        sample(0.5, -3.0, -4.0, n=2, m=[-1.0, -2.0]),
+    ]
+    windows = windows_of(series_of(lines))
+    assert (windows["system/a_max"], windows["system/b_max"]) == ([(SECOND // 2, 1.0)], [(SECOND // 2, 2.0)])
+    without = series_of([header("a"), {"t": 5, "g": [1.0]}])
+    assert without["a"].samples == [(5, 1.0, 1.0, 1)], "a line of one reading"

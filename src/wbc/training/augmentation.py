@@ -95,7 +95,9 @@ def _move(
     if not (settings.rotation or settings.shift or settings.zoom):
         return pixels
     side = pixels.shape[0]
-    margin = int(np.ceil(side * (_DIAGONAL + settings.shift + settings.zoom) / (1 - settings.zoom))) + 1
+    # A shift along both axes is longer than along one, and a rotation may turn it into either.
+    beyond = _DIAGONAL + np.sqrt(2) * settings.shift + settings.zoom
+    margin = int(np.ceil(side * beyond / (1 - settings.zoom))) + 1
     padded = Image.fromarray(np.pad(pixels, ((margin, margin), (margin, margin), (0, 0)), mode="edge"))
     # Pillow needs the inverse transform: from a position in the result to one in the padded original.
     cosine, sine = np.cos(angle) / scale, np.sin(angle) / scale
