@@ -209,7 +209,7 @@ def headline(decision: Decision) -> str:
     """What the configuration that is named comes to; the sentence begins with its name."""
     named = decision.named
     if decision.count == 1:
-        return f"comes to {accuracy(named)} in {duration(named.seconds)}. Nothing else is done yet."
+        return f"comes to {accuracy(named)} in {duration(named.seconds)}. It is the only one that is done."
     if decision.shown is None:
         return f"is the most accurate of {decision.count}: {accuracy(named)} in {duration(named.seconds)}."
     best = f", the most accurate of {decision.count}," if named is decision.best else ""

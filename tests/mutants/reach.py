@@ -1,17 +1,22 @@
-"""Which unit tests reach a line, and how long each takes: measured once for each state of the code."""
+"""Which unit tests reach a line, and how long each takes: measured once for each state of code and test module."""
 
 import hashlib
 import json
-import subprocess
 import sys
 from collections import defaultdict
-from collections.abc import Mapping
+from collections.abc import Iterable, Sequence
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from pathlib import Path
+from queue import SimpleQueue
 
 import coverage
+from mutants.warm import Copy
 
 TESTS = "tests/unit"
+
+MOST_S = 1800
+"""Of a module of tests."""
 
 
 @dataclass(frozen=True)
@@ -43,68 +48,102 @@ class Reach:
         return self.seconds.get(test, 1.0)
 
 
-def measure(copy: Path, work: Path, jobs: int, environment: Mapping[str, str]) -> Reach:
-    """Run the unit tests of a copy with coverage, unless that was done for the same code.
+def measure(copies: Sequence[Copy], work: Path) -> Reach:
+    """Run the unit tests with coverage, but for the modules of tests for which that was done with the same code.
 
-    A test that fails there as it is would notice everything: it is named and left out.
+    They run as against mutants. A test that fails as it is would notice everything: it is named and left out.
     """
-    key = _digest(copy)
-    file = work / f"reach-{key}.json"
-    if not file.exists():
-        work.mkdir(parents=True, exist_ok=True)
-        data, durations = work / f"coverage-{key}", work / f"durations-{key}"
-        settings = work / "coverage.ini"
-        settings.write_text("[run]\nsource = bench\n    wbc\n")
-        command = [sys.executable, "-m", "pytest", TESTS, "-q", f"--numprocesses={jobs}", "--dist=loadfile"]
-        command += ["--cov", f"--cov-config={settings}", "--cov-context=test", "--cov-report="]
-        command += ["--durations=0", "--durations-min=0"]
-        command += ["-p", "no:cacheprovider", "-rfE"]
-        with durations.open("w") as out:
-            covered = {**environment, "COVERAGE_FILE": str(data)}
-            ended = subprocess.run(command, cwd=copy, env=covered, stdout=out, check=False)
-        if ended.returncode not in (0, 1):
-            sys.exit(f"the tests do not run: see {durations}")
-        failed = _failed(durations)
-        print("\n".join(f"left out, fails as it is: {test}" for test in sorted(failed)), flush=True)
-        reach = {"tests": _tests(copy, data, failed), "seconds": _seconds(durations)}
-        file.write_text(json.dumps(reach))
-    known = json.loads(file.read_text())
-    tests = {path: {int(line): of for line, of in lines.items()} for path, lines in known["tests"].items()}
-    return Reach(tests, known["seconds"])
+    work.mkdir(parents=True, exist_ok=True)
+    folder = copies[0].folder
+    free: SimpleQueue[Copy] = SimpleQueue()
+    for copy in copies:
+        free.put(copy)
+    code = _digest(folder, [path for path in _python(folder) if not path.name.startswith("test_")])
+
+    def of_module(module: Path) -> dict:
+        kept = work / f"{module.stem}-{code}-{_digest(folder, [module])}.json"
+        if not kept.exists():
+            copy = free.get()
+            try:
+                found = _run(copy, str(module.relative_to(folder)), kept)
+            finally:
+                free.put(copy)
+            kept.write_text(json.dumps(found))
+        return json.loads(kept.read_text())
+
+    tests: dict[str, dict[int, list[str]]] = defaultdict(lambda: defaultdict(list))
+    seconds: dict[str, float] = {}
+    modules = sorted((folder / TESTS).rglob("test_*.py"), key=lambda path: -path.stat().st_size)
+    with ThreadPoolExecutor(len(copies)) as pool:
+        for found in pool.map(of_module, modules):
+            seconds |= found["seconds"]
+            for test in found["failed"]:
+                print(f"left out, fails as it is: {test}", flush=True)
+            for path, lines in found["tests"].items():
+                for line, of in lines.items():
+                    tests[path][int(line)] += of
+    return Reach(tests, seconds)
 
 
-def _digest(repository: Path) -> str:
-    """Of all code and tests."""
+def _run(copy: Copy, module: str, kept: Path) -> dict:
+    """Of one module of tests: `tests`, module of the code -> line -> tests; `seconds`; `failed`."""
+    data, printed, settings = (kept.with_suffix(end) for end in (".coverage", ".txt", ".ini"))
+    settings.write_text("[run]\nsource = bench\n    wbc\n")
+    printed.unlink(missing_ok=True)
+    arguments = [module, "--cov", f"--cov-config={settings}", "--cov-context=test", "--cov-report="]
+    arguments += ["--durations=0", "--durations-min=0", "-rfE"]
+    ended = copy.pytest(
+        arguments,
+        processor_s=MOST_S,
+        clock_s=MOST_S,
+        output=str(printed),
+        variables={"COVERAGE_FILE": str(data)},
+    )
+    if ended not in (0, 1):
+        sys.exit(f"the tests of {module} do not run: see {printed}")
+    failed = _failed(printed)
+    return {
+        "tests": _tests(copy.folder, data, failed),
+        "seconds": _seconds(printed),
+        "failed": sorted(failed),
+    }
+
+
+def _python(folder: Path) -> Iterable[Path]:
+    for part in ("bench", "src", TESTS, "tests/equipment"):
+        yield from sorted((folder / part).rglob("*.py"))
+
+
+def _digest(folder: Path, files: Iterable[Path]) -> str:
     found = hashlib.sha256()
-    for folder in ("bench", "src", "tests/unit", "tests/equipment"):
-        for path in sorted((repository / folder).rglob("*.py")):
-            found.update(f"{path.relative_to(repository)}\0".encode() + path.read_bytes())
+    for path in files:
+        found.update(f"{path.relative_to(folder)}\0".encode() + path.read_bytes())
     return found.hexdigest()[:12]
 
 
-def _tests(repository: Path, data: Path, failed: set[str]) -> dict[str, dict[int, list[str]]]:
+def _tests(folder: Path, data: Path, failed: set[str]) -> dict[str, dict[int, list[str]]]:
     measured = coverage.CoverageData(str(data))
     measured.read()
     tests: dict[str, dict[int, list[str]]] = {}
     for name in measured.measured_files():
-        path = str(Path(name).relative_to(repository))
         lines: dict[int, set[str]] = defaultdict(set)
         for line, contexts in measured.contexts_by_lineno(name).items():
             lines[line] = {context.rpartition("|")[0] for context in contexts if "|" in context} - failed
-        tests[path] = {line: sorted(of) for line, of in lines.items() if of}
+        reached = {line: sorted(of) for line, of in lines.items() if of}
+        tests[str(Path(name).relative_to(folder))] = reached
     return tests
 
 
-def _failed(durations: Path) -> set[str]:
+def _failed(printed: Path) -> set[str]:
     """Tests that the summary names."""
-    lines = (line.partition(" ") for line in durations.read_text().splitlines())
+    lines = (line.partition(" ") for line in printed.read_text().splitlines())
     return {rest.partition(" - ")[0] for word, _, rest in lines if word in ("FAILED", "ERROR")}
 
 
-def _seconds(durations: Path) -> dict[str, float]:
+def _seconds(printed: Path) -> dict[str, float]:
     """Of each test: setup, call and teardown together."""
     seconds: dict[str, float] = defaultdict(float)
-    for line in durations.read_text().splitlines():
+    for line in printed.read_text().splitlines():
         took, _, rest = line.strip().partition("s ")
         stage, _, test = rest.strip().partition(" ")
         if stage in ("setup", "call", "teardown"):

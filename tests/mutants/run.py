@@ -19,12 +19,15 @@ from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from queue import SimpleQueue
 
+import pytest
+
 HERE = Path(__file__).resolve().parent
 REPOSITORY = HERE.parents[1]
 sys.path[:0] = [str(HERE.parent)]
 
 from mutants.planting import Mutant, changed_lines, modules, places_of, sample  # noqa: E402
 from mutants.reach import Reach, measure  # noqa: E402
+from mutants.warm import Copy  # noqa: E402
 
 WORK = REPOSITORY / "build" / "mutants"
 PAGE = REPOSITORY / "results" / "mutants.md"
@@ -34,6 +37,8 @@ OF_ALL, OF_A_ROOM = 0.9, 0.8
 """Shares that are to be noticed."""
 START_S = 30
 """What the start of pytest may take, of the processor."""
+
+NOT_FOUND = int(pytest.ExitCode.USAGE_ERROR)
 
 Outcomes = dict[str, str]
 """Mutant, by its name -> `noticed`, `survived`, `unreached`."""
@@ -52,25 +57,26 @@ def main() -> int:
     parser.add_argument("--only", default="", help="only modules whose path has this in it")
     asked = parser.parse_args()
     folders = [fresh_copy(WORK / f"copy-{number}") for number in range(asked.jobs)]
-    reach = measure(folders[0], WORK, asked.jobs, environment_in(folders[0]))
+    copies = [Copy(folder, environment_in(folder)) for folder in folders]
+    reach = measure(copies, WORK / "reach")
     chosen = choose(asked)
     kept = WORK / "outcomes.jsonl"
     outcomes = known_outcomes(kept)
     waiting = [one for one in chosen if key_of(one) not in outcomes]
     print(f"{len(chosen)} mutants, {len(chosen) - len(waiting)} of them tried before")
     stop = time.monotonic() + 60 * asked.minutes
-    copies: SimpleQueue[Path] = SimpleQueue()
-    for folder in folders:
-        copies.put(folder)
+    free: SimpleQueue[Copy] = SimpleQueue()
+    for copy in copies:
+        free.put(copy)
 
     def attempt(mutant: Mutant) -> None:
         if time.monotonic() > stop:
             return
-        copy = copies.get()
+        copy = free.get()
         try:
             outcome = judge(mutant, copy, reach)
         finally:
-            copies.put(copy)
+            free.put(copy)
         outcomes[key_of(mutant)] = outcome
         with kept.open("a") as file:
             file.write(json.dumps([key_of(mutant), outcome]) + "\n")
@@ -101,29 +107,27 @@ def choose(asked: argparse.Namespace) -> list[Mutant]:
     return sample(places, asked.sample, asked.seed)
 
 
-def judge(mutant: Mutant, copy: Path, reach: Reach) -> str:
+def judge(mutant: Mutant, copy: Copy, reach: Reach) -> str:
     """Whether a test of those that reach it notices a mutant."""
     tests = reach.of(mutant.path, mutant.line, MOST_S)
     if not tests:
         return "unreached"
-    module = copy / mutant.path
-    source = module.read_text()
+    module = copy.folder / mutant.path
+    source, times = module.read_text(), module.stat()
     planted = mutant.plant(source)
     assert planted is not None, f"{mutant.name} is not there"
     # Of the processor, so that a busy machine is not taken for an endless loop; of the clock, for what waits.
     limit = math.ceil(START_S + 4 * sum(map(reach.took, tests)))
-    command = ["sh", "-c", 'ulimit -t "$0" && exec "$@"', str(limit)]
-    command += [sys.executable, "-m", "pytest", "-x", "-q", "-p", "no:cacheprovider", *tests]
     try:
         module.write_text(planted)
-        ended = subprocess.run(
-            command, cwd=copy, env=environment_in(copy), capture_output=True, timeout=4 * limit, check=False
-        )
-    except subprocess.TimeoutExpired:
-        return "noticed"
+        ended = copy.pytest(["-x", *tests], processor_s=limit, clock_s=4 * limit)
+        if ended == NOT_FOUND:  # names of cases that come from the code: all cases, then
+            functions = dict.fromkeys(test.partition("[")[0] for test in tests)
+            ended = copy.pytest(["-x", *functions], processor_s=limit, clock_s=4 * limit)
     finally:
         module.write_text(source)
-    return "noticed" if ended.returncode else "survived"
+        os.utime(module, ns=(times.st_atime_ns, times.st_mtime_ns))  # what was compiled of it counts again
+    return "noticed" if ended else "survived"
 
 
 def environment_in(copy: Path) -> dict[str, str]:

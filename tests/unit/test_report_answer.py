@@ -159,7 +159,7 @@ def test_one_configuration_is_compared_with_nothing():
     only = candidate("only", 0.9, 5)
     decision = decide([only], SameImages())
     assert sentences(decision, [only]) == [
-        "only, transfer comes to 90.0 % balanced accuracy in 5.00 s. Nothing else is done yet."
+        "only, transfer comes to 90.0 % balanced accuracy in 5.00 s. It is the only one that is done."
     ]
     assert decide([], SameImages()) is None and answer.in_one_sentence(None) == ""
 

@@ -28,7 +28,7 @@ def test_every_suite_has_its_answer_and_a_link(folder):
     lines = {line.suite: line for line in suite_lines(folder)}
     assert set(lines) == {"thesis", "second<b>"}
     assert (lines["thesis"].done, lines["thesis"].total, lines["thesis"].page) == (1, 1, None)
-    assert "Nothing else is done yet" in lines["thesis"].answer
+    assert "It is the only one that is done" in lines["thesis"].answer
     assert "the most accurate of 2" in lines["second<b>"].answer
     page = write_overview(suite_lines(folder), folder, "now").read_text()
     assert 'href="second%3Cb%3E/report/report.html"' in page and "second&lt;b&gt;" in page
