@@ -2,6 +2,8 @@
 
 import hashlib
 import json
+import re
+import shutil
 import sys
 from collections import defaultdict
 from collections.abc import Iterable, Sequence
@@ -87,26 +89,33 @@ def measure(copies: Sequence[Copy], work: Path) -> Reach:
 
 def _run(copy: Copy, module: str, kept: Path) -> dict:
     """Of one module of tests: `tests`, module of the code -> line -> tests; `seconds`; `failed`."""
-    data, printed, settings = (kept.with_suffix(end) for end in (".coverage", ".txt", ".ini"))
-    settings.write_text("[run]\nsource = bench\n    wbc\n")
-    printed.unlink(missing_ok=True)
-    arguments = [module, "--cov", f"--cov-config={settings}", "--cov-context=test", "--cov-report="]
+    folder = kept.with_suffix("")
+    shutil.rmtree(folder, ignore_errors=True)
+    folder.mkdir()
+    printed = folder / "printed.txt"
+    here, below = folder / "here.ini", folder / "below.ini"
+    here.write_text("[run]\nsource = bench\n    wbc\n")
+    # Processes that a test starts know its name by a variable of pytest.
+    below.write_text(f"{here.read_text()}parallel = true\ncontext = |${{PYTEST_CURRENT_TEST-}}\n")
+    arguments = [module, "--cov", f"--cov-config={here}", "--cov-context=test", "--cov-report="]
     arguments += ["--durations=0", "--durations-min=0", "-rfE"]
     ended = copy.pytest(
         arguments,
         processor_s=MOST_S,
         clock_s=MOST_S,
         output=str(printed),
-        variables={"COVERAGE_FILE": str(data)},
+        variables={"COVERAGE_FILE": str(folder / "coverage"), "COVERAGE_PROCESS_START": str(below)},
     )
     if ended not in (0, 1):
         sys.exit(f"the tests of {module} do not run: see {printed}")
     failed = _failed(printed)
-    return {
-        "tests": _tests(copy.folder, data, failed),
+    found = {
+        "tests": _tests(copy.folder, folder.glob("coverage*"), failed),
         "seconds": _seconds(printed),
         "failed": sorted(failed),
     }
+    shutil.rmtree(folder)
+    return found
 
 
 def _python(folder: Path) -> Iterable[Path]:
@@ -121,17 +130,25 @@ def _digest(folder: Path, files: Iterable[Path]) -> str:
     return found.hexdigest()[:12]
 
 
-def _tests(folder: Path, data: Path, failed: set[str]) -> dict[str, dict[int, list[str]]]:
-    measured = coverage.CoverageData(str(data))
-    measured.read()
-    tests: dict[str, dict[int, list[str]]] = {}
-    for name in measured.measured_files():
-        lines: dict[int, set[str]] = defaultdict(set)
-        for line, contexts in measured.contexts_by_lineno(name).items():
-            lines[line] = {context.rpartition("|")[0] for context in contexts if "|" in context} - failed
-        reached = {line: sorted(of) for line, of in lines.items() if of}
-        tests[str(Path(name).relative_to(folder))] = reached
-    return tests
+def _tests(copy: Path, files: Iterable[Path], failed: set[str]) -> dict[str, dict[int, list[str]]]:
+    reached: dict[str, dict[int, set[str]]] = defaultdict(lambda: defaultdict(set))
+    for file in files:
+        measured = coverage.CoverageData(str(file))
+        measured.read()
+        for name in measured.measured_files():
+            of_module = reached[str(Path(name).relative_to(copy))]
+            for line, contexts in measured.contexts_by_lineno(name).items():
+                of_module[line] |= set(filter(None, map(_test_of, contexts))) - failed
+    return {
+        path: {line: sorted(tests) for line, tests in lines.items() if tests}
+        for path, lines in reached.items()
+    }
+
+
+def _test_of(context: str) -> str | None:
+    """`TEST|call` of the tests' own process, `|TEST (call)` of one below it; the rest ran in no test."""
+    test = re.fullmatch(r"(?:([^|].*)\|\w+|\|(.+) \(\w+\))", context)
+    return test and (test[1] or test[2])
 
 
 def _failed(printed: Path) -> set[str]:
