@@ -12,6 +12,9 @@ from msgspec.structs import replace
 from timing_equipment import Clock
 
 from bench.commands.main import main
+from bench.devices.device import Device
+from bench.devices.machine import Machine
+from bench.doctor import doctor
 from bench.doctor.doctor import advice_of, weights_at_hand
 from bench.doctor.noise import Noise, measure_noise
 from bench.machine import host
@@ -340,3 +343,32 @@ def test_it_works_where_no_framework_is_installed(tmp_path: Path):
     )
     assert done.returncode == 0, done.stderr
     assert "No framework is installed" in done.stdout
+
+
+def test_devices_in_sentences():
+    gpus = (
+        Device("gpu", "NVIDIA A100", "GPU-1", 0, 80 * 2**30),
+        Device("gpu", "NVIDIA A100", "GPU-2", 1, 40 * 2**30 + 2**29 + 1),
+        Device("gpu", "NVIDIA T4", "GPU-3", 2),
+    )
+    said = doctor._devices(Machine("x", (0,), gpus, {"gpu:3": "it is lost"}, "not told"), "not told")
+    assert said == [
+        "gpu:0: NVIDIA A100, 80 GiB, GPU-1",
+        "gpu:1: NVIDIA A100, 41 GiB, GPU-2",
+        "gpu:2: NVIDIA T4, GPU-3",
+        "gpu:3: not usable, it is lost",
+    ]
+    assert doctor._devices(Machine("x", (0,)), "no driver") == [
+        "none for trials, which run on the processor: no driver"
+    ]
+    assert doctor._devices(Machine("x", (0,), gpus[2:]), "") == ["gpu:2: NVIDIA T4, GPU-3"]
+
+
+def test_an_examination_has_the_versions_of_the_driver(tmp_path, monkeypatch):
+    facts = replace(HOST, driver="570.1", cuda_driver="12.8")
+    for told in (facts, HOST):
+        monkeypatch.setattr(doctor, "facts_of", lambda machine, told=told: told)
+        found = doctor.examine(tmp_path, slots=[], machine=Machine("x", (0,), reason="none"), noise_s=0.0)
+        driver = ("570.1", "12.8") if told is facts else ("", "")
+        assert (found.versions["driver"], found.versions["cuda_driver"]) == driver
+        assert found.peaks == {} and found.devices == ["none for trials, which run on the processor: none"]
