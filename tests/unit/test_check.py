@@ -34,6 +34,13 @@ def test_exit_code_and_output(data_set, capsys):
     assert "1 image is in two splits" in out and "the same file" in out
 
 
+def test_sources_are_counted_where_the_folder_tells_them(data_set):
+    found = check_folder(data_set)
+    assert found.sources == {"train": (12, 12), "validation": (8, 8), "test": (8, 8)} and found.groups == ""
+    (data_set / "manifest.json").unlink()
+    assert check_folder(data_set).sources == {}
+
+
 def test_an_unreadable_image_is_named(data_set, capsys):
     (data_set / "validation" / "MONOCYTE" / "bad.png").write_bytes(b"no image")
     assert main(["data", "check", str(data_set)]) == 1

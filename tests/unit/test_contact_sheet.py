@@ -1,11 +1,17 @@
 """Contact sheets: every image in its place, every row with its label."""
 
+from dataclasses import replace
+
 import numpy as np
 import pytest
 from PIL import Image
 
-from wbc.data.contact_sheet import contact_sheet, sheet_of_manifest
+from wbc.data import contact_sheet as contact_sheet_module
+from wbc.data.contact_sheet import contact_sheet, sheet_of_manifest, sheet_of_stages
 from wbc.data.manifest import ImageEntry, Manifest
+from wbc.data.pipeline.augmentation import augment
+from wbc.data.pipeline.splitting import image_rng
+from wbc.data.pipeline.stages import Original, Stages
 from wbc.errors import InputError
 
 RED, GREEN, BLUE = (200, 0, 0), (0, 200, 0), (0, 0, 200)
@@ -96,3 +102,33 @@ def test_a_broken_or_missing_file_is_named(data_set):
     (folder / "train/A/1.png").unlink()
     with pytest.raises(InputError, match=r"1\.png"):
         sheet_of_manifest(*data_set)
+
+
+def test_stages_are_shown_side_by_side_with_copies(tmp_path):
+    pixels = np.full((40, 60, 3), 200, np.uint8)
+    Image.fromarray(pixels).save(tmp_path / "x.png")
+    original = Original("x", tmp_path / "x.png", "MONOCYTE", "x", box=(10, 10, 30, 30))
+    stages = Stages(image_size=24, background="remove")
+    asked = []
+
+    def sheet(rows, tile):
+        asked.append((rows, tile))
+        return "a sheet"
+
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(contact_sheet_module, "contact_sheet", sheet)
+        assert sheet_of_stages([original], stages, seed=3, copies=2, tile=50) == "a sheet"
+        sheet_of_stages([original], replace(stages, background="keep"), seed=3, copies=0)
+        sheet_of_stages([original], stages, seed=3)
+    (rows, tile), (kept, usual), (whole, _) = asked
+    ((label, shown),) = rows.items()
+    assert tile == 50 and usual == 128
+    assert label == (
+        "MONOCYTE x: photograph, cropped, background removed, 2 augmented copies (background by guess: nothing is "
+        "stained like a nucleus)"
+    )
+    assert [one.shape for one in shown] == [(40, 60, 3), *[(24, 24, 3)] * 4]
+    for number in (1, 2):
+        expected = augment(shown[2], image_rng(3, "x", number))
+        np.testing.assert_array_equal(shown[2 + number], expected)
+    assert list(kept) == ["MONOCYTE x: photograph, cropped"] and len(next(iter(whole.values()))) == 3 + 4

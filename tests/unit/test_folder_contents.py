@@ -5,7 +5,7 @@ from pathlib import Path
 import pytest
 
 from wbc.data.folders import Contents, FileState, Looked, described
-from wbc.data.layout import Found
+from wbc.data.layout import FolderOptions, Found
 from wbc.data.reading import FLOATS, INTEGERS, Facts, Reading
 from wbc.errors import InputError
 
@@ -70,3 +70,22 @@ def test_a_reading_spells_out_what_is_not_usual():
     assert reading.spelled_out() == {"white": 5.1, "black": 5.0, "pages": 1, "fit": "crop"}
     assert Reading.of({"reading": reading.spelled_out()}) == reading
     assert Reading(pages="max").pages == "max"
+
+
+@pytest.mark.parametrize(
+    ("options", "what"),
+    [
+        ({"group": "("}, "group is '(', which is no regular expression: "),
+        ({"label_column": "x"}, "a column is named without a table"),
+        (
+            {"group": "folder", "labels": "x.csv", "group_column": "y"},
+            "groups are given twice, by group and by ",
+        ),
+    ],
+)
+def test_options_of_a_folder_that_contradict_each_other(options, what):
+    with pytest.raises(InputError) as caught:
+        FolderOptions(**options)
+    assert caught.value.what.startswith(what) and caught.value.way_out
+    FolderOptions(group="folder")
+    FolderOptions(labels="x.csv", group_column="y")

@@ -169,3 +169,28 @@ def test_a_suggestion_names_the_first_group_and_the_pattern():
     odd = in_groups(2, 2, 2, 2)
     odd[3] = Found(Path("/x/odd.png"), "", "c0", "", None)
     assert suggested_groups(odd) == "", "a name that says nothing"
+
+
+def test_a_file_outside_of_the_classes_costs_no_image_after_it(tmp_path: Path):
+    layout = read(tmp_path, ["0.png", "a/1.png", "b/2.png"])
+    assert [one.file for one in layout.images] == ["a/1.png", "b/2.png"] and not layout.problems
+    assert layout.left_out == {"in no class folder": ["0.png"]}
+    names = ["0.png", "other/0.png", *files("test/", "train/")]
+    layout = read(tmp_path / "split", names)
+    assert len(layout.images) == 12 and not layout.problems
+    assert layout.left_out == {
+        "outside of the splits, in the folder itself": ["0.png"],
+        "outside of the splits, in other/": ["other/0.png"],
+    }
+
+
+def test_outlines_and_nested_folders_cost_no_image_after_them(tmp_path: Path):
+    names = [f"{name}/{kind}/{number}.png" for name in "ab" for kind in ("gt", "images") for number in (0, 1)]
+    layout = read(tmp_path / "outlined", names)
+    assert len(layout.images) == 4 and layout.left_out == {
+        "an outline, in gt/": ["a/gt/0.png", "a/gt/1.png", "b/gt/0.png", "b/gt/1.png"]
+    }
+    ((what, way),) = read(tmp_path / "nested", ["a/deep/0.png", "a/x/0.png", "b/1.png"]).problems
+    root = tmp_path / "nested"
+    assert what == f"{root / 'a' / 'deep'} is a folder inside a class folder (2 such folders)"
+    assert f"Else move its images up into {root / 'a'}, or remove the folder." in way

@@ -79,6 +79,9 @@ def test_the_method_gets_the_features_that_the_head_gets(images, seen_by_the_hea
     assert list(notes.phases) == ["build", "features", "train"]
     assert notes.phases["features"]["images"] == 4 * (12 + 5)
     assert notes.phases["build"]["trainable_parameters"] == 0 < notes.phases["build"]["forward_macs"]
+    assert not {"trained_forward_flops", "training_flops"} & notes.phases["build"].keys(), (
+        "no network is trained"
+    )
     test = trained.predict("test", notes)
     assert np.allclose(trained.answer(trained.examples), test[: len(trained.examples)], atol=1e-6)
     assert trained.cost().model_bytes > 4 * notes.phases["build"]["parameters"], "backbone and method"

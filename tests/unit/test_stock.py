@@ -8,9 +8,12 @@ from PIL.Image import Resampling
 from wbc.data.pipeline.decoding import fitted
 from wbc.data.reading import FITS
 from wbc.errors import InputError
+from wbc.networks.papers.fractalnet import fractalnet
+from wbc.networks.papers.layers import GroupedConvolution, LocalResponseNormalization, MaxRms
+from wbc.networks.papers.residual import stochastic_depth_resnet110
 from wbc.networks.preprocessing import preprocess
 from wbc.networks.resize import resizing_model
-from wbc.networks.stock import raw_pixel_model, scaling_layers
+from wbc.networks.stock import _is_ours, raw_pixel_model, scaling_layers, with_stock_layers
 
 PIXELS = np.random.default_rng(1).integers(0, 256, (3, 8, 8, 3), np.uint8)
 
@@ -87,3 +90,41 @@ def test_images_of_another_size_are_resized():
     whole = raw_pixel_model(model, lambda pixels: pixels.astype("float32") / 255, 8)
     plain = np.full((1, 20, 30, 3), (255, 51, 0), np.uint8)
     np.testing.assert_allclose(np.asarray(whole(plain)), [[1, 0.2, 0]], atol=1e-6)
+
+
+def same_as_stock(model: keras.Model, side: int) -> keras.Model:
+    """The model with layers of Keras alone, which says the same."""
+    rng = np.random.default_rng(0)
+    for variable in model.trainable_variables:
+        variable.assign(rng.normal(0, 0.3, variable.shape))
+    stock = with_stock_layers(model)
+    assert not any(_is_ours(layer) for layer in stock._flatten_layers(include_self=False))
+    pixels = rng.random((2, side, side, 3), np.float32)
+    np.testing.assert_allclose(
+        np.asarray(stock(pixels, training=False)),
+        np.asarray(model(pixels, training=False)),
+        rtol=1e-3,
+        atol=1e-4,
+    )
+    return stock
+
+
+def test_networks_of_papers_say_the_same_with_layers_of_keras():
+    same_as_stock(fractalnet((16, 16, 3), 3, columns=2, blocks=2), 16)
+    same_as_stock(stochastic_depth_resnet110((16, 16, 3), 3, depth=8, survival=0.5), 16)
+
+
+def test_layers_of_papers_say_the_same_with_layers_of_keras():
+    inputs = keras.Input((12, 12, 3))
+    tensor = GroupedConvolution(6, 3, groups=3, name="grouped")(inputs)
+    tensor = LocalResponseNormalization(name="normalized")(tensor)
+    constrained = keras.layers.Conv2D(
+        4, 3, kernel_constraint=MaxRms(0.1), activation="relu", name="constrained"
+    )
+    stock = same_as_stock(keras.Model(inputs, constrained(tensor)), 12)
+    assert [layer.name for layer in stock.layers[1:]] == ["grouped", "normalized", "constrained"]
+
+
+def test_a_model_without_layers_of_ours_is_left_as_it_is():
+    plain = keras.Sequential([keras.Input((4, 4, 3)), keras.layers.Conv2D(2, 3)])
+    assert with_stock_layers(plain) is plain
