@@ -212,7 +212,9 @@ def test_when_a_checkpoint_is_written(tmp_path, monkeypatch, settings, stops, wr
     assert told == [(epoch, 2.0) for epoch in written] and made.seconds == 2.0 * len(written)
 
 
-def test_a_checkpoint_that_cannot_be_written_is_not_told_and_not_tried_at_once_again(tmp_path, monkeypatch):
+def test_a_checkpoint_that_cannot_be_written_is_not_told_and_not_tried_at_once_again(
+    tmp_path, monkeypatch, caplog
+):
     clock, told, tried = Clock(), [], []
     observer = SimpleNamespace(checkpointed=lambda *said: told.append(said))
     made = CheckpointCallback(Checkpointing(tmp_path, every_s=15.0), {}, observer, clock=clock)
@@ -227,6 +229,10 @@ def test_a_checkpoint_that_cannot_be_written_is_not_told_and_not_tried_at_once_a
         clock.passes(10.0)
         made.on_epoch_end(epoch)
     assert (tried, told, made.seconds) == ([2, 4], [], 2.0)
+    assert [one.getMessage() for one in caplog.records] == [
+        f"The checkpoint after epoch {epoch} could not be written: [Errno 28] No space left on device"
+        for epoch in tried
+    ]
 
 
 @pytest.mark.parametrize(

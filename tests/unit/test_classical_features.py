@@ -3,8 +3,19 @@
 import numpy as np
 import pytest
 
-from wbc.classical.features import FEATURES, count_lobes, edge_distance, measure, measure_all
+from wbc.classical import features
+from wbc.classical.features import (
+    _DARKEST,
+    _ON_BORDER,
+    _VIOLET,
+    FEATURES,
+    count_lobes,
+    edge_distance,
+    measure,
+    measure_all,
+)
 from wbc.data import CELL_CLASSES
+from wbc.data.pipeline.segmentation import Segmentation
 from wbc.data.synthetic import draw_cell
 
 Y, X = np.mgrid[:128, :128]
@@ -129,3 +140,66 @@ def test_kinds_differ_as_books_say():
     assert tables["EOSINOPHIL"]["plasma_red_green"] == max(
         table["plasma_red_green"] for table in tables.values()
     )
+
+
+def test_gray_is_in_levels_of_lightness(monkeypatch):
+    """Half as light as glass, 50 of 100, is level 16 of 32; white is the last level."""
+    seen = []
+    monkeypatch.setattr(
+        features, "_texture", lambda gray, mask: seen.append(gray) or {"contrast": 1, "homogeneity": 1}
+    )
+    lab = np.zeros((128, 128, 3))
+    lab[0], lab[1], lab[2], lab[3] = 100.0, 50.0, 49.9, 99.9
+    monkeypatch.setattr(features, "_relative_to_glass", lambda pixels: lab)
+    measure(ROUND)
+    gray = seen[0][:5, 0].tolist()
+    last = features.LEVELS - 1
+    assert (
+        gray == [last, features.LEVELS // 2, features.LEVELS // 2 - 1, last, 0] and seen[0].dtype == np.uint8
+    )
+
+
+def test_texture_by_hand():
+    """Neighbors along rows, columns and diagonals that are both inside; levels 0 and 3 beside each other."""
+    gray = np.array([[0, 3], [0, 3]], np.uint8)
+    whole = features._texture(gray, np.ones((2, 2), bool))
+    # Of 12 directed pairs: 4 in rows and 4 on diagonals differ by 3, and 4 in columns do not.
+    pairs = {"rows": (4, 3), "diagonals": (4, 3), "columns": (4, 0)}
+    total = sum(count for count, _ in pairs.values())
+    assert whole["contrast"] == pytest.approx(sum(n * d**2 for n, d in pairs.values()) / total)
+    assert whole["homogeneity"] == pytest.approx(sum(n / (1 + d**2) for n, d in pairs.values()) / total)
+    left = np.array([[True, False], [True, False]])
+    assert features._texture(gray, left) == {"contrast": 0.0, "homogeneity": 1.0}
+    assert features._texture(gray, np.eye(2, dtype=bool)[:1].repeat(2, axis=0) & False) == {
+        **{"contrast": 0.0, "homogeneity": 1.0}
+    }
+
+
+def test_colors_are_means_and_spreads_inside_the_mask():
+    lab = np.array([[[10.0, 1.0, 5.0], [30.0, 3.0, 9.0], [99.0, 99.0, 99.0]]])
+    found = features._colors(lab, np.array([[True, True, False]]))
+    assert found == {"lightness": 20, "red_green": 2, "yellow_blue": 7, "mottling": 10, "granules": 1}
+
+
+@pytest.mark.parametrize(
+    ("color", "on_border", "plausible"),
+    [
+        ((_DARKEST, 0, _VIOLET), 0.0, True),
+        ((_DARKEST - 1, 0, _VIOLET), 0.0, _DARKEST - 1 >= _DARKEST),
+        ((_DARKEST, 1, _VIOLET), 0.0, False),
+        ((_DARKEST, 0, _VIOLET), _ON_BORDER, True),
+        ((_DARKEST, 0, _VIOLET), _ON_BORDER + 0.05, False),
+    ],
+)
+def test_what_may_be_a_nucleus(color, on_border, plausible):
+    side = 101
+    pixels = np.broadcast_to(np.array(color, np.uint8), (side, side, 3))
+    nucleus = np.zeros((side, side), bool)
+    nucleus[40:60, 40:60] = True
+    border = np.ones_like(nucleus)
+    border[1:-1, 1:-1] = False
+    places = np.argwhere(border)[: int(on_border * border.sum())]
+    nucleus[tuple(places.T)] = True
+    found = Segmentation(nucleus, nucleus)
+    assert features.is_plausible(pixels, found) is plausible
+    assert not features.is_plausible(pixels, Segmentation(nucleus, nucleus, "a guess"))

@@ -187,3 +187,89 @@ def test_an_archive_of_something_else_leaves_nothing(tmp_path, name, content, re
 def test_an_unknown_name_lists_the_known_ones(tmp_path, capsys):
     assert main(["data", "fetch", "bloodmist", str(tmp_path / "x")]) == 2
     assert "bloodmnist" in capsys.readouterr().err
+
+
+def test_bytes_are_told_with_those_of_the_whole_or_with_those_that_are_there(pinned, tmp_path, monkeypatch):
+    (tmp_path / "PBC_dataset_normal_DIB.zip").write_bytes(pinned["pbc"])
+    told = []
+
+    def download(file, base, partial, way_out, told):
+        told(5, None)
+        told(6, 9)
+        partial.write_bytes(pinned["pbc"])
+
+    monkeypatch.setattr(collections, "download", download)
+    destination = tmp_path / "new"
+    destination.mkdir()
+    assert fetch_collection("pbc", destination, progress=lambda *given: told.append(given)) == 24
+    assert told[:2] == [("bytes", 5, 5), ("bytes", 6, 9)]
+    assert told[2:] == [("images", number, 24) for number in range(1, 25)]
+    assert sorted(path.name for path in tmp_path.iterdir()) == ["PBC_dataset_normal_DIB.zip", "new"]
+    with pytest.raises(InputError) as caught:
+        fetch_collection("pbc", destination)
+    assert caught.value.what == f"{destination} exists already and is not empty"
+    with pytest.raises(InputError) as caught:
+        fetch_collection("pbc", tmp_path / "other", source=tmp_path / "new")
+    assert caught.value.what == f"{tmp_path / 'new' / 'PBC_dataset_normal_DIB.zip'} is missing"
+
+
+def test_images_of_an_archive_are_told_one_by_one(pinned, tmp_path):
+    (tmp_path / "bloodmnist.npz").write_bytes(pinned["bloodmnist"])
+    told = []
+    count = fetch_collection(
+        "bloodmnist", tmp_path / "new", source=tmp_path, progress=lambda *given: told.append(given)
+    )
+    assert told == [("images", number, count) for number in range(1, 49)] and count == 48
+    text = (tmp_path / "new" / "LICENSE.txt").read_text()
+    assert text.startswith(
+        "bloodmnist: 17,092 images of 28 x 28 pixels, 8 classes, with its own split.\nCC BY 4.0\n"
+    )
+
+
+@pytest.mark.parametrize(
+    ("images", "labels", "held"),
+    [
+        (np.zeros((2, 4, 4, 3), np.uint8), [0, 7], True),
+        (np.zeros((2, 4, 4, 3), np.uint8), [0, 8], False),
+        (np.zeros((2, 4, 4, 3), np.int8), [0, 1], False),
+        (np.zeros((2, 4, 4), np.uint8), [0, 1], False),
+        (np.zeros((2, 4, 4, 4), np.uint8), [0, 1], False),
+        (np.zeros((2, 4, 4, 3), np.uint8), [0], False),
+        (np.zeros((0, 4, 4, 3), np.uint8), [], True),
+        (np.zeros((2, 4, 4, 3), np.uint8), [-1, 0], False),
+    ],
+)
+def test_arrays_of_another_kind_are_refused(tmp_path, images, labels, held):
+    arrays = {f"{part}_images": images for part in ("train", "val", "test")}
+    arrays |= {f"{part}_labels": np.array(labels, np.int64)[:, None] for part in ("train", "val", "test")}
+    np.savez(tmp_path / "bloodmnist.npz", **arrays)
+    digest = hashlib.sha256((tmp_path / "bloodmnist.npz").read_bytes()).hexdigest()
+    if held:
+        made = fetch_collection("bloodmnist", tmp_path / "new", sha256=digest.upper(), source=tmp_path)
+        assert made == 3 * len(labels)
+        return
+    with pytest.raises(InputError, match="does not hold color images of 8 classes as bloodmnist does"):
+        fetch_collection("bloodmnist", tmp_path / "new", sha256=digest, source=tmp_path)
+
+
+def test_a_file_that_is_there_twice_is_refused(tmp_path):
+    with zipfile.ZipFile(tmp_path / "PBC_dataset_normal_DIB.zip", "w") as archive:
+        for folder in ("one", "two"):
+            archive.writestr(f"{folder}/ig/same.JPG", jpeg(1))
+    digest = hashlib.sha256((tmp_path / "PBC_dataset_normal_DIB.zip").read_bytes()).hexdigest()
+    with pytest.raises(InputError, match=r"holds ig/same\.JPG twice"):
+        fetch_collection("pbc", tmp_path / "new", sha256=digest, source=tmp_path)
+
+
+@pytest.mark.parametrize(
+    ("name", "file"),
+    [
+        ("bloodmnist", "bloodmnist.npz"),
+        ("bloodmnist-64", "bloodmnist_64.npz"),
+        ("bloodmnist-224", "bloodmnist_224.npz"),
+    ],
+)
+def test_where_bloodmnist_lies(name, file):
+    one = COLLECTIONS[name]
+    assert (one.archive.name, one.archive.place) == (file, f"records/10519652/files/{file}")
+    assert one.base == "https://zenodo.org" and one.archive.algorithm == "md5" and len(one.archive.hash) == 32

@@ -6,7 +6,7 @@ import pytest
 from timing_equipment import Clock
 
 from wbc.observer import Block
-from wbc.training.timing import MOST_BLOCKS, BlockLog, TrainingTimer, steps_a_piece
+from wbc.training.timing import MOST_BLOCKS, BlockLog, Part, TrainingTimer, steps_a_piece
 from wbc.training.waits import InputClock
 
 LOOP, WORKER = 1, 2
@@ -222,3 +222,47 @@ def test_blocks_within_an_epoch_end_when_the_device_is_done():
     # The end of the first epoch is left out: validation is prepared there.
     assert [block.steps for block in timer.blocks()] == [4, 4, 4, 4, 2]
     assert [block.seconds for block in timer.blocks()] == pytest.approx([1.4, 1.4, 1.4, 1.4, 0.2])
+
+
+def test_the_end_of_the_steps_is_told_once_an_epoch():
+    clock = Clock()
+    timer = TrainingTimer(10, 5, clock)
+    assert not timer.within_steps and timer.steps_end() is False
+    for epoch in range(2):
+        timer.epoch_begins()
+        assert not timer.within_steps
+        for step in range(2):
+            assert timer.step_begins() is (epoch == 0 and step == 1), "the first one of its stage is over"
+            assert timer.within_steps
+            clock.passes(1.0)
+        assert timer.steps_end() is False and not timer.within_steps
+        clock.passes(4.0)
+        assert timer.steps_end() is False, "its end is known already"
+    assert (timer.pace.steps, timer.pace.images, timer.pace.steps_s) == (2, 10, 2.0)
+    assert timer.first_step_s == 1.0 and timer.steps_begun == 4
+    timer.ends()
+    assert timer.seconds[Part.STEPS] == 3.0 and timer.seconds[Part.BETWEEN] == 8.0
+
+
+def test_an_epoch_of_one_step_is_the_first_one():
+    clock = Clock()
+    timer = TrainingTimer(4, 5, clock)
+    timer.epoch_begins()
+    assert timer.step_begins() is False
+    clock.passes(2.0)
+    assert timer.steps_end() is True and timer.first_step_s == 2.0
+    assert timer.pace.steps == 0 and timer.blocks() == []
+
+
+def test_of_several_batches_in_a_call_only_the_first_is_waited_for():
+    clock, threads = Clock(), Threads()
+    waits = InputClock(clock, threads, stride=3)
+    stream = waits.watch(batches(clock, 1.0))
+    waits.epoch_began()
+    waited = 0.0
+    for _ in range(2):
+        waits.step_began(clock())
+        for _ in range(3):
+            next(stream)
+        waited += waits.waited()
+    assert waited + waits.epoch_ended() == 2.0 and clock() == 6.0

@@ -70,6 +70,7 @@ class InputClock:
             self._stream = stream
             if number % self.stride:
                 yield batch
+                asked = self.clock()
                 continue
             inline = self.thread() == self._loop
             if inline:
