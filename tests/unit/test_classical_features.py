@@ -15,7 +15,7 @@ from wbc.classical.features import (
     measure_all,
 )
 from wbc.data import CELL_CLASSES
-from wbc.data.pipeline.segmentation import Segmentation
+from wbc.data.pipeline.segmentation import Segmentation, segment
 from wbc.data.synthetic import draw_cell
 
 Y, X = np.mgrid[:128, :128]
@@ -203,3 +203,25 @@ def test_what_may_be_a_nucleus(color, on_border, plausible):
     found = Segmentation(nucleus, nucleus)
     assert features.is_plausible(pixels, found) is plausible
     assert not features.is_plausible(pixels, Segmentation(nucleus, nucleus, "a guess"))
+
+
+def test_distances_are_those_inside_the_bounding_box_and_a_frame():
+    mask = np.zeros((20, 30), bool)
+    mask[3:8, 10:21] = True
+    distance = edge_distance(mask)
+    assert distance.shape == (5 + 2, 11 + 2) and distance[3, 6] == 3 and distance[1, 1] == 1
+    assert not distance[0].any() and not distance[:, -1].any()
+
+
+def test_other_sizes_are_resized_bilinearly(monkeypatch):
+    seen = []
+    monkeypatch.setattr(features, "segment", lambda pixels: seen.append(pixels) or segment(pixels))
+    ramp = np.zeros((64, 64, 3), np.uint8)
+    ramp[:, :, 1] = np.arange(0, 128, 2)
+    ramp[:, ::7, 1] = 200  # ridges, which a higher order would overshoot
+    measure(ramp)
+    place = np.clip((np.arange(128) + 0.5) / 2 - 0.5, 0, 63)
+    expected = np.interp(place, np.arange(64), ramp[0, :, 1])
+    assert (
+        seen[0].shape == (128, 128, 3) and np.abs(seen[0][64, 2:-2, 1] - expected[2:-2]).max() <= 0.5 + 1e-6
+    )

@@ -201,3 +201,82 @@ def test_without_a_counter_energy_is_power_over_time(monkeypatch):
         reader.fast(now)
     assert reader.counters() == {"energy_j": 2 * 150.0 + 200.0}
     assert GpuReader(Session(), "GPU-1").energy_method == COUNTED
+
+
+def test_metrics_of_gpm_have_the_numbers_of_nvml():
+    import pynvml
+
+    assert gauges.GPM_METRICS == {
+        "sm_activity": pynvml.NVML_GPM_METRIC_SM_UTIL,
+        "sm_occupancy": pynvml.NVML_GPM_METRIC_SM_OCCUPANCY,
+        "tensor_activity": pynvml.NVML_GPM_METRIC_ANY_TENSOR_UTIL,
+        "dram_activity": pynvml.NVML_GPM_METRIC_DRAM_BW_UTIL,
+        "fp32_activity": pynvml.NVML_GPM_METRIC_FP32_UTIL,
+        "fp16_activity": pynvml.NVML_GPM_METRIC_FP16_UTIL,
+    }
+
+
+class OfGpm:
+    """A binding with GPM's samples, which remembers which are held."""
+
+    NVML_SUCCESS, NVML_GPM_METRICS_GET_VERSION = 0, 1
+
+    class NVMLError(Exception):
+        """As the binding's own."""
+
+    def __init__(self, supported: bool = True):
+        self.supported, self.held, self.taken = supported, [], 0
+        self.fails = False
+
+    def nvmlGpmQueryDeviceSupport(self, gpu):
+        return SimpleNamespace(isSupportedDevice=int(self.supported))
+
+    def nvmlGpmSampleAlloc(self):
+        self.taken += 1
+        self.held.append(self.taken)
+        return self.taken
+
+    def nvmlGpmSampleGet(self, gpu, sample):
+        if self.fails:
+            raise self.NVMLError("busy")
+
+    def nvmlGpmSampleFree(self, sample):
+        self.held.remove(sample)
+
+    def c_nvmlGpmMetricsGet_t(self):
+        return SimpleNamespace(metrics=[SimpleNamespace(metricId=0, value=0, nvmlReturn=0) for _ in range(9)])
+
+    def nvmlGpmMetricsGet(self, request):
+        assert (request.version, request.numMetrics) == (1, len(gauges.GPM_METRICS))
+        self.compared = request.sample1, request.sample2
+        for metric in request.metrics:
+            metric.value, metric.nvmlReturn = 10.0 * metric.metricId, 3 * (metric.metricId == 12)
+
+
+class OpenSession:
+    """Stands for an open session with NVML."""
+
+    def __init__(self, binding):
+        self.binding = binding
+
+    def ask(self, uuid, question):
+        return question(self.binding, "handle")
+
+
+def test_gpm_compares_each_sample_with_the_one_before_and_frees_that():
+    binding = OfGpm()
+    gpm = gauges.Gpm(OpenSession(binding), "GPU-1")
+    for number in (2, 3):
+        read, missing = gpm.read()
+        assert binding.compared == (number - 1, number) and binding.held == [number]
+        assert read == {
+            **{"sm_activity": 0.2, "sm_occupancy": 0.3, "tensor_activity": 0.5, "dram_activity": 1.0},
+            "fp16_activity": 1.3,
+        }
+        assert missing == {"fp32_activity": "the NVIDIA driver says: 3"}
+    binding.fails = True
+    with pytest.raises(OfGpm.NVMLError, match="busy"):
+        gpm.read()
+    assert binding.held == [3], "what could not be filled is freed"
+    with pytest.raises(nvml.NvmlError, match="no such counters"):
+        gauges.Gpm(OpenSession(OfGpm(supported=False)), "GPU-1")

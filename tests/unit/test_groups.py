@@ -10,6 +10,7 @@ from bench.commands.main import main
 from bench.trials.datasets import DataSets
 from wbc.data.folders import inspect_folder
 from wbc.data.layout import FolderOptions, read_layout, suggested_groups
+from wbc.data.manifest import check_groups
 from wbc.data.prepare import PrepareSettings, prepare
 from wbc.errors import InputError
 
@@ -100,3 +101,11 @@ def test_every_source_is_tested_once_in_the_folds(tmp_path: Path):
         by_split = [{image.source for image in one.split(name)} for name in ("train", "validation", "test")]
         assert all(by_split) and len(set.union(*by_split)) == sum(map(len, by_split))
         assert {image.class_name for image in one.split("test")} == {"benign", "malignant"}
+
+
+@pytest.mark.parametrize("groups", [{"g": ("a", "a"), "h": ("b",)}, {"g": ("a",), "h": ("b", "a")}])
+def test_a_class_is_named_once_in_all_groups(groups):
+    check_groups({"g": ("a",), "h": ("b",)}, ("a", "b"))
+    with pytest.raises(InputError) as caught:
+        check_groups(groups, ("a", "b"))
+    assert caught.value.what == "the class a is in groups twice"

@@ -3,6 +3,7 @@
 import pytest
 
 from wbc.backbones import check_classifier, find_backbone
+from wbc.classical.catalog import METHODS
 from wbc.errors import InputError
 from wbc.options import Configurable, Option
 
@@ -153,3 +154,24 @@ def test_a_classifier_of_features_is_a_method(name, options, what):
         check_classifier(name, options)
     assert caught.value.what == what and caught.value.way_out
     assert check_classifier("RandomForest", {"trees": 7}) == {"trees": 7}
+
+
+def test_the_methods_and_their_defaults():
+    """As the documentation lists them; what is below a minimum is refused."""
+    defaults = {name: method.all_options({}) for name, method in METHODS.items()}
+    assert defaults == {
+        "SVM": {"features": "cell", "C": 10.0, "kernel": "rbf"},
+        "RandomForest": {"features": "cell", "trees": 300, "min_leaf": 1},
+        "DecisionTree": {"features": "cell", "min_leaf": 5},
+        "KNN": {"features": "cell", "neighbors": 5},
+        "MLP": {"features": "cell", "hidden": 32, "l2": 0.01},
+    }
+    least = {"C": 1e-6, "trees": 1, "min_leaf": 1, "neighbors": 1, "hidden": 1, "l2": 0.0}
+    for method in METHODS.values():
+        for option in method.options:
+            if option.name in least:
+                assert option.minimum == least[option.name] and option.check(option.minimum) is not None
+                assert option.check(option.minimum - 1) is None
+    assert [one.choices for one in METHODS["SVM"].options] == [
+        *(("cell", "hog", "color", "pixels"), (), ("rbf", "linear"))
+    ]

@@ -293,10 +293,14 @@ def test_predictions_are_held_after_each_batch_and_not_within():
         )
         == 3
     )
-    rows = np.ones((2 * BATCH + 1, 3), np.float32)
-    assert (
-        held_between_batches(lambda notes, timer: _in_batches(lambda batch: batch, rows, timer, notes)) == 3
-    )
+    rows, told = np.ones((2 * BATCH + 1, 3), np.float32), []
+
+    def in_batches(notes, timer):
+        notes.heartbeat = lambda *beat: told.append(beat)
+        return _in_batches(lambda batch: batch, rows, timer, notes)
+
+    assert held_between_batches(in_batches) == 3
+    assert told == [(done, len(rows)) for done in (BATCH, 2 * BATCH, len(rows))]
 
 
 def test_batches_that_are_given_ahead_have_the_outputs_of_those_waited_for(monkeypatch):
