@@ -250,23 +250,23 @@ def test_a_folder_of_results_is_what_it_holds(tmp_path: Path):
 @pytest.mark.parametrize(
     ("said", "expected"),
     [
-        (answer._times(9.94), "9.9 times"),
-        (answer._times(10), "10 times"),
-        (answer._points(0.01), "1 point"),
-        (answer._points(0.025), "2.5 points"),
-        (answer._about(7), "7"),
-        (answer._about(99), "99"),
-        (answer._about(1249), "1,200"),
-        (answer._about(1251), "1,300"),
-        (answer.majority(None, 4), ""),
-        (answer.majority(0.5, 0), ""),
-        (answer.majority(0.512, 8)[-45:], "comes to 51.2 % accuracy and 12.5 % balanced accuracy."[-45:]),
-        (answer.SameImages().classes, 0),
-        (answer.in_one_sentence(None), ""),
+        (lambda: answer._times(9.94), "9.9 times"),
+        (lambda: answer._times(10), "10 times"),
+        (lambda: answer._points(0.01), "1 point"),
+        (lambda: answer._points(0.025), "2.5 points"),
+        (lambda: answer._about(7), "7"),
+        (lambda: answer._about(99), "99"),
+        (lambda: answer._about(1249), "1,200"),
+        (lambda: answer._about(1251), "1,300"),
+        (lambda: answer.majority(None, 4), ""),
+        (lambda: answer.majority(0.5, 0), ""),
+        (lambda: answer.majority(0.512, 8)[-45:], "comes to 51.2 % accuracy and 12.5 % balanced accuracy."[-45:]),
+        (lambda: answer.SameImages().classes, 0),
+        (lambda: answer.in_one_sentence(None), ""),
     ],
 )  # fmt: skip
 def test_words_of_the_answer(said, expected):
-    assert said == expected
+    assert said() == expected
 
 
 def test_accuracy_with_and_without_an_interval():
