@@ -1,5 +1,6 @@
 """Data sets in their cache: when one is ready, which are made, and what is known of a folder's files."""
 
+import json
 from dataclasses import replace
 from pathlib import Path
 from types import SimpleNamespace
@@ -119,3 +120,22 @@ def test_images_of_a_folder_are_decoded_once(tmp_path: Path, monkeypatch):
         for _ in range(2)
     ]
     assert found[0] == found[1] and len(decoded) == 7, "the second time they are known"
+
+
+def test_what_is_known_of_one_page_says_nothing_of_another(tmp_path: Path):
+    second = Image.new("L", (8, 8), 200)
+    for number, split in enumerate(SPLITS):
+        for gray, name in enumerate("ab", start=2 * number):
+            (tmp_path / "own" / split / name).mkdir(parents=True)
+            Image.new("L", (8, 8), gray).save(
+                tmp_path / "own" / split / name / "1.tif", save_all=True, append_images=[second]
+            )
+    (tmp_path / "cache").mkdir()
+    digests = []
+    for page in (1, 2, 1):
+        sets = DataSets(tmp_path / "cache", tmp_path / "own", reading=Reading(pages=page))
+        digests.append(sets.find("folder", {}, 32).digest)
+    assert digests[0] == digests[2] != digests[1]
+    kept = [json.loads(path.read_bytes()) for path in (tmp_path / "cache" / "index").iterdir()]
+    grays = sorted(facts["high"] for one in kept for _, looked in one.values() for facts in [looked["facts"]])
+    assert grays == [*range(6), *[200] * 6]
