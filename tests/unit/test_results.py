@@ -205,7 +205,8 @@ def test_a_checkpoint_is_handed_over_where_the_successor_has_none(
     assert found == ({"next"} if there else {"one"} if left else set())
     assert results.checkpoint("one").exists() is (left and there)
     assert sorted(results.checkpointed()) == [*["next"] * (left or there), *["one"] * (left and there)]
-    results.discard_checkpoint("next")
+    for _ in range(2):  # also where there is none
+        results.discard_checkpoint("next")
     assert "next" not in results.checkpointed()
 
 

@@ -154,7 +154,7 @@ def test_the_places_of_a_chart():
 def test_a_small_change_is_drawn_small_and_an_open_end_reaches_farther():
     small = drawn([(0.0, 0.0, 0.0, 0), (0.01, 0.0, 0.02, 9)], 3)
     assert [dot.x for dot in small.dots] == [40, 187]
-    assert small.dots[1].y == pytest.approx(78 - 66 * 0.01 / 0.05, abs=0.1) and small.ticks[0] == (12, "+5")
+    assert (small.dots[1].y, small.ticks[0]) == (64.8, (12, "+5")), "78 - 66 / 5"
     for bounds in ((None, 0.2), (0.05, None)):
         found = drawn([(0.0, 0.0, 0.0, 0), (0.1, *bounds, 9)], 2)
         reach = 1.3 * (0.2 if bounds[1] else 0.1)
@@ -170,6 +170,7 @@ def test_names_below_a_chart_are_as_many_as_fit():
     """A name of 5 characters takes 39 pixels; 294 are shared by the distances between versions."""
     levels = [(0.0, 0.0, 0.0, 0)] * 20
     assert [dot.name for dot in drawn(levels, 8, "name").dots] == [f"name{number}" for number in range(8)]
+    assert [dot.x for dot in drawn(levels, 9).dots][:4] == [40, 76.8, 113.5, 150.2], "to a tenth of a pixel"
     assert [dot.name for dot in drawn(levels, 9, "name").dots] == [
         "name0",
         "",
