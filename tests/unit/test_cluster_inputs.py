@@ -201,3 +201,15 @@ def test_a_piece_is_as_large_as_is_sent_at_once(tmp_path, monkeypatch):
     assert found[1] == [(b, 4, b"bb", True), (c, 0, b"ccc", True)]
     assert found[2] == [(c, 0, b"ccc", True), (b, 0, b"bbbbbb", True), (a, 0, b"a", False)]
     assert found[3] == [(a, 4, b"", True)]
+
+
+def test_a_large_file_behind_a_small_one_comes_whole(tmp_path, monkeypatch):
+    """Ten bytes at a time: what is left of an answer belongs to the next file."""
+    monkeypatch.setattr("bench.runner.cluster.inputs.LARGE", 10)
+    contents = {"a": b"1234", "b": bytes(range(25)), "c": b"xy", "d": b""}
+    files = {name: write(tmp_path / "driver" / name, content) for name, content in contents.items()}
+    inputs = Inputs(tmp_path / "node", lambda specification: None, Depot().read)
+    with inputs._alone():
+        inputs._receive(tmp_path / "driver", files)
+    kept = {name: (tmp_path / "node" / "files" / digest).read_bytes() for name, digest in files.items()}
+    assert kept == contents and inputs.received == 31
