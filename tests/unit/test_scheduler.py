@@ -114,6 +114,21 @@ def test_no_limit_counts_while_a_trial_waits_for_its_place(bed: Bed):
     assert bed.notes.ended == [("waits", "done", False)]
 
 
+def test_what_a_worker_says_once_it_has_its_place_is_heard(bed: Bed):
+    start, heard = bed.engine.start, []
+
+    def queued(attempt, slot):
+        worker = start(attempt, slot)
+        told = worker.events
+        worker.events = lambda: [{"event": QUEUED}, *told()]
+        return worker
+
+    bed.engine.start = queued
+    bed.notes.event = lambda planned, slot, event: heard.append(event["event"])
+    bed.run([planned("a", takes=3.0, says=[(1.0, "phase_started"), (1.0, "epoch")])])
+    assert heard[:2] == ["phase_started", "epoch"] and QUEUED not in heard
+
+
 def test_a_trial_without_events_is_stalled_but_a_slow_one_is_not(bed: Bed):
     trials = [planned("silent", takes=1000.0), planned("slow", takes=1000.0, speaks_every=50.0)]
     bed.run(trials, limits=Limits(stall_s=60.0, retries=0))

@@ -14,7 +14,7 @@ from bench.commands.main import main
 from bench.suite.file import load_suite
 from bench.suite.resolve import resolve_suite
 from bench.suite.starter import PRESETS, UNEVEN, Seen, _prefixes, look, side_for, suite_text
-from wbc.data.layout import FolderOptions
+from wbc.data.layout import AS_IT_IS, FolderOptions
 
 
 @pytest.fixture(autouse=True)
@@ -151,14 +151,6 @@ def test_what_the_command_line_says_of_the_folder_is_in_the_suite(here):
     assert trials()
 
 
-@pytest.mark.parametrize(
-    ("side", "quick", "thorough"), [(8, 32, 32), (70, 64, 64), (150, 128, 128), (500, 128, 224)]
-)
-def test_networks_get_hardly_more_pixels_than_files_have(here, side, quick, thorough):
-    seen = look(draw(here / "cells", {"a": numbered(1), "b": numbered(1)}, (side, side + 5)), FolderOptions())
-    assert (side_for(seen, "quick"), side_for(seen, "thorough")) == (quick, thorough)
-
-
 def test_odd_names_of_folders(here):
     folder = draw(here / 'my "cells" ä', {"a": numbered(3), "b": numbered(3)})
     seen = look(folder, FolderOptions())
@@ -226,3 +218,32 @@ def test_what_was_seen_in_sentences(changes: dict, line: str):
 def test_from_which_ratio_on_classes_are_uneven(largest: float, even: bool):
     seen = Seen({"a": round(100 * largest), "b": 100}, {}, (40, 40, 40), True, False, "", 0)
     assert ("balance: even" in seen.sentences()) is even
+
+
+@pytest.mark.parametrize(
+    ("side", "quick", "thorough"),
+    [
+        *((1, 32, 32), (32, 32, 32), (47, 32, 32), (48, 48, 48), (63, 48, 48), (64, 64, 64), (95, 64, 64)),
+        *((96, 96, 96), (127, 96, 96), (128, 128, 128), (159, 128, 128), (160, 128, 160), (191, 128, 160)),
+        *((192, 128, 192), (223, 128, 192), (224, 128, 224), (5000, 128, 224)),
+    ],
+)
+def test_networks_get_hardly_more_pixels_than_the_middle_file_has(side: int, quick: int, thorough: int):
+    seen = Seen({"a": 4, "b": 4}, {}, (1, side, 9999), True, False, "", 0)
+    assert (side_for(seen, "quick"), side_for(seen, "thorough")) == (quick, thorough)
+
+
+def test_what_is_seen_of_files_of_several_sizes(tmp_path: Path):
+    """Their shorter sides, of an even number the upper middle; most are about square below 1.1 to 1."""
+    sizes = [(20, 30), (40, 44), (50, 50), (60, 61)]
+    for name in "ab":
+        (tmp_path / name).mkdir()
+        for number, size in enumerate(sizes, start=10 * (name == "b")):
+            Image.new("L", size, number).save(tmp_path / name / f"P{number}.png")
+    found = look(tmp_path, AS_IT_IS)
+    assert (found.counts, found.splits, found.sides) == ({"a": 4, "b": 4}, {}, (20, 50, 60))
+    assert (found.square, found.folders, found.images, found.ratio) == (True, False, 8, 1.0)
+    for name in "ab":
+        for number, path in enumerate(sorted((tmp_path / name).iterdir())):
+            Image.new("L", (50, 55), number + 10 * (name == "b")).save(path)
+    assert not look(tmp_path, AS_IT_IS).square
