@@ -5,7 +5,7 @@ from pathlib import Path
 import pytest
 
 from bench.devices import cgroup
-from bench.devices.cgroup import quota_cores, throttled_s, throttling_files
+from bench.devices.cgroup import free_bytes, quota_cores, throttled_s, throttling_files
 
 
 @pytest.mark.parametrize(
@@ -121,3 +121,27 @@ def test_memory_of_an_old_group(machine):
 
 def test_the_own_group_of_this_process_can_be_read():
     assert cgroup.quota_cores() is None or cgroup.quota_cores() > 0
+
+
+@pytest.mark.parametrize(
+    ("most", "now", "files", "free"),
+    [
+        (100, 40, (0, 0), 60),
+        (100, 100, (0, 0), 0),
+        (100, 120, (0, 0), 0),
+        (100, 120, (15, 10), 5),
+        (100, 99, (0, 0), 1),
+    ],
+)
+def test_what_memory_a_group_leaves(tmp_path, most, now, files, free):
+    proc, cgroups = tmp_path / "proc", tmp_path / "cgroup"
+    (proc / "self").mkdir(parents=True)
+    (proc / "self" / "cgroup").write_text("0::/\n")
+    cgroups.mkdir()
+    (cgroups / "memory.max").write_text(f"{most}\n")
+    (cgroups / "memory.current").write_text(f"{now}\n")
+    active, inactive = files
+    (cgroups / "memory.stat").write_text(f"anon 7\nactive_file {active}\ninactive_file {inactive}\n")
+    assert free_bytes(proc, cgroups) == free
+    (cgroups / "memory.max").write_text("max\n")
+    assert free_bytes(proc, cgroups) is None

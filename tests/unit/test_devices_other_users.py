@@ -5,11 +5,14 @@ import os
 import subprocess
 import sys
 
+import psutil
 import pytest
 from equipment.nvml.stand_in import NOT_SUPPORTED, StandIn
 from msgspec.structs import replace
 
+from bench.devices import other_users
 from bench.devices.device import Device, Slot
+from bench.devices.nvml import LOST, GpuProcess, NvmlError
 from bench.devices.other_users import neighbors, processor_noise, wait_until_quiet
 from bench.runner import local
 from bench.trials.origin import ForeignProcess, Neighbors
@@ -160,7 +163,8 @@ def test_what_does_not_pass_is_not_waited_for():
 
 
 @pytest.mark.parametrize(
-    ("avg10", "said"), [("0.00", ""), ("4.99", ""), ("37.2", "waited for a core in 37 %")]
+    ("avg10", "said"),
+    [("0.00", ""), ("5.00", ""), ("5.01", "waited for a core in 5 %"), ("37.2", "waited for a core in 37 %")],
 )
 def test_pressure_tells_whether_the_processor_is_quiet(tmp_path, avg10, said):
     pressure = tmp_path / "cpu"
@@ -169,10 +173,14 @@ def test_pressure_tells_whether_the_processor_is_quiet(tmp_path, avg10, said):
     assert bool(processor_noise(pressure)) == bool(said)
 
 
-@pytest.mark.parametrize(("load", "quiet"), [(0.1, True), (3.0, False)])
-def test_without_pressure_the_load_tells(tmp_path, monkeypatch, load, quiet):
-    monkeypatch.setattr(os, "getloadavg", lambda: (load * os.cpu_count(), 0, 0))
-    assert (processor_noise(tmp_path / "none") == "") == quiet
+@pytest.mark.parametrize(("load", "said"), [(0.25, ""), (0.26, "the load is 0.26 processes a core")])
+def test_without_pressure_the_load_tells(tmp_path, monkeypatch, load, said):
+    monkeypatch.setattr(os, "cpu_count", lambda: 4)
+    monkeypatch.setattr(os, "getloadavg", lambda: (4 * load, 9, 9))
+    for torn in (None, "full avg10=9.0", "some avg60=9.0", "some avg10=x"):
+        if torn:
+            (tmp_path / "cpu").write_text(torn)
+        assert processor_noise(tmp_path / "cpu") == said
 
 
 def test_in_a_container_nobody_knows_whether_the_harness_is_alone(nvml):
@@ -228,3 +236,87 @@ def test_another_amount_of_memory_is_no_news(monkeypatch, change: dict, news: bo
     users = local.LocalOtherUsers("nvml", 0.0, print)
     first, second = users.neighbors(BOTH), users.neighbors(BOTH)
     assert first is before and (second is not before) is news
+
+
+class Listed:
+    """NVML that lists processes, or cannot."""
+
+    def __init__(self, **processes: list[GpuProcess] | NvmlError):
+        self.of = processes
+
+    def processes(self, uuid: str) -> list[GpuProcess]:
+        if isinstance(found := self.of[uuid], NvmlError):
+            raise found
+        return found
+
+
+TWO = Slot("gpu:0+1", tuple(Device("gpu", "x", f"g{one}", one) for one in (0, 1)), (0,))
+
+
+def test_who_else_is_on_the_gpus_of_a_slot(monkeypatch):
+    own, stranger = os.getpid(), os.getppid()
+    monkeypatch.setattr(
+        other_users, "_name", lambda process: {1: "init", stranger: "shell", 5: None}[process.pid]
+    )
+    listed = Listed(
+        g0=[
+            GpuProcess(own, "compute", 7),
+            GpuProcess(5, "compute", 9),
+            GpuProcess(stranger, "graphics", None),
+        ],
+        g1=[GpuProcess(1, "compute", 8)],
+    )
+    found = neighbors(TWO, listed, hosts_pids=True)
+    assert [(one.gpu, one.pid, one.name, one.kind, one.memory_bytes) for one in found.foreign] == [
+        ("gpu:0", stranger, "shell", "graphics", None),
+        ("gpu:1", 1, "init", "compute", 8),
+    ]
+    assert (found.alone, found.unknown, found.unreadable, found.lost) == (False, {}, {}, ())
+    drawing = Listed(g0=[GpuProcess(stranger, "graphics", None)], g1=[])
+    assert neighbors(TWO, drawing, hosts_pids=True).alone is True
+    hidden = neighbors(TWO, listed, hosts_pids=False)
+    assert (hidden.alone, hidden.foreign, hidden.unknown) == (None, (), {"gpu:0": 1, "gpu:1": 1})
+    assert neighbors(TWO, Listed(g0=[], g1=[]), hosts_pids=False).alone is None
+    assert neighbors(TWO, Listed(g0=[], g1=[]), harness=1, hosts_pids=True).alone is True
+
+
+@pytest.mark.parametrize(("reason", "lost"), [(LOST, ("gpu:0",)), ("busy", ())])
+def test_a_gpu_that_lists_nobody_does_not_hide_the_other(reason, lost):
+    listed = Listed(g0=NvmlError(reason), g1=[GpuProcess(1, "compute", 8)])
+    found = neighbors(TWO, listed, hosts_pids=True)
+    assert (found.unreadable, found.lost, found.alone) == ({"gpu:0": reason}, lost, False)
+    nobody = neighbors(TWO, Listed(g0=NvmlError(reason), g1=[]), hosts_pids=True)
+    assert nobody.alone is None and neighbors(TWO, None, hosts_pids=True).alone is True
+
+
+def test_whose_processes_are_the_harness_own(monkeypatch):
+    assert other_users._belongs_to(os.getpid(), os.getpid()) and other_users._belongs_to(
+        os.getppid(), os.getpid()
+    )
+    assert not other_users._belongs_to(os.getpid(), os.getppid())
+    assert not other_users._belongs_to(os.getpid(), 2**22 + 1), "more than the kernel numbers processes"
+
+
+@pytest.mark.parametrize(("error", "name"), [(None, ""), (ProcessLookupError, None), (PermissionError, "")])
+def test_the_name_of_a_process_that_is_hidden_or_gone(monkeypatch, error, name):
+    asked = []
+
+    def ask(pid, signal):
+        asked.append((pid, signal))
+        if error:
+            raise error
+
+    monkeypatch.setattr(other_users.os, "kill", ask)
+    assert other_users._name(GpuProcess(2**22 + 1, "compute", None)) == name
+    assert asked == [(2**22 + 1, 0)], "signal 0 only asks"
+    assert other_users._name(GpuProcess(os.getpid(), "compute", None)) == psutil.Process().name()
+
+
+@pytest.mark.parametrize(
+    ("link", "same"), [("pid:[4026531836]", True), ("pid:[4026531837]", False), (None, False)]
+)
+def test_whether_the_drivers_process_ids_are_ours(tmp_path, monkeypatch, link, same):
+    if link:
+        (tmp_path / "pid").symlink_to(link)
+    monkeypatch.setattr(other_users, "_PID_NAMESPACE", tmp_path / "pid")
+    assert other_users.sees_the_hosts_pids() is same

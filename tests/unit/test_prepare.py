@@ -1,15 +1,20 @@
 """A folder of classes becomes a data set: split, cropped, without background, augmented."""
 
 from collections import Counter
+from pathlib import Path
 
 import numpy as np
 import pytest
 from PIL import Image
 
-from wbc.data.folders import inspect_folder
+from wbc.data.folders import Looked, inspect_folder
+from wbc.data.layout import Found
 from wbc.data.manifest import Manifest
+from wbc.data.pipeline.splitting import Quota
 from wbc.data.pipeline.stages import Stages
-from wbc.data.prepare import PrepareSettings, prepare
+from wbc.data.prepare import PrepareSettings, _gray, _names, prepare
+from wbc.data.reading import Facts, Reading
+from wbc.duplicates import read_gray
 from wbc.errors import InputError
 
 
@@ -147,3 +152,65 @@ def test_a_guessed_background_is_in_the_manifest(folder, tmp_path):
     assert blank in manifest.settings["background_guessed"]["nothing is stained like a nucleus"]
     pixels = np.asarray(Image.open(tmp_path / "split" / blank))
     assert (pixels[0, 0] == 255).all() and (pixels[24, 24] == 200).all()
+
+
+def looked(*files: str, class_name: str = "A", page: int | None = None):
+    return [
+        (Found(Path("/x") / file, file, class_name, "", None), Looked("", Facts(8, 8, 0, 255)), page)
+        for file in files
+    ]
+
+
+@pytest.mark.parametrize(
+    ("images", "names"),
+    [
+        (looked("A/1.png", "A/2.png"), ["1", "2"]),
+        (looked("A/P1/1.png", "A/P2/1.png"), ["P1-1", "P2-1"]),
+        (looked("train/A/1.png", "test/A/1.png"), ["1-png", "1-png-2"]),
+        (looked("1.png", "deep/2.png"), ["1", "2"]),  # a table names the class
+        (looked("A/1.png", "A/1.jpg"), ["1-png", "1-jpg"]),
+        (looked("A/1.png", "A/1.PNG"), ["1-png", "1-PNG-2"]),
+        (looked("A/x-a01.png", "A/x-a1.png"), ["x-a01_", "x-a1"]),
+        (looked("A/.hidden"), [".hidden"]),
+        ([*looked("A/1.tif", page=1), *looked("A/1.tif", page=2)], ["1-p001", "1-p002"]),
+        ([*looked("A/1.png"), *looked("B/1.png", class_name="B")], ["1", "1"]),
+        (looked("A/1.png", "A/1.jpg", "A/1-jpg.png"), ["1-png", "1-jpg", "1-jpg-2"]),
+    ],
+)
+def test_names_are_unique_within_a_class(images, names):
+    assert list(_names(images)) == names
+
+
+def test_an_image_that_is_not_plain_is_compared_in_gray_and_reduced(tmp_path):
+    path = tmp_path / "x.png"
+    Image.new("RGB", (640, 480), (10, 200, 30)).save(path)
+    gray = _gray({path: False}, Reading(), path)
+    assert gray.shape == (240, 320) and gray.dtype == np.uint8
+    assert (gray == round(0.299 * 10 + 0.587 * 200 + 0.114 * 30)).all()
+    assert np.array_equal(_gray({path: True}, Reading(), path), read_gray(path))
+
+
+@pytest.mark.parametrize("split", ["train", "validation", "test"])
+def test_no_image_at_all_cannot_be_asked_for(split):
+    with pytest.raises(InputError) as caught:
+        PrepareSettings(**{split: 0})
+    assert caught.value.what == f"0 images are asked for in {split}"
+    PrepareSettings(**{split: 1})
+
+
+@pytest.mark.parametrize(
+    ("settings", "train", "test"),
+    [
+        ({}, Quota(copies=True), Quota()),
+        ({"train": 5}, Quota({"a": 3, "b": 2}, copies=True), Quota()),
+        ({"train": 5, "per_class": True, "test": 4}, Quota(5, copies=True), Quota(4)),
+        (
+            {"protocol": "thesis-2018", "per_class": True},
+            Quota(2197, copies=True),
+            Quota(220, originals=10, copies=True),
+        ),
+    ],
+)
+def test_how_many_images_each_split_takes(settings, train, test):
+    quotas = PrepareSettings(**settings).quotas(("a", "b"))
+    assert (quotas["train"], quotas["test"]) == (train, test)
