@@ -54,7 +54,6 @@ def of_png(image: Image.Image) -> Image.Image | Deep:
     if raw not in ("RGB;16B", "RGBA;16B", "LA;16B"):
         return page_of(image)
     assert isinstance(image, ImageFile.ImageFile) and tile is not None
-    turns = ORIENTATIONS.get(image.getexif().get(0x0112, 1), ())
     if raw == "LA;16B":
         image.tile = [tile._replace(args="RGBA")]
         image.load()
@@ -62,6 +61,8 @@ def of_png(image: Image.Image) -> Image.Image | Deep:
         values = _joined(parts[..., 0::2], parts[..., 1::2])
     else:
         values = both_bytes(Path(os.fsdecode(image.filename)), raw.removesuffix(";16B"), "big")
+    # Last: Pillow reads all of a PNG to know it, which leaves nothing to be unpacked in another way.
+    turns = ORIENTATIONS.get(image.getexif().get(0x0112, 1), ())
     if values.shape[2] in (2, 4):
         return Deep(values[..., :-1], values[..., -1], turns=turns)
     return Deep(values, turns=turns)

@@ -212,7 +212,7 @@ def _guess(pixels: NDArray[np.uint8], reason: str) -> Segmentation:
     """The fallback: a disc in the middle of the image."""
     height, width = pixels.shape[:2]
     y, x = np.ogrid[:height, :width]
-    radius = max(0.5, _FALLBACK_RADIUS * min(height, width))
+    radius = max(0.75, _FALLBACK_RADIUS * min(height, width))  # so that it holds a pixel of any image
     cell = (y - (height - 1) / 2) ** 2 + (x - (width - 1) / 2) ** 2 <= radius**2
     gray = pixels.mean(axis=2)
     return Segmentation(cell & (gray <= np.quantile(gray[cell], 1 / 3)), cell, reason)
