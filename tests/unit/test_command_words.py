@@ -6,6 +6,7 @@ from scipy.stats import binom
 from bench.commands import baseline, doctor, init, predict, regress, terminal
 from bench.commands.compare import thresholds_of
 from bench.commands.data.options import FolderFlags
+from bench.commands.main import main
 from bench.commands.options import spread
 from bench.commands.progress import duration
 from bench.commands.target import short_name
@@ -197,3 +198,35 @@ def test_what_is_said_of_a_folder_and_of_its_files():
     assert (
         FolderFlags(pages="each").reading() == FolderFlags().reading() == Reading(None, 0.0, None, "squash")
     )
+
+
+SYNTH, PREPARE = ("data", "synth", "to"), ("data", "prepare", "from", "to")
+
+
+@pytest.mark.parametrize(
+    ("verb", "option", "value", "values"),
+    [
+        *(
+            (SYNTH, f"--{split}-per-class", "0", "greater than or equal to 1")
+            for split in ("train", "validation", "test")
+        ),
+        *(
+            (PREPARE, f"--{split}", "0", "greater than or equal to 1")
+            for split in ("train", "validation", "test")
+        ),
+        *((verb, "--image-size", "0", "greater than or equal to 1") for verb in (SYNTH, PREPARE)),
+        *(
+            (verb, "--white", "-1", "greater than or equal to 0")
+            for verb in (PREPARE, ("data", "check", "x"), ("init", "x"))
+        ),
+        (SYNTH, "--seed", "-1", "greater than or equal to 0"),
+        (PREPARE, "--split-seed", "-1", "greater than or equal to 0"),
+        (PREPARE, "--crop-margin", "-1", "greater than or equal to 0"),
+        (PREPARE, "--crop-margin", "2.1", "less than or equal to 2"),
+        (("data", "show", "x"), "--images", "0", "greater than or equal to 1"),
+    ],
+)
+def test_the_range_of_an_option(verb: tuple[str, ...], option: str, value: str, values: str, folder, capsys):
+    assert main([*verb, option, value]) == 2
+    said = f"error: Invalid value for '{option}': Input should be {values}\n"
+    assert capsys.readouterr().err.startswith(said)
