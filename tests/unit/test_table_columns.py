@@ -274,3 +274,6 @@ def test_times_to_an_accuracy():
     plain = accuracy_times(frame.drop(columns="seconds of features")).to_dict("records")
     assert [one["trained_s"] for one in plain] == [51.0, 50.0]
     assert accuracy_time_table("s", pd.DataFrame([{**HEAD, "status": "done"}])) is None
+    later = {"seconds to 99 %": 50.0, "epoch of 99 %": 9, "joules to 99 %": 1.0}
+    some = accuracy_times(pd.DataFrame([{**two[0], "seconds to 90 %": NAN, **later}, two[1]]).iloc[:1])
+    assert some[["target", "median_s"]].values.tolist() == [["99 %", 50.0]]
