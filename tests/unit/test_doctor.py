@@ -241,6 +241,8 @@ def test_variables_that_change_the_work_and_no_secrets():
 def test_packages_by_the_names_of_their_folders(tmp_path: Path):
     for folder, name in (("a", "Some_Package-1.2"), ("a", "other-3"), ("b", "other-2"), ("b", "plain")):
         (tmp_path / folder / f"{name}{'' if name == 'plain' else '.dist-info'}").mkdir(parents=True)
+    for name in ("no_package-5", "another-5.egg-info", ".dist-info", "nameless.dist-info"):
+        (tmp_path / "b" / name).mkdir()
     found = installed_packages([str(tmp_path / "a"), str(tmp_path / "b"), str(tmp_path / "none")])
     assert found == {"other": "3", "some-package": "1.2"}
     assert installed_packages()["numpy"]

@@ -12,7 +12,15 @@ from wbc import experiment
 from wbc.data.manifest import ImageEntry, Manifest
 from wbc.errors import InputError
 from wbc.evaluation.predictions import Predictions
-from wbc.networks.attention import filters_and_maps, overlaid, where_it_looks
+from wbc.networks.attention import (
+    Call,
+    _before_softmax,
+    _last_maps,
+    _tiles,
+    filters_and_maps,
+    overlaid,
+    where_it_looks,
+)
 from wbc.optimizer import OptimizerSpecification
 from wbc.specification import Explaining, Specification, picture_of
 
@@ -140,3 +148,77 @@ def test_the_report_shows_them_beside_the_mistakes(trial):
     assert all(one.seen.startswith("data:image/jpeg") for one in mistakes)
     assert explained(attempt, "filters.png", small=False).startswith("data:image/png")
     assert explained(attempt, "nothing.png") is None
+
+
+def test_an_image_is_mixed_with_the_colors_of_its_heat():
+    heat = np.array([[1.0, 0.75, 0.5, 0.25, 0.0]], np.float32)
+    picture = overlaid(np.full((1, 5, 3), 100, np.uint8), heat)
+    expected = []
+    for one, color in zip(
+        heat[0], [(0.5, 0, 0), (1, 0.5, 0), (0.5, 1, 0.5), (0, 0.5, 1), (0, 0, 0.5)], strict=True
+    ):
+        share = 0.15 + 0.5 * one
+        expected.append([int((1 - share) * 100 + share * 255 * channel) for channel in color])
+    np.testing.assert_allclose(picture[0], expected, atol=1)
+    gray = overlaid(np.array([[[0, 30, 90]]], np.uint8), np.zeros((1, 1), np.float32))
+    assert gray[0, 0].tolist() == [34, 34, int(0.85 * 40 + 0.15 * 127.5)]
+
+
+def test_tiles_lie_in_rows_of_eight_with_a_white_edge():
+    pictures = [np.array([[[number], [number + 10.0]]]) for number in range(9)]
+    sheet = _tiles(pictures, 4)
+    assert sheet.shape == (12, 48, 3)
+    tile = np.repeat([[0, 0, 255, 255]], 4, axis=0)
+    for top, left in ((1, 1), (1, 7), (1, 43), (7, 1)):
+        assert (sheet[top : top + 4, left : left + 4, 0] == tile).all()
+        edge = sheet[top - 1 : top + 5, left - 1 : left + 5].copy()
+        edge[1:5, 1:5] = 255
+        assert (edge == 255).all()
+    assert (sheet[6:, 6:] == 255).all()
+    assert _tiles(pictures[:3], 4).shape == (6, 18, 3)
+    assert _tiles([pictures[0]] * 40, 4).shape == (24, 48, 3)  # no more than 32
+    assert (_tiles([np.full((1, 1, 1), 7.0)], 2)[1:3, 1:3] == 0).all()  # the same everywhere: black
+    assert _tiles([np.array([[[0.0, 1, 2]]])], 1)[1, 1].tolist() == [0, 127, 255]
+
+
+def test_pictures_of_maps_from_the_first_to_the_last():
+    inputs = keras.Input((8, 8, 3))
+    tensor = keras.layers.Conv2D(1, 1, kernel_initializer="ones", name="a")(inputs)
+    for name in "bcd":
+        tensor = keras.layers.AveragePooling2D(1, name=name)(tensor)
+    tensor = keras.layers.AveragePooling2D(2, name="e")(tensor)
+    image = np.zeros((1, 8, 8, 3), np.float32)
+    image[0, :4] = 1
+    found = filters_and_maps([keras.Model(inputs, tensor)], image)
+    assert all(found[f"maps-{name}"].shape == (50, 50, 3) for name in ("first", "middle", "last"))
+    assert found["filters"].shape == (26, 26, 3)
+    assert (found["maps-first"][1:25, 1:49] == 255).all() and (found["maps-first"][25:49, 1:49] == 0).all()
+
+
+@pytest.mark.parametrize(("sizes", "chosen"), [((8, 4, 3, 1), 1), ((8, 5, 2), 1), ((3, 2, 1), 1), ((4,), 0)])
+def test_the_last_maps_that_show_a_place_are_chosen(sizes, chosen):
+    calls = [Call(None, None, np.zeros((1, size, size + 1, 2))) for size in sizes]
+    assert _last_maps(calls) is calls[chosen].output
+    assert _last_maps([*calls, Call(None, None, np.zeros((1, 9)))]) is calls[chosen].output
+
+
+def test_scores_are_taken_before_softmax_and_else_as_logarithms():
+    inputs = np.array([[1.0, 2.0]], np.float32)
+    dense = keras.layers.Dense(2, "softmax", kernel_initializer="ones", bias_initializer="ones")
+    dense.build((None, 2))
+    one = keras.ops.convert_to_tensor(inputs)
+    outputs = dense(one)
+    for layer, expected in (
+        (dense, [[4, 4]]),
+        (keras.layers.Softmax(), inputs),
+        (keras.layers.Activation("softmax"), inputs),
+        (keras.layers.Activation("relu"), np.log([[0.5, 0.5]])),
+    ):
+        found = _before_softmax([Call(layer, one, outputs)], outputs)
+        np.testing.assert_allclose(found, expected, rtol=1e-6)
+    nothing = keras.ops.convert_to_tensor(np.zeros((1, 1), np.float32))
+    last = [Call(keras.layers.Activation("relu"), nothing, nothing)]
+    np.testing.assert_allclose(_before_softmax(last, nothing), [[np.log(1e-12)]], rtol=1e-5)
+    maps = keras.ops.convert_to_tensor(np.zeros((1, 2, 2, 1), np.float32))
+    found = _before_softmax([Call(keras.layers.Softmax(), maps, outputs)], outputs)
+    np.testing.assert_allclose(found, np.log([[0.5, 0.5]]), rtol=1e-6)

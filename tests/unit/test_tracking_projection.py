@@ -1,6 +1,7 @@
 """Attempts in a real store: each once, whatever happened before."""
 
 import json
+import logging
 import shutil
 from pathlib import Path
 
@@ -93,6 +94,13 @@ def test_everything_of_an_attempt_is_there(results):
             assert {"predictions.csv", "confusion_matrix.csv", "classification_report.csv"} <= names
         else:
             assert (run.info.status, tags["failure.kind"]) == ("FAILED", "crashed")
+
+
+def test_the_migrations_of_a_store_are_not_told(results):
+    for name in ("mlflow", "alembic"):
+        logging.getLogger(name).setLevel(logging.INFO)
+    Projection(results)
+    assert [logging.getLogger(name).level for name in ("mlflow", "alembic")] == [logging.ERROR] * 2
 
 
 def test_twice_changes_nothing(results):

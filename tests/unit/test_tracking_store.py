@@ -182,6 +182,31 @@ def test_a_store_of_this_mlflow_is_no_newer_one(results: SuiteResults):
     store.check_version(uri_of(results))
 
 
+def test_only_a_damaged_file_gives_a_note(results: SuiteResults):
+    path = results.results / "mlflow.db"
+    assert store.damage_note(results.results) == ""
+    with closing(sqlite3.connect(path)) as connection:
+        connection.execute("create table experiments (name)")
+    assert not store.is_cut_off(path)
+    assert store.damage_note(results.results) == ""
+    path.write_bytes(path.read_bytes()[:-1])
+    assert store.is_cut_off(path)
+    assert store.damage_note(results.results) == (
+        f"{path} is damaged. It is set aside as mlflow.db.broken, and made anew from the journals."
+    )
+    path.with_name("mlflow.db-wal").touch()  # the file still has to absorb it
+    assert not store.is_cut_off(path)
+    path.write_bytes(b"")
+    assert store.is_cut_off(path)
+
+
+def test_a_store_elsewhere_gives_no_note(results: SuiteResults, monkeypatch):
+    (results.results / "mlflow.db").write_bytes(b"no database" * 100)
+    assert store.damage_note(results.results)
+    monkeypatch.setenv("MLFLOW_TRACKING_URI", "http://server:5000")
+    assert store.damage_note(results.results) == ""
+
+
 def test_a_store_that_is_set_aside_is_told(results: SuiteResults):
     path = results.results / "mlflow.db"
     path.write_bytes(b"no database" * 100)

@@ -259,9 +259,12 @@ def test_the_environment_wins(env_file: Path, monkeypatch: pytest.MonkeyPatch):
     assert os.environ["MLFLOW_X"] == "from outside"
 
 
-def test_a_relative_sqlite_is_made_absolute(env_file: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch):
-    monkeypatch.setenv("MLFLOW_TRACKING_URI", "sqlite:///my/runs.db")
-    assert apply_settings(Path("results"), env_file) == f"sqlite:///{tmp_path}/my/runs.db"
+@pytest.mark.parametrize("file", ["my/runs.db", "results/mlflow.db2", "your/runs.db"])
+def test_a_relative_sqlite_is_made_absolute(
+    env_file: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, file: str
+):
+    monkeypatch.setenv("MLFLOW_TRACKING_URI", f"sqlite:///{file}")
+    assert apply_settings(Path("elsewhere"), env_file) == f"sqlite:///{tmp_path}/{file}"
 
 
 def test_an_absolute_sqlite_stays(env_file: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch):
