@@ -13,6 +13,7 @@ import pytest
 from equipment.wheels import write_wheel
 
 from bench.errors import InputError
+from bench.regress import environments
 from bench.regress.environments import READY, Environments
 
 REPOSITORY = Path(__file__).resolve().parents[2]
@@ -175,3 +176,16 @@ def test_versions_that_another_process_found_out_meanwhile_stand(tmp_path: Path)
             raise AssertionError("found out a second time")
 
     assert Late(tmp_path, print).resolve("candidate", ["alpha"], "") == ["alpha==1.0"]
+
+
+def test_of_what_uv_says_the_last_thirty_lines_are_told(tmp_path: Path, monkeypatch):
+    uv = tmp_path / "uv"
+    uv.write_text("#!/bin/sh\nseq 1 31\necho $VIRTUAL_ENV\nexit 1\n")
+    uv.chmod(0o755)
+    monkeypatch.setenv("VIRTUAL_ENV", "/of/the/harness")
+    monkeypatch.setattr(environments, "find_uv", lambda: str(uv))
+    with pytest.raises(InputError) as error:
+        Environments(tmp_path / "envs", print).resolve("candidate", ["alpha"], "")
+    said = "\n".join(f"  {number}" for number in range(2, 32))
+    assert error.value.what == f"the environment of the candidate cannot be made; uv says:\n{said}"
+    assert [path.suffix for path in (tmp_path / "envs").iterdir()] == [".lock"], "nothing half-made stays"

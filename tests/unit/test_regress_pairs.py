@@ -126,3 +126,12 @@ def test_a_journal_of_another_format_is_refused_with_its_file(tmp_path: Path, re
     journal.path.write_text("\n".join([first.replace(f'"format": {FORMAT}', '"format": 99'), *rest, ""]))
     with pytest.raises(InputError, match=f"{journal.path} has format 99"):
         journal.read(SIDES, results)
+
+
+def test_a_run_whose_record_has_another_format_does_not_count(tmp_path: Path, results):
+    journal, pair = PairJournal(tmp_path), recorded(a_pair(), results)
+    journal.append(pair)
+    journal.append_run("new", pair.candidate)
+    result = pair.candidate.of(results).result
+    result.write_text(result.read_text().replace('"format": 1', '"format": 7', 1))
+    assert journal.read(SIDES, results) == journal.runs("new", results) == []

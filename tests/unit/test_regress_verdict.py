@@ -126,6 +126,16 @@ def test_a_run_that_would_pass_the_budget_is_not_begun_after_a_resume_either(tmp
     assert session.runner.ran == [] and CUT_SHORT in verdict.notes
 
 
+def test_a_run_takes_what_the_last_one_took(tmp_path: Path):
+    """Two runs that train 100 and 10 s are there; of 45 s another trial's first run takes 20."""
+    session = a_session(tmp_path, seconds=45.0)
+    for seconds in (100.0, 10.0):
+        attempt = add(session.results["candidate"], TRIALS[0], record(TRIALS[0], seconds, slot=SLOT))
+        session.journal.append_run("new", Run("candidate", TRIALS[0].id, attempt.number))
+    found = judged(session, known(3, 0))
+    assert session.runner.ran == [1, 0] and CUT_SHORT not in found.notes
+
+
 def test_every_trial_runs_once_whatever_the_budget(tmp_path: Path):
     session = a_session(tmp_path, seconds=1.0)
     verdict = judged(session, known(3, 3))

@@ -1,0 +1,80 @@
+"""What a worker is told beside its settings, by what the suite asks for and what the trial is."""
+
+from pathlib import Path
+
+import pytest
+
+from bench.suite.resolve import _cache_of, _saves, _why_unusable, resolve_suite
+from bench.suite.schema import CacheTable
+from bench.trials.settings import Runtime
+
+RUNTIME = Runtime(wbc="0123", tensorflow="2.16.1", keras="3.3.3", scikit_learn="1.5", device="one processor")
+USUAL = "[data]\nimage_size = 32\n"
+NETWORK = '[[matrix]]\nbackbone = "LeNet5"\nmode = "scratch"\n'
+METHOD = '[[matrix]]\nbackbone = "KNN"\nmode = "classical"\n'
+
+
+def told(folder: Path, text: str) -> list[dict]:
+    """What the worker of each trial is told."""
+    path = folder / "mine.toml"
+    path.write_text(text)
+    found = resolve_suite(path, folder / "cache", "cpu", runtime=RUNTIME)
+    return [trial.specification for trial in found.trials]
+
+
+def test_what_nobody_asked_for_is_not_done(tmp_path: Path):
+    for one in told(tmp_path, USUAL + NETWORK + METHOD):
+        assert {name: one[name] for name in ("export", "explain", "profile", "targets")} == dict.fromkeys(
+            ("export", "explain", "profile", "targets")
+        )
+        assert (one["reference_work"], one["latency"]) == (True, True) and "external_folder" not in one
+
+
+def test_methods_of_scikit_learn_are_neither_exported_nor_explained(tmp_path: Path):
+    asked = '[suite]\nexport = ["onnx"]\nexplain = ["grad-cam"]\n[profile]\nsteps = 3\n'
+    network, method = told(tmp_path, asked + USUAL + NETWORK + METHOD)
+    assert (network["export"], network["explain"]) == ({"formats": ["onnx"]}, {"what": ["grad-cam"]})
+    assert method["export"] is method["explain"] is None
+    assert network["profile"] == method["profile"] == {"steps": 3}
+
+
+SHARED = {"folder": "/cache/features", "limit_bytes": 9}
+
+
+@pytest.mark.parametrize(
+    ("features", "pixels", "mode", "expected"),
+    [
+        (False, False, "transfer", {}),
+        (True, False, "transfer", {"feature_cache": SHARED}),
+        (True, False, "scratch", {}),
+        (False, True, "scratch", {"feature_cache": {**SHARED, "features": False, "pixels": True}}),
+        (True, True, "transfer", {"feature_cache": {**SHARED, "features": True, "pixels": True}}),
+        (True, True, "scratch", {"feature_cache": {**SHARED, "features": False, "pixels": True}}),
+    ],
+)
+def test_what_a_trial_shares_with_others(features: bool, pixels: bool, mode: str, expected: dict):
+    assert _cache_of(SHARED, CacheTable(features=features, pixels=pixels), mode) == expected
+    assert _cache_of({}, CacheTable(features=features, pixels=pixels), mode) == {}
+
+
+@pytest.mark.parametrize(
+    ("asked", "mode", "in_pairs", "expected"),
+    [
+        ("best", "scratch", False, "best"),
+        ("best", "scratch", True, False),
+        ("best", "features", False, False),
+        ("best", "classical", False, False),
+        (True, "classical", True, True),
+        (True, "scratch", False, True),
+        (False, "scratch", False, False),
+    ],
+)
+def test_which_models_are_kept(asked, mode: str, in_pairs: bool, expected):
+    assert _saves(asked, mode, in_pairs) == expected
+
+
+def test_why_a_folder_cannot_be_made_or_written(tmp_path: Path):
+    (tmp_path / "file").touch()
+    assert _why_unusable(tmp_path / "new" / "deep", written=True) == ""
+    for written in (True, False):
+        assert _why_unusable(tmp_path / "file" / "deep", written) == f"{tmp_path}/file is a file"
