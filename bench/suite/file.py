@@ -266,8 +266,8 @@ def _known_keys(keys: Keys) -> list[str]:
     """The keys that the table at `keys` may have."""
     model: type[BaseModel] = SuiteFile
     for key in keys:
-        if isinstance(key, str) and key in model.model_fields:
-            model = _model_within(model.model_fields[key].annotation) or model
+        if field := model.model_fields.get(str(key)):
+            model = _model_within(field.annotation) or model
     return list(model.model_fields)
 
 

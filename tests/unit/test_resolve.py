@@ -7,6 +7,7 @@ import pytest
 from bench.suite.resolve import _cache_of, _saves, _why_unusable, resolve_suite
 from bench.suite.schema import CacheTable
 from bench.trials.settings import Runtime
+from wbc.errors import InputError
 
 RUNTIME = Runtime(wbc="0123", tensorflow="2.16.1", keras="3.3.3", scikit_learn="1.5", device="one processor")
 USUAL = "[data]\nimage_size = 32\n"
@@ -14,11 +15,11 @@ NETWORK = '[[matrix]]\nbackbone = "LeNet5"\nmode = "scratch"\n'
 METHOD = '[[matrix]]\nbackbone = "KNN"\nmode = "classical"\n'
 
 
-def told(folder: Path, text: str) -> list[dict]:
+def told(folder: Path, text: str, **options: bool) -> list[dict]:
     """What the worker of each trial is told."""
     path = folder / "mine.toml"
     path.write_text(text)
-    found = resolve_suite(path, folder / "cache", "cpu", runtime=RUNTIME)
+    found = resolve_suite(path, folder / "cache", "cpu", runtime=RUNTIME, **options)
     return [trial.specification for trial in found.trials]
 
 
@@ -36,6 +37,40 @@ def test_methods_of_scikit_learn_are_neither_exported_nor_explained(tmp_path: Pa
     assert (network["export"], network["explain"]) == ({"formats": ["onnx"]}, {"what": ["grad-cam"]})
     assert method["export"] is method["explain"] is None
     assert network["profile"] == method["profile"] == {"steps": 3}
+
+
+FROZEN = '[[matrix]]\nbackbone = "LeNet5"\nmode = "transfer"\nweights = "random"\n'
+
+
+@pytest.mark.parametrize(
+    ("cache", "in_pairs", "place", "limit"),
+    [
+        ("", False, None, None),
+        ("features = false\n", False, None, None),
+        ("features = true\n", True, None, None),
+        ("features = true\n", False, "cache/features", 20 * 10**9),
+        ('pixels = true\nlimit = "3 GB"\n', False, "cache/features", 3 * 10**9),
+        ('features = true\npath = "PLACE/kept"\n', False, "kept", 20 * 10**9),
+    ],
+)
+def test_where_features_and_pixels_are_shared(tmp_path: Path, cache: str, in_pairs: bool, place, limit):
+    text = f"{USUAL}[cache]\n{cache.replace('PLACE', str(tmp_path))}{FROZEN}"
+    (one,) = told(tmp_path, text, in_pairs=in_pairs)
+    found = one.get("feature_cache") or {}
+    assert (found.get("folder"), found.get("limit_bytes")) == (place and str(tmp_path / place), limit)
+
+
+@pytest.mark.parametrize("what", ["features", "pixels"])
+def test_a_cache_that_cannot_be_kept_is_told(tmp_path: Path, what: str):
+    (tmp_path / "cache").touch()
+    with pytest.raises(InputError) as caught:
+        told(tmp_path, f"{USUAL}[cache]\n{what} = true\n{FROZEN}")
+    assert caught.value.what == (
+        f"{what} cannot be kept in {tmp_path}/cache/features: {tmp_path}/cache is a file"
+    )
+    text = f'{USUAL}[cache]\n{what} = true\npath = "{tmp_path}/cache/deep"\n{FROZEN}'
+    with pytest.raises(InputError, match=r"mine\.toml, line 5: cache\.path: "):
+        told(tmp_path, text)
 
 
 SHARED = {"folder": "/cache/features", "limit_bytes": 9}
