@@ -29,6 +29,11 @@ class TestStochasticDepth:
         model = stochastic_depth_resnet110(CIFAR, survival=1.0, depth=8)
         assert not any(hasattr(layer, "survival") for layer in model.layers)
 
+    def test_blocks_are_numbered_from_one(self):
+        model = stochastic_depth_resnet110((8, 8, 3), depth=14)
+        ends = [layer.name for layer in model.layers if layer.name.endswith("_add")]
+        assert ends == [f"stage{stage}_block{block}_add" for stage in (1, 2, 3) for block in (1, 2)]
+
     def test_depth(self):
         with pytest.raises(ValueError, match="6 n \\+ 2"):
             stochastic_depth_resnet110(CIFAR, depth=51)

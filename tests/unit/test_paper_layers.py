@@ -43,6 +43,22 @@ class TestGroupedConvolution:
             results.append(np.asarray(layer(self.maps)))
         np.testing.assert_allclose(*results, rtol=1e-4, atol=1e-5)
 
+    @pytest.mark.parametrize(
+        ("backend", "gpu", "has"),
+        [
+            ("tensorflow", False, False),
+            ("tensorflow", True, True),
+            ("jax", False, False),
+            ("jax", True, True),
+            ("torch", False, True),
+            ("torch", True, True),
+        ],
+    )
+    def test_torch_and_gpus_have_kernels_of_groups(self, monkeypatch, backend, gpu, has):
+        monkeypatch.setattr(keras.backend, "backend", lambda: backend)
+        monkeypatch.setattr(shared, "has_gpu", lambda asked: gpu and asked == backend)
+        assert shared._has_grouped_kernels() is has
+
     def test_a_group_sees_its_share_only(self):
         layer = self.layer()
         changed = self.maps.copy()

@@ -9,8 +9,10 @@ from msgspec import structs
 
 from bench.journal.events import Epoch, every
 from bench.journal.results import Attempt, SuiteResults
+from bench.tracking import artifacts
 from bench.tracking.artifacts import confusion_rows, report_rows, staged
 from bench.tracking.figures import _chart, figures_html, thinned
+from bench.worker.artifacts import MODEL_FILE
 
 EVIL = "<img src=x onerror=alert(1)>"
 
@@ -90,6 +92,17 @@ def test_a_folder_of_everything_is_laid_out_and_goes_again(attempt: Attempt):
     assert names == made | own | {"trace/deep/steps.json"}
     assert not folder.exists()
     assert attempt.predictions.is_file() and not attempt.predictions.is_symlink()
+
+
+def test_a_kept_model_is_arranged_as_mlflow_wants_it(attempt: Attempt, monkeypatch):
+    asked = []
+    monkeypatch.setattr(artifacts, "write_flavor", lambda attempt, folder: asked.append(folder))
+    with staged(attempt, attempt.record()):
+        assert not asked
+    (attempt.folder / MODEL_FILE).write_bytes(b"kept")
+    with staged(attempt, attempt.record()) as folder:
+        assert asked == [folder / "model"]
+        assert not (folder / MODEL_FILE).exists()
 
 
 def test_a_chart_spans_its_epochs_and_its_values():
