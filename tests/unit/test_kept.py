@@ -5,6 +5,7 @@ import json
 import os
 import signal
 import time
+from contextlib import ExitStack
 from dataclasses import replace
 from pathlib import Path
 
@@ -343,3 +344,30 @@ def test_a_file_that_is_read_and_written_whole_is_never_whole_in_the_process(tmp
         ).all()
         seen.append(resident("RssFile"))
     assert max(seen) - seen[0] < 20e6
+
+
+def test_a_maker_asks_again_and_again_until_another_one_is_done(tmp_path, monkeypatch):
+    entry, said, slept = Entry(tmp_path / "cache" / "key"), [], []
+    monkeypatch.setattr(kept.time, "sleep", slept.append)
+    with ExitStack() as other:
+        other.enter_context(entry.being_made(lambda: pytest.fail("nobody else makes it")))
+
+        def waiting():
+            said.append("waiting")
+            if len(said) == 3:
+                other.close()
+
+        with entry.being_made(waiting):
+            assert len(said) == 3 and slept == [kept.POLL_S] * 3
+
+
+@pytest.mark.parametrize(
+    ("error", "why"),
+    [
+        (OSError(28, "No space left", "a.npy"), "a.npy: No space left"),
+        (OSError(28, "No space left"), "No space left"),
+        (OSError("something else"), "OSError: something else"),
+    ],
+)
+def test_why_files_cannot_be_used_is_said_without_numbers(error, why):
+    assert kept._why(error) == why

@@ -26,7 +26,7 @@ from wbc.evaluation.metrics import binary_accuracy
 from wbc.evaluation.predictions import Predictions, generator_order
 from wbc.experiment import evaluate
 from wbc.protocols import PROTOCOLS, settings_of
-from wbc.specification import Specification
+from wbc.specification import Specification, WeightsSource
 
 RUNTIME = Runtime(wbc="w", tensorflow="2.21.0", keras="3.15.1", device="cpu")
 CLASSES = ["EOSINOPHIL", "LYMPHOCYTE", "MONOCYTE", "NEUTROPHIL"]
@@ -139,6 +139,9 @@ def test_a_departure_makes_another_trial_and_reaches_the_experiment(tmp_path):
     assert aligned.specification["loss"] == "binary_crossentropy"
     content = json.loads(json.dumps(whole.specification))
     assert Specification.from_json(content).binary_accuracy is True
+    assert Specification.from_json(content).weights is None
+    placed = {**content, "weights": {"kind": "file", "path": "/a/net.h5"}}
+    assert Specification.from_json(placed).weights == WeightsSource("file", Path("/a/net.h5"))
 
 
 def test_a_protocols_name_stands_for_what_it_sets_and_departures_are_named(tmp_path):
