@@ -5,9 +5,10 @@ from typing import Any
 
 import pandas as pd
 import pytest
+from equipment.results.records import a_trial
 from test_table_columns import HEAD, NAN, rows_of
 
-from bench.report.tables import reference
+from bench.report.tables import departures, reference
 from bench.report.tables.reference import accuracies_beside, reference_tables, times_beside
 from wbc.errors import InputError
 from wbc.evaluation.intervals import wilson
@@ -155,3 +156,37 @@ def test_references_that_are_known():
             reference.require_reference(name)
         assert caught.value.what == f"there are no published results {name!r}"
         assert caught.value.way_out.lower() == way_out.lower()
+
+
+@pytest.mark.parametrize(
+    ("value", "text"),
+    [(None, "none"), (True, "true"), (False, "false"), (1e-05, "1e-05"), (3, "3"), ("a", "a")],
+)
+def test_values_as_the_table_of_settings_spells_them(value: Any, text: str):
+    assert departures._spelled(value) == text
+
+
+def test_a_setting_may_be_a_table():
+    flat = {"stopping.patience": 5, "stopping.restore": None, "decay": None}
+    assert departures._value(flat, "stopping") == ("patience 5, restore none", True)
+    assert departures._value(flat, "decay") == (None, True) and departures._value(flat, "other") == (
+        None,
+        False,
+    )
+    assert departures._value(flat, "optimizer.epsilon_outside") == (False, True)
+
+
+@pytest.mark.parametrize(
+    ("changes", "found"),
+    [
+        ({"mode": "transfer", "epochs": 100}, None),
+        ({"mode": "transfer", "epochs": 5000}, None),
+        ({"mode": "transfer", "epochs": 7}, ("epochs", "100 or 5000", "7")),
+        ({"mode": "scratch", "epochs": 100}, None),
+        ({"mode": "scratch", "epochs": 5000}, ("epochs", "100", "5000")),
+        ({"mode": "finetune", "epochs": 7}, ("mode", "transfer or scratch", "finetune")),
+    ],
+)
+def test_modes_and_epochs_of_the_thesis(changes: dict[str, Any], found: tuple[str, str, str] | None):
+    said = departures.departures_of(a_trial("VGG16", **changes))
+    assert [one for one in said if one[0] in ("network", "mode", "epochs")] == ([found] if found else [])

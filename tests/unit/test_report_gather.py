@@ -2,6 +2,7 @@
 
 import base64
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pandas as pd
@@ -11,12 +12,13 @@ from equipment.results.suites import thesis_suite
 from msgspec.structs import replace
 
 from bench.journal.results import SuiteResults
-from bench.report import gather
+from bench.report import gather, page
 from bench.report.figures import learning, tradeoff
-from bench.report.figures.figure import Colors
+from bench.report.figures.figure import Colors, Figure
 from bench.report.figures.learning import Course, read_groups
 from bench.report.models import _chosen
 from bench.report.pareto import Candidate
+from bench.report.tables.table import Table
 from bench.worker.protocol import EXPLAINED_FOLDER
 
 
@@ -137,3 +139,36 @@ def test_the_networks_that_are_kept_are_first_replicates():
         named, best = (Candidate("n", "n", "m", "g", 0.9, None, None, 1.0, None, 1, key) for key in "yx")
 
     assert _chosen(trials, Decided) == ["c", "b"] and _chosen(trials, None) == []
+
+
+@pytest.mark.parametrize(("count", "shown", "more"), [(12, 12, 0), (13, 12, 1)])
+def test_what_the_page_is_given(monkeypatch, count: int, shown: int, more: int):
+    given: dict[str, Any] = {}
+    monkeypatch.setattr(page, "write_page", lambda path, name, **values: given.update(values))
+    frame = pd.DataFrame({"network": ["VGG16"]})
+    names = [f"accuracy-transfer-{number}" for number in range(count)]
+    names += ["latency", "cost", "transfer-against-scratch", "trials", "evaluation"]
+    trials = pd.DataFrame({"trial": ["a"], "network": ["VGG16"], "status": ["done"]})
+    tables = {name: Table(f"s: {name}", name, frame) for name in names}
+    figures = {
+        kind: [Figure(f"{kind}-{n}", "", []) for n in range(count)] for kind in ("classes", "confusion")
+    }
+    contents = gather.Contents(
+        "s", "", trials, pd.DataFrame(), tables, [], figures=figures, command="it run s"
+    )
+    page.write_report_page(contents, "now", Path("report.html"))
+    assert [one.file for one in given["accuracy_tables"]] == names[:shown] and given[
+        "more_accuracy_tables"
+    ] == more
+    assert [one.file for one in given["other_tables"]] == ["latency"]
+    assert given["against_scratch"] == ["transfer-against-scratch"]
+    assert [(one.file, one.closed) for one in given["trial_tables"]] == [
+        ("trials", True),
+        ("evaluation", True),
+    ]
+    (cost,) = given["tables"]("cost", "nowhere")
+    assert (cost.file, cost.closed, cost.title) == ("cost", False, "Cost")
+    drawn = [len(given["drawn"](kind)) for kind in ("classes", "confusion", "none")]
+    assert drawn == [shown, count, 0]
+    assert given["counts"] == {"done": 1, "total": 1, "others": []} and given["made_at"] == "now"
+    assert (given["answer"], given["images_grid"], given["curves"], given["gone"]) == (None, None, None, "")

@@ -102,8 +102,24 @@ def test_a_confusion_matrix_is_shaded_by_row():
     (heat,) = figure.data
     assert heat["z"] == [[75.0, 25.0, 0.0], [0.0, 0.0, 0.0], [25.0, 25.0, 50.0]]
     assert heat["text"] == [["3", "1", "0"], ["0", "0", "0"], ["2", "2", "4"]]
-    assert figure.small
+    assert figure.small and figure.height == 300 and (figure.name, figure.title) == ("name", "title")
     assert figure.layout["xaxis"]["ticktext"] == ["a", "b" * 12 + "…", "c"]
+    assert heat["colorscale"] == [[0, "rgba(127,127,127,0.06)"], [1, "#123456"]]
+    assert (heat["zmin"], heat["zmax"], heat["showscale"]) == (0, 100, False)
+    assert figure.layout["yaxis"]["autorange"] == "reversed", "the first class is on top"
+
+
+@pytest.mark.parametrize(("classes", "written"), [(12, "%{text}"), (13, "")])
+def test_counts_are_written_into_a_confusion_matrix_of_few_classes(classes: int, written: str):
+    names = tuple(chr(97 + number) for number in range(classes))
+    test = some_metrics(confusion_matrix=((1,) * classes,) * classes, classes=names)
+    assert confusion("name", "title", test, "#123456").data[0]["texttemplate"] == written
+
+
+@pytest.mark.parametrize(("letters", "shown"), [(14, "b" * 14), (15, "b" * 12 + "…")])
+def test_long_names_of_classes_are_cut(letters: int, shown: str):
+    test = some_metrics(confusion_matrix=((1,),), classes=("b" * letters,))
+    assert confusion("name", "title", test, "#123456").layout["yaxis"]["ticktext"] == [shown]
 
 
 def candidate(name: str, accuracy: float, seconds: float, joules: float | None = None) -> Candidate:

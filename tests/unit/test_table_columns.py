@@ -8,7 +8,7 @@ import pytest
 
 from bench.report.tables.accuracy import accuracy_tables, classification_table
 from bench.report.tables.accuracy_time import accuracy_time_table, accuracy_times
-from bench.report.tables.summary import evaluation_columns, summary_table, trial_tables
+from bench.report.tables.summary import _status, evaluation_columns, summary_table, trial_tables
 from bench.report.tables.table import BETWEEN_RUNS, Column, Table, between_runs, classes_of, overview_columns
 
 NAN = math.nan
@@ -185,6 +185,20 @@ def test_the_short_table():
     assert rows_of(not_run) == [{"trial": "x", "status": "not run"}]
     torn = pd.DataFrame([{"trial": "x", "status": "failed", "reason": ""}])
     assert rows_of(summary_table("s", torn, NOTHING)) == [{"trial": "x", "status": "failed"}]
+
+
+@pytest.mark.parametrize(
+    ("status", "reason", "said"),
+    [
+        ("failed", "gpu-oom: no room", "failed: gpu-oom"),
+        ("failed", "", "failed"),
+        ("interrupted", "interrupted: a signal came", "interrupted"),
+        ("done", "", "done"),
+        ("not run", NAN, "not run"),
+    ],
+)
+def test_only_a_failure_names_its_kind(status: str, reason: Any, said: str):
+    assert _status(status, reason) == said
 
 
 def test_the_classification_report_has_a_row_a_configuration_and_class():
