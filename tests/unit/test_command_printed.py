@@ -9,6 +9,7 @@ from importlib import import_module
 from pathlib import Path
 from types import SimpleNamespace
 
+import pandas as pd
 import pytest
 from equipment.results.records import a_failure, a_record, a_trial, some_metrics, write_record
 from rich.console import Console
@@ -19,7 +20,7 @@ from bench.commands.compare import _done, _show_trials
 from bench.commands.main import main
 from bench.commands.progress import Progress
 from bench.commands.run import _trial
-from bench.commands.terminal import Terminal, print_rows, warn
+from bench.commands.terminal import Terminal, print_rows, print_troubles, warn
 from bench.compare.two_trials import Side, TwoTrials
 from bench.devices.device import Device, Slot
 from bench.errors import DiskError, ExitCode, InputError
@@ -173,6 +174,32 @@ def test_warnings_are_said_once(capsys):
     assert capsys.readouterr().err == "warning: a\nwarning: b\n"
 
 
+def colored(monkeypatch) -> None:
+    """A narrow terminal with colors."""
+    for name, value in {"FORCE_COLOR": "1", "TERM": "xterm-256color", "COLUMNS": "40"}.items():
+        monkeypatch.setenv(name, value)
+
+
+def test_sentences_are_neither_colored_word_by_word_nor_broken(capsys, monkeypatch):
+    colored(monkeypatch)
+    said = "12 of 3.5 images [bold] are in '/a/b', and this line is longer than the terminal is wide"
+    Terminal().say(said)
+    Progress(Terminal()).say(f"at once {said}")
+    print_troubles(Terminal(), pd.DataFrame({"trial": ["x"], "status": ["failed"], "reason": [said]}))
+    _show_trials(replace(TWO, other_device=said), as_json=False)
+    warn([said])
+    printed = capsys.readouterr()
+    for line in (
+        f"\n{said}",
+        f"at once {said}",
+        f"x: {said}",
+        f"Their times are not compared: {said}.",
+        TWO.sentence,
+    ):
+        assert line in f"\n{printed.out}", line
+    assert f"warning: {said}" in printed.err
+
+
 class Shown:
     """Progress where no terminal is."""
 
@@ -205,13 +232,13 @@ def test_how_a_trial_ended():
 
 def test_trials_that_take_turns_are_awaited_one_after_the_other():
     shown = Shown()
-    for slot, seconds in zip(SLOTS, (100.0, 50.0), strict=True):
+    for slot, seconds in zip(SLOTS, (100.0, 80.0), strict=True):
         shown.progress.trial_started(
             PlannedTrial(a_trial(), "new", "", prediction=Prediction(seconds, "x")), slot
         )
-    assert shown.progress._eta() == "about 2 min left", "before a plan there is one at a time: 150 s"
+    assert shown.progress._eta() == "about 3 min left", "before a plan there is one at a time: 180 s"
     shown.progress.plan([], SLOTS)
-    assert shown.progress._eta() == "about 2 min left", "100 s, and 50 s beside it"
+    assert shown.progress._eta() == "about 2 min left", "100 s, and 80 s beside it"
     shown.now = 40.0
     assert shown.progress._eta() == "about 60 s left"
 

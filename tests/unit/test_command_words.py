@@ -1,9 +1,11 @@
 """What commands make of values: times, counts, thresholds, names and cells of tables, at both sides of each edge."""
 
+from pathlib import Path
+
 import pytest
 from scipy.stats import binom
 
-from bench.commands import baseline, doctor, init, predict, regress, terminal
+from bench.commands import baseline, doctor, init, output, predict, regress, terminal
 from bench.commands.compare import thresholds_of
 from bench.commands.data.options import FolderFlags
 from bench.commands.main import main
@@ -230,3 +232,23 @@ def test_the_range_of_an_option(verb: tuple[str, ...], option: str, value: str, 
     assert main([*verb, option, value]) == 2
     said = f"error: Invalid value for '{option}': Input should be {values}\n"
     assert capsys.readouterr().err.startswith(said)
+
+
+@pytest.mark.parametrize(
+    ("given", "quiet", "verbose"),
+    [((), False, False), ((True,), True, False), ((False, True), False, True), ((True, True), False, False)],
+)
+def test_how_much_is_printed(given: tuple[bool, ...], quiet: bool, verbose: bool, capsys, monkeypatch):
+    monkeypatch.setattr("sys.stderr.isatty", lambda: True)
+    output.set_level(*given)
+    try:
+        assert (output.is_quiet(), output.is_verbose()) == (quiet, verbose)
+        output.say_at_once("Loading ...")
+    finally:
+        output.set_level()
+    assert capsys.readouterr().err == ("" if quiet else "Loading ...\n")
+
+
+def test_a_document_is_indented_and_has_null_for_what_is_no_number(capsys):
+    output.print_document({"a": float("nan"), "b": Path("x"), "c": [1.5]})
+    assert capsys.readouterr().out == '{\n "a": null,\n "b": "x",\n "c": [\n  1.5\n ]\n}\n'

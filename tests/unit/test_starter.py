@@ -48,10 +48,13 @@ def trials(path: str = "cells.toml"):
     return resolve_suite(Path(path), Path("results/cache")).trials
 
 
-def test_a_suite_is_written_that_can_be_planned(here, capsys):
+def test_a_suite_is_written_that_can_be_planned(here, capsys, monkeypatch):
+    monkeypatch.setenv("FORCE_COLOR", "1")
+    monkeypatch.setenv("TERM", "xterm-256color")
     draw(here / "cells", {"a": numbered(12), "b": numbered(4)})
     assert init("cells") == 0
     said = capsys.readouterr().out
+    assert "\nWrote cells.toml: 2 trials. Next:\n" in said, "plain on a terminal with colors"
     assert "16 images of 2 classes: 12 a, 4 b" in said and "3.0 times as many" in said
     assert "plan cells.toml" in said and "run cells.toml" in said
     assert "near-duplicates" not in said
