@@ -6,50 +6,10 @@ from types import SimpleNamespace
 import numpy as np
 import pytest
 
-from wbc.duplicates import frames, gallery, registration, rough, shifted
-from wbc.duplicates.frames import LEAST_SIDE, SIDE, Frame, centers, reduce_picture, side_for, side_of
+from wbc.duplicates import candidates, gallery, registration, shifted
 from wbc.duplicates.gallery import Gallery, searches_all_shifts
 from wbc.duplicates.registration import LEAST_PIXELS, Match
 from wbc.duplicates.rough import _overlap_correlations
-
-
-@pytest.mark.parametrize(
-    ("largest", "side"),
-    [(1, LEAST_SIDE), (32, LEAST_SIDE), (33, LEAST_SIDE), (34, 50), (35, 52), (63, 94), (64, SIDE), (500, SIDE)],
-)  # fmt: skip
-def test_the_side_of_frames(largest: int, side: int):
-    assert side_for(largest) == side and (LEAST_SIDE, SIDE) == (48, 96)
-
-
-@pytest.mark.parametrize(
-    ("sides", "read", "side"), [((40, SIDE, 500), 2, SIDE), ((40, 50, 95), 3, SIDE), ((20, 36), 2, 54)]
-)
-def test_no_more_pictures_are_read_than_tell_the_side(sides: tuple[int, ...], read: int, side: int):
-    seen = []
-
-    def picture(own: int):
-        return lambda: seen.append(own) or np.zeros((own, own + 7, 3), np.uint8)
-
-    assert side_of([picture(own) for own in sides]) == side and seen == list(sides[:read])
-
-
-@pytest.mark.parametrize(
-    ("shape", "reduced"), [((288, 400), (288, 400)), ((289, 578), (288, 576)), ((600, 300), (576, 288))]
-)
-def test_a_picture_is_no_larger_than_frames_need(shape: tuple[int, int], reduced: tuple[int, int]):
-    assert reduce_picture(np.zeros((*shape, 3), np.uint8)).shape == (*reduced, 3)
-
-
-def test_the_middle_of_a_texture():
-    def of(height: int, width: int) -> Frame:
-        texture = np.arange(height * width, dtype=np.float32).reshape(height, width) + 1
-        return Frame(texture, np.ones((height, width), bool))
-
-    large, small = centers([of(6, 8), of(2, 3)], 4)
-    assert large.tolist() == (np.arange(48).reshape(6, 8)[1:5, 2:6] + 1).tolist()
-    expected = np.zeros((4, 4))
-    expected[1:3, 0:3] = [[1, 2, 3], [4, 5, 6]]
-    assert small.tolist() == expected.tolist()
 
 
 @pytest.mark.parametrize(("gain", "rounds"), [(0.03, 3), (0.01, 1)])
@@ -98,21 +58,6 @@ def test_the_search_for_shifts_tells_of_every_pair_once(monkeypatch):
     assert [done for done, _ in told] == sorted(done for done, _ in told)
 
 
-def test_a_correlation_where_both_show_something():
-    """Of the pixels that overlap, as NumPy's corrcoef; 0 where few do, or where one is flat."""
-    rng = np.random.default_rng(0)
-    first = rng.normal(size=(3, 40, 40)).astype(np.float32)
-    second = (0.5 * np.roll(first, (-3, 5), (1, 2)) + rng.normal(0, 0.3, first.shape)).astype(np.float32)
-    valid = np.ones_like(first)
-    second[1] = 1.0
-    places = np.array([[3, 3, 37], [-5, -5, -37]])
-    found = _overlap_correlations(first, valid, second, valid, places)
-    expected = np.corrcoef(first[0, 3:, :35].ravel(), second[0, :37, 5:].ravel())[0, 1]
-    assert found[0] == pytest.approx(expected, abs=1e-4) and expected > 0.7
-    assert found[1] == 0, "flat"
-    assert found[2] == 0 and LEAST_PIXELS > 9
-
-
 @pytest.mark.parametrize(("shown", "zero"), [(LEAST_PIXELS - 1, True), (LEAST_PIXELS, False)])
 def test_fewer_pixels_than_the_least_say_nothing(shown: int, zero: bool):
     image = np.random.default_rng(0).normal(size=(1, 40, 40)).astype(np.float32)
@@ -133,6 +78,26 @@ def test_faint_textures_are_compared_too():
     assert _overlap_correlations(image * 1e-3, valid, image * 1e-3, valid, place)[0] == 0
 
 
-def test_canvases_hold_every_rotation():
-    assert [rough._canvas(*shape) for shape in ((3, 4), (17, 17), (1, 1))] == [5, 25, 2]
-    assert frames.COARSE == 2
+def test_a_search_that_changes_has_another_key():
+    """Whoever changes one of these changes the version too, or what caches hold stands for another search."""
+    assert gallery.METHOD == {
+        "version": 4,
+        "chance": (12.0, 16),
+        "frame": (48, 96, 3, 1 / 48, 2),
+        "search": ((1.0, 0.75, 0.83, 0.91, 0.95, 1.05, 1.1, 1.21, 1.33), 8, 2, 0.2, 0.3, 5.0, 1640, 400_000),
+        "registration": (0.58, 0.3, 0.64, 0.12),
+    }
+    assert shifted.METHOD == {
+        **{"version": 4, "coarse_pixels": 4800, "fine_factor": 2, "blur": (1.5, 2.0), "min_overlap": 0.09},
+        **{"screening": 8.0, "threshold": 0.64, "chance": (8.0, 16)},
+    }
+    assert (candidates.ANGLES, candidates.ORDERS, candidates.SMALLEST_OVERLAP) == (90, 24, 0.1)
+    assert candidates.RADII.tolist() == [3 + 1.5 * step for step in range(25)]
+
+
+@pytest.mark.parametrize(
+    ("angle", "scale", "same"), [(0.1, 1, True), (359.9, 1, True), (0.3, 1, False), (0.0, 1.1, False)]
+)
+def test_hardly_any_rotation_is_none(angle: float, scale: float, same: bool):
+    texture, valid = np.zeros((9, 9), np.float32), np.ones((9, 9), bool)
+    assert (registration._rotated(texture, valid, angle, scale)[0] is texture) is same
