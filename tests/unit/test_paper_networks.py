@@ -1,4 +1,4 @@
-"""The networks of the papers, layer by layer; `tests/networks` has their numbers of parameters."""
+"""The networks of the papers, layer by layer; `test_papers` has their numbers of parameters."""
 
 import os
 
