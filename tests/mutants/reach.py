@@ -136,6 +136,8 @@ def _tests(copy: Path, files: Iterable[Path], failed: set[str]) -> dict[str, dic
         measured = coverage.CoverageData(str(file))
         measured.read()
         for name in measured.measured_files():
+            if not Path(name).is_relative_to(copy):
+                continue  # a process that forgot its path: its code is that of the environment, not the copy's
             of_module = reached[str(Path(name).relative_to(copy))]
             for line, contexts in measured.contexts_by_lineno(name).items():
                 of_module[line] |= set(filter(None, map(_test_of, contexts))) - failed
