@@ -260,8 +260,8 @@ def cell_beside_red_cells(plasma: float, tested: float, far: float, **more) -> f
         plasma: The ratio beside the nucleus.
         tested: The ratio of the patch.
         far: The ratio beyond 0.8 of the radius.
-        more: `red` of the patch; `wide`, the share of pixels far away that are stained; `second`, the ratio of the
-            lower part of what is far.
+        more: `red` of the patch; `near`, of what is beside the nucleus; `wide`, the share of pixels far away that are
+            stained; `second`, the ratio of a `part` of what is far.
     """
     nucleus, away = nucleus_of(10)
     ratio = np.where(away < 0.2 * RADIUS, plasma, far)
@@ -275,6 +275,7 @@ def cell_beside_red_cells(plasma: float, tested: float, far: float, **more) -> f
     ratio[patch] = tested
     green = np.full((64, 64), 0.2)
     red = np.full((64, 64), 0.1)
+    red[away < 0.2 * RADIUS] = more.get("near", 0.1)
     red[patch] = more.get("red", 0.1)
     red[30:34, 37] = 0.3  # so that the patch touches the nucleus
     density = np.stack([red, green, ratio * green], axis=2)
@@ -292,6 +293,7 @@ def cell_beside_red_cells(plasma: float, tested: float, far: float, **more) -> f
         (0.75, 0.8, 0.736, {}),  # and no more than 0.92 of it
         (0.5, 0.44, 0.58, {}),  # 0.44 is no red cell: 0.66 is usual
         (0.5, 0.46, 0.92 * 0.46, {}),
+        (0.9, 0.8, 0.6, {"near": 0.3}),  # nothing beside the nucleus is thin
         (0.5, 0.8, 0.65, {"wide": 0.011}),
         (0.5, 0.8, 0.58, {"wide": 0.009}),
         (0.5, 0.8, 0.65, {"second": 0.7, "part": 0.59}),

@@ -64,6 +64,9 @@ def test_a_folder_appears_whole_or_not_at_all(tmp_path):
         (folder / "x").touch()
         raise ZeroDivisionError
     assert [path.name for path in tmp_path.iterdir()] == ["deep"]
+    with whole_folder(tmp_path / "new" / "deeper" / "set"):
+        pass
+    assert (tmp_path / "new" / "deeper" / "set").is_dir()
 
 
 def test_what_is_synced_is_closed_also_where_that_fails(tmp_path, monkeypatch):

@@ -86,9 +86,7 @@ def segment(pixels: NDArray[np.uint8]) -> Segmentation:
     return Segmentation(nucleus, cell | nucleus)
 
 
-def paint_background(
-    pixels: NDArray[np.uint8], cell: Mask, fill: tuple[int, int, int] = (255, 255, 255)
-) -> NDArray[np.uint8]:
+def paint_background(pixels: NDArray[np.uint8], cell: Mask, fill: tuple[int, int, int]) -> NDArray[np.uint8]:
     """A copy of an image in which everything outside a mask has one color."""
     return np.where(cell[..., None], pixels, np.array(fill, np.uint8))
 
