@@ -8,9 +8,12 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from cosmic_ray.ast import Visitor, get_ast
+from cosmic_ray.exceptions import CosmicRayTestingException
 from cosmic_ray.mutating import mutate_code
+from cosmic_ray.operators.exception_replacer import ExceptionReplacer
 from cosmic_ray.operators.operator import Operator
 from cosmic_ray.plugins import get_operator, operator_names
+from parso.python.tree import Name, PythonNode
 from parso.tree import NodeOrLeaf
 
 LEFT_OUT = ("bench/pages", "src/wbc/data/synthetic")
@@ -52,8 +55,28 @@ class Mutant:
 
     def plant(self, source: str) -> str | None:
         """The module with the defect; None where it has no such place."""
-        code: str | None = mutate_code(source, get_operator(self.operator)(), self.occurrence)
+        code: str | None = mutate_code(source, _operator(self.operator), self.occurrence)
         return code
+
+
+class _Exceptions(ExceptionReplacer):
+    """cosmic-ray's own cannot replace an exception with a dot, such as `csv.Error`."""
+
+    def mutate(self, node: PythonNode, index: int) -> PythonNode:
+        name = self._name_nodes(node)[index]
+        replaced = Name(CosmicRayTestingException.__name__, name.start_pos, name.get_first_leaf().prefix)
+        name.parent.children[name.parent.children.index(name)] = replaced
+        return node
+
+    @staticmethod
+    def _name_nodes(node: PythonNode) -> Sequence[NodeOrLeaf]:
+        caught = node.children[1]
+        listed = caught.children[1] if caught.type == "atom" else caught
+        return listed.children[::2] if listed.type == "testlist_comp" else (listed,)
+
+
+def _operator(name: str) -> Operator:
+    return _Exceptions() if name == "core/ExceptionReplacer" else get_operator(name)()
 
 
 class _Places(Visitor):
@@ -62,9 +85,7 @@ class _Places(Visitor):
     def __init__(self, path: str) -> None:
         self.path = path
         self.operators: dict[str, Operator] = {
-            name: get_operator(name)()
-            for name in operator_names()
-            if not any(part in name for part in _NOT_USED)
+            name: _operator(name) for name in operator_names() if not any(part in name for part in _NOT_USED)
         }
         self.found: dict[tuple[int, int], list[Mutant]] = defaultdict(list)
         self._seen: dict[str, int] = defaultdict(int)
