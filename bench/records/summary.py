@@ -1,7 +1,9 @@
 """Telemetry of a trial by phase: pure functions from traces and spans to what a record holds."""
 
+from bisect import bisect_left
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
+from itertools import accumulate
 
 from msgspec.structs import replace
 
@@ -226,15 +228,10 @@ def _summary(name: str, lines: Sequence[Sample]) -> Summary | None:
     if not values:
         return None
     weight = sum(samples for _, samples in values)
-    passed, percentile = 0, values[-1][0]
-    for value, samples in values:
-        passed += samples
-        if passed >= 0.95 * weight:
-            percentile = value
-            break
+    counts = list(accumulate(samples for _, samples in values))
     return Summary(
         mean=short_of(sum(value * samples for value, samples in values) / weight),
-        p95=percentile,
+        p95=values[bisect_left(counts, 0.95 * weight)][0],
         max=max(line.most[name] for line in lines if name in line.most),
         samples=weight,
     )

@@ -113,9 +113,9 @@ class Contents:
     logs: dict[str, Sequence[str]] = field(default_factory=dict)
     """Trial that failed -> the end of its log."""
     notes: list[str] = field(default_factory=list)
+    """Sentences about what is omitted."""
     damaged: set[Path] = field(default_factory=set)
     """Predictions that are there and cannot be read."""
-    """Sentences about what is omitted."""
     command: str = ""
     """The command that made the report."""
 

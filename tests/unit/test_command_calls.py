@@ -212,7 +212,8 @@ def test_run_hands_over_what_overrides_the_suite(suite: Path, caught):
     ]
     assert main(["run", "mine.toml", *given, "--engine", "ray", "--address", "head:1"]) == 2
     (first, _), (second, _) = calls
-    assert (*first[:2], first[3]) == (suite, Path("results"), RunOptions())
+    usual = RunOptions(None, None, None, None, False, "local", None)
+    assert (*first[:2], first[3]) == (suite, Path("results"), usual)
     assert (*second[:2], second[3]) == (
         suite,
         Path("there"),

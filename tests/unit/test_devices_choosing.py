@@ -3,7 +3,15 @@ from dataclasses import replace
 import pytest
 
 from bench.devices.device import Device, Slot
-from bench.devices.machine import Machine, allowed, blind_backends, by_topology, choose_slots, find_machine
+from bench.devices.machine import (
+    AcceleratorError,
+    Machine,
+    allowed,
+    blind_backends,
+    by_topology,
+    choose_slots,
+    find_machine,
+)
 from wbc.errors import InputError
 
 BIG, SMALL = "NVIDIA Big", "NVIDIA Small"
@@ -70,6 +78,7 @@ def test_trials_of_other_backends_need_no_tensorflow_for_gpus(backend):
         ({"tensorflow": "2.21.0"}, ["jax", "torch"]),
         ({"tensorflow-cpu": "2.21.0", "jax": "0.10.2"}, ["tensorflow", "jax", "torch"]),
         ({"jax": "0.11.2", "jax-cuda13-plugin": "0.11.2", "torch": "2.13.0+cpu"}, ["tensorflow", "torch"]),
+        ({"torch": "2.13.0", "tensorflow": "2.21.0", "jax-cuda12-plugin": "0.6.2"}, []),
         ({"torch": "2.13.0"}, ["tensorflow", "jax"]),
     ],
 )
@@ -135,45 +144,69 @@ def test_all_says_which_gpu_cannot_be_used():
     assert choice.note == "Left out: gpu:1 (the GPU is lost)."
 
 
+SPELLINGS = "Give all, gpu:0,gpu:1 (or UUIDs), cpu, or cpu:2 for two trials at a time."
+THERE = "There is: gpu:0 (NVIDIA Big, GPU-000-abc), gpu:1 (NVIDIA Big, GPU-111-abc), and 4 cores."
+MULTIPLE = f"Name a multiple of it, such as --devices gpu:0,gpu:1. {THERE}"
+
+
 @pytest.mark.parametrize(
-    ("wanted", "per_trial", "said"),
+    ("wanted", "per_trial", "said", "way_out"),
     [
-        ("gpu:7", 1, "no device gpu:7"),
-        ("GPU-9", 1, "no device GPU-9"),
-        ("GPU-", 1, "several GPUs"),
-        ("gpu:0,gpu:0", 1, "named twice"),
-        ("gpu:0,GPU-000-abc", 1, "named twice"),
-        ("gpu:0", 2, "1 GPU cannot be divided into groups of 2"),
-        ("all", 3, "2 GPUs cannot be divided"),
-        ("gpu:0,cpu:2", 1, "cpu:2 cannot be combined with others"),
-        ("all,gpu:0", 1, "all cannot be combined with others"),
-        ("gpu", 1, "no device 'gpu'"),
-        ("tpu:0", 1, "no device 'tpu:0'"),
-        ("", 1, "no device ''"),
-        ([], 1, "no device"),
-        ("cpu:0", 1, "no device 'cpu:0'"),
-        ("cpu:", 1, "no device 'cpu:'"),
-        ("cpu:-1", 1, "no device 'cpu:-1'"),
-        ("cpu:5", 1, "cpu:5 asks for 5 slots, but there are 4 cores"),
+        ("gpu:7", 1, "there is no device gpu:7", THERE),
+        ("GPU-9", 1, "there is no device GPU-9", THERE),
+        ("GPU-", 1, "several GPUs have UUIDs that begin with GPU-", THERE),
+        ("gpu:0,gpu:0", 1, "device gpu:0 is named twice", ""),
+        ("gpu:0,GPU-000-abc", 1, "device GPU-000-abc is named twice", ""),
+        ("gpu:0", 2, "1 GPU cannot be divided into groups of 2 (gpus_per_trial)", MULTIPLE),
+        ("all", 3, "2 GPUs cannot be divided into groups of 3 (gpus_per_trial)", MULTIPLE),
+        ("gpu:0,cpu:2", 1, "device cpu:2 cannot be combined with others", SPELLINGS),
+        ("all,gpu:0", 1, "device all cannot be combined with others", SPELLINGS),
+        ("gpu", 1, "there is no device 'gpu'", f"{SPELLINGS} {THERE}"),
+        ("0", 1, "there is no device '0'", f"{SPELLINGS} {THERE}"),
+        ("gpu:x", 1, "there is no device 'gpu:x'", f"{SPELLINGS} {THERE}"),
+        ("tpu:0", 1, "there is no device 'tpu:0'", f"{SPELLINGS} {THERE}"),
+        ("", 1, "there is no device ''", f"{SPELLINGS} {THERE}"),
+        ([], 1, "there is no device ''", f"{SPELLINGS} {THERE}"),
+        ("cpu:0", 1, "there is no device 'cpu:0'", SPELLINGS),
+        ("cpu:", 1, "there is no device 'cpu:'", SPELLINGS),
+        ("cpu:-1", 1, "there is no device 'cpu:-1'", SPELLINGS),
+        ("cpu:5", 1, "cpu:5 asks for 5 slots, but there are 4 cores", "Each slot needs a core of its own."),
+        ("cpu:10000", 1, "there is no device 'cpu:10000'", SPELLINGS),
+        ("cpu:9999", 1, "cpu:9999 asks for 9999 slots, but there are 4 cores", "Each slot needs a core of its own."),
     ],
-)
-def test_what_cannot_be_had_is_wrong_input(wanted, per_trial, said):
+)  # fmt: skip
+def test_what_cannot_be_had_is_wrong_input(wanted, per_trial, said, way_out):
     with pytest.raises(InputError) as caught:
         choose_slots(wanted, per_trial, machine())
-    assert said in caught.value.what
+    assert (caught.value.what, caught.value.way_out) == (said, way_out)
 
 
-def test_messages_say_what_there_is():
-    with pytest.raises(InputError, match=r"no GPU, and 1 core\."):
-        choose_slots("gpu:0", machine=machine(gpus=(), cores=(5,), reason="no driver"))
-    with pytest.raises(InputError, match=r"cpu:2 asks for 2 slots, but there is 1 core\."):
-        choose_slots("cpu:2", machine=machine(gpus=(), cores=(5,)))
-    lost = machine(gpus=FOUR[:1], unusable={"gpu:1": "the GPU is lost"})
-    with pytest.raises(InputError, match="gpu:1 cannot be used: the GPU is lost"):
-        choose_slots("gpu:0,gpu:1", machine=lost)
-    mixed = machine(gpus=(gpu(0), gpu(1, SMALL)))
-    with pytest.raises(InputError, match="different models"):
-        choose_slots("gpu:0,gpu:1", machine=mixed)
+BLIND = machine(gpus=(), cores=(5,), reason="no driver")
+LOST = machine(gpus=FOUR[:1], unusable={"gpu:1": "the GPU is lost"})
+OF_TWO_MODELS = machine(gpus=(gpu(0), gpu(1, SMALL)))
+
+
+@pytest.mark.parametrize(
+    ("there", "wanted", "said", "way_out"),
+    [
+        (BLIND, "gpu:0", "there is no device gpu:0 (no driver)", "There is: no GPU, and 1 core."),
+        (BLIND, "cpu:2", "cpu:2 asks for 2 slots, but there is 1 core", "Each slot needs a core of its own."),
+        (
+            *(LOST, "gpu:0,gpu:1", "device gpu:1 cannot be used: the GPU is lost"),
+            "There is: gpu:0 (NVIDIA Big, GPU-000-abc), gpu:1 (not usable: the GPU is lost), and 4 cores.",
+        ),
+        (
+            *(OF_TWO_MODELS, "gpu:0, gpu:1"),
+            "devices gpu:0, gpu:1 are of different models, so their trials are not comparable",
+            "Run them one after the other. There is: gpu:0 (NVIDIA Big, GPU-000-abc), gpu:1 (NVIDIA Small, "
+            "GPU-111-abc), and 4 cores.",
+        ),
+    ],
+)
+def test_messages_say_what_there_is(there: Machine, wanted: str, said: str, way_out: str):
+    with pytest.raises(InputError) as caught:
+        choose_slots(wanted, machine=there)
+    assert (caught.value.what, caught.value.way_out) == (said, way_out)
 
 
 @pytest.mark.parametrize(
@@ -219,5 +252,7 @@ def test_an_accelerator_is_a_model_of_gpus():
     assert choice.note == "Left out: gpu:1 (NVIDIA Big, not small), gpu:2 (NVIDIA Big, not small)."
     with pytest.raises(InputError, match="gpu:1 cannot be used: NVIDIA Big, not small"):
         choose_slots("gpu:1", machine=mixed, accelerator="small")
-    with pytest.raises(InputError, match="no GPU here has 'A100' in the name of its model"):
+    with pytest.raises(AcceleratorError) as caught:
         choose_slots("all", machine=mixed, accelerator="A100")
+    assert caught.value.what == "no GPU here has 'A100' in the name of its model"
+    assert caught.value.way_out == f"There is: {mixed}."

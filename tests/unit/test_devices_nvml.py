@@ -1,9 +1,11 @@
 """Discovery and figures through the real `pynvml`, against the stand-in for NVIDIA's library."""
 
+from types import SimpleNamespace
+
 import pytest
 from equipment.nvml.stand_in import DRIVER_NOT_LOADED, GPU_IS_LOST, LIBRARY_MISMATCH, NOT_SUPPORTED, StandIn
 
-from bench.devices.nvml import NvmlError, open_nvml
+from bench.devices.nvml import Nvml, NvmlError, open_nvml
 
 CHOOSE = """
 import json, sys
@@ -208,3 +210,9 @@ def test_the_stand_in_answers_what_telemetry_asks(nvml):
         "gpm": [1, 0.25],
         "unknown uuid": "error 6",
     }
+
+
+@pytest.mark.parametrize(("number", "version"), [(13000, "13.0"), (12040, "12.4"), (11080, "11.8")])
+def test_the_newest_cuda_of_a_driver(number: int, version: str):
+    binding = SimpleNamespace(nvmlSystemGetCudaDriverVersion=lambda: number)
+    assert Nvml(binding).cuda_driver() == version

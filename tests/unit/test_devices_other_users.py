@@ -320,3 +320,8 @@ def test_whether_the_drivers_process_ids_are_ours(tmp_path, monkeypatch, link, s
         (tmp_path / "pid").symlink_to(link)
     monkeypatch.setattr(other_users, "_PID_NAMESPACE", tmp_path / "pid")
     assert other_users.sees_the_hosts_pids() is same
+
+
+def test_where_the_kernel_tells_of_pressure_and_process_ids():
+    assert str(other_users._PRESSURE) == "/proc/pressure/cpu"
+    assert str(other_users._PID_NAMESPACE) == "/proc/self/ns/pid"

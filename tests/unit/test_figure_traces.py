@@ -4,12 +4,13 @@ from types import SimpleNamespace
 
 import numpy as np
 import pandas as pd
+from equipment.results.records import some_metrics
 
 from bench.report.figures import learning, machine, tradeoff
 from bench.report.figures.accuracy_time import to_accuracy
 from bench.report.figures.figure import PALETTE, PHASE_COLORS, Colors, axis, error_bars
 from bench.report.figures.machine import Samples
-from bench.report.figures.outcomes import classes, side_by_side
+from bench.report.figures.outcomes import classes, confusion, side_by_side
 from bench.report.figures.rates import rate_searches
 from bench.report.pareto import Candidate
 
@@ -44,6 +45,53 @@ def test_a_curve_of_learning():
             "line": {"color": "#123456", "dash": "dash", "width": 1.4},
         }
     assert learning._line([1, 2], [0.2, 0.4], "a", "#123456", "dash", "loss", 9)["mode"] == "lines+markers"
+
+
+def test_figures_of_learning():
+    metrics = {name: np.array([0.2, 0.4]) for name in learning.METRICS}
+    course = learning.Course("VGG16", {"network": "VGG16", "status": "done"}, np.array([1, 2]), metrics)
+    groups = [learning.Group("transfer", 2, [course])]
+    (small,) = learning.each_network(groups, Colors(["VGG16"]))
+    assert small.layout == {
+        "xaxis": axis("epoch", anchor="y2"),
+        "yaxis": axis("accuracy %", domain=[0.54, 1]),
+        "yaxis2": axis("loss", domain=[0, 0.46], rangemode="tozero"),
+    }
+    assert [one["y"] for one in small.data] == [[20.0, 40.0]] * 2 + [[0.2, 0.4]] * 2
+    every = learning.together(groups, Colors(["VGG16"]))
+    assert (every.title, every.layout) == ("Learning curves", learning._axes("accuracy"))
+    loss, accuracy = learning.means(groups)
+    assert loss.caption == accuracy.caption == "At every epoch, the mean over the networks that reached it."
+    assert (loss.layout, accuracy.layout) == (learning._axes("loss"), learning._axes("accuracy"))
+    long = [learning.Course("x", course.row, np.arange(1, 1001), {"loss": np.linspace(1, 0, 1000)})]
+    points = [
+        len(made[0].data[0]["x"])
+        for made in (
+            learning.all_networks([learning.Group("scratch", 1000, long)], Colors([])),
+            learning.each_network([learning.Group("scratch", 1000, long)], Colors([])),
+        )
+    ]
+    # Of 249 and 119 stretches the lowest and the highest, which are neighbors of those of the next ones.
+    assert points == [2 * 249, 2 * 119]
+
+
+def test_a_confusion_matrix():
+    test = some_metrics(confusion_matrix=((3, 1), (0, 2)), classes=("a", "b"))
+    drawn = confusion("name", "title", test, "#123456")
+    assert drawn.data == [
+        {
+            **{"type": "heatmap", "z": [[75.0, 25.0], [0.0, 100.0]], "text": [["3", "1"], ["0", "2"]]},
+            **{"texttemplate": "%{text}", "zmin": 0, "zmax": 100, "showscale": False, "xgap": 2, "ygap": 2},
+            "hovertemplate": "%{text} images, %{z:.1f} % of the row<extra></extra>",
+            "colorscale": [[0, "rgba(127,127,127,0.06)"], [1, "#123456"]],
+        }
+    ]
+    alike = {"showgrid": False, "zeroline": False, "tickvals": [0, 1], "ticktext": ["a", "b"]}
+    alike |= {"ticklabeloverflow": "allow"}
+    assert drawn.layout == {
+        "xaxis": axis("predicted", side="bottom", tickangle=-35, **alike),
+        "yaxis": axis("true", autorange="reversed", **alike),
+    }
 
 
 def test_a_line_of_a_machine_and_its_phases():
@@ -169,6 +217,11 @@ def test_bars_of_phases_and_classes():
 def test_marks_of_times_and_rates():
     row = {**CONFIGURATION, "configuration": "x", "target": "90 %", "median_s": 30.0, "trained_s": 100.0}
     drawn = to_accuracy(pd.DataFrame([row]), Colors(["VGG16"]))
+    assert (drawn.name, drawn.title) == (
+        "time-to-accuracy",
+        "Time until the validation accuracy stays at a share of its best",
+    )
+    assert drawn.data[0]["hovertemplate"] == "90 %: %{text}<extra></extra>"
     assert drawn.data[0]["marker"] == {"size": 11, "symbol": ["circle"], "color": [PALETTE[0]]}
     assert drawn.layout == {
         "xaxis": {"type": "log", "automargin": True, "ticksuffix": " s"},
@@ -176,6 +229,10 @@ def test_marks_of_times_and_rates():
     }
     found = SimpleNamespace(learning_rate=1e-3, curve=[(1e-3, 2.0)])
     drawn = rate_searches([("a", "#123456", found)])
+    assert drawn.caption == (
+        "Each step has a higher rate than the one before. "
+        "The mark is the rate that was taken: a tenth of the one with the lowest loss."
+    )
     assert drawn.data[0]["line"] == {"color": "#123456", "width": 1.4}
     assert drawn.data[1]["marker"] == {"color": "#123456", "size": 10, "symbol": "diamond"}
     assert drawn.layout == {

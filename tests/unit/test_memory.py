@@ -8,6 +8,7 @@ import sys
 
 import pytest
 
+from wbc.memory import step as simulated
 from wbc.memory.allocator import Allocator
 from wbc.memory.graph import Node
 from wbc.memory.step import step_memory
@@ -119,6 +120,13 @@ def test_without_gradients_nothing_is_kept():
     memory = step_memory(forward, [4 * MB], [], threads=1)
     assert (memory.kept_feature_maps, memory.gradients, memory.feature_maps) == (0, 0, 0)
     assert memory.workspace == 10 * MB
+
+
+def test_an_input_without_memory_hides_none_behind_it():
+    """The batch, which is given, comes first among the inputs of gradient and update."""
+    nodes = [node("Placeholder", size=MB), node("Relu", [0], MB), node("ReluGrad", [0, 1], MB, "backward")]
+    kinds = simulated._kinds([*nodes, node("Mul", [0, 2], MB, "update")])
+    assert kinds == {(1, 0): "feature_maps", (2, 0): "gradients"}
 
 
 TRAINED = """

@@ -1,5 +1,6 @@
 """The engine starts a sampler beside each worker, and no sampler's failure is the trial's."""
 
+import os
 import selectors
 from pathlib import Path
 
@@ -21,6 +22,7 @@ def run(folder: Path, **options) -> Record:
     write_json(attempt.folder / "trial.json", {**a_trial().to_json(), "specification": {}})
     other_users = local.LocalOtherUsers(None, 0.0, print)
     worker = local.LocalEngine([CPU], other_users, **options).start(attempt, CPU)
+    assert not any(os.get_blocking(fileno) for fileno in worker.filenos()[1:])
     while not worker.reap():
         with selectors.DefaultSelector() as selector:
             for fileno in worker.filenos():

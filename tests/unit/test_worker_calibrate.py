@@ -161,7 +161,7 @@ def measured(monkeypatch):
             assert own is tf and budget_s == 0.25
             if isinstance(found := rates.get(dtype, {"best": 1.0}), Exception):
                 raise found
-            return {"place": place, "size": sizes[-1], "tf32": tf.tf32[-1], **found}
+            return {"place": place, "sizes": sizes, "tf32": tf.tf32[-1], **found}
 
         def vectors(own, place, size, budget_s):
             if isinstance(found := rates.get("bandwidth"), Exception):
@@ -186,7 +186,7 @@ def measured(monkeypatch):
 
 def test_the_rates_of_a_processor(measured):
     tf = OfTensorFlow(gpus=("gpu 0",))
-    rate = {"place": "/CPU:0", "size": 4096, "tf32": False, "best": 1.0}
+    rate = {"place": "/CPU:0", "sizes": (1024, 2048, 4096), "tf32": False, "best": 1.0}
     assert measured(tf) == {
         "kind": "cpu",
         "device": "",
@@ -207,7 +207,7 @@ def test_the_rates_of_a_gpu_and_why_one_is_missing(measured):
     tf = OfTensorFlow(("gpu 0",), (9, 0))
     full = OpError("no\n  memory " + 300 * "x")
     found = measured(tf, "gpu", float16=full, bandwidth=OpError("no\nroom " + 300 * "x"))
-    rate = {"place": "/GPU:0", "size": 16384, "tf32": False, "best": 1.0}
+    rate = {"place": "/GPU:0", "sizes": (4096, 8192, 16384), "tf32": False, "best": 1.0}
     assert (found["kind"], found["device"]) == ("gpu", "A card")
     assert found["matmul_float32"] == found["matmul_bfloat16"] == rate
     assert found["matmul_tensorfloat32"] == {**rate, "tf32": True}
