@@ -1,5 +1,6 @@
 """Steps 4 to 8: trials and steps of training on the GPU."""
 
+import time
 from collections.abc import Iterator
 from importlib.util import find_spec
 from pathlib import Path
@@ -103,22 +104,31 @@ def trace(context: Context, folder: Path) -> Iterator[Line]:
 
 
 def networks(context: Context, folder: Path) -> Iterator[Line]:
-    """Step 7: the networks of the thesis, two short epochs each; VGG16 also with larger batches."""
+    """Step 7: the networks of the thesis, two short epochs each; VGG16 also with larger batches.
+
+    None is begun that may not end in time: a network that compiles for minutes is no fault of the GPU.
+    """
+    began, longest = time.monotonic(), 0.0
     for name, batch_size in [(name, 16) for name in NETWORKS] + [("VGG16", 64)]:
+        check, criterion = f"{name}, batch {batch_size}", "done; energy, memory there; not above the peak"
+        passed = time.monotonic() - began
+        if passed + 1.5 * longest > float(context["limit_s"]):
+            said = f"no time was left after {passed:.0f} s: ARGS='--steps 7 --budget 1200'"
+            yield line(check, criterion, said, None)
+            continue
         own = folder / f"{name}-{batch_size}"
         own.mkdir()
         path = suite(
             context, own, "network", f'"{name}"', held_out=4, batch_size=batch_size, size=scaled(224)
         )
         done = bench(own, "run", str(path), devices=context["gpu"])
+        longest = max(longest, time.monotonic() - began - passed)
         found = records(own)
         if not found:
-            yield line(name, "done", done.stdout.strip().splitlines()[-1:], False)
+            yield line(check, criterion, done.stdout.strip().splitlines()[-1:], False)
         for record in found:
             good, said = _of(record)
-            yield line(
-                f"{name}, batch {batch_size}", "done; energy, memory there; not above the peak", said, good
-            )
+            yield line(check, criterion, said, good)
 
 
 def _of(record: dict[str, Any]) -> tuple[bool, str]:

@@ -7,6 +7,7 @@ import sys
 from pathlib import Path
 
 import pytest
+from gpu_check import training
 from gpu_check.__main__ import STEPS, Step, run_step
 from gpu_check.report import Line, line, markdown
 from gpu_check.steps import STEPS as PROGRAMS
@@ -64,6 +65,24 @@ def test_a_step_that_hangs_or_fails_is_a_line_of_the_report():
     assert (slow.verdict, slow.measured) == ("fail", "it did not, and was ended")
     (broken,) = run_step(Step(0, "broken", 30.0), {}, [sys.executable, "-c", "raise ValueError('why')"])
     assert (broken.verdict, broken.measured) == ("fail", "ValueError: why")
+
+
+def test_networks_for_which_no_time_is_left_are_not_here(tmp_path, monkeypatch):
+    clock = [0.0]
+
+    def takes_40_s(*command, **variables):
+        clock[0] += 40
+
+    record = {"status": "done", "energy": {"trial_j": 1.0}}
+    monkeypatch.setattr(training.time, "monotonic", lambda: clock[0])
+    monkeypatch.setattr(training, "bench", takes_40_s)
+    monkeypatch.setattr(training, "records", lambda folder: [record])
+    context = {"gpu": "gpu:0", "backend": "jax", "limit_s": "180"}
+    found = list(training.networks(context, tmp_path))
+    # The fourth begins at 120 s, 60 s before the end; such a one may take one and a half times as long as the longest.
+    assert [one.verdict for one in found] == ["pass"] * 4 + ["not here"] * 6
+    assert [one.check for one in found[3:5]] == ["InceptionV3, batch 16", "Xception, batch 16"]
+    assert found[4].measured == "no time was left after 160 s: ARGS='--steps 7 --budget 1200'"
 
 
 def test_the_report_counts_and_escapes():
