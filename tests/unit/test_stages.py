@@ -8,6 +8,7 @@ import tifffile
 from image_folders import write_tiff
 from PIL import Image
 
+from wbc.data.pipeline import decoding
 from wbc.data.pipeline.cropping import read_white_box, square_crop
 from wbc.data.pipeline.decoding import look_at, page_count, read_upright
 from wbc.data.pipeline.numbers import with_white
@@ -171,8 +172,43 @@ def test_what_is_in_a_file_of_eight_bits(tmp_path):
     assert look_at(tmp_path / "a.png") == Facts(5, 3, 40, 230)
     Image.fromarray(pixels[..., 0]).save(tmp_path / "b.png")
     assert look_at(tmp_path / "b.png") == Facts(5, 3, 40, 100)
-    Image.fromarray(np.dstack([pixels, pixels[..., 0]])).save(tmp_path / "c.png")
-    assert not look_at(tmp_path / "c.png").plain
+
+
+@pytest.mark.parametrize(
+    ("mode", "suffix", "more", "plain"),
+    [
+        ("RGB", ".png", {}, True),
+        ("P", ".png", {}, True),
+        ("P", ".png", {"transparency": 0}, False),
+        ("RGBA", ".png", {}, False),
+        ("CMYK", ".jpg", {}, False),
+        ("1", ".tif", {}, True),
+        ("L", ".gif", {"save_all": True, "append_images": [Image.new("L", (4, 4), 9)]}, False),
+    ],
+)
+def test_opaque_files_of_one_page_and_of_usual_colors_are_plain(tmp_path, mode, suffix, more, plain):
+    path = tmp_path / f"a{suffix}"
+    Image.new(mode, (4, 4)).save(path, **more)
+    assert look_at(path, Reading(pages=1)).plain is plain
+
+
+@pytest.mark.parametrize(
+    ("error", "reason"),
+    [
+        (OSError(5, "Input/output error"), "Input/output error"),
+        (OSError("cut off"), "cut off"),
+        (ValueError("odd"), "odd"),
+        (Image.DecompressionBombError("large"), "large"),
+    ],
+)
+def test_why_a_file_cannot_be_read(monkeypatch, error, reason):
+    def fail(path, pages):
+        raise error
+
+    monkeypatch.setattr(decoding, "_content", fail)
+    with pytest.raises(InputError) as caught:
+        look_at(Path("x.png"))
+    assert caught.value.what == f"x.png cannot be read as an image: {reason}"
 
 
 @pytest.mark.parametrize(("tag", "size"), [(1, (5, 3)), (3, (5, 3)), (6, (3, 5)), (8, (3, 5))])
