@@ -4,7 +4,7 @@ from dataclasses import replace
 
 import numpy as np
 import pytest
-from PIL import Image
+from PIL import Image, ImageFont
 
 from wbc.data import contact_sheet as contact_sheet_module
 from wbc.data.contact_sheet import contact_sheet, sheet_of_manifest, sheet_of_stages
@@ -34,6 +34,31 @@ def test_images_are_in_their_row_and_column():
         assert (right - left, bottom - top) == (20, 20)
     assert green[0] > red[2] and green[1] == red[1]
     assert blue[0] == red[0] and blue[1] > red[3]
+
+
+@pytest.mark.parametrize(("counts", "tile"), [((1,), 20), ((3, 1), 40), ((2, 2, 0), 7)])
+def test_rows_and_columns_are_four_pixels_apart(counts, tile):
+    """On white paper, each row below a line of text of 14 pixels."""
+    rows = {"i" * number: [plain(RED)] * count for number, count in enumerate(counts)}
+    sheet = np.asarray(contact_sheet(rows, tile))
+    line = sum(ImageFont.load_default(size=14).getmetrics()) + 4
+    columns = max(counts)
+    assert sheet.shape == (4 + len(rows) * (line + tile + 4), 4 + columns * (tile + 4), 3)
+    expected = np.zeros(sheet.shape[:2], bool)
+    for row, count in enumerate(counts):
+        for column in range(count):
+            top, left = 4 + row * (line + tile + 4) + line, 4 + column * (tile + 4)
+            expected[top : top + tile, left : left + tile] = True
+    assert np.array_equal((sheet == RED).all(axis=2), expected)
+    assert (sheet[0] == 255).all() and (sheet[-1] == 255).all()
+    darkest = sheet[~expected].min(axis=0)
+    assert darkest.tolist() == ([40] * 3 if len(counts) > 1 else [255] * 3)
+
+
+def test_a_sheet_is_as_wide_as_its_longest_label():
+    label = "A very long name of a class"
+    width = contact_sheet({"A": [plain(RED)], label: []}, tile=8).width
+    assert width == int(ImageFont.load_default(size=14).getlength(label)) + 8
 
 
 def test_the_label_is_written_above_its_row():
@@ -87,6 +112,49 @@ def test_a_data_set_has_one_row_per_class(data_set):
     sheet = sheet_of_manifest(*data_set, per_class=2, tile=20)
     pair = contact_sheet({"A": [plain(RED)] * 2, "B": [plain(BLUE)] * 2}, tile=20)
     assert np.array_equal(np.asarray(sheet), np.asarray(pair))
+
+
+def test_a_sheet_has_eight_images_of_each_class_of_training(data_set, monkeypatch):
+    folder, manifest = data_set
+    asked = []
+    monkeypatch.setattr(contact_sheet_module, "contact_sheet", lambda *given: asked.append(given))
+    (entry,) = (one for one in manifest.images if one.file == "train/A/0.png")
+    other = ImageEntry("train/B/0.png", "test", "B", "x", "")
+    sheet_of_manifest(folder, Manifest((*[entry] * 9, other), ("A", "B")))
+    sheet_of_manifest(folder, Manifest((*[entry] * 9, other), ("A", "B")), split="test", tile=9)
+    assert [({name: len(of) for name, of in rows.items()}, tile) for rows, tile in asked] == [
+        ({"A": 8, "B": 0}, 128),
+        ({"A": 0, "B": 1}, 9),
+    ]
+
+
+def test_what_is_wrong_with_a_sheet(data_set):
+    folder, manifest = data_set
+    (folder / "train/B/0.png").unlink()
+    said = [
+        (lambda: contact_sheet({}), "a contact sheet needs an image", "Give at least one image."),
+        (
+            lambda: contact_sheet({"A": [plain(RED)]}, 0),
+            "the tile of the contact sheet is 0 pixels",
+            "Give 1 or more.",
+        ),
+        (
+            lambda: sheet_of_manifest(folder, manifest, split="test"),
+            f"the split 'test' of {folder} has no image",
+            "Choose another split.",
+        ),
+        (
+            lambda: sheet_of_manifest(folder, manifest),
+            f"{folder / 'train/B/0.png'} cannot be shown: [Errno 2] No such file or directory: "
+            f"'{folder / 'train/B/0.png'}'",
+            "Prepare the data again.",
+        ),
+    ]
+    for make, what, way_out in said:
+        with pytest.raises(InputError) as caught:
+            make()
+        assert (caught.value.what, caught.value.way_out) == (what, way_out)
+    assert contact_sheet({"": [plain(RED)]}, 1).height > 1
 
 
 def test_a_split_without_images_is_named(data_set):

@@ -253,6 +253,7 @@ def test_a_manifest_of_a_pilot_is_read_again(tmp_path: Path):
         (0.9, 98, 2, None),  # a quarter of ten, less one, is 1.5
         (0.9, 99, 1, "second would get 1 of 100 images of a, but its share is 10"),
         (0.95, 40, 0, None),
+        (0.75, 16, 0, None),  # a quarter of four, less one, is none
     ],
 )
 def test_how_far_a_split_may_be_from_its_share(share, first, second, refused):
@@ -311,3 +312,20 @@ def test_the_numbers_of_an_image_depend_on_seed_name_and_copy():
     assert image_rng(7, "cell", 2).random() == expected
     others = [image_rng(8, "cell", 2), image_rng(7, "cel", 2), image_rng(7, "cell", 1)]
     assert len({expected, *(one.random() for one in others)}) == 4
+
+
+@pytest.mark.parametrize(
+    ("folds", "fold", "exists"),
+    [
+        *[(None, None, True), (2, 1, True), (2, 2, True), (5, 5, True)],
+        *[(1, 1, False), (2, 0, False), (2, 3, False), (2, None, False), (0, 1, False)],
+    ],
+)
+def test_a_fold_is_one_of_two_or_more(folds, fold, exists):
+    if exists:
+        Splitting(0, folds, fold)
+        return
+    with pytest.raises(InputError) as caught:
+        Splitting(0, folds, fold)
+    assert caught.value.what == f"fold {fold} of {folds} is asked for"
+    assert caught.value.way_out == "Give 2 folds or more."
