@@ -262,14 +262,42 @@ def test_a_file_that_is_there_twice_is_refused(tmp_path):
 
 
 @pytest.mark.parametrize(
-    ("name", "file"),
+    ("name", "file", "md5", "side"),
     [
-        ("bloodmnist", "bloodmnist.npz"),
-        ("bloodmnist-64", "bloodmnist_64.npz"),
-        ("bloodmnist-224", "bloodmnist_224.npz"),
+        ("bloodmnist", "bloodmnist.npz", "7053d0359d879ad8a5505303e11de1dc", 28),
+        ("bloodmnist-64", "bloodmnist_64.npz", "2b94928a2ae4916078ca51e05b6b800b", 64),
+        ("bloodmnist-128", "bloodmnist_128.npz", "adace1e0ed228fccda1f39692059dd4c", 128),
+        ("bloodmnist-224", "bloodmnist_224.npz", "b718ff6835fcbdb22ba9eacccd7b2601", 224),
     ],
 )
-def test_where_bloodmnist_lies(name, file):
+def test_where_bloodmnist_lies(name, file, md5, side):
+    """The hashes and the order of the labels are those that the package `medmnist` states."""
     one = COLLECTIONS[name]
     assert (one.archive.name, one.archive.place) == (file, f"records/10519652/files/{file}")
-    assert one.base == "https://zenodo.org" and one.archive.algorithm == "md5" and len(one.archive.hash) == 32
+    assert (one.name, one.base, one.archive.algorithm) == (name, "https://zenodo.org", "md5")
+    assert (one.archive.hash, one.archive.size) == (md5, None)
+    assert one.about == f"17,092 images of {side} x {side} pixels, 8 classes, with its own split"
+    assert one.license == "CC BY 4.0"
+    assert one.citation == (
+        "Yang et al., MedMNIST v2, Scientific Data 10:41, 2023; images by "
+        "Acevedo et al., Data in Brief 30:105474, 2020"
+    )
+    assert one.classes == (
+        *("basophil", "eosinophil", "erythroblast", "immature granulocyte"),
+        *("lymphocyte", "monocyte", "neutrophil", "platelet"),
+    )
+
+
+def test_where_pbc_lies():
+    one = COLLECTIONS["pbc"]
+    assert (one.name, one.base) == ("pbc", "https://data.mendeley.com")
+    assert (one.archive.name, one.archive.algorithm) == ("PBC_dataset_normal_DIB.zip", "sha256")
+    assert one.archive.place == (
+        "public-files/datasets/snkd93bnjr/files/2fc38728-2ae7-4a62-a857-032af82334c3/file_downloaded"
+    )
+    assert (one.license, one.citation) == ("CC BY 4.0", "Acevedo et al., Data in Brief 30:105474, 2020")
+    assert one.classes == (
+        *("basophil", "eosinophil", "erythroblast", "ig"),
+        *("lymphocyte", "monocyte", "neutrophil", "platelet"),
+    )
+    assert list(COLLECTIONS) == ["bloodmnist", "bloodmnist-64", "bloodmnist-128", "bloodmnist-224", "pbc"]

@@ -1,5 +1,7 @@
 """Classes merged into groups; files in more than one split; what a manifest warns of, and missing weights."""
 
+import hashlib
+import json
 from pathlib import Path
 
 import pytest
@@ -7,7 +9,7 @@ import pytest
 from bench.trials import pretrained
 from bench.trials.dataset_warnings import external_images, leak, lost, shared, unchecked
 from wbc.data import CELL_CLASSES
-from wbc.data.manifest import ImageEntry, Manifest, group_classes
+from wbc.data.manifest import ImageEntry, LeftOut, Manifest, check_class_weight, check_groups, group_classes
 from wbc.data.pipeline.sample import NOT_SAMPLED
 from wbc.errors import InputError
 
@@ -162,3 +164,97 @@ def test_of_missing_weights_one_failed_connection_counts_for_all(monkeypatch):
         "c: no route; the same holds for d, e",
     ]
     assert asked == ["a", "b", "c"] and pretrained.unavailable(every[:1]) == []
+
+
+def test_a_file_says_all_of_a_data_set_in_the_order_of_its_images(tmp_path: Path):
+    """The digest: classes, then a line for each image by file name, all parted by zeros."""
+    images = (
+        ImageEntry("train/b/1.png", "train", "b", "s", "22"),
+        ImageEntry("test/a.png", "test", "a", "t", "11"),
+    )
+    made = Manifest(images, ("b", "a"), {"split_seed": 1}, {"torn": ["x"]})
+    lines = ["b\0a", "test/a.png\0test\0a\0t\0" + "11", "train/b/1.png\0train\0b\0s\0" + "22"]
+    digest = hashlib.sha256("\n".join(lines).encode()).hexdigest()
+    assert made.digest == digest
+    made.write(tmp_path)
+    content = {
+        **{
+            "digest": digest,
+            "classes": ["b", "a"],
+            "settings": {"split_seed": 1},
+            "left_out": {"torn": ["x"]},
+        },
+        "images": [
+            {"file": "train/b/1.png", "split": "train", "class_name": "b", "source": "s", "sha256": "22"},
+            {"file": "test/a.png", "split": "test", "class_name": "a", "source": "t", "sha256": "11"},
+        ],
+    }
+    assert (tmp_path / "manifest.json").read_text() == json.dumps(content, indent=1) + "\n"
+    assert Manifest.read(tmp_path) == Manifest.read_file(tmp_path / "manifest.json") == made
+    assert made.split("test") == [images[1]]
+    assert made.counts() == {"train": {"b": 1}, "validation": {}, "test": {"a": 1}}
+    assert (Manifest((), ()).settings, Manifest((), ()).left_out) == ({}, {})
+
+
+def test_what_was_left_out_is_in_alphabetical_order():
+    left_out = LeftOut()
+    left_out["torn"] += ["b", "a"]
+    left_out["hidden"].append("c")
+    assert left_out["nothing"] == []
+    assert list(left_out.ordered().items()) == [("hidden", ["c"]), ("torn", ["a", "b"])]
+
+
+def test_grouped_images_are_ordered_and_what_was_left_out_before_stays(manifest):
+    images = [
+        ImageEntry(f"{split}/{name}.png", split, name, name, name)
+        for split in ("test", "train")
+        for name in ("NEUTROPHIL", "MONOCYTE", "EOSINOPHIL")
+    ]
+    before = Manifest(tuple(images), CELL_CLASSES, {}, {"torn": ["x"]})
+    grouped = group_classes(before, GROUPS)
+    assert [image.file for image in grouped.images] == [
+        f"{split}/{name}.png" for split in ("train", "test") for name in ("MONOCYTE", "NEUTROPHIL")
+    ]
+    assert grouped.left_out == {
+        "torn": ["x"],
+        "class in no group": ["test/EOSINOPHIL.png", "train/EOSINOPHIL.png"],
+    }
+    every = {"one": list(CELL_CLASSES[:2]), "two": list(CELL_CLASSES[2:])}
+    assert group_classes(manifest, every).left_out == {}
+
+
+KNOWN = "EOSINOPHIL, LYMPHOCYTE, MONOCYTE, NEUTROPHIL"
+
+
+@pytest.mark.parametrize(
+    ("groups", "what", "way_out"),
+    [
+        ({}, "groups has 0 groups", "A classifier needs at least two."),
+        ({"a": ["MONOCYTE"]}, "groups has 1 group", "A classifier needs at least two."),
+        ({"a": ["MONOCYTE"], "b": []}, "the group b is empty", f"Known classes are {KNOWN}."),
+        (
+            {"a": ["MONOCYT"], "b": ["NEUTROPHIL"]},
+            "there is no class 'MONOCYT' for the group a",
+            "did you mean MONOCYTE?",
+        ),
+        ({"a": ["x"], "b": ["NEUTROPHIL"]}, "there is no class 'x' for the group a", f"Known are {KNOWN}."),
+        (
+            {"a": ["MONOCYTE", "MONOCYTE"], "b": ["NEUTROPHIL"]},
+            "the class MONOCYTE is in groups twice",
+            "Name each class once.",
+        ),
+    ],
+)
+def test_what_is_wrong_with_groups(groups, what, way_out):
+    with pytest.raises(InputError) as caught:
+        check_groups(groups, CELL_CLASSES)
+    assert (caught.value.what, caught.value.way_out) == (what, way_out)
+
+
+def test_weights_are_of_classes_that_there_are():
+    check_class_weight(["a", "b"], ["a", "b"])
+    for name, way_out in (("aab", "did you mean aaa?"), ("x", "Name classes as their folders are called.")):
+        with pytest.raises(InputError) as caught:
+            check_class_weight(["aaa", name], ["aaa", "b"])
+        assert caught.value.what == f"class_weight names {name!r}, but the classes are aaa, b"
+        assert caught.value.way_out == way_out

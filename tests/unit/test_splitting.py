@@ -4,7 +4,7 @@ from collections import Counter
 
 import pytest
 
-from wbc.data.pipeline.splitting import split_sources
+from wbc.data.pipeline.splitting import Quota, _neediest, _targets, require_sources, split_sources
 from wbc.errors import InputError
 
 
@@ -87,3 +87,49 @@ def test_sources_that_stay_count_for_the_shares():
     assert all(after[name] == before[name] for name in groups if name in stay)
     with pytest.raises(InputError):
         split_sources(sources_of(a=3), stay=dict.fromkeys(sources_of(a=3), "train"))
+
+
+USUAL = {"train": 0.6, "validation": 0.15, "test": 0.25}
+UNEVEN = {"a": 0.5, "b": 0.44, "c": 0.03, "d": 0.03}
+
+
+@pytest.mark.parametrize(
+    ("count", "fractions", "targets"),
+    [
+        (3, USUAL, [1, 1, 1]),
+        (4, USUAL, [2, 1, 1]),
+        (5, USUAL, [3, 1, 1]),
+        (6, USUAL, [4, 1, 1]),  # 3.6 lacks more than 1.5
+        (7, USUAL, [4, 1, 2]),  # 1.75 lacks more than 4.2
+        (10, USUAL, [6, 2, 2]),  # of 1.5 and 2.5 the first
+        (5, UNEVEN, [2, 1, 1, 1]),  # one too many: 2.2 has more than its share, 2.5 has less
+        (4, UNEVEN, [1, 1, 1, 1]),
+    ],
+)
+def test_targets_are_whole_numbers_nearest_to_the_shares(count, fractions, targets):
+    assert _targets(count, fractions) == dict(zip(fractions, targets, strict=True))
+
+
+def test_a_source_goes_where_most_is_missing_of_its_rarest_class_then_of_the_others():
+    missing = {"rare": {"x": 1, "y": 1, "z": 0}, "other": {"x": 0, "y": 2, "z": 9}}
+    shares = {"x": 0.4, "y": 0.4, "z": 0.2}
+    assert _neediest(missing, "rare", ["rare", "other"], shares) == "y"
+    assert _neediest(missing, "rare", ["rare"], shares) == "x"
+    assert _neediest(missing, "other", ["rare", "other"], shares) == "z"
+
+
+def test_what_too_few_sources_are():
+    require_sources(sources_of(a=3, b=4), USUAL)
+    with pytest.raises(InputError) as caught:
+        require_sources({**sources_of(a=3, b=2), "x": ["b", "b"], "y": ["a"]}, ["1", "2", "3", "4"])
+    assert caught.value.what == "class b has too few sources: 3, but 1, 2, 3, 4 need one each"
+    assert caught.value.way_out == (
+        "Add images of b from at least 4 different sources (patients, slides or photographs), or leave the class out."
+    )
+
+
+def test_images_in_total_are_spread_over_the_classes_and_the_first_ones_get_the_rest():
+    assert Quota.of_total(5, "abc") == Quota({"a": 2, "b": 2, "c": 1})
+    assert Quota.of_total(6, "abc", 7, True) == Quota(dict.fromkeys("abc", 2), originals=7, copies=True)
+    usual = Quota()
+    assert (usual.times, usual.originals, usual.balanced, usual.copies) == (1, None, False, False)
