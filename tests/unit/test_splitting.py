@@ -133,3 +133,12 @@ def test_images_in_total_are_spread_over_the_classes_and_the_first_ones_get_the_
     assert Quota.of_total(6, "abc", 7, True) == Quota(dict.fromkeys("abc", 2), originals=7, copies=True)
     usual = Quota()
     assert (usual.times, usual.originals, usual.balanced, usual.copies) == (1, None, False, False)
+
+
+def test_those_that_stay_fill_the_target_of_their_split():
+    """Of 8 sources 5 are for training, which are there; the other 3 are for the other splits."""
+    groups = sources_of(a=8)
+    stay = dict.fromkeys(list(groups)[:5], "train")
+    found = split_sources(groups, stay=stay)
+    assert Counter(found.values()) == {"train": 5, "validation": 1, "test": 2}
+    assert {name: found[name] for name in stay} == stay

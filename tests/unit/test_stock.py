@@ -2,7 +2,9 @@
 
 import keras
 import numpy as np
+import PIL
 import pytest
+from PIL import Image
 from PIL.Image import Resampling
 
 from wbc.data.pipeline.decoding import fitted
@@ -12,7 +14,7 @@ from wbc.networks.papers.fractalnet import fractalnet
 from wbc.networks.papers.layers import GroupedConvolution, LocalResponseNormalization, MaxRms
 from wbc.networks.papers.residual import stochastic_depth_resnet110
 from wbc.networks.preprocessing import preprocess
-from wbc.networks.resize import resizing_model
+from wbc.networks.resize import _pillow_chooses_the_order, resizing_model
 from wbc.networks.stock import _is_ours, raw_pixel_model, scaling_layers, with_stock_layers
 
 PIXELS = np.random.default_rng(1).integers(0, 256, (3, 8, 8, 3), np.uint8)
@@ -82,6 +84,17 @@ def test_images_are_resized_as_files_are(fit, tmp_path):
         images = rng.integers(0, 256, (2, *shape, 3), np.uint8)
         wanted = [fitted(image, 24, fit, Resampling.BILINEAR) for image in images]
         np.testing.assert_array_equal(np.asarray(model(images)), np.stack(wanted), f"{shape}")
+
+
+def test_which_pass_comes_first_depends_on_pillow(monkeypatch):
+    decide, resize = _pillow_chooses_the_order.__wrapped__, Image.Image.resize
+    assert decide() is (int(PIL.__version__.partition(".")[0]) >= 13)
+    monkeypatch.setattr(
+        Image.Image,
+        "resize",
+        lambda own, size, how: resize(resize(own, (size[0], own.height), how), size, how),
+    )
+    assert decide() is False, "before, each row was resized first"
 
 
 def test_images_of_another_size_are_resized():

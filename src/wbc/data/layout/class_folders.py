@@ -148,7 +148,7 @@ def _refuse_flat(layout: Layout, flat: Counter[str], any_split: bool) -> None:
 def _look_at_names(layout: Layout, names: set[str]) -> None:
     """Say what names of classes look like."""
     forms = defaultdict(set)
-    for name in names:
+    for name in sorted(names):  # what is said is part of manifests
         forms[composed(name)].add(name)
     for name, written in sorted(forms.items()):
         if len(written) > 1:
