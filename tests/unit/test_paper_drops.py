@@ -106,3 +106,44 @@ class TestDropPath:
         for column, expected in ((0, 1), (1, 10), (2, 5.5)):
             path = np.eye(3, dtype="float32")[column]
             assert float(layer([path, *branches], training=True)[0, 0, 0, 0]) == pytest.approx(expected)
+
+    @pytest.mark.parametrize(
+        ("drawn", "column"),
+        [
+            ((0.0, 0.0), 0),
+            ((0.29, 0.49), 1),
+            ((0.29, 0.5), 2),
+            ((0.2, 0.99), 3),
+            ((0.3, 0.5), None),
+            ((0.9, 0.0), None),
+        ],
+    )
+    def test_the_first_number_decides_whether_a_column_is_alone_and_the_second_which(
+        self, monkeypatch, drawn, column
+    ):
+        monkeypatch.setattr(
+            keras.random, "uniform", lambda shape, seed: keras.ops.convert_to_tensor(np.float32(drawn))
+        )
+        found = ColumnChoice(4, 0.3)(np.zeros((1, 1)), training=True)
+        expected = np.zeros(4) if column is None else np.eye(4)[column]
+        np.testing.assert_array_equal(found, expected)
+
+    @pytest.mark.parametrize(
+        ("drawn", "mean"),
+        [((0.6, 0.59, 0.1), 1), ((0.5, 0.59, 0.1), 10), ((0.6, 0.7, 0.1), 5.5), ((0.6, 0.6, 0.6), 37)],
+    )
+    def test_an_input_is_kept_from_the_drop_rate_on_and_the_largest_always(self, monkeypatch, drawn, mean):
+        monkeypatch.setattr(
+            keras.random, "uniform", lambda shape, seed: keras.ops.convert_to_tensor(np.float32(drawn))
+        )
+        branches = [np.full((1, 1, 1, 1), value, "float32") for value in (1, 10, 100)]
+        found = Join(0.6)([np.zeros(3, "float32"), *branches], training=True)
+        assert float(found[0, 0, 0, 0]) == pytest.approx(mean)
+
+    def test_layers_are_rebuilt_from_their_settings(self):
+        choice, join = ColumnChoice(4, 0.25, seed=7, name="x"), Join(0.125, seed=8)
+        own = choice.get_config()
+        assert (own["columns"], own["ratio"], own["seed"], own["name"]) == (4, 0.25, 7, "x")
+        assert (join.get_config()["drop_path"], join.get_config()["seed"]) == (0.125, 8)
+        again = ColumnChoice.from_config(own)
+        assert (again.columns, again.ratio, again.seed) == (4, 0.25, 7)

@@ -183,7 +183,7 @@ def choose_images(
     for name, found in originals.items():
         order = image_rng(seed, name, 0).permutation(len(found))
         used[name] = [found[index] for index in order][: quota.originals]
-    largest = max(map(len, used.values()), default=0)
+    largest = max(map(len, used.values()))
     for name, names in used.items():
         wanted = quota.wanted(name, len(names), largest)
         if wanted > len(names) and not quota.copies:
