@@ -11,6 +11,7 @@ from test_images import write_png16
 
 from wbc.data.pipeline import opening
 from wbc.data.pipeline.decoding import fitted, look_at, page_count, read_upright
+from wbc.data.pipeline.frames import page_of
 from wbc.data.pipeline.numbers import Deep, shown
 from wbc.data.reading import PLAIN, Reading
 from wbc.errors import InputError
@@ -83,6 +84,31 @@ def test_gray_of_sixteen_bits_with_opacity_keeps_both_bytes(tmp_path):
     )
     found = read_upright(tmp_path / "a.png")[0, :, 0].tolist()
     assert found == [1, round(156 * 32768 / 65535 + 255 * 32767 / 65535), 255]
+
+
+@pytest.mark.parametrize(
+    ("values", "dtype", "stored"),
+    [
+        ([0, 65535], np.int32, np.uint16),
+        ([0, 65536], np.int32, np.int32),
+        ([-1, 7], np.int32, np.int32),
+        ([0, 7], np.float32, np.float32),
+        ([0, 70000], np.float32, np.float32),
+        ([0, 65535], np.uint16, np.uint16),
+    ],
+)
+def test_what_pillow_holds_in_more_bits_than_a_file_has(values, dtype, stored):
+    found = page_of(Image.fromarray(np.array([values], dtype)))
+    assert isinstance(found, Deep) and found.values.dtype == stored
+    assert found.values.shape == (1, 2, 1) and found.values[0, :, 0].tolist() == values
+    assert found.alpha is None and not found.turns
+
+
+def test_a_gray_that_a_png_calls_clear_is_clear(tmp_path):
+    image = Image.fromarray(np.array([[5, 9, 65535]], np.uint16))
+    image.info["transparency"] = 9
+    found = page_of(image)
+    assert found.alpha.tolist() == [[1, 0, 1]]
 
 
 @pytest.mark.parametrize("photometric", ["minisblack", "miniswhite"])

@@ -1,0 +1,180 @@
+"""A gallery of images that is searched: what is compared with what, what is remembered, and which pair is the best."""
+
+from functools import partial
+from types import SimpleNamespace
+
+import numpy as np
+import pytest
+
+from wbc.duplicates import gallery
+from wbc.duplicates.gallery import SCALES, Gallery, NearDuplicate, find_near_duplicates
+from wbc.duplicates.registration import Match
+
+
+def pictures(count: int, height: int = 20, width: int = 24) -> list:
+    rng = np.random.default_rng(0)
+    return [partial(np.asarray, rng.integers(0, 256, (height, width, 3), np.uint8)) for _ in range(count)]
+
+
+@pytest.mark.parametrize(("side", "least"), [(96, 0.2), (72, 0.25), (48, 0.3)])
+def test_small_frames_ask_for_more_likeness(monkeypatch, side: int, least: float):
+    monkeypatch.setattr(gallery, "side_of", lambda pictures: side)
+    assert Gallery([]).least_match == pytest.approx(least)
+
+
+def test_peaks_are_remembered_where_all_pairs_fit(monkeypatch):
+    """4 bytes for each of 3 x 3 pairs."""
+    for limit, fits in ((36, True), (35, False)):
+        monkeypatch.setattr(gallery, "_REMEMBERED", limit)
+        peaks = Gallery(pictures(3))._peaks
+        assert (peaks is not None) is fits
+        assert peaks is None or (peaks.shape == (3, 3) and np.isnan(peaks).all())
+
+
+def test_small_images_are_kept_and_large_ones_read_again(monkeypatch):
+    """20 x 24 pixels of 3 bytes are 1,440."""
+    for limit, kept in ((1440, True), (1439, False)):
+        monkeypatch.setattr(gallery, "_KEPT", limit)
+        given = pictures(2)
+        found = Gallery(given).pictures
+        assert [one is not other for one, other in zip(found, given, strict=True)] == [kept] * 2
+        assert all(np.array_equal(one(), other()) for one, other in zip(found, given, strict=True))
+
+
+def test_images_below_16_pixels_tell_nothing():
+    assert Gallery([*pictures(1, 16, 30), *pictures(1, 30, 15), *pictures(1, 15, 30)]).telling == [
+        True,
+        False,
+        False,
+    ]
+
+
+def test_work_is_done_in_batches_and_told_in_order():
+    told, seen = [], []
+    made = Gallery([], lambda *given: told.append(given))
+    results = list(made._batches(lambda some: seen.append(some) or sum(some), [1, 2, 3, 4, 5], "sums", 2))
+    assert results == [3, 7, 5] and sorted(seen) == [[1, 2], [3, 4], [5]]
+    assert told == [("sums", 2, 5), ("sums", 4, 5), ("sums", 5, 5)]
+    read = Gallery(pictures(3), lambda *given: told.append(given))
+    assert told[3:] == [("read", 3, 3)]
+    assert len(read.frames) == len(read.telling) == len(read._descriptors) == 3
+    alone = Gallery(pictures(3)[2:])
+    assert read._descriptors[2] == pytest.approx(alone._descriptors[0], abs=1e-5)
+
+
+def pair(first: int, second: int, correlation: float = 0.9) -> NearDuplicate:
+    return NearDuplicate(first, second, Match(correlation))
+
+
+def searched(monkeypatch, *found: NearDuplicate) -> tuple[Gallery, list]:
+    """A gallery of five images whose search finds these pairs, and what it is asked."""
+    asked = []
+
+    def matches(self, known, other, all_shifts, what, scales=SCALES):
+        asked.append((known, other, all_shifts, what, scales))
+        return [one for one in found if one.first in known and one.second in other]
+
+    monkeypatch.setattr(Gallery, "_matches", matches)
+    return Gallery(pictures(5)), asked
+
+
+def test_every_two_splits_are_searched_each_once(monkeypatch):
+    monkeypatch.setattr(gallery, "EXHAUSTIVE_PAIRS", 2)
+    made, asked = searched(monkeypatch, pair(1, 4), pair(0, 2), pair(0, 4))
+    found = made.across(["a", "a", "b", "c", "c"], ["a", "b", "c"])
+    assert asked == [
+        ([0, 1], [2], True, "b against a", SCALES),
+        ([0, 1], [3, 4], False, "c against a", SCALES),
+        ([2], [3, 4], True, "c against b", SCALES),
+    ]
+    assert [(one.first, one.second) for one in found] == [(0, 2), (0, 4), (1, 4)]
+
+
+@pytest.mark.parametrize(("limit", "all_shifts"), [(5, True), (4, False)])
+def test_within_a_set_the_best_of_both_sides_counts(monkeypatch, limit: int, all_shifts: bool):
+    monkeypatch.setattr(gallery, "EXHAUSTIVE_IMAGES", limit)
+    made, asked = searched(monkeypatch, pair(3, 1, 0.7), pair(1, 3, 0.8), pair(0, 2, 0.9), pair(2, 0, 0.6))
+    assert made.within() == [pair(0, 2, 0.9), pair(1, 3, 0.8)]
+    every = [0, 1, 2, 3, 4]
+    assert asked == [(every, every, all_shifts, "near-duplicates", [1.0, 1.05, 1.1, 1.21, 1.33])]
+
+
+def test_an_image_that_is_found_in_several_of_a_split_is_the_best_pair(monkeypatch):
+    searched(
+        monkeypatch, pair(0, 3, 0.7), pair(1, 3, 0.9), pair(1, 4, 0.8), pair(2, 3, 0.6), pair(0, 4, 0.75)
+    )
+    found = find_near_duplicates(pictures(5), ["a", "a", "b", "c", "c"])
+    assert found == [pair(1, 3, 0.9), pair(1, 4, 0.8), pair(2, 3, 0.6)]
+
+
+def test_what_was_registered_is_known_from_both_sides_where_scales_are_equal():
+    match = Match(0.9, angle=30.0, scale=1.25, shift=(0.25, 0.5))
+    of = SimpleNamespace(_registered={(0, 1, None): match, (0, 1, 1.0): match, (0, 1, 1.1): match})
+    known = partial(Gallery._known, of)
+    for scale in (None, 1.0, 1.1):
+        assert known((0, 1, scale)) is match
+    assert known((1, 0, None)) == known((1, 0, 1.0)) == match.reversed()
+    assert known((1, 0, 1.1)) is None and known((0, 2, None)) is None
+
+
+def similar(monkeypatch, curves: dict[float, list[float]], neighbors: int = 8, least: float = 0.2) -> dict:
+    """What image 9 resembles of 0, 1, 2 and itself, by its likeness to each at some scales."""
+    likely = []
+
+    def curves_of(known, asked):
+        made = np.zeros((1, len(likely[-1]), 2, 3), np.float32)
+        made[0, :, 1, 2] = likely[-1]
+        return made
+
+    monkeypatch.setattr(gallery, "NEIGHBORS", neighbors)
+    monkeypatch.setattr(
+        gallery, "nearest", lambda descriptors, own, itself, count: np.arange(4)[None, :count]
+    )
+    monkeypatch.setattr(gallery, "ring_curves", curves_of)
+    monkeypatch.setattr(gallery, "likely_angles", lambda curve, tops: [(curve.max() > 0.5, float(tops))])
+    of = SimpleNamespace(
+        _at_scale=lambda asked, scale: likely.append(curves[scale]) or (None, None),
+        _spectra=np.zeros((10, 1)),
+        least_match=least,
+    )
+    return Gallery._similar(of, [9], np.array([0, 1, 2, 9]), np.zeros((4, 1)), list(curves))
+
+
+def test_each_pair_is_proposed_at_its_most_likely_scale(monkeypatch):
+    found = similar(monkeypatch, {1.0: [0.5, 0.3, 0.0, 0.9], 1.1: [0.4, 0.6, 0.0, 0.9]})
+    assert found == {(1, 9, 1.1): ((True, 2.0),), (0, 9, 1.0): ((False, 2.0),)}
+    assert list(found) == [(1, 9, 1.1), (0, 9, 1.0)], "the most alike first"
+
+
+def test_likeness_counts_from_the_least_on(monkeypatch):
+    least = float(np.float32(0.2))
+    assert list(similar(monkeypatch, {1.0: [0.2, 0.19, 0.21, 0]}, least=least)) == [(2, 9, 1.0), (0, 9, 1.0)]
+
+
+def test_no_more_than_the_nearest_are_proposed(monkeypatch):
+    curves = {1.0: [0.5, 0.6, 0.7], 1.1: [0.8, 0.6, 0.7]}
+    assert set(similar(monkeypatch, curves, 3)) == {(0, 9, 1.1), (2, 9, 1.1), (1, 9, 1.1)}
+    curves = {1.0: [0.5, 0.6], 1.1: [0.8, 0.6]}
+    assert set(similar(monkeypatch, curves, 2)) == {(0, 9, 1.1), (1, 9, 1.1)}
+
+
+def test_other_scales_are_described_once_where_there_is_room(monkeypatch):
+    described = []
+    made = Gallery(pictures(3))
+    whole = Gallery._described
+    monkeypatch.setattr(
+        Gallery, "_described", lambda self, frames: described.append(len(frames)) or whole(self, frames)
+    )
+    same, _ = made._at_scale([0, 2], 1.0)
+    assert np.array_equal(same, made._descriptors[[0, 2]]) and described == []
+    room = (made._descriptors.nbytes + made._spectra.nbytes) * len(SCALES)
+    monkeypatch.setattr(gallery, "_REMEMBERED", room - 1)
+    first, _ = made._at_scale([0, 2], 1.1)
+    again, _ = made._at_scale([0, 2], 1.1)
+    assert described == [2, 2] and np.array_equal(first, again)
+    monkeypatch.setattr(gallery, "_REMEMBERED", room)
+    kept, spectra = made._at_scale([0, 2], 1.1)
+    more, _ = made._at_scale([2, 1], 1.1)
+    assert described == [2, 2, 2, 1], "only what is missing"
+    assert np.array_equal(kept, first) and np.array_equal(more[0], kept[1])
+    assert spectra.shape[0] == 2 and np.iscomplexobj(spectra)
