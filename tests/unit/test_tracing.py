@@ -44,11 +44,22 @@ def model() -> keras.Model:
 
 
 def test_steps_are_traced_after_three_that_warm_up(tmp_path, model, monkeypatch):
+    import tensorflow as tf
+
     asked = []
     monkeypatch.setattr(
         tracing, "summarize", lambda planes, *rest: asked.append(rest) or {"planes": len(planes)}
     )
+    steps, trace = [], tf.profiler.experimental.Trace
+    monkeypatch.setattr(
+        tf.profiler.experimental,
+        "Trace",
+        lambda name, **more: steps.append((name, more)) or trace(name, **more),
+    )
     found = profile(model, SPLIT, lambda batch: batch, Distribution(), settings(tmp_path))
+    assert steps == [("train", {"step_num": number, "_r": 1}) for number in range(2)], (
+        "roots, by which it is grouped"
+    )
     assert found.pop("planes") > 0
     path = tmp_path / found.pop("trace")
     assert path.is_file() and path.name.endswith(".xplane.pb") and path.is_relative_to(tmp_path / "trace")
