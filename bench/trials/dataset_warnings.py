@@ -49,8 +49,11 @@ def leak(manifest: Manifest, folder: Path) -> str:
     if not leaked:
         return ""
     count = "1 image is" if len(leaked) == 1 else f"{len(leaked)} images are"
+    splits = {image.file: image.split for image in manifest.images}
+    first, *others = leaked[0]
+    elsewhere = next(file for file in others if splits[file] != splits[first])
     return (
-        f"{count} in more than one split, such as {' and '.join(leaked[0][:2])}, so the test contains what "
+        f"{count} in more than one split, such as {first} and {elsewhere}, so the test contains what "
         f"training has shown. `{command()} data check {folder}` lists them, and near-duplicates."
     )
 

@@ -11,7 +11,7 @@ from bench.trials.dataset_warnings import external_images, leak, lost, shared, u
 from wbc.data import CELL_CLASSES
 from wbc.data.manifest import ImageEntry, LeftOut, Manifest, check_class_weight, check_groups, group_classes
 from wbc.data.pipeline.sample import NOT_SAMPLED
-from wbc.errors import InputError
+from wbc.errors import InputError, command
 
 GROUPS = {"mononuclear": ["LYMPHOCYTE", "MONOCYTE"], "polynuclear": ["NEUTROPHIL"]}
 
@@ -74,17 +74,19 @@ HERE, THERE = Path("here"), Path("there")
 
 
 @pytest.mark.parametrize(
-    ("images", "said"),
+    ("images", "count", "files"),
     [
-        (["train/1 x s", "train/2 x s", "test/3 y s"], ""),
-        (["train/1 x s", "test/2 x s"], "1 image is in more than one split, such as train/1 and test/2, so"),
-        (["train/1 x s", "train/2 x s", "test/3 x s"], "1 image is in more than one split, such as train/1 and"),
-        (["train/1 x s", "test/2 x s", "train/3 y s", "test/4 y s"], "2 images are in more than one split"),
+        (["train/1 x s", "test/2 x s"], "1 image is", "train/1 and test/2"),
+        (["train/1 x s", "train/2 x s", "test/3 x s"], "1 image is", "train/1 and test/3"),
+        (["train/1 x s", "test/2 x s", "train/3 y s", "test/4 y s"], "2 images are", "train/1 and test/2"),
     ],
-)  # fmt: skip
-def test_files_in_two_splits_are_told(images, said: str):
-    found = leak(of_images(*images), HERE)
-    assert found.startswith(said) and bool(found) == bool(said)
+)
+def test_files_in_two_splits_are_told(images, count: str, files: str):
+    assert leak(of_images(*images), HERE) == (
+        f"{count} in more than one split, such as {files}, so the test contains what training has shown. "
+        f"`{command()} data check here` lists them, and near-duplicates."
+    )
+    assert leak(of_images("train/1 x s", "train/2 x s", "test/3 y s"), HERE) == ""
 
 
 @pytest.mark.parametrize(
@@ -100,23 +102,41 @@ def test_files_that_are_left_out_are_told_unless_they_are_no_images(left_out, sa
     assert lost(Manifest((), (), {}, left_out), HERE) == said
 
 
+AGAIN = "the external test contains what training may have shown."
+PATIENTS = "If these are the same patients, the external test contains what training has shown."
+
+
 @pytest.mark.parametrize(
     ("own", "other", "grouped", "said"),
     [
-        (["train/1 x s"], ["test/9 y t"], True, []),
-        (["train/1 x s"], ["test/9 x t"], True, ["1 image of there is in here, too, such as test/9 = train/1:"]),
-        (["train/1 x s", "train/2 y s"], ["test/9 x t", "test/8 y t"], False, ["2 images of there are in here"]),
-        (["train/1 x s"], ["train/9 x t", "test/8 y t"], False, []),
-        (["train/1 x p"], ["test/9 y p"], False, []),
-        (["train/1 x p"], ["test/9 y p"], True, ["1 group is in both folders, such as p."]),
-        (["train/1 x q", "train/2 w p"], ["test/9 y p", "test/8 z q"], True, ["2 groups are in both folders"]),
-        (["train/1 x train/1"], ["test/9 y train/1"], True, []),
-        (["train/1 x p"], ["test/9 x p"], True, ["1 image of there", "1 group is in both"]),
+        (["train/1 x s"], ["test/9 y t"], True, ""),
+        (
+            ["train/1 x s"],
+            ["test/9 x t"],
+            True,
+            f"1 image of there is in here, too, such as test/9 = train/1: {AGAIN}",
+        ),
+        (
+            *(["train/1 x s", "train/2 y s"], ["test/9 x t", "test/8 y t"], False),
+            f"2 images of there are in here, too, such as test/9 = train/1: {AGAIN}",
+        ),
+        (["train/1 x s"], ["train/9 x t", "test/8 y t"], False, ""),
+        (["train/1 x p"], ["test/9 y p"], False, ""),
+        (["train/1 x p"], ["test/9 y p"], True, f"1 group is in both folders, such as p. {PATIENTS}"),
+        (
+            *(["train/1 x q", "train/2 w p"], ["test/9 y p", "test/8 z q"], True),
+            f"2 groups are in both folders, such as p. {PATIENTS}",
+        ),
+        (["train/1 x train/1"], ["test/9 y train/1"], True, ""),
+        (
+            *(["train/1 x p"], ["test/9 x p"], True),
+            f"1 image of there is in here, too, such as test/9 = train/1: {AGAIN} 1 group is in both folders, such as "
+            f"p. {PATIENTS}",
+        ),
     ],
-)  # fmt: skip
-def test_what_both_folders_have_is_told(own, other, grouped: bool, said: list[str]):
-    found = shared(of_images(*own), of_images(*other), HERE, THERE, grouped)
-    assert all(one in found for one in said) and bool(found) == bool(said)
+)
+def test_what_both_folders_have_is_told(own, other, grouped: bool, said: str):
+    assert shared(of_images(*own), of_images(*other), HERE, THERE, grouped) == said
 
 
 @pytest.mark.parametrize(
@@ -128,11 +148,8 @@ def test_two_whites_are_told(mine, its, told: bool):
         of_images(f"test/{n} {n} {n}", **({} if white is None else {"reading": {"white": white}}))
         for n, white in enumerate((mine, its))
     )
-    found = shared(own, other, HERE, THERE, False)
-    assert (
-        found.startswith("White was taken for 255 in here, but for 4095 in there") is told
-        and bool(found) is told
-    )
+    said = "White was taken for 255 in here, but for 4095 in there: equal numbers become different grays. "
+    assert shared(own, other, HERE, THERE, False) == (f"{said}Declare white in [data]." if told else "")
 
 
 def test_an_external_test_is_the_test_split_or_all():
@@ -143,7 +160,10 @@ def test_an_external_test_is_the_test_split_or_all():
 
 
 def test_a_split_that_nobody_checked_is_told(tmp_path: Path):
-    assert "nobody has looked for near-duplicates" in unchecked(tmp_path, HERE)
+    assert unchecked(tmp_path, HERE) == (
+        "nobody has looked for near-duplicates across the splits of here. No files are equal, but there may be "
+        f"shifted, turned or cropped copies. `{command()} data check here` looks."
+    )
     (tmp_path / "manifest.json").touch()
     assert unchecked(tmp_path, HERE) == ""
 

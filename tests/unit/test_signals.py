@@ -62,3 +62,11 @@ def test_an_error_within_goes_before_the_signal():
         with pytest.raises(InterruptedRun):
             os.kill(os.getpid(), signal.SIGINT)
         assert interruption.count == 2
+
+
+def test_signals_that_come_faster_than_they_are_read_are_no_warning(monkeypatch):
+    asked: list[tuple] = []
+    monkeypatch.setattr(signal, "set_wakeup_fd", lambda *given, **more: asked.append((*given, more)) or -1)
+    with interruptible() as interruption:
+        pass
+    assert asked == [(interruption._write_end, {"warn_on_full_buffer": False}), (-1, {})]

@@ -34,6 +34,14 @@ NOT_NEGATIVE = (0.0, 3.5), (-0.001,)
         ("data", "split_seed", (0, 2**32 - 1), (-1, 2**32)),
         ("data", "train_images_per_class", *POSITIVE),
         ("data", "test_copies", *POSITIVE),
+        ("data", "validation_images_per_class", *POSITIVE),
+        ("data", "test_images_per_class", *POSITIVE),
+        ("data", "test_cells_per_class", *POSITIVE),
+        ("data", "max_images_per_class", *POSITIVE),
+        ("data", "data_seed", (0, 2**32 - 1), (-1, 2**32)),
+        ("data", "black", (-1.5, 0.0, 7.0), ("0",)),
+        ("data", "fit", ("squash", "crop", "pad"), ("stretch",)),
+        ("data", "basophils", (True, False), (1,)),
         ("data", "margin", (0.0, 2.0), (-0.001, 2.001)),
         ("data", "folds", (2, 100), (1, 101)),
         ("data", "white", (0.001, 65535.0), (0.0, -1.0)),
@@ -53,6 +61,10 @@ NOT_NEGATIVE = (0.0, 3.5), (-0.001,)
         ("devices", "use", (["cpu"],), ([],)),
         ("limits", "retries", (0, 100), (-1, 101)),
         ("limits", "checkpoint_epochs", *POSITIVE),
+        ("training", "freeze_batch_norm", (True, False), (1,)),
+        ("training", "precision", ("float32", "mixed_float16", "mixed_bfloat16"), ("float16",)),
+        ("training", "loop", ("fit", "compiled"), ("own",)),
+        ("training", "backend", ("tensorflow", "jax", "torch"), ("mxnet",)),
         ("telemetry", "off_every", (2, 10**6), (1, 10**6 + 1)),
         ("profile", "steps", (1, 1000), (0, 1001)),
     ],
@@ -92,6 +104,25 @@ def test_edges_of_augmentation(key: str, most: float):
 def test_edges_of_an_optimizer(key: str, value: object, expected: object):
     found = holds("training", "optimizer", {"name": "SGD", key: value})
     assert (found and getattr(found[0], key)) == expected
+
+
+@pytest.mark.parametrize(
+    ("name", "key", "taken", "refused"),
+    [
+        ("Adam", "beta_1", (0.0, 0.999), (-0.001, 1.0)),
+        ("Adam", "beta_2", (0.0, 0.999), (-0.001, 1.0)),
+        ("Adam", "epsilon", (1e-9, 1.0), (0.0, -1.0)),
+        ("AdamW", "weight_decay", (0.0, 2.0), (-0.001,)),
+        ("RMSprop", "rho", (0.0, 0.999), (-0.001, 1.0)),
+        ("RMSprop", "epsilon_outside", (True, False), (1,)),
+    ],
+)
+def test_edges_of_what_some_optimizers_have(name: str, key: str, taken: tuple, refused: tuple):
+    found = [holds("training", "optimizer", {"name": name, key: value}) for value in taken]
+    assert [getattr(one, key) for (one,) in found] == list(taken)
+    assert [holds("training", "optimizer", {"name": name, key: value}) for value in refused] == [None] * len(
+        refused
+    )
 
 
 @pytest.mark.parametrize(
