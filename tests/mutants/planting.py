@@ -1,5 +1,6 @@
 """Mutants: small planted defects, made by the operators of cosmic-ray."""
 
+import ast
 import random
 import subprocess
 from collections import defaultdict
@@ -123,6 +124,12 @@ def modules(repository: Path) -> list[str]:
     found = [path for folder in ("bench", "src/wbc") for path in (repository / folder).rglob("*.py")]
     names = sorted(str(path.relative_to(repository)) for path in found)
     return [name for name in names if not name.startswith(LEFT_OUT)]
+
+
+def runs_at_import(source: str, line: int) -> bool:
+    """Whether a line is in no function's body."""
+    functions = [node for node in ast.walk(ast.parse(source)) if isinstance(node, ast.FunctionDef)]
+    return not any(node.body[0].lineno <= line <= node.body[-1].end_lineno for node in functions)
 
 
 def sample(places: Iterable[Sequence[Mutant]], count: int, seed: int) -> list[Mutant]:

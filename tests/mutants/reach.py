@@ -30,15 +30,17 @@ class Reach:
     seconds: dict[str, float]
     """Test -> what it took."""
 
-    def of(self, path: str, line: int, most_s: float) -> list[str]:
+    def of(self, path: str, line: int, most_s: float, at_import: bool = False) -> list[str]:
         """The tests that reach a line, quickest first, of so many seconds together or at least one.
 
-        What runs when a module is imported, such as constants and decorators, is reached by all of its tests.
+        What runs when a module is imported, such as constants and decorators, is reached by all of its tests,
+        although coverage knows of the first one only, if it was that which imported the module.
         """
         lines = self.tests.get(path, {})
+        own = None if at_import else lines.get(line)
         chosen: list[str] = []
         total = 0.0
-        for test in sorted(lines.get(line) or {one for of in lines.values() for one in of}, key=self.took):
+        for test in sorted(own or {one for of in lines.values() for one in of}, key=self.took):
             total += self.took(test)
             if chosen and total > most_s:
                 break

@@ -25,7 +25,7 @@ HERE = Path(__file__).resolve().parent
 REPOSITORY = HERE.parents[1]
 sys.path[:0] = [str(HERE.parent)]
 
-from mutants.planting import Mutant, changed_lines, modules, places_of, sample  # noqa: E402
+from mutants.planting import Mutant, changed_lines, modules, places_of, runs_at_import, sample  # noqa: E402
 from mutants.reach import Reach, measure  # noqa: E402
 from mutants.warm import Copy  # noqa: E402
 
@@ -109,11 +109,11 @@ def choose(asked: argparse.Namespace) -> list[Mutant]:
 
 def judge(mutant: Mutant, copy: Copy, reach: Reach) -> str:
     """Whether a test of those that reach it notices a mutant."""
-    tests = reach.of(mutant.path, mutant.line, MOST_S)
-    if not tests:
-        return "unreached"
     module = copy.folder / mutant.path
     source, times = module.read_text(), module.stat()
+    tests = reach.of(mutant.path, mutant.line, MOST_S, runs_at_import(source, mutant.line))
+    if not tests:
+        return "unreached"
     planted = mutant.plant(source)
     assert planted is not None, f"{mutant.name} is not there"
     # Of the processor, so that a busy machine is not taken for an endless loop; of the clock, for what waits.

@@ -2,7 +2,7 @@
 
 import pytest
 
-from bench.records.contention import Second, contention, seconds_of
+from bench.records.contention import Second, _apart, contention, seconds_of
 from bench.telemetry.trace import Header, Series, Trace
 
 S = 10**9
@@ -60,3 +60,8 @@ def test_waiting_is_a_share_of_thread_time_or_else_of_the_time():
 def test_each_span_is_read_by_itself_up_to_its_edges():
     counters = {"cpu_s": [float(t) for t in range(9)], "run_queue_wait_s": [0.0] * 9}
     assert read((1, 3), (6, 7), **counters) == [(1.0, 1.0, 0.0)] * 3
+
+
+def test_readings_lie_nine_tenths_of_a_second_apart_at_least():
+    times = [5, 900_000_004, 900_000_005, 1_799_999_999, 1_800_000_005]
+    assert list(_apart(times)) == [5, 900_000_005, 1_800_000_005]

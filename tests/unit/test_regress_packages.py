@@ -1,5 +1,7 @@
 """What has to be installed on a side."""
 
+from importlib import metadata
+
 import pytest
 
 from bench.regress.environments import (
@@ -8,6 +10,7 @@ from bench.regress.environments import (
     names_of,
     preferences,
     requirements_of,
+    wbc_requirements,
 )
 from wbc import REQUIREMENTS
 
@@ -81,3 +84,21 @@ def test_who_asks_for_one_build_of_tensorflow_is_held_back_by_none(asked: str):
     lines = preferences({"tensorflow-cpu": "2.20.0", "tensorflow": "2.20.0", "numpy": "2.4.6"}, [asked])
     assert lines.split() == ["numpy==2.4.6"]
     assert names_of(["keras==3.3.3"]) == {"keras"}
+
+
+def test_the_bounds_of_leukobench_hold_without_what_they_are_for(monkeypatch):
+    asked = []
+    bounds = ["numpy<2.5; python_version > '3'", "keras >=3.3", "scipy", "pandas", "uv; extra == 'x'"]
+    monkeypatch.setattr(metadata, "requires", lambda name: asked.append(name) or bounds)
+    others = [name for name in REQUIREMENTS if name not in ("numpy", "keras")]
+    found = wbc_requirements()
+    assert asked == ["leukobench"] and set(found) == {"numpy<2.5", "keras >=3.3", *others}
+    assert set(wbc_requirements(["numpy", "pillow"])) == set(found) - {"pillow"}, (
+        "bounds hold of what is named, too"
+    )
+
+    def missing(name: str):
+        raise metadata.PackageNotFoundError(name)
+
+    monkeypatch.setattr(metadata, "requires", missing)
+    assert wbc_requirements(["numpy"]) == [name for name in REQUIREMENTS if name != "numpy"]

@@ -15,7 +15,7 @@ from bench.report.answer import SameImages, decide, same_images, sentences
 from bench.report.gather import gather
 from bench.report.pareto import Candidate
 from bench.report.selection import select_folder
-from bench.report.winner import epochs_said, suite_of, winner_of
+from bench.report.winner import _training, epochs_said, suite_of, winner_of
 from bench.suite.file import load_suite
 from bench.suite.resolve import resolve_suite
 from bench.trials.settings import EarlyStoppingSettings
@@ -317,3 +317,19 @@ def test_at_the_margin_it_is_named_in_at_most_5_percent():
 def test_equals_are_told_with_enough_seeds_and_images():
     draw = np.random.default_rng(2)
     assert sum(named(-0.01, draw, seeds=5, count=4000) == "quick" for _ in range(20)) >= 15
+
+
+CORRECTED = {"protocol": "corrected", "loss": "categorical_crossentropy", "binary_accuracy": False}
+CORRECTED |= {"evaluation": "aligned", "clock": "wall"}
+
+
+@pytest.mark.parametrize(
+    ("key", "value"),
+    [("protocol", "thesis-2018"), ("loss", "binary_crossentropy"), ("binary_accuracy", True),
+     ("evaluation", "shuffled"), ("clock", "process")],
+)  # fmt: skip
+def test_one_setting_of_the_thesis_is_written_with_the_others(key: str, value: object):
+    usual = replace(a_trial().settings, **CORRECTED)
+    assert "thesis" not in _training(usual)
+    found = _training(replace(usual, **{key: value}))
+    assert found["thesis"] == {**CORRECTED, key: value} and not CORRECTED.keys() & found.keys()

@@ -275,3 +275,16 @@ def test_what_telemetry_lacks_is_said_of_each_gpu(tmp_path):
         summarize([stretch(made_trace(3, {"steal_s": lambda now: 0.0}, {}), phases(train=3))]), one
     )
     assert bare["gpu_utilization"] == "the trial ran on the processor"
+
+
+def test_the_counters_of_a_trial_begin_with_its_first_event(tmp_path):
+    """The sampler starts later than the worker."""
+    lines = made_trace(2, {"cpu_s": lambda now: 3.0 + now}, {})
+    attempt = Attempt(tmp_path)
+    attempt.telemetry.write_text("".join(f"{json.dumps(line)}\n" for line in lines))
+    events = [
+        PhaseStarted(t=SPAWNED + late * SECOND, phase=name) for late, name in ((-2, "startup"), (-1, "data"))
+    ]
+    _, (trace,) = telemetry_of([history.Stretch(attempt, None, events)])
+    series = trace.counters["cpu_s"]
+    assert (series.times[:2], series.values[:2]) == ([SPAWNED - 2 * SECOND, SPAWNED], [0.0, 3.0])
