@@ -1,5 +1,6 @@
 """Which unit tests reach a line, and how long each takes: measured once for each state of code and test module."""
 
+import ast
 import hashlib
 import json
 import re
@@ -29,23 +30,32 @@ class Reach:
     """Module -> line -> the tests that reach it."""
     seconds: dict[str, float]
     """Test -> what it took."""
+    importers: dict[str, set[str]]
+    """Name of a module -> the modules that import it."""
 
     def of(self, path: str, line: int, most_s: float, at_import: bool = False) -> list[str]:
         """The tests that reach a line, quickest first, of so many seconds together or at least one.
 
-        What runs when a module is imported, such as constants and decorators, is reached by all of its tests,
-        although coverage knows of the first one only, if it was that which imported the module.
+        What runs when a module is imported, such as constants and decorators, is reached by all of its tests, and then
+        by those of the modules that import it. Coverage knows of the first one only, if it imported the module.
         """
-        lines = self.tests.get(path, {})
-        own = None if at_import else lines.get(line)
+        if at_import:
+            name = ".".join(Path(path.removeprefix("src/")).with_suffix("").parts)
+            own = self._any_line(path)
+            reaching = [own, set().union(*map(self._any_line, self.importers.get(name, ()))) - own]
+        else:
+            reaching = [set(self.tests.get(path, {}).get(line, ()))]
         chosen: list[str] = []
         total = 0.0
-        for test in sorted(own or {one for of in lines.values() for one in of}, key=self.took):
+        for test in (test for tests in reaching for test in sorted(tests, key=self.took)):
             total += self.took(test)
             if chosen and total > most_s:
                 break
             chosen.append(test)
         return chosen
+
+    def _any_line(self, path: str) -> set[str]:
+        return {test for tests in self.tests.get(path, {}).values() for test in tests}
 
     def took(self, test: str) -> float:
         """Seconds of a test, with what prepares it."""
@@ -86,7 +96,20 @@ def measure(copies: Sequence[Copy], work: Path) -> Reach:
             for path, lines in found["tests"].items():
                 for line, of in lines.items():
                     tests[path][int(line)] += of
-    return Reach(tests, seconds)
+    return Reach(tests, seconds, _importers(folder))
+
+
+def _importers(folder: Path) -> dict[str, set[str]]:
+    """Name of a module -> files of those that import it, or something of that name from a package."""
+    found: dict[str, set[str]] = defaultdict(set)
+    for path in (*(folder / "bench").rglob("*.py"), *(folder / "src/wbc").rglob("*.py")):
+        for node in ast.walk(ast.parse(path.read_text())):
+            if isinstance(node, ast.Import | ast.ImportFrom):
+                package = getattr(node, "module", None)
+                names = [f"{package}.{one.name}" if package else one.name for one in node.names]
+                for name in filter(None, [package, *names]):
+                    found[name].add(str(path.relative_to(folder)))
+    return found
 
 
 def _run(copy: Copy, module: str, kept: Path) -> dict:
