@@ -44,7 +44,8 @@ class Reach:
             own = self._any_line(path)
             reaching = [own, set().union(*map(self._any_line, self.importers.get(name, ()))) - own]
         else:
-            reaching = [set(self.tests.get(path, {}).get(line, ()))]
+            # Where a line of constants has no event of its own, it is unknown which test reached it.
+            reaching = [set(self.tests.get(path, {}).get(line, ())) or self._any_line(path)]
         chosen: list[str] = []
         total = 0.0
         for test in (test for tests in reaching for test in sorted(tests, key=self.took)):
