@@ -253,9 +253,7 @@ def _place_of(name: str) -> str:
     key = KEYS.get(name, name)
     for table, field in SuiteFile.model_fields.items():
         model = _model_within(field.annotation)
-        if model is None or (table == "matrix" and key != "backbone"):
-            continue
-        if key in model.model_fields:
+        if model and key in model.model_fields and (table != "matrix" or key == "backbone"):
             return f"{key} belongs in [[{table}]]." if table == "matrix" else f"{key} belongs in [{table}]."
     if key in Optimizer.model_fields:
         return f'{key} belongs in the optimizer: optimizer = {{ name = "Adam", {key} = ... }}.'

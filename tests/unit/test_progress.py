@@ -210,3 +210,9 @@ def test_a_batch_whose_size_is_not_known_has_no_images_a_second():
     for done, now in ((10, 111.0), (40, 113.0)):
         line.take({"event": "heartbeat", "done": done, "total": 90}, now)
     assert (line.images_per_s, line.remaining_s) == (None, pytest.approx(50 / 15))
+
+
+def test_what_it_drew_is_gone_at_the_end_and_others_print_as_they_like():
+    live = Progress(Console(file=io.StringIO()))._live
+    assert live.transient and live.refresh_per_second == 2
+    assert (live._redirect_stdout, live._redirect_stderr) == (False, False)

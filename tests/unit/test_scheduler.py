@@ -5,6 +5,7 @@ import random
 import signal
 from dataclasses import replace
 from pathlib import Path
+from types import SimpleNamespace
 
 import pytest
 from equipment.attempts import read_events
@@ -15,6 +16,7 @@ from training_equipment import draw_noisy_images
 from bench.errors import InterruptedRun
 from bench.plan.decide import PlannedTrial
 from bench.plan.predict import makespan
+from bench.runner import scheduler
 from bench.runner.engine import QUEUED
 from bench.runner.scheduler import LINGER_S
 from bench.trials.limits import Limits
@@ -90,6 +92,8 @@ def test_a_worker_that_ends_without_an_event_has_crashed(bed: Bed):
 def test_a_trial_over_its_limit_is_stopped_and_says_so(bed: Bed):
     bed.run([planned("long", takes=1000.0)], limits=Limits(trial_s=60.0))
     assert bed.notes.ended == [("long", "timeout", False)]
+    (attempt,) = bed.results.all_attempts()
+    assert attempt.record().failure.message == "it took longer than 60 s ([limits] trial)"
     assert bed.clock.now == pytest.approx(60.0)
 
 
@@ -133,6 +137,8 @@ def test_a_trial_without_events_is_stalled_but_a_slow_one_is_not(bed: Bed):
     trials = [planned("silent", takes=1000.0), planned("slow", takes=1000.0, speaks_every=50.0)]
     bed.run(trials, limits=Limits(stall_s=60.0, retries=0))
     assert sorted(bed.notes.ended) == [("silent", "stalled", False), ("slow", "done", False)]
+    failures = [attempt.record().failure for attempt in bed.results.all_attempts()]
+    assert [one.message for one in failures if one] == ["no event for 60 s ([limits] stall)"]
 
 
 @pytest.mark.parametrize(("hears", "seconds"), [(True, 50 + LINGER_S), (False, 55 + LINGER_S)])
@@ -167,6 +173,14 @@ def test_the_first_signal_stops_the_trials_and_starts_no_other(bed: Bed):
     assert [outcome for _, outcome, _ in bed.notes.ended] == ["interrupted", "interrupted"]
     assert len(bed.results.all_attempts()) == 2
     assert bed.notes.sent == ["a/1", "b/1"]
+
+
+def test_what_crashes_as_a_signal_comes_is_not_tried_again(bed: Bed):
+    waits = iter(range(100))
+    bed.on_wait = lambda: os.kill(os.getpid(), signal.SIGINT) if next(waits) == 1 else None
+    with pytest.raises(InterruptedRun):
+        bed.run([planned("a", takes=10.0, ends=["crashed", "done"])], limits=Limits(retries=3))
+    assert bed.notes.ended == [("a", "crashed", False)]
 
 
 def test_the_second_signal_ends_them_at_once(bed: Bed):
@@ -259,6 +273,32 @@ def test_a_record_that_cannot_be_written_stops_the_others(bed: Bed, monkeypatch)
     with pytest.raises(OSError, match="No space"):
         bed.run([planned("a"), planned("b", takes=50.0)])
     assert bed.engine.running == []
+
+
+def test_what_does_not_end_after_a_failure_of_ours_is_not_waited_for_without_end(bed: Bed, monkeypatch):
+    times = iter(range(0, 300, 3))  # a wait without end would use them up
+    monkeypatch.setattr(
+        scheduler, "time", SimpleNamespace(monotonic=lambda: next(times), sleep=lambda seconds: None)
+    )
+    finished, start, stopped = [], bed.engine.start, []
+
+    def finish(attempt):
+        finished.append(attempt.trial().network)
+        raise OSError(28, "No space left on device")
+
+    def stays(attempt, slot):
+        worker = start(attempt, slot)
+        if attempt.trial().network == "b":
+            worker.reap = lambda: False
+            worker.stop = lambda *given: stopped.append(given)
+        return worker
+
+    monkeypatch.setattr(scheduler, "finish", finish)
+    bed.engine.start = stays
+    with pytest.raises(OSError, match="No space"):
+        bed.run([planned("a"), planned("b", takes=50.0)], limits=Limits(grace_s=5.0))
+    assert finished == ["a", "a", "b"] and stopped == [("interrupted", "the harness failed")]
+    assert next(times) == 9
 
 
 def test_a_trial_that_is_done_leaves_no_checkpoint(bed: Bed):

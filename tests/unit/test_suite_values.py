@@ -39,7 +39,7 @@ NOT_NEGATIVE = (0.0, 3.5), (-0.001,)
         ("data", "test_cells_per_class", *POSITIVE),
         ("data", "max_images_per_class", *POSITIVE),
         ("data", "data_seed", (0, 2**32 - 1), (-1, 2**32)),
-        ("data", "black", (-1.5, 0.0, 7.0), ("0",)),
+        ("data", "black", (-1.5, 0.0, 7.0), ("0", float("inf"), float("nan"))),
         ("data", "fit", ("squash", "crop", "pad"), ("stretch",)),
         ("data", "basophils", (True, False), (1,)),
         ("data", "margin", (0.0, 2.0), (-0.001, 2.001)),

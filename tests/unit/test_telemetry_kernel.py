@@ -176,3 +176,25 @@ def test_only_what_belongs_to_the_trial_begins_at_nought():
     }
     trace.begins_at_zero(3)
     assert trace.counters["cpu_s"].times == [3, 5]
+
+
+def test_times_of_others_that_come_and_go_add_up(monkeypatch):
+    """A process that was not there before counts from its start; one whose number was given again loses nothing."""
+    times = {1: 5.0, 2: 1.0}
+
+    def clock_gettime(clock: int) -> float:
+        pid = ~(clock >> 3)
+        if pid not in times:
+            raise ProcessLookupError
+        return times[pid]
+
+    monkeypatch.setattr(kernel.time, "clock_gettime", clock_gettime)
+    others = kernel.OthersCpuTime()
+    assert others.read([1, 2]) == 0.0, "what was before the first look is nobody's concern"
+    times |= {1: 5.5, 3: 0.25}
+    assert others.read([1, 2, 3]) == 0.75
+    times.pop(2)
+    times[1] = 0.125
+    assert others.read([1, 2, 3]) == 0.75
+    times[1] = 0.625
+    assert others.read([1, 3]) == 1.25
