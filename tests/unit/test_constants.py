@@ -72,6 +72,15 @@ CONSTANTS = {
     "wbc.training.tracing": {"WARM_UP": 3},
 }
 
+ARRAYS = {
+    "wbc.duplicates.frames": {"_GRAY": [0.299, 0.587, 0.114]},
+    "wbc.networks.preprocessing": {
+        "IMAGENET_MEAN": [123.68, 116.779, 103.939],
+        "IMAGENET_DEVIATION": [58.393, 57.12, 57.375],
+    },
+    "wbc.training.augmentation": {"_GRAY": [0.299, 0.587, 0.114]},
+}
+
 
 def test_numbers_are_those_that_results_were_made_with():
     found = {
@@ -79,3 +88,6 @@ def test_numbers_are_those_that_results_were_made_with():
         for module, names in CONSTANTS.items()
     }
     assert found == CONSTANTS
+    for module, arrays in ARRAYS.items():
+        for name, numbers in arrays.items():
+            np.testing.assert_array_equal(getattr(import_module(module), name), np.float32(numbers), name)

@@ -48,6 +48,16 @@ def test_up_to_how_many_pairs_all_shifts_are_searched(splits: list[str], all_shi
     assert (gallery.EXHAUSTIVE_PAIRS, gallery.EXHAUSTIVE_IMAGES) == (400_000, 1_640)
 
 
+def test_the_search_for_shifts_tells_of_every_eighth_image():
+    """Of 66 pairs of 12 images: those of the first, those of nine, and all."""
+    told = []
+    rng = np.random.default_rng(0)
+    shifted.find_shifted_pairs(
+        [rng.integers(0, 256, (20, 24), np.uint8) for _ in range(12)], lambda *said: told.append(said)
+    )
+    assert told == [(11, 66), (63, 66), (66, 66), (66, 66)]
+
+
 def test_the_search_for_shifts_tells_of_every_pair_once(monkeypatch):
     monkeypatch.setattr(shifted, "_BLOCK", 4)
     told = []

@@ -1,5 +1,8 @@
 """Networks in other formats: what was exported says the same, and a missing package costs no trial."""
 
+import sys
+from types import SimpleNamespace
+
 import keras
 import numpy as np
 import pandas as pd
@@ -55,6 +58,28 @@ def test_what_was_exported_is_asked(model, images, tmp_path, name):
     assert found["latency_s"] > 0 and found["images"] == 12
     assert found["bytes"] == (tmp_path / found["file"]).stat().st_size
     assert [path.name for path in tmp_path.iterdir()] == [found["file"]]
+
+
+def test_onnx_is_asked_by_the_name_of_its_first_input(monkeypatch, tmp_path):
+    asked = []
+
+    class Session:
+        def __init__(self, path, providers):
+            asked.append((path, providers))
+
+        def get_inputs(self):
+            return [SimpleNamespace(name="pixels"), SimpleNamespace(name="other")]
+
+        def run(self, outputs, given):
+            assert outputs is None
+            return [given["pixels"] * 2, None]
+
+    monkeypatch.setitem(sys.modules, "onnxruntime", SimpleNamespace(InferenceSession=Session))
+    made = SimpleNamespace(export=lambda *given, **more: asked.append((*given, more)))
+    answer = exporting._onnx(made, tmp_path / "x", None)
+    assert answer(np.ones((1, 2))).tolist() == [[2, 2]]
+    path = str(tmp_path / "x")
+    assert asked == [(path, {"format": "onnx", "verbose": False}), (path, ["CPUExecutionProvider"])]
 
 
 def test_int8_is_calibrated_on_training_images(model, images, tmp_path):

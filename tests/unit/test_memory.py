@@ -5,6 +5,7 @@ import json
 import os
 import subprocess
 import sys
+from types import SimpleNamespace
 
 import pytest
 
@@ -221,3 +222,28 @@ def test_a_peak_of_jax_from_before_training_is_not_told(monkeypatch, before, aft
     figures = watched.figures()
     assert figures.get("allocator_peak") == told
     assert ("before training" in figures["unavailable"]) == (before == after == 512)
+
+
+def test_an_allocator_that_does_not_count_is_the_reason(monkeypatch):
+    """At the beginning, or at the end; of a long message the first 200 characters."""
+    import tensorflow as tf
+
+    from wbc.memory import Footprint
+
+    def fails(device):
+        raise ValueError("no  statistics\n" + "x" * 300)
+
+    said = "no statistics " + "x" * 186
+    for name in ("reset_memory_stats", "get_memory_info"):
+        watched = Footprint(SimpleNamespace(train_step=None), 4)
+        with monkeypatch.context() as patch:
+            patch.setattr(tf.config.experimental, name, fails)
+            patch.setattr(
+                tf.config.experimental,
+                "reset_memory_stats",
+                fails if "reset" in name else lambda device: None,
+            )
+            watched.begin()
+            assert watched.reason == (said if "reset" in name else "")
+            watched.end(steps=3)
+        assert watched.reason == said and watched.peak is None

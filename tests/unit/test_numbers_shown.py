@@ -154,6 +154,11 @@ FTYP = b"\0\0\0\x18ftyp"
     [
         ("a.png", FTYP + b"heic" + bytes(40), "in the format HEIC, as phones write it, which is not read"),
         ("a.png", FTYP + bytes(29) + b"hei" + bytes(9), "in the format HEIC"),
+        *(
+            ("a.png", FTYP.replace(b"f", letter) + brand + bytes(40), "not an image")
+            for letter in (b"e", b"g")
+            for brand in (b"heic", b"avif")
+        ),
         ("a.png", FTYP + bytes(30) + b"hei" + bytes(9), "not an image"),
         ("a.png", b"\0\0\0ftyp" + b"heic" + bytes(40), "not an image"),
         ("a.png", b"\x89HDF\r\n" + bytes(40), "in the format HDF5 which is not read"),

@@ -3,11 +3,11 @@
 from pathlib import Path
 
 import pytest
-from trace_equipment import TraceLine, TracePlane, encode
+from trace_equipment import TraceLine, TracePlane, encode, message, number, varint
 
 from wbc.profiling.kinds import is_operation, kind_of, kind_of_kernel, kind_of_layer
 from wbc.profiling.summary import summarize
-from wbc.profiling.xspace import NotATraceError, read_trace
+from wbc.profiling.xspace import NotATraceError, _fields, read_trace
 
 LAYERS = {"bn1": "normalization", "conv1": "convolution", "fc": "dense"}
 SCOPE = "StatefulPartitionedCall/net_1"
@@ -33,6 +33,18 @@ def test_a_file_is_read_as_it_was_written(tmp_path):
     (event,) = theirs.lines[0].events
     assert (theirs.name, event.name, event.start, event.end) == ("/device:GPU:0", "gemm", 2000, 9000)
     assert event.texts == {"tf_op": "a/b:MatMul", "hlo_module": "cluster", "other": "x"}
+
+
+def test_fields_of_other_kinds_are_passed_over_by_their_size():
+    """Before each: a number of 8 bytes and one of 4, whose bytes would be other fields."""
+    apart = varint(9 << 3 | 1) + number(1, 1) * 4 + varint(9 << 3 | 5) + number(1, 1) * 2
+    data = apart + number(2, 300) + message(3, "ab") + apart + number(4, 5)
+    found = list(_fields(data, (0, len(data))))
+    start = data.index(b"ab")
+    assert found == [(2, 300), (3, (start, start + 2)), (4, 5)]
+    for broken in (varint(9 << 3 | 3), message(3, "ab")[:-1]):
+        with pytest.raises(IndexError):
+            list(_fields(broken, (0, len(broken))))
 
 
 def test_what_is_no_trace_is_said(tmp_path):
