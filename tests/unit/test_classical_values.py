@@ -1,6 +1,7 @@
 """The classical methods by hand: options, estimators, general features, batches."""
 
 from contextlib import contextmanager
+from pathlib import Path
 from types import SimpleNamespace
 
 import numpy as np
@@ -11,7 +12,11 @@ from skimage.transform import resize
 from wbc.classical.catalog import METHODS
 from wbc.classical.general import colors, gradients, pixels
 from wbc.classical.methods import _estimator, calibration_folds
-from wbc.classical.train import ClassicalClassifier, _in_batches
+from wbc.classical.train import ClassicalClassifier, _in_batches, train
+from wbc.data.loading import Split
+from wbc.data.manifest import ImageEntry
+from wbc.errors import InputError
+from wbc.specification import Specification
 
 FEATURES = ("features", "cell", "one of cell, hog, color, pixels")
 AT_LEAST_1 = "an integer, at least 1"
@@ -116,3 +121,55 @@ def test_a_class_that_was_not_fitted_has_no_probability():
     assert made.predict("test", observer).tolist() == [[0.25, 0.0, 0.75]] * 3
     answering = ClassicalClassifier(pipeline, {}, 3, None, measure=lambda images: images[:, 0, 0])
     assert answering.answer(np.zeros((2, 1, 1, 3), np.uint8)).tolist() == [[0.25, 0.75]] * 2
+
+
+class Notes:
+    """Remembers the figures of each phase."""
+
+    def __init__(self) -> None:
+        self.phases: dict[str, dict] = {}
+
+    def phase_ended(self, phase, **figures):
+        self.phases[phase] = figures
+
+    def pause(self):
+        return 0.0
+
+    def __getattr__(self, name):
+        return lambda *values, **more: None
+
+
+@pytest.mark.parametrize(("latency", "examples"), [(True, 64), (False, 0)])
+def test_what_is_measured_and_kept_of_a_trial(latency: bool, examples: int):
+    """Of training and test images; validation is not looked at."""
+    rng = np.random.default_rng(0)
+
+    def split(count: int) -> Split:
+        images = [ImageEntry(f"{n}", "train", "ab"[n % 2], f"s{n}", "") for n in range(count)]
+        pixels = rng.integers(0, 256, (count, 16, 16, 3), np.uint8)
+        return Split(pixels, np.arange(count) % 2, images, ("a", "b"))
+
+    splits = {"train": split(10), "validation": split(4), "test": split(70)}
+    more = {"options": {"features": "pixels", "hidden": 3}, "latency": latency}
+    notes = Notes()
+    made = train(Specification(Path(), Path(), 16, "MLP", "classical", **more), splits, notes)
+    numbers = 16 * 16 * 3
+    assert notes.phases["build"] == {"parameters": (numbers + 1) * 3 + (3 + 1)}
+    assert notes.phases["features"] == {"images": 80, "bytes": 80 * numbers * 8}
+    assert {name: table.shape for name, table in made.features.items()} == {
+        "train": (10, numbers),
+        "test": (70, numbers),
+    }
+    assert np.array_equal(made.examples, splits["test"].inputs[:examples])
+    assert made.examples.shape == (examples, 16, 16, 3) and made.classes == 2 and made.measure is pixels
+    assert made.profile(None) == {"unavailable": "a method of scikit-learn has no training steps to trace"}
+    assert made.memory() == {"unavailable": "a method of scikit-learn has no training step"}
+    for refused, said in (
+        (lambda: made.save(Path(), ""), "has no .keras file, and a pickle is not safe to share"),
+        (lambda: made.last_features("test", None), "has no last layer"),
+        (lambda: made.export(None, None, None, None), "is no network"),
+        (lambda: made.explain(None, None, [], []), "has no maps"),
+    ):
+        with pytest.raises(InputError) as caught:
+            refused()
+        assert caught.value.what == f"a method of scikit-learn {said}"

@@ -179,7 +179,7 @@ def test_opacity_of_twelve_bits_in_png(tmp_path: Path):
     assert (found[:2] == 128).all() and (found[2:] == 255).all()
 
 
-def write_png16(path: Path, values: np.ndarray) -> None:
+def write_png16(path: Path, values: np.ndarray, exif: bytes = b"") -> None:
     """A PNG of 16 bits with 2 channels, 3 or 4; the values in the order of the file."""
     import struct
     import zlib
@@ -190,7 +190,8 @@ def write_png16(path: Path, values: np.ndarray) -> None:
     height, width, channels = values.shape
     rows = b"".join(b"\0" + row.tobytes() for row in values)
     head = struct.pack(">IIBBBBB", width, height, 16, {2: 4, 3: 2, 4: 6}[channels], 0, 0, 0)
-    parts = chunk(b"IHDR", head) + chunk(b"IDAT", zlib.compress(rows)) + chunk(b"IEND", b"")
+    about = chunk(b"eXIf", exif) if exif else b""
+    parts = chunk(b"IHDR", head) + about + chunk(b"IDAT", zlib.compress(rows)) + chunk(b"IEND", b"")
     path.write_bytes(b"\x89PNG\r\n\x1a\n" + parts)
 
 

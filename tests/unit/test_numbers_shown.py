@@ -11,7 +11,7 @@ from test_images import write_png16
 
 from wbc.data.pipeline import opening
 from wbc.data.pipeline.decoding import fitted, look_at, page_count, read_upright
-from wbc.data.pipeline.frames import page_of
+from wbc.data.pipeline.frames import of_frames, of_png, page_of
 from wbc.data.pipeline.numbers import Deep, shown
 from wbc.data.reading import PLAIN, Reading
 from wbc.errors import InputError
@@ -104,7 +104,27 @@ def test_what_pillow_holds_in_more_bits_than_a_file_has(values, dtype, stored):
     assert found.alpha is None and not found.turns
 
 
-def test_a_gray_that_a_png_calls_clear_is_clear(tmp_path):
+def test_color_of_sixteen_bits_is_set_upright(tmp_path):
+    values = (np.arange(2 * 3 * 3).reshape(2, 3, 3) * 3000).astype(">u2")
+    for tag, expected in ((6, np.rot90(values, -1)), (3, np.rot90(values, 2)), (1, values)):
+        exif = Image.Exif()
+        exif[0x0112] = tag
+        write_png16(tmp_path / "a.png", values, exif.tobytes().removeprefix(b"Exif\0\0"))
+        assert np.array_equal(read_upright(tmp_path / "a.png"), expected >> 8)
+
+
+def test_an_image_that_is_loaded_or_in_memory_is_a_page_as_it_is(tmp_path):
+    plain = Image.new("RGB", (4, 3), (9, 8, 7))
+    plain.save(tmp_path / "a.png")
+    with Image.open(tmp_path / "a.png") as image:
+        image.load()
+        for one in (image, plain):
+            assert np.array_equal(np.asarray(of_png(one)), np.asarray(plain))
+    gray = Image.new("L", (4, 3), 9)
+    assert np.array_equal(np.asarray(of_frames(Path("x"), gray, "max")), np.full((3, 4, 3), 9))
+
+
+def test_a_gray_that_a_png_calls_clear_is_clear():
     image = Image.fromarray(np.array([[5, 9, 65535]], np.uint16))
     image.info["transparency"] = 9
     found = page_of(image)

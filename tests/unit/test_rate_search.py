@@ -111,8 +111,9 @@ def images(tmp_path):
     return draw_noisy_images(folder)
 
 
-def test_a_search_leaves_training_as_it_was_and_is_not_repeated(images, tmp_path, monkeypatch):
+def test_a_search_leaves_training_as_it_was_and_is_not_repeated(images, tmp_path, monkeypatch, capsys):
     whole = run(images)
+    assert capsys.readouterr().out == "", "Keras draws no bars"
     found = whole.phases["search"]
     assert 10 <= found["steps"] == len(found["curve"]) <= STEPS
     assert [rate for rate, _ in found["curve"]] == pytest.approx(rates()[: found["steps"]], rel=1e-3)

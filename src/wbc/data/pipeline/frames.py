@@ -43,7 +43,7 @@ def page_of(image: Image.Image) -> Image.Image | Deep:
     if upright.mode in ("La", "RGBa"):
         upright = upright.convert({"La": "LA", "RGBa": "RGBA"}[upright.mode])
     colored = upright.convert("RGBA")
-    paper = Image.new("RGBA", colored.size, (255, 255, 255, 255))
+    paper = Image.new("RGBA", colored.size, "white")
     return Image.alpha_composite(paper, colored).convert("RGB")
 
 
