@@ -62,6 +62,16 @@ def test_whether_there_is_a_gpu_and_the_host_runs_ahead(frameworks, gpu):
     assert [can_wait(name) for name in backends.BACKENDS] == [True, False, True]
 
 
+@pytest.mark.parametrize("backend", ["jax", "torch"])
+def test_each_backend_is_asked_for_its_own_gpu(frameworks, backend):
+    frameworks(False)
+    if backend == "jax":
+        sys.modules["jax"].default_backend = lambda: "gpu"
+    else:
+        sys.modules["torch"].cuda.is_available = lambda: True
+    assert [name for name in backends.BACKENDS if has_gpu(name)] == [backend]
+
+
 @pytest.mark.parametrize(
     ("gpu", "statistics", "peaks", "used"),
     [

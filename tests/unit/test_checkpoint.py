@@ -246,6 +246,7 @@ def test_a_checkpoint_that_cannot_be_written_is_not_told_and_not_tried_at_once_a
         ({"profile": Profiling(Path("x"), 3), "feature_cache": FeatureCache(Path("x"), 9)}, True),
         ({"epochs": 40}, True),
         ({"epochs": 40, "mode": "finetune"}, False),
+        ({"epochs": 40, "mode": "features"}, True),
         ({"seed": 4}, False),
         ({"batch_size": 5}, False),
         ({"network": "VGG16"}, False),

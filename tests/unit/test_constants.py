@@ -52,6 +52,7 @@ CONSTANTS = {
     },
     "wbc.memory.step": {"STEPS": 4},
     "wbc.networks.attention": {"_LEAST_SIDE": 4, "_MOST_TILES": 32},
+    "wbc.networks.build": {"_IMAGENET_DEVIATIONS": (0.229, 0.224, 0.225)},
     "wbc.networks.complexity": {"FLOPS_A_MAC": 2},
     "wbc.networks.stock": {"_TOLERANCE": 1e-6},
     "wbc.profiling.summary": {"TOP": 100, "_PICO": 1e-12},

@@ -111,3 +111,32 @@ def test_a_search_that_changes_has_another_key():
 def test_hardly_any_rotation_is_none(angle: float, scale: float, same: bool):
     texture, valid = np.zeros((9, 9), np.float32), np.ones((9, 9), bool)
     assert (registration._rotated(texture, valid, angle, scale)[0] is texture) is same
+
+
+def test_what_a_rotation_leaves_empty_shows_nothing():
+    texture, valid = np.ones((9, 9), np.float32), np.ones((9, 9), bool)
+    turned, shown = registration._rotated(texture, valid, 45.0, 1)
+    assert shown.shape == (13, 13) and shown[6, 6] and not shown[[0, 0, -1, -1], [0, -1, 0, -1]].any()
+    assert 50 < shown.sum() < 81 and not turned[~shown].any() and turned[6, 6] == pytest.approx(1)
+    valid[4, 4] = False
+    _, shown = registration._rotated(texture, valid, 0.0, 2)
+    assert shown.shape == (18, 18) and not shown[8:10, 8:10].any() and shown[4:6, 4:6].all()
+
+
+def test_the_search_for_peaks_tells_of_every_thirty_second_image():
+    rng = np.random.default_rng(0)
+    textures = [rng.standard_normal((4, 4)).astype(np.float32) for _ in range(34)]
+    told = []
+    candidates.shift_peaks(textures[:2], textures, np.ones((34, 2), bool), lambda *said: told.append(said))
+    assert told == [(2, 68), (66, 68), (68, 68)]
+
+
+def test_faint_rings_are_of_norm_1_and_none_stay_none():
+    rings = np.random.default_rng(0).standard_normal((2, 3, 90)).astype(np.float32)
+    rings -= rings.mean(axis=2, keepdims=True)
+    faint = np.stack([rings[0] * 1e-3, rings[1], np.zeros_like(rings[0])])
+    descriptors, spectra = candidates.described(faint)
+    curves = candidates.ring_curves(spectra[:2][None].repeat(2, 0), spectra[:2])
+    assert curves[[0, 1], [0, 1], 0, 0] == pytest.approx([1, 1], abs=1e-4)
+    assert np.linalg.norm(descriptors[:2], axis=1) == pytest.approx([1, 1], abs=1e-4)
+    assert not spectra[2].any() and not descriptors[2].any()

@@ -101,6 +101,12 @@ def test_outlines_beside_pictures_are_left_out(tmp_path: Path, top: str, group: 
     assert [len(out) for out in layout.left_out.values()] == [len(layout.images)]
 
 
+def test_folders_within_pictures_are_folders_inside_a_class(tmp_path: Path):
+    names = [f"{name}/{kind}/0.png" for name in "ab" for kind in ("images/deep", "masks")]
+    ((what, _),) = read(tmp_path, names).problems
+    assert what == f"{tmp_path / 'a' / 'images' / 'deep'} is a folder inside a class folder (2 such folders)"
+
+
 def test_a_set_of_object_detection_has_no_classes(tmp_path: Path):
     names = [f"images/{split}/{n}.png" for split in ("train", "val") for n in range(2)]
     ((what, _),) = read(tmp_path, [*names, "labels/train/0.txt"]).problems

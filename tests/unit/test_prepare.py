@@ -67,6 +67,15 @@ def test_refuses_what_it_cannot_split(folder, tmp_path):
         prepare(folder, tmp_path / "split", PrepareSettings())
     with pytest.raises(InputError, match="is split already"):
         prepare(tmp_path / "split", tmp_path / "again", PrepareSettings())
+    (tmp_path / "split" / "manifest.json").unlink()
+    with pytest.raises(InputError, match="is split already"):
+        prepare(tmp_path / "split", tmp_path / "again", PrepareSettings())
+    (folder / "manifest.json").touch()
+    with pytest.raises(InputError) as caught:
+        prepare(folder, tmp_path / "again", PrepareSettings())
+    assert caught.value.what == f"{folder} is split already"
+    assert caught.value.way_out == f'Use it as it is: path = "{folder}" in [data].'
+    (folder / "manifest.json").unlink()
     (folder / "A" / "broken.png").write_text("no image")
     with pytest.raises(InputError, match=r"broken\.png is not an image"):
         prepare(folder, tmp_path / "other", PrepareSettings())

@@ -102,6 +102,10 @@ def test_only_what_may_be_decided_by_it_is_corrected(monkeypatch, correlation: f
             "rotated by 2 degrees, scaled by 0.97, shifted by 3% (correlation 0.90)",
         ),
         (Match(0.9, False, 180.0), "rotated by 180 degrees (correlation 0.90)"),
+        (
+            Match(0.875, True, 30.0, 1.25, (-0.25, 0.125)),
+            "mirrored, rotated by 30 degrees, scaled by 1.25, shifted by 25% (correlation 0.88)",
+        ),
     ],
 )
 def test_a_match_in_words(match: Match, words: str):

@@ -90,6 +90,7 @@ def test_the_batches_are_those_of_training(tmp_path, model, monkeypatch):
     [
         ({"steps": None}, "no steps were to be traced"),
         ({"backend": "jax"}, "only steps of TensorFlow are traced, not those of jax"),
+        ({"backend": "torch"}, "only steps of TensorFlow are traced, not those of torch"),
     ],
 )
 def test_why_there_is_no_trace(tmp_path, more, why):

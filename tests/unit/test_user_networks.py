@@ -131,6 +131,23 @@ class TestNetwork:
         assert network.arguments(given) == {key: given[key] for key in given if key != "build"}
         assert set(network.sources()) == {module}
 
+    def test_options_are_plain_values_and_any_size_will_do(self, module):
+        network = find_network("MyNet", options(module))
+        assert network.native_size == 1
+        network.check_size(1)
+        with pytest.raises(InputError, match="MyNet needs images of at least 1 x 1 pixels"):
+            network.check_size(0)
+        network.check_options({"deep": [1, 2.5, {"a": [True, "b"]}]})
+        for value in (None, [None], {"a": [object]}):
+            with pytest.raises(InputError) as caught:
+                network.check_options({"width": 3, "deep": value})
+            assert caught.value.what == f"deep of MyNet is {value!r}"
+            assert caught.value.way_out == "Options are numbers, strings and lists."
+
+    def test_a_label_has_a_hundred_letters_at_most(self, module):
+        long = options(module, word="x" * 200)
+        assert find_network("MyNet", long).label(long) == ("MyNet-word" + "x" * 200)[:100]
+
     def test_the_name_of_another_network_is_refused(self, module):
         with pytest.raises(InputError, match="VGG16 is the name of another network"):
             find_network("VGG16", options(module))

@@ -187,4 +187,4 @@ def _texture(gray: NDArray[np.uint8], mask: Mask) -> dict[str, float]:
     pairs = matrix.sum(axis=(2, 3), keepdims=True)
     if not pairs.any():
         return {"contrast": 0.0, "homogeneity": 1.0}
-    return {name: float(graycoprops(pairs / pairs.sum(), name)[0, 0]) for name in ("contrast", "homogeneity")}
+    return {name: graycoprops(pairs / pairs.sum(), name).item() for name in ("contrast", "homogeneity")}

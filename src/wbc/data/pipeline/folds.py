@@ -121,7 +121,7 @@ def _check_shares(
         for split, share in fractions.items():
             got, wanted = images[name, split], share * len(own)
             if abs(got - wanted) > max(2, 0.3 * len(own)) or got < 0.25 * wanted - 1:
-                source, largest = Counter(own).most_common(1)[0]
+                ((source, largest),) = Counter(own).most_common(1)
                 raise InputError(
                     f"{called}{split} would get {got} of {len(own)} images of {name}, but its share is "
                     f"{wanted:.0f}: {largest} images are one source ({source}), which cannot be split",
