@@ -64,7 +64,7 @@ class Reach:
 
 
 def measure(copies: Sequence[Copy], work: Path) -> Reach:
-    """Run the unit tests with coverage, but for the modules of tests for which that was done with the same code.
+    """Run the unit tests with coverage, but for the modules of tests that did so with the same code.
 
     They run as against mutants. A test that fails as it is would notice everything: it is named and left out.
     """
@@ -73,18 +73,23 @@ def measure(copies: Sequence[Copy], work: Path) -> Reach:
     free: SimpleQueue[Copy] = SimpleQueue()
     for copy in copies:
         free.put(copy)
-    code = _digest(folder, [path for path in _python(folder) if not path.name.startswith("test_")])
+    shared = [path for path in _python(folder, TESTS, "tests/equipment") if not path.name.startswith("test_")]
+    code = {
+        str(path.relative_to(folder)): _digest(folder, [path]) for path in _python(folder, "bench", "src")
+    }
 
     def of_module(module: Path) -> dict:
-        kept = work / f"{module.stem}-{code}-{_digest(folder, [module])}.json"
-        if not kept.exists():
+        kept = work / f"{module.stem}-{_digest(folder, [module, *shared])}.json"
+        found = json.loads(kept.read_text()) if kept.exists() else None
+        if found is None or any(code.get(path) != digest for path, digest in found["code"].items()):
             copy = free.get()
             try:
                 found = _run(copy, str(module.relative_to(folder)), kept)
             finally:
                 free.put(copy)
+            found["code"] = {path: code[path] for path in found["code"]}
             kept.write_text(json.dumps(found))
-        return json.loads(kept.read_text())
+        return found
 
     tests: dict[str, dict[int, list[str]]] = defaultdict(lambda: defaultdict(list))
     seconds: dict[str, float] = {}
@@ -114,7 +119,7 @@ def _importers(folder: Path) -> dict[str, set[str]]:
 
 
 def _run(copy: Copy, module: str, kept: Path) -> dict:
-    """Of one module of tests: `tests`, module of the code -> line -> tests; `seconds`; `failed`."""
+    """Of one module of tests: `tests`, module of the code -> line -> tests; `code`, what ran; `seconds`; `failed`."""
     folder = kept.with_suffix("")
     shutil.rmtree(folder, ignore_errors=True)
     folder.mkdir()
@@ -135,8 +140,10 @@ def _run(copy: Copy, module: str, kept: Path) -> dict:
     if ended not in (0, 1):
         sys.exit(f"the tests of {module} do not run: see {printed}")
     failed = _failed(printed)
+    tests, code = _tests(copy.folder, folder.glob("coverage*"), failed)
     found = {
-        "tests": _tests(copy.folder, folder.glob("coverage*"), failed),
+        "tests": tests,
+        "code": code,
         "seconds": _seconds(printed),
         "failed": sorted(failed),
     }
@@ -144,8 +151,8 @@ def _run(copy: Copy, module: str, kept: Path) -> dict:
     return found
 
 
-def _python(folder: Path) -> Iterable[Path]:
-    for part in ("bench", "src", TESTS, "tests/equipment"):
+def _python(folder: Path, *parts: str) -> Iterable[Path]:
+    for part in parts:
         yield from sorted((folder / part).rglob("*.py"))
 
 
@@ -156,7 +163,10 @@ def _digest(folder: Path, files: Iterable[Path]) -> str:
     return found.hexdigest()[:12]
 
 
-def _tests(copy: Path, files: Iterable[Path], failed: set[str]) -> dict[str, dict[int, list[str]]]:
+def _tests(
+    copy: Path, files: Iterable[Path], failed: set[str]
+) -> tuple[dict[str, dict[int, list[str]]], list[str]]:
+    """Module of the code -> line -> tests; and all modules of which a line ran."""
     reached: dict[str, dict[int, set[str]]] = defaultdict(lambda: defaultdict(set))
     for file in files:
         measured = coverage.CoverageData(str(file))
@@ -164,13 +174,14 @@ def _tests(copy: Path, files: Iterable[Path], failed: set[str]) -> dict[str, dic
         for name in measured.measured_files():
             if not Path(name).is_relative_to(copy):
                 continue  # a process that forgot its path: its code is that of the environment, not the copy's
-            of_module = reached[str(Path(name).relative_to(copy))]
             for line, contexts in measured.contexts_by_lineno(name).items():
-                of_module[line] |= set(filter(None, map(_test_of, contexts))) - failed
-    return {
+                tests = set(filter(None, map(_test_of, contexts))) - failed
+                reached[str(Path(name).relative_to(copy))][line] |= tests
+    sorted_tests = {
         path: {line: sorted(tests) for line, tests in lines.items() if tests}
         for path, lines in reached.items()
     }
+    return sorted_tests, sorted(reached)
 
 
 def _test_of(context: str) -> str | None:

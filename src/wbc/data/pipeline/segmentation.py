@@ -129,9 +129,8 @@ def _find_nucleus(density: NDArray[np.float64]) -> Mask | str:
         return "nothing is stained like a nucleus"
     shape = dark.shape
     unit = max(shape) / 224
-    dark &= isotropic_opening(
-        dark, 2 * unit
-    )  # which is not empty where it should be: it asks for distances to nothing
+    # Where nothing is left, opening finds distances to nothing and gives what was never dark.
+    dark &= isotropic_opening(dark, 2 * unit)
     # Lobes that are close together are one nucleus, even if the threshold cut the filament between them.
     pieces = label(isotropic_closing(np.pad(dark, 16), 6 * unit)[16:-16, 16:-16])
     regions = regionprops(pieces)
