@@ -21,6 +21,8 @@ def test_a_run_ends_by_the_monotonic_clock():
     assert ended_of([STARTED, ended]) == BEGAN + 7_000
     assert ended_of([STARTED]) is None
     assert ended_of([ended]) == BEGAN - 5 * 3_600_000 + 7_000, "its start is not there"
+    booted = RunEnded(t=10**9 - 1, at="2026-01-02T03:05:05+00:00", state="done")
+    assert ended_of([STARTED, booted]) == BEGAN + 60_000, "the machine began anew meanwhile"
 
 
 def test_a_suites_run_never_ends_before_it_began(tmp_path):

@@ -8,11 +8,15 @@ from pathlib import Path
 from types import SimpleNamespace
 
 import pytest
+from equipment.results.records import a_failure, a_record, a_trial, write_record
 
-from bench.commands import predict
+from bench.commands import plan, predict
 from bench.commands.main import main
 from bench.commands.target import choose_ids
+from bench.commands.terminal import Terminal
 from bench.errors import InputError, InterruptedRun, command
+from bench.journal.results import SuiteResults
+from bench.plan.decide import PlannedTrial, Prediction
 from bench.worker.artifacts import MODEL_FILE
 from bench.worker.predict import Answer, Request
 
@@ -266,3 +270,21 @@ def test_what_is_predicted_of_images(monkeypatch, model: Path, capsys):
     ):
         assert main(["predict", "kept", *sources]) == 2
         assert capsys.readouterr().err == f"error: {what}\nhint: Name images, or folders of images.\n"
+
+
+def test_what_decides_on_a_trial(here: Path, capsys):
+    results, trial = SuiteResults(Path("results"), "s"), a_trial()
+    failure = a_failure("crashed", "killed [by] signal 9")
+    write_record(results.new_attempt(trial), a_record(trial, failure=failure))
+    write_record(results.new_attempt(trial), a_record(trial))
+    results.new_attempt(trial)
+    planned = PlannedTrial(trial, "again", "[bold]it failed", prediction=Prediction(90.0, "[red]a guess"))
+    plan._explain(Terminal(width=300), planned, results)
+    folder = f"results/s/trials/{trial.id}/attempt"
+    assert capsys.readouterr().out.splitlines()[:5] == [
+        f"{trial.id}: again, [bold]it failed",
+        "predicted to take 2 min, from [red]a guess",
+        f"attempt 1: failed, crashed in {failure.phase}: killed [by] signal 9 ({folder}-1)",
+        f"attempt 2: done ({folder}-2)",
+        f"attempt 3: no result ({folder}-3)",
+    ]

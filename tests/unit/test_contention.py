@@ -65,3 +65,13 @@ def test_each_span_is_read_by_itself_up_to_its_edges():
 def test_readings_lie_nine_tenths_of_a_second_apart_at_least():
     times = [5, 900_000_004, 900_000_005, 1_799_999_999, 1_800_000_005]
     assert list(_apart(times)) == [5, 900_000_005, 1_800_000_005]
+
+
+def test_a_second_that_was_not_watched_leaves_out_itself_alone():
+    """The processor's time is known from 3 s on, waiting from the start."""
+    series = {
+        "cpu_s": Series([t * S for t in range(3, 6)], [0.0, 1.0, 3.0]),
+        "run_queue_wait_s": Series([t * S for t in range(6)], [0.0] * 6),
+    }
+    trace = Trace(Header(1.0, 2, 2, (), tuple(series), (), {}), counters=series)
+    assert [tuple(one) for one in seconds_of(trace, [(0, 5 * S)])] == [(1.0, 1.0, 0.0), (1.0, 2.0, 0.0)]

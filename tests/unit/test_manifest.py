@@ -141,14 +141,23 @@ def test_what_both_folders_have_is_told(own, other, grouped: bool, said: str):
 
 @pytest.mark.parametrize(
     ("mine", "its", "told"),
-    [(None, None, False), (255, None, False), (None, 255, False), (255, 255, False), (255, 4095, True)],
+    [
+        (None, None, False),
+        (255, None, False),
+        (None, 255, False),
+        (255, 255, False),
+        (255, 4095, True),
+        (4095, 255, True),
+    ],
 )
 def test_two_whites_are_told(mine, its, told: bool):
     own, other = (
         of_images(f"test/{n} {n} {n}", **({} if white is None else {"reading": {"white": white}}))
         for n, white in enumerate((mine, its))
     )
-    said = "White was taken for 255 in here, but for 4095 in there: equal numbers become different grays. "
+    said = (
+        f"White was taken for {mine} in here, but for {its} in there: equal numbers become different grays. "
+    )
     assert shared(own, other, HERE, THERE, False) == (f"{said}Declare white in [data]." if told else "")
 
 

@@ -61,8 +61,11 @@ def test_settings_that_say_nothing_are_kept_from_code_that_does_not_know_them(si
     ran = older.trial(trial, "a processor")
     assert set(ran.specification) == {"mode", "epochs", "l2"}
     assert ran.key == trial.key
-    (sentence,) = older.lacks([trial])
-    assert "does not know l2" in sentence
+    asking = [records.a_trial(specification={"l2": value, "l1": 0.5}) for value in (0.1, 0.2, 0.0)]
+    assert older.lacks(asking) == [
+        f"The {older.name} ({older.code.label}) does not know l1, which 3 of 3 trials set: they will fail there.",
+        f"The {older.name} ({older.code.label}) does not know l2, which 2 of 3 trials set: they will fail there.",
+    ]
 
 
 def test_an_interpreter_that_is_not_there(code):

@@ -125,7 +125,14 @@ def test_an_interval_says_of_how_many_independent_blocks_it_is():
 
 
 @pytest.mark.parametrize(
-    "values", [[1.0] * 20 + [2.0] * 20, [1.0, 3.0] * 20, [1.0, 2.0, 4.0, 3.0, 2.0, 5.0, 1.5] * 5]
+    "values",
+    [
+        [1.0] * 20 + [2.0] * 20,
+        [1.0, 3.0] * 20,
+        [1.0, 2.0, 4.0, 3.0, 2.0, 5.0, 1.5] * 5,
+        [3.0, 1.0, 2.0, 5.0, 4.0, 2.0, 3.0, 6.0, 5.0, 3.0, 1.0, 2.0, 4.0, 5.0, 3.0, 2.0],
+        [float(number) for number in range(12)],  # corrected, it remembers more than all
+    ],
 )
 def test_an_interval_of_a_mean_is_the_wider_of_two(values: list[float]):
     """Six means of neighbors, and values that remember the last one; see the docstring."""

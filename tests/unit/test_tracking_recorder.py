@@ -112,3 +112,16 @@ def test_a_damaged_attempt_keeps_no_other_from_being_sent(results):
     assert recorder.record(EVERYTHING) == "no record"
     assert server.has == names[1:]
     assert recorder.record(names[2]) is None  # the server is not blamed
+
+
+def test_a_server_that_came_back_is_trusted_again(results):
+    server = Server()
+    recorder = Recorder(results, server.make, lambda: server.up)
+    for up, reason in (
+        (False, "cannot reach http://***@host"),
+        (True, None),
+        (False, "cannot reach http://***@host"),
+    ):
+        server.up = up
+        assert recorder.record(new(results, len(server.has) + 10 * up)) == reason
+    assert len(server.has) == 2

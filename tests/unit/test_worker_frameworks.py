@@ -284,6 +284,7 @@ class Function:
         ("libcudart", 13000, "13.0"),
         ("libcudnn", 8907, "8.9.7"),
         ("libcudnn", 90000, "9.0.0"),
+        ("libcudnn", 90899, "9.8.99"),
         ("libcudnn", 91002, "9.10.2"),
     ],
 )
