@@ -370,6 +370,7 @@ def test_an_answer_that_needs_a_network_is_read(monkeypatch, capsys, tmp_path: P
         "b 1 25.0 [5.0 to 70.0] no test images known",
     ]
     assert printed.err == "warning: x.png cannot be read: torn\n"
+    assert "│ a     │      3 │" in printed.out, "names on the left, numbers on the right"
     _tell(4, {}, count, on_stdout=False)
     assert "Differential count" in capsys.readouterr().err
     for given, said in (

@@ -306,10 +306,14 @@ def test_weights_of_variants_are_found(tmp_path, monkeypatch):
     (tmp_path / "keras" / "models").mkdir(parents=True)
     narrow = tmp_path / "MobileNet-alpha0.25.weights.h5"
     cached = tmp_path / "keras" / "models" / "mobilenet_5_0_160_tf_no_top.h5"
-    for path in (narrow, cached):
+    wide = tmp_path / "MobileNetV2-alpha1.4.weights.h5"
+    for path in (narrow, cached, wide):
         path.touch()
     found, missing = weights_at_hand(tmp_path)
-    assert found == {"MobileNet-alpha0.25": str(narrow), "MobileNet-alpha0.5": str(cached)}
+    assert found == {
+        **{"MobileNet-alpha0.25": str(narrow), "MobileNet-alpha0.5": str(cached)},
+        "MobileNetV2-alpha1.4": str(wide),
+    }
     assert "MobileNet" not in missing and "VGG16" in missing
 
 

@@ -259,6 +259,8 @@ def test_weights_that_were_downloaded_change_the_ids_of_their_trials_alone(monke
     text = '[training]\nmode = ["transfer", "scratch"]\n[[matrix]]\nbackbone = "VGG16"\n'
     before = resolve(text, only="transfer")
     (download,) = before.downloads
+    assert (download.network, download.options, download.image_size) == ("VGG16", {}, 224)
+    assert download.url == download.source.url and download.path == download.source.path.resolve()
     place = Path("elsewhere/vgg16.h5")
     found = WeightsSource("keras-cache", place, sha256="0123")
     monkeypatch.setattr("bench.suite.resolve.fetch", lambda downloads: {download.path: found})

@@ -108,6 +108,19 @@ def test_a_trial_that_differs_from_an_earlier_one_says_how(results: SuiteResults
     assert decision(results, newer) == ("changed", "torch 2.5.1, was not set")
 
 
+@pytest.mark.parametrize(
+    ("more", "decided"),
+    [
+        ({"dropout": 0.25}, ("changed", "l1 0.5, was 0.0; l2 0.5, was 0.0; dropout 0.25, was 0.5")),
+        ({"dropout": 0.25, "epochs": 7}, ("new", "never run")),
+    ],
+)
+def test_trials_that_differ_in_more_than_three_settings_are_not_similar(results, more, decided):
+    usual = {"l1": 0.0, "l2": 0.0, "dropout": 0.5, "epochs": 3}
+    attempt(results, trial(**usual))
+    assert decision(results, trial(**{**usual, "l1": 0.5, "l2": 0.5, **more})) == decided
+
+
 @pytest.mark.parametrize("network", ["LeNet5", "VGG19"])
 @pytest.mark.parametrize("mode", ["features", "transfer"])
 def test_a_trial_of_another_network_or_mode_is_no_earlier_version(results: SuiteResults, network, mode):

@@ -5,6 +5,7 @@ from dataclasses import replace
 import pandas as pd
 import pytest
 
+from bench.errors import command
 from bench.report.sections import (
     balance,
     gone,
@@ -31,15 +32,25 @@ APART = (("train", "A", "1", "x"), ("train", "B", "2", "y"), ("test", "A", "3", 
 
 
 def test_leaks_are_said_where_there_are_some():
-    assert "No file and no source is in two splits" in leaks(manifest(*APART), "data")
-    assert "data check data" in leaks(manifest(*APART), "data")
-    shared = leaks(manifest(*APART, ("test", "A", "1", "v")), "data")
-    assert shared.startswith("1 source is in more than one split")
-    both = leaks(manifest(*APART, ("test", "A", "1", "x")), "data")
-    assert both.startswith("1 file and 1 source are in more than one split")
-    assert both.endswith("so the test contains what was seen before.")
-    beside = leaks(manifest(*APART, ("validation", "A", "1", "v")), "data")
-    assert beside.endswith("so validation, though not the test, contains what was seen before.")
+    assert leaks(manifest(*APART), "data") == (
+        "No file and no source is in two splits. Near-duplicates are another question: "
+        f"{command()} data check data looks for them."
+    )
+    test, beside = (
+        "so the test contains what was seen before.",
+        "so validation, though not the test, contains what",
+    )
+    for more, said in (
+        ([("test", "A", "1", "v")], f"1 source is in more than one split, {test}"),
+        ([("test", "A", "1", "x")], f"1 file and 1 source are in more than one split, {test}"),
+        (
+            [("test", "A", "1", "x"), ("test", "A", "2", "y")],
+            f"2 files and 2 sources are in more than one split, {test}",
+        ),
+        ([("test", "A", "9", "x")], f"1 file is in more than one split, {test}"),
+        ([("validation", "A", "1", "v")], f"1 source is in more than one split, {beside} was seen before."),
+    ):
+        assert leaks(manifest(*APART, *more), "data") == said
 
 
 def test_balance_is_of_the_training_images():
@@ -55,7 +66,9 @@ def test_balance_is_of_the_training_images():
 def test_augmented_test_images_are_no_sources():
     assert independence(manifest(*APART)) == ""
     copies = manifest(*APART, ("test", "A", "3", "k"))
-    assert independence(copies).startswith("The 3 test images come from 2 sources.")
+    assert independence(copies) == (
+        "The 3 test images come from 2 sources. Intervals count sources, not images."
+    )
     assert "from 1 source." in independence(manifest(("test", "A", "3", "k"), ("test", "A", "3", "l")))
 
 
@@ -119,21 +132,33 @@ def test_numbers_sort_as_numbers():
     assert trial_table(trials()).rows[0][1].text == "90.0 [85–95]"
 
 
+RUN = ("Run what is not done; what is done stays.", "run demo")
+SEEDS = (
+    "Repeat trials with more seeds, for a firmer answer: in the suite's [suite].",
+    "seeds = [0, 1, 2, 3, 4]",
+)
+KEPT = ("The network is kept. Load it with keras.models.load_model.", "m.keras")
+LOST = (
+    "The network was not kept, or is removed. Train it again, and keep it: in [suite] of the suite above.",
+    "save_model = true",
+)
+SAVE = ("Keep these results, to compare later ones with them.", "baseline save before demo")
+LOOK = ("Look at every trial's curves and files.", "ui")
+
+
 @pytest.mark.parametrize(
-    ("status", "model", "seeds", "said"),
+    ("status", "model", "seeds", "steps"),
     [
-        (["done", "done"], "m.keras", 0, {"m.keras", "baseline save", " ui"}),
-        (
-            ["done", "failed"],
-            "",
-            5,
-            {"run demo", "seeds = [0, 1, 2, 3, 4]", "save_model", "baseline save", " ui"},
-        ),
-        (["done", "done"], None, 0, {"baseline save", " ui"}),  # a classical method has no network
-        (["not run", "not run"], "", 0, {"run demo"}),
+        (["done", "done"], "m.keras", 0, [KEPT, SAVE, LOOK]),
+        (["done", "failed"], "", 5, [RUN, SEEDS, LOST, SAVE, LOOK]),
+        (["done", "done"], None, 0, [SAVE, LOOK]),  # a classical method has no network
+        (["not run", "not run"], "", 0, [RUN]),
     ],
 )
-def test_the_next_steps_fit_what_is_done(status, model, seeds, said):
-    steps = next_steps("leukobench run demo --reference x", trials(status=status), model, seeds)
-    known = {"m.keras", "baseline save", " ui", "run demo", "seeds = [0, 1, 2, 3, 4]", "save_model"}
-    assert {word for word in known if any(word in step.command for step in steps)} == said
+def test_the_next_steps_fit_what_is_done(status, model, seeds, steps):
+    found = next_steps("leukobench run demo --reference x", trials(status=status), model, seeds)
+    verbs = {"run demo", "baseline save before demo", "ui"}
+    assert [(one.why, one.command) for one in found] == [
+        (why, f"{command()} {what}" if what in verbs else what) for why, what in steps
+    ]
+    assert next_steps("", trials(status=["not run"] * 2), "", 0)[0].command == f"{command()} run SUITE"

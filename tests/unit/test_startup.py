@@ -8,6 +8,7 @@ from pathlib import Path
 
 import pytest
 
+from bench.worker.environment import compute_variables
 from bench.worker.startup import BREAKING, child_environment, foreign_folder, own_packages_first
 
 ROOT = Path(__file__).parents[2]
@@ -94,3 +95,32 @@ def test_a_process_ends_at_once_unless_threads_go_on(begun: str, said: list[str]
     lines = ran.stdout.splitlines()
     assert ran.returncode == 3, ran.stderr
     assert [line[: len(start)] for line, start in zip(lines, said, strict=True)] == said
+
+
+def test_what_breaks_python_and_what_changes_its_work_are_known_by_their_names():
+    breaking = ["OPTIMIZE", "WARNINGS", "STARTUP", "INSPECT", "IOENCODING", "DEBUG", "VERBOSE", "DEVMODE"]
+    breaking += ["PROFILEIMPORTTIME", "TRACEMALLOC", "PLATLIBDIR", "CASEOK"]
+    given = {f"PYTHON{name}": "1" for name in breaking}
+    assert child_environment({**given, "PYTHONMALLOC": "debug"}, path=False) == {"PYTHONMALLOC": "debug"}
+    frameworks = [
+        "TF",
+        "XLA",
+        "KERAS",
+        "JAX",
+        "TORCH",
+        "PYTORCH",
+        "CUDA",
+        "CUBLAS",
+        "CUDNN",
+        "NCCL",
+        "NVIDIA",
+        "OMP",
+    ]
+    frameworks += ["KMP", "GOMP", "MKL", "DNNL", "ONEDNN", "OPENBLAS", "BLIS", "MALLOC"]
+    told = {f"{name}_X": "1" for name in frameworks}
+    told |= dict.fromkeys(("LD_PRELOAD", "PYTHONHASHSEED", "PYTHONMALLOC"), "1")
+    secrets = ["KEY", "TOKEN", "SECRET", "PASSWORD", "PASSWD", "CREDENTIAL", "AUTH"]
+    hidden = {f"TF_{name}": "1" for name in secrets}
+    terraform = ["VAR_X", "CLI_X", "TOKEN_X", "PLUGIN_X", "LOG", "LOG_X", "WORKSPACE", "CLOUD_X", "DATA_DIR"]
+    hidden |= {f"TF_{name}": "1" for name in terraform}
+    assert compute_variables({**told, **hidden, "HOME": "/", "TFX": "1"}) == told

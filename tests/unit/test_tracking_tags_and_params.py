@@ -15,11 +15,11 @@ from bench.journal.events import WorkerEvent
 from bench.journal.history import Stretch
 from bench.journal.results import Attempt
 from bench.tracking.points import points_of
-from bench.tracking.tags_and_params import ATTEMPT_TAG, note_of, params_of, span_of, tags_of
+from bench.tracking.tags_and_params import ATTEMPT_TAG, dataset_of, note_of, params_of, span_of, tags_of
 from bench.trials.measured import Memory, Profile, ReferenceWork, Steady, StepMemory, Work
 from bench.trials.metrics import Metrics
 from bench.trials.origin import Environment, SlotDescription
-from bench.trials.phases import Phases, Times, TrainPhase
+from bench.trials.phases import DataPhase, Phases, Times, TrainPhase
 from bench.trials.record import Record, Throughput, decode_record, record_to_json
 
 MLFLOW_NAMES = re.compile(r"[/\w.\- ]*")
@@ -326,3 +326,21 @@ def test_a_note_names_versions_with_or_without_a_place(slot: bool, place: str):
     environment = Environment(tensorflow="2.21.0", keras="3.15.1")
     said = note_of(record(slot=of, provenance=where, environment=environment)).split("\n\n")[-1]
     assert said.startswith(place) and "TensorFlow 2.21.0" in said and "Keras 3.15.1" in said
+
+
+def test_the_data_set_of_a_trial():
+    trial = a_trial()
+    settings = structs.replace(trial.settings.data, source="bccd", digest="s" * 40)
+    trial = structs.replace(trial, settings=structs.replace(trial.settings, data=settings))
+    read = DataPhase(wall_s=1.0, cpu_s=1.0, train_images=9, test_images=0, data_digest="m" * 40)
+    record = a_record(trial)
+    phases = structs.replace(record.phases, data=read)
+    found = dataset_of(structs.replace(record, phases=phases))
+    assert (found["name"], found["digest"], found["source_type"]) == ("bccd", "m" * 36, "local")
+    assert json.loads(found["profile"]) == {"train_images": 9, "test_images": 0}
+    assert json.loads(found["source"]) == msgspec.to_builtins(settings)
+    never = structs.replace(record, phases=structs.replace(record.phases, data=None))
+    assert (dataset_of(never)["digest"], dataset_of(never)["profile"]) == ("s" * 36, "{}")
+    without = structs.replace(trial.settings, data=structs.replace(settings, digest=""))
+    nothing = structs.replace(never, trial=structs.replace(trial.without_specification(), settings=without))
+    assert dataset_of(nothing) is None
