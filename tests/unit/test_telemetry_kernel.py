@@ -198,3 +198,26 @@ def test_times_of_others_that_come_and_go_add_up(monkeypatch):
     assert others.read([1, 2, 3]) == 0.75
     times[1] = 0.625
     assert others.read([1, 3]) == 1.25
+
+
+def test_what_the_kernel_does_not_tell_has_its_reason(monkeypatch, tmp_path: Path):
+    def refused(*_):
+        raise OSError("not here")
+
+    monkeypatch.setattr(host, "PRESSURE", tmp_path / "none")
+    monkeypatch.setattr(host, "QueueWait", refused)
+    reader = host.HostReader(os.getpid(), os.getppid(), {0})
+    assert reader.unavailable == {
+        **dict.fromkeys(
+            ("cpu_pressure", "pressure_s"), "the kernel does not report the pressure (CONFIG_PSI)"
+        ),
+        **dict.fromkeys(("run_queue_wait", "run_queue_wait_s"), "the kernel does not count it"),
+    }
+    counted = reader.counters(1.0, all_of_them=True)
+    assert {"cpu_s", "slot_busy_s", "foreign_s"} <= set(counted)
+    assert not {"pressure_s", "run_queue_wait_s"} & set(counted)
+    monkeypatch.setattr(host.os, "cpu_count", lambda: None)
+    assert host.HostReader(1, 1, {0, 1}).sizes == (2, 2)
+    assert kernel.may_use(2**22 + 1, {0}) is False
+    monkeypatch.setattr(kernel.os, "sched_getaffinity", lambda pid: {pid, 7})
+    assert [kernel.may_use(1, cores) for cores in ({0}, {1}, {7, 9})] == [False, True, True]

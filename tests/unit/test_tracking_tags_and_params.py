@@ -16,7 +16,18 @@ from bench.journal.history import Stretch
 from bench.journal.results import Attempt
 from bench.tracking.points import points_of
 from bench.tracking.tags_and_params import ATTEMPT_TAG, dataset_of, note_of, params_of, span_of, tags_of
-from bench.trials.measured import Memory, Profile, ReferenceWork, Steady, StepMemory, Work
+from bench.trials.measured import (
+    NEVER,
+    Growth,
+    Latency,
+    Memory,
+    Profile,
+    ReferenceWork,
+    Steady,
+    StepMemory,
+    TimeToAccuracy,
+    Work,
+)
 from bench.trials.metrics import Metrics
 from bench.trials.origin import Environment, SlotDescription
 from bench.trials.phases import DataPhase, Phases, Times, TrainPhase
@@ -344,3 +355,37 @@ def test_the_data_set_of_a_trial():
     without = structs.replace(trial.settings, data=structs.replace(settings, digest=""))
     nothing = structs.replace(never, trial=structs.replace(trial.without_specification(), settings=without))
     assert dataset_of(nothing) is None
+
+
+def test_latency_growth_and_times_to_accuracy_have_keys_of_their_own():
+    calls = Latency(
+        batch=16, calls=30, p50_s=0.1, p95_s=0.2, p99_s=None, images_per_s=150.0, first_call_s=1.5
+    )
+    host, device = (
+        Growth(mb_per_1000_steps=n, low=n - 1, high=n + 1, base_bytes=9, steps=4) for n in (3.0, 7.0)
+    )
+    memory = Memory(host_growth=host, device_growth=device)
+    times = (
+        TimeToAccuracy(of_best=0.9, accuracy=0.8, epoch=2, fit_s=3.0, work_s=2.0, joules=None),
+        TimeToAccuracy(of_best=None, accuracy=0.925, epoch=NEVER, fit_s=NEVER, work_s=NEVER, joules=None),
+    )
+    measured = structs.replace(record(), latency=(calls,), memory=memory, time_to_accuracy=times)
+    values = {key: value for key, value, *_ in points_of(measured, stretches())}
+    found = {
+        key: value for key, value in values.items() if key.startswith(("latency", "memory", "time_to_acc"))
+    }
+    assert found == {
+        **{"latency/16_p50_s": 0.1, "latency/16_p95_s": 0.2, "latency/16_images_per_s": 150.0},
+        "latency/16_first_call_s": 1.5,
+        **{"memory/host_growth_mb_per_1000_steps": 3.0, "memory/host_growth_low": 2.0},
+        **{"memory/host_growth_high": 4.0, "memory/host_growth_base_bytes": 9, "memory/host_growth_steps": 4},
+        **{"memory/device_growth_mb_per_1000_steps": 7.0, "memory/device_growth_low": 6.0},
+        **{
+            "memory/device_growth_high": 8.0,
+            "memory/device_growth_base_bytes": 9,
+            "memory/device_growth_steps": 4,
+        },
+        **{"time_to_accuracy/90_of_best_reached": 1, "time_to_accuracy/90_of_best_epoch": 2},
+        **{"time_to_accuracy/90_of_best_fit_s": 3.0, "time_to_accuracy/90_of_best_work_s": 2.0},
+        "time_to_accuracy/92.5_reached": 0,
+    }
