@@ -362,7 +362,8 @@ def test_latency_growth_and_times_to_accuracy_have_keys_of_their_own():
         batch=16, calls=30, p50_s=0.1, p95_s=0.2, p99_s=None, images_per_s=150.0, first_call_s=1.5
     )
     host, device = (
-        Growth(mb_per_1000_steps=n, low=n - 1, high=n + 1, base_bytes=9, steps=4) for n in (3.0, 7.0)
+        Growth(mb_per_1000_steps=n, low=n - 1, high=n + 1, base_bytes=9, steps=4, readings=5)
+        for n in (3.0, 7.0)
     )
     memory = Memory(host_growth=host, device_growth=device)
     times = (
@@ -378,12 +379,18 @@ def test_latency_growth_and_times_to_accuracy_have_keys_of_their_own():
         **{"latency/16_p50_s": 0.1, "latency/16_p95_s": 0.2, "latency/16_images_per_s": 150.0},
         "latency/16_first_call_s": 1.5,
         **{"memory/host_growth_mb_per_1000_steps": 3.0, "memory/host_growth_low": 2.0},
-        **{"memory/host_growth_high": 4.0, "memory/host_growth_base_bytes": 9, "memory/host_growth_steps": 4},
+        **{
+            "memory/host_growth_high": 4.0,
+            "memory/host_growth_base_bytes": 9,
+            "memory/host_growth_steps": 4,
+            "memory/host_growth_readings": 5,
+        },
         **{"memory/device_growth_mb_per_1000_steps": 7.0, "memory/device_growth_low": 6.0},
         **{
             "memory/device_growth_high": 8.0,
             "memory/device_growth_base_bytes": 9,
             "memory/device_growth_steps": 4,
+            "memory/device_growth_readings": 5,
         },
         **{"time_to_accuracy/90_of_best_reached": 1, "time_to_accuracy/90_of_best_epoch": 2},
         **{"time_to_accuracy/90_of_best_fit_s": 3.0, "time_to_accuracy/90_of_best_work_s": 2.0},
