@@ -5,6 +5,101 @@ from importlib import import_module
 import numpy as np
 
 CONSTANTS = {
+    "bench.compare.betting": {
+        **{"FIRST_BET": 0.9, "STEEPNESS": 2.0, "GRID": 241, "DRAWS": 300, "MANY_PAIRS": 40},
+        "LARGEST_CHANGE": 8.0,
+    },
+    "bench.compare.learning": {"FEW": 4, "ASSUMED_SD": 0.05, "RESOLUTION": {"accuracy": 1.0, "loss": 0.0}},
+    "bench.compare.matching": {"NEAR": 3},
+    "bench.compare.metrics": {"PHASE_LEVEL": 0.05},
+    "bench.compare.noninferiority": {"MARGIN": 0.02, "ASSUMED_SD": 0.05, "POWER": 0.8, "MOST_SEEDS": 100},
+    "bench.compare.operations": {"LEAST_SHARE": 0.01},
+    "bench.compare.reading": {"A_CALL": 500},
+    "bench.compare.thresholds": {"WORSE_SHARE": 0.8, "BETTER_SHARE": 0.2, "FIRST_LOOK": 0.8},
+    "bench.compare.trial_verdicts": {"LARGEST_PHASES": 3},
+    "bench.compare.two_trials": {"CONFIDENCE": 0.95},
+    "bench.plan.batches": {"MOST_IMAGES": 1024, "MEMORY_SHARE": 0.8},
+    "bench.plan.decide": {"MOST_CHANGES": 3},
+    "bench.plan.needs": {
+        "_COPIES": {"SGD": 3, "Nesterov": 3, "RMSprop": 3, "Adagrad": 3},
+        **{"RUNTIME_BYTES": 5e8, "_MOST_COPIES": 4, "_FITTING_COPIES": 4, "_FLOAT": 4},
+    },
+    "bench.plan.predict": {
+        "_TRACING_S_PER_LAYER": {"transfer": 0.03, "features": 0.03, "scratch": 0.1, "finetune": 0.1},
+        **{"LAST": 5, "_BCCD_HELD_OUT": {"validation": 50, "test": 50}},
+    },
+    "bench.records.accuracy_time": {"SHARES": (0.8, 0.9, 0.95)},
+    "bench.records.contention": {
+        **{"CALM": 0.2, "MORE_WAITING": 0.15, "LESS_WORK": 0.85, "FEWEST": 8, "IDLE": 0.2, "APART_S": 0.9},
+    },
+    "bench.records.disturbance": {
+        **{"SHORTEST_S": 1.0, "FOREIGN_SHARE": 0.05, "FOREIGN_CORES": 0.25, "SATURATED": 0.9},
+        **{"CONTENDED_SHARE": 0.1, "STEAL_SHARE": 0.02, "QUOTA_SHARE": 0.02, "THROTTLED_SHARE": 0.01},
+        **{"REFERENCE_DROP": 0.2, "CLOCK_DROP": 0.05},
+    },
+    "bench.records.fold": {"LOG_LINES": 12},
+    "bench.records.growth": {"WARM_UP": 1 / 3, "SECTIONS": 7, "WANDERING": 1.2, "LEAST": 14},
+    "bench.records.overhead": {"CONFIDENCE": 0.95},
+    "bench.records.steady": {
+        **{"TOLERANCE": 0.05, "LEAST": 6, "GROUPS": 30, "BATCHES": 6, "MOST_MEMORY": 0.95},
+        **{"LEAST_DEGREES": 3.0, "JUDGED": 20, "TENTHS": 10, "CLEAR": 4.0},
+    },
+    "bench.records.summary": {
+        "LEAST_S": 2.0,
+        "OF_ALL_GPUS": (
+            *("gpu_utilization", "sm_activity", "sm_occupancy", "tensor_activity", "fp32_activity"),
+            *("fp16_activity", "dram_activity"),
+        ),
+        "ASKED_FOR": ("gpu_utilization", "tensor_activity", "fp32_activity"),
+        "AVERAGED": ("gpu_utilization", "power_w"),
+    },
+    "bench.records.utilization": {
+        "_STATES": {
+            **{"RMSprop": 1, "Adagrad": 1, "Adadelta": 2, "Adam": 2, "AdamW": 2, "Nadam": 2, "Adamax": 2},
+        },
+        "_NUMBER_BYTES": 4,
+    },
+    "bench.regress.pairs": {"FORMAT": 1},
+    "bench.regress.planning": {
+        **{"NOISE_PAIRS": 8, "FIRST_PAIRS": 1, "PRIOR": 4.0, "MOST": 200, "CAUTION": 0.2, "CPU_SHARE": 0.85},
+    },
+    "bench.regress.schedule": {"NOISE_SHARE": 1 / 6, "STEP": 2, "MOST_FAILURES": 1},
+    "bench.regress.sides": {"PROBE_S": 300, "DIGITS": 16},
+    "bench.regress.stopping": {"SUSPECTED": 1.1, "GROWTH": 1.5},
+    "bench.runner.scheduler": {"LINGER_S": 10.0, "NEIGHBORS_S": 10.0},
+    "bench.telemetry.host": {
+        "LEAST_S": 0.5,
+        "FAST": ("cpu_percent", "rss_bytes", "machine_cpu", "cpu_pressure", "steal"),
+        "SLOW": ("run_queue_wait", "foreign_cpu", "cotenant_cpu"),
+        "FAST_COUNTERS": ("cpu_s", "machine_busy_s", "slot_busy_s", "steal_s", "pressure_s"),
+        "SLOW_COUNTERS": ("run_queue_wait_s", "cotenant_s", "foreign_s"),
+    },
+    "bench.telemetry.process": {"PATIENCE_S": 2.0},
+    "bench.telemetry.sampler": {"VERSION": 1, "SLOW_S": 1.0},
+    "bench.telemetry.trace": {"DIGITS": 6},
+    "bench.tracking.points": {"WINDOWS": 300, "SHORTEST_WINDOW_S": 1.0},
+    "bench.tracking.process": {"AT_ONCE": 32, "PATIENCE_S": 60.0, "_CHANCES": 3},
+    "bench.tracking.projection": {"ITEMS_A_CALL": 1000, "PARAMS_A_CALL": 100, "FEW": 20},
+    "bench.tracking.server": {"_PATIENCE_S": 120.0, "_GRACE_S": 10.0},
+    "bench.tracking.store": {"CONNECT_S": 5, "_PORTS": {"http": 80, "https": 443}},
+    "bench.tracking.tags_and_params": {
+        **{"LONGEST_TAG": 5000, "LONGEST_PARAM": 6000, "LONGEST_KEY": 250, "LONGEST_DIGEST": 36},
+    },
+    "bench.trials.limits": {
+        "_BYTES": {"K": 1e3, "M": 1e6, "G": 1e9, "T": 1e12},
+        "_UNITS": {"ms": 1e-3, "s": 1, "m": 60, "h": 3600, "d": 86_400},
+    },
+    "bench.trials.readable": {"LONGEST": 80, "IMAGE_SIZE": 224},
+    "bench.trials.record": {"FORMAT": 1},
+    "bench.worker.calibrate": {
+        "_SIZES": {"cpu": (1024, 2048, 4096), "gpu": (4096, 8192, 16_384)},
+        **{"CHAIN": 4, "_BYTES": {"cpu": 268_435_456, "gpu": 1_073_741_824}},
+    },
+    "bench.worker.environment": {"_LONGEST_VALUE": 500},
+    "bench.worker.turns": {
+        "TURN_S": 1.0,
+        "SHORT_TURN_S": {"features": 0.25, "train": 0.25, "evaluate": 0.25, "latency": 0.1},
+    },
     "wbc.classical.catalog": {"SMALLEST_IMAGE": 32},
     "wbc.classical.features": {
         **{"WORKING_SIDE": 128, "LEVELS": 32, "_LOBE_DEPTH": 0.2, "_DARKEST": 50, "_VIOLET": 8},
