@@ -230,3 +230,10 @@ def test_an_attempt_that_is_damaged_costs_itself_and_one_under_way_is_none():
         read_attempts(attempts_that("damaged", "runs"), "here")
     with pytest.raises(InputError, match="here has no attempt that is over"):
         read_attempts(attempts_that("runs"), "here")
+
+
+def test_a_baseline_that_is_not_whole_yet_is_none(tmp_path: Path):
+    of = suite(tmp_path / "a" / "s", [(trial(), noisy(10, 2, 0))], RIGHT)
+    kept = baseline.save(tmp_path, "v1", of).folder
+    kept.rename(kept.with_name("v1.partial"))
+    assert baseline.saved(tmp_path) == [] and baseline.unreadable(tmp_path) == ""

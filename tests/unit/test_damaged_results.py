@@ -7,6 +7,7 @@ from pathlib import Path
 import pytest
 from equipment.attempts import read_events
 from equipment.results.records import a_record, a_trial, write_record
+from msgspec import structs
 
 from bench.journal.damage import warnings_of
 from bench.journal.results import SuiteResults
@@ -218,3 +219,17 @@ def test_what_a_killed_report_left_goes_and_what_another_one_writes_stays(result
         path.touch()
     recover(results, lambda said: None)
     assert ours.exists() and not gone.exists()
+
+
+def test_what_a_kill_left_of_an_attempt_that_did_not_begin_and_of_a_checkpoint_goes(results: SuiteResults):
+    """The empty folder comes before an attempt that has no record either."""
+    (attempt,) = results.all_attempts()
+    attempt.folder.with_name("attempt-2").mkdir()
+    other = results.new_attempt(structs.replace(TRIAL, id="zzz"))
+    for of in (TRIAL.id, other.trial_id):
+        results.checkpoint(of).mkdir()
+    said: list[str] = []
+    recover(results, said.append)
+    assert said == [] and results.all_attempts() == [attempt, other]
+    assert attempt.record().done and not other.record().done
+    assert results.checkpointed() == ["zzz"], "of the one that is done it goes"

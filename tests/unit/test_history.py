@@ -7,6 +7,7 @@ import pytest
 from equipment.results.records import a_trial
 from msgspec.structs import replace
 
+from bench.errors import DamagedAttempt
 from bench.journal.events import PhaseEnded, PhaseStarted
 from bench.journal.history import Stretch, history, open_phase, summed
 from bench.journal.results import Attempt, SuiteResults
@@ -369,3 +370,10 @@ def test_what_a_journal_lost_of_a_checkpoint_is_not_made_up(tmp_path: Path):
         earlier, _ = history(second)
         train = earlier.phases.train
         assert (len(earlier.events), train and train.images, earlier.lost_s) == (events, images, 0.0)
+
+
+def test_a_figure_that_is_none_damages_the_journal(tmp_path: Path):
+    attempt = SuiteResults(tmp_path, "suite").new_attempt(TRIAL)
+    journals(attempt, phase("data", 0, 1, train_images="many"), exit_code=0)
+    with pytest.raises(DamagedAttempt, match=f"^{attempt.events} is damaged: .*data.*train_images"):
+        history(attempt)

@@ -247,3 +247,74 @@ def test_an_allocator_that_does_not_count_is_the_reason(monkeypatch):
             assert watched.reason == (said if "reset" in name else "")
             watched.end(steps=3)
         assert watched.reason == said and watched.peak is None
+
+
+@pytest.mark.parametrize(
+    ("steps", "reason", "peak"),
+    [
+        (0, "only one step was trained, and that one traces as well", None),
+        (1, "", 7),
+    ],
+)
+def test_one_step_after_the_first_is_enough(monkeypatch, steps, reason, peak):
+    import tensorflow as tf
+
+    from wbc.memory import Footprint, footprint
+
+    monkeypatch.setattr(tf.config.experimental, "reset_memory_stats", lambda device: None)
+    monkeypatch.setattr(
+        tf.config.experimental, "get_memory_info", lambda device: {"CPU:0": {"peak": 7}}[device]
+    )
+    monkeypatch.setattr(footprint, "has_gpu", lambda backend: False)
+    watched = Footprint(SimpleNamespace(train_step=None), 1)
+    watched.begin()
+    watched.end(steps)
+    assert (watched.reason, watched.peak) == (reason, peak)
+    assert watched.figures()["unavailable"] == (
+        reason or "no step was traced: an earlier attempt trained all of them"
+    )
+
+
+def test_other_backends_count_anew_and_what_is_not_known_has_its_reason(monkeypatch):
+    import keras
+
+    from wbc.memory import Footprint, footprint
+
+    assert Footprint(None, 1, replicas=2).figures() == {
+        "unavailable": "the memory of a step is known for a single device only"
+    }
+    monkeypatch.setattr(keras.backend, "backend", lambda: "jax")
+    asked, peaks = [], iter([5, 5])
+    monkeypatch.setattr(footprint, "peak_memory", lambda backend: next(peaks))
+    monkeypatch.setattr(footprint, "reset_peak_memory", asked.append)
+    watched = Footprint(None, 1)
+    watched.begin()
+    assert asked == ["jax"]
+    why = "the graph of a step is known for TensorFlow only, not for jax"
+    assert watched.figures() == {"unavailable": why}
+    watched.end(0)
+    assert watched.figures() == {
+        "unavailable": f"{why}; JAX's allocator had its peak before training, and cannot forget it"
+    }
+
+
+@pytest.mark.parametrize(
+    ("kind", "size"),
+    [("bfloat16", 12), ("string", 0), ("float32", 24), ("float16", 12), ("int64", 48), ("bool", 6)],
+)
+def test_bytes_of_a_variable(kind: str, size: int):
+    from wbc.memory import footprint
+
+    assert footprint._bytes(SimpleNamespace(dtype=kind, shape=(2, 3))) == size
+
+
+def test_a_gpu_gets_its_operations_one_by_one(monkeypatch):
+    import tensorflow as tf
+
+    from wbc.memory import footprint
+
+    for gpu, set_, threads in ((True, 5, 1), (False, 5, 5), (False, 0, 3)):
+        monkeypatch.setattr(footprint, "has_gpu", lambda backend, gpu=gpu: gpu)
+        monkeypatch.setattr(tf.config.threading, "get_inter_op_parallelism_threads", lambda set_=set_: set_)
+        monkeypatch.setattr(os, "sched_getaffinity", lambda pid: {0, 1, 2})
+        assert footprint._threads() == threads

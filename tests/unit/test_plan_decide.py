@@ -203,3 +203,28 @@ def test_an_attempt_that_was_killed_after_one_that_failed_has_no_result(results:
         "unfinished",
         "an attempt has no result: it runs, or its harness was killed",
     )
+
+
+def test_an_earlier_trial_that_cannot_be_read_hides_no_other(results: SuiteResults):
+    made = attempt(results, trial(batch_size=8))
+    attempt(results, trial(batch_size=9))
+    damaged = sorted(results.trials.iterdir())[0]
+    next(damaged.glob("attempt-*/trial.json")).write_text("{torn")
+    other = 9 if damaged.name == made.trial_id else 8
+    assert decision(results, trial()) == ("changed", f"batch_size 16, was {other}")
+
+
+def test_what_is_done_with_a_trial_is_said_to_the_word(results: SuiteResults):
+    attempt(results, trial())
+    assert decision(results, trial(), fresh=True) == (
+        "again",
+        "done before (attempt 1), but --fresh was given",
+    )
+    failed = trial(seed=4)
+    attempt(results, failed, "interrupted", "interrupted")
+    results.checkpoint(failed.id).mkdir()
+    status, why = decision(results, failed)
+    assert (status, why) == ("unfinished", "too large; resumes from its checkpoint")
+    with pytest.raises(InputError) as caught:
+        choose([failed], "nosuch", "--trial")
+    assert caught.value.what == "no trial matches --trial nosuch"

@@ -74,8 +74,9 @@ def test_features_that_an_earlier_run_left_are_not_predicted_to_be_extracted_aga
     (cache / "a-key" / ENTRY).write_text(
         json.dumps({"made_by": f"{made.folder.parent.name}/{made.folder.name}"})
     )
-    (cache / "damaged").mkdir()
-    (cache / "damaged" / ENTRY).write_text("[")
+    for name, content in {"0": "[", "1": '{"made_from": {"files": []}, "made_by": 1}', "2": "{}"}.items():
+        (cache / name).mkdir()  # damaged, or of pixels: each comes before the features
+        (cache / name / ENTRY).write_text(content)
     asked = [
         transfer(epochs=7),
         transfer(epochs=7, batch_size=4),

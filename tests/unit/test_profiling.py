@@ -7,7 +7,7 @@ from trace_equipment import TraceLine, TracePlane, encode, message, number, vari
 
 from wbc.profiling.kinds import is_operation, kind_of, kind_of_kernel, kind_of_layer
 from wbc.profiling.summary import summarize
-from wbc.profiling.xspace import NotATraceError, _fields, read_trace
+from wbc.profiling.xspace import Event, Line, NotATraceError, Plane, _fields, read_trace
 
 LAYERS = {"bn1": "normalization", "conv1": "convolution", "fc": "dense"}
 SCOPE = "StatefulPartitionedCall/net_1"
@@ -183,3 +183,41 @@ def test_a_trace_without_the_gpus_kernels_is_not_taken_for_the_hosts_work(tmp_pa
 def test_kernels_that_xla_merged_have_the_kind_of_their_layer(kernel, operation, kind):
     layers = {"conv2d": "convolution", "batch_normalization": "normalization", "dense": "dense"}
     assert kind_of_kernel(kernel, operation, layers, "rmsprop") == kind
+
+
+def field(number: int, content: bytes) -> bytes:
+    """A field of bytes: its number and kind 2, their length, the bytes (protobuf.dev, encoding)."""
+    return bytes([number << 3 | 2, len(content)]) + content
+
+
+NAMED = field(2, b"p")
+
+
+@pytest.mark.parametrize(
+    "content",
+    [
+        b"\x08\x05",  # a number where a plane should be
+        field(1, b"\x10\x05"),  # and where a name should be
+        field(1, field(3, field(4, field(1, b"x")))),  # bytes where the number of an event should be
+        field(1, b"\x12\x02p"),  # a name longer than its message
+        field(1, b"\x13p"),  # a kind that there is no more
+        field(1, field(2, b"\xff")),  # no text
+        b"\x0a",
+    ],
+)
+def test_what_is_damaged_is_no_trace(tmp_path, content):
+    path = tmp_path / "x.pb"
+    path.write_bytes(content)
+    with pytest.raises(NotATraceError) as caught:
+        read_trace(path)
+    assert str(caught.value) == f"{path} is not a trace of the profiler, or is incomplete"
+
+
+def test_long_and_negative_numbers_are_read(tmp_path):
+    """An offset of -1 is ten bytes; a duration of 300 is two."""
+    event = b"\x08\x07" + b"\x10" + b"\xff" * 9 + b"\x01" + b"\x18\xac\x02"
+    names = field(4, b"\x08\x07" + field(2, field(2, b"gemm")))
+    line = field(2, b"s") + b"\x18\x02" + field(4, event)
+    path = tmp_path / "x.pb"
+    path.write_bytes(field(1, NAMED + names + field(3, line)))
+    assert read_trace(path) == [Plane("p", [Line("s", [Event("gemm", 1999, 300)])])]

@@ -19,6 +19,7 @@ from bench.plan.predict import makespan
 from bench.runner import scheduler
 from bench.runner.engine import QUEUED
 from bench.runner.scheduler import LINGER_S
+from bench.runner.signals import interruptible
 from bench.trials.limits import Limits
 from bench.trials.origin import Neighbors, Quiet
 
@@ -341,3 +342,21 @@ def test_the_largest_batch_halves_until_it_fits_and_starts_there_the_next_time(b
         f"{trial.id}: no room for batches of 8 images; 4 are tried.",
         f"{trial.id}: no room for batches of 4 images; 2 are tried.",
     ]
+
+
+def test_what_recording_tells_stands_in_the_journal_of_each_running_trial(bed: Bed):
+    told = iter([[{"event": "recording", "said": "x"}]])
+    bed.notes.pump = lambda: next(told, []) if len(bed.engine.running) == 2 else []
+    bed.run([planned("a", takes=5.0), planned("b", takes=5.0)])
+    for attempt in bed.results.all_attempts():
+        events = [one for one in read_events(attempt.runner_events) if one["event"] == "recording"]
+        assert [one["said"] for one in events] == ["x"]
+
+
+def test_it_sleeps_until_a_signal_comes():
+    made = object.__new__(scheduler.Scheduler)
+    with interruptible() as made.interruption:
+        made._sleep(0.001)
+        with pytest.raises(InterruptedRun), made.interruption.held():
+            os.kill(os.getpid(), signal.SIGTERM)
+            made._sleep(600.0)

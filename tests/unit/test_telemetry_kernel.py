@@ -1,11 +1,14 @@
 """What the kernel's files say, read from files by hand; and the rates that follow."""
 
 import os
+import subprocess
 from pathlib import Path
+from types import SimpleNamespace
 
 import pytest
 
 from bench.telemetry import host, kernel
+from bench.telemetry.process import SamplerProcess
 from bench.telemetry.trace import Header, Series, Thinning, Trace, Window
 
 TICK = 1 / os.sysconf("SC_CLK_TCK")
@@ -127,7 +130,7 @@ def test_rates_are_growth_over_time_and_shares_no_more_than_one():
 
 
 @pytest.mark.parametrize(
-    ("slow", "after", "read"), [(True, 2.0, True), (True, 0.99 * host.LEAST_S, False), (False, 2.0, False)]
+    ("slow", "after", "read"), [(True, 0.5, True), (True, 0.499, False), (False, 2.0, False)]
 )
 def test_slow_rates_are_read_when_they_are_known_and_not_too_often(slow: bool, after: float, read: bool):
     reader = host.HostReader(os.getpid(), os.getppid(), {0})
@@ -221,3 +224,17 @@ def test_what_the_kernel_does_not_tell_has_its_reason(monkeypatch, tmp_path: Pat
     assert kernel.may_use(2**22 + 1, {0}) is False
     monkeypatch.setattr(kernel.os, "sched_getaffinity", lambda pid: {pid, 7})
     assert [kernel.may_use(1, cores) for cores in ({0}, {1}, {7, 9})] == [False, True, True]
+
+
+def test_a_sampler_that_hangs_is_killed_and_waited_for_no_longer_than_twice():
+    done = []
+
+    def wait(seconds: float):
+        done.append(seconds)
+        raise subprocess.TimeoutExpired("sampler", seconds)
+
+    sampler = object.__new__(SamplerProcess)
+    sampler._input = SimpleNamespace(close=lambda: done.append("close"))
+    sampler._process = SimpleNamespace(wait=wait, kill=lambda: done.append("kill"))
+    sampler.finish()
+    assert done == ["close", 2.0, "kill", 2.0]

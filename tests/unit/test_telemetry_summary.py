@@ -288,3 +288,10 @@ def test_the_counters_of_a_trial_begin_with_its_first_event(tmp_path):
     _, (trace,) = telemetry_of([history.Stretch(attempt, None, events)])
     series = trace.counters["cpu_s"]
     assert (series.times[:2], series.values[:2]) == ([SPAWNED - 2 * SECOND, SPAWNED], [0.0, 3.0])
+
+
+def test_a_phase_of_no_length_has_counts_and_no_rates():
+    lines = made_trace(4, {"cpu_s": lambda now: now}, {"cpu_percent": lambda now: 9.0})
+    told = summarize([stretch(lines, phases(data=0.0, train=4))])
+    assert told.phases["data"] == {} and told.counters["data"] == {"cpu_s": 0.0}
+    assert told.phases["train"]["cpu_percent"].mean == 100.0
