@@ -74,3 +74,17 @@ def test_is_loaded_as_saved(tmp_path):
     again = keras.models.load_model(file, custom_objects=parts)
     pixels = np.random.default_rng(0).uniform(-1, 1, (2, 32, 32, 3)).astype("float32")
     np.testing.assert_array_equal(model(pixels), again(pixels))
+
+
+def test_kernels_of_partial_connections_begin_with_the_variance_of_lecun():
+    """Uniform, with a variance of one over the inputs of a map: 25 pixels of 60 maps in 16."""
+    layer = PartialConvolution(C3_SOURCES)
+    layer.build((None, 14, 14, 6))
+    limit = np.sqrt(3 / (25 * 60 / 16))
+    kernel = np.asarray(layer.kernel)
+    assert (
+        kernel.shape == (25, 60)
+        and 0.98 * limit < kernel.max() <= limit
+        and -limit <= kernel.min() < -0.98 * limit
+    )
+    assert not np.asarray(layer.bias).any() and layer.bias.shape == (16,)
