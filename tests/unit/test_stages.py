@@ -56,6 +56,8 @@ def test_stages_out_of_their_range(changed, what, way_out):
 def test_an_image_that_no_stage_changes_keeps_its_bytes(stages, box, plain, changed):
     original = Original("x", Path("x.png"), "A", "x", box, plain)
     assert Stages(**stages).change(original) is changed
+    usual = Original("x", Path("x.png"), "A", "x")
+    assert (usual.box, usual.plain, usual.page, usual.split) == (None, True, None, "")
 
 
 @pytest.fixture
@@ -126,6 +128,7 @@ def annotated(*objects: tuple[str, str, str, str, str]) -> str:
         (annotated(), "no white-cell box"),
         (annotated(("RBC", "1", "2", "3", "4")), "no white-cell box"),
         (annotated(("RBC", "1", "2", "3", "4"), ("WBC", "5", "6.5", "7", "8")), (5, 6.5, 7, 8)),
+        (annotated(("XBC", "1", "2", "3", "4"), ("WBC", "5", "6.5", "7", "8")), (5, 6.5, 7, 8)),
         (annotated(*[("WBC", "1", "2", "3", "4")] * 2), "more than one white-cell box"),
         (annotated(("WBC", "1", "2", "x", "4")), "annotation unreadable"),
         (annotated(("WBC", "1", "2", "inf", "4")), "annotation unreadable"),
