@@ -10,7 +10,7 @@ from keras import layers
 from wbc import experiment
 from wbc.data.synthetic import SyntheticSettings, generate
 from wbc.networks.build import build_backbone, build_classifier
-from wbc.networks.complexity import size_figures, work_of
+from wbc.networks.complexity import layer_count, size_figures, work_of
 from wbc.specification import Specification
 from wbc.training.finetune import unfreeze
 from wbc.training.transfer import build_head
@@ -75,7 +75,12 @@ def test_a_head_on_features_is_what_transfer_trains():
     dense = [layer.kernel.shape[0] * layer.kernel.shape[1] for layer in (first, second)]
     assert figures["training_flops"] == 2 * (2 * dense[0] + 3 * dense[1]), "features need no gradient"
     assert figures["forward_macs"] == work_of(backbone).macs + sum(dense) > sum(dense)
-    assert figures["parameters"] > figures["trainable_parameters"] > 0
+    assert figures["trained_forward_flops"] == 2 * sum(dense)
+    assert figures["forward_flops"] == 2 * figures["forward_macs"]
+    trained = sum(dense) + first.units + second.units
+    assert figures["parameters"] == backbone.count_params() + trained
+    assert figures["trainable_parameters"] == trained
+    assert figures["layers"] == layer_count(backbone) + len(head.layers)
 
 
 def test_models_within_models():
