@@ -130,7 +130,7 @@ def resolve_suite(
         slots = choose_devices(
             devices or suite.devices.use,
             suite.devices.gpus_per_trial,
-            backends={one.backend for one in combinations if one.backend is not None} or ("tensorflow",),
+            backends={one.backend for one in combinations},
             accelerator=suite.devices.accelerator or "",
         )
     except AcceleratorError as error:

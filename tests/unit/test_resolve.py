@@ -4,10 +4,14 @@ from pathlib import Path
 
 import pytest
 
+from bench.devices.device import Device, Slot
+from bench.devices.machine import Choice
+from bench.suite import resolve
 from bench.suite.resolve import _cache_of, _saves, _why_unusable, resolve_suite
 from bench.suite.schema import CacheTable
 from bench.trials.settings import Runtime
 from wbc.errors import InputError
+from wbc.specification import WeightsSource
 
 RUNTIME = Runtime(wbc="0123", tensorflow="2.16.1", keras="3.3.3", scikit_learn="1.5", device="one processor")
 USUAL = "[data]\nimage_size = 32\n"
@@ -113,3 +117,34 @@ def test_why_a_folder_cannot_be_made_or_written(tmp_path: Path):
     assert _why_unusable(tmp_path / "new" / "deep", written=True) == ""
     for written in (True, False):
         assert _why_unusable(tmp_path / "file" / "deep", written) == f"{tmp_path}/file is a file"
+
+
+FREE = '[[matrix]]\nbackbone = "LeNet5"\n'
+
+
+@pytest.mark.parametrize(
+    ("text", "given", "asked"),
+    [
+        (FREE, None, (["all"], 1, {"tensorflow"}, "")),
+        (f'{FREE}backend = ["jax", "torch"]\n', None, (["all"], 1, {"jax", "torch"}, "")),
+        (METHOD, "cpu:2", ("cpu:2", 1, {"tensorflow"}, "")),
+        (
+            f'[devices]\nuse = ["gpu:0", "gpu:1"]\ngpus_per_trial = 2\naccelerator = "A100"\n{FREE}',
+            *(None, (["gpu:0", "gpu:1"], 2, {"tensorflow"}, "A100")),
+        ),
+    ],
+)
+def test_what_a_suite_asks_of_devices(
+    tmp_path: Path, monkeypatch, text: str, given: str | None, asked: tuple
+):
+    seen = []
+
+    def choose(wanted, per_trial, *, backends, accelerator) -> Choice:
+        seen.append((wanted, per_trial, backends, accelerator))
+        return Choice((Slot("cpu:0", (Device("cpu", "P"),), (0,)),), named=True)
+
+    path = tmp_path / "mine.toml"
+    path.write_text(f"[data]\nimage_size = 32\n{text}")
+    monkeypatch.setattr(resolve, "locate_weights", lambda *given, **more: WeightsSource("random"))
+    resolve_suite(path, tmp_path, given, runtime=RUNTIME, choose_devices=choose)
+    assert seen == [asked]
