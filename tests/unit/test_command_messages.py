@@ -10,9 +10,9 @@ from types import SimpleNamespace
 import pytest
 from equipment.results.records import a_failure, a_record, a_trial, write_record
 
-from bench.commands import plan, predict
+from bench.commands import plan, predict, report
 from bench.commands.main import main
-from bench.commands.target import choose_ids
+from bench.commands.target import choose_ids, find_target
 from bench.commands.terminal import Terminal
 from bench.errors import InputError, InterruptedRun, command
 from bench.journal.results import SuiteResults
@@ -288,3 +288,26 @@ def test_what_decides_on_a_trial(here: Path, capsys):
         f"attempt 2: done ({folder}-2)",
         f"attempt 3: no result ({folder}-3)",
     ]
+
+
+@pytest.mark.parametrize(("ran", "downloads", "ids"), [([], [], 1), (["x"], [], 1), (["x", "y"], ["w"], 2)])
+def test_a_report_on_a_suite_is_of_its_trials_or_says_what_ran(
+    here: Path, monkeypatch, ran, downloads, ids: int
+):
+    resolved = SimpleNamespace(
+        name="mine", trials=[a_trial()], downloads=downloads, description="d", margin=0.03
+    )
+    monkeypatch.setattr("bench.suite.resolve.resolve_suite", lambda *given: resolved)
+    monkeypatch.setattr("bench.report.selection.recorded_ids", lambda results, trials: ["x", "z"])
+    for name in ran:
+        (here / "results" / "mine" / "trials" / name / "attempt-1").mkdir(parents=True)
+    found = report._selected(find_target("mine.toml", Path("results")), None, None, None, None)
+    assert len(found.trial_ids) == ids and (found.description, found.margin) == ("d", 0.03)
+    assert list(found.notes) == (
+        [
+            f"No trial of mine.toml ran as it is now, by this version and these devices; `{command()} report "
+            "results/mine` shows the 1 trial that ran."
+        ]
+        if ran == ["x"]
+        else []
+    )

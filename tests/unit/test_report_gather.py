@@ -19,6 +19,7 @@ from bench.report.figures.learning import Course, read_groups
 from bench.report.models import _chosen
 from bench.report.pareto import Candidate
 from bench.report.tables.table import Table
+from bench.trials.phases import SearchPhase
 from bench.worker.protocol import EXPLAINED_FOLDER
 
 
@@ -172,3 +173,32 @@ def test_what_the_page_is_given(monkeypatch, count: int, shown: int, more: int):
     assert drawn == [shown, count, 0]
     assert given["counts"] == {"done": 1, "total": 1, "others": []} and given["made_at"] == "now"
     assert (given["answer"], given["images_grid"], given["curves"], given["gone"]) == (None, None, None, "")
+
+
+def test_a_reference_adds_its_tables_and_what_is_not_drawn_is_said(suite, monkeypatch):
+    results, ids = suite
+    trials = gather.trials_frame(results, ids)
+    configurations = gather.configurations_frame(trials)
+    files = {
+        reference: [table.file for table in gather.all_tables("s", trials, configurations, reference)]
+        for reference in (None, "bloodmnist", "thesis-2018")
+    }
+    assert [name for name in files["bloodmnist"] if name not in files[None]] == ["published"]
+    assert next(name for name in files["thesis-2018"] if name not in files[None]) == "reference"
+    monkeypatch.setattr(gather.learning, "read_groups", lambda results, trials: ([], 3))
+    notes = gather.gather(results, ids).notes
+    assert notes == ["Curves of 3 more modes and epoch counts are omitted."]
+    before = gather.Contents("s", "", trials, configurations, {}, [])
+    assert (before.pictures_missing, before.classes, before.majority, before.command) == (0, 0, None, "")
+
+
+def test_searches_for_a_rate_are_one_figure(suite, monkeypatch):
+    results, ids = suite
+    found = SearchPhase(wall_s=1.0, cpu_s=1.0, learning_rate=1e-3, curve=((1e-4, 2.0), (1e-3, 1.0)))
+    attempt = results.attempts(ids[1])[0]
+    record = attempt.record()
+    write_record(attempt, replace(record, phases=replace(record.phases, search=found)))
+    contents = gather.gather(results, ids)
+    (figure,) = contents.figures["rate search"]
+    assert [one["x"] for one in figure.data] == [[1e-4, 1e-3], [1e-3]]
+    assert figure.data[0]["name"] == "VGG16, transfer, 9 epochs"

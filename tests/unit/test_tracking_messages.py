@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 
 from bench.errors import InputError, ResultsError, command
-from bench.tracking import saved_view, server, sync
+from bench.tracking import saved_view, server, store, sync
 from bench.trials.layout import STORE
 
 
@@ -114,15 +114,15 @@ def test_a_store_that_cannot_be_written_is_told(tmp_path: Path, monkeypatch):
 
 
 def test_each_suite_has_its_view(tmp_path: Path):
-    with closing(sqlite3.connect(tmp_path / STORE)) as store, store:
-        store.execute("create table experiments (name, experiment_id, lifecycle_stage, last_update_time)")
+    with closing(sqlite3.connect(tmp_path / STORE)) as made, made:
+        made.execute("create table experiments (name, experiment_id, lifecycle_stage, last_update_time)")
         rows = [
             ("Default", 0, "active", 9),
             ("old", 1, "active", 1),
             ("gone", 2, "deleted", 8),
             ("new", 3, "active", 5),
         ]
-        store.executemany("insert into experiments values (?, ?, ?, ?)", rows)
+        made.executemany("insert into experiments values (?, ?, ?, ?)", rows)
     found = saved_view.saved_views(tmp_path, "http://here:1")
     assert list(found.items()) == [
         (name, f"http://here:1/#/experiments/{number}/runs?viewStateShareKey=leukobench")
@@ -152,3 +152,70 @@ def test_a_view_is_saved_once():
         '"metrics.`test/loss`", "metrics.`time/time_to_result_wall_s`", "tags.`device`"], '
         '"orderByKey": "metrics.`test/balanced_accuracy`", "orderByAsc": false}'
     }
+
+
+def test_a_store_of_a_newer_mlflow(tmp_path: Path, monkeypatch):
+    path = tmp_path / STORE
+    with closing(sqlite3.connect(path)) as made, made:
+        made.execute("create table alembic_version (version_num)")
+        made.execute("insert into alembic_version values ('abc')")
+    (tmp_path / "mlflow").joinpath(*store._MIGRATIONS).mkdir(parents=True)
+    package = type("Package", (), {"submodule_search_locations": [str(tmp_path / "mlflow")]})()
+    monkeypatch.setattr(store, "find_spec", lambda name: package)
+    monkeypatch.setattr(store, "version", lambda name: "9.9")
+    uri = f"sqlite:///{path}"
+    assert said(store.check_version, uri) == (
+        f"{path} was made by a newer MLflow than 9.9",
+        "Update this one: pip install -U mlflow. The journals keep all that was measured.",
+    )
+    (tmp_path / "mlflow").joinpath(*store._MIGRATIONS, "abc_more.py").touch()
+    store.check_version(uri)
+    store.check_version("http://host")
+    store.check_version(f"sqlite:///{tmp_path}/none")
+    monkeypatch.setattr(store, "find_spec", lambda name: None)
+    store.check_version(uri)
+
+
+def test_a_store_that_nobody_answers_for(tmp_path: Path, monkeypatch):
+    monkeypatch.setattr(store, "answers", lambda uri: False)
+    assert (
+        said(store.check_reachable, "http://me:secret@host:5000")[0]
+        == "nobody answers at http://***@host:5000"
+    )
+    what, _ = said(store.check_reachable, f"sqlite:///{tmp_path}/none/x.db")
+    assert what == f"sqlite:///{tmp_path}/none/x.db cannot be opened: unable to open database file"
+
+
+def test_a_port_of_its_own_is_that_of_the_scheme(monkeypatch):
+    asked = []
+
+    @contextmanager
+    def connects(place, seconds):
+        asked.append((place, seconds))
+        if place[0] == "gone":
+            raise OSError
+        yield
+
+    monkeypatch.setattr(store.socket, "create_connection", connects)
+    assert store.answers("sqlite:////a") and not asked
+    assert [store.answers(uri) for uri in ("http://a", "https://b", "http://c:5000", "http://gone")] == [
+        *(True, True, True, False)
+    ]
+    assert asked == [(("a", 80), 1.0), (("b", 443), 1.0), (("c", 5000), 1.0), (("gone", 80), 1.0)]
+
+
+@pytest.mark.parametrize(
+    ("there", "error", "aside"),
+    [
+        (True, "database disk image is malformed", True),
+        (True, "duplicate column name: x", True),
+        (True, "no route to host", False),
+        (False, "database disk image is malformed", False),
+    ],
+)
+def test_a_damaged_store_is_set_aside(tmp_path: Path, monkeypatch, there: bool, error: str, aside: bool):
+    moved, path = [], tmp_path / STORE
+    monkeypatch.setattr(store, "_set_aside", moved.append)
+    if there:
+        path.touch()
+    assert store.set_aside(path, RuntimeError(error)) is aside and moved == [path] * aside

@@ -4,10 +4,12 @@ import json
 import logging
 import shutil
 from pathlib import Path
+from types import SimpleNamespace
 
 import pytest
 from equipment.attempts import write_attempt, write_suite
 
+from bench.errors import DamagedAttempt
 from bench.journal.history import history
 from bench.journal.results import SuiteResults
 from bench.tracking.markers import is_sent, unsent
@@ -239,3 +241,27 @@ def test_an_attempt_whose_journals_changed_after_it_was_sent_is_no_second_run(re
     assert line.startswith(f"{attempt.events}, line 3 is not JSON") and "changed since" in changed
     assert synced.sent == 0
     assert len(children(results)) == 4
+
+
+def test_why_an_attempt_cannot_be_sent():
+    one = object.__new__(Projection)
+    attempt = SimpleNamespace(record=lambda: None, damage=lambda: "", folder=Path("a/attempt-1"))
+    with pytest.raises(DamagedAttempt, match=r"^the record of a/attempt-1 is missing; a run makes it again$"):
+        one.send(attempt)
+    attempt.damage = lambda: "torn"
+    with pytest.raises(
+        DamagedAttempt, match=r"^the record of a/attempt-1 is damaged: torn; a run makes it again$"
+    ):
+        one.send(attempt)
+    for error in (ArithmeticError, AttributeError, LookupError, TypeError, ValueError):
+
+        def content(*given, error=error):
+            raise error("odd")
+
+        one._content, attempt.record = content, lambda: "a record"
+        with pytest.raises(DamagedAttempt) as caught:
+            one.send(attempt)
+        assert str(caught.value) == (
+            f"a/attempt-1 has a damaged record or journal ({error.__name__}: odd); remove its result.json, and a run "
+            "makes it again"
+        )
