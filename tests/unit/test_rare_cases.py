@@ -15,7 +15,6 @@ from bench.errors import ResultsError
 from bench.regress import kept, verdict
 from bench.regress.pair_runner import PairRunner
 from bench.report.names import rate
-from bench.telemetry import process
 from bench.telemetry.gpu import INTEGRATED, GpuReader
 
 
@@ -77,22 +76,6 @@ def test_energy_that_is_integrated_ends_with_the_power(monkeypatch):
     assert reader.energy_method is None
     assert reader.unavailable["energy_j"] == reader.unavailable["power_w"] == lasting
     assert "energy_j" not in reader.counters()
-
-
-@pytest.mark.parametrize("hangs", [0, 1, 2])
-def test_a_sampler_that_hangs_is_killed_and_not_waited_for_without_end(hangs: int):
-    waited, killed = [], []
-
-    def wait(seconds: float) -> None:
-        waited.append(seconds)
-        if len(waited) <= hangs:
-            raise process.subprocess.TimeoutExpired("sampler", seconds)
-
-    one = object.__new__(process.SamplerProcess)
-    one._input = SimpleNamespace(close=lambda: None)
-    one._process = SimpleNamespace(wait=wait, kill=lambda: killed.append(len(waited)))
-    one.finish()
-    assert waited == [2.0] * (2 if hangs else 1) and killed == ([1] if hangs else [])
 
 
 def link(old: str, new: str, *cores: int, packages: tuple[str, str] = ("3.3", "3.3")) -> SimpleNamespace:

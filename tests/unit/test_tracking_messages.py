@@ -101,18 +101,6 @@ def test_a_run_that_measures_alone_is_waited_for(monkeypatch):
     ] and waited == [7]
 
 
-def test_a_store_that_cannot_be_written_is_told(tmp_path: Path, monkeypatch):
-    def broken(results):
-        raise RuntimeError("no\n answer " + "x" * 400)
-
-    (tmp_path / "a" / "trials").mkdir(parents=True)
-    monkeypatch.setattr("bench.tracking.projection.Projection", broken)
-    assert said(sync.sync, tmp_path) == (
-        "MLflow cannot be written to: " + ("no answer " + "x" * 400)[:300],
-        f"Nothing is lost, the journals have all: `{command()} sync` sends the rest.",
-    )
-
-
 def test_each_suite_has_its_view(tmp_path: Path):
     with closing(sqlite3.connect(tmp_path / STORE)) as made, made:
         made.execute("create table experiments (name, experiment_id, lifecycle_stage, last_update_time)")
@@ -174,34 +162,6 @@ def test_a_store_of_a_newer_mlflow(tmp_path: Path, monkeypatch):
     store.check_version(f"sqlite:///{tmp_path}/none")
     monkeypatch.setattr(store, "find_spec", lambda name: None)
     store.check_version(uri)
-
-
-def test_a_store_that_nobody_answers_for(tmp_path: Path, monkeypatch):
-    monkeypatch.setattr(store, "answers", lambda uri: False)
-    assert (
-        said(store.check_reachable, "http://me:secret@host:5000")[0]
-        == "nobody answers at http://***@host:5000"
-    )
-    what, _ = said(store.check_reachable, f"sqlite:///{tmp_path}/none/x.db")
-    assert what == f"sqlite:///{tmp_path}/none/x.db cannot be opened: unable to open database file"
-
-
-def test_a_port_of_its_own_is_that_of_the_scheme(monkeypatch):
-    asked = []
-
-    @contextmanager
-    def connects(place, seconds):
-        asked.append((place, seconds))
-        if place[0] == "gone":
-            raise OSError
-        yield
-
-    monkeypatch.setattr(store.socket, "create_connection", connects)
-    assert store.answers("sqlite:////a") and not asked
-    assert [store.answers(uri) for uri in ("http://a", "https://b", "http://c:5000", "http://gone")] == [
-        *(True, True, True, False)
-    ]
-    assert asked == [(("a", 80), 1.0), (("b", 443), 1.0), (("c", 5000), 1.0), (("gone", 80), 1.0)]
 
 
 @pytest.mark.parametrize(
