@@ -87,7 +87,7 @@ def measure(copies: Sequence[Copy], work: Path) -> Reach:
                 found = _run(copy, str(module.relative_to(folder)), kept)
             finally:
                 free.put(copy)
-            found["code"] = {path: code[path] for path in found["code"]}
+            found["code"] = {path: code[path] for path in found["code"] if path in code}  # no templates
             kept.write_text(json.dumps(found))
         return found
 
