@@ -249,12 +249,13 @@ def test_what_is_predicted_of_images(monkeypatch, model: Path, capsys):
     said = {"takes": "raw pixels", "classes": ["a", "b"], "image_size": 32, "backend": "tensorflow"}
     (model / "model.json").write_text(json.dumps(said))
     shares, distances = [[0.5, 0.5], [0.2, 0.8], [0.9, 0.1]], [1.0, 1.001, None]
+    torn = {"t": "torn", "u": "gone"}
     answers = [
         Answer(["x", "y", "z"], shares, distances, 0.05, {"t": "torn"}),
-        Answer([], [], [], None, {"t": "torn"}),
+        Answer([], [], [], None, torn),
     ]
     monkeypatch.setattr(predict, "_ask", lambda kept, files: answers.pop(0))
-    assert main(["predict", "kept", "mine.toml", "--json"]) == 0
+    assert main(["predict", "kept/model.keras", "mine.toml", "--json"]) == 0
     found = json.loads(capsys.readouterr().out)
     assert [(one["file"], one["predicted"], one["unlike"], one["distance"]) for one in found["predictions"]] == [
         ("x", "a", False, 1.0), ("y", "b", True, 1.001), ("z", "a", None, None)
@@ -263,7 +264,7 @@ def test_what_is_predicted_of_images(monkeypatch, model: Path, capsys):
     assert (found["unreadable"], found["false_flags"], found["another_kind"]) == ({"t": "torn"}, 0.05, False)
     assert [one["count"] for one in found["count"]] == [2, 1] and found["model"].endswith("kept/model.keras")
     assert main(["predict", "kept", "mine.toml"]) == 2
-    assert capsys.readouterr().err == "error: none of the images can be read\nhint: torn\n"
+    assert capsys.readouterr().err == "error: none of the images can be read\nhint: torn; gone\n"
     for sources, what in (
         (["none"], "there is no file or folder none"),
         (["empty", "old"], "there are no images in empty, old"),

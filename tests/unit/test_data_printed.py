@@ -1,5 +1,7 @@
 """What the verbs of `data` print of a folder, of its images and of what is wrong with them."""
 
+import json
+from collections import Counter
 from pathlib import Path
 from types import SimpleNamespace
 
@@ -120,6 +122,7 @@ def test_counts_of_classes_and_sources(capsys):
         "left out, too small: 2",
         "background removed by guess, no edge: 2 (a disc in the middle was kept)",
     ]
+    assert "│ a       │     2 │          0 │    0 │" in said, "numbers stand on the right"
     found = output.data_document(Path("cells"), manifest())
     assert (found.images, found.sources) == (4, {"train": 2, "validation": 0, "test": 1})
     assert found.counts["train"] == {"a": 2, "b": 1} and found.left_out == {"too small": ("x", "y")}
@@ -234,3 +237,29 @@ def test_synthetic_cells_need_a_new_folder_and_32_pixels(folder: Path, capsys):
     assert main(["data", "synth", "there", *given]) == 0
     assert capsys.readouterr().out.startswith("there: 12 images ")
     assert np.asarray(Image.open(next(Path("there").rglob("*.png")))).shape == (32, 32, 3)
+
+
+def test_the_document_of_a_check(folder: Path, monkeypatch, capsys):
+    found = report(
+        manifest=manifest(),
+        sizes=Counter({(30, 20): 5, (8, 9): 7}),
+        unreadable=[("a.png", "torn")],
+        leaks=[{"first": "train/1.png", "second": "test/1.png", "how": "equal files"}],
+        all_shifts=False,
+        warnings=("odd",),
+        scale="0 to 9",
+        lacking=False,
+        clean=False,
+    )
+    monkeypatch.setattr("wbc.data.check.check_folder", lambda *given: found)
+    assert main(["data", "check", "cells", "--json"]) == 1
+    document = json.loads(capsys.readouterr().out)
+    assert document.pop("data")["images"] == 4
+    assert document == {
+        **{"sizes": [[8, 9, 7], [30, 20, 5]], "unreadable": [["a.png", "torn"]], "thorough": False},
+        **{
+            "leaks": [{"first": "train/1.png", "second": "test/1.png", "how": "equal files"}],
+            "warnings": ["odd"],
+        },
+        "scale": "0 to 9",
+    }

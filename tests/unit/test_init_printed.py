@@ -21,11 +21,11 @@ def asked(folder: Path, monkeypatch):
 
     def init(
         *arguments: str, counts: dict[str, int] = PLENTY, splits: dict[str, int] | None = None, prefix: str = "",
-        downloads: int = 0, warnings: tuple[str, ...] = (),
+        downloads: int = 0, warnings: tuple[str, ...] = (), datasets: tuple[Any, ...] = (),
     ) -> list[tuple[Any, ...]]:  # fmt: skip
         seen = Seen(counts, splits or {}, (30, 40, 50), True, False, prefix, 2)
         resolved = SimpleNamespace(
-            datasets=[],
+            datasets=list(datasets),
             trials=[SimpleNamespace(id="x"), SimpleNamespace(id="y"), SimpleNamespace(id="z")],
             warnings=list(warnings),
             downloads=[SimpleNamespace(path=Path(f"/keras/{number}.h5")) for number in range(downloads)],
@@ -118,3 +118,15 @@ def test_the_document_of_a_first_suite(asked, capsys):
         },
         **{"trials": ["x", "y", "z"], "warnings": ["odd"]},
     }
+
+
+@pytest.mark.parametrize(("images", "splits"), [(3000, True), (3001, False)])
+def test_a_small_folder_is_split_at_once_and_what_that_shows_is_said(
+    asked, capsys, images: int, splits: bool
+):
+    made = SimpleNamespace(settings={"notes": ["Three images are alike."]})
+    sets = [SimpleNamespace(prepare=lambda show: prepared.append(callable(show)) or made)]
+    prepared: list[bool] = []
+    asked(counts={"a": images - 1000, "b": 1000}, datasets=tuple(sets))
+    assert prepared == [True] * splits
+    assert ("note: Three images are alike." in lines(capsys)) is splits
