@@ -1,6 +1,7 @@
 """The answer: which configuration is named, and that no sentence is said where it is false."""
 
 from dataclasses import replace as changed
+from pathlib import Path
 
 import numpy as np
 import pytest
@@ -333,3 +334,30 @@ def test_one_setting_of_the_thesis_is_written_with_the_others(key: str, value: o
     assert "thesis" not in _training(usual)
     found = _training(replace(usual, **{key: value}))
     assert found["thesis"] == {**CORRECTED, key: value} and not CORRECTED.keys() & found.keys()
+
+
+@pytest.mark.parametrize(
+    ("source", "folder", "path"),
+    [("folder", "my cells", True), ("bccd", "x", False), ("folder", None, False)],
+)
+def test_the_suite_of_the_answer_names_a_folder_of_the_users(source: str, folder: str | None, path: bool):
+    trial = a_trial()
+    settings = replace(trial.settings, data=replace(trial.settings.data, source=source))
+    text = suite_of(settings, [0], "cells", folder and Path(folder))
+    assert ('path = "my cells"' in text.splitlines()) is path
+
+
+@pytest.mark.parametrize(
+    ("epochs", "done", "said"),
+    [
+        (0, [0], ""),
+        (1, [1], "It trained for 1 epoch."),
+        (9, [9, 9], "It trained for all 9 epochs."),
+        (9, [4, 4], "It ended after 4 of 9 epochs."),
+        (9, [4, 7], "It ended after 4 to 7 of 9 epochs."),
+        (9, [4, 9, 7], "2 of 3 trainings ended after 4 to 7 of 9 epochs, the others later."),
+    ],
+)
+def test_how_many_epochs_were_run(epochs: int, done: list[int], said: str):
+    settings = replace(a_trial().settings, epochs=epochs, early_stopping=None)
+    assert epochs_said(done, settings) == said
