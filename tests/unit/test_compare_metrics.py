@@ -17,7 +17,7 @@ from equipment.results.records import phases
 
 from bench.compare.judging import judge
 from bench.compare.measurement import Measurement, Pair, TrialPairs
-from bench.compare.metrics import METRICS, metrics_for, phase_changes, phase_seconds, values_of
+from bench.compare.metrics import METRICS, PHASES, metrics_for, phase_changes, phase_seconds, values_of
 from bench.compare.operations import operation_changes
 from bench.compare.output.files import write_verdict
 from bench.compare.output.format import changed_operations
@@ -265,3 +265,29 @@ def test_operations_that_take_longer_are_named(tmp_path):
     files = {path.name: path.read_text() for path in write_verdict(verdict, tmp_path)}
     assert all("Softmax" in files[name] for name in ("summary.md", "regression.json", "regression.html"))
     assert changed_operations(verdict)[0].startswith("lenet: Softmax 3")
+
+
+def test_each_metric_has_its_title_and_its_unit():
+    seconds = {"fit_time": "fit time", "time_to_result": "time to result", "compile_time": "compile time"}
+    seconds |= {"train_cpu_time": "CPU time of training", "latency_1": "latency of 1 image"}
+    seconds |= {f"latency_{batch}": f"latency of {batch} images" for batch in (16, 64)}
+    assert {name: one.title for name, one in METRICS.items() if one.unit == "s"} == seconds
+    assert {name: (one.title, one.unit) for name, one in METRICS.items() if one.unit != "s"} == {
+        "throughput": ("training throughput", "images/s"),
+        "feature_throughput": ("feature throughput", "images/s"),
+        "peak_memory": ("peak memory", "bytes"),
+        "memory_growth": ("growth of memory in 1,000 steps", "x"),
+        "device_memory_growth": ("growth of GPU memory in 1,000 steps", "x"),
+    }
+    assert PHASES == {
+        **{
+            "startup": "import",
+            "reference_work": "reference work",
+            "data": "input",
+            "build": "building the network",
+        },
+        **{"features": "feature extraction", "search": "search for the learning rate"},
+        **{"compile": "tracing and first step", "train": "steps", "waiting": "steps waiting for input"},
+        **{"validation": "validation", "checkpoint": "checkpoints", "evaluate": "evaluation"},
+        **{"save": "saving the model", "profile": "profile"},
+    }

@@ -2,6 +2,7 @@
 
 from types import SimpleNamespace
 
+import pynvml
 import pytest
 from equipment.nvml.stand_in import DRIVER_NOT_LOADED, GPU_IS_LOST, LIBRARY_MISMATCH, NOT_SUPPORTED, StandIn
 
@@ -216,3 +217,68 @@ def test_the_stand_in_answers_what_telemetry_asks(nvml):
 def test_the_newest_cuda_of_a_driver(number: int, version: str):
     binding = SimpleNamespace(nvmlSystemGetCudaDriverVersion=lambda: number)
     assert Nvml(binding).cuda_driver() == version
+
+
+DRIVER = "the NVIDIA driver"
+GONE = "the GPU is lost: the driver cannot reach it any more; restart the machine"
+
+
+@pytest.mark.parametrize(
+    ("name", "reason", "lost", "passing"),
+    [
+        ("LIBRARY_NOT_FOUND", "there is no NVIDIA driver", False, False),
+        ("DRIVER_NOT_LOADED", f"{DRIVER} is not loaded", False, False),
+        (
+            "LIB_RM_VERSION_MISMATCH",
+            f"{DRIVER} was updated and its library no longer fits it; restart the machine",
+            *(False, False),
+        ),
+        ("NO_PERMISSION", f"{DRIVER} does not permit it", False, False),
+        ("GPU_IS_LOST", GONE, True, False),
+        ("RESET_REQUIRED", GONE, True, False),
+        ("NOT_SUPPORTED", "this GPU or its driver does not support it", False, False),
+        ("FUNCTION_NOT_FOUND", f"{DRIVER} is too old for it", False, False),
+        ("TIMEOUT", f"{DRIVER} says: Timeout", False, True),
+    ],
+)
+def test_every_error_has_a_reason_for_people(name: str, reason: str, lost: bool, passing: bool):
+    code = getattr(pynvml, f"NVML_ERROR_{name}")
+
+    def fails(*given):
+        raise pynvml.NVMLError(code)
+
+    with pytest.raises(NvmlError) as caught:
+        Nvml(SimpleNamespace(nvmlSystemGetDriverVersion=fails)).driver()
+    found = caught.value
+    assert (found.reason, found.lost, found.passing, found.code) == (reason, lost, passing, code)
+
+
+def test_a_gpu_that_is_found_no_more_is_lost_and_one_found_is_asked_for_once():
+    asked = []
+
+    def by_uuid(uuid: bytes) -> str:
+        asked.append(uuid)
+        if uuid == b"GPU-gone":
+            raise pynvml.NVMLError(pynvml.NVML_ERROR_NOT_FOUND)
+        if uuid == b"GPU-busy":
+            raise pynvml.NVMLError(pynvml.NVML_ERROR_TIMEOUT)
+        return "handle"
+
+    nvml = Nvml(
+        SimpleNamespace(nvmlDeviceGetHandleByUUID=by_uuid, NVML_ERROR_NOT_FOUND=pynvml.NVML_ERROR_NOT_FOUND)
+    )
+    for uuid, lost in (("GPU-gone", True), ("GPU-busy", False)):
+        with pytest.raises(NvmlError) as caught:
+            nvml.ask(uuid, lambda binding, handle: handle)
+        assert caught.value.lost is lost
+    assert [nvml.ask("GPU-1", lambda binding, handle: handle) for _ in range(2)] == ["handle"] * 2
+    assert asked == [b"GPU-gone", b"GPU-busy", b"GPU-1"]
+
+
+def test_a_binding_without_a_function_is_too_old():
+    def fails():
+        raise pynvml.NVMLLibraryMismatchError("x")
+
+    with pytest.raises(NvmlError) as caught:
+        Nvml(SimpleNamespace(nvmlSystemGetDriverVersion=fails)).driver()
+    assert caught.value.reason == f"{DRIVER} is too old for it"
