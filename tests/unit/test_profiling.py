@@ -221,3 +221,74 @@ def test_long_and_negative_numbers_are_read(tmp_path):
     path = tmp_path / "x.pb"
     path.write_bytes(field(1, NAMED + names + field(3, line)))
     assert read_trace(path) == [Plane("p", [Line("s", [Event("gemm", 1999, 300)])])]
+
+
+@pytest.mark.parametrize(
+    ("kind", "types", "kernels", "primitives"),
+    [
+        (
+            "convolution",
+            ["Conv2D", "_FusedConv2D"],
+            ["a_CONV_b", "cudnn::x", "fprop", "dgrad", "wgrad", "Winograd"],
+            ["conv_general_dilated"],
+        ),
+        (
+            "normalization",
+            ["FusedBatchNormV3", "LayerNorm", "InstanceNormGrad"],
+            ["batchnorm_fwd", "batch_norm", "layernorm", "Layer_Norm", "x bn_fw"],
+            [],
+        ),
+        ("dense", ["BatchMatMulV2"], ["sGEMM", "cublasLt", "cutlass_80", "matmul"], ["dot_general", "MatMul"]),
+        ("optimizer", ["ResourceApplyAdam"], [], []),
+        (
+            "data",
+            ["PyFunc", "IteratorGetNext", "MapDataset"],
+            ["MemcpyH2D", "MemcpyD2H", "MemcpyHtoD", "MemcpyDtoH"],
+            [],
+        ),
+        (
+            "other",
+            ["Relu", "PyFuncStateless", "XResourceApply", "Mul"],
+            ["MemcpyD2D", "xMemcpyH2D", "fusion_1", "abn_x", "Memset"],
+            ["add", "transpose"],
+        ),
+    ],
+)
+def test_the_kind_of_each_name(kind, types, kernels, primitives):
+    assert {kind_of(f"net/x:{name}", {}) for name in types} <= {kind}
+    assert {kind_of_kernel(name, None, {}) for name in kernels} <= {kind}
+    assert {kind_of_kernel("fusion", f"jit(step)/{name}", {}) for name in primitives} <= {kind}
+
+
+def test_the_kind_of_each_layer():
+    names = ["Conv2DTranspose", "GroupNormalization", "Dense", "EinsumDense", "DenseNet", "NormalizationX"]
+    assert [kind_of_layer(name) for name in names] == [
+        *("convolution", "normalization", "dense", "dense", None, None),
+    ]
+
+
+def test_operations_at_the_edges_of_others_and_of_the_steps(tmp_path):
+    """One that begins where another ends is not within it; of two that begin together the longer one calls."""
+    events = [
+        ("a:Relu", 0, 40),
+        ("b:Mul", 0, 10),  # within a
+        ("c:Add", 40, 10),  # behind it
+        ("d:Exp", 210, 5),  # behind the last step
+        ("e:Log", 209, 11),  # begins within it
+    ]
+    found = summarize(read_trace(written(tmp_path, host(*events))), {})
+    assert [(one["op"], round(one["self_s"] * 1e9)) for one in found["top"]] == [
+        *(("a:Relu", 30), ("e:Log", 11), ("b:Mul", 10), ("c:Add", 10)),
+    ]
+    assert sum(one["share"] for one in found["top"]) == pytest.approx(1) and found["kinds"] == {"other": 1.0}
+    empty = summarize(read_trace(written(tmp_path, host())), {})
+    assert (empty["top"], empty["kinds"], empty["wall_s"]) == ([], {}, pytest.approx(210e-9))
+
+
+def test_copies_between_host_and_gpu_within_the_steps(tmp_path):
+    names = ("MemcpyH2D", "MemcpyD2H", "MemcpyHtoD", "MemcpyDtoH", "MemcpyD2D", "Memset", "kernel")
+    stream = TraceLine("Stream #1", [(name, 20 * number, 1 << number) for number, name in enumerate(names)])
+    planes = (host(), TracePlane("/device:GPU:0", [stream, TraceLine("Steps", [("kernel", 0, 200)])]))
+    found = summarize(read_trace(written(tmp_path, *planes)), {}, on_gpu=True)
+    assert found["copies_s"] == pytest.approx(15e-9)
+    assert found["kernel_busy"] == pytest.approx(64 / 210)

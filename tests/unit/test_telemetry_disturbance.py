@@ -375,3 +375,9 @@ def test_the_first_trial_for_which_the_driver_compiles_kernels_is_marked(ptx, ca
     said = "The driver compiled kernels for its GPU at their first use: its cache of them was empty."
     assert reasons == [said] * cold
     assert list(from_outside(reasons)) == reasons
+
+
+def test_a_phase_in_which_nobody_counted_says_nothing_of_the_next_one():
+    told = replace(telemetry(), counters={"compile": {"cpu_s": 1.0}, "train": {"foreign_s": 15.0}})
+    found = disturbances(records.phases(compile=2.0, train=30.0), told)
+    assert found == ["Other processes used 0.50 of its 2 cores during train."]
