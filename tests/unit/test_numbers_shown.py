@@ -12,7 +12,7 @@ from test_images import write_png16
 from wbc.data.pipeline import opening
 from wbc.data.pipeline.decoding import fitted, look_at, page_count, read_upright
 from wbc.data.pipeline.frames import of_frames, of_png, page_of
-from wbc.data.pipeline.numbers import Deep, shown
+from wbc.data.pipeline.numbers import Deep, _opacity, shown
 from wbc.data.reading import PLAIN, Reading
 from wbc.errors import InputError
 
@@ -55,6 +55,20 @@ def test_opacity_mixes_with_white_and_what_is_multiplied_with_it_is_divided():
         254,
         255,
     ]
+
+
+@pytest.mark.parametrize(
+    ("alpha", "white", "opacity"),
+    [
+        (np.array([0, 50, 100], np.uint16), 100.0, [0, 0.5, 1]),
+        (np.array([0, 65535, 101], np.uint16), 100.0, [0, 1, 101 / 65535]),
+        (np.array([-50, 50, 100], np.int16), 100.0, [0, 0.5, 1]),
+        (np.array([0, 0.5, 1], np.float32), 4.0, [0, 0.5, 1]),
+        (np.array([-1, 2, 8], np.float32), 4.0, [0, 0.5, 1]),
+    ],
+)
+def test_opacity_is_a_share_of_white_or_of_the_largest_number(alpha, white, opacity):
+    assert _opacity(alpha, white) == pytest.approx(opacity)
 
 
 def test_pages_that_lie_are_set_upright():
