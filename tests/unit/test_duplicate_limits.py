@@ -140,3 +140,39 @@ def test_faint_rings_are_of_norm_1_and_none_stay_none():
     assert curves[[0, 1], [0, 1], 0, 0] == pytest.approx([1, 1], abs=1e-4)
     assert np.linalg.norm(descriptors[:2], axis=1) == pytest.approx([1, 1], abs=1e-4)
     assert not spectra[2].any() and not descriptors[2].any()
+
+
+@pytest.mark.parametrize(
+    ("overlap", "correlation", "threshold", "asked", "accepted"),
+    [
+        (0.5, 0.641, 0.6, [0.12], True),
+        (0.5, 0.639, 0.6, [0.12], False),
+        (0.9, 0.641, 0.6, [0.12], True),  # nothing is taken off where more is compared
+        (0.25, 0.741, 0.6, [0.12], True),  # 0.4 for each share below a half
+        (0.25, 0.739, 0.6, [0.12, 0.3], False),  # so small that the best of large overlaps may be another
+        (0.319, 0.5, 0.6, [0.12, 0.3], False),
+        (0.321, 0.5, 0.6, [0.12], False),
+        (0.5, 0.79, 0.8, [0.12], False),
+        (0.5, 0.81, 0.8, [0.12], True),
+    ],
+)
+def test_a_shifted_match_passes_or_is_refined(monkeypatch, overlap, correlation, threshold, asked, accepted):
+    smallest, judged = [], []
+
+    def matched(first, second, how, least):
+        assert how == Match(0.0)
+        smallest.append(least)
+        return Match(correlation, shift=(0.5, float(len(smallest))))
+
+    def least_of(first, second, match):
+        judged.append(match)
+        return threshold
+
+    monkeypatch.setattr(registration, "_match", matched)
+    monkeypatch.setattr(registration, "_overlap", lambda first, match: overlap)
+    monkeypatch.setattr(registration, "threshold_for", least_of)
+    monkeypatch.setattr(registration, "_refine", lambda first, second, best: ("refined", best))
+    found = registration.match_shifted("first", "second")
+    last = Match(correlation, shift=(0.5, float(len(asked))))
+    assert found == (last if accepted else ("refined", last)) and smallest == asked
+    assert judged == [Match(correlation, shift=(0.5, 1.0))]

@@ -23,6 +23,7 @@ from wbc.networks.attention import (
 )
 from wbc.optimizer import OptimizerSpecification
 from wbc.specification import Explaining, Specification, picture_of
+from wbc.training import explain as explaining
 
 SIDE = 32
 
@@ -222,3 +223,30 @@ def test_scores_are_taken_before_softmax_and_else_as_logarithms():
     maps = keras.ops.convert_to_tensor(np.zeros((1, 2, 2, 1), np.float32))
     found = _before_softmax([Call(keras.layers.Softmax(), maps, outputs)], outputs)
     np.testing.assert_allclose(found, np.log([[0.5, 0.5]]), rtol=1e-6)
+
+
+@pytest.mark.parametrize(
+    ("what", "count"), [(("grad-cam",), 2), (("filters",), 1), (("grad-cam", "filters"), 3)]
+)
+def test_each_image_is_explained_for_what_was_said_of_it(monkeypatch, tmp_path, what, count):
+    asked, pixels = [], np.zeros((2, 4, 4, 3), np.uint8)
+    pixels[1] = 90
+
+    def looks(chain, inputs, classes):
+        asked.append((chain, inputs.max(), len(inputs), classes))
+        return np.zeros((1, 4, 4), np.float32)
+
+    monkeypatch.setattr(explaining, "where_it_looks", looks)
+    monkeypatch.setattr(
+        explaining, "filters_and_maps", lambda chain, inputs: {"filters": pixels[len(inputs)]}
+    )
+    settings = Explaining(tmp_path / "deep" / "x", what)
+    files = ["test/a/1.png", "test/b/1.png"]
+    found = explaining.explain("chain", lambda given: given + 0.5, settings, pixels, files, [3, 1])
+    assert found == {"images": count}
+    names = [picture_of(file) for file in files] if "grad-cam" in what else []
+    assert asked == ([("chain", 0.5, 1, [3]), ("chain", 90.5, 1, [1])] if names else [])
+    written = {path.name: np.asarray(Image.open(path)) for path in settings.folder.iterdir()}
+    assert set(written) == {*names, *(["filters.png"] if "filters" in what else [])}
+    for name, own in zip(names, pixels, strict=bool(names)):
+        assert np.array_equal(written[name], overlaid(own, np.zeros((4, 4), np.float32)))
