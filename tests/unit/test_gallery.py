@@ -178,3 +178,85 @@ def test_other_scales_are_described_once_where_there_is_room(monkeypatch):
     assert described == [2, 2, 2, 1], "only what is missing"
     assert np.array_equal(kept, first) and np.array_equal(more[0], kept[1])
     assert spectra.shape[0] == 2 and np.iscomplexobj(spectra)
+
+
+def test_a_pair_is_registered_from_one_side_where_both_are_the_same(monkeypatch):
+    """Those that are alike enough are returned, each as it was proposed."""
+    proposed = [(0, 1, 1.0), (1, 0, 1.0), (3, 2, 1.0), (2, 3, 1.1), (3, 2, 1.1), (0, 2, 1.0), (4, 0, 1.0)]
+    registered, told = [], []
+
+    def register(some):
+        registered.extend(some)
+        return {one: Match(0.4 if one[:2] == (0, 2) else 0.5 + one[0] / 10) for one in some}
+
+    def batches(work, asked, what, size=64):
+        told.append((what, len(asked), size))
+        return [work(list(asked))]
+
+    of = SimpleNamespace(
+        telling=[True, True, True, True, False],
+        frames=list("abcde"),
+        _descriptors=np.arange(10).reshape(5, 2),
+        _similar=lambda batch, known, own, scales: dict.fromkeys(proposed[:6], ((False, 5.0),)),
+        _shifted=lambda known, asked, what: {(1, 3, None)},
+        _angles={},
+        _registered={(1, 3, None): Match(0.875)},
+        _register=register,
+        _batches=batches,
+    )
+    of._known = partial(Gallery._known, of)
+    monkeypatch.setattr(
+        gallery, "threshold_for", lambda one, other, match: {"ac": 0.45}.get(one + other, 0.5)
+    )
+    found = Gallery._matches(of, [0, 1, 2, 3, 4], [0, 1, 2, 3], True, "photographs")
+    assert registered == [(0, 1, 1.0), (0, 2, 1.0), (3, 2, 1.0), (3, 2, 1.1), (2, 3, 1.1)]
+    assert told == [("photographs", 4, 64), ("photographs, registration", 5, 256)]
+    assert sorted((one.first, one.second, one.match.correlation) for one in found) == [
+        *[(0, 1, 0.5), (1, 0, 0.5), (1, 3, 0.875), (2, 3, 0.7), (3, 2, 0.8), (3, 2, 0.8)],
+    ]
+    assert of._angles[0, 1, 1.0] == ((False, 5.0),)
+    of._shifted = None
+    registered.clear()
+    again = Gallery._matches(of, [0, 1, 2, 3], [0, 1, 2, 3], False, "photographs")
+    assert registered == [] and len(again) == len(found) - 1
+
+
+def test_pairs_are_registered_roughly_at_first_and_exactly_where_that_may_pass(monkeypatch):
+    turned, exact = [], []
+    frames = [SimpleNamespace(name=name) for name in "abc"]
+
+    def roughs(turns):
+        turned.extend((one.first.name, one.second.name, one.mirrored, one.angle) for one in turns)
+        return [Match(0.1 * number) for number in range(len(turns))]
+
+    def matched(kind):
+        def match(first, second, *rough):
+            exact.append((kind, first.name, second.name, [round(one.correlation, 1) for one in rough]))
+            return Match(0.9, scale=1.5)
+
+        return match
+
+    of = SimpleNamespace(
+        frames=frames,
+        _frames_at=lambda indices, scale: [
+            SimpleNamespace(name=f"{frames[n].name}@{scale}") for n in indices
+        ],
+        _angles={(0, 1, 1.1): ((False, 10.0), (True, 20.0)), (0, 2, 1.0): ((True, 30.0),)},
+    )
+    monkeypatch.setattr(gallery, "rough_matches", roughs)
+    monkeypatch.setattr(
+        gallery, "is_hopeless", lambda match, one, other: (one.name, other.name) == ("a", "c")
+    )
+    monkeypatch.setattr(gallery, "match_shifted", matched("shifted"))
+    monkeypatch.setattr(gallery, "match_rotated", matched("rotated"))
+    found = Gallery._register(of, [(0, 1, 1.1), (1, 2, None), (0, 2, 1.0)])
+    assert turned == [
+        *[("a", "b@1.1", False, 10.0), ("a", "b@1.1", True, 20.0), ("b", "c@None", False, None)],
+        ("a", "c@1.0", True, 30.0),
+    ]
+    assert exact == [("rotated", "a", "b@1.1", [0.1]), ("shifted", "b", "c@None", [])]
+    assert {pair: (round(one.correlation, 1), one.scale) for pair, one in found.items()} == {
+        (0, 1, 1.1): (0.9, pytest.approx(1.65)),
+        (1, 2, None): (0.9, 1.5),
+        (0, 2, 1.0): (0.3, 1.0),
+    }

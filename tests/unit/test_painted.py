@@ -2,8 +2,9 @@
 
 import numpy as np
 import pytest
+from scipy import ndimage
 
-from wbc.duplicates.frames import _filled
+from wbc.duplicates.frames import _filled, _textures, make_frames
 
 PAINT = 200.0
 
@@ -87,3 +88,46 @@ def test_each_image_of_a_stack_is_looked_at_alone():
     found = _filled(stack)
     assert np.array_equal(found[0], mask((slice(0, 20), slice(0, 5))))
     assert not found[1].any() and np.array_equal(found[2], mask((slice(18, 20), slice(0, 20))))
+
+
+@pytest.mark.parametrize("whole", [True, False])
+def test_textures_are_what_a_blur_takes_away(whole):
+    """Clipped at twice its mean size, with a mean of 0 and a variance of 1 where two pixels from what is painted."""
+    gray = np.random.default_rng(1).normal(100, 20, (2, 20, 24)).astype(np.float32)
+    valid = np.ones_like(gray, bool)
+    if not whole:
+        valid[0, :6, :9] = False
+    textures, inner = _textures(gray, valid, 2.0)
+    for texture, image, shown, found in zip(textures, gray, valid, inner, strict=True):
+        assert np.array_equal(found, ndimage.binary_erosion(shown, iterations=2, border_value=1))
+        weight = ndimage.gaussian_filter(shown.astype(float), 2.0)
+        smooth = ndimage.gaussian_filter(image * shown, 2.0) / weight.clip(1e-3)
+        detail = (image - smooth)[found]
+        detail = detail.clip(-2 * np.abs(detail).mean(), 2 * np.abs(detail).mean())
+        detail -= detail.mean()
+        assert texture[found] == pytest.approx(detail / np.sqrt((detail**2).mean()), abs=2e-3)
+        assert not texture[~found].any() and texture.dtype == np.float32
+
+
+@pytest.mark.parametrize(("spread", "flat"), [(0.0, True), (1e-4, True), (0.1, False)])
+def test_hardly_any_texture_is_none(spread, flat):
+    gray = np.full((1, 12, 12), 100.0, np.float32)
+    gray[0, ::2, ::2] += spread
+    textures, _ = _textures(gray, np.ones_like(gray, bool), 1.0)
+    assert bool((textures == 0).all()) is flat and np.isfinite(textures).all()
+
+
+@pytest.mark.parametrize(
+    ("shape", "scale", "side", "frame"),
+    [
+        ((100, 150), 1.0, 96, (96, 144)),
+        ((150, 100), 0.75, 96, (108, 72)),
+        ((100, 150), 1.1, 48, (53, 79)),  # 52.8 and 79.2
+        ((10, 100), 1.0, 48, (48, 144)),  # no longer than three times its side
+        ((10, 100), 1.33, 48, (64, 191)),  # enlarged: three times as much more, 191.5
+        ((10, 100), 0.75, 48, (36, 144)),
+    ],
+)
+def test_the_size_of_a_frame(shape, scale, side, frame):
+    (made,) = make_frames([np.zeros((*shape, 3), np.uint8)], scale, side)
+    assert made.texture.shape == made.valid.shape == frame
