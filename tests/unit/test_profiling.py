@@ -238,7 +238,12 @@ def test_long_and_negative_numbers_are_read(tmp_path):
             ["batchnorm_fwd", "batch_norm", "layernorm", "Layer_Norm", "x bn_fw"],
             [],
         ),
-        ("dense", ["BatchMatMulV2"], ["sGEMM", "cublasLt", "cutlass_80", "matmul"], ["dot_general", "MatMul"]),
+        (
+            "dense",
+            ["BatchMatMulV2"],
+            ["sGEMM", "cublasLt", "cutlass_80", "matmul"],
+            ["dot_general", "MatMul"],
+        ),
         ("optimizer", ["ResourceApplyAdam"], [], []),
         (
             "data",
