@@ -8,7 +8,7 @@ from equipment.results.records import a_runtime, a_trial, some_settings
 
 from bench.suite.schema import DataKeys, TrainingTable
 from bench.trials.layout import is_reserved
-from bench.trials.readable import network_in_words
+from bench.trials.readable import network_in_words, words_of
 from bench.trials.runtime import backend_problems, require_backends
 from bench.trials.settings import DataSettings, Runtime, Settings
 from bench.trials.trial import Trial
@@ -85,6 +85,9 @@ def test_names_are_stable():
         ({"optimizer": {"name": "Adam", "learning_rate": "search"}}, "adam-search-decay1e-3-"),
         ({"data": {"fold": 2, "folds": 5}}, "fold2of5-"),
         ({"data": {"test_name": "other", "test_digest": "abcdef0123"}}, "external-abcdef-"),
+        ({"dropout": 0.25, "head_epochs": 7}, "dropout0.25-head7-"),
+        ({"mode": "transfer", "weights": {"name": "own.weights.h5"}}, "own-"),
+        ({"mode": "features", "weights": {"name": "own.h5"}}, "own-"),
     ],
 )  # fmt: skip
 def test_what_differs_from_the_defaults_is_in_the_id(changes: dict, words: str):
@@ -101,6 +104,8 @@ def test_what_differs_from_the_defaults_is_in_the_id(changes: dict, words: str):
         ("KNN", {"features": "pixels", "neighbors": 7}, "nearest neighbors on pixels with neighbors 7"),
         ("DecisionTree", {"min_leaf": 3}, "decision tree with min leaf 3"),
         ("SVM", {"C": 0.5, "kernel": "linear"}, "SVM with C 0.5, kernel linear"),
+        ("SVM", {"features": "color"}, "SVM on colors"),
+        ("SVM", {"features": "cell"}, "SVM on measures of the cell"),
         ("MLP", {}, "MLP"),
     ],
 )
@@ -133,6 +138,15 @@ def test_a_name_with_many_words_is_cut():
         "head_epochs": 77,
     }
     assert 60 < len(a_trial(**changes, **sizes, backend="jax", deterministic=True).id) < 140
+
+
+@pytest.mark.parametrize(("length", "kept"), [(66, True), (67, False)])
+def test_words_are_eighty_characters_at_most(length: int, kept: bool):
+    """The second one has 13, and a dash is between them."""
+    settings = some_settings(
+        mode="transfer", image_size=224, weights={"name": "w" * length}, deterministic=True
+    )
+    assert words_of(settings) == ["w" * length, *(["deterministic"] if kept else [])]
 
 
 def test_places_of_files_change_nothing():
