@@ -86,6 +86,14 @@ def test_packages_tell_which_backend_is_without_gpus(packages, blind):
     assert list(blind_backends(packages.get)) == blind
 
 
+def test_why_a_backend_is_without_gpus():
+    assert blind_backends({}.get) == {
+        "tensorflow": "the TensorFlow that is installed is built for the processor alone",
+        "jax": "the JAX that is installed has no CUDA plugin",
+        "torch": "the PyTorch that is installed is built for the processor alone",
+    }
+
+
 def test_jax_is_told_its_platform_on_a_gpu():
     (slot, _) = choose_slots("all", machine=machine()).slots
     assert slot.environment()["JAX_PLATFORMS"] == "cuda,cpu"

@@ -10,7 +10,8 @@ import pytest
 from bench.commands.terminal import Terminal
 from bench.compare.differences import Fingerprint
 from bench.devices import machine
-from bench.devices.nvml import _LASTING, LOST, NvmlError
+from bench.devices.gauges import PROCESS_MEMORY
+from bench.devices.nvml import _LASTING, LOST, GpuProcess, NvmlError
 from bench.errors import ResultsError
 from bench.regress import kept, verdict
 from bench.regress.pair_runner import PairRunner
@@ -76,6 +77,62 @@ def test_energy_that_is_integrated_ends_with_the_power(monkeypatch):
     assert reader.energy_method is None
     assert reader.unavailable["energy_j"] == reader.unavailable["power_w"] == lasting
     assert "energy_j" not in reader.counters()
+
+
+class Processes:
+    """A session of NVML that lists processes, or fails to, and tells nothing else."""
+
+    def __init__(self):
+        self.listed: list[GpuProcess] | NvmlError = []
+        self.asked = 0
+
+    def ask(self, uuid, question):
+        raise NvmlError(_LASTED)
+
+    def processes(self, uuid: str) -> list[GpuProcess]:
+        assert uuid == "GPU-1"
+        self.asked += 1
+        if isinstance(self.listed, NvmlError):
+            raise self.listed
+        return self.listed
+
+
+_LASTED = min(_LASTING - {LOST})
+
+
+@pytest.mark.parametrize(
+    ("sizes", "read", "silent"),
+    [
+        ({1: 4, 2: 8, 9: 16}, {PROCESS_MEMORY: 12.0}, False),
+        ({1: 0}, {PROCESS_MEMORY: 0.0}, False),
+        ({9: 16}, {}, False),
+        ({9: None}, {}, False),
+        ({1: None, 2: 8}, {}, False),
+        ({1: None, 2: None, 9: 16}, {}, True),
+    ],
+)
+def test_the_memory_of_the_processes_of_a_trial_alone(sizes: dict, read: dict, silent: bool):
+    session = Processes()
+    reader = GpuReader(session, "GPU-1")
+    session.listed = [GpuProcess(pid, "compute", size) for pid, size in sizes.items()]
+    assert reader.slow({1, 2, 3}) == read
+    said = "the NVIDIA driver does not report the memory of processes" if silent else None
+    assert reader.unavailable.get(PROCESS_MEMORY) == said
+
+
+@pytest.mark.parametrize(
+    ("reason", "reason_kept", "asked_again"),
+    [(_LASTED, _LASTED, False), ("busy", None, True), (LOST, LOST, False)],
+)
+def test_a_list_of_processes_that_fails(reason: str, reason_kept: str | None, asked_again: bool):
+    session = Processes()
+    reader = GpuReader(session, "GPU-1")
+    session.listed = NvmlError(reason)
+    assert reader.process_memory({1}) == {}
+    assert reader.unavailable.get(PROCESS_MEMORY) == reason_kept
+    before, session.listed = session.asked, [GpuProcess(1, "compute", 4)]
+    assert reader.process_memory({1}) == ({PROCESS_MEMORY: 4.0} if asked_again else {})
+    assert session.asked == before + asked_again
 
 
 def link(old: str, new: str, *cores: int, packages: tuple[str, str] = ("3.3", "3.3")) -> SimpleNamespace:
