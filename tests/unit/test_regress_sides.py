@@ -4,6 +4,7 @@ import subprocess
 import sys
 from dataclasses import replace
 from pathlib import Path
+from types import SimpleNamespace
 
 import pytest
 from equipment.results import records
@@ -11,9 +12,10 @@ from equipment.results import records
 from bench.devices.device import Device, Slot
 from bench.errors import InputError
 from bench.regress.side_request import SideRequest
-from bench.regress.sides import inspect, revision, working_tree
+from bench.regress.sides import inspect, modules_of, revision, working_tree
 from bench.trials.made_by import source_digest
 from bench.trials.runtime import find_runtime
+from wbc import REQUIREMENTS
 
 IMPORT_ALL = """
 import importlib, pkgutil
@@ -131,3 +133,15 @@ def test_a_revisions_journals_name_its_own_commit(side, code):
         "peak": {"float32": 1.0},
     }
     assert side.noted(notes) is notes
+
+
+@pytest.mark.parametrize(
+    ("backends", "first"),
+    [(["torch", "jax", "tensorflow", "jax", "torch"], ["jax", "tensorflow", "torch"]), ([None], [])],
+)
+def test_backends_are_imported_first_and_keras_only_with_one(backends: list, first: list[str]):
+    trials = [SimpleNamespace(settings=SimpleNamespace(backend=backend)) for backend in backends]
+    names = modules_of(trials)
+    assert names[: len(first)] == first
+    rest = [name for name in REQUIREMENTS.values() if name != "keras"]
+    assert sorted(names[len(first) :]) == sorted([*rest, *(["keras"] if first else [])])

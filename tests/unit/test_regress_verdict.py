@@ -290,6 +290,29 @@ def test_noise_that_another_device_showed_is_not_this_ones(tmp_path: Path):
 
 
 @pytest.mark.parametrize(
+    ("changes", "counts"),
+    [
+        ({}, 1),
+        ({"kind": "ab"}, 0),
+        ({"status": "failed"}, 0),
+        ({"trial_key": "of another trial"}, 0),
+        ({"sides": ("old", "new")}, 0),
+        ({"sides": ("new", "new")}, 0),
+    ],
+)
+def test_noise_is_whole_pairs_of_the_same_baseline_in_other_comparisons(
+    tmp_path: Path, changes: dict, counts: int
+):
+    of, folder = trial(), tmp_path / "other"
+    results = SuiteResults(folder, "baseline")
+    runs = [Run("baseline", of.id, add(results, of, record(of)).number) for _ in range(2)]
+    pair = PairedRuns("aa", of.key, ("old", "old"), "baseline", *runs, 20.0, "done")
+    PairJournal(folder).append(msgspec.structs.replace(pair, **changes))
+    assert len(noise_elsewhere(tmp_path / "own", "old", {of.key})) == counts
+    assert noise_elsewhere(folder, "old", {of.key}) == [], "its own are no others"
+
+
+@pytest.mark.parametrize(
     ("pairs", "cut_short", "said"),
     [
         ([], False, ["0 pairs of baseline and candidate ran, and 0 of the baseline with itself."]),
