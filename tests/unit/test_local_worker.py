@@ -167,7 +167,9 @@ def test_how_a_worker_ended_is_noted_and_its_sampler_finishes(attempt, monkeypat
     done = []
     worker._sampler = SimpleNamespace(tell=done.append, finish=lambda: done.append("finish"))
     worker._stopped = {"why": "timeout", "message": "x"}
-    while not worker.reap():
+    for _ in range(10_000):
+        if worker.reap():
+            break
         time.sleep(0.001)
     assert worker.reap() and begun.returncode == 3
     ended = read_lines(attempt.runner_events)[-1]
@@ -184,6 +186,7 @@ def test_how_a_worker_ended_is_noted_and_its_sampler_finishes(attempt, monkeypat
 def test_a_sampler_is_started_and_told_the_edges_of_phases_and_turns(attempt, monkeypatch):
     asked = []
     read_end, write_end = os.pipe()
+    os.set_blocking(read_end, False)
 
     def popen(command, **more):
         asked.append((command, more))
