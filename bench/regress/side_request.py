@@ -2,7 +2,7 @@
 
 import sys
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import partial
 from pathlib import Path
 
@@ -136,6 +136,7 @@ def make_chain(
     preferred = installed()
     pins: list[list[str]] = []
     sides: list[Side | None] = []
+    looked_at: dict[tuple[Path, Code], Side] = {}
     # What can fail quickly comes before what takes minutes.
     for (name, request), code, title in zip(requests, codes, titles, strict=True):
         side = None
@@ -144,7 +145,10 @@ def make_chain(
             pins.append(environments.resolve(title, wanted, preferences(preferred, asked)))
             there = dict(pin.split("==", 1) for pin in pins[-1] if "==" in pin)
         else:
-            side = inspect(name, request.label, _interpreter(request.python), code, modules_of(trials))
+            there_is = _interpreter(request.python), code
+            if there_is not in looked_at:  # to look takes an import of TensorFlow
+                looked_at[there_is] = inspect(name, request.label, *there_is, modules_of(trials))
+            side = replace(looked_at[there_is], name=name, label=request.label)
             pins.append([])
             there = dict(side.packages)
         sides.append(side)

@@ -2,7 +2,7 @@
 
 import json
 
-from command import Bench, tiny_suite
+from command import Bench, InProcess, tiny_suite
 
 
 def test_two_trials_at_once_decode_images_and_extract_features_once(bench: Bench, tmp_path):
@@ -24,7 +24,7 @@ def test_two_trials_at_once_decode_images_and_extract_features_once(bench: Bench
         assert {path.name for path in entry.parent.iterdir()} >= {"train.npy", "validation.npy", "test.npy"}
 
 
-def test_a_trial_goes_on_from_the_last_epoch_of_a_shorter_one(bench: Bench, tmp_path):
+def test_a_trial_goes_on_from_the_last_epoch_of_a_shorter_one(bench: Bench, inside: InProcess, tmp_path):
     suite = tiny_suite(tmp_path, "[1, 3]", '"scratch"', more="[cache]\nshare_prefix = true\n")
     ran = bench("run", suite, "--devices", "cpu:2")
     assert ran.returncode == 0, ran.stderr
@@ -32,5 +32,5 @@ def test_a_trial_goes_on_from_the_last_epoch_of_a_shorter_one(bench: Bench, tmp_
     short, long = sorted((json.loads(path.read_text()) for path in paths), key=lambda one: one["epochs"])
     assert (short["epochs"], short["resumed"], long["epochs"]) == (1, None, 3)
     assert (long["resumed"]["from_epoch"], long["resumed"]["trial"]) == (1, short["trial"]["id"])
-    assert "began where a shorter training had ended" in bench("report", suite).stdout
+    assert "began where a shorter training had ended" in inside("report", suite).stdout
     assert not list((bench.results / "tiny" / "trials").glob("*/checkpoint"))

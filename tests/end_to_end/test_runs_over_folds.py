@@ -24,10 +24,10 @@ backbone = "DecisionTree"
 """
 
 
-def patients(root: Path, seed: int) -> Path:
-    """Cells of six patients, each with one of every class; the names say which."""
+def patients(root: Path, seed: int, count: int) -> Path:
+    """Cells of patients, each with one of every class; the names say which."""
     (root.parent / "drawn").mkdir(exist_ok=True)
-    manifest = generate(root.parent / "drawn", SyntheticSettings(4, 1, 1, 32, seed))
+    manifest = generate(root.parent / "drawn", SyntheticSettings(count - 2, 1, 1, 32, seed))
     number = dict.fromkeys(manifest.classes, 0)
     for image in manifest.images:
         number[image.class_name] += 1
@@ -43,7 +43,7 @@ def rows(path: Path) -> list[dict[str, str]]:
 
 
 def test_every_patient_is_tested_once_and_every_fold_elsewhere(tmp_path: Path):
-    own, other = patients(tmp_path / "own", 1), patients(tmp_path / "other", 2)
+    own, other = patients(tmp_path / "own", 1, 6), patients(tmp_path / "other", 2, 3)
     suite = tmp_path / "suite.toml"
     suite.write_text(SUITE.format(own=own, other=other) + UNWATCHED)
     bench = Bench(tmp_path)

@@ -223,6 +223,21 @@ def test_a_trial_with_it_reports_what_one_with_fit_does(images):
     assert seen["compiled"].ended["compile"]["jit_compile"] is True
 
 
+@pytest.mark.skipif(keras.backend.backend() != "tensorflow", reason="JAX traces for each size")
+def test_fit_traces_a_step_of_training_once():
+    traced = []
+
+    class Noting(keras.layers.Layer):
+        def call(self, inputs, training=False):
+            traced.append(training)
+            return inputs
+
+    model = keras.Sequential([keras.Input(FEATURES.shape[1:]), Noting(), *head().layers])
+    settings = Specification(Path(), Path(), 32, "VGG16", "transfer", epochs=2, batch_size=SIZE)
+    fit(model, splits(IMAGES), settings, lambda batch: batch, Notes(), Distribution())
+    assert traced.count(True) == 1
+
+
 @pytest.mark.skipif(find_spec("jax") is None, reason="JAX is not installed")
 @pytest.mark.skipif(os.environ.get("KERAS_BACKEND") == "jax", reason="this is it")
 def test_all_of_this_holds_with_jax():

@@ -1,11 +1,10 @@
-import shutil
 from dataclasses import replace
 from pathlib import Path
 
 import keras
 import numpy as np
 import pytest
-from training_equipment import Interrupted, Notes
+from training_equipment import Keeping, Notes
 
 from wbc import experiment
 from wbc.errors import InputError
@@ -41,27 +40,30 @@ def specification_of(noisy_images, weights, **more) -> Specification:
     )
 
 
-class Keeping(Notes):
-    """Keeps the checkpoint of every epoch, as a process would leave it that is killed then."""
+class Stages(Keeping):
+    """Remembers which stage epochs and blocks are of."""
 
     def __init__(self, folder: Path):
-        super().__init__()
-        self.folder = folder
+        super().__init__(folder)
+        self.told, self.blocks = [], []
 
-    def checkpointed(self, epoch, seconds, cpu_s):
-        super().checkpointed(epoch, seconds, cpu_s)
-        shutil.copytree(self.folder / "now", self.folder / f"{epoch}")
+    def epoch_ended(self, epoch, metrics, validation_s, **pace):
+        super().epoch_ended(epoch, metrics, validation_s, **pace)
+        self.told.append((epoch, pace["stage"]))
+
+    def blocks_timed(self, stage, made):
+        self.blocks.append(stage)
 
 
 @pytest.fixture(scope="module")
-def uninterrupted(noisy_images, weights, tmp_path_factory) -> dict[str, tuple[Specification, Keeping]]:
+def uninterrupted(noisy_images, weights, tmp_path_factory) -> dict[str, tuple[Specification, Stages]]:
     """Experiments and what they reported: with features extracted once, and with images that change."""
     found = {}
     for name, augmentation in (
         ("features", None),
         ("augmented", Augmentation(rotation=20.0, brightness=0.1)),
     ):
-        notes = Keeping(tmp_path_factory.mktemp(name))
+        notes = Stages(tmp_path_factory.mktemp(name))
         checkpoint = Checkpointing(notes.folder / "now", every_epochs=1, tag="first")
         more = {"augmentation": augmentation, "checkpoint": checkpoint}
         specification = specification_of(noisy_images, weights, **more)
@@ -77,6 +79,7 @@ def test_two_stages_are_one_training(uninterrupted, name):
     assert ("features" in notes.phases) == (specification.augmentation is None)
     assert notes.phases["train"]["images"] == 4 * 11 - 2 * 4
     assert notes.phases["train"]["recompile_s"] > 0
+    assert notes.told == [(1, 0), (2, 0), (3, 1), (4, 1)] and notes.blocks == [0, 1], "epochs and blocks"
 
 
 @pytest.mark.parametrize(
@@ -167,8 +170,9 @@ def test_early_stopping_goes_on_too_and_gives_back_the_best_epoch(noisy_images, 
         epochs=12,
         optimizer=OptimizerSpecification("SGD", 0.2, 0.0),
     )
-    whole, resumed, after = Notes(), Notes(), Notes()
-    experiment.run(plain, whole)
+    whole, resumed, after = Keeping(tmp_path), Notes(), Notes()
+    writing = replace(plain, checkpoint=Checkpointing(tmp_path / "now", every_epochs=1, tag="first"))
+    experiment.run(writing, whole)
     losses = {epoch: metrics["validation_loss"] for epoch, metrics in whole.epochs.items()}
     best = min(losses, key=losses.get)
     assert whole.phases["train"]["stopped_early"] and len(losses) == best + 2 < 12
@@ -179,27 +183,11 @@ def test_early_stopping_goes_on_too_and_gives_back_the_best_epoch(noisy_images, 
     experiment.run(exact, at_best)
     np.testing.assert_array_equal(whole.probabilities, at_best.probabilities)
 
-    writing = replace(plain, checkpoint=Checkpointing(tmp_path, every_epochs=1, tag="first"))
-    with pytest.raises(Interrupted):
-        experiment.run(writing, Notes(stop_after_checkpoint=best + 1))
-    experiment.run(writing, resumed)
+    stopped = Checkpointing(tmp_path / f"{best + 1}", every_epochs=1, tag="first")
+    experiment.run(replace(plain, checkpoint=stopped), resumed)
     assert list(resumed.epochs) == [best + 2]
     experiment.run(writing, after)
     assert after.epochs == {}
     for notes in (resumed, after):
         np.testing.assert_array_equal(notes.probabilities, whole.probabilities)
         assert notes.phases["train"]["best_epoch"] == best
-
-
-def test_epochs_and_blocks_tell_their_stage(noisy_images, weights):
-    told, blocks = [], []
-
-    class Stages(Notes):
-        def epoch_ended(self, epoch, metrics, validation_s, **pace):
-            told.append((epoch, pace["stage"]))
-
-        def blocks_timed(self, stage, made):
-            blocks.append(stage)
-
-    experiment.run(specification_of(noisy_images, weights), Stages())
-    assert told == [(1, 0), (2, 0), (3, 1), (4, 1)] and blocks == [0, 1]

@@ -25,6 +25,13 @@ IMAGENET = (224, 224, 3)
 CIFAR = (32, 32, 3)
 
 
+@pytest.fixture
+def blank(monkeypatch):
+    """Kernels of zeros: to draw those of large networks takes longer than all else here."""
+    for kind in (keras.initializers.RandomNormal, keras.initializers.VarianceScaling):
+        monkeypatch.setattr(kind, "__call__", lambda self, shape, dtype=None: keras.ops.zeros(shape, dtype))
+
+
 def trainable(model: keras.Model) -> int:
     return sum(int(np.prod(weight.shape)) for weight in model.trainable_weights)
 
@@ -33,6 +40,7 @@ def map_sizes(model: keras.Model, *names: str) -> list[int]:
     return [model.get_layer(name).output.shape[1] for name in names]
 
 
+@pytest.mark.usefixtures("blank")
 class TestAlexNet:
     def test_parameters_and_maps(self):
         model = alexnet(IMAGENET, 1000)
@@ -50,6 +58,7 @@ class TestAlexNet:
         assert 60_965_224 + more == 62_378_344
 
 
+@pytest.mark.usefixtures("blank")
 def test_zfnet():
     model = zfnet(IMAGENET, 1000)
     # Figure 3, by hand: five convolutions, three dense layers, with biases.
@@ -73,6 +82,7 @@ TABLE_1 = {
 }
 
 
+@pytest.mark.usefixtures("blank")
 class TestGoogLeNet:
     def test_parameters_and_maps(self):
         model = googlenet(IMAGENET, 1000)
@@ -104,6 +114,7 @@ def test_squeezenet(version, parameters):
     assert map_sizes(model, "conv1", *pools) == [111, 55, 27, 13]
 
 
+@pytest.mark.usefixtures("blank")
 def test_resnext():
     model = resnext50(IMAGENET, 1000)
     assert trainable(model) == 25_028_904  # table 1: 25.0 million
@@ -115,6 +126,7 @@ def test_resnext():
 
 
 class TestStochasticDepth:
+    @pytest.mark.usefixtures("blank")
     def test_parameters(self):
         # He et al. 2016, table 6: 1.7 million; by hand: kernels, batch normalization, classifier.
         kernels = 432 + 36 * 2304 + (4608 + 35 * 9216) + (18432 + 35 * 36864)
@@ -147,6 +159,7 @@ def fractal_convolutions(columns: int, before: int, maps: int) -> int:
     return 9 * maps * (columns * before + (2**columns - 1 - columns) * maps)
 
 
+@pytest.mark.usefixtures("blank")
 class TestFractalNet:
     @pytest.mark.parametrize(("columns", "blocks"), [(1, 5), (4, 3)])
     def test_parameters(self, columns, blocks):

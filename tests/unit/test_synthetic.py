@@ -129,7 +129,7 @@ def simple_features(pixels: np.ndarray) -> list[float]:
 
 @pytest.fixture(scope="module")
 def measured():
-    per_class = 120
+    per_class = 60
     features = [
         simple_features(draw_cell(name, 32, np.random.default_rng([label, index])))
         for label, name in enumerate(CELL_CLASSES)
@@ -139,7 +139,7 @@ def measured():
 
 
 def accuracy(features: np.ndarray, labels: np.ndarray) -> float:
-    """Accuracy of a linear classifier, trained on 60 cells per class, on 60 others."""
+    """Accuracy of a linear classifier, trained on 30 cells per class, on 30 others."""
     classifier = make_pipeline(StandardScaler(), LogisticRegression(max_iter=2000))
     return (cross_val_predict(classifier, features, labels, cv=2) == labels).mean()
 

@@ -10,7 +10,8 @@ from versions_equipment import SUITE, Script, interpreters
 from bench.commands.main import main
 from bench.commands.options import spread
 from bench.errors import InputError
-from bench.regress.side_request import make_chain
+from bench.regress import side_request
+from bench.regress.side_request import SideRequest, make_chain
 from bench.regress.versions import parse_version, parse_versions
 
 NAMES = [f"python{number}" for number in (16, 17, 18, 19, 20)]
@@ -210,6 +211,19 @@ def test_each_version_takes_other_packages_from_the_one_before_it(tmp_path, monk
         "tensorflow==2.19.*",
     ]
     assert not any("tensorflow" in preferred for _, preferred in packages.asked)
+
+
+def test_an_interpreter_that_sides_share_is_looked_at_once(tmp_path, monkeypatch):
+    Script({}).install(monkeypatch)
+    looks, look = [], side_request.inspect
+    monkeypatch.setattr(side_request, "inspect", lambda *asked: looks.append(asked[:3]) or look(*asked))
+    one, other = map(Path, interpreters(tmp_path, ["python18", "python19"]))
+    asked = [("baseline", one), ("candidate", other), ("candidate", one)]
+    requests = [(name, SideRequest(python=python)) for name, python in asked]
+    sides = make_chain(requests, Packages(), tmp_path, [], False)
+    assert [(side.name, side.interpreter) for side in sides] == asked
+    assert looks == [("baseline", str(one), one), ("candidate", str(other), other)]
+    assert [side.label for side in sides] == [str(one), str(other), str(one)]
 
 
 def test_a_list_ends_at_the_next_option():

@@ -1,6 +1,7 @@
 """What the tests of training share: a small data set and an observer that remembers."""
 
 import os
+import shutil
 import signal
 from pathlib import Path
 
@@ -73,6 +74,22 @@ class Notes(Observer):
 
     def predicted(self, predictions):
         self.probabilities = predictions.probabilities
+
+
+class Keeping(Notes):
+    """Keeps the checkpoint of every epoch, as a process would leave it that is killed then.
+
+    Args:
+        folder: The checkpoint is written in its `now`; that of an epoch is copied to a folder of its number.
+    """
+
+    def __init__(self, folder: Path):
+        super().__init__()
+        self.folder = folder
+
+    def checkpointed(self, epoch, seconds, cpu_s):
+        super().checkpointed(epoch, seconds, cpu_s)
+        shutil.copytree(self.folder / "now", self.folder / f"{epoch}")
 
 
 def draw_noisy_images(folder: Path, train: int = 11) -> Path:

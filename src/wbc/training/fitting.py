@@ -259,6 +259,8 @@ class Fitting:
         compile_with("weighted_metrics" if self.distribution.replicas > 1 else "metrics")
         if self.distribution.replicas == 1 and compiles_shapes(model):
             compile_with("weighted_metrics")
+        # A step that made the optimizer's variables itself would be traced twice.
+        model.optimizer.build(model.trainable_variables)
         self.reporting.compile_figures = _dispatch_figures(model, [self.reporting])
 
     def _with_rate(self, stage: Stage) -> OptimizerSpecification:
