@@ -53,10 +53,12 @@ def started(attempt: Attempt, monkeypatch):
 
 
 def test_a_worker_is_started_apart_from_the_terminal_with_what_it_needs(attempt, started, monkeypatch):
-    monkeypatch.setattr(local, "child_environment", lambda python: {"OF": python, "PYTHONUNBUFFERED": "0"})
+    monkeypatch.setattr(
+        local, "child_environment", lambda python: {"OF": "", "BY": python, "PYTHONUNBUFFERED": "0"}
+    )
     _, (command, more), _ = started(
         python="/a/python",
-        environment={"MORE": "1"},
+        environment={"MORE": "1", "OF": "its own"},
         seen_as=lambda folder: Path("seen") / folder.name,
         turn=SimpleNamespace(read_end=0),
     )
@@ -68,7 +70,7 @@ def test_a_worker_is_started_apart_from_the_terminal_with_what_it_needs(attempt,
     assert abs(time.monotonic_ns() - int(environment.pop("LEUKOBENCH_SPAWNED_NS"))) < 60e9
     assert environment == {
         **CPU.environment(),
-        **{"OF": "/a/python", "MORE": "1", "PYTHONUNBUFFERED": "1"},
+        **{"BY": "/a/python", "OF": "its own", "MORE": "1", "PYTHONUNBUFFERED": "1"},
         **{"LEUKOBENCH_EVENT_FD": f"{end:04}", "LEUKOBENCH_TURN_FD": "0000"},
         "LEUKOBENCH_PARENT_PID": str(os.getpid()),
     }
