@@ -10,6 +10,7 @@ from bench.devices.device import Device, Slot
 from bench.devices.nvml import NvmlError
 from bench.runner import local
 from bench.runner.local import LocalOtherUsers, ThisMachine, local_other_users
+from bench.trials.origin import ForeignProcess, Neighbors
 
 CPU = Slot("cpu:0", (Device("cpu", "P"),), (0,))
 GPU = Slot("gpu:0", (Device("gpu", "A100", "GPU-1"),), (0,))
@@ -22,6 +23,46 @@ def test_a_quiet_machine_is_waited_for_and_the_time_is_told(monkeypatch):
     users = LocalOtherUsers("nvml", 7.0, print)
     assert users.wait_until_quiet(GPU, repr) == {"noise": ["a build"], "waited_s": 4.5}
     assert asked == [([GPU], "nvml", 7.0, monotonic, repr, print)]
+
+
+def foreign(memory_bytes: int = 1, **more) -> Neighbors:
+    process = ForeignProcess(
+        **{"gpu": "gpu:0", "pid": 9, "name": "x", "kind": "compute", **more}, memory_bytes=memory_bytes
+    )
+    return Neighbors(alone=False, foreign=(process,))
+
+
+@pytest.mark.parametrize(
+    ("now", "news"),
+    [
+        (foreign(2), False),
+        (foreign(2, kind="graphics"), True),
+        (foreign(2, gpu="gpu:1"), True),
+        (foreign(2, pid=10), True),
+        (Neighbors(alone=None, foreign=foreign().foreign, unknown={"gpu:0": 1}), True),
+        (Neighbors(alone=None, foreign=foreign().foreign, unreadable={"gpu:0": "x"}), True),
+        (Neighbors(alone=False, foreign=foreign().foreign, lost=("gpu:0",)), True),
+    ],
+)
+def test_other_users_are_the_same_until_somebody_comes_or_goes(monkeypatch, now: Neighbors, news: bool):
+    seen, asked = [foreign(1), now], []
+    monkeypatch.setattr(local, "neighbors", lambda *given: asked.append(given) or seen.pop(0))
+    users = LocalOtherUsers("nvml", 0.0, print)
+    first, second = users.neighbors(GPU), users.neighbors(GPU)
+    assert first == foreign(1) and second == (now if news else foreign(1))
+    assert asked == [(GPU, "nvml")] * 2
+
+
+def test_other_users_are_those_of_the_slot_and_a_desktop_is_one_though_the_harness_is_alone(monkeypatch):
+    desktop = Neighbors(alone=True, foreign=foreign(kind="graphics").foreign)
+    other = Slot("gpu:1", (Device("gpu", "A100", "GPU-2", 1),), (0,))
+    found = {"gpu:0": foreign(1), "gpu:1": foreign(2)}
+    monkeypatch.setattr(local, "neighbors", lambda slot, nvml: found[slot.name])
+    users = LocalOtherUsers("nvml", 0.0, print)
+    assert [users.neighbors(slot) for slot in (GPU, other, CPU)] == [foreign(1), foreign(2), None]
+    found |= {"gpu:0": desktop, "gpu:1": Neighbors(alone=True)}
+    assert [users.neighbors(slot) for slot in (GPU, other)] == [desktop, None]
+    assert LocalOtherUsers(None, 0.0, print).neighbors(GPU) is None
 
 
 @pytest.mark.parametrize(

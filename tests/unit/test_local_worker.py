@@ -108,6 +108,8 @@ def test_why_there_is_no_sampler_is_noted(attempt, started, monkeypatch):
         raise OSError(11, "no more processes")
 
     monkeypatch.setattr(local, "SamplerProcess", full)
+    started(telemetry=TelemetrySettings(off_every=2, without=frozenset({"a-trial"})))
+    assert "off_every = 2" in read_lines(attempt.runner_events)[-1]["off"]
     started(telemetry=TelemetrySettings())
     assert read_lines(attempt.runner_events)[-1]["off"] == (
         "its process could not be started: no more processes"
@@ -163,7 +165,8 @@ def test_how_a_worker_ended_is_noted_and_its_sampler_finishes(attempt, monkeypat
     monkeypatch.setattr(local, "origin", lambda gpu: {})
     read_end, write_end = os.pipe()
     begun = subprocess.Popen(["sh", "-c", "exit 3"], start_new_session=True, stdout=write_end)
-    os.write(write_end, b'{"event": "closed"}\n')
+    turn = {"event": "turn_begins", "left_out": 10**18}
+    os.write(write_end, f'{json.dumps(turn)}\n{{"event": "closed"}}\n'.encode())
     os.close(write_end)
     worker = local.LocalWorker(attempt, CPU, begun, read_end)
     done = []
@@ -179,8 +182,11 @@ def test_how_a_worker_ended_is_noted_and_its_sampler_finishes(attempt, monkeypat
         **{"event": "ended", "exit_code": 3, "stopped": {"why": "timeout", "message": "x"}},
         "memory_kills": 3,
     }
-    assert 0 <= ended["cpu_s"] < 10 and done == [{"event": "closed"}, "finish"]
-    assert [one["event"] for one in worker.events()] == ["closed"] and len(worker.filenos()) == 1
+    assert ended["t"] < 0, "without the turn of another that nobody had heard of yet"
+    assert 0 <= ended["cpu_s"] < 10 and done == [turn, {"event": "closed"}, "finish"]
+    assert [one["event"] for one in worker.events()] == ["turn_begins", "closed"] and len(
+        worker.filenos()
+    ) == 1
     with pytest.raises(OSError):
         os.fstat(read_end)
 

@@ -203,6 +203,9 @@ def test_a_gpu_is_read_as_often_as_each_of_its_metrics_is_worth(tmp_path, clock,
     assert gpu.asked == [("fast", 100.0), ("slow", (7,)), ("counters",), ("fast", 100.0625)]
     first, second = lines(made)
     assert (first["c"], second["c"]) == ([0.0] * 4 + [8.0], [0.0] * 2)
+    gpu.asked.clear()
+    made._edge(100.09375, [])
+    assert gpu.asked == [("fast", 100.09375), ("counters",)], "energy may be integrated from power"
     shown = dict(zip(made._gauges, first["g"], strict=False))
     assert (shown["gpu:1/sm_clock_mhz"], shown["gpu:1/temperature_c"]) == (900.0, 40.0)
     gpu.unavailable["temperature_c"] = "lost"
