@@ -212,3 +212,46 @@ def test_an_external_test_has_the_same_classes(noisy_images, manifest, tmp_path)
     with pytest.raises(InputError) as caught:
         experiment._sources(specification, other)
     assert caught.value.what == "the external test has the classes a, b, not a, c"
+
+
+def test_shared_pixels_of_an_external_test_are_read_as_that_is(noisy_images, manifest, monkeypatch):
+    """Both sets have a `test`; images of the other one are of another folder and of a brighter camera."""
+    brighter = replace(manifest, settings={"reading": {"white": 4095.0}})
+    sources = {
+        "test": (manifest, "test", Path("own")),
+        "external": (brighter, "test", Path("other")),
+    }
+    loaded, asked = [], []
+
+    def load(folder, images, size, reading, place):
+        loaded.append((folder, len(images), size, reading.white, place("x")))
+        return f"pixels of {folder}"
+
+    def keep(cache, ingredients, make, waiting):
+        asked.append((cache, ingredients))
+        waiting()
+        return SimpleNamespace(
+            arrays=make(lambda name, *given: (name, *given))[0], figures={"extraction_s": 1.0}
+        )
+
+    monkeypatch.setattr(experiment, "load_pixels", load)
+    monkeypatch.setattr(experiment, "keep_once", keep)
+    cache = SimpleNamespace(pixels=True, made_on={"runtime": {"wbc": "0123"}})
+    specification = replace(small_training(noisy_images), image_size=48, feature_cache=cache)
+    beats = []
+    observer = SimpleNamespace(heartbeat=lambda *given: beats.append(given))
+    found = experiment._kept_pixels(specification, sources, observer)
+    assert found == ({"test": "pixels of own", "external": "pixels of other"}, {"extraction_s": 1.0})
+    assert loaded == [
+        (Path("own"), 5, 48, None, ("test", "x")),
+        (Path("other"), 5, 48, 4095.0, ("external", "x")),
+    ]
+    ((own, ingredients),) = asked
+    assert own is cache and beats == [(0, 1)]
+    assert (ingredients["image_size"], ingredients["runtime"]) == (48, "0123")
+    assert {name: one["white"] for name, one in ingredients["reading"].items()} == {
+        **{"test": None, "external": 4095.0}
+    }
+    assert set(ingredients["files"]) == {"test", "external"}
+    cache.pixels = False
+    assert experiment._kept_pixels(specification, sources, observer) == ({}, {})
