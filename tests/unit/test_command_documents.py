@@ -1,21 +1,27 @@
 """What commands print as JSON, which trials and results they work on, and where their files go."""
 
 import json
+from importlib import import_module
 from pathlib import Path
+from types import SimpleNamespace
 from typing import Any
 
 import pytest
+from equipment.results.records import a_trial
 from equipment.results.suites import thesis_suite
 from equipment.suites import FEW_CELLS
 
+from bench.commands import plan
 from bench.commands.main import main
 from bench.commands.target import choose_ids, find_target
 from bench.commands.terminal import messages
+from bench.devices.device import Device, Slot
 from bench.errors import (
     ExitCode,
     InputError,
 )
 from bench.journal.results import SuiteResults
+from bench.plan.decide import PlannedTrial, Prediction
 from bench.worker.jsonl import EventWriter
 
 SUITE = (
@@ -198,3 +204,39 @@ def test_a_contact_sheet_goes_where_output_says(tmp_path, capsys):
     split = ("data", "prepare", str(made / "train"), str(tmp_path / "split"), "--no-near-duplicates")
     assert main([*split, "-o", str(tmp_path / "stages" / "sheet.png")]) == 2, "too few images to split"
     assert sorted(path.name for path in tmp_path.iterdir()) == ["made", "sheet.png"]
+
+
+def test_a_plan_adds_up_what_its_trials_take(monkeypatch):
+    """Two slots: 30 minutes beside 20 and 15; one trial is done."""
+    needs_module = import_module("bench.plan.needs")  # by a name, `bench.plan` is a function
+    slots = [Slot(f"gpu:{number}", (Device("gpu", "X"),) * 2, (number,)) for number in (0, 1)]
+    seconds = (1200.0, 1800.0, 900.0)
+    planned = [
+        PlannedTrial(a_trial(seed=seed), "new", "", prediction=Prediction(takes, "a guess"))
+        for seed, takes in enumerate(seconds)
+    ]
+    done = PlannedTrial(a_trial(seed=9), "done", "")
+    of = {
+        one.trial.id: needs_module.Needs(features=10.0 * seed, memory=2.0**seed, device=0.0, disk=3.0 + seed)
+        for seed, one in enumerate(planned)
+    }
+    asked = []
+
+    def needs_of(trial, images, kind, replicas):
+        asked.append((images, kind, replicas))
+        return of[trial.id]
+
+    def too_large(trials, slot):
+        assert list(trials) == [(one.trial, of[one.trial.id]) for one in planned] and slot is slots[0]
+        return ["x is too large"]
+
+    monkeypatch.setattr(needs_module, "needs_of", needs_of)
+    monkeypatch.setattr(needs_module, "too_large", too_large)
+    predictor = SimpleNamespace(images=lambda trial: {"train": trial.settings.seed})
+    found = plan._needs([*planned, done], slots, predictor)
+    assert found == plan.Needs(
+        **{"waiting": planned, "total_s": 2100.0, "work_s": 3900.0, "memory": 4.0 + 2.0},
+        **{"features": 20.0, "disk": 3.0 + 4.0 + 5.0, "problems": ["x is too large"]},
+    )
+    assert asked == [({"train": seed}, "gpu", 2) for seed in range(3)]
+    assert plan._needs([done], slots, predictor) == plan.Needs([], 0.0, 0.0, 0.0, 0.0, 0, [])

@@ -63,7 +63,10 @@ def test_a_baseline_has_what_was_asked_for_and_no_more(tmp_path: Path, monkeypat
     files = {str(path.relative_to(found.folder)) for path in found.folder.rglob("*") if path.is_file()}
     assert files == {
         "baseline.json",
-        *(f"trials/{of.id}/attempt-1/{name}" for name in baseline.KEPT),
+        *(
+            f"trials/{of.id}/attempt-1/{name}"
+            for name in ("trial.json", "result.json", "events.jsonl", "runner.jsonl", "predictions.csv")
+        ),
         *(f"trials/{of.id}/attempt-2/{name}" for name in ("trial.json", "result.json", "predictions.csv")),
     }
     again = baseline.find(tmp_path, "v1")

@@ -168,6 +168,7 @@ def test_the_reason_names_phases_that_changed_clearly_and_by_much():
 
 
 FAILED, STOPPED = ("crashed", "a signal"), ("interrupted", "ctrl-c")
+EARLIER = ("nan-loss", "no number")
 
 
 @pytest.mark.parametrize(
@@ -176,14 +177,22 @@ FAILED, STOPPED = ("crashed", "a signal"), ("interrupted", "ctrl-c")
         ([None], [FAILED], Status.FAILED, True, "crashed in train: a signal; it was done before"),
         ([FAILED], [FAILED], Status.FAILED, False, "crashed in train: a signal; it failed before, too"),
         ([], [FAILED], Status.FAILED, False, "crashed in train: a signal; it is new"),
-        ([], [FAILED, FAILED], Status.FAILED, False, "crashed in train: a signal (2 attempts); it is new"),
+        ([], [EARLIER, FAILED], Status.FAILED, False, "crashed in train: a signal (2 attempts); it is new"),
         ([], [FAILED, None], Status.NEW, False, "the baseline has not done it"),
         ([], [None], Status.NEW, False, "the baseline has not done it"),
         ([STOPPED], [None], Status.NEW, False, "the baseline has not done it"),
         ([FAILED], [None], Status.NEW, False, "the baseline failed: crashed in train: a signal"),
+        (
+            *([EARLIER, FAILED], [None], Status.NEW, False),
+            "the baseline failed: crashed in train: a signal (2 attempts)",
+        ),
         ([None], [], Status.GONE, False, "the candidate has not done it"),
         ([None], [STOPPED], Status.GONE, False, "the candidate was interrupted in it"),
         ([FAILED], [], Status.GONE, False, "only the baseline tried it: crashed in train: a signal"),
+        (
+            *([EARLIER, FAILED], [], Status.GONE, False),
+            "only the baseline tried it: crashed in train: a signal (2 attempts)",
+        ),
     ],
 )
 def test_what_becomes_of_a_trial_without_pairs(old, new, status: Status, regression: bool, reason: str):
@@ -191,7 +200,7 @@ def test_what_becomes_of_a_trial_without_pairs(old, new, status: Status, regress
     sides = [tuple(measurement(of, record(of, failure=why)) for why in side) for side in (old, new)]
     found = unpaired_trial(TrialPairs("k", "a", of.settings, (), *sides, notes=("a note",)))
     assert (found.status, found.regression, found.reason) == (status, regression, reason)
-    assert (found.failed, found.notes) == (new.count(FAILED), ("a note",))
+    assert (found.failed, found.notes) == (new.count(FAILED) + new.count(EARLIER), ("a note",))
     other = unpaired_trial(TrialPairs("k", "a", of.settings, (), *sides, not_comparable="other images"))
     assert (other.status, other.regression, other.reason) == (Status.NOT_COMPARABLE, False, "other images")
 
@@ -303,9 +312,9 @@ def test_what_is_noted_of_pairs_that_do_not_count():
 
 def test_failures_beside_pairs_are_told():
     of = trial()
-    broken = measurement(of, record(of, failure=FAILED))
+    broken = tuple(measurement(of, record(of, failure=why)) for why in (EARLIER, FAILED))
     pairs = trial_pairs(of, [10.0] * 2, [10.0] * 2).pairs
-    verdict = judge([TrialPairs("k", "a", of.settings, pairs, candidate_only=(broken, broken))])
+    verdict = judge([TrialPairs("k", "a", of.settings, pairs, candidate_only=broken)])
     assert (
         only(verdict).notes[-1] == "crashed in train: a signal (2 attempts) of the candidate, beside 2 pairs"
     )

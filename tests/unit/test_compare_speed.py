@@ -6,6 +6,7 @@ from comparison_equipment import noisy, trial, trial_pairs, with_pairs
 
 from bench.compare.betting import detectable, evidence
 from bench.compare.judging import judge, typical_spread
+from bench.compare.measurement import TrialPairs
 from bench.compare.metrics import METRICS, Values
 from bench.compare.speed import Standing, estimate, judge_speed, standing
 from bench.compare.thresholds import Thresholds
@@ -297,19 +298,34 @@ def test_the_spread_of_a_metric_is_that_around_the_mean_of_each_trial():
     assert typical_spread("fit_time", {"0": steps(np.array([0.1]))}) is None
 
 
+def fit_times(of: TrialPairs) -> np.ndarray:
+    """Logarithms of the ratios of a configuration's pairs."""
+    sides = ((pair.candidate.record, pair.baseline.record) for pair in of.pairs)
+    return np.log([new.fit_time.wall_s / old.fit_time.wall_s for new, old in sides])
+
+
+@pytest.mark.parametrize("share", [0.005, 0.2])
+def test_what_can_be_found_is_found_in_the_shortest_of_all_configurations(share: float):
+    """Noise of the baseline tells of the spread, and is no configuration."""
+    networks = (("VGG16", 32), ("LeNet5", 16), ("VGG19", 9))
+    *trials, noise = [
+        trial_pairs(trial(network), noisy(10, pairs, pairs, share), noisy(10, pairs, pairs + 1, share))
+        for network, pairs in networks
+    ]
+    logs = [fit_times(one) for one in (*trials, noise)]
+    spread = (sum(((one - one.mean()) ** 2).sum() for one in logs) / (31 + 15 + 8)) ** 0.5
+    reached, counts = detectable(16, 2 / (0.03 * 0.8), 0.9) * spread, np.log(1.05) + 1.3 * spread / 4
+    found = judge(trials, noise=[noise]).detectable["fit_time"]
+    assert found == pytest.approx(np.exp(max(reached, counts)) - 1)
+
+
 @pytest.mark.parametrize("share", [0.005, 0.2])
 def test_what_can_be_found_is_what_reaches_the_bar_and_is_estimated_to_count(share: float):
     """With little noise the smallest change that counts decides, with much the evidence."""
     pairs = 16
     trials = [trial_pairs(trial(), noisy(10, pairs, 0, share), noisy(10, pairs, 1, share))]
     found = judge(trials).detectable["fit_time"]
-    logs = np.log(
-        [
-            pair.candidate.record.fit_time.wall_s / pair.baseline.record.fit_time.wall_s
-            for pair in trials[0].pairs
-        ]
-    )
-    spread = logs.std(ddof=1)
+    spread = fit_times(trials[0]).std(ddof=1)
     reached = detectable(pairs, 1 / (0.03 * 0.8), 0.9) * spread
     counts = np.log(1.05) + 1.3 * spread / 4
     assert (reached > counts) == (share > 0.1)

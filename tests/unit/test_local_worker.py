@@ -164,6 +164,8 @@ def test_how_a_worker_ended_is_noted_and_its_sampler_finishes(attempt, monkeypat
     monkeypatch.setattr(local, "killed_for_memory", lambda: next(kills))
     monkeypatch.setattr(local, "origin", lambda gpu: {})
     read_end, write_end = os.pipe()
+    sent = []
+    monkeypatch.setattr(os, "killpg", lambda *given: sent.append((*given, begun.returncode)))
     begun = subprocess.Popen(["sh", "-c", "exit 3"], start_new_session=True, stdout=write_end)
     turn = {"event": "turn_begins", "left_out": 10**18}
     os.write(write_end, f'{json.dumps(turn)}\n{{"event": "closed"}}\n'.encode())
@@ -177,6 +179,9 @@ def test_how_a_worker_ended_is_noted_and_its_sampler_finishes(attempt, monkeypat
             break
         time.sleep(0.001)
     assert worker.reap() and begun.returncode == 3
+    assert sent == [(begun.pid, signal.SIGKILL, None)], (
+        "what it started, once, before its id can be another's"
+    )
     ended = read_lines(attempt.runner_events)[-1]
     assert {name: ended[name] for name in ("event", "exit_code", "stopped", "memory_kills")} == {
         **{"event": "ended", "exit_code": 3, "stopped": {"why": "timeout", "message": "x"}},

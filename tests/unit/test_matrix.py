@@ -113,6 +113,17 @@ def test_a_block_overrides_the_suite_and_the_suite_the_defaults():
         assert getattr(first, key) == DEFAULTS[key]
 
 
+@pytest.mark.parametrize(
+    ("suite", "block", "key", "values"),
+    [
+        ("[data]\nimage_size = 64\n", "image_size = 32\n", "image_size", [64, 32]),
+        ('[thesis]\nclock = "wall"\n', '[matrix.thesis]\nclock = "process"\n', "clock", ["wall", "process"]),
+    ],
+)
+def test_a_block_overrides_each_table_of_the_suite(suite: str, block: str, key: str, values: list):
+    assert [getattr(one, key) for one in combinations(suite + BLOCK + BLOCK + block)] == values
+
+
 def test_defaults_are_those_of_the_thesis():
     (one,) = combinations(BLOCK)
     assert (one.epochs, one.optimizer.specification("LeNet5").name) == (

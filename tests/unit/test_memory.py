@@ -298,6 +298,32 @@ def test_other_backends_count_anew_and_what_is_not_known_has_its_reason(monkeypa
     }
 
 
+@pytest.mark.parametrize(("gpu", "least"), [(False, 256 << 10), (True, 0)])
+def test_a_step_has_the_weights_of_its_model_and_of_the_one_beside_it(monkeypatch, gpu: bool, least: int):
+    from wbc.memory import Footprint, footprint
+
+    def holding(*shapes: int, remembered: int = 0) -> SimpleNamespace:
+        variables, of_optimizer = (
+            [SimpleNamespace(dtype="float32", shape=(one,)) for one in some]
+            for some in (shapes, [remembered])
+        )
+        optimizer = SimpleNamespace(variables=of_optimizer)
+        return SimpleNamespace(variables=variables, optimizer=optimizer, train_step=None)
+
+    asked = []
+    told = SimpleNamespace(figures=lambda: {"total": 1})
+    monkeypatch.setattr(footprint, "read_graph", lambda *given: asked.append(given) or "nodes")
+    monkeypatch.setattr(footprint, "step_memory", lambda *given: asked.append(given) or told)
+    monkeypatch.setattr(footprint, "_threads", lambda: 3)
+    monkeypatch.setattr(footprint, "has_gpu", lambda backend: gpu)
+    for beside, weights in ((None, [8, 4]), (holding(5, remembered=6), [20, 8, 4])):
+        watched = Footprint(holding(2, 1, remembered=3), 7, beside=beside)
+        watched._graph, watched.peak = "graph", 9
+        assert watched.figures() == {"analytic": {"total": 1}, "allocator_peak": 9}
+        assert asked == [("graph", 7), ("nodes", weights, [12], 3, least)]
+        asked.clear()
+
+
 @pytest.mark.parametrize(
     ("kind", "size"),
     [("bfloat16", 12), ("string", 0), ("float32", 24), ("float16", 12), ("int64", 48), ("bool", 6)],

@@ -1,6 +1,7 @@
 """What `data prepare` splits is clean by `data check`: near-duplicates stay in one split."""
 
 from collections import defaultdict
+from dataclasses import replace
 from functools import partial
 from itertools import pairwise
 from pathlib import Path
@@ -283,3 +284,54 @@ def test_progress_without_a_terminal_is_a_line_now_and_then():
         "near-duplicates: 400 of 1,040, about 16 s left",
         "near-duplicates: 800 of 1,040, about 6 s left",
     ]
+
+
+SPLIT = {"0.png": "train", "1.png": "test"}
+"""Source -> split."""
+USUAL = Stages()
+
+
+@pytest.mark.parametrize(
+    ("changes", "searched"),
+    [
+        ({}, []),
+        ({"stages": Stages(background="remove")}, ["across"]),
+        ({"stages": Stages(image_size=32)}, ["within", "across"]),
+        ({"seed": 2}, ["across"]),
+        ({"split": lambda originals, seed, stay: {one.source: "test" for one in originals}}, ["across"]),
+        ({"of_each": {"split": "train"}}, ["across"]),
+        ({"of_each": {"class_name": "B"}}, ["within", "across"]),
+        ({"of_each": {"name": "another"}}, ["within", "across"]),
+        ({"of_each": {"box": (0, 0, 2, 2)}}, ["within", "across"]),
+        ({"of_each": {"page": 2}}, ["within", "across"]),
+        ({"text": "other bytes"}, ["within", "across"]),
+    ],
+)
+def test_what_was_found_is_taken_for_the_same_question_only(tmp_path, monkeypatch, changes, searched):
+    asked: list[str] = []
+
+    class NoneAlike:
+        def __init__(self, pictures, progress): ...
+
+        def within(self):
+            asked.append("within")
+            return []
+
+        def across(self, splits, order):
+            asked.append("across")
+            return []
+
+    monkeypatch.setattr(joining, "Gallery", NoneAlike)
+
+    def join(stages=USUAL, seed=1, split=lambda originals, seed, stay: SPLIT, of_each=None, text="") -> None:
+        for name in SPLIT:
+            (tmp_path / name).write_text(text + name)
+        originals = [Original(name, tmp_path / name, "A", name) for name in SPLIT]
+        originals = [replace(one, **(of_each or {})) for one in originals]
+        join_near_duplicates(originals, stages, seed, tmp_path / "cache", split=split)
+
+    join()
+    assert asked == ["within", "across"]
+    asked.clear()
+    join(**changes)
+    assert asked == searched

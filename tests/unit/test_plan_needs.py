@@ -8,7 +8,8 @@ from msgspec.structs import replace
 from plan_equipment import KNOWN, real
 
 from bench.devices.device import Device, Slot
-from bench.plan.needs import Needs, free_disk, most_at_once, needs_of, too_large
+from bench.plan import needs as needs_module
+from bench.plan.needs import Needs, free_disk, free_memory, most_at_once, needs_of, too_large
 from wbc.networks.facts import facts_of
 
 IMAGES = {"train": 5000, "validation": 10, "test": 10}
@@ -148,3 +149,10 @@ def test_the_disk_of_a_folder_that_is_not_there_yet(tmp_path, monkeypatch):
     monkeypatch.setattr("shutil.disk_usage", lambda there: asked.append(there) or SimpleNamespace(free=7))
     assert (free_disk(tmp_path / "not" / "yet"), free_disk(tmp_path)) == (7, 7)
     assert asked == [tmp_path.resolve()] * 2
+
+
+@pytest.mark.parametrize(("limited", "free"), [(None, 5), (0, 0), (3, 3), (5, 5), (9, 5)])
+def test_free_memory_is_what_machine_and_control_group_both_have(monkeypatch, limited, free: int):
+    monkeypatch.setattr("psutil.virtual_memory", lambda: SimpleNamespace(available=5))
+    monkeypatch.setattr(needs_module, "free_bytes", lambda: limited)
+    assert free_memory() == free

@@ -236,9 +236,10 @@ def test_a_single_step_is_not_scaled(results: SuiteResults):
 
 
 def test_a_prediction_is_the_median_of_the_last_five_that_are_done(results: SuiteResults):
-    for number, seconds in enumerate((900.0, 10.0, 20.0, 30.0, 40.0, 50.0)):
+    """The latest are those that started last, wherever they lie; one that does not say when was before all others."""
+    for day, seconds in ((7, 900.0), (None, 1.0), (2, 1.0), (3, 10.0), (4, 20.0), (5, 30.0), (6, 40.0)):
         took = phases(startup=seconds)
-        started = f"2026-01-0{number + 1}T00:00:00.000+00:00"
+        started = day and f"2026-01-0{day}T00:00:00.000+00:00"
         write_record(results.new_attempt(real()), a_record(phases=took, epochs=10, started_at=started))
     write_record(results.new_attempt(real()), a_record(failure=a_failure()))
     found = Predictor(results.results, "gpu")(real())
@@ -249,6 +250,21 @@ def test_a_prediction_is_the_median_of_the_last_five_that_are_done(results: Suit
 def test_trials_unlike_it_say_nothing(results: SuiteResults, other):
     finished(results, real(**other), train_s=50.0, epochs=10, images=4392)
     assert "size" in Predictor(results.results, "gpu")(real()).basis
+
+
+@pytest.mark.parametrize(
+    ("runtime", "basis"),
+    [
+        ({"device": "a processor"}, "the network's size, roughly"),
+        ({"tensorflow": "2.16.1"}, "1 earlier trial like it"),
+    ],
+)
+def test_trials_on_another_device_say_nothing_and_those_of_other_versions_do(
+    results: SuiteResults, runtime: dict, basis: str
+):
+    other = a_trial(runtime=a_runtime(**runtime), specification={"manifest": "nowhere"}, **KNOWN)
+    finished(results, other, train_s=50.0, epochs=10, images=4392)
+    assert Predictor(results.results, "gpu")(real()).basis == basis
 
 
 def test_without_earlier_trials_larger_networks_and_more_epochs_take_longer(results: SuiteResults):

@@ -7,7 +7,7 @@ import numpy as np
 import pandas as pd
 import pytest
 from equipment.results.journals import Course, trial_of, write_attempt
-from equipment.results.records import a_runtime, a_trial
+from equipment.results.records import a_failure, a_record, a_runtime, a_trial, write_record
 from equipment.results.suites import CLASSES, thesis_suite
 
 from bench.errors import InputError
@@ -323,3 +323,7 @@ def test_of_trials_asked_for_alike_the_latest_counts(tmp_path):
     selected = select_folder(results.folder)
     assert selected.trial_ids == [newer.id], "the failed one is later, but says nothing"
     assert "2 older trials" in selected.notes[0]
+    write_record(results.new_attempt(newer), a_record(newer, failure=a_failure()))
+    assert select_folder(results.folder).trial_ids == [newer.id], (
+        "it is done, although its last attempt failed"
+    )

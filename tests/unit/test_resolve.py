@@ -35,6 +35,12 @@ def test_what_nobody_asked_for_is_not_done(tmp_path: Path):
         assert (one["reference_work"], one["latency"]) == (True, True) and "external_folder" not in one
 
 
+@pytest.mark.parametrize("off", ["reference_work", "latency"])
+def test_the_reference_work_and_the_latency_are_switched_off_each_by_its_own_key(tmp_path: Path, off: str):
+    (one,) = told(tmp_path, f"[telemetry]\n{off} = false\n{USUAL}{NETWORK}")
+    assert {name for name in ("reference_work", "latency") if not one[name]} == {off}
+
+
 def test_methods_of_scikit_learn_are_neither_exported_nor_explained(tmp_path: Path):
     asked = '[suite]\nexport = ["onnx"]\nexplain = ["grad-cam"]\n[profile]\nsteps = 3\n'
     network, method = told(tmp_path, asked + USUAL + NETWORK + METHOD)

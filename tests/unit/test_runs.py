@@ -169,3 +169,11 @@ def test_two_suite_files_of_one_name_are_told_of(results, tmp_path: Path, monkey
     assert other_file(results, Path("one.toml")) == ""
     noted(results, began(path=str(one)), began(path=str(two)))
     assert other_file(results, one) == "", "that file is gone"
+    two.touch()
+    noted(results, began(path=str(one)), DONE, began(path=str(two)), DONE)
+    assert other_file(results, two) == "", "it ran last, whatever ran before"
+    assert other_file(results, tmp_path / "three.toml") == said.replace(str(one), str(two))
+    two.unlink()
+    assert other_file(results, tmp_path / "three.toml") == "", (
+        "what ran before the file that is gone does not count"
+    )

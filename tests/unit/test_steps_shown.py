@@ -151,6 +151,16 @@ def test_the_places_of_a_chart():
     assert (found.width, found.height, found.left, found.right, found.bottom) == (360, 170, 40, 334, 144)
 
 
+@pytest.mark.parametrize(
+    "step", [{"trial": "of another configuration"}, {"metrics": ("peak_memory",)}, {"metrics": ()}]
+)
+def test_a_chart_is_marked_with_the_steps_of_its_configuration_and_metric_only(step: dict):
+    found = drawn([(0.0, 0.0, 0.0, 0), (0.1, 0.05, 0.2, 9)], 2, **step)
+    assert found.marks == [] and found.said == "fit time: +10.0 % [+5.0, +20.0] at v1"
+    also = drawn([(0.0, 0.0, 0.0, 0), (0.1, 0.05, 0.2, 9)], 2, metrics=("peak_memory", "fit_time"))
+    assert len(also.marks) == 1
+
+
 def test_a_small_change_is_drawn_small_and_an_open_end_reaches_farther():
     small = drawn([(0.0, 0.0, 0.0, 0), (0.01, 0.0, 0.02, 9)], 3)
     assert [dot.x for dot in small.dots] == [40, 187]

@@ -284,6 +284,14 @@ def test_times_to_an_accuracy():
     alone = accuracy_time_table("s", pd.DataFrame([{**two[0], "joules to 90 %": NAN}, never]))
     assert len(alone.notes) == 1 and rows_of(alone)[0]["time"] == "10.0 s"
     assert "energy" not in rows_of(alone)[0]
+    partly = pd.DataFrame([two[0], {**two[1], "joules to 90 %": NAN}, never])
+    assert [(row["reached by"], row["time"][:6]) for row in rows_of(accuracy_time_table("s", partly))] == [
+        ("2 of 2", "20.0 s"),
+        ("0 of 1", "never"),
+    ]
+    assert accuracy_times(partly)["median_j"].isna().tolist() == [True, False], (
+        "of one it is not that of both"
+    )
     assert accuracy_times(frame.drop(columns="variant")).empty
     plain = accuracy_times(frame.drop(columns="seconds of features")).to_dict("records")
     assert [one["trained_s"] for one in plain] == [51.0, 50.0]

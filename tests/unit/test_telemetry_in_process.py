@@ -304,3 +304,28 @@ def test_the_descriptor_of_a_worker_is_readable_once_it_ended_and_closed_afterwa
         assert os.fstat(descriptor)
     with pytest.raises(OSError, match="Bad file descriptor"):
         os.fstat(descriptor)
+
+
+def test_samples_that_a_stall_prevented_are_not_made_up_for(tmp_path, clock, host, monkeypatch):
+    """Every 250 ms; the first one takes more than a second."""
+    read, write = os.pipe()
+    os.close(write)
+    made, sampled, waits = Sampler(job(tmp_path, 0.25), None), [], []
+
+    def select(self, wait_s: float):
+        waits.append(wait_s)
+        clock.passes(wait_s)
+        return [(SimpleNamespace(fd=read), None)] if clock() > 102.0 else []
+
+    def sample(now: float):
+        sampled.append(now)
+        if now == 100.0:
+            clock.passes(1.125)
+
+    monkeypatch.setattr(sampler.selectors.DefaultSelector, "select", select)
+    monkeypatch.setattr(made, "_sample", sample)
+    monkeypatch.setattr(made, "_end", lambda: sampled.append("end"))
+    made.run(read)
+    os.close(read)
+    assert sampled == [100.0, 101.125, 101.375, 101.625, 101.875, "end"]
+    assert waits == [0.0, 0.0, *[0.25] * 4]

@@ -147,6 +147,34 @@ def test_what_others_used_is_what_is_left_of_the_slot():
     assert reader._foreign_s(3.0, grown(slot_busy_s=1.1, cpu_s=0.8, cotenant_s=0.1)) == pytest.approx(0.2)
 
 
+def test_cotenants_are_processes_of_the_harness_on_the_trials_cores(monkeypatch):
+    """The harness is 1, the worker 20; 31 is a trial on other cores, 90 a program that is not ours."""
+    cores = {1: {0, 1}, 20: {0}, 21: {0}, 30: {0}, 31: {1}, 32: {0}, 90: {0}}
+    monkeypatch.setattr(host, "parents", lambda: {20: 1, 21: 20, 30: 1, 31: 1, 32: 31, 90: 0})
+    monkeypatch.setattr(host, "may_use", lambda pid, wanted: bool(cores[pid] & wanted))
+    reader = host.HostReader(20, 1, {0})
+    assert (reader.pids, reader._cotenants) == ([20], [])
+    reader.list_processes()
+    assert (sorted(reader.pids), sorted(reader._cotenants)) == ([20, 21], [1, 30, 32])
+
+
+def test_what_is_foreign_is_left_without_the_own_and_the_cotenants(monkeypatch):
+    """Who is asked for what: the trial for its own time and waiting, the co-tenants for theirs."""
+    reader = host.HostReader(os.getpid(), os.getppid(), {0})
+    reader._pids, reader._cotenants, reader._quotas, reader._pressure = [20], [30], [], None
+    asked = {"_own": 1.0, "_others": 2.0, "_waits": 4.0}
+    for name, seconds in asked.items():
+        setattr(reader, name, SimpleNamespace(read=lambda pids, to=seconds: to * pids[0]))
+    reader._stat = SimpleNamespace(read=lambda: "stat")
+    times = (SimpleNamespace(busy=9.0, steal=0.0), SimpleNamespace(busy=5.0, steal=0.5))
+    monkeypatch.setattr(host, "core_times", lambda text, cores: {("stat", 0): times}[text, *cores])
+    fast = {"cpu_s": 20.0, "machine_busy_s": 9.0, "slot_busy_s": 5.0, "steal_s": 0.5}
+    assert reader.counters(1.0, False) == fast
+    assert reader.counters(2.0, True) == fast | {
+        **{"run_queue_wait_s": 80.0, "cotenant_s": 60.0, "foreign_s": 0.0}
+    }
+
+
 def test_lines_grow_wider_after_so_many():
     thinning, widths = Thinning(lines_per_width=2), []
     window = Window()
