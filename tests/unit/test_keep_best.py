@@ -83,6 +83,19 @@ def test_a_suite_that_keeps_all_keeps_all(suite):
     assert models(results) == before
 
 
+def test_of_other_trials_each_attempt_that_is_over_loses_its_network(suite):
+    """Also where one before it has none; one that is under way may still read its own."""
+    results, ids = suite
+    kept = keep_best(results, ids)
+    other = next(one for one in ids if one not in kept)
+    later, running = (results.new_attempt(results.attempts(other)[0].trial()) for _ in range(2))
+    shutil.copy(results.attempts(other)[0].result, later.result)
+    for attempt in (later, running):
+        mark(attempt, "best")
+    keep_best(results, ids)
+    assert [(one.folder / "model.keras").is_file() for one in (later, running)] == [False, True]
+
+
 @pytest.mark.parametrize(
     ("line", "mode", "keeps", "told"),
     [

@@ -136,6 +136,16 @@ def test_a_run_takes_what_the_last_one_took(tmp_path: Path):
     assert session.runner.ran == [1, 0] and CUT_SHORT not in found.notes
 
 
+def test_a_trial_that_the_budget_has_no_room_for_does_not_keep_another_from_its_run(tmp_path: Path):
+    """Of 45 s, where a run of one takes 100 and of the other 10."""
+    session = a_session(tmp_path, seconds=45.0)
+    for of, seconds in zip(TRIALS, (100.0, 10.0), strict=True):
+        attempt = add(session.results["candidate"], of, record(of, seconds, slot=SLOT))
+        session.journal.append_run("new", Run("candidate", of.id, attempt.number))
+    found = judged(session, known(2, 2))
+    assert session.runner.ran == [1] and CUT_SHORT in found.notes
+
+
 def test_every_trial_runs_once_whatever_the_budget(tmp_path: Path):
     session = a_session(tmp_path, seconds=1.0)
     verdict = judged(session, known(3, 3))
