@@ -74,7 +74,7 @@ def test_every_part_of_an_original_makes_another_search(originals, search, tmp_p
     assert search.searched == 1
     for part in ({"box": (0, 0, 4, 4)}, {"page": 2}, {"name": "0a"}, {"image": originals[5].image}):
         assert files([replace(first, **part), *rest]) == 2, part
-    assert files([replace(first, split="train"), *rest]) == 1
+    assert files([*originals[:5], replace(originals[5], split="train")]) == 1, "where it would be anyway"
     assert files(originals, seed=1) == 1
     assert files(originals, Stages(background="remove")) == 1
     assert files(originals, Stages(image_size=64)) == 2
@@ -113,6 +113,14 @@ def test_who_is_joined_goes_where_most_of_them_are(originals):
     sources = [replace(one, source=source) for one, source in zip(originals, "aaabbb", strict=True)]
     seats = ["train", "test", "test", "validation", "train", "validation"]
     assert _majority(sources, seats) == {"a": "test", "b": "validation"}
+
+
+def test_two_follow_many_whoever_is_the_first_by_name(originals, search):
+    """A source of one image, in train, is joined with one of three, in test."""
+    given = [replace(one, source=source) for one, source in zip(originals[2:], "abbb", strict=True)]
+    search.across_pairs = ((0, 1),)
+    found = join_near_duplicates(given, Stages(), 0, split=in_two)
+    assert [one.source for one in found.originals] == ["a"] * 4 and found.split_of == {"a": "test"}
 
 
 def test_where_nobody_can_stay_all_are_assigned_anew(originals):
