@@ -149,6 +149,8 @@ class Notes:
         self.settled: list[str] = []
         """What was sent each time that it was asked to settle."""
         self.quiet_asked = 0
+        self.interrupted_by: list[object] = []
+        """What ends the waits for records and for a quiet machine."""
         self.users: Neighbors | None = None
         self.lost: dict[str, float] = {}
         """Slot -> when its GPU is lost, seconds of the clock."""
@@ -180,6 +182,7 @@ class Notes:
 
     def settle(self, interrupted):
         self.settled.append(" ".join(self.sent))
+        self.interrupted_by.append(interrupted)
 
     def neighbors(self, slot):
         if self.clock() >= self.lost.get(slot.name, float("inf")):
@@ -188,6 +191,7 @@ class Notes:
 
     def wait_until_quiet(self, slot, sleep):
         self.quiet_asked += 1
+        self.interrupted_by.append(sleep)
         return {"noise": ["a neighbor"], "waited_s": 0.0}
 
 

@@ -199,6 +199,11 @@ def test_the_cache_of_fields_depends_on_how_images_are_read(tmp_path):
     for how in (None, "slide 1", "slide 1", {"page": 2}):
         find_fields([tmp_path / "a.jpg"], tmp_path / "cache", how=how)
     assert len(list((tmp_path / "cache").iterdir())) == 3
+    (tmp_path / "b.jpg").write_bytes(b"no image")
+    for name, content in (("a.jpg", b"no image"), ("b.jpg", b"no image"), ("b.jpg", b"another")):
+        (tmp_path / name).write_bytes(content)
+        find_fields([tmp_path / name], tmp_path / "cache")
+    assert len(list((tmp_path / "cache").iterdir())) == 3 + 2, "another name, and other bytes"
 
 
 def test_overlaps_below_a_share_of_the_frame_are_not_compared():

@@ -135,3 +135,45 @@ def test_what_a_model_is_compiled_with(monkeypatch):
 def test_no_weight_decay_is_none(weight_decay, name, found):
     made = build_optimizer(OptimizerSpecification(name, 0.1, 0.0, weight_decay=weight_decay))
     assert made.weight_decay == found and type(made).__name__ == name
+
+
+@pytest.mark.parametrize(("images", "of_a_step"), [(3, 3), (4, 4), (9, 4)])
+def test_memory_is_that_of_a_step_with_the_model_beside_it(monkeypatch, images: int, of_a_step: int):
+    """In batches of 4, but for less than one."""
+    asked, fitted = [], []
+    memory = SimpleNamespace(callback=lambda: "memory")
+    monkeypatch.setattr(fitting, "Footprint", lambda *given: asked.append(given) or memory)
+    made = Fitting(small_training(Path()), Distribution(), images, 3, Notes(), "frozen")
+    made.reporting = SimpleNamespace(begin_stage=fitted.append, end_stage=lambda: fitted.append("end"))
+    made.checkpoints = SimpleNamespace(restore=lambda *given: None, callback=lambda *given: None)
+    monkeypatch.setattr(made, "_compile", lambda *given: None)
+    monkeypatch.setattr(made, "_fit", lambda *given: fitted.append(given[3:]))
+    made.train(Stage(2, 3, SEARCHED, 1), "model", {"train": range(images)}, None)
+    assert asked == [("model", of_a_step, 1, "frozen")] and made.footprint is memory
+    assert fitted == [1, (2, 3, [made.reporting, "memory"]), "end"]
+
+
+def test_training_in_one_stage(monkeypatch):
+    done = []
+
+    class Stages:
+        footprint = "memory"
+
+        def __init__(self, *given):
+            done.append(given)
+
+        def __getattr__(self, name: str):
+            return lambda *given: done.append((name, *given))
+
+    monkeypatch.setattr(fitting, "Fitting", Stages)
+    asked = replace(small_training(Path()), epochs=7, early_stopping=EarlyStopping(patience=2))
+    splits, where, observer = {"train": range(9), "validation": range(2)}, Distribution(), Notes()
+    assert fitting.fit("model", splits, asked, "prepare", observer, where, "frozen") == "memory"
+    stage = Stage(0, 7, asked.optimizer, 0, early_stopping=EarlyStopping(patience=2))
+    assert done == [
+        (asked, where, 9, 7, observer, "frozen"),
+        ("search", stage, "model", splits, "prepare"),
+        ("begin",),
+        ("train", stage, "model", splits, "prepare"),
+        ("end",),
+    ]

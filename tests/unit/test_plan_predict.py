@@ -10,7 +10,7 @@ from plan_equipment import KNOWN, real
 from bench.journal.results import SuiteResults
 from bench.plan.decide import PlannedTrial
 from bench.plan.needs import needs_of
-from bench.plan.predict import Predictor
+from bench.plan.predict import Predictor, _features_of
 from bench.trials.layout import ENTRY
 from bench.trials.phases import DataPhase, EvaluatePhase, TrainPhase
 from bench.trials.trial import Trial
@@ -94,6 +94,37 @@ def test_features_that_an_earlier_run_left_are_not_predicted_to_be_extracted_aga
     (cache / "a-key" / ENTRY).unlink()
     (again,) = Predictor(results.results, "cpu").predict([PlannedTrial(asked[0], "new", "never run")])
     assert again.seconds > 10 + found.seconds
+
+
+@pytest.mark.parametrize(
+    ("changes", "shared"),
+    [
+        ({"epochs": 9, "seed": 1, "optimizer": {"name": "SGD"}}, True),
+        ({"data": {"digest": "another"}}, False),
+        *(
+            ({name: value}, False)
+            for name, value in {
+                **{"network": "VGG19", "options": {"alpha": 0.5}, "image_size": 64, "preprocessing": "none"},
+                **{
+                    "backend": "jax",
+                    "precision": "mixed",
+                    "deterministic": True,
+                    "replicas": 2,
+                    "batch_size": 8,
+                },
+            }.items()
+        ),
+        ({"weights": {"name": "mine"}}, False),
+        ({"weights": {"sha256": "0123"}}, False),
+        ({"runtime": a_runtime(wbc="fedcba9876543210")}, False),
+    ],
+)
+def test_what_shared_features_depend_on(changes: dict, shared: bool):
+    cache = {"feature_cache": {"folder": "x"}}
+    usual, other = (_features_of(a_trial(specification=cache, **some)) for some in ({}, changes))
+    assert usual is not None and (usual == other) is shared
+    for none in ({}, {"feature_cache": None}, {"feature_cache": {"features": False, "pixels": True}}):
+        assert _features_of(a_trial(specification=none)) is None
 
 
 def test_the_users_own_images_are_counted_before_they_are_prepared(results: SuiteResults, tmp_path: Path):

@@ -206,7 +206,11 @@ def test_a_worker_that_ignores_the_first_signal_is_killed_after_its_grace_period
 
 
 def test_exclusive_runs_one_at_a_time_and_asks_for_quiet_before_each(bed: Bed):
-    bed.run([planned(name, takes=10.0) for name in "abc"], limits=replace(NO_LIMITS, exclusive=True))
+    with bed.scheduler(limits=replace(NO_LIMITS, exclusive=True)) as made:
+        made.run([planned(name, takes=10.0) for name in "abc"])
+        assert set(bed.notes.interrupted_by) == {made.interruption.fileno(), made._sleep}, (
+            "a signal ends both waits"
+        )
     assert bed.clock.now == pytest.approx(30.0)
     assert {slot for _, slot in bed.engine.placed} == {"gpu:0"}
     assert bed.notes.quiet_asked == 3
