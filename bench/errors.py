@@ -100,6 +100,7 @@ class DiskError(ResultsError):
         errno.EISDIR,
         errno.ENAMETOOLONG,
         errno.EIO,
+        errno.ELOOP,
         errno.EINTR,  # a folder on a network, where Python does not ask again
         errno.ESTALE,
     )

@@ -101,7 +101,13 @@ def _trials_of(text: str, results: Path) -> "dict[str, SuiteResults] | None":
         side_of(text, results)
     except InputError:
         suites = [SuiteResults(results, one.parent.name) for one in sorted(results.glob("*/trials"))]
-        return {one: suite for suite in suites for one in suite.trial_ids() if matches(one, text)}
+        found: dict[str, SuiteResults] = {}
+        for suite in suites:
+            for one in suite.trial_ids():
+                # The same trial may be in several suites: one in which it is done can be compared.
+                if matches(one, text) and (one not in found or not found[one].is_done(one)):
+                    found[one] = suite
+        return found
     return None
 
 
@@ -143,6 +149,8 @@ def _show_trials(found: "TwoTrials", as_json: bool) -> ExitCode:
         lines.append(f"McNemar's exact test: p = {found.p:.3g}.")
     else:
         lines.append(f"The images have {found.sources} sources, so the interval is over sources, not images.")
+    if found.left_out:
+        lines.append(f"{found.left_out} test images of one that the other was not tested on are left out.")
     if found.other_device:
         lines.append(f"Their times are not compared: {found.other_device}.")
     elif first.result_s and second.result_s:
@@ -150,7 +158,7 @@ def _show_trials(found: "TwoTrials", as_json: bool) -> ExitCode:
             f"The second takes {second.result_s / first.result_s:.2f} times as long to its result; once each."
         )
     lines += [
-        f"{one.trial} was disturbed: {'; '.join(one.disturbed)}" for one in (first, second) if one.disturbed
+        f"{one.trial} was disturbed: {' '.join(one.disturbed)}" for one in (first, second) if one.disturbed
     ]
     for line in lines:
         console.print(line, markup=False, highlight=False, soft_wrap=True)

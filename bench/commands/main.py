@@ -1,8 +1,10 @@
 """Dispatch a verb; turn every way to end into an exit code and one message."""
 
 import io
+import os
 import sys
 import traceback
+from pathlib import Path
 
 import typer
 
@@ -74,6 +76,7 @@ def main(arguments: list[str] | None = None) -> int:
     if sys.platform != "linux":
         print_error("leukobench runs on Linux only: it measures through Linux interfaces", "Use WSL 2.")
         return ExitCode.WRONG_INPUT
+    _open_closed()
     for stream in (sys.stdout, sys.stderr):
         if isinstance(stream, io.TextIOWrapper):
             stream.reconfigure(errors="replace")  # a narrow encoding is no reason to stop
@@ -83,11 +86,23 @@ def main(arguments: list[str] | None = None) -> int:
         return ExitCode.OK if code is None else int(code)
     except (KeyboardInterrupt, typer.Abort):
         return ExitCode.SIGINT
+    except SystemExit:  # Typer ends with 1, a verdict here, where the reader of its help is gone
+        return ExitCode.OK
     except InterruptedRun as interruption:
-        print_error("interrupted; finished work is recorded", "Repeat the command without --fresh to resume.")
+        resume = "Repeat the command without --fresh to resume."
+        fresh = "--fresh" in (sys.argv if arguments is None else arguments)
+        print_error(
+            "interrupted; finished work is recorded", resume if fresh else "Repeat the command to resume."
+        )
         return exit_code_of(interruption)
     except Exception as error:
         return _explain(error)
+
+
+def _open_closed() -> None:
+    """A stream that was closed before the start (`>&-`) is None; what is written to it goes nowhere."""
+    sys.stdout = sys.stdout or Path(os.devnull).open("w")  # noqa: SIM115
+    sys.stderr = sys.stderr or Path(os.devnull).open("w")  # noqa: SIM115
 
 
 def _explain(error: Exception) -> int:

@@ -1,7 +1,9 @@
 """How much a verb prints, its JSON document and its errors; without rich, so that `--help` is quick."""
 
+import os
 import sys
 from contextvars import ContextVar
+from typing import IO, Any
 
 _level: ContextVar[int] = ContextVar("level", default=0)
 """-1 with `--quiet`, 1 with `--verbose`."""
@@ -30,9 +32,16 @@ def print_document(document: object) -> None:
     """
     import msgspec
 
-    sys.stdout.write(
-        msgspec.json.format(msgspec.json.encode(document, enc_hook=str), indent=1).decode() + "\n"
-    )
+    text = msgspec.json.format(msgspec.json.encode(document, enc_hook=str), indent=1).decode()
+    try:
+        print(text, flush=True)
+    except BrokenPipeError:
+        silence(sys.stdout)
+
+
+def silence(stream: IO[Any]) -> None:
+    """Nobody reads a stream any more: what is still written to it, at the end of the interpreter too, goes nowhere."""
+    os.dup2(os.open(os.devnull, os.O_WRONLY), stream.fileno())
 
 
 def print_error(what: str, way_out: str = "") -> None:

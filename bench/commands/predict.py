@@ -255,7 +255,8 @@ def _tell(images: int, unreadable: dict[str, str], count: list["ClassCount"], on
         table.add_row(one.name, str(one.count), _percent(one.share), corrected)
     console.print(table)
     for file, reason in unreadable.items():
-        messages().say(f"warning: {file} cannot be read: {reason}", style="yellow")
+        said = reason if file in reason else f"{file} cannot be read: {reason}"
+        messages().say(f"warning: {said}", style="yellow")
 
 
 def _warn_of_unlike(unlike: int, images: int, rate: float | None, another_kind: bool) -> None:

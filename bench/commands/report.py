@@ -167,7 +167,7 @@ def _selected(
 ) -> "Selection":
     """The trials of a suite file, also those that did not run; or those that a results folder has."""
     from bench.commands.target import choose_ids
-    from bench.errors import command
+    from bench.errors import InputError, command
     from bench.journal.results import SuiteResults
     from bench.report.selection import Selection, recorded_ids, select_folder
     from bench.trials.layout import CACHE
@@ -182,14 +182,19 @@ def _selected(
         ids = [trial.id for trial in resolved.trials]
         if resolved.downloads:
             ids = recorded_ids(recorded, resolved.trials)
-        others = len(set(recorded.trial_ids()) - set(ids))
-        notes: tuple[str, ...] = ()
-        if others == len(recorded.trial_ids()) > 0:
-            notes = (
-                f"No trial of {target.text} ran as it is now, by this version and these devices; `{command()} report "
-                f"{recorded.folder}` shows the {others} trial{'s' * (others > 1)} that ran.",
+        there = recorded.trial_ids()
+        if not there:
+            raise InputError(
+                f"there are no results of {resolved.name} in {target.results}",
+                f"Make them with `{command()} run {target.text}`, or name their folder with --results.",
             )
-        selected = Selection(recorded, ids, resolved.description, resolved.margin, notes)
+        if set(there).isdisjoint(ids):  # a page without them would replace theirs
+            ran = f"{len(there)} trial{'s' * (len(there) > 1)}"
+            raise InputError(
+                f"no trial of {target.text} ran as it is now, by this version and these devices",
+                f"`{command()} report {recorded.folder}` shows the {ran} that ran.",
+            )
+        selected = Selection(recorded, ids, resolved.description, resolved.margin)
     return replace(selected, trial_ids=choose_ids(selected.trial_ids, only))
 
 

@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING, Any
 
 from rich.console import Console
 
-from bench.commands.output import is_quiet
+from bench.commands.output import is_quiet, silence
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -44,9 +44,9 @@ class Terminal(Console):
             self.width = WIDTH
 
     def on_broken_pipe(self) -> None:
-        """Go on in silence; what the interpreter flushes at its end goes nowhere as well."""
+        """Go on in silence."""
         self.quiet = True
-        os.dup2(os.open(os.devnull, os.O_WRONLY), self.file.fileno())
+        silence(self.file)
 
     def say(self, text: str, style: str | None = None) -> None:
         """Print plain text, whole: no markup, no colored numbers, no line breaks at the terminal's width."""
@@ -89,7 +89,14 @@ def print_rows(
         for row in rows:
             table.add_row(*map(Text, row))
         console.print(table)
-        return
+    else:
+        _print_lines(console, headings, rows, title)
+
+
+def _print_lines(
+    console: Terminal, headings: Sequence[str], rows: Sequence[Sequence[str]], title: str
+) -> None:
+    """Each row in lines of its own, below the text of its first column."""
     if title:
         console.say(title)
     for first, *others in rows:
@@ -103,7 +110,7 @@ def print_table(console: Terminal, table: "ReportTable", pieces: int = MOST_PIEC
     """Print a table; where it is wider than the terminal, in pieces that each begin with the rows' names.
 
     Names that are equal in all rows are printed once, above them. Columns that do not fit are left out, and
-    named below.
+    named below. Where names leave no room for values, each row has lines of its own.
 
     Args:
         console: Where to print.
@@ -132,12 +139,17 @@ def print_table(console: Terminal, table: "ReportTable", pieces: int = MOST_PIEC
     ]
     _narrow(names, widths, console.width - LEAST_ROOM)
     room = console.width - sum(widths[number] + 2 for number in names) - 2
+    if others and room < min(SHORTEST, max(widths[number] for number in others)) + 2:
+        named = [" ".join(row[number] for number in names or naming) for row in rows]
+        lines = [[name, *(row[number] for number in others)] for name, row in zip(named, rows, strict=True)]
+        _print_lines(console, ["", *(headings[number] for number in others)], lines, table.title)
+        others = []
     widths = [
         width if number in names else min(width, max(room - 2, SHORTEST))
         for number, width in enumerate(widths)
     ]
     kept = _chosen(others, headings, widths, room) if pieces == 1 else others
-    found = _pieces(kept, widths, room)[:pieces]
+    found = _pieces(kept, widths, room)[:pieces] if others else []
     for count, piece in enumerate(found):
         printed = Printed(box=SIMPLE_HEAD, padding=(0, 1, 0, 0), header_style="bold", title_justify="left")
         if count == 0:

@@ -3,6 +3,7 @@
 from dataclasses import dataclass
 
 import numpy as np
+from msgspec.structs import replace
 from numpy.typing import NDArray
 
 from bench.compare.differences import Fingerprint
@@ -14,6 +15,7 @@ from bench.trials.trial import Trial
 from wbc.evaluation.predictions import Predictions
 
 CONFIDENCE = 0.95
+OTHER_IMAGES = "the trials were not tested on the same images"
 
 
 @dataclass(frozen=True)
@@ -54,6 +56,8 @@ class TwoTrials:
     """What differs between the devices, so that times are not compared; empty if nothing does."""
     p: float | None
     """Two-sided, of McNemar's exact test; None where images share sources, because it takes every image for a draw."""
+    left_out: int = 0
+    """Test images of one of them that the other was not tested on."""
 
     @property
     def sentence(self) -> str:
@@ -85,13 +89,13 @@ def compare_trials(first: tuple[Attempt, Record], second: tuple[Attempt, Record]
         raise InputError(
             f"the trials tell other classes apart: {', '.join(ours.classes)}, and {', '.join(theirs.classes)}"
         )
+    if _other_images(first[1].trial, second[1].trial):
+        raise InputError(OTHER_IMAGES, "Compare trials of one data set and one split.")
     place = {name: index for index, name in enumerate(theirs.files)}
     mine = [index for index, name in enumerate(ours.files) if name in place]
     its = [place[ours.files[index]] for index in mine]
     if not mine or (ours.labels[mine] != theirs.labels[its]).any():
-        raise InputError(
-            "the trials were not tested on the same images", "Compare trials of one data set and one split."
-        )
+        raise InputError(OTHER_IMAGES, "Compare trials of one data set and one split.")
     labels = ours.labels[mine]
     right = [(one.predicted[chosen] == labels).astype(float) for one, chosen in ((ours, mine), (theirs, its))]
     counts = np.bincount(labels, minlength=len(ours.classes))
@@ -114,7 +118,17 @@ def compare_trials(first: tuple[Attempt, Record], second: tuple[Attempt, Record]
         min(1.0, clusters.mean + half),
         Fingerprint.of_record(first[1]).difference(Fingerprint.of_record(second[1])),
         mcnemar(only_first, only_second) if independent else None,
+        len(ours.files) + len(theirs.files) - 2 * len(mine),
     )
+
+
+def _other_images(first: Trial, second: Trial) -> bool:
+    """Whether images of the same names are others: drawn with another seed, or replaced under what else is equal."""
+    ours, theirs = first.settings.data, second.settings.data
+    if (ours.source, ours.data_seed) != (theirs.source, theirs.data_seed):
+        return True
+    unnamed = {"name": None, "digest": "", "test_name": None, "test_digest": None}
+    return ours.digest != theirs.digest and replace(ours, **unnamed) == replace(theirs, **unnamed)
 
 
 def mcnemar(only_first: int, only_second: int) -> float:

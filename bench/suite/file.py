@@ -240,7 +240,7 @@ def _explain(error: ValidationError, source: Source) -> InputError:
     else:
         what, way_out = f"{first['msg'][0].lower() + first['msg'][1:]}, not {given!r}", ""
     if others:
-        more = "1 more problem follows." if len(others) == 1 else f"{len(others)} more problems follow."
+        more = "There is 1 more problem." if len(others) == 1 else f"There are {len(others)} more problems."
         way_out = f"{way_out} {more}".strip()
     # The position in a list that only stands for a scalar tells the reader nothing.
     if keys and isinstance(keys[-1], int) and len(keys) > 2:

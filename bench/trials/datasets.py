@@ -143,7 +143,7 @@ class DataSets:
         test_path: Path | None = None,
         most: int | None = None,
     ) -> None:
-        self.cache, self.path, self.groups = cache.resolve(), path, dict(groups or {})
+        self.cache, self.path, self.groups = cache.absolute(), path, dict(groups or {})
         self.options, self.reading, self.test_path, self.most = options, reading, test_path, most
         self._inspected: dict[Path, Manifest] = {}
         self._external: DataSet | None = None

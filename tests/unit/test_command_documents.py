@@ -62,14 +62,16 @@ def test_quiet_leaves_results_alone(recorded, capsys):
     assert not messages().quiet, "the next command is not quiet"
 
 
-def test_a_suite_none_of_whose_trials_ran_as_it_is_now_leads_to_those_that_did(recorded, capsys, tmp_path):
+def test_no_page_replaces_that_of_trials_that_ran_otherwise(recorded, capsys, tmp_path):
     suite = tmp_path / "suite.toml"
     suite.write_text(SUITE.replace('"mine"', f'"{recorded.suite}"'))
-    chosen = ["report", str(suite), "--results", str(recorded.folder.parent), "-o", str(tmp_path / "there")]
-    notes = document(capsys, *chosen)["notes"]
-    assert f"report {recorded.folder}` shows the 2 trials that ran" in notes[0]
-    empty = document(capsys, *chosen[:2], "--results", str(tmp_path / "none"))
-    assert "ran as it is now" not in str(empty["notes"])
+    chosen = ["report", str(suite), "-o", str(tmp_path / "there"), "--results"]
+    assert main([*chosen, str(recorded.folder.parent)]) == 2
+    assert f"report {recorded.folder}` shows the 2 trials that ran." in capsys.readouterr().err
+    assert main([*chosen, str(tmp_path / "none")]) == 2
+    said = capsys.readouterr().err
+    assert f"there are no results of {recorded.suite} in {tmp_path / 'none'}" in said
+    assert not (tmp_path / "there").exists() and not (tmp_path / "none" / recorded.suite / "report").exists()
 
 
 def test_output_says_where_files_go(recorded, capsys, tmp_path):

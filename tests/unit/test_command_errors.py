@@ -120,7 +120,7 @@ def test_every_kind_of_error_has_an_exit_code(error, code):
             5,
             "error: cannot write (a): No space left\nhint: Free",
         ),
-        (InterruptedRun(signal.SIGTERM), 143, "hint: Repeat the command without --fresh to resume."),
+        (InterruptedRun(signal.SIGTERM), 143, "hint: Repeat the command to resume."),
         (KeyboardInterrupt(), 130, ""),
         (ZeroDivisionError("x"), 5, "ZeroDivisionError: x\nerror: this is a bug of leukobench\n"),
     ],

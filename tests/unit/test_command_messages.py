@@ -106,8 +106,11 @@ def test_an_interrupted_run_and_a_bug_are_told(monkeypatch, capsys):
     ends(InterruptedRun(signal.SIGTERM))
     assert main(["run", "mine.toml"]) == 143
     assert capsys.readouterr().err == (
-        "error: interrupted; finished work is recorded\nhint: Repeat the command without --fresh to resume.\n"
+        "error: interrupted; finished work is recorded\nhint: Repeat the command to resume.\n"
     )
+    ends(InterruptedRun(signal.SIGINT))
+    assert main(["run", "mine.toml", "--fresh"]) == 130
+    assert capsys.readouterr().err.endswith("hint: Repeat the command without --fresh to resume.\n")
     ends(ZeroDivisionError("x"))
     assert main(["run", "mine.toml"]) == 5
     assert capsys.readouterr().err.endswith(
@@ -291,24 +294,44 @@ def test_what_decides_on_a_trial(here: Path, capsys):
     ]
 
 
-@pytest.mark.parametrize(("ran", "downloads", "ids"), [([], [], 1), (["x"], [], 1), (["x", "y"], ["w"], 2)])
-def test_a_report_on_a_suite_is_of_its_trials_or_says_what_ran(
-    here: Path, monkeypatch, ran, downloads, ids: int
-):
-    resolved = SimpleNamespace(
-        name="mine", trials=[a_trial()], downloads=downloads, description="d", margin=0.03
-    )
-    monkeypatch.setattr("bench.suite.resolve.resolve_suite", lambda *given: resolved)
-    monkeypatch.setattr("bench.report.selection.recorded_ids", lambda results, trials: ["x", "z"])
-    for name in ran:
-        (here / "results" / "mine" / "trials" / name / "attempt-1").mkdir(parents=True)
-    found = report._selected(find_target("mine.toml", Path("results")), None, None, None, None)
+@pytest.fixture
+def planned(here: Path, monkeypatch):
+    """Resolve a suite whose only trial is that of `a_trial`, after these ran; the report's selection."""
+
+    def select(ran: list[str], downloads: list[str]):
+        resolved = SimpleNamespace(
+            name="mine", trials=[a_trial()], downloads=downloads, description="d", margin=0.03
+        )
+        monkeypatch.setattr("bench.suite.resolve.resolve_suite", lambda *given: resolved)
+        monkeypatch.setattr("bench.report.selection.recorded_ids", lambda results, trials: ["x", "z"])
+        for name in ran:
+            (here / "results" / "mine" / "trials" / name / "attempt-1").mkdir(parents=True)
+        return report._selected(find_target("mine.toml", Path("results")), None, None, None, None)
+
+    return select
+
+
+@pytest.mark.parametrize(("ran", "downloads", "ids"), [([a_trial().id, "x"], [], 1), (["x", "y"], ["w"], 2)])
+def test_a_report_on_a_suite_is_of_its_trials(planned, ran, downloads, ids: int):
+    found = planned(ran, downloads)
     assert len(found.trial_ids) == ids and (found.description, found.margin) == ("d", 0.03)
-    assert list(found.notes) == (
-        [
-            f"No trial of mine.toml ran as it is now, by this version and these devices; `{command()} report "
-            "results/mine` shows the 1 trial that ran."
-        ]
-        if ran == ["x"]
-        else []
+    assert list(found.notes) == []
+
+
+@pytest.mark.parametrize(("ran", "shown"), [(["x"], "1 trial"), (["x", "y"], "2 trials")])
+def test_a_report_on_a_suite_that_ran_otherwise_names_what_ran(planned, ran, shown: str):
+    with pytest.raises(InputError) as caught:
+        planned(ran, [])
+    assert (caught.value.what, caught.value.way_out) == (
+        "no trial of mine.toml ran as it is now, by this version and these devices",
+        f"`{command()} report results/mine` shows the {shown} that ran.",
+    )
+
+
+def test_a_report_on_a_suite_without_results_is_none(planned):
+    with pytest.raises(InputError) as caught:
+        planned([], [])
+    assert (caught.value.what, caught.value.way_out) == (
+        "there are no results of mine in results",
+        f"Make them with `{command()} run mine.toml`, or name their folder with --results.",
     )

@@ -67,7 +67,7 @@ def test_two_trials(capsys):
         TWO.sentence,
         "The images have 7 sources, so the interval is over sources, not images.",
         "Their times are not compared: x.",
-        "one was disturbed: Others trained.; It was hot.",
+        "one was disturbed: Others trained. It was hot.",
     ]
     _show_trials(TWO, as_json=True)
     assert json.loads(capsys.readouterr().out)["only_second"] == 4

@@ -62,7 +62,7 @@ def test_times_by_configuration_by_mode_and_by_phase():
     assert phases == [("VGG16", "0.50 s", "10.0 s", "36.0 s"), ("LeNet5", "0.50 s", "10.0 s", "36.0 s")]
     shared, disturbed = by_phase.notes
     assert shared.startswith("1 trial used pixels that another trial had decoded. Their times count")
-    assert disturbed.startswith("1 trial was disturbed: their times may not be their own.")
+    assert disturbed.startswith("1 trial was disturbed: its times may not be its own.")
     assert by_each.notes == (costs._EXPLAINED, BETWEEN_RUNS, shared, disturbed)
     assert by_mode.notes[1:] == (shared, disturbed)
     assert time_tables("s", trials, pd.DataFrame([one]))[0].notes == (costs._EXPLAINED, shared, disturbed)

@@ -101,7 +101,12 @@ def test_what_a_model_is_compiled_with(monkeypatch):
     )
     model = keras.Sequential([keras.Input((2,)), keras.layers.Dense(2)])
     asked = []
-    monkeypatch.setattr(keras.Sequential, "compile", lambda own, **given: asked.append(given))
+
+    def compiled(own, **given):
+        asked.append(given)
+        own.optimizer = given["optimizer"]
+
+    monkeypatch.setattr(keras.Sequential, "compile", compiled)
     model.jit_compile, model.steps_per_execution = False, 5
     made._compile(model, Stage(0, 1, made.specification.optimizer), 5)
     (given,) = asked
@@ -111,6 +116,7 @@ def test_what_a_model_is_compiled_with(monkeypatch):
         5,
     )
     assert float(given["optimizer"].learning_rate) == 0.5
+    assert given["optimizer"].built, "or the first step would be traced twice"
     assert [one.name for one in given["metrics"]] == ["accuracy", "binary_accuracy"]
     assert made.reporting.compile_figures["jit_compile"] is False
     assert made.reporting.compile_figures["steps_per_execution"] == 5

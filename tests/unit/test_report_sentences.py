@@ -54,7 +54,7 @@ SENTENCES = {
     "no line of disturbance": (lambda: disturbed_line(frame(disturbed=[None])), ""),
     "a line of disturbance": (
         lambda: disturbed_line(WATCHED.iloc[:2]),
-        "1 of 2 trials was disturbed, so their times may not be their own; the report says why.",
+        "1 of 2 trials was disturbed, so its times may not be its own; the report says why.",
     ),
     "most are wrong": (
         lambda: page._hard([hard(3), hard(2)]).title,

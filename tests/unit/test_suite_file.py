@@ -63,7 +63,11 @@ def test_of_many_keys_that_are_known_the_first_are_listed(tmp_path: Path):
 
 @pytest.mark.parametrize(
     ("more", "follows"),
-    [("", ""), ("zzy = 1\n", " 1 more problem follows."), ("zzy = 1\nzzx = 1\n", " 2 more problems follow.")],
+    [
+        ("", ""),
+        ("zzy = 1\n", " There is 1 more problem."),
+        ("zzy = 1\nzzx = 1\n", " There are 2 more problems."),
+    ],
 )
 def test_the_first_problem_is_told_and_the_others_are_counted(tmp_path: Path, more: str, follows: str):
     said = refused(tmp_path, f"[profile]\nzzz = 1\n{more}{BLOCK}")

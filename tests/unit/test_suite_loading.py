@@ -300,7 +300,7 @@ def test_a_folder_for_a_file(folder: Path, capsys: pytest.CaptureFixture):
 def test_further_problems_are_counted(folder: Path):
     path = folder / "mine.toml"
     path.write_text('[training]\nepochs = "ten"\nmode = "sratch"\nzzz = 1\n[[matrix]]\nbackbone = "LeNet5"\n')
-    with pytest.raises(InputError, match="2 more problems follow"):
+    with pytest.raises(InputError, match="There are 2 more problems"):
         load_suite(path)
 
 

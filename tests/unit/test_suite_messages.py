@@ -252,7 +252,7 @@ NAME = (
         (
             f'[training]\nlimit = "x"\n[cache]\nlimit = "20"\n{NETWORK}',
             "line 2: training.limit: there is no such key",
-            "limit belongs in [cache]. 1 more problem follows.",
+            "limit belongs in [cache]. There is 1 more problem.",
         ),
         (
             f'[cache]\nlimit = "20"\n{NETWORK}',

@@ -71,6 +71,52 @@ def test_times_of_several_kinds_of_device_are_not_compared(suite, capsys):
     assert f"Their times are not compared: {found.other_device}." in said and "times as long" not in said
 
 
+def with_data(trial, **changes):
+    """The record, its images with other settings."""
+    attempt, record = trial
+    settings = record.trial.settings
+    settings = structs.replace(settings, data=structs.replace(settings.data, **changes))
+    return attempt, structs.replace(record, trial=structs.replace(record.trial, settings=settings))
+
+
+@pytest.mark.parametrize(
+    ("changes", "same"),
+    [
+        ({"digest": "else"}, False),  # images that were replaced under the same names
+        ({"digest": "else", "image_size": 99}, True),  # the same images, in another size
+        ({"digest": "else", "name": "moved", "image_size": 99}, True),
+        ({"digest": "else", "image_size": 99, "data_seed": 7}, False),  # other drawings
+        ({"name": "renamed"}, True),
+    ],
+)
+def test_images_of_the_same_names_may_be_others(suite, changes, same: bool):
+    results, ids = suite
+    one, other = (results.latest(ids[number]) for number in (0, 1))
+    if same:
+        assert compare_trials(one, with_data(other, **changes)).left_out == 0
+    else:
+        with pytest.raises(InputError, match="not tested on the same images"):
+            compare_trials(one, with_data(other, **changes))
+
+
+def test_images_that_one_was_not_tested_on_are_left_out_and_counted(suite, capsys):
+    found, count = two(suite, 0.1)
+    results, ids = suite
+    one, other = (results.latest(ids[number]) for number in (0, 1))
+    known = Predictions.read_csv(other[0].predictions)
+    fewer = {name: getattr(known, name)[3:] for name in ("files", "labels", "probabilities", "sources")}
+    whole = other[0].predictions.read_bytes()
+    try:
+        replace(known, **fewer).write_csv(other[0].predictions)
+        found = compare_trials(one, other)
+    finally:
+        other[0].predictions.write_bytes(whole)
+    assert (found.images, found.left_out) == (count - 3, 3)
+    _show_trials(found, as_json=False)
+    said = "3 test images of one that the other was not tested on are left out.\n"
+    assert said in capsys.readouterr().out
+
+
 def test_equal_predictions_do_not_tell_trials_apart(suite):
     found, _ = two(suite, 0.0)
     assert found.difference == 0 and found.low < 0 < found.high

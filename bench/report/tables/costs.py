@@ -164,8 +164,9 @@ def disturbed_note(trials: pd.DataFrame) -> list[str]:
     disturbed = trials["disturbed"].notna().sum() if "disturbed" in trials else 0
     if not disturbed:
         return []
-    count = "1 trial was" if disturbed == 1 else f"{disturbed} trials were"
-    return [f"{count} disturbed: their times may not be their own. The report's table of trials says why."]
+    one = "1 trial was disturbed: its times may not be its own."
+    more = f"{disturbed} trials were disturbed: their times may not be their own."
+    return [f"{one if disturbed == 1 else more} The report's table of trials says why."]
 
 
 def _named(seconds: Iterable[float]) -> Callable[[float, str], str]:

@@ -120,7 +120,8 @@ def disturbed_line(trials: pd.DataFrame) -> str:
     if not count:
         return ""
     done = f"{count:,} of {len(trials):,} trials {'was' if count == 1 else 'were'}"
-    return f"{done} disturbed, so their times may not be their own; the report says why."
+    own = "its times may not be its own" if count == 1 else "their times may not be their own"
+    return f"{done} disturbed, so {own}; the report says why."
 
 
 def _status(status: Any, reason: Any) -> str:

@@ -4,6 +4,7 @@ Some files are never images. A folder may be named after a split, and file names
 spellings of a name are one name.
 """
 
+import os
 import re
 import unicodedata
 from collections import Counter
@@ -163,9 +164,21 @@ def check_name(path: Path) -> None:
     try:
         path.name.encode()
     except UnicodeEncodeError:
+        if _is_utf8(os.fsencode(path.name)):
+            raise InputError(
+                f"this locale cannot read the names in {path.parent}", "Set LC_ALL=C.UTF-8, or PYTHONUTF8=1."
+            ) from None
         raise InputError(
             f"the name {path.name!r} in {path.parent} is not UTF-8", "Rename the file or folder."
         ) from None
+
+
+def _is_utf8(name: bytes) -> bool:
+    try:
+        name.decode()
+    except UnicodeDecodeError:
+        return False
+    return True
 
 
 def folders_in(folder: Path) -> list[str]:

@@ -6,7 +6,7 @@ from dataclasses import dataclass
 
 from wbc.data.pipeline.splitting import DEFAULT_FRACTIONS, NONE_STAY, require_sources, split_sources
 from wbc.data.pipeline.stages import Original
-from wbc.errors import InputError
+from wbc.errors import InputError, command
 
 HELD_OUT = {"train": 0.8, "validation": 0.2}
 """How the images that are not in the tested fold are shared."""
@@ -125,6 +125,7 @@ def _check_shares(
                 raise InputError(
                     f"{called}{split} would get {got} of {len(own)} images of {name}, but its share is "
                     f"{wanted:.0f}: {largest} images are one source ({source}), which cannot be split",
-                    "If they do not show the same thing, prepare without the search (--no-near-duplicates), or "
-                    "say what belongs together: --group, or group in [data].",
+                    f"If they do not show the same thing, `{command()} data prepare FROM TO --no-near-duplicates` "
+                    "splits without looking for that, and suites take TO. Or say what belongs together: --group, or "
+                    "group in [data].",
                 )

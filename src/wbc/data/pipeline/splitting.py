@@ -88,8 +88,9 @@ def require_sources(classes_by_source: Mapping[str, Collection[str]], splits: Co
 
 
 def _too_few(label: str, count: int, fractions: Collection[str]) -> InputError:
+    parts = ", ".join(fractions) if len(fractions) <= 5 else f"{len(fractions)} parts"
     return InputError(
-        f"class {label} has too few sources: {count}, but {', '.join(fractions)} need one each",
+        f"class {label} has too few sources: {count}, but {parts} need one each",
         f"Add images of {label} from at least {len(fractions)} different sources (patients, slides or "
         "photographs), or leave the class out.",
     )
