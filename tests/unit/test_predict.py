@@ -183,7 +183,7 @@ def test_a_folder_is_predicted_as_in_the_trial_and_strange_images_are_marked(noi
     )
     told = capsys.readouterr()
     assert "Differential count of 6 images" in told.out
-    assert "1 of 6 images are marked as unlike" in told.err and "torn.png cannot be read" in told.err
+    assert "1 of 6 images are marked as unlike" in told.err and "torn.png is not an image" in told.err
     with (tmp_path / "said.csv").open(newline="") as file:
         rows = list(csv.DictReader(file))
     assert [row["unlike"] for row in rows] == ["no"] * 5 + ["yes"]
