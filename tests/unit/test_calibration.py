@@ -72,6 +72,8 @@ def test_what_was_measured_is_found_again(tmp_path: Path, measured):
     assert peak.disturbed == ""
     assert peak.reference_work_gflops == 90.0
     assert msgspec.to_builtins(peak)["tensorflow"] == "2.21.0"
+    (later,) = calibrate(tmp_path, MACHINE, [HALF, WHOLE])[1:]
+    assert load_peak(tmp_path, MACHINE, WHOLE) == later and later.rates == {"float32": 3e11}
 
 
 def test_fewer_cores_other_devices_and_other_machines_have_figures_of_their_own(tmp_path: Path, measured):

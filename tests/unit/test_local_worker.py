@@ -54,7 +54,9 @@ def started(attempt: Attempt, monkeypatch):
 
 def test_a_worker_is_started_apart_from_the_terminal_with_what_it_needs(attempt, started, monkeypatch):
     monkeypatch.setattr(
-        local, "child_environment", lambda python: {"OF": "", "BY": python, "PYTHONUNBUFFERED": "0"}
+        local,
+        "child_environment",
+        lambda python: {"OF": "", "BY": python, "PYTHONUNBUFFERED": "0", "CUDA_VISIBLE_DEVICES": "0,1"},
     )
     _, (command, more), _ = started(
         python="/a/python",

@@ -7,12 +7,13 @@ import numpy as np
 import pytest
 from PIL import Image
 
+from wbc.data import prepare as preparing
 from wbc.data.folders import Looked, inspect_folder
-from wbc.data.layout import Found
+from wbc.data.layout import FolderOptions, Found
 from wbc.data.manifest import Manifest
 from wbc.data.pipeline.splitting import Quota
 from wbc.data.pipeline.stages import Stages
-from wbc.data.prepare import PrepareSettings, _gray, _names, prepare
+from wbc.data.prepare import PrepareSettings, _gray, _names, prepare, read_folder
 from wbc.data.reading import Facts, Reading
 from wbc.duplicates import read_gray
 from wbc.errors import InputError
@@ -111,6 +112,63 @@ def test_boxes_are_found_and_cut_out(folder, tmp_path, beside):
     )
     assert Image.open(tmp_path / "whole" / image.file).size == (96, 96)
     assert whole.digest != manifest.digest
+
+
+def test_a_box_beside_its_photograph_goes_before_one_of_its_name_elsewhere(folder):
+    box(folder / "A" / "3.xml", 30, 40, 50, 60)
+    box(folder / "Annotations" / "3.xml", 1, 2, 9, 9)
+    found = {
+        (one.class_name, one.name): one.box
+        for one in read_folder(folder, PrepareSettings(near_duplicates=False)).originals
+    }
+    assert found["A", "3"] == (30, 40, 50, 60) and found["B", "3"] == (1, 2, 9, 9)
+
+
+@pytest.mark.parametrize(
+    ("more", "searched"),
+    [
+        ({}, True),
+        ({"near_duplicates": False}, False),
+        ({"each_page": True}, False),
+        ({"folder": FolderOptions(group="^[0-7]")}, False),
+    ],
+)
+def test_fields_of_view_are_searched_where_nobody_says_what_belongs_together(
+    folder, tmp_path, monkeypatch, more, searched: bool
+):
+    asked = []
+
+    def find_fields(images, cache, gray, how, progress):
+        asked.append((images, cache, how))
+        first = folder / "A" / "1.png"
+        return {image: (first if image.parent.name == "A" else image, (0.0, 0.0)) for image in images}
+
+    monkeypatch.setattr(preparing, "find_fields", find_fields)
+    stages = Stages(reading=Reading(pages=1))
+    found = read_folder(folder, PrepareSettings(stages=stages, **more), tmp_path / "cache").originals
+    images = [folder / name / f"{index}.png" for name in "AB" for index in range(8)]
+    assert asked == [(images, tmp_path / "cache", {"pages": 1})] * searched
+    sources = {(one.class_name, one.name): one.source for one in found}
+    if "folder" in more:
+        assert sources["A", "5"] == sources["B", "5"] != sources["B", "4"]
+    else:
+        assert sources["A", "5"] == ("A/1.png" if searched else "A/5.png") and sources["B", "5"] == "B/5.png"
+
+
+def test_pages_of_a_file_belong_to_its_group(tmp_path):
+    for name in ("A", "B"):
+        (tmp_path / "set" / name).mkdir(parents=True)
+        for number, patient in enumerate(("p1_x", "p1_y", "p2_x")):
+            pages = [Image.fromarray(texture(10 * ord(name) + 2 * number + page)) for page in range(2)]
+            file = tmp_path / "set" / name / f"{name}{patient}.tif"
+            pages[0].save(file, save_all=True, append_images=pages[1:])
+    alone = PrepareSettings(each_page=True, near_duplicates=False)
+    grouped = PrepareSettings(each_page=True, near_duplicates=False, folder=FolderOptions(group="p[12]"))
+    of = {
+        settings: Counter(one.source for one in read_folder(tmp_path / "set", settings).originals)
+        for settings in (alone, grouped)
+    }
+    assert sorted(of[alone].values()) == [2] * 6 and sorted(of[grouped].values()) == [4, 8]
 
 
 def test_training_is_augmented_to_the_count_and_the_test_is_not(folder, tmp_path):

@@ -112,6 +112,31 @@ def test_of_two_attempts_the_last_one_tells_the_slot_and_sampling_adds_up():
     assert (killed.sampler.cpu_s, killed.sampler.complete) == (None, False)
 
 
+def resumed(gpu: str, seconds: int, slot: int, method: str) -> Stretch:
+    """Of an attempt on one of two GPUs, 100 W and a quarter of a core stolen; the method of its energy is told."""
+    counters = {f"{gpu}/energy_j": lambda now: 100 * now, "steal_s": lambda now: now / 4}
+    lines = made_trace(
+        seconds, counters, {f"{gpu}/power_w": lambda now: 100.0, "steal": still}, 1.0,
+        gpus=[gpu], methods={f"{gpu}/energy_j": method}, cores={"slot": slot, "machine": 8},
+    )  # fmt: skip
+    return Stretch(parse_trace(map(json.dumps, lines)), spans_of(phases(train=seconds)))
+
+
+def test_a_trial_that_resumes_adds_up_what_each_gpu_spent_and_the_last_attempt_tells_how():
+    told = summarize([resumed("gpu:0", 1, 2, "integrated"), resumed("gpu:0", 4, 5, "counted")])
+    (device,) = told.devices.values()
+    assert device.counters["train"] == {"energy_j": 500.0} and device.methods == {"energy_j": "counted"}
+    assert device.phases["train"]["power_w"].mean == 100.0, "the longest time of training is long enough"
+    assert told.phases["train"]["steal"].mean == pytest.approx(0.25 / 5)
+
+
+def test_a_trial_that_resumes_on_another_gpu_has_what_each_of_them_spent():
+    told = summarize([resumed("gpu:0", 3, 2, "counted"), resumed("gpu:1", 4, 2, "counted")])
+    spent = {name: one.counters["train"] for name, one in told.devices.items()}
+    assert spent == {"gpu:0": {"energy_j": 300.0}, "gpu:1": {"energy_j": 400.0}}
+    assert told.counters["train"] == {"steal_s": 1.75}
+
+
 @pytest.mark.parametrize(
     ("cpu_s", "failure", "unwatched", "reason"),
     [

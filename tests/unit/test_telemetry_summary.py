@@ -9,6 +9,7 @@ from telemetry_equipment import SECOND, SPAWNED, made_trace, phases
 from bench.journal import history
 from bench.journal.events import Ended, PhaseStarted, TelemetryOff
 from bench.journal.results import Attempt
+from bench.records import telemetry
 from bench.records.energy import energy_of, shares_missing
 from bench.records.summary import Stretch, spans_of, summarize
 from bench.records.telemetry import missing_of, telemetry_of
@@ -238,6 +239,18 @@ def test_a_phase_that_was_cut_short_lasts_until_the_worker_is_gone(tmp_path, fin
     told, traces = telemetry_of([cut] if final else [cut, later])
     assert told.counters["train"]["cpu_s"] == pytest.approx(2 * (seconds - 2))
     assert len(traces) == 1
+    lacks = "an attempt that the trial continued was not watched"
+    assert told.unavailable.get("telemetry") == (None if final else lacks)
+
+
+def test_calm_times_are_those_of_all_attempts_each_by_its_own_trace(monkeypatch):
+    monkeypatch.setattr(telemetry, "seconds_of", lambda trace, spans: [(trace, span) for span in spans])
+    monkeypatch.setattr(telemetry, "contention", lambda readings: readings or None)
+    one, other = (
+        Stretch("a", {"train": [(0, 1)], "save": [(1, 2)]}),
+        Stretch("b", {"train": [(5, 6), (7, 8)]}),
+    )
+    assert telemetry._contention([one, other]) == {"train": [("a", (0, 1)), ("b", (5, 6)), ("b", (7, 8))]}
 
 
 @pytest.mark.parametrize("name", ["cpu_s", "gpu_s", "steal_s", "foreign_s"])
