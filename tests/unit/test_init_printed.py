@@ -10,6 +10,8 @@ import pytest
 from bench.commands.main import main
 from bench.errors import command
 from bench.suite.starter import Seen
+from wbc.data.layout import FolderOptions
+from wbc.data.reading import Reading
 
 PLENTY = {"a": 100, "b": 300}
 
@@ -72,6 +74,9 @@ def test_a_suite_is_written_and_what_is_next(asked, capsys):
         Path("cells.toml"),
         Path("results/cache"),
     )
+    assert look[1:] == text[5:] == (FolderOptions(), Reading())
+    look, text, *_ = asked("--group", "folder", "--white", "9", "--pages", "2")
+    assert look[1:] == text[5:] == (FolderOptions("folder"), Reading(9.0, pages=2))
     made = asked("--preset", "thorough", "-o", "other.toml", "--results", "my results")
     assert made[1][2:5] == ("other", "thorough", f"{command()} init cells --preset thorough")
     assert made[3] == (Path("other.toml"), Path("my results/cache"))
