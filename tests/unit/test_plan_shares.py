@@ -1,9 +1,8 @@
-"""What a plan takes for shared: features of the same ingredients, and trials that the suite still asks for."""
+"""What of other trials a plan takes into account: features they extract, images, what the suite still asks for."""
 
 from pathlib import Path
 
-import pytest
-from equipment.results.records import a_runtime, a_trial
+from equipment.results.records import a_trial
 from msgspec.structs import replace
 from plan_equipment import KNOWN, attempt, trial
 
@@ -28,35 +27,6 @@ USUAL = {
 
 def transfer(**changes) -> Trial:
     return a_trial(specification=CACHED, **{**USUAL, **changes})
-
-
-@pytest.mark.parametrize(
-    ("changes", "shared"),
-    [
-        ({}, True),
-        ({"epochs": 7}, True),
-        ({"seed": 3}, True),
-        ({"dropout": 0.1}, True),
-        ({"data": {**KNOWN["data"], "digest": "d1"}}, False),
-        ({"image_size": 96}, False),
-        ({"preprocessing": "rescale"}, False),
-        ({"network": "VGG19"}, False),
-        ({"options": {"pooling": "max"}}, False),
-        ({"weights": {"name": "imagenet", "sha256": "02"}}, False),
-        ({"weights": {"name": "own.h5", "sha256": "01"}}, False),
-        ({"backend": "jax"}, False),
-        ({"precision": "mixed_float16"}, False),
-        ({"batch_size": 4}, False),
-        ({"deterministic": True}, False),
-        ({"replicas": 2}, False),
-        ({"runtime": a_runtime(keras="9")}, False),
-    ],
-)
-def test_what_trials_share_features_by(tmp_path: Path, changes: dict, shared: bool):
-    planned = [PlannedTrial(one, "new", "") for one in (transfer(), transfer(**changes))]
-    first, second = Predictor(tmp_path, "cpu").predict(planned)
-    assert not first.prediction.basis.endswith(SHARED)
-    assert second.prediction.basis.endswith(SHARED) == shared
 
 
 def test_a_trial_that_is_done_extracts_nothing_for_others(tmp_path: Path):
