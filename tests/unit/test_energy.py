@@ -43,6 +43,7 @@ def test_why_there_is_none():
     assert energy_of(None, [], PHASES)[1] == NO_TELEMETRY
     on_processor, its = spent()
     assert energy_of(on_processor, [its], PHASES)[1] == NO_GPU
+    assert energy_of(telemetry, [trace, *back()[1]], PHASES)[1] == energy_of(*back(), PHASES)[1], "one of two"
     cut = replace(telemetry, unavailable={"telemetry": "an attempt ran without"})
     assert energy_of(cut, [trace], PHASES)[1] == "an attempt ran without"
     assert energy_of(*back(), PHASES)[1] == "the energy counter was set back meanwhile"

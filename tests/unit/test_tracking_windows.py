@@ -1,8 +1,10 @@
 """Telemetry in few windows, none of its peaks lost."""
 
 import pytest
+from test_tracking_tags_and_params import BEGAN, record, stretches
 
-from bench.tracking.points import WINDOWS, series_of, windows_of
+from bench.tracking.points import WINDOWS, Series, points_of, series_of, windows_of
+from bench.tracking.tags_and_params import span_of
 
 SECOND = 1_000_000_000
 
@@ -82,3 +84,24 @@ def test_a_maximum_that_is_missing_is_the_mean():
     assert (windows["system/a_max"], windows["system/b_max"]) == ([(SECOND // 2, 1.0)], [(SECOND // 2, 2.0)])
     without = series_of([header("a"), {"t": 5, "g": [1.0]}])
     assert without["a"].samples == [(5, 1.0, 1.0, 1)], "a line of one reading"
+
+
+def test_what_a_resumed_attempt_shows_has_the_time_of_the_attempt_that_did_it():
+    """The second one began an hour later, on a machine whose clock began anew."""
+    later = [
+        {"t": 5 * SECOND, "event": "phase_started", "phase": "train"},
+        {"t": 8 * SECOND, "event": "epoch", "epoch": 3, "metrics": {"loss": 0.25}},
+        {"t": 9 * SECOND, "event": "failed", "kind": "crashed", "message": "later"},
+    ]
+    both = [*stretches(), *stretches(later, "2026-01-02T04:04:05+00:00")]
+    hour = BEGAN + 3_600_000
+    assert span_of(both) == (hour, hour + 4000)
+    points = points_of(record(), both, {"power_w": Series([(7 * SECOND, 1.0, 2.0, 1)])})
+    assert [(time, step) for name, _, time, step in points if name == "train/loss"] == [
+        *((BEGAN + 1000, 1), (BEGAN + 2000, 2), (hour + 3000, 3)),
+    ]
+    assert [point for point in points if point[0].startswith("system/")] == [
+        ("system/power_w", 1.0, hour + 2000, 1),
+        ("system/power_w_max", 2.0, hour + 2000, 1),
+    ]
+    assert {time for name, _, time, _ in points if name == "test/accuracy"} == {hour + 4000}

@@ -5,9 +5,11 @@ from dataclasses import replace
 from pathlib import Path
 from types import SimpleNamespace
 
+import numpy as np
 import pytest
 from training_equipment import Notes, small_training
 
+from wbc.data.loading import Split
 from wbc.optimizer import OptimizerSpecification
 from wbc.specification import EarlyStopping, Explaining, Exporting
 from wbc.training import finetune, fitting, transfer
@@ -105,6 +107,58 @@ def test_a_stage_goes_on_from_its_checkpoint_unless_that_is_its_end(
     ]
     assert (made.checkpoint_s, made.checkpoint_cpu_s) == ((1.0, 0.25) if done is None else (3.0, 0.75))
     assert (made.footprint is None) is (done is None)
+
+
+def two_splits() -> dict[str, Split]:
+    """Eleven images of three classes to train on, and two to validate with."""
+    labels = np.arange(11) % 3
+    train = Split(np.arange(11.0)[:, None], labels, [], ("a", "b", "c"))
+    return {"train": train, "validation": Split(np.zeros((2, 1)), labels[:2], [], ("a", "b", "c"))}
+
+
+@pytest.mark.parametrize(("asked", "jit"), [(None, True), (True, True), (False, False)])
+def test_the_compiled_loop_goes_on_after_the_epochs_that_are_done(parts: Parts, monkeypatch, asked, jit):
+    made = Fitting(
+        replace(PLAIN, loop="compiled", seed=5, jit_compile=asked, class_weight={"b": 2.0}),
+        *(Distribution(), 11, 8, Notes()),
+    )
+    given = {}
+
+    def loop(model, arrays, validation, batch_size, seed, jit):
+        given.update(arrays=arrays, validation=validation, rest=(model, batch_size, seed, jit))
+        return SimpleNamespace(jit="on", evaluate=parts["evaluate"], fit=parts["fit"])
+
+    monkeypatch.setattr(fitting, "CompiledEpochs", loop)
+    monkeypatch.setattr(fitting, "_dispatch_figures", lambda model, callbacks: {"callbacks": callbacks})
+    splits = two_splits()
+    made._fit("model", splits, None, 5, 8, ["writing"])
+    assert parts.asked == [("evaluate",), ("fit", 5, 8, 3, ["writing"])]
+    assert given["rest"] == ("model", 4, 5, jit)
+    inputs, targets, weights = given["arrays"]
+    assert inputs is splits["train"].inputs and (targets == splits["train"].targets).all()
+    assert weights.tolist() == [1, 2, 1] * 3 + [1, 2]
+    assert given["validation"][0] is splits["validation"].inputs
+    assert made.reporting.compile_figures == {
+        **{"callbacks": ["writing"], "jit_compile": "on", "steps_per_execution": 3}
+    }
+
+
+def test_fit_goes_on_after_the_epochs_that_are_done(parts: Parts, monkeypatch):
+    made = Fitting(PLAIN, Distribution(), 11, 8, Notes())
+    monkeypatch.setattr(fitting, "_dispatch_figures", lambda model, callbacks: {})
+    made._batches = lambda *given: parts["batches"](*given) and (lambda: iter(["a batch"]))
+    made.distribution = SimpleNamespace(replicas=1, feed=lambda batches: list(batches()))
+    made._time_steps = lambda *given: parts["time"](*given) and SimpleNamespace(watch=lambda batches: batches)
+    model = SimpleNamespace(jit_compile=False, evaluate=lambda *given, **more: None, fit=parts["fit"])
+    splits = two_splits()
+    made._fit(model, splits, lambda batch: batch, 5, 8, ["writing"])
+    timed, batches, (name, fed, *more) = parts.asked
+    assert timed == ("time", 3, 3) and batches[1:3] == (model, splits["train"]) and batches[-1] == 5
+    told = dict(more)
+    assert (name, fed, told["steps_per_epoch"], told["initial_epoch"], told["epochs"]) == (
+        *("fit", ["a batch"], 3, 5, 8),
+    )
+    assert told["callbacks"] == ["writing"] and len(told["validation_data"].inputs) == 2
 
 
 BACKBONE = {"output_shape": (None, 2, 2, 3), "input_shape": (None, 32, 32, 3)}
