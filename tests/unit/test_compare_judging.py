@@ -71,6 +71,16 @@ def test_a_seed_that_newly_fails_is_a_regression_though_others_are_done():
     assert only(matched(old, [*new, failed, again])).status is Status.JUDGED  # a retry was done
 
 
+@pytest.mark.parametrize("tried", [True, False])
+def test_a_seed_that_the_baseline_has_not_done_does_not_newly_fail(tried: bool):
+    """Whether it failed there as well, or was never tried."""
+    one, other = trial(), trial(seed=1)
+    failed = measurement(other, record(other, failure=("crashed", "a signal")))
+    pair = Pair(*(measurement(one, record(one)) for _ in range(2)))
+    found = only(judge(group([pair], [failed] if tried else [], [failed])))
+    assert (found.status, found.regression, found.failed) == (Status.JUDGED, False, 1)
+
+
 def test_a_seed_that_failed_once_and_was_done_once_does_not_newly_fail():
     """In one pair the candidate failed, in another one the baseline."""
     one, other = trial(seed=0), trial(seed=1)
