@@ -130,6 +130,14 @@ def test_a_trial_that_resumes_adds_up_what_each_gpu_spent_and_the_last_attempt_t
     assert told.phases["train"]["steal"].mean == pytest.approx(0.25 / 5)
 
 
+def test_what_was_not_watched_through_all_attempts_has_no_sum():
+    whole, cut = resumed("gpu:0", 3, 2, "counted"), resumed("gpu:0", 1, 2, "counted")
+    cut = Stretch(cut.trace, spans_of(phases(train=60)))
+    for both in ([whole, cut], [cut, whole]):
+        told = summarize(both)
+        assert told.counters["train"] == told.devices["gpu:0"].counters["train"] == {}
+
+
 def test_a_trial_that_resumes_on_another_gpu_has_what_each_of_them_spent():
     told = summarize([resumed("gpu:0", 3, 2, "counted"), resumed("gpu:1", 4, 2, "counted")])
     spent = {name: one.counters["train"] for name, one in told.devices.items()}

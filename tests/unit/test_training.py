@@ -55,6 +55,19 @@ def test_training_that_starts_again_sees_what_it_would_have_seen():
     assert [x.tolist() for x, _ in later] == whole[6:]
 
 
+def test_images_are_changed_anew_in_each_epoch_also_after_a_start_in_the_middle():
+    asked, inputs = [], np.arange(5)[:, None]
+
+    def augment(batch, chosen, epoch):
+        assert (batch[:, 0] == chosen).all()
+        asked.append(epoch)
+        return batch + 100
+
+    batches = training_batches(inputs, inputs, 3, 0, as_is, first_epoch=2, augment=augment)
+    shown = [x.ravel().tolist() for x, _ in itertools.islice(batches, 4)]
+    assert asked == [2, 2, 3, 3] and min(min(one) for one in shown) == 100
+
+
 def test_ordered_batches_keep_the_order_of_files():
     inputs = np.arange(5)[:, None]
     batches = OrderedBatches(inputs, inputs, 2, as_is)
