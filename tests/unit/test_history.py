@@ -106,8 +106,10 @@ def test_every_epoch_is_a_line_of_the_history_also_those_before_the_checkpoint(r
 
 
 def test_times_are_sums_over_the_attempts_and_flagged(resumed: Attempt):
+    first, later = "2026-01-01T00:00:00+00:00", "2026-01-02T00:00:00+00:00"
+    resumed.runner_events.write_text(resumed.runner_events.read_text().replace(first, later))
     record = fold(resumed)
-    assert (record.status, record.last_epoch) == ("done", {"loss": 0.25})
+    assert (record.status, record.last_epoch, record.started_at) == ("done", {"loss": 0.25}, later)
     assert record.resumed == Resumed(from_epoch=2, attempts=(1, 2), lost_s=6.0)
     assert record.phases.train.wall_s == 22 + 20
     assert record.phases.startup.wall_s == 7

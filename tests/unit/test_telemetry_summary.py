@@ -308,3 +308,19 @@ def test_a_phase_of_no_length_has_counts_and_no_rates():
     told = summarize([stretch(lines, phases(data=0.0, train=4))])
     assert told.phases["data"] == {} and told.counters["data"] == {"cpu_s": 0.0}
     assert told.phases["train"]["cpu_percent"].mean == 100.0
+
+
+def test_of_several_attempts_the_last_one_says_how_it_was_sampled():
+    def watched(interval_s: float, cores: int, method: str) -> Stretch:
+        about = {
+            "gpus": ["gpu:0"],
+            "methods": {"gpu:0/energy_j": method},
+            "cores": {"slot": cores, "machine": 8},
+        }
+        return stretch(
+            made_trace(2, {"gpu:0/energy_j": lambda now: now}, {}, interval_s, **about), phases(train=2)
+        )
+
+    told = summarize([watched(0.125, 2, "integrated"), watched(0.25, 4, "a counter")])
+    assert (told.interval_s, told.cores, told.longest_line_s) == (0.25, 4, 0.25)
+    assert told.devices["gpu:0"].methods == {"energy_j": "a counter"}

@@ -109,6 +109,9 @@ def test_no_run_ends_before_it_began_and_none_is_told_twice(opened, monkeypatch)
     _, client = opened(a_run("first"), events=(early,), state="done")
     assert client.told[-1][-1] == ("end_time", BEGAN)
     ended = RunEnded(t=7_000_000_000, at="x", state="done")
+    assert suite_run.ended_of((RunStarted(t=0), early)) == 1_735_689_600_000, (
+        "of a run that does not say when it began"
+    )
     for end in (BEGAN + 7000, BEGAN + 8000):
         _, client = opened(a_run("first", "FINISHED", end), events=(STARTED, ended), state="done")
         assert len(client.told) == (1 if end == BEGAN + 7000 else 2)
