@@ -2,21 +2,24 @@
 
 import base64
 import io
+import json
 from pathlib import Path
 from types import SimpleNamespace
 
 import pytest
 from equipment.results.journals import Course, trial_of, write_attempt
+from equipment.results.records import a_runtime, a_trial
 from equipment.results.suites import thesis_suite
 from PIL import Image
 
 from bench.journal.results import SuiteResults
 from bench.report.figures.figure import Figure
+from bench.report.frame import trials_frame
 from bench.report.mistakes import SIDE, Pictures, data_folder
 from bench.report.overview import suite_lines
 from bench.report.report import write_figures
 from bench.report.sections import balance, images_of, independence, leaks
-from bench.report.selection import select_folder
+from bench.report.selection import recorded_ids, select_folder
 from wbc.data.manifest import ImageEntry, Manifest
 from wbc.files import file_sha256
 
@@ -105,6 +108,26 @@ def test_trials_of_a_folder_come_in_the_order_in_which_they_started(tmp_path: Pa
     for trial, seed in zip(trials, (3, 1, 2), strict=True):
         write_attempt(results, trial, course, seed=seed)
     assert select_folder(results.folder).trial_ids == [trials[1].id, trials[2].id, trials[0].id]
+
+
+def test_a_trial_stands_where_its_first_attempt_began_and_counts_from_its_last_one(tmp_path: Path):
+    """Two trials that were asked for alike, by two versions, and another one; none is done."""
+    results = SuiteResults(tmp_path, "s")
+    old, new = (a_runtime(tensorflow=version) for version in ("2.21.0", "2.22.0"))
+    older, newer = (a_trial("VGG16", by, weights={"name": "mine", "sha256": "0123"}) for by in (old, new))
+    other = a_trial("AlexNet")
+    for of, days in ((older, (1, 9)), (newer, (5,)), (other, (3,))):
+        for day in days:
+            at = f"2026-01-0{day}T00:00:00.000+00:00"
+            results.new_attempt(of).runner_events.write_text(
+                json.dumps({"event": "started", "at": at}) + "\n"
+            )
+    assert select_folder(results.folder).trial_ids == [older.id, other.id]
+    first = results.attempts(older.id)[0]
+    (first.folder / "trial.json").write_text("torn")
+    assert select_folder(results.folder).trial_ids == [older.id, other.id]
+    assert recorded_ids(results, [a_trial("VGG16", old, weights={"name": "mine"})]) == [older.id]
+    assert trials_frame(results, [older.id])["attempt"].tolist() == [2]
 
 
 def test_the_suite_that_ran_last_comes_first(tmp_path: Path):
