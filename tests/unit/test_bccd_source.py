@@ -7,6 +7,7 @@ import pytest
 from bccd_equipment import SMALL
 
 from wbc.data.bccd import BccdSettings, bccd_fingerprint, check_bccd_folder, import_bccd
+from wbc.data.bccd.source import _read_labels
 from wbc.errors import InputError
 
 
@@ -49,6 +50,12 @@ def test_a_damaged_labels_file_stops_the_import(bccd, tmp_path, content, message
         import_bccd(bccd.root, tmp_path / "out", SMALL)
     assert str(bccd.root / "labels.csv") in caught.value.what
     assert not (tmp_path / "out").exists()
+
+
+def test_spaces_after_commas_of_the_labels_file_mean_nothing(tmp_path):
+    labels = tmp_path / "labels.csv"
+    labels.write_bytes(b", Image, Category\n, 0, NEUTROPHIL\n, 7, Lymphocyte\n")
+    assert _read_labels(labels) == {0: "NEUTROPHIL", 7: "LYMPHOCYTE"}
 
 
 def test_names_without_or_with_the_same_number(bccd, tmp_path):

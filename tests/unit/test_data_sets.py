@@ -9,6 +9,7 @@ import numpy as np
 import pytest
 from PIL import Image
 
+from bench.trials import datasets
 from bench.trials.datasets import DataSet, DataSets, prepare_data
 from bench.trials.folder_index import FolderIndex
 from bench.trials.settings import DataSettings
@@ -120,6 +121,20 @@ def test_images_of_a_folder_are_decoded_once(tmp_path: Path, monkeypatch):
         for _ in range(2)
     ]
     assert found[0] == found[1] and len(decoded) == 7, "the second time they are known"
+
+
+def test_images_of_bccd_have_no_setting_that_was_not_given(tmp_path: Path, monkeypatch):
+    """So that trials keep their keys when another setting is added."""
+    for name in ("bccd_photographs", "bccd_fingerprint"):
+        monkeypatch.setattr(f"wbc.data.bccd.{name}", lambda *given: "seen")
+    monkeypatch.setattr(datasets, "_check_sources", lambda *given: None)
+    given = {"fold": 2, "folds": 3, "basophils": True}
+    plain = DataSets(tmp_path, None)._bccd({}, 32).settings
+    whole = DataSets(tmp_path, None, most=9)._bccd(given, 32).settings
+    names = (*given, "max_images_per_class")
+    assert [getattr(plain, name) for name in names] == [None] * 4
+    assert [getattr(whole, name) for name in names] == [2, 3, True, 9]
+    assert plain.digest != whole.digest
 
 
 def test_what_is_known_of_one_page_says_nothing_of_another(tmp_path: Path):

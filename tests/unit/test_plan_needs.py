@@ -139,6 +139,22 @@ def test_a_network_that_fits_to_the_byte_is_not_named(monkeypatch):
     assert "needs about 2.0 GB, and this machine has 2.0 GB" in said
 
 
+@pytest.mark.parametrize(
+    ("kept", "passing", "mode", "maps"),
+    [
+        (100.0, 10.0, "scratch", 3 * (100 + 2 * 10)),
+        (100.0, 10.0, "transfer", 3 * 2 * 10),
+        (None, 10.0, "scratch", None),
+        (100.0, None, "scratch", None),
+        (None, None, "classical", 0.0),
+    ],
+)
+def test_maps_of_which_a_part_is_unknown_are_unknown(kept, passing, mode: str, maps: float | None):
+    facts = SimpleNamespace(kept_maps=kept, passing_maps=passing)
+    assert needs_module._maps(facts, mode, 3) == maps
+    assert needs_module._maps(None, mode, 3) == (0.0 if mode == "classical" else None)
+
+
 def test_side_by_side_run_the_largest():
     needs = [need(0.0, memory) for memory in (1.0, 5.0, 3.0)]
     assert [most_at_once(needs, slots) for slots in (1, 2, 3, 9)] == [5.0, 8.0, 9.0, 9.0]

@@ -12,6 +12,11 @@ from wbc.training.waits import InputClock
 LOOP, WORKER = 1, 2
 
 
+def test_a_block_is_told_to_the_microsecond():
+    block = Block(1.23456789, 2, 3, 48, 0.00000149, 0.00000151)
+    assert block.to_json() == [1.234568, 2, 3, 48, 0.000001, 0.000002]
+
+
 def batches(clock: Clock, seconds: float):
     """A pipeline that takes its time."""
     while True:

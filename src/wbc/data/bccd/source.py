@@ -83,7 +83,7 @@ def photographs(folder: Path) -> list[Path]:
     return sorted(path for path in (folder / IMAGES).iterdir() if path.suffix.lower() in suffixes)
 
 
-def read_white_cells(folder: Path, basophils: bool = False) -> tuple[list[WhiteCell], LeftOut]:
+def read_white_cells(folder: Path, basophils: bool) -> tuple[list[WhiteCell], LeftOut]:
     """The photographs with exactly one white cell, of one of the four classes.
 
     Args:
