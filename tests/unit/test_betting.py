@@ -90,6 +90,7 @@ def test_pairs_that_a_change_takes():
     assert 6 <= quiet <= 9 < noisy <= 25
     assert pairs_needed(0.03, 0.1, 2 / 0.04, 0.9) == quiet, "the same question has the same answer"
     assert pairs_needed(0.9, 0.1, 2 / 0.04, 0.9) == 200, "more are never asked for"
+    assert pairs_needed(0.09, 0.1, 2 / 0.04, 0.9, most=noisy - 1) == noisy - 1
     rng = np.random.default_rng(5)
     values = np.log(1.1) + 0.09 * rng.standard_normal((1000, noisy))
     assert (highest(evidence(values)) >= 50).mean() >= 0.85
