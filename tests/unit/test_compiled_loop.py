@@ -166,6 +166,7 @@ def test_training_stops_after_so_many_epochs_without_a_better_value(
     assert stopping.figures() == {"best_epoch": best[0], "stopped_early": stopped is not None}
     other = EarlyStoppingCallback(stopping.settings)
     other.set_state(*stopping.get_state())
+    assert other.best == best[1]
     other.restore_best(model)
     assert weights[0] == (best[0] if restore else len(values)) and other.figures() == stopping.figures()
 
