@@ -11,7 +11,6 @@ import numpy as np
 import pytest
 from equipment.attempts import read_events
 from PIL import Image
-from training_equipment import Notes
 
 from bench.journal.results import Attempt
 from bench.tracking.artifacts import write_flavor
@@ -40,8 +39,7 @@ import numpy as np
 for folder in map(Path, sys.argv[1:]):
     model = mlflow.keras.load_model(str(folder / "flavor"))
     for name in ("", "-large"):
-        pixels = np.load(folder / f"pixels{name}.npy")
-        np.save(folder / f"said{name}.npy", np.concatenate([model(one[None]) for one in pixels]))
+        np.save(folder / f"said{name}.npy", model(np.load(folder / f"pixels{name}.npy")))
 """
 """In a process that can import nothing of ours."""
 
@@ -251,14 +249,6 @@ def test_the_peak_of_memory_leaves_out_what_follows_the_evaluation(tmp_path, mon
     recorder.describe_memory()
     recorder.events.close()
     assert read_events(tmp_path / "events.jsonl")[-1]["process_peak"] == 1
-
-
-def test_nothing_is_kept_unless_it_is_asked_for(noisy_images):
-    class Watchful(Notes):
-        def trained(self, trained, about):
-            raise AssertionError("nobody asked")
-
-    experiment.run(specification_of(noisy_images, "scratch", epochs=1), Watchful())
 
 
 def test_packages(tmp_path):
