@@ -10,6 +10,12 @@ from equipment.nvml.stand_in import StandIn, build_library
 REPOSITORY = Path(__file__).resolve().parent.parent
 
 
+@pytest.fixture(autouse=True)
+def _polite(monkeypatch) -> None:
+    """What makes way for trials would slow every later test of this process."""
+    monkeypatch.setattr(os, "nice", lambda more: 0)
+
+
 @pytest.fixture(scope="session")
 def shared() -> Path:
     """The folder with the real images and weights, which are committed nowhere."""

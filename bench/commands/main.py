@@ -86,8 +86,10 @@ def main(arguments: list[str] | None = None) -> int:
         return ExitCode.OK if code is None else int(code)
     except (KeyboardInterrupt, typer.Abort):
         return ExitCode.SIGINT
-    except SystemExit:  # Typer ends with 1, a verdict here, where the reader of its help is gone
-        return ExitCode.OK
+    except SystemExit as ended:
+        if ended.code != 1:  # of completion in shells
+            raise
+        return ExitCode.OK  # the reader of what Typer prints is gone; 1 would be a verdict
     except InterruptedRun as interruption:
         resume = "Repeat the command without --fresh to resume."
         fresh = "--fresh" in (sys.argv if arguments is None else arguments)

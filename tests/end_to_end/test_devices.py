@@ -90,7 +90,8 @@ def test_trials_are_placed_on_both_gpus_and_never_two_at_once_on_one(
             assert others["unknown"] == {"gpu:0": 1} or others["foreign"][0]["pid"] == 1
         else:
             assert record["neighbors"] == []
-        assert seen["phases"]["features"]["gpu_utilization"]["mean"] == busy / 100
+        # A phase of less than two seconds has no mean.
+        assert seen["phases"]["features"]["gpu_utilization"]["max"] == busy / 100
         assert record["energy"]["trial_j"] > 0
         wall = record["phases"]["features"]["wall_s"]
         assert seen["counters"]["features"]["energy_j"] == pytest.approx(power * wall, rel=0.1)

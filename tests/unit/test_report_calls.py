@@ -2,6 +2,7 @@
 
 import json
 from io import StringIO
+from itertools import product
 from pathlib import Path
 from types import SimpleNamespace
 from typing import Any
@@ -16,6 +17,7 @@ from bench.commands.report import WrittenPage, write_page
 from bench.commands.terminal import Terminal
 from bench.errors import InputError, command
 from bench.journal.results import SuiteResults
+from bench.suite.resolve import resolve_suite
 
 SUITE = f"""[suite]
 name = "mine"
@@ -30,6 +32,9 @@ backbone = ["KNN", "SVM"]
 
 def test_report_hands_over_what_it_is_about(folder: Path, monkeypatch):
     (folder / "mine.toml").write_text(SUITE)
+    trials = resolve_suite(folder / "mine.toml", folder / "cache", "cpu").trials
+    for results, trial in product(("r", "results"), trials):
+        (folder / results / "mine" / "trials" / trial.id / "attempt-1").mkdir(parents=True)
     calls: list[tuple[tuple[Any, ...], dict[str, Any]]] = []
 
     def make_report(*given: Any, **named: Any) -> None:

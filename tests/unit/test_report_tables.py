@@ -323,7 +323,9 @@ def test_of_trials_asked_for_alike_the_latest_counts(tmp_path):
     selected = select_folder(results.folder)
     assert selected.trial_ids == [newer.id], "the failed one is later, but says nothing"
     assert "2 older trials" in selected.notes[0]
-    write_record(results.new_attempt(newer), a_record(newer, failure=a_failure()))
+    again = results.new_attempt(newer)
+    again.runner_events.write_text('{"at": "2999-01-01T00:00:00+00:00"}\n')
+    write_record(again, a_record(newer, failure=a_failure()))
     assert select_folder(results.folder).trial_ids == [newer.id], (
         "it is done, although its last attempt failed"
     )
