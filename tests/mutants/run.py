@@ -62,8 +62,8 @@ def main() -> int:
     chosen = choose(asked)
     kept = WORK / "outcomes.jsonl"
     outcomes = known_outcomes(kept)
-    waiting = [one for one in chosen if key_of(one) not in outcomes]
-    print(f"{len(chosen)} mutants, {len(chosen) - len(waiting)} of them tried before")
+    waiting = [one for one in chosen if outcomes.get(key_of(one)) != "noticed"]
+    print(f"{len(chosen)} mutants, {len(chosen) - len(waiting)} of them noticed before")
     stop = time.monotonic() + 60 * asked.minutes
     free: SimpleQueue[Copy] = SimpleQueue()
     for copy in copies:
@@ -164,9 +164,8 @@ def key_of(mutant: Mutant) -> str:
 
 
 def known_outcomes(kept: Path) -> Outcomes:
-    """What was tried before; a survivor is tried again, for tests may have been added."""
-    lines = kept.read_text().splitlines() if kept.exists() else []
-    return {key: outcome for key, outcome in map(json.loads, lines) if outcome == "noticed"}
+    """What came of it the last time; a survivor is tried again, for tests may have been added."""
+    return dict(map(json.loads, kept.read_text().splitlines())) if kept.exists() else {}
 
 
 def equivalents() -> dict[tuple[str, str, str], str]:
