@@ -181,8 +181,8 @@ def test_a_trained_classifier_predicts_both(tmp_path: Path):
     own, other = tmp_path / "own", tmp_path / "other"
     for folder, seed in ((own, 0), (other, 7)):
         folder.mkdir()
-        generate(folder, SyntheticSettings(6, 1, 4, 48, seed)).write(folder)
-    alone = Specification(own, own / "manifest.json", 48, "DecisionTree", "classical")
+        generate(folder, SyntheticSettings(2, 1, 2, 32, seed)).write(folder)
+    alone = Specification(own, own / "manifest.json", 32, "DecisionTree", "classical")
     both = replace(alone, external_folder=other, external_manifest=other / "manifest.json")
     plain = {key: str(value) if isinstance(value, Path) else value for key, value in vars(both).items()}
     plain["optimizer"] = vars(both.optimizer)
@@ -193,7 +193,7 @@ def test_a_trained_classifier_predicts_both(tmp_path: Path):
     assert first.external is None and second.own == first.own
     predictions, metrics = second.external
     assert predictions.files == [image.file for image in Manifest.read(other).split("test")]
-    assert score(predictions) == metrics and metrics["images"] == 16
+    assert score(predictions) == metrics and metrics["images"] == 8
     swapped = replace(Manifest.read(other), classes=("x", "y"))
     (tmp_path / "swapped").mkdir()
     swapped.write(tmp_path / "swapped")
