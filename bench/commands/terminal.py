@@ -131,6 +131,8 @@ def print_table(console: Terminal, table: "ReportTable", pieces: int = MOST_PIEC
     ]
     alike = [number for number in naming if len(rows) > 1 and len({row[number] for row in rows}) == 1]
     names = [number for number in naming if number not in alike]
+    said = ", ".join(f"{headings[number]} {rows[0][number]}" for number in alike)
+    title = f"{table.title} ({said})" if said else table.title
     # Neither numbers nor headings are broken, only long text.
     shown = [_short(heading) for heading in headings]
     widths = [
@@ -142,7 +144,7 @@ def print_table(console: Terminal, table: "ReportTable", pieces: int = MOST_PIEC
     if others and room < min(SHORTEST, max(widths[number] for number in others)) + 2:
         named = [" ".join(row[number] for number in names or naming) for row in rows]
         lines = [[name, *(row[number] for number in others)] for name, row in zip(named, rows, strict=True)]
-        _print_lines(console, ["", *(headings[number] for number in others)], lines, table.title)
+        _print_lines(console, ["", *(headings[number] for number in others)], lines, title)
         others = []
     widths = [
         width if number in names else min(width, max(room - 2, SHORTEST))
@@ -153,8 +155,7 @@ def print_table(console: Terminal, table: "ReportTable", pieces: int = MOST_PIEC
     for count, piece in enumerate(found):
         printed = Printed(box=SIMPLE_HEAD, padding=(0, 1, 0, 0), header_style="bold", title_justify="left")
         if count == 0:
-            said = ", ".join(f"{headings[number]} {rows[0][number]}" for number in alike)
-            printed.title = Text(f"{table.title} ({said})" if said else table.title)
+            printed.title = Text(title)
         for number in (*names, *piece):
             numeric = any(row[number][:1].isdigit() for row in rows)
             printed.add_column(

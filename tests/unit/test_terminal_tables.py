@@ -88,12 +88,14 @@ def test_repeated_trials_are_one_row_of_means(tmp_path):
 def test_no_number_is_cut_where_names_leave_no_room(width: int, lines: bool):
     """Names take 10 and 7 characters, and two more each; the heading of the values has 10."""
     frame = pd.DataFrame({"network": ["a" * 12, "b"], "mode": ["x", "scratch"], "share": ["81.0", "7.5"]})
-    columns = {"network": Column("network"), "mode": Column("mode"), "share": Column("balanced %")}
+    frame["epochs"] = "5"  # the same for all, so it stands above them
+    columns = {"network": Column("network"), "mode": Column("mode"), "epochs": Column("epochs")}
+    columns["share"] = Column("balanced %")
     out = StringIO()
     print_table(Terminal(file=out, width=width), Table("A title", "file", frame, columns, notes=("a note",)))
     said = out.getvalue()
     assert "81.0" in said and "7.5" in said and said.endswith("a note\n")
-    in_lines = f"A title\n{'a' * 12} x\n  balanced %: 81.0\nb scratch\n  balanced %: 7.5\n"
+    in_lines = f"A title (epochs 5)\n{'a' * 12} x\n  balanced %: 81.0\nb scratch\n  balanced %: 7.5\n"
     assert said.startswith(in_lines) is lines
 
 
