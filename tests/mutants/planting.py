@@ -3,7 +3,7 @@
 import ast
 import random
 import subprocess
-from collections import defaultdict
+from collections import Counter, defaultdict
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -43,6 +43,8 @@ class Mutant:
     operator: str
     occurrence: int
     """Which place of the module that the operator can change, from 0."""
+    code: str
+    """The line as it is, without its indentation."""
 
     @property
     def room(self) -> str:
@@ -83,8 +85,9 @@ def _operator(name: str) -> Operator:
 class _Places(Visitor):
     """Collects every place that an operator can change, by line and column."""
 
-    def __init__(self, path: str) -> None:
+    def __init__(self, path: str, lines: Sequence[str]) -> None:
         self.path = path
+        self.lines = lines
         self.operators: dict[str, Operator] = {
             name: _operator(name) for name in operator_names() if not any(part in name for part in _NOT_USED)
         }
@@ -96,7 +99,8 @@ class _Places(Visitor):
         for name, operator in self.operators.items():
             for start, _ in operator.mutation_positions(node):
                 if used:
-                    self.found[start].append(Mutant(self.path, start[0], name, self._seen[name]))
+                    code = self.lines[start[0] - 1].strip()
+                    self.found[start].append(Mutant(self.path, start[0], name, self._seen[name], code))
                 self._seen[name] += 1
         return node
 
@@ -114,8 +118,9 @@ def _changes_nothing(node: NodeOrLeaf) -> bool:
 
 def places_of(repository: Path, path: str) -> list[list[Mutant]]:
     """The mutants of a module, those of one place together."""
-    places = _Places(path)
-    places.walk(get_ast((repository / path).read_text()))
+    source = (repository / path).read_text()
+    places = _Places(path, source.splitlines())
+    places.walk(get_ast(source))
     return list(places.found.values())
 
 
@@ -133,11 +138,18 @@ def runs_at_import(source: str, line: int) -> bool:
 
 
 def sample(places: Iterable[Sequence[Mutant]], count: int, seed: int) -> list[Mutant]:
-    """One mutant of each of so many places, in an order that depends on the seed alone."""
-    chance = random.Random(seed)
-    chosen = [chance.choice(place) for place in places]
-    chance.shuffle(chosen)
-    return chosen[:count]
+    """One mutant of each of so many places.
+
+    Chance depends on the seed and the place's own line: where code changes, the rest of the sample stays.
+    """
+    same_line: Counter[tuple[str, str]] = Counter()
+    drawn = []
+    for place in places:
+        line = (place[0].path, place[0].code)
+        chance = random.Random(f"{seed} {line} {same_line[line]}")
+        same_line[line] += 1
+        drawn.append((chance.random(), chance.choice(place)))
+    return [mutant for _, mutant in sorted(drawn, key=lambda one: one[0])[:count]]
 
 
 def changed_lines(repository: Path, since: str) -> dict[str, set[int]]:

@@ -81,7 +81,7 @@ def main() -> int:
         with kept.open("a") as file:
             file.write(json.dumps([key_of(mutant), outcome]) + "\n")
         if outcome != "noticed":
-            print(f"{outcome}: {mutant.name}: {line_of(mutant)}", flush=True)
+            print(f"{outcome}: {mutant.name}: {mutant.code}", flush=True)
 
     with ThreadPoolExecutor(asked.jobs) as pool:
         for done in [pool.submit(attempt, one) for one in waiting]:
@@ -153,14 +153,9 @@ def fresh_copy(folder: Path) -> Path:
     return folder
 
 
-def line_of(mutant: Mutant) -> str:
-    """The line that it changes."""
-    return (REPOSITORY / mutant.path).read_text().splitlines()[mutant.line - 1].strip()
-
-
 def key_of(mutant: Mutant) -> str:
     """Its name and its line: where the code has changed, it is tried again."""
-    return f"{mutant.name} | {line_of(mutant)}"
+    return f"{mutant.name} | {mutant.code}"
 
 
 def known_outcomes(kept: Path) -> Outcomes:
@@ -184,7 +179,7 @@ def page(
     survivors, excused = [], []
     for mutant, outcome in sorted(tried, key=lambda one: (one[0].path, one[0].line)):
         operator = mutant.operator.removeprefix("core/")
-        reason = equivalent.get((mutant.path, line_of(mutant), operator))
+        reason = equivalent.get((mutant.path, mutant.code, operator))
         of_room = rooms[mutant.room]
         if outcome != "noticed" and reason:
             same[mutant.room] += 1
@@ -192,7 +187,7 @@ def page(
             continue
         of_room.append(outcome == "noticed")
         if outcome != "noticed":
-            survivors.append(f"- {outcome}: `{mutant.name}`: `{line_of(mutant)}`")
+            survivors.append(f"- {outcome}: `{mutant.name}`: `{mutant.code}`")
     every = [one for of in rooms.values() for one in of]
     share = sum(every) / max(1, len(every))
     enough = share >= OF_ALL and all(sum(one) >= OF_A_ROOM * len(one) for one in rooms.values())
