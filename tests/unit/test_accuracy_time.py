@@ -114,11 +114,12 @@ def powered(*watts: float, gpus: int | None = None) -> Trace:
     return Trace(Header(0.1, 2, 2, (), tuple(counters), names, {}), counters=counters)
 
 
-def test_joules_of_all_gpus_and_of_all_attempts_add_up():
+@pytest.mark.parametrize("reached", ["startup", "compile"])
+def test_joules_of_all_gpus_and_of_all_attempts_add_up(reached: str):
     first = stretch(
         PhaseStarted(t=2 * S, phase="compile"), epoch(1, 5, 0.5), Checkpointed(t=7 * S, epoch=1, seconds=2.0)
     )
-    nothing = stretch(PhaseStarted(t=1 * S, phase="startup"))
+    nothing = stretch(PhaseStarted(t=1 * S, phase=reached))
     second = stretch(
         PhaseStarted(t=1 * S, phase="features"), PhaseStarted(t=4 * S, phase="compile"), epoch(2, 6, 0.6)
     )

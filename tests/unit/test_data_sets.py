@@ -1,7 +1,8 @@
 """Data sets in their cache: when one is ready, which are made, and what is known of a folder's files."""
 
+import hashlib
 import json
-from dataclasses import replace
+from dataclasses import asdict, replace
 from pathlib import Path
 from types import SimpleNamespace
 
@@ -12,11 +13,14 @@ from PIL import Image
 from bench.trials import datasets
 from bench.trials.datasets import DataSet, DataSets, prepare_data
 from bench.trials.folder_index import FolderIndex
+from bench.trials.made_by import MADE_BY
 from bench.trials.settings import DataSettings
-from wbc.data import SPLITS
+from wbc.data import CELL_CLASSES, SPLITS
+from wbc.data.bccd import BccdSettings
 from wbc.data.folders import FileState, Looked
 from wbc.data.manifest import ImageEntry, Manifest
 from wbc.data.pipeline.decoding import look_at
+from wbc.data.pipeline.folds import Splitting
 from wbc.data.reading import Facts, Reading
 
 
@@ -135,6 +139,73 @@ def test_images_of_bccd_have_no_setting_that_was_not_given(tmp_path: Path, monke
     assert [getattr(plain, name) for name in names] == [None] * 4
     assert [getattr(whole, name) for name in names] == [2, 3, True, 9]
     assert plain.digest != whole.digest
+
+
+def as_json(*content: object) -> str:
+    """SHA-256 of compact JSON with sorted keys."""
+    return hashlib.sha256(json.dumps(content, sort_keys=True, separators=(",", ":")).encode()).hexdigest()
+
+
+@pytest.fixture
+def code(monkeypatch):
+    """Stands for the hash of code; what makes images says what it was asked."""
+    monkeypatch.setattr(datasets, "source_digest", lambda *places: f"code of {' '.join(places)}")
+    monkeypatch.setattr("wbc.data.synthetic.generate", lambda *given: given)
+    monkeypatch.setattr("wbc.data.bccd.import_bccd", lambda *given: given)
+    monkeypatch.setattr("wbc.data.bccd.bccd_fingerprint", lambda source: f"files of {source}")
+    monkeypatch.setattr("wbc.data.bccd.bccd_photographs", lambda source, basophils: [source, basophils])
+    monkeypatch.setattr("wbc.data.folding.split_manifest", lambda *given: given)
+    return {source: f"code of {' '.join(places)}" for source, places in MADE_BY.items()}
+
+
+def test_synthetic_images_are_of_their_settings_and_of_the_code_that_draws_them(tmp_path: Path, code):
+    counts = {f"{split}_images_per_class": number for number, split in enumerate(SPLITS, start=2)}
+    sets = DataSets(tmp_path, None)
+    found = sets.find("synthetic", {**counts, "data_seed": 5}, 32)
+    wanted = {**counts, "data_seed": 5, "image_size": 32}
+    digest = as_json("synthetic", wanted, code["synthetic"])
+    assert found.settings == DataSettings(source="synthetic", digest=digest, **wanted)
+    assert (
+        found.images == tmp_path / "data" / digest[:16] and found.manifest == found.images / "manifest.json"
+    )
+    folder, settings = found.make(tmp_path, print)
+    assert (folder, asdict(settings)) == (tmp_path, wanted)
+    assert sets.find("synthetic", {"data_seed": 5, **counts}, 32) is found
+    assert len({one.digest for one in (found, sets.find("synthetic", counts, 32))}) == 2
+    assert sets.find("synthetic", {**counts, "data_seed": 5}, 48).settings.image_size == 48
+
+
+def test_images_of_bccd_are_of_their_settings_the_photographs_and_the_code(tmp_path: Path, code, monkeypatch):
+    checked: list[tuple] = []
+    monkeypatch.setattr(datasets, "_check_sources", lambda *given: checked.append(given))
+    for path, source in ((None, Path("data/bccd")), (tmp_path / "mine", tmp_path / "mine")):
+        found = DataSets(tmp_path / "cache", path).find("bccd", {"basophils": True, "split_seed": 3}, 48)
+        plain = {"split_seed": 3, "train_images_per_class": None, "margin": 0.1, "image_size": 48}
+        plain |= {"background": "keep", "test_cells_per_class": None, "test_copies": 1, "basophils": True}
+        digest = as_json("bccd", plain, f"files of {source}", code["bccd"])
+        assert found.settings == DataSettings(source="bccd", digest=digest, **plain)
+        assert found.classes == ("BASOPHIL", *CELL_CLASSES)
+        given = BccdSettings(basophils=True, split_seed=3, image_size=48)
+        wanted = (source, tmp_path, given, tmp_path / "cache" / "near-duplicates", print)
+        assert found.make(tmp_path, print) == wanted
+        assert checked.pop() == ([source, True], Splitting(3))
+
+
+def test_images_that_are_split_here_are_of_the_files_the_split_and_the_code(
+    tmp_path: Path, code, monkeypatch
+):
+    entries = [ImageEntry(f"{n}.png", "", "ab"[n % 2], str(n), str(n)) for n in range(6)]
+    manifest = Manifest(tuple(entries), ("a", "b"), {"reading": {"fit": "pad"}})
+    monkeypatch.setattr(DataSets, "_inspect", lambda self, folder, external=False: manifest)
+    folder = tmp_path / "cells"
+    found = DataSets(tmp_path / "cache", folder).find("folder", {"folds": 3, "fold": 2}, 32)
+    splitting = {"split_seed": 0, "folds": 3, "fold": 2}
+    digest = as_json("folder", manifest.digest, {"fit": "pad"}, splitting, code["folder"])
+    settings = DataSettings(source="folder", digest=digest, name="cells", reading={"fit": "pad"}, **splitting)
+    assert found.settings == settings and found.classes == ("a", "b")
+    assert (found.images, found.manifest) == (folder, tmp_path / "cache/data" / digest[:16] / "manifest.json")
+    place = tmp_path / "cache" / "near-duplicates"
+    assert found.make(tmp_path, print) == (manifest, folder, Splitting(0, 3, 2), place, print)
 
 
 def test_what_is_known_of_one_page_says_nothing_of_another(tmp_path: Path):

@@ -95,6 +95,7 @@ def test_files_in_two_splits_are_told(images, count: str, files: str):
         ({}, ""),
         ({"no image": ["a"], NOT_SAMPLED: ["b"]}, ""),
         ({"torn": ["a"], "no image at all": ["b"]}, "1 file of here is left out: 1 torn."),
+        ({"torn": ["a", "b"]}, "2 files of here are left out: 2 torn."),
         ({"torn": ["a", "b"], "hidden": ["c"]}, "3 files of here are left out: 2 torn, 1 hidden."),
     ],
 )

@@ -205,7 +205,7 @@ def test_sharing_features_changes_no_trial(tmp_path):
 
 
 @pytest.mark.parametrize(
-    ("text", "size"), [("20 GB", 20 * 10**9), ("500MB", 5 * 10**8), ("1.5 tb", 15 * 10**11)]
+    ("text", "size"), [("20 GB", 20 * 10**9), ("500MB", 5 * 10**8), ("1.5 tb", 15 * 10**11), (" 8 kB ", 8000)]
 )
 def test_amounts_of_memory_are_written_as_people_write_them(text, size):
     assert bytes_of(text) == size

@@ -1,6 +1,7 @@
 """The run of a suite in MLflow, with a client that remembers."""
 
 from collections import Counter
+from datetime import datetime
 from types import SimpleNamespace
 
 import pytest
@@ -115,9 +116,12 @@ def test_no_run_ends_before_it_began_and_none_is_told_twice(opened, monkeypatch)
     for end in (BEGAN + 7000, BEGAN + 8000):
         _, client = opened(a_run("first", "FINISHED", end), events=(STARTED, ended), state="done")
         assert len(client.told) == (1 if end == BEGAN + 7000 else 2)
-    _, client = opened(a_run("first"), events=(STARTED,), state="interrupted")
-    ((_, now),) = [client.told[-1][-1]]
-    assert client.told[-1][2] == "KILLED" and now > BEGAN, "nobody knows when it was killed"
+    for ms in (250, -250):
+        now = datetime.fromtimestamp((BEGAN + ms) / 1000)
+        monkeypatch.setattr(suite_run, "datetime", SimpleNamespace(now=lambda now=now: now))
+        _, client = opened(a_run("first"), events=(STARTED,), state="interrupted")
+        told = ("set_terminated", "first", "KILLED", ("end_time", BEGAN + max(ms, 0)))
+        assert client.told[-1] == told, "nobody knows when it was killed"
 
 
 def test_what_changed_is_sent_and_a_report_once(opened, tmp_path):

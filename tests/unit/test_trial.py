@@ -7,6 +7,7 @@ import pytest
 from equipment.results.records import a_runtime, a_trial, some_settings
 
 from bench.suite.schema import DataKeys, TrainingTable
+from bench.trials import runtime
 from bench.trials.layout import is_reserved
 from bench.trials.readable import network_in_words, words_of
 from bench.trials.runtime import backend_problems, require_backends
@@ -250,16 +251,30 @@ def test_backends_that_trials_cannot_use(trials, replicas: int, kind: str, said:
         require_backends(trials, replicas, kind)
 
 
-@pytest.mark.parametrize(
-    ("name", "reserved"),
-    [
-        ("demo", False),
-        ("Cache", True),
-        ("cached", False),
-        ("mlflow.db-wal", True),
-        (".x", True),
-        ("report", True),
-    ],
+RESERVED = (
+    *("cache", "mlartifacts", "baselines", "compare", "regress", "history", "machine", "environments"),
+    *("gpu-check", "suites.html", "report", "mlflow.db", "mlflow.db-wal", ".x", "Cache", "MLflow.db.lock"),
 )
-def test_names_that_a_results_folder_uses_itself(name: str, reserved: bool):
-    assert is_reserved(name) is reserved
+
+
+@pytest.mark.parametrize("name", [*RESERVED, "demo", "cached", "features", "x.mlflow.db", "x.y"])
+def test_names_that_a_results_folder_uses_itself(name: str):
+    assert is_reserved(name) is (name in RESERVED)
+
+
+def test_the_runtime_is_what_is_installed(monkeypatch):
+    versions = {"tensorflow-cpu": "2.9", "jax": "0.5", "scikit-learn": "1.7", "keras": "3.1"}
+    monkeypatch.setattr(runtime, "version_of", versions.get)
+    monkeypatch.setattr(runtime, "source_digest", lambda: "0123456789abcdef-and-more")
+    found = {"wbc": "0123456789abcdef", "tensorflow": "2.9", "keras": "3.1", "device": "A card"}
+    found |= {"scikit_learn": "1.7", "jax": "0.5", "torch": ""}
+    assert runtime.find_runtime("A card").versions() == found
+    assert runtime.installed_backends() == ["tensorflow", "jax"]
+    monkeypatch.setattr(runtime, "version_of", lambda name: None)
+    nothing = dict.fromkeys(found, "") | {"wbc": "0123456789abcdef"}
+    assert runtime.find_runtime("").versions() == nothing and runtime.installed_backends() == []
+
+
+def test_the_version_of_a_package_that_is_not_installed_is_unknown():
+    assert runtime.version_of("no-such-package") is None
+    assert runtime.version_of("msgspec") == msgspec.__version__

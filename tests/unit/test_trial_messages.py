@@ -159,7 +159,16 @@ def test_why_a_trial_is_not_sampled():
 
 def test_amounts_and_times_that_are_none():
     assert said(bytes_of, "20") == ("'20' is not an amount of memory", 'Write "500 MB" or "20 GB".')
-    assert said(seconds_of, "x") == ("'x' is not a time", 'Write "30s", "90m", "12h" or "2d".')
+    for text in ("x", "30S", "1 M"):
+        assert said(seconds_of, text) == (f"{text!r} is not a time", 'Write "30s", "90m", "12h" or "2d".')
+
+
+@pytest.mark.parametrize(
+    ("text", "seconds"),
+    [("100ms", 0.1), (" 30 s ", 30.0), ("1.5m", 90.0), ("12h", 43_200.0), ("2d", 172_800.0)],
+)
+def test_times_as_people_write_them(text: str, seconds: float):
+    assert seconds_of(text) == pytest.approx(seconds)
 
 
 def test_results_that_cannot_be_locked(tmp_path: Path):
