@@ -1,5 +1,6 @@
 """A model that was kept: loaded again it says the same, and MLflow's own flavour finds it."""
 
+import json
 import subprocess
 import sys
 from functools import partial
@@ -14,7 +15,7 @@ from PIL import Image
 
 from bench.journal.results import Attempt
 from bench.tracking.artifacts import write_flavor
-from bench.worker.artifacts import write_packages
+from bench.worker.artifacts import MODEL_FILE, SIGNATURE_FILE, write_packages
 from bench.worker.jsonl import EventWriter
 from bench.worker.recorder import Recorder
 from wbc import experiment
@@ -220,6 +221,36 @@ def test_mlflow_loads_it_by_its_own_flavour(kept, said, mode):
     np.testing.assert_allclose(loaded.predict(pixels_of(specification)), said[mode], atol=1e-6)
     with pytest.raises(mlflow.exceptions.MlflowException, match="schema"):
         loaded.predict(np.zeros((1, 8, 8, 3), np.float32))
+
+
+def test_mlflow_reads_what_is_known_of_a_kept_model_without_loading_it(tmp_path: Path):
+    from mlflow.models import Model
+
+    attempt = Attempt(tmp_path)
+    about = {"classes": ["a", "b"], "preprocessing": "network", "network": "VGG16", "keras": "3.9"}
+    about |= {"backend": "jax", "python": "3.12.1", "requirements": ["keras==3.9", "jax==0.5"]}
+    about |= {
+        "input": {"dtype": "uint8", "shape": [-1, 8, 8, 3]},
+        "output": {"dtype": "float32", "shape": [-1, 2]},
+    }
+    (attempt.folder / SIGNATURE_FILE).write_text(json.dumps(about))
+    (attempt.folder / MODEL_FILE).write_bytes(b"kept")
+    write_flavor(attempt, flavor := tmp_path / "flavor")
+    assert (flavor / "data" / "model.keras").readlink() == attempt.folder / MODEL_FILE
+    assert (flavor / "data" / "keras_module.txt").read_text() == "keras"
+    assert (flavor / "requirements.txt").read_text() == "keras==3.9\njax==0.5\n"
+    found = Model.load(str(flavor / "MLmodel"))
+    assert found.metadata == {name: about[name] for name in ("classes", "preprocessing", "network")}
+    wanted = {"data": "data", "keras_version": "3.9", "keras_backend": "jax", "save_exported_model": False}
+    assert found.flavors["keras"] == wanted
+    python = {"loader_module": "mlflow.keras", "python_version": "3.12.1"}
+    assert found.flavors["python_function"] == python
+    tensors = [
+        (tensor.type.name, tensor.shape)
+        for schema in (found.signature.inputs, found.signature.outputs)
+        for tensor in schema.inputs
+    ]
+    assert tensors == [("uint8", (-1, 8, 8, 3)), ("float32", (-1, 2))]
 
 
 def test_a_model_that_cannot_be_written_does_not_spoil_the_result(tmp_path):

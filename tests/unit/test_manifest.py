@@ -77,6 +77,7 @@ HERE, THERE = Path("here"), Path("there")
     ("images", "count", "files"),
     [
         (["train/1 x s", "test/2 x s"], "1 image is", "train/1 and test/2"),
+        (["train/1 x s", "validation/2 x s"], "1 image is", "train/1 and validation/2"),
         (["train/1 x s", "train/2 x s", "test/3 x s"], "1 image is", "train/1 and test/3"),
         (["train/1 x s", "test/2 x s", "train/3 y s", "test/4 y s"], "2 images are", "train/1 and test/2"),
     ],

@@ -1,6 +1,7 @@
 """What is made for a run's page: tables and figures of an attempt."""
 
 import csv
+import json
 from pathlib import Path
 
 import pytest
@@ -12,7 +13,8 @@ from bench.journal.results import Attempt, SuiteResults
 from bench.tracking import artifacts
 from bench.tracking.artifacts import confusion_rows, report_rows, staged
 from bench.tracking.figures import _chart, figures_html, thinned
-from bench.worker.artifacts import MODEL_FILE
+from bench.trials.metrics import Metrics
+from bench.worker.artifacts import MODEL_FILE, SIGNATURE_FILE
 
 EVIL = "<img src=x onerror=alert(1)>"
 
@@ -66,16 +68,42 @@ def test_what_is_no_number_is_not_drawn(attempt: Attempt):
 
 
 def test_tables(attempt: Attempt):
-    test = attempt.record().test
-    rows = confusion_rows(test)
-    assert tuple(rows[0][1:]) == test.classes
-    assert tuple(tuple(row[1:]) for row in rows[1:]) == test.confusion_matrix
-    test = structs.replace(test, precision={**test.precision, "MONOCYTE": None})
-    report = {row[0]: row[1:] for row in report_rows(test)}
-    assert report["MONOCYTE"][0] == "", "undefined, not 0"
-    assert report["EOSINOPHIL"][1] == test.per_class_accuracy["EOSINOPHIL"]
-    assert report["macro mean"][2] == test.macro_f1
-    assert report["accuracy"] == ["", test.accuracy, "", "", 80]
+    test = Metrics(
+        **{"images": 9, "accuracy": 0.7, "classes": ("a", "b"), "confusion_matrix": ((4, 1), (2, 2))},
+        **{"precision": {"a": 0.1, "b": None}, "per_class_accuracy": {"a": 0.2, "b": 0.3}},
+        **{"f1": {"a": 0.4}, "auc": {"a": 0.0, "b": 0.6}, "support": {"a": 5, "b": 4}},
+        **{"macro_precision": 0.11, "macro_recall": 0.12, "macro_f1": None, "macro_auc": 0.14},
+    )
+    assert confusion_rows(test) == [["true \\ predicted", "a", "b"], ["a", 4, 1], ["b", 2, 2]]
+    assert report_rows(test) == [
+        ["class", "precision", "recall", "f1", "auc", "support"],
+        ["a", 0.1, 0.2, 0.4, 0.0, 5],
+        ["b", "", 0.3, "", 0.6, 4],  # undefined, not 0
+        ["macro mean", 0.11, 0.12, "", 0.14, 9],
+        ["accuracy", "", 0.7, "", "", 9],
+    ]
+    with pytest.raises(ValueError, match="zip"):
+        confusion_rows(structs.replace(test, classes=("a", "b", "c")))
+    with staged(attempt, structs.replace(attempt.record(), test=test)) as folder:
+        content = (folder / "confusion_matrix.csv").read_bytes()
+        report = (folder / "classification_report.csv").read_bytes().splitlines()
+    assert content == b"true \\ predicted,a,b\r\na,4,1\r\nb,2,2\r\n"
+    assert report[2] == b"b,,0.3,,0.6,4" and len(report) == 5
+
+
+@pytest.mark.parametrize(("tested", "trained"), [(True, True), (True, False), (False, True), (False, False)])
+def test_there_are_tables_of_a_test_and_figures_of_a_test_or_of_epochs(
+    attempt: Attempt, monkeypatch, tested: bool, trained: bool
+):
+    record = attempt.record()
+    if not trained:
+        monkeypatch.setattr(artifacts, "history", lambda attempt: [])
+    with staged(attempt, record if tested else structs.replace(record, test=None)) as folder:
+        made = {path.name for path in folder.iterdir() if not path.is_symlink()}
+        figures = (folder / "figures.html").read_text() if tested or trained else ""
+    wanted = {"confusion_matrix.csv", "classification_report.csv"} if tested else set()
+    assert made == wanted | ({"figures.html"} if tested or trained else set())
+    assert figures.count("<polyline") == 4 * trained
 
 
 def test_a_folder_of_everything_is_laid_out_and_goes_again(attempt: Attempt):
@@ -99,10 +127,16 @@ def test_a_kept_model_is_arranged_as_mlflow_wants_it(attempt: Attempt, monkeypat
     monkeypatch.setattr(artifacts, "write_flavor", lambda attempt, folder: asked.append(folder))
     with staged(attempt, attempt.record()):
         assert not asked
-    (attempt.folder / MODEL_FILE).write_bytes(b"kept")
+    for name in (MODEL_FILE, SIGNATURE_FILE):
+        (attempt.folder / name).write_bytes(b"kept")
     with staged(attempt, attempt.record()) as folder:
         assert asked == [folder / "model"]
-        assert not (folder / MODEL_FILE).exists()
+        assert not (folder / MODEL_FILE).exists() and not (folder / SIGNATURE_FILE).exists()
+    content = json.loads((attempt.folder / "trial.json").read_bytes())
+    content["specification"] = {"save_model": "best"}
+    (attempt.folder / "trial.json").write_text(json.dumps(content))
+    with staged(attempt, attempt.record()):
+        assert len(asked) == 1, "only one of the suite's models is kept, and nobody knows yet which"
 
 
 def test_a_chart_spans_its_epochs_and_its_values():

@@ -1,6 +1,7 @@
 """How rates of a device are measured, with a stand-in for TensorFlow that computes with NumPy."""
 
 import json
+import os
 import sys
 from contextlib import nullcontext
 from pathlib import Path
@@ -105,36 +106,34 @@ def test_sums_and_products_take_turns_and_move_three_vectors_each(monkeypatch):
     assert seen == [(((2 + 3) * 3 + 3) * 3, 3.0 * 400 * 4, 0.5)] and tf.asked == ["/GPU:0"]
 
 
+OLD = "GPUs have it since Ampere (compute capability 8.0); this one has {}"
+OLDER = "GPUs have tensor cores for it since Volta (compute capability 7.0)"
+ON_PROCESSORS = {
+    "matmul_tensorfloat32": "a format of NVIDIA's tensor cores",
+    "matmul_float16": "not measured on processors",
+}
+NO_BF16 = "the processor has no instructions for it (avx512_bf16 or amx_bf16)"
+
+
 @pytest.mark.parametrize(
     ("kind", "capability", "flags", "missing"),
     [
         ("gpu", None, False, {}),
         ("gpu", (8, 0), False, {}),
-        ("gpu", (7, 5), False, {"matmul_tensorfloat32": "7.5", "matmul_bfloat16": "7.5"}),
-        ("gpu", (7, 0), False, {"matmul_tensorfloat32": "7.0", "matmul_bfloat16": "7.0"}),
+        ("gpu", (7, 5), False, dict.fromkeys(["matmul_tensorfloat32", "matmul_bfloat16"], OLD.format(7.5))),
+        ("gpu", (7, 0), False, dict.fromkeys(["matmul_tensorfloat32", "matmul_bfloat16"], OLD.format(7.0))),
         (
             *("gpu", (6, 1), False),
-            {"matmul_tensorfloat32": "6.1", "matmul_bfloat16": "6.1", "matmul_float16": "since Volta"},
+            dict.fromkeys(["matmul_tensorfloat32", "matmul_bfloat16"], OLD.format(6.1))
+            | {"matmul_float16": OLDER},
         ),
-        (
-            *("cpu", None, True),
-            {"matmul_tensorfloat32": "NVIDIA's tensor cores", "matmul_float16": "not measured on processors"},
-        ),
-        (
-            *("cpu", None, False),
-            {
-                "matmul_tensorfloat32": "NVIDIA's tensor cores",
-                "matmul_float16": "not measured on processors",
-                "matmul_bfloat16": "the processor has no instructions for it (avx512_bf16 or amx_bf16)",
-            },
-        ),
+        ("cpu", None, True, ON_PROCESSORS),
+        ("cpu", None, False, {**ON_PROCESSORS, "matmul_bfloat16": NO_BF16}),
     ],
 )
 def test_what_a_device_does_not_have(monkeypatch, kind, capability, flags, missing):
     monkeypatch.setattr(calibrate, "_processor_has", lambda names: flags)
-    found = calibrate._missing(kind, capability)
-    assert list(found) == list(missing)
-    assert all(said in found[name] for name, said in missing.items())
+    assert calibrate._missing(kind, capability) == missing
 
 
 @pytest.mark.parametrize(
@@ -174,12 +173,14 @@ def measured(monkeypatch):
         monkeypatch.setattr(calibrate, "granted_cores", lambda: 3)
         monkeypatch.setattr(calibrate, "_processor_has", lambda names: True)
         monkeypatch.setattr(backends, "onednn", lambda: "on")
-        works = iter(reference_work.ReferenceWork(gflops, 1, 9) for gflops in (5.0, 7.0, 6.0))
-        monkeypatch.setattr(reference_work, "measure_reference_work", lambda backend: next(works))
+        works = {"tensorflow": iter(reference_work.ReferenceWork(gflops, 1, 9) for gflops in (5.0, 6.0, 7.0))}
+        monkeypatch.setattr(reference_work, "measure_reference_work", lambda backend: next(works[backend]))
         monkeypatch.setenv(protocol.DEVICE_KIND, kind)
         monkeypatch.setenv("KERAS_BACKEND", "jax")
         monkeypatch.delenv("NVIDIA_TF32_OVERRIDE", raising=False)
-        return calibrate.measure(0.25)
+        found = calibrate.measure(0.25)
+        assert os.environ["KERAS_BACKEND"] == "tensorflow"
+        return found
 
     return measure
 
@@ -224,7 +225,9 @@ def test_it_prints_what_it_measured_or_ends_with_the_reason(monkeypatch, capsys)
     monkeypatch.setattr(calibrate, "keep_to_cores", lambda: asked.append("cores"))
     monkeypatch.setattr(calibrate, "measure", lambda budget_s: asked.append(budget_s) or {"kind": "cpu"})
     monkeypatch.setenv("TF_CPP_MIN_LOG_LEVEL", "1")
-    assert calibrate.main(["0.125"]) is None and calibrate.main([]) is None
+    assert calibrate.main(["0.125"]) is None and os.environ["TF_CPP_MIN_LOG_LEVEL"] == "1"
+    monkeypatch.delenv("TF_CPP_MIN_LOG_LEVEL")
+    assert calibrate.main([]) is None and os.environ["TF_CPP_MIN_LOG_LEVEL"] == "3"
     assert asked == ["cores", 0.125, "cores", 0.4]
     assert [json.loads(line) for line in capsys.readouterr().out.splitlines()] == [{"kind": "cpu"}] * 2
     for error in (SetupError("no\n GPU"), ImportError("no\n GPU")):
