@@ -8,7 +8,16 @@ from equipment.attempts import read_events
 from equipment.results.records import a_failure, a_trial, some_metrics, times
 
 from bench.errors import ResultsError
-from bench.journal.events import Closed, Ended, Evaluated, Failed, PhaseEnded, PhaseStarted, Stopped
+from bench.journal.events import (
+    Closed,
+    Ended,
+    Evaluated,
+    Failed,
+    PhaseEnded,
+    PhaseStarted,
+    Stopped,
+    worker_events,
+)
 from bench.journal.history import history
 from bench.journal.results import Attempt, SuiteResults
 from bench.records.fold import _broken, _failure, _log_tail, _note, fold
@@ -77,6 +86,14 @@ def test_a_reader_that_does_not_read_does_not_hold_up_the_writer(tmp_path):
     assert len(read_events(tmp_path / "events.jsonl")) == 3000
     os.close(read_end)
     os.close(write_end)
+
+
+def test_an_event_need_not_tell_the_time_of_the_processor(tmp_path):
+    path = tmp_path / "events.jsonl"
+    write_lines(
+        path, [{"t": 5, "event": "phase_started", "phase": "data"}, {"t": 6, "cpu": 7, "event": "closed"}]
+    )
+    assert worker_events(path) == [PhaseStarted(t=5, cpu=0, phase="data"), Closed(t=6, cpu=7)]
 
 
 def test_times_are_folded_from_the_phases(results):

@@ -303,7 +303,8 @@ def test_where_training_was_too_short_it_says_how_short(steps: tuple[int, ...], 
 def test_the_pace_is_that_of_the_last_stretch_that_settled_and_of_the_last_stage():
     """Epochs of ten seconds, of which steps take five and validation two; training began at 90 s."""
     began = PhaseStarted(t=90 * 10**9, phase="train")
-    long = a_stretch(began, *(an_epoch(number, 5) for number in range(12)))
+    before = PhaseStarted(t=80 * 10**9, phase="compile")
+    long = a_stretch(before, began, *(an_epoch(number, 5) for number in range(12)))
     short = a_stretch(began, *(an_epoch(number, 5) for number in range(3)))
     for stretches in ([long], [short, long], [long, short]):
         found, why = pace_of(stretches)

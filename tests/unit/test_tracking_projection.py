@@ -3,6 +3,7 @@
 import json
 import logging
 import shutil
+from contextlib import nullcontext
 from pathlib import Path
 from types import SimpleNamespace
 
@@ -265,3 +266,21 @@ def test_why_an_attempt_cannot_be_sent():
             f"a/attempt-1 has a damaged record or journal ({error.__name__}: odd); remove its result.json, and a run "
             "makes it again"
         )
+
+
+@pytest.mark.parametrize("foreign", [True, False])
+@pytest.mark.parametrize("marked", [True, False])
+def test_what_is_marked_as_sent_is_asked_for_only_where_that_is_wanted(
+    monkeypatch, marked: bool, foreign: bool
+):
+    one, told = object.__new__(Projection), []
+    one.store, one._known, one._lock = "store", {}, SimpleNamespace(held=lambda: nullcontext(foreign))
+    one._content, one._send = lambda *given: "content", lambda *given: told.append(given) or "sent"
+    monkeypatch.setattr("bench.tracking.projection.is_sent", lambda *given: marked)
+    monkeypatch.setattr("bench.tracking.projection.mark_sent", lambda *given: told.append(given))
+    attempt = SimpleNamespace(record=lambda: "record")
+    asked = [(attempt, "record", "content"), (attempt, "store")]
+    assert one.send(attempt) == (False if marked else "sent") and told == ([] if marked else asked)
+    told.clear()
+    assert one.send(attempt, again=True) == "sent" and told == asked
+    assert one._known == (None if foreign else {}), "another process may have added runs"

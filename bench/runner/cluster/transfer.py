@@ -164,7 +164,7 @@ class Inbox:
                 with path.open("r+b") as file:
                     if file.seek(0, os.SEEK_END) and name.endswith(".jsonl"):
                         file.seek(-1, os.SEEK_END)
-                        if file.read(1) != b"\n":
+                        if file.read() != b"\n":
                             file.write(b"\n")
                     os.fsync(file.fileno())
 
