@@ -2,8 +2,11 @@
 
 import itertools
 import json
+import subprocess
 import sys
+from datetime import datetime, timedelta
 from pathlib import Path
+from types import SimpleNamespace
 
 import msgspec
 import pytest
@@ -35,6 +38,7 @@ def measured(monkeypatch):
     slots = []
 
     def measure(slot, budget_s):
+        assert budget_s == 0.4
         slots.append(slot)
         rate = {**MEASURED, "matmul_float32": {"best": 1e11 * len(slots)}}
         return json.dumps({"measured_at": "2026-01-01T00:00:00+00:00", **rate}).encode()
@@ -102,6 +106,54 @@ def test_what_cannot_be_measured_says_why(tmp_path: Path, monkeypatch):
     with pytest.raises(InputError, match=r"cpu:0 could not be measured: exit code 1"):
         calibrate(tmp_path, MACHINE, [WHOLE])
     assert not (tmp_path / "machine").exists()
+
+
+@pytest.mark.parametrize(
+    ("code", "out", "err", "reason"),
+    [
+        (0, 'told before\n{"kind": "cpu"}\n', "a warning", None),
+        (0, "\n", "a warning", "exit code 0"),
+        (3, "", "deep inside\nno room\n", "no room"),
+        (3, "out", "", "exit code 3"),
+    ],
+)
+def test_a_device_is_measured_in_a_process_of_its_own(monkeypatch, code, out, err, reason):
+    def run(command, env, **options):
+        assert command == [sys.executable, "-P", "-m", "bench.worker.calibrate", "0.25"]
+        assert options == {"capture_output": True, "text": True, "timeout": 300.0, "check": False}
+        assert (env["TF_CPP_MIN_LOG_LEVEL"], env["LEUKOBENCH_CORES"]) == ("3", "1")
+        return SimpleNamespace(returncode=code, stdout=out, stderr=err)
+
+    monkeypatch.setattr(calibration, "processor_noise", lambda: "a build")
+    monkeypatch.setattr(calibration.subprocess, "run", run)
+    if reason is None:
+        found = json.loads(calibration._measure(HALF, 0.25))
+        assert datetime.fromisoformat(found.pop("measured_at")).utcoffset() == timedelta(0)
+        assert found == {"disturbed": "a build", "kind": "cpu"}
+        return
+    with pytest.raises(InputError) as caught:
+        calibration._measure(HALF, 0.25)
+    assert caught.value.what == f"cpu:1 could not be measured: {reason}"
+
+
+def test_a_measurement_that_takes_too_long_is_given_up(monkeypatch):
+    def run(command, **options):
+        raise subprocess.TimeoutExpired(command, options["timeout"])
+
+    monkeypatch.setattr(calibration.subprocess, "run", run)
+    with pytest.raises(InputError) as caught:
+        calibration._measure(WHOLE, 0.25)
+    assert caught.value.what == "cpu:0 could not be measured within 300 s"
+    assert caught.value.way_out == "Is the machine busy? Try again later."
+
+
+def test_a_device_goes_by_its_uuid_and_a_processor_by_its_cores(monkeypatch):
+    monkeypatch.setattr(calibration.os, "cpu_count", lambda: 8)
+    assert [device_key(slot) for slot in (GPU, WHOLE, HALF)] == [
+        "GPU-1",
+        "cpu with 2 of 8 cores",
+        "cpu with 1 of 8 cores",
+    ]
 
 
 def test_the_fingerprint_is_the_same_when_the_kernel_keeps_more_memory_for_itself(monkeypatch):

@@ -33,6 +33,24 @@ def uri_of(results: SuiteResults) -> str:
     return f"sqlite:///{(results.results / 'mlflow.db').resolve()}"
 
 
+def test_whoever_holds_the_lock_learns_whether_another_held_it_meanwhile(tmp_path: Path):
+    one, other = store.SyncLock(tmp_path), store.SyncLock(tmp_path)
+    told = []
+    for lock in (one, one, other, other, one):
+        with lock.held() as foreign:
+            told.append(foreign)
+            content = (tmp_path / ".mlflow.lock").read_text()
+            assert content == lock._token and len(content) == 32
+    assert told == [True, False, True, False, True]
+    mask = os.umask(0)
+    try:
+        (tmp_path / ".mlflow.lock").unlink()
+        with one.held():
+            assert (tmp_path / ".mlflow.lock").stat().st_mode & 0o777 == 0o644
+    finally:
+        os.umask(mask)
+
+
 def test_a_store_whose_making_was_cut_off_is_made_anew(results: SuiteResults):
     path = store.own_store(results.results, uri_of(results))
     path.with_name("mlflow.db.partial").write_bytes(b"cut off")
