@@ -67,7 +67,7 @@ def test_only_flips_are_left_without_the_rest(cell, monkeypatch):
 
 
 def test_wrong_arrays_are_refused(cell):
-    for wrong in (cell.astype(float), cell[..., 0], cell[..., :2]):
+    for wrong in (cell.astype(float), cell.astype(bool), cell[..., 0], cell[..., :2]):
         with pytest.raises(ValueError, match="uint8"):
             augment(wrong, rng(0))
 

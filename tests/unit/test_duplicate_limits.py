@@ -86,6 +86,8 @@ def test_faint_textures_are_compared_too():
     place = np.zeros((2, 1), int)
     assert _overlap_correlations(image, valid, image, valid, place)[0] == pytest.approx(1, abs=1e-3)
     assert _overlap_correlations(image * 1e-3, valid, image * 1e-3, valid, place)[0] == 0
+    whole = valid[0] > 0
+    assert registration._overlap_correlation(image[0], whole, image[0], whole, 0, 0) == pytest.approx(1)
 
 
 def test_a_search_that_changes_has_another_key():

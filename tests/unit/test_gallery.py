@@ -1,6 +1,7 @@
 """A gallery of images that is searched: what is compared with what, what is remembered, and which pair is the best."""
 
 from functools import partial
+from time import sleep
 from types import SimpleNamespace
 
 import numpy as np
@@ -29,6 +30,30 @@ def test_peaks_are_remembered_where_all_pairs_fit(monkeypatch):
         peaks = Gallery(pictures(3))._peaks
         assert (peaks is not None) is fits
         assert peaks is None or (peaks.shape == (3, 3) and np.isnan(peaks).all())
+
+
+def test_images_are_read_in_batches_and_stay_in_their_order(monkeypatch):
+    def read(self, some):
+        rows = np.array([[one()] for one in some])
+        return some, [f"frame {row}" for (row,) in rows], [16] * len(some), (rows, -rows)
+
+    monkeypatch.setattr(Gallery, "_read", read)
+    monkeypatch.setattr(gallery, "side_of", lambda pictures: 48)
+    told = []
+    made = Gallery([partial(int, n) for n in range(130)], lambda *given: told.append(given))
+    assert told == [("read", 64, 130), ("read", 128, 130), ("read", 130, 130)]
+    assert made.frames == [f"frame {n}" for n in range(130)] and made.telling == [True] * 130
+    assert [one() for one in made.pictures] == made._descriptors[:, 0].tolist() == list(range(130))
+    assert made._spectra[:, 0].tolist() == [-n for n in range(130)]
+
+
+def test_what_nobody_waits_for_is_not_done(monkeypatch):
+    monkeypatch.setattr(gallery.os, "cpu_count", lambda: 1)
+    seen = []
+    work = Gallery([])._batches(lambda some: seen.append(some) or sleep(0.005), list(range(20)), "sums", 1)
+    next(work)
+    work.close()
+    assert len(seen) < 20
 
 
 def test_small_images_are_kept_and_large_ones_read_again(monkeypatch):
@@ -78,16 +103,17 @@ def searched(monkeypatch, *found: NearDuplicate) -> tuple[Gallery, list]:
     return Gallery(pictures(5)), asked
 
 
-def test_every_two_splits_are_searched_each_once(monkeypatch):
-    monkeypatch.setattr(gallery, "EXHAUSTIVE_PAIRS", 2)
-    made, asked = searched(monkeypatch, pair(1, 4), pair(0, 2), pair(0, 4))
-    found = made.across(["a", "a", "b", "c", "c"], ["a", "b", "c"])
+@pytest.mark.parametrize(("limit", "all_shifts"), [(6, True), (5, False)])
+def test_every_two_splits_are_searched_each_once(monkeypatch, limit: int, all_shifts: bool):
+    monkeypatch.setattr(gallery, "EXHAUSTIVE_PAIRS", limit)
+    made, asked = searched(monkeypatch, pair(1, 5), pair(0, 3), pair(0, 5))
+    found = made.across(["a", "a", "a", "b", "b", "c"], ["a", "b", "c"])
     assert asked == [
-        ([0, 1], [2], True, "b against a", SCALES),
-        ([0, 1], [3, 4], False, "c against a", SCALES),
-        ([2], [3, 4], True, "c against b", SCALES),
+        ([0, 1, 2], [3, 4], all_shifts, "b against a", SCALES),
+        ([0, 1, 2], [5], True, "c against a", SCALES),
+        ([3, 4], [5], True, "c against b", SCALES),
     ]
-    assert [(one.first, one.second) for one in found] == [(0, 2), (0, 4), (1, 4)]
+    assert [(one.first, one.second) for one in found] == [(0, 3), (0, 5), (1, 5)]
 
 
 @pytest.mark.parametrize(("limit", "all_shifts"), [(5, True), (4, False)])
@@ -105,6 +131,8 @@ def test_an_image_that_is_found_in_several_of_a_split_is_the_best_pair(monkeypat
     )
     found = find_near_duplicates(pictures(5), ["a", "a", "b", "c", "c"])
     assert found == [pair(1, 3, 0.9), pair(1, 4, 0.8), pair(2, 3, 0.6)]
+    searched(monkeypatch, pair(0, 3), pair(1, 3))
+    assert find_near_duplicates(pictures(5), ["a", "a", "b", "c", "c"]) == [pair(0, 3)], "the first of equals"
 
 
 def test_what_was_registered_is_known_from_both_sides_where_scales_are_equal():
@@ -117,9 +145,18 @@ def test_what_was_registered_is_known_from_both_sides_where_scales_are_equal():
     assert known((1, 0, 1.1)) is None and known((0, 2, None)) is None
 
 
-def similar(monkeypatch, curves: dict[float, list[float]], neighbors: int = 8, least: float = 0.2) -> dict:
-    """What image 9 resembles of 0, 1, 2 and itself, by its likeness to each at some scales."""
+def similar(
+    monkeypatch, curves: dict[float, list[float]], neighbors: int = 8, least: float = 0.2, others: int = 0
+) -> dict:
+    """What image 9 resembles of 0, 1, 2 and itself, by its likeness to each at some scales.
+
+    At each further scale the nearest are so many `others`.
+    """
     likely = []
+
+    def nearest(descriptors, own, itself, count):
+        assert itself.tolist() == [[False, False, False, True]]
+        return np.roll(np.arange(4), others * (1 - len(likely)))[None, :count]
 
     def curves_of(known, asked):
         made = np.zeros((1, len(likely[-1]), 2, 3), np.float32)
@@ -127,9 +164,7 @@ def similar(monkeypatch, curves: dict[float, list[float]], neighbors: int = 8, l
         return made
 
     monkeypatch.setattr(gallery, "NEIGHBORS", neighbors)
-    monkeypatch.setattr(
-        gallery, "nearest", lambda descriptors, own, itself, count: np.arange(4)[None, :count]
-    )
+    monkeypatch.setattr(gallery, "nearest", nearest)
     monkeypatch.setattr(gallery, "ring_curves", curves_of)
     monkeypatch.setattr(gallery, "likely_angles", lambda curve, tops: [(curve.max() > 0.5, float(tops))])
     of = SimpleNamespace(
@@ -156,6 +191,8 @@ def test_no_more_than_the_nearest_are_proposed(monkeypatch):
     assert set(similar(monkeypatch, curves, 3)) == {(0, 9, 1.1), (2, 9, 1.1), (1, 9, 1.1)}
     curves = {1.0: [0.5, 0.6], 1.1: [0.8, 0.6]}
     assert set(similar(monkeypatch, curves, 2)) == {(0, 9, 1.1), (1, 9, 1.1)}
+    curves = {1.0: [0.5, 0.4], 1.1: [0.8, 0.3]}
+    assert list(similar(monkeypatch, curves, 2, others=1)) == [(1, 9, 1.1), (0, 9, 1.0)], "of 0, 1 and 2"
 
 
 def test_other_scales_are_described_once_where_there_is_room(monkeypatch):
@@ -198,7 +235,7 @@ def test_a_pair_is_registered_from_one_side_where_both_are_the_same(monkeypatch)
         frames=list("abcde"),
         _descriptors=np.arange(10).reshape(5, 2),
         _similar=lambda batch, known, own, scales: dict.fromkeys(proposed[:6], ((False, 5.0),)),
-        _shifted=lambda known, asked, what: {(1, 3, None)},
+        _shifted=lambda known, asked, what: {(1, 3, None), (0, 3, None)},
         _angles={},
         _registered={(1, 3, None): Match(0.875)},
         _register=register,
@@ -209,16 +246,16 @@ def test_a_pair_is_registered_from_one_side_where_both_are_the_same(monkeypatch)
         gallery, "threshold_for", lambda one, other, match: {"ac": 0.45}.get(one + other, 0.5)
     )
     found = Gallery._matches(of, [0, 1, 2, 3, 4], [0, 1, 2, 3], True, "photographs")
-    assert registered == [(0, 1, 1.0), (0, 2, 1.0), (3, 2, 1.0), (3, 2, 1.1), (2, 3, 1.1)]
-    assert told == [("photographs", 4, 64), ("photographs, registration", 5, 256)]
+    assert registered == [(0, 3, None), (0, 1, 1.0), (0, 2, 1.0), (3, 2, 1.0), (3, 2, 1.1), (2, 3, 1.1)]
+    assert told == [("photographs", 4, 64), ("photographs, registration", 6, 256)]
     assert sorted((one.first, one.second, one.match.correlation) for one in found) == [
-        *[(0, 1, 0.5), (1, 0, 0.5), (1, 3, 0.875), (2, 3, 0.7), (3, 2, 0.8), (3, 2, 0.8)],
+        *[(0, 1, 0.5), (0, 3, 0.5), (1, 0, 0.5), (1, 3, 0.875), (2, 3, 0.7), (3, 2, 0.8), (3, 2, 0.8)],
     ]
     assert of._angles[0, 1, 1.0] == ((False, 5.0),)
     of._shifted = None
     registered.clear()
     again = Gallery._matches(of, [0, 1, 2, 3], [0, 1, 2, 3], False, "photographs")
-    assert registered == [] and len(again) == len(found) - 1
+    assert registered == [] and len(again) == len(found) - 2
 
 
 def test_pairs_are_registered_roughly_at_first_and_exactly_where_that_may_pass(monkeypatch):

@@ -33,7 +33,14 @@ CORNER = slice(0, 3), slice(0, 4)
 """12 of 400 pixels: 0.03."""
 
 
-@pytest.mark.parametrize("place", [CORNER, (slice(17, 20), slice(16, 20)), (slice(0, 20), slice(19, 20))])
+@pytest.mark.parametrize(
+    "place",
+    [
+        *(CORNER, (slice(17, 20), slice(16, 20))),
+        *((slice(0, 20), slice(0, 1)), (slice(0, 20), slice(19, 20))),
+        *((slice(0, 1), slice(0, 20)), (slice(19, 20), slice(0, 20))),
+    ],
+)
 def test_what_touches_an_edge_is_filled(place):
     assert np.array_equal(painted(place), mask(place))
 

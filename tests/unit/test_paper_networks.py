@@ -262,6 +262,8 @@ def test_stochastic_depth_of_50_layers_by_layer(monkeypatch):
             *("512 of 1/1 same, no bias -> 28", "Add -> 28", "GlobalAveragePooling2D", "3 softmax"),
         ]
     )
+    ends = [layer.name for layer in model.layers if layer.name.endswith("_add")]
+    assert ends == ["stage2_block1_add", "stage3_block1_add", "stage3_block2_add"]
 
 
 def test_stochastic_depth_of_small_images_layer_by_layer():

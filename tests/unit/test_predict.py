@@ -72,6 +72,14 @@ def test_a_perfect_classifier_needs_no_correction():
     assert differential_count([0, 1], "ab")[0].corrected is None
 
 
+def test_a_matrix_of_few_images_is_not_taken_for_certain():
+    """Half of very many images; the shares that are predicted right are drawn from Beta(5.5, 0.5), 98 % in all."""
+    (a, _) = differential_count([0] * 5000 + [1] * 5000, "ab", [[5, 0], [0, 5]])
+    right, other = np.random.default_rng(1).beta(5.5, 0.5, (2, 100_000))
+    true = ((0.5 - (1 - other)) / (right + other - 1)).clip(0, 1)
+    assert a.corrected == (0.5, *(pytest.approx(end, abs=0.06) for end in np.quantile(true, [0.01, 0.99])))
+
+
 def test_the_correction_is_that_of_the_continuity_corrected_interval():
     """Newcombe (1998), table I, method 4."""
     for right, total, low, high in ((81, 263, 0.2535, 0.3682), (15, 148, 0.0598, 0.1644), (0, 20, 0, 0.2005)):

@@ -4,6 +4,7 @@ import numpy as np
 import pytest
 from scipy import ndimage
 
+from wbc.duplicates import rough
 from wbc.duplicates.frames import Frame
 from wbc.duplicates.rough import Turn, rough_matches
 
@@ -76,17 +77,37 @@ def test_too_small_an_overlap_is_not_looked_for(rows, angle, found):
     assert (match.correlation > 0.8 and there) is found
 
 
-def test_what_is_painted_is_not_compared():
+@pytest.mark.parametrize(("angle", "found"), [(179.0, 359.0), (-1.0, 359.0), (-1.8, 358.2), (181.0, 1.0)])
+def test_an_angle_is_known_up_to_half_a_turn(angle, found):
+    """Hardly turned, an image still matches itself."""
+    (match,) = rough_matches([Turn(FIRST, FIRST, angle=angle)])
+    assert match.angle == pytest.approx(found) and match.correlation > 0.85
+
+
+@pytest.mark.parametrize("turn", [{}, {"angle": 0.0}, {"mirrored": True}, {"mirrored": True, "angle": 0.0}])
+def test_what_is_painted_is_not_compared(turn):
     shown = np.ones((40, 56), bool)
-    shown[:, :20] = False
-    (match,) = rough_matches([Turn(FIRST, frame(part(24, 30), shown))])
-    assert match.correlation > 0.97 and match.shift == pytest.approx((4 / 40, 10 / 40))
+    shown[:30, :20] = False
+    second = frame(part(24, 30), shown)
+    flipped = slice(None, None, -1 if turn.get("mirrored") else 1)
+    second = Frame(second.texture[:, flipped], second.valid[:, flipped])
+    (match,) = rough_matches([Turn(FIRST, second, **turn)])
+    assert match.correlation > (0.9 if "angle" in turn else 0.97)
+    assert match.shift == pytest.approx((4 / 40, 10 / 40), abs=0.026 if "angle" in turn else 1e-6)
+    if "angle" in turn:
+        upside_down = Frame(second.texture[::-1, ::-1], second.valid[::-1, ::-1])
+        (same,) = rough_matches([Turn(FIRST, upside_down, **turn)])
+        assert same.angle == 180 and same.correlation == pytest.approx(match.correlation, abs=1e-5)
+        assert same.shift == match.shift
 
 
-def test_many_turns_of_several_shapes_come_back_in_their_order():
+def test_many_turns_of_several_shapes_come_back_in_their_order(monkeypatch):
     seconds = [frame(part(20, 20 + 2 * n, 40, 56 - 8 * (n % 2))) for n in range(5)]
     turns = [Turn(FIRST, second, angle=angle) for second in seconds for angle in (None, 0.0)]
     alone = [rough_matches([turn])[0] for turn in turns]
-    for match, other in zip(rough_matches(turns), alone, strict=True):
-        assert match.shift == other.shift and match.correlation == pytest.approx(other.correlation, abs=1e-4)
+    for batch in (64, 2):
+        monkeypatch.setattr(rough, "_BATCH", batch)
+        for match, other in zip(rough_matches(turns), alone, strict=True):
+            assert match.shift == other.shift
+            assert match.correlation == pytest.approx(other.correlation, abs=1e-4)
     assert rough_matches([]) == []

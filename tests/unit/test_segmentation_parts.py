@@ -209,12 +209,13 @@ def rough(monkeypatch) -> list[float]:
     return radii
 
 
-def nucleus_of(side: int) -> tuple[np.ndarray, np.ndarray]:
+def nucleus_of(side: int, pixels: int = 64) -> tuple[np.ndarray, np.ndarray]:
     """A square in 64 x 64 pixels, and how far each pixel is away from it."""
-    nucleus = np.zeros((64, 64), bool)
-    first = 32 - side // 2
+    nucleus = np.zeros((pixels, pixels), bool)
+    first = pixels // 2 - side // 2
     nucleus[first : first + side, first : first + side] = True
-    outside = np.maximum(0, np.maximum(first - np.arange(64), np.arange(64) - (first + side - 1)))
+    places = np.arange(pixels)
+    outside = np.maximum(0, np.maximum(first - places, places - (first + side - 1)))
     return nucleus, np.hypot(outside[:, None], outside)
 
 
@@ -224,11 +225,14 @@ RADIUS = np.sqrt(100 / np.pi)
 """Of a nucleus of 10 x 10 pixels: 5.64."""
 
 
-@pytest.mark.parametrize(("side", "reach"), [(10, RADIUS), (2, 6 * 64 / 224), (4, np.sqrt(16 / np.pi))])
-def test_cytoplasm_reaches_a_radius_beyond_the_nucleus(rough, side, reach):
+@pytest.mark.parametrize(
+    ("side", "pixels", "reach"),
+    [(10, 64, RADIUS), (2, 64, 6 * 64 / 224), (4, 64, np.sqrt(16 / np.pi)), (2, 112, 3.0)],
+)
+def test_cytoplasm_reaches_a_radius_beyond_the_nucleus(rough, side, pixels, reach):
     """Or 6 pixels of 224 beyond a tiny one. Outlines are smoothed by a fifth of the radius."""
-    nucleus, away = nucleus_of(side)
-    found = _find_cell(np.full((64, 64, 3), PLASMA), nucleus)
+    nucleus, away = nucleus_of(side, pixels)
+    found = _find_cell(np.full((pixels, pixels, 3), PLASMA), nucleus)
     assert np.array_equal(found, away < reach)
     assert rough == pytest.approx([0.2 * np.sqrt(side**2 / np.pi)] * 2)
 

@@ -57,6 +57,8 @@ def test_blocks_are_bounded_of_one_size_and_lose_nothing_that_is_full():
 )
 def test_where_blocks_may_end(steps, epochs, synchronous, divisible, expected):
     assert steps_a_piece(steps, epochs, synchronous, divisible) == expected
+    if divisible:
+        assert steps_a_piece(steps, epochs, synchronous) == expected
 
 
 class Threads:
@@ -257,6 +259,31 @@ def test_an_epoch_of_one_step_is_the_first_one():
     clock.passes(2.0)
     assert timer.steps_end() is True and timer.first_step_s == 2.0
     assert timer.pace.steps == 0 and timer.blocks() == []
+
+
+def test_a_batch_that_is_taken_after_its_epoch_ended_counts_in_none():
+    clock, threads = Clock(), Threads()
+    waits = InputClock(clock, threads)
+    waits.epoch_began()
+    threads.now = WORKER
+    stream = waits.watch(iter("abc"))
+
+    def made(moment: float) -> None:
+        """A batch, once the one before was taken."""
+        clock.now = moment
+        next(stream)
+
+    waits.step_began(1.0)
+    made(3.0)
+    assert waits.waited() == 0.0 and waits.epoch_ended() == 2.0, "known to be made, not to be taken"
+    threads.now = LOOP
+    waits.epoch_began()
+    threads.now = WORKER
+    waits.step_began(3.5)
+    made(4.0)
+    assert waits.waited() == 0.0
+    made(6.0)
+    assert waits.waited() == 6.0 - 3.5
 
 
 def test_of_several_batches_in_a_call_only_the_first_is_waited_for():

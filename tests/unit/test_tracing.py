@@ -50,15 +50,17 @@ def test_steps_are_traced_after_three_that_warm_up(tmp_path, model, monkeypatch)
     monkeypatch.setattr(
         tracing, "summarize", lambda planes, *rest: asked.append(rest) or {"planes": len(planes)}
     )
-    steps, trace = [], tf.profiler.experimental.Trace
+    steps, trace, finish = [], tf.profiler.experimental.Trace, tracing._finish
+    monkeypatch.setattr(tracing, "_finish", lambda logs: steps.append(sorted(logs)) or finish(logs))
     monkeypatch.setattr(
         tf.profiler.experimental,
         "Trace",
         lambda name, **more: steps.append((name, more)) or trace(name, **more),
     )
     found = profile(model, SPLIT, lambda batch: batch, Distribution(), settings(tmp_path))
-    assert steps == [("train", {"step_num": number, "_r": 1}) for number in range(2)], (
-        "roots, by which it is grouped"
+    done = ["loss"]
+    assert steps == [*[done] * 3, *[("train", {"step_num": number, "_r": 1}) for number in range(2)], done], (
+        "roots, by which it is grouped, and what ends them"
     )
     assert found.pop("planes") > 0
     path = tmp_path / found.pop("trace")

@@ -121,7 +121,7 @@ def make_frames(pictures: Sequence[NDArray[np.uint8]], scale: float = 1.0, side:
     resized = []
     for index, picture in enumerate(pictures):
         factor = side * scale / min(picture.shape[:2])
-        width, height = (int(np.clip(round(own * factor), 8, longest)) for own in picture.shape[1::-1])
+        width, height = (int(min(round(own * factor), longest)) for own in picture.shape[1::-1])
         small = Image.fromarray(picture).resize((width, height), Image.Resampling.BICUBIC)  # antialiased
         resized.append(np.asarray(small))
         of_shape.setdefault((height, width), []).append(index)

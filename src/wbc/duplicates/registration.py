@@ -204,8 +204,6 @@ def _overlap_correlation(
     """Correlation coefficient where both show something; 0 where that is flat or too small."""
     top, bottom = max(0, down), min(first.shape[0], down + second.shape[0])
     left, end = max(0, right), min(first.shape[1], right + second.shape[1])
-    if top >= bottom or left >= end:
-        return 0.0
     here = (slice(top, bottom), slice(left, end))
     there = (slice(top - down, bottom - down), slice(left - right, end - right))
     both = first_valid[here] & second_valid[there]

@@ -33,7 +33,7 @@ class ImageNetWeights:
     """Name at the address, if it differs from the name in the cache."""
 
 
-@dataclass(frozen=True, eq=False)
+@dataclass(frozen=True)
 class Network(Configurable):
     """A network that a suite may name."""
 

@@ -111,7 +111,7 @@ class Reference:
         return function
 
 
-@dataclass(frozen=True, eq=False)
+@dataclass(frozen=True)
 class UserNetwork(Network):
     """A network of the user's. Only its function checks its options."""
 

@@ -176,7 +176,7 @@ def _find_cell(density: NDArray[np.float64], nucleus: Mask) -> Mask:
     radius = np.sqrt(hull.sum() / np.pi)
     red, green, blue = np.moveaxis(density, 2, 0)
     stained = red + green > _STAINED
-    ratio = blue / np.maximum(green, _STAINED / 2)
+    ratio = blue / np.maximum(green, _STAINED)  # where it is less, it is not looked at
 
     thin = stained & (red < _RED_CELL_RED) & (green > _STAINED)
     far = thin & (away > 0.8 * radius) & (ratio > 0.45)

@@ -162,7 +162,7 @@ def _bottleneck(
     *,
     maps: int,
     groups: int = 1,
-    strides: tuple[int, int] = (1, 1),
+    strides: tuple[int, int],
     survival: float = 1.0,
 ) -> keras.KerasTensor:
     """A residual block of three convolutions: to `width` maps, 3x3 in groups, to `maps` maps.
