@@ -104,7 +104,7 @@ def noise_wanted(groups: Configurations, known: Iterable[str]) -> dict[str, int]
     return {key: each - there[key] for key, *_ in groups.values()}
 
 
-def runs_wanted(trials: Sequence[Trial], known: Mapping[str, int], pairs: int | None) -> dict[str, int]:
+def runs_wanted(trials: Sequence[Trial], known: Counter[str], pairs: int | None) -> dict[str, int]:
     """Runs of a candidate against a saved baseline: as many as find a partner, at least one of each trial.
 
     Args:
@@ -112,11 +112,11 @@ def runs_wanted(trials: Sequence[Trial], known: Mapping[str, int], pairs: int | 
         known: Key of a trial -> runs that the baseline has.
         pairs: Most runs of a configuration, shared by its seeds and splits; None: any number.
     """
-    shares = known
+    shares: Mapping[str, int] = known
     if pairs is not None:
         groups = configurations(trials)
         shares = shared_out(dict.fromkeys(groups, pairs), groups)
-    return {trial.key: max(1, min(shares.get(trial.key, 0), known.get(trial.key, 0))) for trial in trials}
+    return {trial.key: max(1, min(shares[trial.key], known[trial.key])) for trial in trials}
 
 
 def plan_pairs(noise: Sequence[TrialPairs], trials: int, thresholds: Thresholds) -> PairPlan:
@@ -127,7 +127,7 @@ def plan_pairs(noise: Sequence[TrialPairs], trials: int, thresholds: Thresholds)
         trials: How many configurations will be judged together.
         thresholds: What they will be judged by.
     """
-    return plan_from({trial.key: metric_values(trial) for trial in noise if trial.pairs}, trials, thresholds)
+    return plan_from({trial.key: metric_values(trial) for trial in noise}, trials, thresholds)
 
 
 def plan_from(noise: Mapping[str, MetricValues], trials: int, thresholds: Thresholds) -> PairPlan:

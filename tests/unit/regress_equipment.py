@@ -55,6 +55,7 @@ class Listener:
         self.said.append(message)
 
     def plan(self, planned, slots, at_once=None) -> None:
+        assert at_once == 1, "sides take turns"
         self.plans.append(len(planned))
 
 

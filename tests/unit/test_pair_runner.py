@@ -286,10 +286,12 @@ def test_two_that_do_not_fit_into_memory_together_follow_each_other(tmp_path: Pa
     monkeypatch.setattr(pair_runner, "free_memory", lambda: free.pop(0))
     with bed.runner() as runner:
         for number, now in enumerate(
-            (1, 2e9, 1.9e9, 9e9)
+            (0, 2e9, 1.9e9, 9e9)
         ):  # nothing is known; just enough; too little; it stays so
             free[:] = [now]
-            assert runner.run_pair(first if number == 0 else "ab", bed.trial, number).done
+            pair = runner.run_pair(first if number == 0 else "ab", bed.trial, number)
+            assert pair.done
+    assert [run.attempt for run in pair.runs] == ([4, 4] if first == "ab" else [5, 3])
     turns = [
         len(turns_of(one))
         for one in sorted(bed.attempts(), key=lambda one: (one / "runner.jsonl").stat().st_mtime)

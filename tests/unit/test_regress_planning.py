@@ -1,5 +1,7 @@
 """How many pairs a comparison is planned for, and who shares them."""
 
+from collections import Counter
+
 import numpy as np
 import pytest
 from equipment.results.records import a_record
@@ -11,6 +13,7 @@ from bench.compare.matching import configuration_of
 from bench.compare.measurement import Measurement
 from bench.compare.metrics import Values
 from bench.compare.thresholds import Thresholds
+from bench.regress import planning
 from bench.regress.planning import (
     MOST,
     PairPlan,
@@ -132,9 +135,41 @@ def test_a_plan_is_for_the_metric_that_shows_the_steps_first_and_tells_what_it_f
         f"That asks for {plan.pairs} pairs. Nine times in ten, they find changes of: training throughput"
         in said
     )
-    assert str(PairPlan(3, "fit_time")).endswith("they find changes of: no size.")
     nothing = planned()
     assert (nothing.pairs, nothing.metric) == (1, None) and "is not known" in str(nothing)
+
+
+@pytest.mark.parametrize(
+    ("pairs", "finds", "said"),
+    [
+        (
+            199,
+            {"fit_time": 0.0349, "peak_memory": 0.11},
+            "199 pairs. Nine times in ten, they find changes of: fit time 3%, peak memory 11%.",
+        ),
+        (200, {}, "200 pairs or more. Nine times in ten, they find changes of: no size."),
+    ],
+)
+def test_a_plan_in_words(pairs: int, finds: dict[str, float], said: str):
+    plan = PairPlan(pairs, "fit_time", finds, {"fit_time": 0.01234, "throughput": 0.1}, 12)
+    assert str(plan) == (
+        "A against A differs by (one standard deviation, 12 pairs): fit time 1.2%, training throughput 10.0%. "
+        f"That asks for {said}"
+    )
+
+
+def test_what_pairs_are_planned_by(monkeypatch):
+    """Fit time that is all compilation shows no steps, so it is not planned for."""
+    asked = []
+    monkeypatch.setattr(planning, "pairs_needed", lambda *given: asked.append(given) or 7)
+    made = {
+        "a": {**noise(0.08), "fit_time": noise(0.1)["throughput"], "compile_time": noise(0.1)["throughput"]}
+    }
+    plan = plan_from({**made, "b": {}}, 2, Thresholds(effect=0.3, power=0.7))
+    ((spread, *given),) = asked
+    assert round(spread, 4) == spread != round(spread, 3)
+    assert given[0] == pytest.approx(0.3)
+    assert (plan.pairs, plan.metric, plan.basis) == (7, "throughput", 40)
 
 
 def test_seeds_are_one_configuration_as_the_verdict_has_it():
@@ -161,5 +196,5 @@ def test_seeds_share_the_pairs_of_their_configuration():
     ],
 )
 def test_the_candidate_runs_as_often_as_it_finds_partners(runs, pairs, number):
-    there = {of.key: number for of, number in zip(TRIALS, runs, strict=True)}
+    there = Counter({of.key: number for of, number in zip(TRIALS, runs, strict=True)})
     assert list(runs_wanted(TRIALS, there, pairs).values()) == number

@@ -110,7 +110,8 @@ def test_where_the_most_accurate_is_the_fastest_no_faster_one_is_looked_for():
     assert decision.shown is None and decision.is_fastest
     assert "None of the others is faster." in said and "No faster configuration" not in said
     decision = decide(found, images(quick=0.95))
-    assert decision.uncompared and answer.doubt(decision) == "None of the others is faster."
+    assert decision.uncompared == 1 and answer.doubt(decision) == "None of the others is faster."
+    assert decide(found[:1], images()).uncompared == 0, "there is nothing to compare it with"
     decision, said = asked(candidate("quick", 0.80, 5), candidate("slow", 0.95, 600), seeds=1, count=60)
     assert not decision.is_fastest and "None of the others is faster." not in said
 

@@ -133,15 +133,16 @@ def test_equal_seeds_do_not_hide_how_few_the_images_are(tmp_path):
 
     from wbc.evaluation.metrics import score
 
-    test = score(predictions_of(_test_files(CLASSES, 10), CLASSES, 0.9, 0))
-    trials = [trial_of("VGG16", "transfer", 5, seed) for seed in (0, 1)]
-    for trial in trials:
+    trials = [trial_of(network, "transfer", 5, seed) for network in ("VGG16", "VGG19") for seed in (0, 1)]
+    for trial, accuracy in zip(trials, (0.9, 0.9, 0.1, 0.95), strict=True):
+        test = score(predictions_of(_test_files(CLASSES, 10), CLASSES, accuracy, 0))
         write_attempt(results, trial, Course(SECONDS, 0.9, 9.0, test, predictions="file\n"))
-    (row,) = configurations_frame(trials_frame(results, [one.id for one in trials])).to_dict("records")
+    (row, wide) = configurations_frame(trials_frame(results, [one.id for one in trials])).to_dict("records")
     share, low, high = share_of(row)
     assert row["balanced_accuracy_t95_low"] == pytest.approx(share)
     assert low == pytest.approx(row["split_low"]) and high == pytest.approx(row["split_high"])
     assert high - low > 0.05
+    assert share_of(wide)[1:] == (0, 1), "no share is below or above"
 
 
 def test_columns_of_one_heading_do_not_replace_each_other():

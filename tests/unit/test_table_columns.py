@@ -78,6 +78,15 @@ def test_the_columns_of_an_overview_in_their_order():
 
 
 @pytest.mark.parametrize(
+    ("others", "there"),
+    [({}, True), ({"trial": "t"}, True), ({"low of a": 0.4}, True), ({"trial": "t", "low of a": 0.4}, False)],
+)
+def test_classes_that_the_table_of_the_evaluation_has_are_left_to_it(others: dict[str, Any], there: bool):
+    frame = pd.DataFrame([{"accuracy of a": 0.5, **others}])
+    assert ("accuracy of a" in overview_columns(frame)) is there
+
+
+@pytest.mark.parametrize(
     ("values", "gone"),
     [
         ({"status": ["done", "done"]}, {"status"}),
