@@ -60,9 +60,7 @@ def _version(wanted: bool) -> None:
 
 @app.callback(help=HELP)
 def options(
-    version: bool = typer.Option(
-        False, "--version", callback=_version, is_eager=True, help="Print the version."
-    ),
+    version: bool = typer.Option(False, "--version", callback=_version, help="Print the version."),
 ) -> None:
     """Handle the options of the whole program."""
 

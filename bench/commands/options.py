@@ -125,11 +125,11 @@ def add_verb(app: typer.Typer, verb: Callable[..., int | None], name: str | None
     kind = inspect.Parameter.KEYWORD_ONLY
     groups: dict[str, type[Any]] = {}
     parameters: list[inspect.Parameter] = []
-    for one in inspect.signature(verb, eval_str=True).parameters.values():
+    for one in inspect.signature(verb).parameters.values():
         if is_dataclass(one.annotation):
             assert isinstance(one.annotation, type)
             groups[one.name] = one.annotation
-            parameters += inspect.signature(one.annotation, eval_str=True).parameters.values()
+            parameters += inspect.signature(one.annotation).parameters.values()
         else:
             parameters.append(one)
     parameters.append(inspect.Parameter("quiet", kind, default=False, annotation=QuietOption))

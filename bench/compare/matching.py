@@ -185,7 +185,7 @@ def _near(trial: TrialPairs, trials: Sequence[TrialPairs]) -> TrialPairs:
     differing, one = min(others, key=lambda found: len(found[0]))
     mine, its = trial.settings.flat(), one.settings.flat()
     said = ", ".join(f"{name} {mine.get(name)}, there {its.get(name)}" for name in differing)
-    return replace(trial, notes=(*trial.notes, f"nearest trial of the {side}: {one.label} ({said})"))
+    return replace(trial, notes=(f"nearest trial of the {side}: {one.label} ({said})",))
 
 
 def _differing(one: TrialPairs, other: TrialPairs) -> list[str]:

@@ -18,7 +18,7 @@ from scipy.stats import norm, t
 
 from bench.compare.discordance import Clusters
 from bench.compare.judging import judge
-from bench.compare.learning import Compared, compared, judge_learning, learning_of
+from bench.compare.learning import Compared, compared, content_of, judge_learning, learning_of
 from bench.compare.matching import match
 from bench.compare.measurement import Measurement, Pair, TrialPairs, read_images
 from bench.compare.reading import Side
@@ -243,6 +243,26 @@ def test_with_three_trainings_a_side_how_they_vary_is_assumed():
         Learning.INCONCLUSIVE,
         Learning.WORSE,
     ]
+
+
+def test_another_look_is_one_at_other_trainings_that_are_tested():
+    accuracy, other = made([0.1, 0.2]), made([0.1, 0.3])
+    one = {"a": {"accuracy": accuracy, "loss": accuracy}}
+    contents = [
+        content_of(found)
+        for found in (
+            one,
+            {"b": one["a"]},
+            {"a": {"accuracy": accuracy, "loss": other}},
+            {"a": {"accuracy": other, "loss": accuracy}},
+            {"a": {"accuracy": accuracy, "loss": replace(accuracy, baseline=accuracy.candidate)}},
+            {"a": {"accuracy": accuracy}},
+        )
+    ]
+    assert len(set(contents)) == len(contents) and {len(content) for content in contents} == {16}
+    same = replace(other, identical=True)
+    assert content_of({**one, "b": {"accuracy": same, "loss": same}}) == contents[0]
+    assert content_of({"b": {"accuracy": same, "loss": same}}) == content_of({}) == ""
 
 
 IMAGES = 400

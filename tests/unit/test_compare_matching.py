@@ -49,17 +49,51 @@ def test_seeds_are_paired_and_joined():
     (found,) = match(Side("old", tuple(old)), Side("new", tuple(new)))
     assert len(found.pairs) == 4 and len(found.candidate_only) == 2
     assert all(pair.baseline.key == pair.candidate.key for pair in found.pairs)
+    assert found.settings == trials[0].settings
+    (alone,) = match(Side("old", tuple(old)), Side("new", ()))
+    assert alone.settings == trials[0].settings
 
 
 def test_the_nearest_trial_of_the_other_side_is_the_one_that_differs_in_least():
-    base, two, one = trial(epochs=3), trial(epochs=4, l1=0.1), trial(epochs=5)
+    base, two, one = trial(epochs=3), trial(batch_size=7, l1=0.1), trial(epochs=5)
     old = [measurement(base, record(base))]
     new = [measurement(of, record(of)) for of in (two, one)]
     gone, *both = match(Side("old", tuple(old)), Side("new", tuple(new)))
     assert gone.notes == (f"nearest trial of the candidate: {both[1].label} (epochs 3, there 5)",)
-    assert [note.partition(": ")[0] for found in both for note in found.notes] == [
-        "nearest trial of the baseline"
-    ] * 2
+    assert [note for found in both for note in found.notes] == [
+        f"nearest trial of the baseline: vgg16-scratch-3e ({differing})"
+        for differing in ("batch_size 7, there 16, l1 0.1, there None", "epochs 5, there 3")
+    ]
+
+
+def test_configurations_with_pairs_have_no_nearest_trial():
+    trials = [trial(epochs=3), trial(epochs=4)]
+    old, new = (
+        Side(name, tuple(measurement(of, record(of)) for of in ofs))
+        for name, ofs in (("old", trials), ("new", trials[::-1]))
+    )
+    assert [(len(found.pairs), found.notes) for found in match(old, new)] == [(1, ())] * 2
+    assert [found.settings.epochs for found in match(old, new)] == [3, 4], "the order is the baseline's"
+
+
+@pytest.mark.parametrize(
+    ("own", "other"),
+    [
+        ({"seed": 0}, {"seed": 1}),
+        *(
+            ({"weights": {"name": "own", "sha256": a}}, {"weights": {"name": "own", "sha256": b}})
+            for a, b in ("ab", "ba")
+        ),
+    ],
+)
+def test_what_is_not_comparable_has_the_runs_of_both_sides_and_the_settings_of_the_baseline(own, other):
+    old, new = (measurement(of, record(of)) for of in (trial(**own), trial(**other)))
+    (found,) = match(Side("old", (old,)), Side("new", (new,)))
+    assert (found.baseline_only, found.candidate_only, found.settings) == (
+        (old,),
+        (new,),
+        old.record.trial.settings,
+    )
 
 
 def test_attempts_are_paired_in_their_order_and_the_rest_stays_alone():
@@ -129,6 +163,19 @@ def weighted(content: str, **settings):
             [trial()],
             [trial(data={"source": "synthetic", "digest": "d0", "test_digest": "t"})],
             [("not comparable", "the images of the external test differ (None and t)")],
+        ),
+        (
+            [trial(digest="a"), trial(digest="c", seed=1)],
+            [trial(digest="b"), trial(digest="d", seed=1)],
+            [("not comparable", "the images differ (a and b)")],
+        ),
+        (
+            [weighted("a")],
+            [weighted("c"), trial("LeNet5")],
+            [
+                ("not comparable", f"the pretrained weights differ ({'a' * 8} and {'c' * 8})"),
+                ("new", "the baseline has not done it"),
+            ],
         ),
         ([trial(seed=0)], [trial(seed=1)], [("not comparable", "no seed is on both sides")]),
         (

@@ -110,3 +110,17 @@ def test_of_a_trial_in_two_suites_one_that_is_done_is_compared(
     monkeypatch.setattr(compare, "side_of", lambda *given: (_ for _ in ()).throw(InputError("nothing")))
     found = compare._trials_of("svm", tmp_path)
     assert {one: suite.suite for one, suite in found.items()} == {"svm-1": chosen}
+
+
+@pytest.mark.parametrize("parent", ["trial", "trials", "trialz"])
+def test_a_folder_is_a_trial_where_it_is_below_that_of_trials(monkeypatch, tmp_path: Path, parent: str):
+    monkeypatch.setattr(compare, "side_of", lambda *given: "results")
+    folder = tmp_path / "suite" / parent / "svm-1"
+    folder.mkdir(parents=True)
+    found = compare._trials_of(str(folder), tmp_path)
+    if parent != "trials":
+        assert found is None
+    else:
+        assert {one: (suite.suite, suite.folder) for one, suite in found.items()} == {
+            "svm-1": ("suite", tmp_path / "suite")
+        }

@@ -11,7 +11,7 @@ from test_table_columns import HEAD, NAN, rows_of
 from bench.report.tables import departures, reference
 from bench.report.tables.reference import accuracies_beside, reference_tables, times_beside
 from wbc.errors import InputError
-from wbc.evaluation.intervals import wilson
+from wbc.evaluation.intervals import Interval, wilson
 from wbc.reference import thesis
 
 CLASSES = ("EOSINOPHIL", "LYMPHOCYTE", "MONOCYTE", "NEUTROPHIL")
@@ -49,6 +49,14 @@ def test_a_row_a_class_and_one_for_their_mean():
         low = first["difference"] - math.hypot(0.05, interval.high - theirs[0])
         high = first["difference"] + math.hypot(0.05, theirs[0] - interval.low)
         assert (first[f"{name}_low"], first[f"{name}_high"]) == (pytest.approx(low), pytest.approx(high))
+
+
+@pytest.mark.parametrize(
+    ("low", "high", "exceeds"),
+    [(0.0, 0.2, False), (1e-9, 0.2, True), (-0.2, 0.0, False), (-0.2, -1e-9, True), (-0.1, 0.1, False)],
+)
+def test_an_interval_that_ends_at_0_does_not_exclude_it(low: float, high: float, exceeds: bool):
+    assert reference._excludes_0(Interval(low, high, "t")) is exceeds
 
 
 @pytest.mark.parametrize(

@@ -178,6 +178,30 @@ def test_versions_that_another_process_found_out_meanwhile_stand(tmp_path: Path)
     assert Late(tmp_path, print).resolve("candidate", ["alpha"], "") == ["alpha==1.0"]
 
 
+def test_versions_are_found_out_anew_where_anything_that_decides_on_them_is_another(
+    tmp_path: Path, monkeypatch
+):
+    asked: list[str] = []
+
+    class Counted(Environments):
+        def _uv(self, title: str, arguments: list[str], lock: int) -> None:
+            asked.append(title)
+
+    def found(requirements: list[str], preferred: str = "", python: str | None = "3.12") -> int:
+        Counted(tmp_path, print, python).resolve("candidate", requirements, preferred)
+        return len(asked)
+
+    assert found(["alpha", "beta"]) == found(["beta", "alpha"]) == 1
+    assert found(["alpha"]) == 2
+    assert found(["alpha"], "beta==1\n") == 3
+    assert found(["alpha"], python="3.11") == 4
+    assert found(["alpha"], python=None) == 5
+    monkeypatch.setenv("UV_FIND_LINKS", "elsewhere")
+    assert found(["alpha"]) == 6
+    monkeypatch.setenv("OTHER", "x")
+    assert found(["alpha"]) == 6
+
+
 def test_of_what_uv_says_the_last_thirty_lines_are_told(tmp_path: Path, monkeypatch):
     uv = tmp_path / "uv"
     uv.write_text("#!/bin/sh\nseq 1 31\necho $VIRTUAL_ENV\nexit 1\n")

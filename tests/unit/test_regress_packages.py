@@ -5,6 +5,7 @@ from importlib import metadata
 import pytest
 
 from bench.regress.environments import (
+    TENSORFLOWS,
     differing,
     name_of,
     names_of,
@@ -55,6 +56,17 @@ def test_a_build_that_was_chosen_is_left_alone():
 def test_a_side_that_names_keras_alone_gets_tensorflow_as_well():
     wanted = requirements_of(["keras==3.12.0"], ["tensorflow"], gpu=False)
     assert wanted[:2] == ["keras==3.12.0", "tensorflow-cpu"]
+
+
+@pytest.mark.parametrize("asked", ["tensorflow==2.20.0", "tensorflow-cpu", "tf-nightly", "tf-nightly-cpu"])
+def test_a_backend_that_was_asked_for_under_any_name_is_not_added(asked: str):
+    found = [name_of(one) for one in requirements_of([asked], ["tensorflow", "jax", "torch"], gpu=False)]
+    assert sum(name in TENSORFLOWS for name in found) == 1
+    assert found[1:3] == ["jax", "torch"] and found.count("jax") == 1
+    assert (
+        found[1:]
+        == [name_of(one) for one in requirements_of([asked, "jax", "torch"], ["jax", "torch"], False)][1:]
+    )
 
 
 def test_backends_that_no_trial_uses_are_not_installed():

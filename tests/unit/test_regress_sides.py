@@ -11,8 +11,9 @@ from equipment.results import records
 
 from bench.devices.device import Device, Slot
 from bench.errors import InputError
+from bench.regress import side_request, sides
 from bench.regress.side_request import SideRequest
-from bench.regress.sides import inspect, modules_of, revision, working_tree
+from bench.regress.sides import Code, Side, inspect, modules_of, revision, working_tree
 from bench.trials.made_by import source_digest
 from bench.trials.runtime import find_runtime
 from wbc import REQUIREMENTS
@@ -100,6 +101,59 @@ def test_a_revision_is_what_git_has(tmp_path: Path):
     assert (had.folder / "bench" / "worker" / "__main__.py").is_file()
     assert had == revision("HEAD", tmp_path), "it is exported once"
     assert had.folder.name == had.commit[:16] and len(had.commit) == 40
+
+
+SIDE = Side(
+    "baseline",
+    "this one",
+    Path("/p"),
+    Code(Path("/c/abc"), "a tag", "hash", "commit"),
+    "3.11",
+    {"keras": "3.4"},
+)
+
+
+@pytest.mark.parametrize(
+    ("changes", "another"),
+    [
+        ({"name": "candidate", "label": "x", "settings": frozenset({"mode"})}, False),
+        ({"code": replace(SIDE.code, folder=Path("/other/abc"), label="x", commit=None)}, False),
+        ({"code": replace(SIDE.code, folder=Path("/c/abd"))}, True),
+        ({"code": replace(SIDE.code, wbc="other")}, True),
+        ({"interpreter": Path("/q")}, True),
+        ({"version": "3.12"}, True),
+        ({"packages": {"keras": "3.5"}}, True),
+    ],
+)
+def test_a_side_is_another_one_where_its_results_may_differ(changes: dict, another: bool):
+    assert (replace(SIDE, **changes).key != SIDE.key) is another
+
+
+def test_code_is_copied_once(tmp_path: Path, monkeypatch):
+    filled = []
+
+    def fill(folder: Path) -> None:
+        filled.append(folder)
+        (folder / "wbc").mkdir(parents=True)
+        (folder / "wbc" / "x.py").write_text("1\n")
+
+    monkeypatch.chdir(tmp_path)
+    found = [sides._cached(Path("cache"), fill, "a tag", "a commit") for _ in range(2)]
+    digest = source_digest(root=tmp_path / "cache" / "wbc")
+    assert found == [Code(tmp_path / "cache", "a tag", digest, "a commit")] * 2 and len(filled) == 1
+    assert sides._cached(Path("cache"), fill, "the working tree").commit is None
+
+
+def test_a_side_has_the_code_and_the_interpreter_that_it_asks_for(tmp_path: Path, monkeypatch):
+    monkeypatch.setattr(side_request, "revision", lambda name, cache: ("revision", name, cache))
+    monkeypatch.setattr(side_request, "working_tree", lambda cache: ("working tree", cache))
+    assert side_request._code(SideRequest(revision="v1"), tmp_path) == ("revision", "v1", tmp_path)
+    assert side_request._code(SideRequest("keras"), tmp_path) == ("working tree", tmp_path)
+    monkeypatch.chdir(tmp_path)
+    (tmp_path / "link").symlink_to(sys.executable)
+    assert side_request._interpreter(None) == Path(sys.executable)
+    assert side_request._interpreter(Path("link")) == tmp_path / "link"
+    assert side_request._interpreter(Path("~/python")) == Path.home() / "python"
 
 
 def test_a_side_takes_packages_or_an_interpreter_but_not_both():

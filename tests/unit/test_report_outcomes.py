@@ -90,6 +90,11 @@ def test_modes_and_epochs_stand_side_by_side():
     assert [(one["name"], one["y"]) for one in epochs.data] == [("10 epochs", [50.0]), ("40 epochs", [65.0])]
 
 
+def test_methods_without_epochs_have_no_figure_of_none():
+    frame = configurations().iloc[[0, 5]].assign(mode=["features", "classical"], epochs=0)
+    assert side_by_side(frame, Colors(["VGG16", "LeNet5"])) == []
+
+
 def test_without_intervals_and_variants_nothing_is_said_below():
     table = configurations().iloc[[0, 2]].assign(split_low=np.nan, split_high=np.nan)
     (figure,) = side_by_side(table, Colors(["VGG16"]))
