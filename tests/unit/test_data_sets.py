@@ -83,7 +83,7 @@ def test_what_trials_need_and_lack_is_made_in_order(tmp_path: Path):
 
 def test_a_file_that_has_not_changed_is_known(tmp_path: Path):
     """Nothing is written where there is no cache yet."""
-    state, looked = FileState(5, 7), Looked("hash", Facts(4, 4, 0.0, 255.0))
+    state, looked = FileState(5, 7, 1, 2), Looked("hash", Facts(4, 4, 0.0, 255.0))
     index = FolderIndex(tmp_path / "cache" / "index" / "a.json")
     assert index.of("1.png", state) is None
     index.remember({"1.png": looked})
@@ -92,8 +92,8 @@ def test_a_file_that_has_not_changed_is_known(tmp_path: Path):
     index.remember({"1.png": looked})
     again = FolderIndex(index.path)
     assert again.of("1.png", state) == looked and again.of("2.png", state) is None
-    for other in (FileState(6, 7), FileState(5, 8), FileState(5, 7, 1), FileState(5, 7, 0, 1)):
-        assert again.of("1.png", other) is None
+    for other in ((6, 7, 1, 2), (5, 8, 1, 2), (5, 7, 0, 2), (5, 7, 1, 1)):
+        assert again.of("1.png", FileState(*other)) is None
     written = index.path.stat().st_mtime_ns
     same = FolderIndex(index.path)
     same.of("1.png", state)

@@ -3,8 +3,10 @@
 from pathlib import Path
 
 import pytest
+from PIL import Image
 
-from wbc.data.folders import Contents, FileState, Looked, described
+from wbc.data import SPLITS
+from wbc.data.folders import Contents, FileState, Looked, described, inspect_folder
 from wbc.data.layout import FolderOptions, Found
 from wbc.data.reading import FLOATS, INTEGERS, Facts, Reading
 from wbc.errors import InputError
@@ -62,6 +64,16 @@ def test_a_reading_out_of_its_range(changed, what):
     with pytest.raises(InputError) as caught:
         Reading(**changed)
     assert caught.value.what == what
+
+
+def test_a_white_without_deep_images_is_refused_unless_it_is_optional(tmp_path):
+    for number, split in enumerate(SPLITS):
+        for name in "ab":
+            (tmp_path / split / name).mkdir(parents=True)
+            Image.new("RGB", (8, 8), (number, ord(name), 0)).save(tmp_path / split / name / "1.png")
+    with pytest.raises(InputError, match="white"):
+        inspect_folder(tmp_path, reading=DEEP)
+    assert inspect_folder(tmp_path, reading=DEEP, white_optional=True).settings == {}
 
 
 def test_a_reading_spells_out_what_is_not_usual():

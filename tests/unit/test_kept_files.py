@@ -100,6 +100,16 @@ def test_entries_that_fit_exactly_stay(tmp_path):
     assert not make_room(tmp_path, -1) and left() == ""
 
 
+def test_what_cannot_be_removed_yet_is_out_of_the_way(tmp_path, monkeypatch):
+    def refused(*given, **more):
+        raise PermissionError
+
+    through(tmp_path)
+    monkeypatch.setattr(os, "rmdir", refused)
+    assert make_room(tmp_path, 0) and not (tmp_path / key_of({"name": "a"})).exists()
+    assert make_room(tmp_path, 0) and list(tmp_path.glob("*.partial")), "later, perhaps"
+
+
 def test_what_another_process_still_writes_is_not_swept_away(tmp_path):
     partial = tmp_path / "key.partial"
     partial.mkdir()

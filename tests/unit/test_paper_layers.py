@@ -8,6 +8,7 @@ import keras
 import numpy as np
 import pytest
 
+from wbc.networks.papers import fractalnet, lenet
 from wbc.networks.papers import layers as shared
 from wbc.networks.papers.layers import GroupedConvolution, LocalResponseNormalization, MaxRms, ResidualDrop
 from wbc.networks.preprocessing import centered, standardized, symmetric
@@ -112,6 +113,17 @@ def test_scalings():
     # The means of ImageNet are known as 123.68 of 255 or as 0.485 of 1.
     np.testing.assert_allclose(standardized(orange)[0, 0, 0], expected, atol=0.01)
     assert {scale(orange).dtype for scale in (symmetric, centered, standardized)} == {np.dtype("float32")}
+
+
+def test_saved_models_find_what_is_not_keras_own():
+    """By these names, which are in the files."""
+    for module, names in {
+        shared: ("LocalResponseNormalization", "GroupedConvolution", "ResidualDrop", "MaxRms"),
+        fractalnet: ("ColumnChoice", "Join"),
+        lenet: ("squash", "Subsampling", "PartialConvolution"),
+    }.items():
+        for name in names:
+            assert keras.saving.get_registered_object(f"wbc>{name}") is getattr(module, name)
 
 
 @pytest.mark.parametrize(

@@ -7,6 +7,7 @@ import pytest
 from timing_equipment import Clock
 
 from wbc.errors import TrainingDivergedError
+from wbc.observer import Observer
 from wbc.training import callbacks
 from wbc.training.callbacks import ReportingCallback
 
@@ -25,6 +26,12 @@ class Told:
 
     def of(self, name: str) -> list[tuple]:
         return [values for said, *values in self.said if said == name]
+
+
+def test_who_observes_holds_nothing_unless_it_says_so():
+    class Silent(Observer): ...
+
+    assert Silent().pause() == 0.0
 
 
 def test_progress_is_told_once_a_second():

@@ -22,9 +22,9 @@ class FileState:
     """Bytes."""
     mtime_ns: int
     """Time of the last change of its content, in nanoseconds since the epoch."""
-    ctime_ns: int = 0
+    ctime_ns: int
     """Time of the last change of anything, which no program can set back."""
-    inode: int = 0
+    inode: int
     """Number of the file in its file system, which keeps it when it or its folder is renamed."""
 
     @classmethod

@@ -21,8 +21,8 @@ preprocess_input = centered
 
 # Squeezed maps of fire2 to fire9; each of the two kinds of expanding filters has four times as many.
 SQUEEZED = (16, 16, 32, 32, 48, 48, 64, 64)
-# The layers before pooling.
-POOLED = {1.0: (1, 4, 8), 1.1: (1, 3, 5)}
+# The fire modules before pooling, by version.
+POOLED = {1.0: (4, 8), 1.1: (3, 5)}
 
 
 def squeezenet(
