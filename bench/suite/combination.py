@@ -1,9 +1,10 @@
 """A combination of settings, and which settings have a meaning in which mode."""
 
-from dataclasses import MISSING, dataclass, fields
+from collections.abc import Mapping
+from dataclasses import MISSING, dataclass, field, fields
 from typing import Literal
 
-from bench.suite.file import Source
+from bench.suite.file import Keys, Source
 from bench.suite.schema import AugmentationTable, Backbone, EarlyStoppingTable, Optimizer
 from wbc.backbones import check_classifier
 from wbc.errors import InputError
@@ -95,6 +96,12 @@ class Combination:
     binary_accuracy: bool = Specification.binary_accuracy
     evaluation: str = Specification.evaluation
     clock: str = ProtocolSettings.clock
+    places: Mapping[str, Keys] = field(default_factory=dict, compare=False)
+    """Where each setting that is given stands in the file."""
+
+    def place(self, key: str) -> Keys:
+        """Where a setting stands in the file; where its block could have it if it is a default."""
+        return self.places.get(key, ("matrix", self.block, key))
 
     def spelled_out(self, file: Source, replicas: int) -> dict[str, object]:
         """The settings that have a meaning in its mode, with presets and defaults spelled out.
@@ -137,17 +144,17 @@ class Combination:
         try:
             return {"name": name, "options": check_classifier(name, self.classifier.options)}
         except InputError as error:
-            raise file.error(("matrix", self.block, "classifier"), error.what, error.way_out) from None
+            raise file.error(self.place("classifier"), error.what, error.way_out) from None
 
     def _optimizer(self, key: str, table: Optimizer, file: Source) -> OptimizerSpecification:
         try:
             return table.specification(self.backbone.name).under(self.protocol)
         except InputError as error:
-            raise file.error(("matrix", self.block, key), error.what, error.way_out) from None
+            raise file.error(self.place(key), error.what, error.way_out) from None
 
 
 DEFAULTS: dict[str, object] = {
-    field.name: field.default for field in fields(Combination) if field.default is not MISSING
+    one.name: one.default for one in fields(Combination) if one.default is not MISSING
 }
 """The settings of a combination that have a default, with it."""
 

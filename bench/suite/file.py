@@ -86,7 +86,7 @@ def load_suite(path: Path) -> tuple[SuiteFile, Source]:
     try:
         return SuiteFile.model_validate(content), source
     except ValidationError as error:
-        raise _explain(error, source) from None
+        raise _explain(error, source, content) from None
 
 
 def name_of(suite: SuiteFile, file: Source) -> str:
@@ -158,6 +158,8 @@ def line_of(text: str, path: Keys) -> int | None:
     blocks: dict[str, int] = {}
     wanted = tuple(map(_comparable, path))
     ways = {wanted}
+    if wanted == ("suite", "seeds"):
+        ways.add(("training", "seeds"))
     if "thesis" in wanted and path[-1] in OF_THESIS:  # where they stood before
         ways.add(tuple("training" if key == "thesis" else key for key in wanted if path[0] == "thesis"))
         ways.add(tuple(key for key in wanted if key != "thesis"))
@@ -209,7 +211,7 @@ def _missing(path: Path) -> InputError:
     )
 
 
-def _explain(error: ValidationError, source: Source) -> InputError:
+def _explain(error: ValidationError, source: Source, content: dict[str, Any]) -> InputError:
     """The first problem in words; the others are counted."""
     # Where a value may be false or a table, only the problem of the table is of use.
     # A key that is not known comes first: others may be missing because of it.
@@ -242,10 +244,22 @@ def _explain(error: ValidationError, source: Source) -> InputError:
     if others:
         more = "There is 1 more problem." if len(others) == 1 else f"There are {len(others)} more problems."
         way_out = f"{way_out} {more}".strip()
-    # The position in a list that only stands for a scalar tells the reader nothing.
-    if keys and isinstance(keys[-1], int) and len(keys) > 2:
-        keys = keys[:-1]
-    return source.error(keys, what, way_out)
+    return source.error(_typed(keys, content), what, way_out)
+
+
+def _typed(keys: Keys, content: Any) -> list[str | int]:
+    """Keys without positions in lists that the file does not have: there a scalar stands for a list of one."""
+    found: list[str | int] = []
+    for key in keys:
+        if isinstance(key, str):
+            own = content.items() if isinstance(content, dict) else ()
+            content = next((value for name, value in own if _comparable(name) == _comparable(key)), None)
+        elif isinstance(content, list):
+            content = content[key]
+        else:
+            continue
+        found.append(key)
+    return found
 
 
 def _place_of(name: str) -> str:

@@ -9,14 +9,14 @@ from collections.abc import Iterator, Sequence
 from typing import Any
 
 from bench.suite.combination import DEFAULTS, Combination, modes_of
-from bench.suite.file import Source
+from bench.suite.file import Keys, Source
 from bench.suite.schema import DataKeys, DataTable, MatrixBlock, SuiteFile, Table, ThesisTable, TrainingTable
 from bench.trials.settings import LARGEST
 from wbc.backends import COMPILED_BACKENDS, ONLY_TENSORFLOW
 from wbc.classical.catalog import Method
 from wbc.networks.network import Network
 from wbc.optimizer import SEARCH
-from wbc.protocols import PROTOCOL_KEYS, settings_of
+from wbc.protocols import settings_of
 from wbc.specification import FITTED_MODES, KERAS_FREE_MODES, MODES
 
 OWN_KEYS = {
@@ -133,26 +133,26 @@ def _check(combination: Combination, suite: SuiteFile, file: Source) -> None:
     """Refuse settings that contradict each other, or that only TensorFlow supports."""
     if combination.mode == "finetune" and combination.weights == "random":
         raise file.error(
-            place_of("weights", combination, suite),
+            combination.place("weights"),
             'mode = "finetune" starts from pretrained weights, but these are random',
             'Name weights, or set mode = "scratch", which trains the whole network from random ones.',
         )
     if combination.mode in FITTED_MODES - KERAS_FREE_MODES and combination.batch_size == LARGEST:
         raise file.error(
-            place_of("batch_size", combination, suite),
+            combination.place("batch_size"),
             f'"{LARGEST}" has no meaning for mode = "{combination.mode}", which trains in no batches',
             "Give a number of images.",
         )
     own = combination.finetune_optimizer
     if combination.mode == "finetune" and own and own.learning_rate == SEARCH:
         raise file.error(
-            place_of("finetune_optimizer", combination, suite),
+            combination.place("finetune_optimizer"),
             "a learning rate is searched for the first stage only",
             "Search it in optimizer; without finetune_optimizer the second stage takes a tenth of it.",
         )
     if combination.mode == "transfer" and combination.augmentation:
         raise file.error(
-            place_of("augmentation", combination, suite),
+            combination.place("augmentation"),
             'mode = "transfer" extracts the features of each image once, so images cannot change every epoch',
             'Put it into a block with mode = "finetune" or "scratch", or let data prepare make more images.',
         )
@@ -163,7 +163,7 @@ def _check(combination: Combination, suite: SuiteFile, file: Source) -> None:
     for key, (harmless, reason) in ONLY_TENSORFLOW.items():
         value = suite.devices.gpus_per_trial if key == "replicas" else getattr(combination, key)
         if value != harmless:
-            place = ("devices", "gpus_per_trial") if key == "replicas" else ("matrix", combination.block, key)
+            place = ("devices", "gpus_per_trial") if key == "replicas" else combination.place(key)
             raise file.error(
                 place,
                 f'{json.dumps(value)} is not for backend = "{combination.backend}": {reason}',
@@ -175,19 +175,19 @@ def _check_loop(combination: Combination, suite: SuiteFile, file: Source) -> Non
     """Refuse a compiled loop where nothing can compile it."""
     if combination.backend not in COMPILED_BACKENDS:
         raise file.error(
-            place_of("loop", combination, suite),
+            combination.place("loop"),
             f'"compiled" is not for backend = "{combination.backend}", which compiles no loop',
             'Set loop = "fit" for it, or backend = "tensorflow" or "jax".',
         )
     if combination.steps_per_execution > 1:
         raise file.error(
-            place_of("steps_per_execution", combination, suite),
+            combination.place("steps_per_execution"),
             'has no meaning for loop = "compiled", which does many steps in one call anyway',
             'Remove it, or set loop = "fit".',
         )
     if suite.devices.gpus_per_trial > 1:
         raise file.error(
-            place_of("loop", combination, suite),
+            combination.place("loop"),
             f'"compiled" trains on one device, but gpus_per_trial is {suite.devices.gpus_per_trial}',
             'Set loop = "fit", or gpus_per_trial = 1.',
         )
@@ -195,25 +195,32 @@ def _check_loop(combination: Combination, suite: SuiteFile, file: Source) -> Non
 
 def _of_block(suite: SuiteFile, number: int, block: MatrixBlock, source: str) -> Iterator[Combination]:
     """The product of the sweeps of a block."""
-    tables = (suite.data, suite.training, suite.thesis, block, block.thesis)
+    ours = ("matrix", number)
+    tables: dict[Keys, Table] = {
+        ("data",): suite.data,
+        ("training",): suite.training,
+        ("thesis",): suite.thesis,
+    }
+    tables |= {ours: block, (*ours, "thesis"): block.thesis}
     sweeps: dict[str, Sequence[Any]] = {"backbone": block.backbone, "source": [source]}
     sweeps |= {key: [value] for key, value in DEFAULTS.items()}
-    for table in tables:
+    places: dict[str, Keys] = {"backbone": (*ours, "backbone")}
+    for place, table in tables.items():
         for key in (*DataKeys.model_fields, *TrainingTable.model_fields, *ThesisTable.model_fields):
             if _gives(table, key):
-                sweeps[key] = getattr(table, key)
-    given = {key for key in PROTOCOL_KEYS if any(_gives(table, key) for table in tables)}
+                sweeps[key], places[key] = getattr(table, key), (*place, key)
     for values in itertools.product(*sweeps.values()):
         point = dict(zip(sweeps, values, strict=True))
         of_protocol = settings_of(point["protocol"], point["mode"])
-        point |= {key: value for key, value in of_protocol.items() if key not in given}
+        point |= {key: value for key, value in of_protocol.items() if key not in places}
         data = {key: point.pop(key) for key in DataKeys.model_fields if key in point and key not in DEFAULTS}
         chosen = data.pop("source")
         data = {key: value for key, value in data.items() if key in OWN_KEYS[chosen]}
         folds = suite.data.folds if chosen != "synthetic" else None
         tested = [{"folds": folds, "fold": fold} for fold in range(1, folds + 1)] if folds else [{}]
         for fold, seed in itertools.product(tested, suite.suite.seeds):
-            yield Combination(block=number, source=chosen, data={**data, **fold}, seed=seed, **point)
+            own = {**data, **fold}
+            yield Combination(block=number, source=chosen, data=own, seed=seed, places=places, **point)
 
 
 def _gives(table: Table, key: str) -> bool:
@@ -241,13 +248,6 @@ def _check_data_keys(suite: SuiteFile, file: Source, sources: set[str]) -> None:
                     "has no meaning for the images of this suite",
                     f'It belongs to source = "{having}"; remove it, or choose that source.',
                 )
-
-
-def place_of(key: str, combination: Combination, suite: SuiteFile) -> tuple[str | int, ...]:
-    """Where a setting of a combination was given; its block if it is a default."""
-    if getattr(suite.matrix[combination.block], key) is None and getattr(suite.training, key) is not None:
-        return "training", key
-    return "matrix", combination.block, key
 
 
 def _no_meaning(key: str, modes: list[str]) -> tuple[str, str]:

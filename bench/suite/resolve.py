@@ -10,7 +10,7 @@ import msgspec
 from bench.devices.machine import AcceleratorError, Choice, choose_slots
 from bench.plan.decide import choose
 from bench.suite.file import Keys, load_suite, name_of, usable
-from bench.suite.matrix import expand, place_of, warning_about
+from bench.suite.matrix import expand, warning_about
 from bench.suite.schema import CacheTable
 from bench.trials.datasets import DataSet, DataSets
 from bench.trials.layout import FEATURES
@@ -167,7 +167,7 @@ def resolve_suite(
     for combination in combinations:
         if in_pairs and combination.batch_size == LARGEST:
             raise file.error(
-                place_of("batch_size", combination, suite),
+                combination.place("batch_size"),
                 "two versions may find room for other batches, and would not be compared at the same",
                 "Give a number of images.",
             )
@@ -177,16 +177,19 @@ def resolve_suite(
             dataset = finder.find(combination.source, combination.data, size)
             place = ("data", "test_path")
             dataset = finder.with_external_test(dataset)
-            place = place_of("class_weight", combination, suite)
+            place = combination.place("class_weight")
             if isinstance(combination.class_weight, dict):
                 check_class_weight(combination.class_weight, dataset.classes)
             place = ("matrix", combination.block, "backbone")
             network = find_backbone(combination.backbone.name, combination.mode, combination.backbone.options)
             options = network.check_options(combination.backbone.options)
-            network.check_size(size)
             origin = network.sources()
             label = network.label(options)
+            block = place
+            place = combination.places.get("image_size", block)
+            network.check_size(size)
             if combination.mode in PRETRAINED_MODES:
+                place = combination.places.get("weights", block)
                 wanted = (combination.weights, label, size)
                 if wanted not in located:  # once: to hash a file takes seconds
                     located[wanted] = locate_weights(

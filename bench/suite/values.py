@@ -1,11 +1,14 @@
 """The values that keys of a suite take: how each kind is read, and what is said of one that it cannot be."""
 
+import json
 import math
 import re
+from collections import Counter
 from dataclasses import asdict
 from typing import Annotated, Any, TypeVar
 
-from pydantic import BaseModel, BeforeValidator, Field
+from pydantic import AfterValidator, BaseModel, BeforeValidator, Field
+from pydantic_core import to_jsonable_python
 
 from bench.suite.aliases import word_of
 from bench.trials.limits import bytes_of, seconds_of
@@ -21,6 +24,14 @@ T = TypeVar("T")
 def as_list(value: Any) -> Any:
     """A scalar as a list of one."""
     return value if isinstance(value, list) else [value]
+
+
+def _each_once(values: list[T]) -> list[T]:
+    """A sweep without equal values, which would make one trial where its author expects several."""
+    shown = (json.dumps(to_jsonable_python(value, exclude_none=True), sort_keys=True) for value in values)
+    if twice := next((value for value, times in Counter(shown).items() if times > 1), None):
+        raise InputError(f"has {twice} twice", "Each value makes trials of its own: give it once.")
+    return values
 
 
 def named(value: Any) -> Any:
@@ -132,8 +143,8 @@ Text = Annotated[str, BeforeValidator(_filled)]
 
 SuiteName = Annotated[str, BeforeValidator(_name_of_suite)]
 
-Sweep = Annotated[list[T], BeforeValidator(as_list), Field(min_length=1)]
-"""A value, or a list of values that each make trials of their own."""
+Sweep = Annotated[list[T], BeforeValidator(as_list), Field(min_length=1), AfterValidator(_each_once)]
+"""A value, or a list of different values that each make trials of their own."""
 
 Duration = Annotated[float, BeforeValidator(lambda value: seconds_of(str(value))), Field(gt=0)]
 """A time such as "12h"; in seconds once it is read."""

@@ -175,13 +175,13 @@ BAD = {
     ),
     "images too small": (
         suite("Xception", "LeNet5") + "[data]\nimage_size = 64\n",
-        "line 9",
-        ["matrix[1].backbone", "71 x 71"],
+        "line 11",
+        ["data.image_size", "Xception", "71 x 71"],
     ),
     "weights that are not there": (
         suite("transfer", "scratch") + 'weights = "gone.h5"\n',
-        "line 9",
-        ["matrix[1].backbone", "gone.h5"],
+        "line 10",
+        ["matrix[1].weights", "gone.h5"],
     ),
     "source without its path": (
         GOOD + '[data]\nsource = "folder"\n',

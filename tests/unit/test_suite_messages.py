@@ -168,6 +168,25 @@ SMALL = '[training]\nmode = "scratch"\n[data]\nimage_size = 32\n'
             SPELLINGS,
         ),
         (
+            f'[training]\nmode = "scratch"\noptimizer = "thesis-footnote"\n{NETWORK}',
+            {},
+            "line 3: training.optimizer: footnote 8 of the thesis has no optimizer for LeNet5",
+            "It has one for VGG, ResNet, DenseNet, InceptionV3 and Xception. Name an optimizer for other networks.",
+        ),
+        (
+            f'[training]\nmode = "features"\nclassifier = "X"\nweights = "random"\n{NETWORK}',
+            {},
+            "line 3: training.classifier: unknown method 'X'",
+            "Methods are SVM, RandomForest, DecisionTree, KNN, MLP.",
+        ),
+        (
+            f'[training]\nmode = "scratch"\nbackend = "jax"\nprecision = "mixed_float16"\n{NETWORK}',
+            {},
+            'line 4: training.precision: "mixed_float16" is not for backend = "jax": lower precision was tried with '
+            "TensorFlow only",
+            'Remove precision for this backend, or set backend = "tensorflow".',
+        ),
+        (
             f"{SMALL}{NETWORK}[cache]\npixels = true\n",
             {"file": "cache"},
             "pixels cannot be kept in cache/features: {here}/cache is a file",
@@ -188,6 +207,7 @@ def test_what_cannot_be_resolved_is_refused_where_it_stands(here: Path, text, op
     assert refused(text, **given) == (what.format(here=here), way_out)
 
 
+ONCE = "Each value makes trials of its own: give it once."
 NAME = (
     "It takes up to 60 letters without accents, digits, dots, hyphens and underscores, and begins with a letter or a "
     "digit"
@@ -221,7 +241,29 @@ NAME = (
         ),
         (
             f'{NETWORK}optimizer = {{ name = "Adam", learning_rate = "find" }}\n',
-            "line 3: matrix[1].optimizer[1].learning_rate: 'find' is neither a learning rate above 0 nor \"search\"",
+            "line 3: matrix[1].optimizer.learning_rate: 'find' is neither a learning rate above 0 nor \"search\"",
+            "",
+        ),
+        (f"[suite]\nseeds = [1, 2, 1]\n{NETWORK}", "line 2: suite.seeds: has 1 twice", ONCE),
+        (f"[training]\nseed = [1, 1]\n{NETWORK}", "line 2: suite.seeds: has 1 twice", ONCE),
+        (
+            f'{NETWORK}optimizer = ["adam", "SGD", {{ name = "Adam" }}]\n',
+            'line 3: matrix[1].optimizer: has {"name": "Adam"} twice',
+            ONCE,
+        ),
+        (
+            f'{NETWORK}optimizer = ["Adam", {{ name = "SGD", momentum = 1.0 }}]\n',
+            "line 3: matrix[1].optimizer[2].momentum: input should be less than 1, not 1.0",
+            "",
+        ),
+        (
+            f'[training.optimizer]\nname = "SGD"\nmomentum = 1.0\n{NETWORK}',
+            "line 3: training.optimizer.momentum: input should be less than 1, not 1.0",
+            "",
+        ),
+        (
+            f"[training]\nepochs = [1, 0]\n{NETWORK}",
+            "line 2: training.epochs[2]: input should be greater than 0, not 0",
             "",
         ),
         (
