@@ -3,6 +3,7 @@
 import csv
 import io
 import json
+import math
 import os
 import subprocess
 import sys
@@ -91,6 +92,11 @@ def predict(
     for name, probabilities, distance in zip(
         answer.files, answer.probabilities, answer.distances, strict=True
     ):
+        if not all(map(math.isfinite, probabilities)):
+            raise InputError(
+                f"{kept.file} gives no probabilities for {name}: its weights are damaged",
+                "Run its trial again with `run --fresh`.",
+            )
         likeliest = classes[max(range(len(classes)), key=probabilities.__getitem__)]
         unlike = None if distance is None else distance > 1
         of_classes = dict(zip(classes, probabilities, strict=True))

@@ -1,6 +1,5 @@
 """What is compared: attempts at the same trial on two sides, in pairs."""
 
-import csv
 from dataclasses import dataclass, field
 from functools import cached_property
 from pathlib import Path
@@ -13,9 +12,7 @@ from bench.records.accuracy_time import Moment
 from bench.records.disturbance import from_outside
 from bench.trials.record import Record
 from bench.trials.settings import Settings
-
-COLUMNS = ["file", "source", "true", "predicted"]
-"""First columns of `predictions.csv` (`wbc.evaluation.predictions`); the others are probabilities."""
+from wbc.evaluation.predictions import read_rows
 
 
 @dataclass(frozen=True)
@@ -157,28 +154,18 @@ def read_images(path: Path) -> Images:
         InputError: It is missing or damaged.
     """
     try:
-        with path.open(newline="") as file:
-            header, *rows = csv.reader(file)
-        if header[:4] != COLUMNS or not rows:
-            raise ValueError(f"it begins with {','.join(header[:4])!r} and has {len(rows)} rows")
-        classes = [name.removeprefix("p_") for name in header[4:]]
-        true = []
-        for row in rows:
-            shares = dict(zip(classes, map(float, row[4:]), strict=True))
-            possible = all(0 <= share < 1.001 for share in shares.values())
-            if not possible or shares[row[3]] < max(shares.values()):
-                raise ValueError(f"the probabilities of {row[0]} contradict its predicted class")
-            true.append(shares[row[2]])
-    except (OSError, ValueError, LookupError) as error:
+        classes, rows = read_rows(path)
+    except (OSError, ValueError) as error:
         reason = error.strerror if isinstance(error, OSError) else error
         raise InputError(
             f"{path} cannot be read: {reason}", "Evaluating the trial again writes it."
         ) from None
+    true = [float(row[4 + classes.index(row[2])]) for row in rows]
     return Images(
         files=tuple(row[0] for row in rows),
         sources=tuple(row[1] for row in rows),
         truth=tuple(row[2] for row in rows),
         right=np.array([row[2] == row[3] for row in rows], bool),
-        losses=-np.log(np.maximum(np.array(true, float), 1e-12)),
+        losses=-np.log(np.maximum(np.array(true), 1e-12)),
         content=tuple(map(tuple, rows)),
     )

@@ -152,9 +152,11 @@ def _predictions(trial: tuple[Attempt, Record]) -> Predictions:
     attempt, record = trial
     try:
         return Predictions.read_csv(attempt.predictions)
-    except (OSError, ValueError, KeyError):
+    except (OSError, ValueError) as error:
+        reason = error.strerror if isinstance(error, OSError) else error
         raise InputError(
-            f"{record.trial.id} has no predictions that can be read ({attempt.predictions})", "Run it again."
+            f"{record.trial.id} has no predictions that can be read ({attempt.predictions}: {reason})",
+            "Run it again.",
         ) from None
 
 

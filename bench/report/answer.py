@@ -77,7 +77,10 @@ class Decision:
 
 
 def same_images(
-    results: SuiteResults, trials: pd.DataFrame, found: Sequence[Candidate], damaged: set[Path] | None = None
+    results: SuiteResults,
+    trials: pd.DataFrame,
+    found: Sequence[Candidate],
+    damaged: dict[Path, str] | None = None,
 ) -> SameImages:
     """Read the predictions of the most accurate configurations, of all their replicates.
 
@@ -95,7 +98,7 @@ def same_images(
     sources: list[str] = []
     classes = 0
     for row in done.to_dict("records"):
-        predictions = predictions_of(attempt_of(results, row), set() if damaged is None else damaged)
+        predictions = predictions_of(attempt_of(results, row), {} if damaged is None else damaged)
         if predictions is None:
             continue
         replicate = str(row.get("replicate", ""))

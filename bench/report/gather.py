@@ -114,8 +114,8 @@ class Contents:
     """Trial that failed -> the end of its log."""
     notes: list[str] = field(default_factory=list)
     """Sentences about what is omitted."""
-    damaged: set[Path] = field(default_factory=set)
-    """Predictions that are there and cannot be read."""
+    damaged: dict[Path, str] = field(default_factory=dict)
+    """Predictions that are there and cannot be read, with the reason."""
     command: str = ""
     """The command that made the report."""
 
@@ -164,10 +164,10 @@ def gather(
         _draw(results, contents)
         _look_closer(results, contents)
     if contents.damaged:
-        first, *others = sorted(contents.damaged)
+        (first, reason), *others = sorted(contents.damaged.items())
         more = f" and {len(others)} more files of predictions are" if others else " is"
         contents.notes.append(
-            f"{first}{more} damaged. Mistakes, and tests on the same images, are shown without what they hold."
+            f"{first} ({reason}){more} damaged. Mistakes, and tests on the same images, are shown without what they hold."
         )
     return contents
 

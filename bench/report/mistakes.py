@@ -107,22 +107,19 @@ def data_folder(attempt: Attempt) -> Path | None:
     return Path(folder) if folder else None
 
 
-def predictions_of(attempt: Attempt, damaged: set[Path]) -> Predictions | None:
+def predictions_of(attempt: Attempt, damaged: dict[Path, str]) -> Predictions | None:
     """The predictions of an attempt; None where they are missing, empty or damaged.
 
     Args:
         attempt: The attempt.
-        damaged: Gets the file where it is there and cannot be read.
+        damaged: Gets the file where it is there and cannot be read, with the reason.
     """
     try:
-        predictions = Predictions.read_csv(attempt.predictions)
-        if predictions.probabilities.ndim == 2:
-            return predictions
+        return Predictions.read_csv(attempt.predictions)
     except FileNotFoundError:
         return None
-    except (OSError, ValueError, LookupError):
-        pass
-    damaged.add(attempt.predictions)
+    except (OSError, ValueError) as error:
+        damaged[attempt.predictions] = str(error)
     return None
 
 

@@ -88,11 +88,23 @@ ROWS = "file,source,true,predicted,p_a,p_b\n"
 @pytest.mark.parametrize(
     ("text", "reason"),
     [
-        (f"{ROWS}1.png,s,a,b,0.9,0.1\n", "the probabilities of 1.png contradict its predicted class"),
-        (f"{ROWS}1.png,s,a,a,1.1,0.0\n", "the probabilities of 1.png contradict its predicted class"),
-        (f"{ROWS}1.png,s,a,a,0.5,-0.1\n", "the probabilities of 1.png contradict its predicted class"),
-        (ROWS, "it begins with 'file,source,true,predicted' and has 0 rows"),
-        ("a,b\n1,2\n", "it begins with 'a,b' and has 1 rows"),
+        (f"{ROWS}1.png,s,a,b,0.9,0.1\n", "line 2: the probabilities of 1.png contradict its predicted class"),
+        (f"{ROWS}1.png,s,a,a,1.1,0.0\n", "line 2: the probabilities of 1.png contradict its predicted class"),
+        (
+            f"{ROWS}1.png,s,a,a,0.5,-0.1\n",
+            "line 2: the probabilities of 1.png contradict its predicted class",
+        ),
+        (
+            f"{ROWS}1.png,s,a,a,1,0\n2.png,s,a,a,1,nan\n",
+            "line 3: the probabilities of 2.png contradict its predicted class",
+        ),
+        (f"{ROWS}1.png,s,a,a,inf,0\n", "line 2: the probabilities of 1.png contradict its predicted class"),
+        (f"{ROWS}1.png,s,a,c,1,0\n", "line 2: the probabilities of 1.png contradict its predicted class"),
+        (f"{ROWS}1.png,s,c,a,1,0\n", "line 2: there is no class 'c'"),
+        (f"{ROWS}1.png,s,a,a,1,x\n", "line 2: could not convert string to float: 'x'"),
+        (f'{ROWS}"{"x" * 140_000}', "line 2: field larger than field limit (131072)"),
+        (ROWS, "it has no rows"),
+        ("a,b\n1,2\n", "line 1: it begins with 'a,b'"),
         (None, "No such file or directory"),
     ],
 )
@@ -161,7 +173,7 @@ def test_trials_without_common_images(tmp_path: Path, monkeypatch):
     attempt = SimpleNamespace(predictions=tmp_path / "none.csv")
     record = a_record()
     assert said(two_trials._predictions, (attempt, record)) == (
-        f"{record.trial.id} has no predictions that can be read ({tmp_path}/none.csv)",
+        f"{record.trial.id} has no predictions that can be read ({tmp_path}/none.csv: No such file or directory)",
         "Run it again.",
     )
 

@@ -90,7 +90,10 @@ def test_predictions_that_cannot_be_read_are_named(suite, count: int, said: str)
         path.write_text("torn")
     notes = gather.gather(results, ids).notes
     assert [note for note in notes if "damaged" in note] == (
-        [f"{min(torn)}{said} Mistakes, and tests on the same images, are shown without what they hold."]
+        [
+            f"{min(torn)} (line 1: it begins with 'torn'){said} Mistakes, and tests on the same images, are shown "
+            "without what they hold."
+        ]
         if said
         else []
     )

@@ -1,6 +1,7 @@
 """What a classifier predicts for each test image."""
 
 import csv
+import io
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
@@ -11,6 +12,9 @@ from numpy.typing import NDArray
 
 from wbc.data.manifest import ImageEntry
 from wbc.files import whole_file
+
+COLUMNS = ["file", "source", "true", "predicted"]
+"""The first columns of `predictions.csv`; the others are probabilities."""
 
 PROBABILITY_PREFIX = "p_"
 """Of the columns with probabilities; the name of the class follows."""
@@ -63,7 +67,7 @@ class Predictions:
         with whole_file(path, newline="") as file:
             writer = csv.writer(file)
             columns = [PROBABILITY_PREFIX + name for name in self.classes]
-            writer.writerow(["file", "source", "true", "predicted", *columns])
+            writer.writerow([*COLUMNS, *columns])
             for index, predicted in enumerate(self.predicted):
                 writer.writerow(
                     [
@@ -77,10 +81,8 @@ class Predictions:
 
     @classmethod
     def read_csv(cls, path: Path) -> "Predictions":
-        """Read a file that `write_csv` wrote."""
-        with path.open(newline="", encoding="utf-8") as file:
-            header, *rows = csv.reader(file)
-        classes = [name.removeprefix(PROBABILITY_PREFIX) for name in header[4:]]
+        """Read a file that `write_csv` wrote; ValueError or OSError where that cannot be."""
+        classes, rows = read_rows(path)
         return cls(
             files=[row[0] for row in rows],
             sources=[row[1] for row in rows],
@@ -88,6 +90,40 @@ class Predictions:
             probabilities=np.array([[float(value) for value in row[4:]] for row in rows], np.float32),
             classes=classes,
         )
+
+
+def read_rows(path: Path) -> tuple[list[str], list[list[str]]]:
+    """The classes and the rows, as text, of a file that `Predictions.write_csv` wrote.
+
+    Raises:
+        OSError: It cannot be opened.
+        ValueError: It is damaged: the line, and what is wrong there.
+    """
+    reader = csv.reader(io.StringIO(path.read_bytes().decode(), newline=""))
+    rows = []
+    try:
+        header = next(reader, [])
+        if header[:4] != COLUMNS:
+            raise ValueError(f"it begins with {','.join(header[:4])!r}")
+        classes = [name.removeprefix(PROBABILITY_PREFIX) for name in header[4:]]
+        for row in reader:
+            _check(row, classes)
+            rows.append(row)
+    except (ValueError, csv.Error) as error:
+        raise ValueError(f"line {reader.line_num}: {error}") from None
+    if not rows:
+        raise ValueError("it has no rows")
+    return classes, rows
+
+
+def _check(row: list[str], classes: list[str]) -> None:
+    """Raise ValueError where a row is nothing that a classifier says of an image."""
+    shares = dict(zip(classes, map(float, row[4:]), strict=True))
+    possible = all(0 <= share < 1.001 for share in shares.values())  # of NaN both are false
+    if not possible or shares.get(row[3], -1) < max(shares.values()):
+        raise ValueError(f"the probabilities of {row[0]} contradict its predicted class")
+    if row[2] not in shares:
+        raise ValueError(f"there is no class {row[2]!r}")
 
 
 def generator_order(count: int, seed: int) -> NDArray[np.int64]:
