@@ -15,7 +15,7 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from bench.commands.options import JsonOption
+from bench.commands.options import DEFAULT_RESULTS, JsonOption
 from bench.commands.target import find_target
 from bench.errors import InputError, command
 from bench.worker.artifacts import MODEL_FILE, SIGNATURE_FILE
@@ -85,7 +85,7 @@ def predict(
     from bench.worker.files import write_text
     from wbc.evaluation.counting import differential_count
 
-    kept = _kept(model / MODEL_FILE if model.is_dir() else model)
+    kept = _kept(model)
     classes = kept.classes
     answer = _ask(kept, _images(sources))
     predictions = []
@@ -134,11 +134,12 @@ class KeptModel:
     """How files become pixels, see `wbc.data.reading.Reading`."""
 
 
-def _kept(file: Path) -> KeptModel:
+def _kept(model: Path) -> KeptModel:
+    file = model / MODEL_FILE if model.is_dir() else model
     signature = file.with_name(SIGNATURE_FILE)
     if not file.is_file() or not signature.is_file():
         raise InputError(
-            f"there is no kept model {file} with {SIGNATURE_FILE} beside it", _where_models_are(file.parent)
+            f"there is no kept model {file} with {SIGNATURE_FILE} beside it", _where_models_are(model)
         )
     try:
         said = json.loads(signature.read_text())
@@ -163,17 +164,20 @@ def _kept(file: Path) -> KeptModel:
         ) from None
 
 
-def _where_models_are(folder: Path) -> str:
-    """What to give instead of a folder of results, or of a part of them; how models are kept where none is below it."""
-    below = ("attempt-*", "*/attempt-*", "trials/*/attempt-*", "*/trials/*/attempt-*")
+def _where_models_are(model: Path) -> str:
+    """What to give instead of a suite, its results or a part of them; how models are kept where it has none."""
+    folder, suite = model if model.is_dir() else model.parent, "SUITE"
+    try:
+        target = find_target(str(model), DEFAULT_RESULTS)
+        folder = target.folder
+        suite = quote(str(target.require_suite()))
+    except InputError:
+        pass
+    below = ("attempt-*", "*/attempt-*", "trials/*/attempt-*")
     models = sorted(path.parent for pattern in below for path in folder.glob(f"{pattern}/{MODEL_FILE}"))
     if models:
         more = f" and {len(models) - MOST_NAMED} more" if len(models) > MOST_NAMED else ""
         return f"Give the folder of an attempt below it: {', '.join(map(str, models[:MOST_NAMED]))}{more}."
-    try:
-        suite = quote(str(find_target(str(folder), folder).require_suite()))
-    except InputError:
-        suite = "SUITE"
     return (
         f"A run keeps the network that its answer names; with save_model = true in [suite], {command()} run {suite} "
         "--fresh keeps all of them. Methods of scikit-learn, on features of a network too, are never kept."

@@ -33,12 +33,12 @@ def regress(
         typer.Option(
             "--baseline",
             metavar="REQUIREMENT",
-            help="The old side, such as tensorflow==2.20.0; or baseline:NAME, which was saved before.",
+            help="The old side, such as 2.20 (of TensorFlow), keras==3.3.3, or baseline:NAME, saved before.",
         ),
     ] = None,
     candidate: Annotated[
         str | None,
-        typer.Option("--candidate", metavar="REQUIREMENT", help="The new side, such as tensorflow==2.21.0."),
+        typer.Option("--candidate", metavar="REQUIREMENT", help="The new side, such as 2.21."),
     ] = None,
     baseline_with: Annotated[
         list[str] | None,

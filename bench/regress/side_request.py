@@ -1,5 +1,6 @@
 """What a user asks of each side, and the sides that are made from it."""
 
+import re
 import sys
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, replace
@@ -18,13 +19,15 @@ from bench.regress.environments import (
 from bench.regress.sides import Code, Side, SideName, inspect, modules_of, revision, working_tree
 from bench.trials.trial import Trial
 
+_VERSION = re.compile(r"\d+(\.\d+)*((a|b|rc)\d+)?(\.dev\d+)?")
+
 
 @dataclass(frozen=True)
 class SideRequest:
     """What is asked of a side; nothing at all means what is running now."""
 
     requirement: str | None = None
-    """`tensorflow==2.20.0`."""
+    """`tensorflow==2.20.0`, or a version alone."""
     more: tuple[str, ...] = ()
     """More requirements: `keras==3.3.3`."""
     python: Path | None = None
@@ -35,7 +38,7 @@ class SideRequest:
     @property
     def requirements(self) -> tuple[str, ...]:
         """All requirements."""
-        return (*(() if self.requirement is None else (self.requirement,)), *self.more)
+        return (*(() if self.requirement is None else (of_version(self.requirement),)), *self.more)
 
     @property
     def asks_something(self) -> bool:
@@ -74,6 +77,14 @@ class SideRequest:
             )
         for one in self.requirements:
             check_requirement(one, f"--{name}")
+
+
+def of_version(text: str) -> str:
+    """A version alone as one of TensorFlow, the newest of its patches where it has none; else the text itself."""
+    if not _VERSION.fullmatch(text):
+        return text
+    newest = text.count(".") == 1 and text.replace(".", "").isdigit()
+    return f"tensorflow=={text}.*" if newest else f"tensorflow=={text}"
 
 
 def check_requirement(one: str, option: str) -> None:

@@ -14,7 +14,7 @@ from bench.journal.results import SuiteResults
 from bench.regress.environments import Environments
 from bench.regress.kept import history_of, read_kept
 from bench.regress.session import RegressRequest, Speaker, name_of
-from bench.regress.side_request import SideRequest, check_requirement, make_chain
+from bench.regress.side_request import SideRequest, check_requirement, make_chain, of_version
 from bench.regress.sides import Side, SideName
 from bench.regress.verdict import run_regress
 from bench.runner.signals import interruptible
@@ -24,7 +24,6 @@ from bench.trials.layout import CACHE, ENVIRONMENTS, HISTORY, REGRESS
 REVISION = "revision:"
 """Begins the name of a git revision of leukobench."""
 
-_VERSION = re.compile(r"\d+(\.\d+)*((a|b|rc)\d+)?(\.dev\d+)?")
 _SPACED = re.compile(r"\s*(===|==|~=|!=|>=|<=|>|<|,|@)\s*")
 _PACKAGES = (".whl", ".tar.gz", ".zip")
 
@@ -61,9 +60,8 @@ def parse_version(text: str) -> SideRequest:
             revision = word.removeprefix(REVISION)
             if not revision:
                 raise InputError(f"{word!r} in --versions names no revision", "Write it as revision:v1.2.")
-        elif _VERSION.fullmatch(word):
-            newest = word.count(".") == 1 and word.replace(".", "").isdigit()
-            requirements.append(f"tensorflow=={word}.*" if newest else f"tensorflow=={word}")
+        elif (requirement := of_version(word)) != word:
+            requirements.append(requirement)
         elif path.is_file() and not word.endswith(_PACKAGES) and os.access(path, os.X_OK):
             python = path
         elif (os.sep in word or word.endswith(_PACKAGES)) and "@" not in word and "://" not in word:

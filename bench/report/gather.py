@@ -167,7 +167,8 @@ def gather(
         (first, reason), *others = sorted(contents.damaged.items())
         more = f" and {len(others)} more files of predictions are" if others else " is"
         contents.notes.append(
-            f"{first} ({reason}){more} damaged. Mistakes, and tests on the same images, are shown without what they hold."
+            f"{first} ({reason}){more} damaged. Mistakes, and tests on the same images, are shown without what they "
+            "hold."
         )
     return contents
 

@@ -262,13 +262,24 @@ def test_a_folder_of_strange_images_is_warned_of(tmp_path, capsys, monkeypatch):
     assert "9 of 9 images are not like the training images" in capsys.readouterr().err
 
 
+@pytest.mark.parametrize("wrong", [float("nan"), float("inf")])
+def test_a_model_that_gives_no_probabilities_is_refused(tmp_path, capsys, monkeypatch, wrong: float):
+    (tmp_path / "model.keras").touch()
+    about = {"takes": "raw pixels", "classes": ["a", "b"], "image_size": 32, "backend": "tensorflow"}
+    (tmp_path / "model.json").write_text(json.dumps(about))
+    answer = Answer(["1.png", "2.png"], [[1.0, 0.0], [0.5, wrong]], [None] * 2)
+    monkeypatch.setattr("bench.commands.predict._ask", lambda kept, files: answer)
+    assert main(["predict", str(tmp_path), str(tmp_path / "model.json")]) == 2
+    assert f"{tmp_path}/model.keras gives no probabilities for 2.png" in capsys.readouterr().err
+
+
 def test_what_is_no_kept_model_is_said(tmp_path, capsys):
     assert main(["predict", str(tmp_path), str(tmp_path)]) == 2
     said = " ".join(capsys.readouterr().err.split())
     assert "save_model = true" in said and "scikit-learn" in said and "run SUITE --fresh" in said
 
 
-def test_a_folder_of_results_leads_to_the_models_in_it(tmp_path, capsys):
+def test_a_suite_or_its_results_lead_to_the_models_in_them(tmp_path, capsys, monkeypatch):
     suite = SuiteResults(tmp_path, "demo")
     file = tmp_path / "my suite.toml"
     file.touch()
@@ -291,6 +302,9 @@ def test_a_folder_of_results_leads_to_the_models_in_it(tmp_path, capsys):
         named += f" and {number - 2} more." if number > 2 else "."
         assert named in told(tmp_path) and named in told(suite.folder) and named in told(suite.trials)
     assert str(attempts[0].folder) in told(attempts[0].folder.parent)
+    file.write_text('[suite]\nname = "demo"\n[[matrix]]\nbackbone = "LeNet5"\n')
+    monkeypatch.setattr("bench.commands.predict.DEFAULT_RESULTS", tmp_path)
+    assert named in told(file) and named in told("demo")
 
 
 @pytest.mark.parametrize(

@@ -98,6 +98,10 @@ def test_what_is_a_requirement(one: str):
     ("request_", "label", "asks"),
     [
         (SideRequest(), "this environment", False),
+        (SideRequest("2.20", ("h5py",)), "tensorflow==2.20.*, h5py", True),
+        (SideRequest("2.20.0"), "tensorflow==2.20.0", True),
+        (SideRequest("2.20rc1"), "tensorflow==2.20rc1", True),
+        (SideRequest("2"), "tensorflow==2", True),
         (SideRequest("keras", ("h5py", "numpy")), "keras, h5py, numpy", True),
         (SideRequest(more=("h5py",)), "h5py", True),
         (SideRequest(python=Path("/p"), revision="v1"), "/p, revision v1", True),

@@ -162,3 +162,30 @@ def test_messages_name_the_line_of_a_key_under_another_name(tmp_path):
     assert "line 2: thesis.clock" in refused(
         tmp_path, '[training]\nclock = "sun"\n[[matrix]]\nbackbone = "VGG16"\n'
     )
+
+
+def test_other_names_of_keys_and_words():
+    """Those of Keras, PyTorch and the habits of people."""
+    assert KEYS == {
+        **{
+            "seed": "seeds",
+            "lr": "learning_rate",
+            "beta1": "beta_1",
+            "beta2": "beta_2",
+            "class_name": "name",
+        },
+        **{"restore_best_weights": "restore_best", "horizontal_flip": "flip_horizontal"},
+        **{"vertical_flip": "flip_vertical", "rotation_range": "rotation", "width_shift_range": "shift"},
+        **{"height_shift_range": "shift", "zoom_range": "zoom", "data_augmentation": "augmentation"},
+        **{"class_weights": "class_weight", "dropout_rate": "dropout", "img_size": "image_size"},
+        **{"directory": "path", "model": "backbone"},
+    }
+    assert WORDS == {
+        **{
+            "valloss": "validation_loss",
+            "valaccuracy": "validation_accuracy",
+            "valacc": "validation_accuracy",
+        },
+        **{"acc": "accuracy", "pytorch": "torch", "tf": "tensorflow", "finetuning": "finetune"},
+        **{"transferlearning": "transfer", "fromscratch": "scratch"},
+    }

@@ -5,7 +5,6 @@ from pathlib import Path
 import pytest
 
 from bench.suite import resolve
-from bench.suite.aliases import KEYS, WORDS
 from bench.suite.file import load_suite, name_of
 from bench.suite.matrix import expand
 from bench.suite.resolve import resolve_suite
@@ -325,33 +324,6 @@ def test_a_file_that_cannot_be_read_is_told():
     ) as caught:
         load_suite(Path("mine.toml"))
     assert caught.value.way_out == "See https://toml.io for the format."
-
-
-def test_other_names_of_keys_and_words():
-    """Those of Keras, PyTorch and the habits of people."""
-    assert KEYS == {
-        **{
-            "seed": "seeds",
-            "lr": "learning_rate",
-            "beta1": "beta_1",
-            "beta2": "beta_2",
-            "class_name": "name",
-        },
-        **{"restore_best_weights": "restore_best", "horizontal_flip": "flip_horizontal"},
-        **{"vertical_flip": "flip_vertical", "rotation_range": "rotation", "width_shift_range": "shift"},
-        **{"height_shift_range": "shift", "zoom_range": "zoom", "data_augmentation": "augmentation"},
-        **{"class_weights": "class_weight", "dropout_rate": "dropout", "img_size": "image_size"},
-        **{"directory": "path", "model": "backbone"},
-    }
-    assert WORDS == {
-        **{
-            "valloss": "validation_loss",
-            "valaccuracy": "validation_accuracy",
-            "valacc": "validation_accuracy",
-        },
-        **{"acc": "accuracy", "pytorch": "torch", "tf": "tensorflow", "finetuning": "finetune"},
-        **{"transferlearning": "transfer", "fromscratch": "scratch"},
-    }
 
 
 def test_a_folder_that_may_not_be_written_is_told(here: Path, monkeypatch):
