@@ -19,8 +19,8 @@ from wbc.files import file_sha256
 def test_near_duplicates_stay_together_and_contradictions_are_left_out(bccd, tmp_path):
     bccd.add(50, "NEUTROPHIL", field=50)
     bccd.add(51, "NEUTROPHIL", field=50, corner=(8, 35))
-    bccd.add(52, "NEUTROPHIL", field=52)
-    bccd.add(53, "MONOCYTE", field=52, corner=(30, 40))
+    bccd.add(52, "NEUTROPHIL", field=52, corner=(0, 20))
+    bccd.add(53, "MONOCYTE", field=52, corner=(56, 40))
     bccd.add(54, "EOSINOPHIL", field=54, corner=(0, 0))
     bccd.add(55, "LYMPHOCYTE", field=54, corner=(50, 60))
     bccd.annotate(55, ("WBC", (120, 80, 150, 110)))  # another cell of the field

@@ -2,6 +2,7 @@
 
 import hashlib
 import json
+import os
 from pathlib import Path
 
 import msgspec
@@ -10,6 +11,7 @@ import pytest
 from bench.runner.cluster.inputs import Depot, Inputs, fetch
 from bench.runner.cluster.transfer import LARGE
 from wbc.data.manifest import ImageEntry, Manifest
+from wbc.files import file_sha256
 
 UNSEEN = "/no/such/folder/of-the-driver"
 
@@ -154,6 +156,15 @@ def test_a_file_that_changes_meanwhile_is_refused(driver, tmp_path):
     with pytest.raises(OSError, match=r"/A/1\.png has changed on the driver's machine"):
         Inputs(tmp_path / "node", store.needs, store.read).place(reads(UNSEEN))
     assert not any("images" in str(path) for path in (tmp_path / "node" / "folders").rglob("*.png"))
+
+
+def test_a_file_that_changed_at_the_same_size_is_another_file(driver, tmp_path):
+    store, manifest = Store(driver), Path(reads(driver)["manifest"])
+    first = store.depot.needs(reads(driver)).files[str(manifest)]
+    os.utime(manifest, ns=(1, 1))
+    assert store.depot.needs(reads(driver)).files[str(manifest)] == first
+    manifest.write_bytes(manifest.read_bytes().replace(b"train/A/1", b"train/A/2"))
+    assert store.depot.needs(reads(driver)).files[str(manifest)] == file_sha256(manifest) != first
 
 
 def test_shared_features_come_where_they_fit_the_trial(driver, tmp_path):

@@ -112,6 +112,17 @@ def test_regress_with_everything(suite: Path, caught):
     )
 
 
+@pytest.mark.parametrize(("side", "other"), [("baseline", "candidate"), ("candidate", "baseline")])
+def test_what_is_said_of_one_side_is_not_of_the_other(suite: Path, caught, side: str, other: str):
+    calls = caught("bench.regress.verdict.run_regress")
+    given = ["", "x", "-with", "keras==3.3.3", "-python", "a/python", "-revision", "r1"]
+    given = [f"--{side}{one}" if number % 2 == 0 else one for number, one in enumerate(given)]
+    assert main(["regress", "mine.toml", *given]) == 2
+    ((request, *_), _) = calls[0]
+    assert getattr(request, side) == SideRequest("x", ("keras==3.3.3",), Path("a/python"), "r1")
+    assert getattr(request, other) == SideRequest()
+
+
 @pytest.mark.parametrize(
     "sides", [["--baseline", "x"], ["--candidate", "x"], ["--baseline-results", "old"], ["--candidate-revision", "r"]]
 )  # fmt: skip

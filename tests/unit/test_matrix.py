@@ -2,6 +2,7 @@
 
 import json
 import shutil
+from dataclasses import replace
 from pathlib import Path
 
 import h5py
@@ -365,6 +366,8 @@ def test_a_worker_is_told_every_setting_of_its_trial_and_what_is_asked_for_besid
     assert suite.limits == Limits(
         trial_s=3600.0, stall_s=420.0, retries=4, checkpoint_s=30.0, exclusive=True, quiet_s=9.0
     )
+    by_epochs = resolve(ASKED.replace('checkpoint = "30s"', "checkpoint_epochs = 2")).limits
+    assert by_epochs == replace(suite.limits, checkpoint_s=None, checkpoint_epochs=2)
 
 
 @pytest.mark.parametrize("tested", [False, True])

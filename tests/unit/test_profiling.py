@@ -277,13 +277,14 @@ def test_operations_at_the_edges_of_others_and_of_the_steps(tmp_path):
     events = [
         ("a:Relu", 0, 40),
         ("b:Mul", 0, 10),  # within a
+        ("f:Exp", 2, 3),  # within b
         ("c:Add", 40, 10),  # behind it
         ("d:Exp", 210, 5),  # behind the last step
         ("e:Log", 209, 11),  # begins within it
     ]
     found = summarize(read_trace(written(tmp_path, host(*events))), {})
     assert [(one["op"], round(one["self_s"] * 1e9)) for one in found["top"]] == [
-        *(("a:Relu", 30), ("e:Log", 11), ("b:Mul", 10), ("c:Add", 10)),
+        *(("a:Relu", 30), ("e:Log", 11), ("c:Add", 10), ("b:Mul", 7), ("f:Exp", 3)),
     ]
     assert sum(one["share"] for one in found["top"]) == pytest.approx(1) and found["kinds"] == {"other": 1.0}
     empty = summarize(read_trace(written(tmp_path, host())), {})

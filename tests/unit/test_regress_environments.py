@@ -93,6 +93,25 @@ def test_other_packages_make_another_environment(packages, tmp_path: Path):
     assert make(tmp_path / "envs", ["alpha==1.0"])[0] != make(tmp_path / "envs", ["alpha==2.0"])[0]
 
 
+def test_another_python_or_other_packages_make_another_environment(tmp_path: Path, monkeypatch):
+    asked: list[str] = []
+
+    def uv(self: Environments, title: str, arguments: list[str], lock: int) -> None:
+        if arguments[0] == "venv":
+            asked.append(arguments[2])
+            (Path(arguments[3]) / "bin").mkdir(parents=True)
+            (Path(arguments[3]) / "bin" / "python").touch()
+
+    monkeypatch.setattr(Environments, "_uv", uv)
+
+    def build(python: str, *pins: str) -> Path:
+        return Environments(tmp_path, lambda said: None, python).build("candidate", pins)
+
+    made = [build("3.11", "alpha==1.0"), build("3.12", "alpha==1.0"), build("3.12", "alpha==2.0")]
+    assert len(set(made)) == 3 and asked == ["3.11", "3.12", "3.12"]
+    assert build("3.11", "alpha==1.0") == made[0] and len(asked) == 3
+
+
 def test_what_cannot_be_had_is_said_in_uvs_words(packages, tmp_path: Path):
     with pytest.raises(InputError) as error:
         make(tmp_path / "envs", ["alpha==9.0"])

@@ -55,7 +55,7 @@ def test_pairs_of_a_with_a_do_not_count_for_a_with_b():
     runner = Runner()
     earlier = [a_pair("aa", trial.key, number) for trial in TRIALS for number in range(2)]
     a_schedule(runner, earlier).bring_to("ab", wanted(2))
-    assert len(runner.ran) == 4
+    assert [(seed, number) for _, seed, number in runner.ran] == [(0, 0), (0, 1), (1, 0), (1, 1)]
 
 
 def test_a_disturbed_pair_is_run_again_and_kept():

@@ -37,6 +37,14 @@ def test_the_hardest_images_are_those_that_most_got_wrong():
     assert [one.file for one in hardest(judged, Pictures(), 1)] == ["test/0.png"]
 
 
+def test_an_image_counts_for_those_that_saw_it():
+    """With folds, not every configuration saw it."""
+    seen = predicted(*"bbca")
+    other = Predictions(("x",) * 4, ("x",) * 4, seen.labels, seen.probabilities, CLASSES)
+    (hard, *_) = hardest([(ATTEMPT, seen), (ATTEMPT, other), (ATTEMPT, seen)], Pictures(), 5)
+    assert (hard.file, hard.wrong, hard.of) == ("test/0.png", 2, 2)
+
+
 def test_an_image_that_one_configuration_got_wrong_is_not_hard():
     judged = [(ATTEMPT, predicted(*guesses)) for guesses in ("bbca", "abca", "abbb", "abca")]
     assert hardest(judged, Pictures(), 5) == []

@@ -156,6 +156,11 @@ def test_trials_that_fail_are_told(bench: Bench, monkeypatch):
     assert state_of_runs(bench.results) == "failed"
 
 
+def test_what_was_not_asked_for_has_not_failed(bench: Bench, monkeypatch):
+    bench.suite.chosen = bench.trials[:1]
+    assert bench.run(monkeypatch).failed == [] and state_of_runs(bench.results) == "done"
+
+
 def test_a_run_that_measures_alone_takes_one_slot(bench: Bench, monkeypatch):
     bench.suite.limits = replace(bench.suite.limits, exclusive=True)
     bench.run(monkeypatch)

@@ -17,6 +17,7 @@ from bench.tracking.markers import is_sent, unsent
 from bench.tracking.points import points_of, series_of
 from bench.tracking.projection import Projection
 from bench.tracking.sync import sync
+from bench.tracking.tags_and_params import span_of
 from bench.worker.jsonl import read_lines
 
 
@@ -84,6 +85,8 @@ def test_everything_of_an_attempt_is_there(results):
         assert {"system/gpu_0_power_w", "system/gpu_0_power_w_max"} <= set(run.data.metrics)
         tags = run.data.tags
         assert tags["mlflow.parentRunId"] == parent.info.run_id
+        assert (run.info.start_time, run.info.end_time) == span_of(history(attempt))
+        assert run.info.end_time > run.info.start_time
         assert (tags["device.uuid"], tags["host"], tags["version.driver"]) == (
             "GPU-1",
             "laboratory",
