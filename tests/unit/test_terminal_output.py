@@ -13,6 +13,7 @@ import pytest
 from equipment.results.records import a_failure, a_record, a_trial
 from equipment.results.suites import thesis_suite
 from equipment.suites import FEW_CELLS
+from image_folders import split_folder, write_color
 
 from bench.commands import compare, plan, report
 from bench.commands.main import main
@@ -22,6 +23,7 @@ from bench.errors import InputError, InterruptedRun
 from bench.journal.results import SuiteResults
 from bench.plan.decide import PlannedTrial, Prediction
 from bench.report.tables.table import Table
+from bench.trials.datasets import DataSet
 from bench.worker.predict import Answer
 
 
@@ -210,6 +212,16 @@ def test_a_plan_says_what_it_needs_of_images_and_weights(folder: Path, capsys, m
     )
     assert main(["plan", "mine", "--devices", "cpu", "--json"]) == 2
     assert len(json.loads(capsys.readouterr().out)["errors"]) == 1
+
+
+def test_a_plan_counts_the_prepared_images_of_each_source(folder: Path, capsys, monkeypatch):
+    split_folder(folder / "cells", write_color)
+    data = '[data]\nsource = ["folder", "synthetic"]\npath = "cells"\nimage_size = 32\n'
+    (folder / "mine.toml").write_text(f'{data}[[matrix]]\nmode = "classical"\nbackbone = "KNN"\n')
+    monkeypatch.setattr(DataSet, "ready", property(lambda one: one.source == "folder"))
+    assert main(["plan", "mine", "--devices", "cpu"]) == 0
+    lines = capsys.readouterr().out.splitlines()
+    assert "Images: folder, 1 set, 1 prepared." in lines and "Images: synthetic, 1 set, 0 prepared." in lines
 
 
 @pytest.mark.parametrize("ended", [None, InterruptedRun(2)])
