@@ -1,6 +1,7 @@
 """What the BCCD folder contains, and what is left out."""
 
 import shutil
+from hashlib import sha256
 from pathlib import Path
 
 import pytest
@@ -142,5 +143,9 @@ def test_the_fingerprint_changes_with_every_file(bccd):
     bccd.image(1).rename(bccd.image(77))
     seen.append(bccd_fingerprint(bccd.root))
     assert len(set(seen)) == 4
+    parts = [bccd.root / "labels.csv", *sorted(bccd.root.glob("Annotations/*"))]
+    parts += sorted(bccd.root.glob("JPEGImages/*"))
+    lines = [f"{one.relative_to(bccd.root)}\0{sha256(one.read_bytes()).hexdigest()}\n" for one in parts]
+    assert seen[-1] == sha256("".join(lines).encode()).hexdigest()
     (bccd.root / "README.md").write_text("not part of it")
     assert bccd_fingerprint(bccd.root) == seen[-1]

@@ -43,6 +43,7 @@ def test_intervals_of_means_and_differences_by_hand():
         (0.7 - math.hypot(0.1, 0.3) / 2, 0.7 + math.hypot(0.2, 0.04) / 2)
     )
     apart = difference_interval(*shares)
+    assert mean.method == apart.method == "mover"
     assert (apart.low, apart.high) == pytest.approx(
         (-0.4 - math.hypot(0.1, 0.04), -0.4 + math.hypot(0.2, 0.3))
     )
@@ -63,6 +64,10 @@ def test_the_bootstrap_by_hand():
     tail = norm.cdf(math.sqrt(5 / 4) * t.ppf(0.025, 4))
     found = cluster_bootstrap(right, total)
     assert (found.low, found.high) == pytest.approx(tuple(np.quantile(shares, [tail, 1 - tail])))
+    images = np.concatenate([np.arange(all_of) < of for of, all_of in zip(right, total, strict=True)])
+    assert share_interval(images, np.repeat(np.arange(5), total)) == found
+    assert share_interval(images, np.repeat(list("abcde"), total), 3) == cluster_bootstrap(right, total, 3)
+    assert found.method == "cluster-bootstrap"
 
 
 def test_wilson_by_hand():
@@ -114,6 +119,11 @@ def test_t_interval_is_that_of_scipy():
     assert (found.low, found.high) == (pytest.approx(expected.low), pytest.approx(expected.high))
     assert t_interval([0.7]) is None
     assert t_interval([0.5, 0.5]).low == t_interval([0.5, 0.5]).high == 0.5
+    corrected = t_interval(values, 0.75)
+    assert corrected.high - corrected.low == pytest.approx(2 * (found.high - found.low)), (
+        "1/4 and 3/4 for 1/4"
+    )
+    assert found.method == corrected.method == "t"
 
 
 @pytest.mark.parametrize(("cells", "least"), [(10, 0.86), (40, 0.9)])

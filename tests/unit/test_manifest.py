@@ -37,6 +37,17 @@ def test_images_take_the_name_of_their_group_and_the_rest_is_left_out(manifest):
     assert grouped.digest != manifest.digest
 
 
+def test_the_digest_is_that_of_lines_ordered_by_file():
+    images = (
+        ImageEntry("train/B/1.png", "train", "B", "cell 1", "ff"),
+        ImageEntry("test/A/2.png", "test", "A", "cell 2", "ee"),
+    )
+    text = "A\0B\ntest/A/2.png\0test\0A\0cell 2\0ee\ntrain/B/1.png\0train\0B\0cell 1\0ff"
+    expected = hashlib.sha256(text.encode()).hexdigest()
+    assert Manifest(images, ("A", "B")).digest == expected
+    assert Manifest(images[::-1], ("A", "B"), {"any": 1}, {"why": ["x"]}).digest == expected
+
+
 @pytest.mark.parametrize(
     ("groups", "what"),
     [

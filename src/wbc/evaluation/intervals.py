@@ -19,7 +19,7 @@ class Interval:
     low: float
     high: float
     method: str
-    """`wilson`, `cluster-bootstrap` or `t`."""
+    """`wilson`, `cluster-bootstrap`, `t` or `mover`."""
 
 
 def wilson(right: float, total: float, continuity: bool = False) -> Interval:
