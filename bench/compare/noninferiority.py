@@ -97,16 +97,16 @@ def _against_all(
         return NonInferiority(alone, None, "", None, 0, 0, None, None)
     against, worst = max(others, key=lambda pair: pair[1].bound(level))
     bound = worst.bound(level)
-    shown = bound < margin and len(others) == len(right) - 1
+    lacking = bound >= margin
     return NonInferiority(
-        shown=shown,
+        shown=not lacking and len(others) == len(right) - 1,
         bound=bound,
         against=against,
         difference=worst.mean,
         seeds=worst.seeds,
         images=worst.images,
-        images_needed=None if shown else worst.images_needed(margin, level),
-        seeds_needed=None if shown else worst.seeds_needed(margin, level),
+        images_needed=worst.images_needed(margin, level) if lacking else None,
+        seeds_needed=worst.seeds_needed(margin, level) if lacking else None,
     )
 
 
@@ -117,7 +117,7 @@ class _Pair:
     mean: float
     seeds: int
     seed_sd: float
-    """Of the differences between trainings; unused with one."""
+    """Of the differences between trainings; unknown with one."""
     images: int
     image_error: float
     clusters: int
@@ -138,7 +138,7 @@ class _Pair:
         return cls(
             mean=float(by_seed.mean()),
             seeds=len(by_seed),
-            seed_sd=float(by_seed.std(ddof=1)) if len(by_seed) > 1 else 0.0,
+            seed_sd=float(by_seed.std(ddof=1)) if len(by_seed) > 1 else math.nan,
             images=len(by_image),
             image_error=clusters.error(),
             clusters=len(clusters.size),
@@ -149,7 +149,7 @@ class _Pair:
         from scipy.special import ndtri, stdtrit
 
         half = float(ndtri(1 - level)) * ASSUMED_SD / math.sqrt(seeds)
-        if self.seeds > 1 and seeds > 1:
+        if self.seeds > 1:
             half = min(half, float(stdtrit(seeds - 1, 1 - level)) * self.seed_sd / math.sqrt(seeds))
         return half
 
@@ -173,15 +173,14 @@ class _Pair:
         room, seeds = self.room(margin, level), self.half_of_seeds(level, self.seeds)
         if room <= seeds:
             return None
-        needed = self.images * self.half_of_images(level) ** 2 / (room**2 - seeds**2)
-        return max(self.images + 1, math.ceil(needed))
+        return math.ceil(self.images * self.half_of_images(level) ** 2 / (room**2 - seeds**2))
 
     def seeds_needed(self, margin: float, level: float) -> int | None:
         room, images = self.room(margin, level), self.half_of_images(level)
         return next(
             (
                 seeds
-                for seeds in range(self.seeds + 1, MOST_SEEDS + 1)
+                for seeds in range(self.seeds, MOST_SEEDS + 1)
                 if math.hypot(self.half_of_seeds(level, seeds), images) < room
             ),
             None,

@@ -50,6 +50,8 @@ class Runner:
 class Listener:
     said: list[str] = field(default_factory=list)
     plans: list[int] = field(default_factory=list)
+    seconds: list[float] = field(default_factory=list)
+    """Predicted, of each run of the last plan."""
 
     def say(self, message: str) -> None:
         self.said.append(message)
@@ -57,6 +59,7 @@ class Listener:
     def plan(self, planned, slots, at_once=None) -> None:
         assert at_once == 1, "sides take turns"
         self.plans.append(len(planned))
+        self.seconds = [one.seconds for one in planned]
 
 
 SEEDS = [a_trial(seed) for seed in (0, 1, 2)]

@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 from evidence.learners import rights
 
-from bench.compare.noninferiority import fastest_non_inferior, non_inferior
+from bench.compare.noninferiority import NonInferiority, fastest_non_inferior, non_inferior
 
 
 def some(right: np.ndarray) -> dict[str, np.ndarray]:
@@ -34,12 +34,25 @@ def test_those_that_may_be_chosen_share_the_error_rate():
     shared = non_inferior(right, names(300), candidates=4)["c0"]
     assert shared.bound == non_inferior(right, names(300), alpha=0.0125, candidates=1)["c0"].bound
     assert shared.bound > non_inferior(right, names(300), candidates=1)["c0"].bound
+    three = {**right, "c2": right["c1"]}
+    assert non_inferior(three, names(300)) == non_inferior(three, names(300), candidates=2), (
+        "the best is not tested"
+    )
+
+
+def test_a_bound_of_the_margin_is_too_large():
+    right = some(rights(np.random.default_rng(3), [0.0, 0.0], 3, 300))
+    bound = non_inferior(right, names(300))["c0"].bound
+    margins = (bound, float(np.nextafter(bound, 1)))
+    assert [non_inferior(right, names(300), margin=margin)["c0"].shown for margin in margins] == [False, True]
 
 
 def test_who_cannot_be_compared_with_everyone_is_not_chosen():
     right = {"a": np.ones((2, 4000)), "b": np.ones((2, 4000))}
     assert non_inferior(right, names(4000))["a"].shown
-    assert not non_inferior({**right, "c": np.full((2, 4000), np.nan)}, names(4000))["a"].shown
+    found = non_inferior({**right, "c": np.full((2, 4000), np.nan)}, names(4000))["a"]
+    assert not found.shown and found.bound < 0.02
+    assert (found.images_needed, found.seeds_needed) == (None, None), "neither would help"
 
 
 @pytest.mark.parametrize("seeds", [1, 3])
@@ -89,6 +102,11 @@ def test_images_of_one_source_count_once():
     assert joined.bound == pytest.approx(alone.bound, abs=1e-3) and joined.images == 1500
 
 
+def test_images_of_a_single_source_leave_one_degree_of_freedom():
+    found = non_inferior({"own": np.ones((1, 6)), "other": np.ones((1, 6))}, ["s"] * 6)["own"]
+    assert found.bound == pytest.approx(np.hypot(1.64485 * 0.05, 6.31375 / 3), abs=1e-4)
+
+
 def test_trainings_that_one_side_lacks_and_splits_with_their_own_images():
     own, other = np.full((3, 6), np.nan), np.full((3, 6), np.nan)
     own[0, :3], own[1, 3:], own[2, :3] = [1, 1, 0], [1, 0, 1], [1, 1, 1]
@@ -102,8 +120,10 @@ def test_a_configuration_that_cannot_be_compared_with_all_is_not_chosen():
     right = {"a": np.ones((1, 5000)), "b": np.ones((1, 5000)), "c": np.full((1, 5000), np.nan)}
     found = non_inferior(right, names(5000))
     assert not any(one.shown for one in found.values())
-    assert found["c"].bound is None and fastest_non_inferior(dict.fromkeys(right, 1.0), found) is None
-    assert non_inferior({"a": np.ones((1, 5))}, names(5))["a"].shown, "there is no other one"
+    assert found["c"] == NonInferiority(False, None, "", None, 0, 0, None, None)
+    assert fastest_non_inferior(dict.fromkeys(right, 1.0), found) is None
+    alone = non_inferior({"a": np.ones((1, 5))}, names(5))["a"]
+    assert alone == NonInferiority(True, None, "", None, 0, 0, None, None), "there is no other one"
 
 
 def test_images_that_it_takes_by_hand():
@@ -126,6 +146,7 @@ def test_images_that_it_takes_by_hand():
     assert better.difference == -1 / 60 and better.images_needed > 60
 
 
+@pytest.mark.filterwarnings("error")
 def test_seeds_that_it_takes_by_hand():
     """One training of each, without a discordant image among so many that images matter little."""
     found = non_inferior({"own": np.ones((1, 8000)), "other": np.ones((1, 8000))}, names(8000))["own"]
@@ -133,3 +154,13 @@ def test_seeds_that_it_takes_by_hand():
     room = 0.02 * 1.64485 / (1.64485 + 0.84162)
     first = next(seeds for seeds in range(2, 101) if np.hypot(1.64485 * 0.05 / np.sqrt(seeds), images) < room)
     assert (found.seeds_needed, found.images_needed) == (first, None) and first == 39
+
+
+@pytest.mark.parametrize(("between", "needed"), [(2.5, 3), (99.5, 100), (100.5, None)])
+def test_at_most_a_hundred_seeds_are_named(between: float, needed: int | None):
+    """A margin that falls between what two numbers of seeds would show."""
+    half = np.hypot(1.64485 * 0.05 / np.sqrt(between), 1.64507 / 8002)
+    margin = half * (1.64485 + 0.84162) / 1.64485
+    right = {name: np.ones((1, 8000)) for name in ("own", "other")}
+    found = non_inferior(right, names(8000), margin=margin)["own"]
+    assert found.seeds_needed == needed

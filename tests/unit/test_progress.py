@@ -66,6 +66,18 @@ def test_a_line_a_device_with_trial_phase_epoch_speed_and_rest():
     assert "about 5 min left" in bar, "what waits, longest first, on both devices"
 
 
+@pytest.mark.parametrize("name", ["a node: cpu:0", "zebra: cpu:0"])
+def test_a_device_that_the_plan_does_not_name_gets_a_line_of_its_own(name: str):
+    watched = Watched(terminal=True)
+    other = replace(SLOTS[0], name=name)
+    for trial, slot in zip(watched.trials, (SLOTS[1], other, SLOTS[0]), strict=True):
+        watched.progress.trial_started(trial, slot)
+    *lines, _bar = watched.screen().splitlines()
+    ran = [watched.trials[number] for number in (2, 0, 1)]
+    shown = [(line.split("  ")[0], one.trial.id in line) for line, one in zip(lines, ran, strict=True)]
+    assert shown == [("cpu:0", True), ("cpu:1", True), (name, True)]
+
+
 def test_hundreds_of_devices_are_drawn_as_far_as_they_fit():
     watched = Watched(terminal=True)
     slots = [Slot(f"node-{number}/cpu:0", SLOTS[0].devices, (0,)) for number in range(500)]

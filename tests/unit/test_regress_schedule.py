@@ -118,6 +118,8 @@ def test_it_announces_what_will_run():
     schedule = a_schedule(runner)
     schedule.bring_to("ab", wanted(2))
     assert schedule.listener.plans == [8], "two trials, two pairs, two sides"
+    schedule.bring_to("ab", wanted(3))
+    assert schedule.listener.seconds == [10.0] * 4, "half of a pair"
 
 
 def test_whether_most_are_disturbed_is_asked_of_all_seeds():

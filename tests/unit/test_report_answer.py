@@ -1,5 +1,6 @@
 """The answer: which configuration is named, and that no sentence is said where it is false."""
 
+import tomllib
 from dataclasses import replace as changed
 from pathlib import Path
 
@@ -16,7 +17,7 @@ from bench.report.answer import SameImages, decide, same_images, sentences
 from bench.report.gather import gather
 from bench.report.pareto import Candidate
 from bench.report.selection import select_folder
-from bench.report.winner import _training, epochs_said, suite_of, winner_of
+from bench.report.winner import _toml, _training, epochs_said, suite_of, winner_of
 from bench.suite.file import load_suite
 from bench.suite.resolve import resolve_suite
 from bench.trials.settings import EarlyStoppingSettings
@@ -362,3 +363,17 @@ def test_the_suite_of_the_answer_names_a_folder_of_the_users(source: str, folder
 def test_how_many_epochs_were_run(epochs: int, done: list[int], said: str):
     settings = replace(a_trial().settings, epochs=epochs, early_stopping=None)
     assert epochs_said(done, settings) == said
+
+
+@pytest.mark.parametrize(
+    ("value", "said"),
+    [
+        ({"a-b_1": 2, "a.b": 0.5, "Größe": 1e-05}, '{ a-b_1 = 2, "a.b" = 0.5, "Größe" = 1e-05 }'),
+        (["é", True, False], '["é", true, false]'),
+        ('a"b\x7f', '"a\\"b\\u007f"'),
+        ("", '""'),
+    ],
+)
+def test_values_as_toml(value, said: str):
+    assert _toml(value) == said
+    assert tomllib.loads(f"x = {said}")["x"] == value
