@@ -236,6 +236,7 @@ BEGAN, OVER = PhaseStarted(t=0, phase="train"), PhaseEnded(t=0, phase="data")
         ([SAID], gone(1), ("gpu:0",), True, ("gpu-lost", "the driver lost gpu:0 while the trial ran")),
         ([], gone(1), ("node-1",), True, ("gpu-lost", "the cluster lost node-1 while the trial ran")),
         ([], None, ("node-1",), False, ("crashed", "the cluster lost node-1 while the trial ran")),
+        ([], gone(1), ("gpu:0", "node-1"), False, ("gpu-lost", f"the driver lost gpu:0, node-1 {MEANWHILE}")),
         ([], gone(-15, "interrupted"), ("gpu:0",), True, ("interrupted", "by interrupted")),
         ([], gone(-15, "timeout"), ("gpu:0", "gpu:1"), True, ("gpu-lost", f"the driver lost gpu:0, gpu:1 {MEANWHILE}")),
     ],

@@ -3,16 +3,12 @@
 import json
 import os
 import sys
-from pathlib import Path
 from types import SimpleNamespace
 
-import numpy as np
 import pytest
-from PIL import Image
 
-from bench.worker import backends, fetch, predict, process, protocol
+from bench.worker import backends, fetch, process, protocol
 from bench.worker.jsonl import read_lines
-from bench.worker.predict import Request
 from bench.worker.process import run_trial
 from wbc import experiment
 from wbc.errors import InputError
@@ -151,44 +147,6 @@ def test_weights_are_fetched_or_the_reason_is_told(monkeypatch):
 
     monkeypatch.setattr(fetch, "fetch_with_keras", fails)
     assert fetch.main('["VGG16", {}, 224]') == "nobody answers"
-
-
-def test_images_are_predicted_in_batches_and_those_that_cannot_be_read_are_named(tmp_path, monkeypatch):
-    files = []
-    for number in range(5):
-        files.append(str(tmp_path / f"{number}.png"))
-        Image.new("RGB", (8, 8), (number, 0, 0)).save(files[-1])
-    torn = [str(tmp_path / "torn.png"), str(tmp_path / "none.png")]
-    Path(torn[0]).write_bytes(b"no image")
-    batches = []
-
-    def asked(model, batch):
-        batches.append(batch[:, 0, 0, 0].tolist())
-        return np.ones((len(batch), 2)), np.stack(
-            [batch[:, 0, 0, 0] / 10.0, 1 - batch[:, 0, 0, 0] / 10.0], axis=1
-        )
-
-    class Far:
-        rate = 0.05
-
-        def distances(self, pixels, features):
-            return features[:, 0] + pixels[:, 0, 0, 0]
-
-    monkeypatch.setattr(predict, "_BATCH", 2)
-    monkeypatch.setattr("wbc.networks.penultimate.features_and_outputs", asked)
-    import keras
-
-    monkeypatch.setattr(keras.saving, "load_model", lambda path: path)
-    request = Request("model.keras", [files[0], torn[0], torn[1], *files[1:]], 8, {"fit": "crop"})
-    for likeness in (Far(), None):
-        batches.clear()
-        monkeypatch.setattr(predict, "_likeness", lambda path, likeness=likeness: likeness)
-        answer = predict.predict(request)
-        assert batches == [[0], [1], [2, 3], [4]] and answer.files == files
-        assert [row[0] for row in answer.probabilities] == [0.0, 0.1, 0.2, 0.3, 0.4]
-        assert answer.distances == ([1.0, 2.0, 3.0, 4.0, 5.0] if likeness else [None] * 5)
-        assert answer.rate == (0.05 if likeness else None)
-        assert list(answer.unreadable) == torn and "is not an image" in answer.unreadable[torn[0]]
 
 
 def test_folders_of_the_users_come_after_the_installed_packages(monkeypatch, tmp_path):
