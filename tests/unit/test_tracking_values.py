@@ -13,7 +13,7 @@ from bench.errors import DamagedAttempt, InputError, ResultsError
 from bench.journal.history import Stretch
 from bench.journal.results import Attempt, SuiteResults
 from bench.tracking import projection, store, sync
-from bench.tracking.points import METRICS, METRICS_OF_CLASSES, STEADY, _final
+from bench.tracking.points import METRICS, METRICS_OF_CLASSES, STEADY, _final, _measured
 from bench.tracking.tags_and_params import (
     STATES,
     milliseconds,
@@ -23,6 +23,7 @@ from bench.tracking.tags_and_params import (
     tags_of,
     unavailable_of,
 )
+from bench.trials.measured import Energy, Memory, Profile, ReferenceWork, Steady, Utilization, Work
 from bench.trials.metrics import Metrics
 from bench.trials.origin import Environment
 from bench.trials.phases import EvaluatePhase, FeaturesPhase, Phases
@@ -221,6 +222,40 @@ def test_the_metrics_that_an_attempt_has_once():
         "test/inference_s": 12.0,
     }
     assert {name: found[name] for name in expected} == expected
+
+
+def test_what_was_measured_has_a_name():
+    measured = of(
+        steady=Steady(
+            **{"images_per_s": 1.0, "low": 2.0, "high": 3.0, "median_images_per_s": 4.0, "step_s": 5.0},
+            **{"steps": 99, "settled_s": 6.0, "settled_step": 99, "blocks": 99, "data_wait_s": 7.0},
+            **{"data_wait_share": 8.0, "compile_s": 9.0},
+        ),
+        profile=Profile(
+            **{"steps": 99, "wall_s": 99.0, "input_stall": 0.1, "kernel_busy": 0.2, "copies_s": 0.3},
+            **{"kinds": {"dense": 0.4}, "top": (), "trace": "x"},
+        ),
+        energy=Energy(trial_j=10.0, train_j=11.0, image_j=12.0, method="m"),
+        work=Work(parameters=13, layers=14),
+        utilization=Utilization(model_flops_per_s=15.0, measured_precision="float32"),
+        reference_work=ReferenceWork(before_gflops=16.0, after_clock_mhz=17.0),
+        memory=Memory(process_peak=18),
+    )
+    values = {name: value for name, value in _measured(measured) if isinstance(value, int | float)}
+    assert values == {
+        **{"throughput/steady_images_per_s": 1.0, "throughput/steady_images_per_s_low": 2.0},
+        **{"throughput/steady_images_per_s_high": 3.0, "throughput/median_images_per_s": 4.0},
+        **{"time/steady_step_s": 5.0, "time/settled_s": 6.0, "time/steady_data_wait_s": 7.0},
+        **{"throughput/data_wait_share": 8.0, "time/first_step_s": 9.0, "throughput/steady_state": 1},
+        **{"profile/input_stall": 0.1, "profile/kernel_busy": 0.2, "profile/copies_s": 0.3},
+        **{"profile/share_of_dense": 0.4, "energy/trial_j": 10.0, "energy/train_j": 11.0},
+        **{"energy/image_j": 12.0, "work/parameters": 13, "work/layers": 14},
+        **{"throughput/model_flops_per_s": 15.0, "reference_work/before_gflops": 16.0},
+        **{"reference_work/after_clock_mhz": 17.0, "memory/process_peak": 18},
+    }
+    odd = of(steady=structs.replace(measured.steady, outcome="no steady state"))
+    assert dict(_measured(odd))["throughput/steady_state"] == 0
+    assert "throughput/steady_state" not in dict(_measured(of(steady=None)))
 
 
 def test_the_names_of_metrics():

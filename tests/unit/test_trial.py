@@ -251,6 +251,13 @@ def test_backends_that_trials_cannot_use(trials, replicas: int, kind: str, said:
         require_backends(trials, replicas, kind)
 
 
+def test_trials_run_on_one_processor_where_nothing_is_said():
+    jax, undecided = of_backend("jax", jax="0.5"), of_backend("tensorflow", "auto")
+    assert backend_problems([jax, undecided]) == backend_problems([undecided], 2) == []
+    require_backends([jax, undecided])
+    require_backends([undecided], 2)
+
+
 RESERVED = (
     *("cache", "mlartifacts", "baselines", "compare", "regress", "history", "machine", "environments"),
     *("gpu-check", "suites.html", "report", "mlflow.db", "mlflow.db-wal", ".x", "Cache", "MLflow.db.lock"),

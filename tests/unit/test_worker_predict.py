@@ -1,6 +1,7 @@
-"""What a kept model is asked in a process of its own: batches, files that cannot be read, and likeness."""
+"""What is kept of a model, and what it is asked later: batches, files that cannot be read, and likeness."""
 
 import json
+from importlib import import_module
 from pathlib import Path
 from types import SimpleNamespace
 
@@ -8,6 +9,7 @@ import keras
 import numpy as np
 import pytest
 
+from bench.worker import artifacts
 from bench.worker import predict as module
 from bench.worker.artifacts import LIKENESS_FILE
 from bench.worker.predict import Answer, Request, predict
@@ -86,3 +88,34 @@ def test_likeness_lies_beside_the_model(tmp_path: Path, monkeypatch):
     (tmp_path / LIKENESS_FILE).write_text(json.dumps({"some": 1}))
     monkeypatch.setattr(Likeness, "from_json", lambda content: content)
     assert module._likeness(tmp_path / "model.keras") == {"some": 1}
+
+
+def test_a_model_is_kept_with_what_its_input_means(tmp_path: Path, monkeypatch):
+    schema = {
+        "input": {"shape": [-1, 8, 8, 3], "dtype": "uint8"},
+        "output": {"shape": [-1, 2], "dtype": "float32"},
+    }
+    fits, times = [], iter([10.0, 12.5, 20.0, 20.0])
+
+    def save(path: Path, fit: str) -> dict:
+        fits.append(fit)
+        path.write_bytes(b"seven b")
+        return {**schema, "takes": "raw pixels"}
+
+    monkeypatch.setattr(artifacts.time, "monotonic", lambda: next(times))
+    monkeypatch.setattr(artifacts.platform, "python_version", lambda: "3.99")
+    about = {"classes": ["a"], "reading": {}, "likeness": {"some": 1}}
+    assert artifacts.keep_model(SimpleNamespace(save=save), about, tmp_path) == {
+        "bytes": 7,
+        "seconds": 2.5,
+        **schema,
+    }
+    backend = keras.backend.backend()
+    versions = [f"keras=={keras.__version__}", f"{backend}=={import_module(backend).__version__}"]
+    assert json.loads((tmp_path / "model.json").read_text()) == {
+        **{"classes": ["a"], "reading": {}, **schema, "takes": "raw pixels", "keras": keras.__version__},
+        **{"backend": backend, "python": "3.99", "requirements": versions},
+    }
+    assert json.loads((tmp_path / "likeness.json").read_text()) == {"some": 1}
+    artifacts.keep_model(SimpleNamespace(save=save), {"reading": {"fit": "pad"}}, tmp_path)
+    assert fits == ["squash", "pad"] and (tmp_path / "likeness.json").read_text() == "null\n"
