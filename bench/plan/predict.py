@@ -110,7 +110,7 @@ class Predictor:
             try:
                 manifest = Manifest.read_file(Path(path))
                 self._images[path] = {split: len(manifest.split(split)) for split in SPLITS}
-            except (OSError, ValueError, KeyError):
+            except (OSError, ValueError, KeyError, TypeError):
                 folder = Path(trial.specification.get("data_folder", ""))
                 self._images[path] = _asked_for(trial.settings.data, folder)
         return self._images[path]

@@ -186,13 +186,24 @@ def test_whether_kernels_are_compiled_at_their_first_use(capabilities, built_for
     assert compiled_from_ptx(capabilities, built_for) is found
 
 
-def test_the_size_of_the_drivers_cache_of_kernels(tmp_path):
+def test_the_size_of_the_drivers_cache_of_kernels(tmp_path, monkeypatch):
     there = {"CUDA_CACHE_PATH": str(tmp_path)}
     assert kernel_cache_bytes(there) == kernel_cache_bytes({"CUDA_CACHE_PATH": str(tmp_path / "none")}) == 0
     (tmp_path / "a").mkdir()
     (tmp_path / "a" / "kernel").write_bytes(bytes(300))
     assert kernel_cache_bytes(there) == 300
     assert kernel_cache_bytes({**there, "CUDA_CACHE_DISABLE": "1"}) is None
+    assert kernel_cache_bytes({**there, "CUDA_CACHE_DISABLE": "0"}) == 300
+    monkeypatch.setenv("HOME", str(tmp_path / "home"))
+    (tmp_path / "home" / ".nv" / "ComputeCache").mkdir(parents=True)
+    (tmp_path / "home" / ".nv" / "ComputeCache" / "kernel").write_bytes(bytes(7))
+    assert kernel_cache_bytes({}) == kernel_cache_bytes({"CUDA_CACHE_PATH": ""}) == 7
+
+    def cleared(folder, pattern):
+        raise FileNotFoundError
+
+    monkeypatch.setattr(Path, "rglob", cleared)
+    assert kernel_cache_bytes(there) is None
 
 
 LIBRARIES = """

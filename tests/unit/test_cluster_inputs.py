@@ -4,12 +4,14 @@ import hashlib
 import json
 import os
 from pathlib import Path
+from types import SimpleNamespace
 
 import msgspec
 import pytest
 
-from bench.runner.cluster.inputs import Depot, Inputs, fetch
+from bench.runner.cluster.inputs import Depot, Inputs, _features_for, fetch
 from bench.runner.cluster.transfer import LARGE
+from bench.trials.layout import ENTRY
 from wbc.data.manifest import ImageEntry, Manifest
 from wbc.files import file_sha256
 
@@ -224,3 +226,27 @@ def test_a_large_file_behind_a_small_one_comes_whole(tmp_path, monkeypatch):
         inputs._receive(tmp_path / "driver", files)
     kept = {name: (tmp_path / "node" / "files" / digest).read_bytes() for name, digest in files.items()}
     assert kept == contents and inputs.received == 31
+
+
+def test_only_features_made_for_such_trials_are_sent_and_pixels_never(tmp_path):
+    """Entries that are damaged, of pixels or of other trials do not hide those that come after them."""
+
+    def entry(name: str, content: object) -> Path:
+        (tmp_path / name).mkdir()
+        path = tmp_path / name / ENTRY
+        path.write_text(content if isinstance(content, str) else json.dumps(content))
+        return path
+
+    files = {"train": "t1", "test": "t2"}
+    found = [
+        entry("torn", "{"),
+        entry("list", []),
+        entry("bare", {"made_from": {"weights": "w"}}),
+        entry("pixels", {"made_from": {"network": "VGG16"}, "files": files}),
+        entry("other", {"made_from": {"weights": "w", "network": "VGG19"}, "files": files}),
+        entry("same", {"made_from": {"weights": "w", "network": "VGG16", "more": 1}, "files": files}),
+    ]
+    cache = SimpleNamespace(glob=lambda pattern: found if pattern == f"*/{ENTRY}" else [])
+    wanted = {"weights": "another place", "network": "VGG16", "mode": "transfer"}
+    digest = hashlib.sha256(found[-1].read_bytes()).hexdigest()
+    assert _features_for(cache, wanted) == {"same": {"train.npy": "t1", "test.npy": "t2", ENTRY: digest}}

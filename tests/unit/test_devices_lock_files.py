@@ -187,3 +187,10 @@ def test_where_locks_are(tmp_path: Path, monkeypatch):
     monkeypatch.setenv("LEUKOBENCH_LEASES", str(tmp_path / "link"))
     with pytest.raises(ResultsError, match="no folder for the locks"):
         lease_folder()
+
+
+def test_a_kernel_that_does_not_tell_when_it_started(tmp_path, monkeypatch):
+    monkeypatch.setattr(leases, "_BOOT_ID", tmp_path / "boot_id")
+    assert leases._boot_id() == ""
+    (tmp_path / "boot_id").write_text("0a-1b\n")
+    assert leases._boot_id() == "0a-1b"

@@ -101,7 +101,9 @@ def test_nothing_is_to_be_changed_on_a_quiet_machine_that_was_measured():
             {"free_memory": 1.25e9},
             "Only 1.2 GB of memory are free: large networks will not fit.",
         ),
-        ({"free_disk": 1.26e9}, "Only 1.3 GB of disk are free where results are kept."),
+        ({"free_memory": 1.35e9}, "Only 1.4 GB of memory are free: large networks will not fit."),
+        ({"free_disk": 1.25e9}, "Only 1.2 GB of disk are free where results are kept."),
+        ({"free_disk": 1.35e9}, "Only 1.4 GB of disk are free where results are kept."),
     ],
 )
 def test_each_trouble_has_one_sentence(changed: dict, said: str):

@@ -127,13 +127,18 @@ def test_what_shared_features_depend_on(changes: dict, shared: bool):
         assert _features_of(a_trial(specification=none)) is None
 
 
-def test_the_users_own_images_are_counted_before_they_are_prepared(results: SuiteResults, tmp_path: Path):
+@pytest.mark.parametrize("manifest", [None, "{torn", "{}", "[]"])
+def test_the_users_own_images_are_counted_where_there_is_no_manifest_that_can_be_read(
+    results: SuiteResults, tmp_path: Path, manifest: str | None
+):
+    if manifest is not None:
+        (tmp_path / "manifest.json").write_text(manifest)
     for part, number in {"train": 5, "validation": 2, "test": 3}.items():
         (tmp_path / "own" / part / "a").mkdir(parents=True)
         for index in range(number):
             (tmp_path / "own" / part / "a" / f"{index}.png").touch()
     own = a_trial(
-        specification={"manifest": "nowhere", "data_folder": str(tmp_path / "own")},
+        specification={"manifest": str(tmp_path / "manifest.json"), "data_folder": str(tmp_path / "own")},
         **{**KNOWN, "data": {"source": "folder"}},
     )
     assert Predictor(results.results, "cpu").images(own) == {"train": 5, "validation": 2, "test": 3}

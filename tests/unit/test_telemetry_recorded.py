@@ -15,7 +15,7 @@ from bench.journal.events import PhaseEnded, PhaseStarted
 from bench.records.disturbance import disturbances
 from bench.records.summary import Stretch, spans_of
 from bench.records.telemetry import observed
-from bench.telemetry.trace import parse_trace
+from bench.telemetry.trace import Sample, parse_trace
 from bench.trials.measured import Telemetry
 
 FOLDER = Path(__file__).parent / "data" / "telemetry"
@@ -85,3 +85,26 @@ def test_where_waiting_is_not_counted_pressure_stands_in():
     assert reason.startswith("Its threads waited for cores longer than by themselves in")
     assert judged("half-lenet5", only=(20.6, 30.0), without=blind)[0] == []
     assert judged("quiet-svm", without=blind)[0] == []
+
+
+def test_what_a_sampler_writes_beside_samples_and_what_nobody_can_read():
+    """Before the header nothing counts; kinds of lines that are not known are passed over."""
+    header = {"event": "header", "interval_s": 0.1, "cores": {"slot": 1, "machine": 2}, "gauges": ["a", "b"]}
+    header |= {"counters": ["n"], "unavailable": {"c": "hidden"}}
+    lines = [
+        {"t": 1, "n": 1, "g": [9.0], "c": [9.0]},
+        header,
+        {"event": "edge", "t": 2, "c": [1.0]},
+        {"t": 3, "n": 2, "g": [1.0, None], "m": [4.0], "c": [2.0]},
+        {"event": "later", "t": 4, "c": [3.0]},
+        {"event": "unavailable", "t": 5, "metrics": {"b": "lost"}},
+        {"event": "failed", "message": "no more"},
+        {**header, "gauges": []},
+        {"event": "end", "t": 6, "cpu_s": 0.5, "c": [4.0]},
+    ]
+    trace = parse_trace([json.dumps(line) for line in lines] + ["{torn", "[]"])
+    assert trace.samples == [Sample(3, 2, {"a": 1.0}, {"a": 4.0})]
+    assert (trace.counters["n"].times, trace.counters["n"].values) == ([2, 3, 6], [1.0, 2.0, 4.0])
+    assert trace.unavailable == {"c": "hidden", "b": "lost"}
+    assert (trace.sampler_cpu_s, trace.failure) == (0.5, "no more")
+    assert parse_trace([json.dumps(line) for line in lines[2:3]]) is None

@@ -246,7 +246,7 @@ def _features_for(cache: Path, specification: Facts) -> dict[str, Hashes]:
     found = {}
     for about in cache.glob(f"*/{ENTRY}"):
         # One that was evicted meanwhile, or is damaged, is no loss.
-        with contextlib.suppress(OSError, ValueError, KeyError, AttributeError):
+        with contextlib.suppress(OSError, ValueError, KeyError, AttributeError, TypeError):
             entry = json.loads(about.read_bytes())
             made_from, files = entry["made_from"], entry["files"]
             # Of the weights, one has the place and the other one the content.
