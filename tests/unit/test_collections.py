@@ -13,6 +13,7 @@ from test_bccd_download import serving
 from bench.commands.main import main
 from wbc.data import collections
 from wbc.data.collections import COLLECTIONS, fetch_collection
+from wbc.data.download import RemoteFile
 from wbc.data.folders import inspect_folder
 from wbc.errors import InputError
 
@@ -69,6 +70,28 @@ def served(state, name: str, content: bytes) -> None:
 
 def fetch(name, folder, base, **more) -> int:
     return fetch_collection(name, folder, base, sleep=lambda seconds: None, **more)
+
+
+@pytest.mark.parametrize(
+    ("name", "side", "md5"),
+    [
+        ("bloodmnist", 28, "7053d0359d879ad8a5505303e11de1dc"),
+        ("bloodmnist-64", 64, "2b94928a2ae4916078ca51e05b6b800b"),
+        ("bloodmnist-128", 128, "adace1e0ed228fccda1f39692059dd4c"),
+        ("bloodmnist-224", 224, "b718ff6835fcbdb22ba9eacccd7b2601"),
+    ],
+)
+def test_bloodmnist_is_that_of_its_release_in_each_size(name, side, md5):
+    """As the package `medmnist` names files and hashes."""
+    one = COLLECTIONS[name]
+    file = "bloodmnist.npz" if side == 28 else f"bloodmnist_{side}.npz"
+    assert (one.name, one.base, one.license) == (name, "https://zenodo.org", "CC BY 4.0")
+    assert one.archive == RemoteFile(file, f"records/10519652/files/{file}", md5, None, "md5")
+    assert one.about == f"17,092 images of {side} x {side} pixels, 8 classes, with its own split"
+    assert (
+        one.classes[1:4] == ("eosinophil", "erythroblast", "immature granulocyte") and len(one.classes) == 8
+    )
+    assert list(COLLECTIONS) == ["bloodmnist", *(f"bloodmnist-{n}" for n in (64, 128, 224)), "pbc"]
 
 
 def test_bloodmnist_keeps_its_split_and_every_pixel(pinned, tmp_path):

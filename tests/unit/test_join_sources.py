@@ -121,6 +121,14 @@ def test_two_follow_many_whoever_is_the_first_by_name(originals, search):
     search.across_pairs = ((0, 1),)
     found = join_near_duplicates(given, Stages(), 0, split=in_two)
     assert [one.source for one in found.originals] == ["a"] * 4 and found.split_of == {"a": "test"}
+    assert found.together == {"images": 4, "groups": 1, "largest": 4}
+
+
+@pytest.mark.parametrize(("limit", "all_shifts"), [(5, True), (4, False)])
+def test_images_that_are_all_different_stay_apart(originals, search, monkeypatch, limit, all_shifts):
+    monkeypatch.setattr(joining, "EXHAUSTIVE_IMAGES", limit)
+    found = join_near_duplicates(originals[1:], Stages(), 0, split=in_two)
+    assert found.together == {"images": 0, "groups": 0, "largest": 1} and found.all_shifts is all_shifts
 
 
 def test_where_nobody_can_stay_all_are_assigned_anew(originals):

@@ -128,6 +128,12 @@ def test_what_too_few_sources_are():
     )
 
 
+@pytest.mark.parametrize(("parts", "named"), [(5, "1, 2, 3, 4, 5"), (6, "6 parts")])
+def test_up_to_five_parts_are_named(parts, named):
+    with pytest.raises(InputError, match=f"too few sources: 1, but {named} need one each"):
+        require_sources(sources_of(a=1), [str(number + 1) for number in range(parts)])
+
+
 def test_images_in_total_are_spread_over_the_classes_and_the_first_ones_get_the_rest():
     assert Quota.of_total(5, "abc") == Quota({"a": 2, "b": 2, "c": 1})
     assert Quota.of_total(6, "abc", 7, True) == Quota(dict.fromkeys("abc", 2), originals=7, copies=True)
