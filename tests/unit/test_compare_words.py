@@ -354,6 +354,18 @@ def test_as_many_metrics_are_printed_as_there_is_room_for(width: int, metrics: i
     assert shown == ["fit time", "training throughput", "time to result"][:metrics]
 
 
+def test_a_row_has_what_was_found_of_a_trial():
+    fit = (replace(FIT, metric="fit_time"),)
+    found = replace(TRIAL, metrics=fit, differences=(ACCURACY,), speed=Speed.SLOWER, memory=Memory.SMALLER)
+    title, _, headings, _, row, intervals, *_ = printed(150, found)
+    assert (title, headings.split()) == (
+        "old against new",
+        ["trial", "speed", "memory", "learning", "fit", "time", "accuracy", "pairs"],
+    )
+    assert row.split() == ["a", "slower", "smaller", "same", "+10.0", "%", "-2.5", "points", "8"]
+    assert intervals.split() == ["[+5.0,", "+15.0]", "[-3.0,", "-2.0]"]
+
+
 def test_what_is_said_below_a_printed_verdict():
     trial = replace(TRIAL, accuracy_times=(TIME,), operations=(CONV,), notes=("odd \x1b[31m",))
     lines = printed(

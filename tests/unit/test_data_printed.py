@@ -11,10 +11,13 @@ from PIL import Image
 
 from bench.commands.data import output
 from bench.commands.data.check import _print_report
+from bench.commands.data.options import FolderFlags
 from bench.commands.data.prepare import CACHE
 from bench.commands.main import main
 from bench.errors import InputError
+from wbc.data.layout import FolderOptions
 from wbc.data.manifest import ImageEntry, Manifest
+from wbc.data.reading import Reading
 
 
 def report(**changes) -> SimpleNamespace:
@@ -263,3 +266,20 @@ def test_the_document_of_a_check(folder: Path, monkeypatch, capsys):
         },
         "scale": "0 to 9",
     }
+
+
+@pytest.mark.parametrize(
+    ("pages", "read"), [(None, None), ("2", 2), ("max", "max"), ("each", None), ("-1", "-1")]
+)
+def test_flags_go_to_the_folder_and_to_its_files(pages: str | None, read: int | str | None):
+    columns = {f"{what}_column": what for what in ("file", "label", "split", "group")}
+    names = {"labels": "a.csv", **columns}
+    flags = FolderFlags(white=9.0, black=1.0, pages=pages, **names)
+    assert flags.folder() == FolderOptions(**names)
+    assert FolderFlags(group="folder").folder() == FolderOptions(group="folder")
+    if read == "-1":
+        with pytest.raises(InputError):
+            flags.reading()
+    else:
+        assert flags.reading() == Reading(white=9.0, black=1.0, pages=read)
+        assert flags.reading("pad") == Reading(white=9.0, black=1.0, pages=read, fit="pad")
