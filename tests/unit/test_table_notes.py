@@ -47,8 +47,8 @@ NOTES = [
     (
         latency._EXPLAINED,
         "Seconds of a call from uint8 pixels to probabilities, with so many images at once, after warm-up and in "
-        "turns: the median and the 95th and 99th percentile, where there were 20 and 100 calls. Images/s: over the time of "
-        "all calls.",
+        "turns: the median and the 95th and 99th percentile, where there were 20 and 100 calls. Images/s: over the "
+        "time of all calls.",
     ),
 ]
 
