@@ -9,14 +9,15 @@ def run() -> int:
     Returns:
         The exit code, see `bench.errors.ExitCode`.
     """
-    from bench.worker.startup import own_packages_first
-
     try:
+        from bench.worker.startup import own_packages_first
+
         own_packages_first()
         from bench.commands.main import main
 
         return main()
     except KeyboardInterrupt:  # before anything began
+        print("error: interrupted", file=sys.stderr)
         return 130
 
 

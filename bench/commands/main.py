@@ -81,8 +81,11 @@ def main(arguments: list[str] | None = None) -> int:
     set_level()
     try:
         code = app(args=arguments, prog_name=command(), standalone_mode=False)
+        if code == ExitCode.SIGINT:  # what Typer makes of Ctrl-C
+            raise KeyboardInterrupt
         return ExitCode.OK if code is None else int(code)
     except (KeyboardInterrupt, typer.Abort):
+        print_error("interrupted")
         return ExitCode.SIGINT
     except SystemExit as ended:
         if ended.code != 1:  # of completion in shells

@@ -93,7 +93,7 @@ def plan(
 ) -> ExitCode:
     """Show what run would do with every trial, and why.
 
-    It starts nothing and records nothing. Exit code 2 where run would refuse it.
+    It starts nothing and records nothing. Exit code 2 where run would refuse it, 5 where run could not write.
     """
     from bench.commands.output import print_document, print_error
     from bench.commands.target import find_target
@@ -113,6 +113,8 @@ def plan(
     resolved = resolve_suite(target.require_suite(), results / CACHE, devices, data, weights, only)
     slots = resolved.devices.slots
     suite_results = SuiteResults(results, resolved.name)
+    if why is None:
+        suite_results.require_writable()
     predictor = Predictor(results, slots[0].kind)
     planned = predictor.predict(make_plan(resolved.chosen, suite_results, resolved.trials))
     if why is not None:

@@ -12,7 +12,7 @@ from typing import Any
 
 from bench.errors import DamagedAttempt, DamagedFile, InUse, ResultsError
 from bench.journal.events import WorkerEvent, worker_events
-from bench.trials.layout import MACHINE
+from bench.trials.layout import MACHINE, why_unusable
 from bench.trials.record import Record, decode_record
 from bench.trials.trial import Trial, decode_trial
 from bench.worker.files import PARTIAL, is_being_written, write_json
@@ -245,6 +245,16 @@ class SuiteResults:
         shared += [path for folder in folders for path in folder.glob(f"*{PARTIAL}") if path.is_file()]
         return found + [path for path in shared if not is_being_written(path)]
 
+    def require_writable(self) -> None:
+        """Make sure that a run could write here. Nothing is made.
+
+        Raises:
+            ResultsError: It could not.
+        """
+        for folder in (self.results, self.trials):
+            if reason := why_unusable(folder, written=True):
+                raise ResultsError(f"cannot write to {folder}: {reason}", "Give --results another folder.")
+
     @contextmanager
     def lock(self) -> Iterator[None]:
         """Keep other runs out of the results folder; the kernel frees the lock when its holder dies.
@@ -253,6 +263,7 @@ class SuiteResults:
             InUse: Another run holds it.
             ResultsError: The folder cannot be written to.
         """
+        self.require_writable()
         try:
             self.folder.mkdir(parents=True, exist_ok=True)
             file = os.open(self.results / ".lock", os.O_RDWR | os.O_CREAT, 0o644)

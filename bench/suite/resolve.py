@@ -1,6 +1,5 @@
 """From a suite file to what can be run: its trials, and where and within which limits they run."""
 
-import os
 from collections.abc import Callable
 from dataclasses import dataclass, replace
 from pathlib import Path
@@ -13,7 +12,7 @@ from bench.suite.file import Keys, load_suite, name_of, usable
 from bench.suite.matrix import expand, warning_about
 from bench.suite.schema import CacheTable
 from bench.trials.datasets import DataSet, DataSets
-from bench.trials.layout import FEATURES
+from bench.trials.layout import FEATURES, why_unusable
 from bench.trials.limits import Limits
 from bench.trials.pretrained import Download, fetch
 from bench.trials.runtime import find_runtime
@@ -152,7 +151,7 @@ def resolve_suite(
     if (suite.cache.features or suite.cache.pixels) and not in_pairs:
         given = file.folder(("cache", "path"), suite.cache.path)
         kept = given or cache / FEATURES
-        if reason := _why_unusable(kept, written=given is not None):
+        if reason := why_unusable(kept, written=given is not None):
             what, way_out = (
                 f"{'features' if suite.cache.features else 'pixels'} cannot be kept in {kept}: {reason}",
                 "Name another folder: path in [cache].",
@@ -287,15 +286,6 @@ def _missing(trial: Trial) -> Path | None:
     """The file of weights that is still to be downloaded for a trial."""
     wanted = trial.specification["weights"]
     return Path(wanted["path"]) if wanted and wanted["kind"] == "download" else None
-
-
-def _why_unusable(folder: Path, written: bool) -> str:
-    """Why a folder that need not exist cannot be made, or, with `written`, not be written; empty if it can."""
-    whole = folder.absolute()
-    there = next(path for path in (whole, *whole.parents) if path.exists())
-    if not there.is_dir():
-        return f"{there} is a file"
-    return "" if not written or os.access(there, os.W_OK | os.X_OK) else f"{there} may not be written"
 
 
 def _place_of(weights: WeightsSource) -> dict[str, str] | None:

@@ -18,7 +18,7 @@ from typing import IO, TYPE_CHECKING, Any, Self
 from bench.errors import DamagedAttempt, command
 from bench.journal.results import Attempt, SuiteResults
 from bench.tracking.markers import unsent
-from bench.tracking.store import without_password
+from bench.tracking.store import why_unwritten
 from bench.worker.startup import child_environment
 
 if TYPE_CHECKING:
@@ -245,7 +245,7 @@ class Recorder:
             self._failures += 1
             if again:
                 return ""
-            return without_password(" ".join(str(error).split()))[:200] or type(error).__name__
+            return why_unwritten(error)
         if again:
             self._failures = 0
         return damaged[0] if damaged else None

@@ -317,6 +317,17 @@ def answers(uri: str) -> bool:
         return False
 
 
+def why_unwritten(error: Exception) -> str:
+    """Why a store could not be used, in one line: with the file of an embedded one, and without SQL and passwords."""
+    said = re.sub(
+        r"\(\w+(\.\w+)+\)|\[SQL:.*|\(Background on this error at:.*", "", str(error), flags=re.DOTALL
+    )
+    said = without_password(" ".join(said.split()))[:200] or type(error).__name__
+    uri = os.environ.get("MLFLOW_TRACKING_URI", "")
+    of_its_file = is_local(uri) and "sqlite3" in f"{type(error)} {error}"
+    return f"{uri.removeprefix(_SQLITE)}: {said}" if of_its_file else said
+
+
 def without_password(text: str) -> str:
     """A text in which no address tells who logs in with what."""
     return re.sub(r"://[^/@\s]+@", "://***@", text)

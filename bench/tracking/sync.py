@@ -10,7 +10,7 @@ from bench.journal.results import Attempt, SuiteResults
 from bench.journal.runs import measures_alone, running_process, wait_for_end
 from bench.plan.decide import matches
 from bench.tracking.markers import unsent
-from bench.tracking.store import copy_note, damage_note, without_password
+from bench.tracking.store import copy_note, damage_note, why_unwritten
 
 
 @dataclass(frozen=True)
@@ -96,9 +96,8 @@ def _sync_suite(
     except OSError:
         raise
     except Exception as error:
-        reason = without_password(" ".join(str(error).split()))[:300] or type(error).__name__
         raise ResultsError(
-            f"MLflow cannot be written to: {reason}",
+            f"MLflow cannot be written to: {why_unwritten(error)}",
             f"Nothing is lost, the journals have all: `{command()} sync` sends the rest.",
         ) from None
     return Synced(results.suite, len(attempts), sent, tuple(damaged))

@@ -1,4 +1,7 @@
-"""Names in a results folder: what lies there beside the folders of suites."""
+"""Names in a results folder: what lies there beside the folders of suites; and whether a folder can be used."""
+
+import os
+from pathlib import Path
 
 CACHE = "cache"
 """Prepared images, copies of code, files fetched from MLflow."""
@@ -54,3 +57,12 @@ def is_reserved(name: str) -> bool:
     """
     lower = name.lower()
     return lower in RESERVED or lower.startswith(STORE) or lower.startswith(".")
+
+
+def why_unusable(folder: Path, written: bool) -> str:
+    """Why a folder that need not exist cannot be made, or, with `written`, not be written; empty if it can."""
+    whole = folder.absolute()
+    there = next(path for path in (whole, *whole.parents) if path.exists())
+    if not there.is_dir():
+        return f"{there} is a file"
+    return "" if not written or os.access(there, os.W_OK | os.X_OK) else f"{there} may not be written"

@@ -121,7 +121,7 @@ def test_every_kind_of_error_has_an_exit_code(error, code):
             "error: cannot write (a): No space left\nhint: Free",
         ),
         (InterruptedRun(signal.SIGTERM), 143, "hint: Repeat the command to resume."),
-        (KeyboardInterrupt(), 130, ""),
+        (KeyboardInterrupt(), 130, "error: interrupted\n"),
         (ZeroDivisionError("x"), 5, "ZeroDivisionError: x\nerror: this is a bug of leukobench\n"),
     ],
 )
@@ -146,3 +146,18 @@ def test_a_verbose_error_says_where_it_was_raised(capsys, folder):
 def test_an_error_without_a_way_out_is_one_line(capsys):
     print_error("it is wrong")
     assert capsys.readouterr().err == "error: it is wrong\n"
+
+
+@pytest.mark.parametrize("verb", ["plan", "run"])
+def test_results_that_could_not_be_written_are_refused_at_once(tmp_path, monkeypatch, capsys, verb: str):
+    monkeypatch.chdir(tmp_path)
+    Path("mine.toml").write_text(
+        '[data]\nimage_size = 32\n[[matrix]]\nbackbone = "LeNet5"\nmode = "scratch"\n'
+    )
+    Path("results/mine").mkdir(parents=True)
+    Path("results/mine/trials").touch()
+    assert main([verb, "mine.toml", "--devices", "cpu"]) == 5
+    trials = tmp_path / "results" / "mine" / "trials"
+    assert capsys.readouterr().err == (
+        f"error: cannot write to results/mine/trials: {trials} is a file\nhint: Give --results another folder.\n"
+    )

@@ -126,7 +126,8 @@ def test_a_preparation_that_is_interrupted(monkeypatch, capsys):
 
     monkeypatch.setattr("wbc.data.prepare.prepare", interrupted)
     assert main(["data", "prepare", "empty", "to"]) == 130
-    assert capsys.readouterr().err == "Interrupted: to was not written. The same command starts again.\n"
+    said = "to was not written. The same command starts again.\nerror: interrupted\n"
+    assert capsys.readouterr().err == said
 
 
 def test_a_contact_sheet_is_written_here(here: Path, monkeypatch):

@@ -103,8 +103,19 @@ def test_a_prediction_reads_its_request(program, folder: Path):
     assert str(caught.value.filename) == "request.json"
 
 
-@pytest.mark.parametrize(("answer", "code"), [(4, 4), (KeyboardInterrupt(), 130)])
-def test_the_command_line_ends_with_the_code_of_its_verb(program, answer: object, code: int):
+@pytest.mark.parametrize(
+    ("answer", "code", "said"), [(4, 4, ""), (KeyboardInterrupt(), 130, "error: interrupted\n")]
+)
+def test_the_command_line_ends_with_the_code_of_its_verb(
+    program, capsys, answer: object, code: int, said: str
+):
     with pytest.raises(SystemExit) as ended:
         program("__main__.py", bench__commands__main__main=answer)
     assert ended.value.code == code and program.asked == [("own_packages_first",), ("main",)]
+    assert capsys.readouterr().err == said
+
+
+def test_an_interruption_of_the_first_imports_is_one_line(program, capsys):
+    with pytest.raises(SystemExit) as ended:
+        program("__main__.py", bench__worker__startup__own_packages_first=KeyboardInterrupt())
+    assert (ended.value.code, capsys.readouterr().err) == (130, "error: interrupted\n")

@@ -7,8 +7,9 @@ import pytest
 from bench.devices.device import Device, Slot
 from bench.devices.machine import Choice
 from bench.suite import resolve
-from bench.suite.resolve import _cache_of, _saves, _why_unusable, resolve_suite
+from bench.suite.resolve import _cache_of, _saves, resolve_suite
 from bench.suite.schema import CacheTable
+from bench.trials.layout import why_unusable
 from bench.trials.settings import Runtime
 from wbc.errors import InputError
 from wbc.specification import WeightsSource
@@ -120,9 +121,9 @@ def test_which_models_are_kept(asked, mode: str, in_pairs: bool, expected):
 
 def test_why_a_folder_cannot_be_made_or_written(tmp_path: Path):
     (tmp_path / "file").touch()
-    assert _why_unusable(tmp_path / "new" / "deep", written=True) == ""
+    assert why_unusable(tmp_path / "new" / "deep", written=True) == ""
     for written in (True, False):
-        assert _why_unusable(tmp_path / "file" / "deep", written) == f"{tmp_path}/file is a file"
+        assert why_unusable(tmp_path / "file" / "deep", written) == f"{tmp_path}/file is a file"
 
 
 FREE = '[[matrix]]\nbackbone = "LeNet5"\n'

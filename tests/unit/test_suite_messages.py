@@ -9,6 +9,7 @@ from bench.suite.file import load_suite, name_of
 from bench.suite.matrix import expand
 from bench.suite.resolve import resolve_suite
 from bench.suite.schema import SuiteFile
+from bench.trials import layout
 from bench.trials.settings import Runtime
 from wbc.errors import InputError
 from wbc.specification import WeightsSource
@@ -328,10 +329,10 @@ def test_a_file_that_cannot_be_read_is_told():
 
 def test_a_folder_that_may_not_be_written_is_told(here: Path, monkeypatch):
     asked = []
-    monkeypatch.setattr(resolve.os, "access", lambda *given: asked.append(given) or False)
-    assert resolve._why_unusable(here / "new", written=True) == f"{here} may not be written"
-    assert asked == [(here, resolve.os.W_OK | resolve.os.X_OK)]
-    assert resolve._why_unusable(here / "new", written=False) == ""
+    monkeypatch.setattr(layout.os, "access", lambda *given: asked.append(given) or False)
+    assert layout.why_unusable(here / "new", written=True) == f"{here} may not be written"
+    assert asked == [(here, layout.os.W_OK | layout.os.X_OK)]
+    assert layout.why_unusable(here / "new", written=False) == ""
 
 
 @pytest.mark.parametrize(

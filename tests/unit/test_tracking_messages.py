@@ -179,3 +179,22 @@ def test_a_damaged_store_is_set_aside(tmp_path: Path, monkeypatch, there: bool, 
     if there:
         path.touch()
     assert store.set_aside(path, RuntimeError(error)) is aside and moved == [path] * aside
+
+
+@pytest.mark.parametrize("place", ["sqlite:////data/mlflow.db", "http://me:secret@host:5000"])
+def test_a_full_disk_is_told_with_its_file_and_without_sql(monkeypatch, place: str):
+    from sqlalchemy import create_engine
+    from sqlalchemy.exc import OperationalError
+
+    monkeypatch.setenv("MLFLOW_TRACKING_URI", place)
+    engine = create_engine("sqlite://")
+    with engine.connect() as connection, pytest.raises(OperationalError) as caught:
+        connection.exec_driver_sql("PRAGMA max_page_count = 1")
+        connection.exec_driver_sql("CREATE TABLE runs (name TEXT)")
+    engine.dispose()
+    file = "/data/mlflow.db: " if place.startswith("sqlite") else ""
+    assert store.why_unwritten(caught.value) == f"{file}database or disk is full"
+    assert store.why_unwritten(ValueError(f"no answer from {place}\n twice")) == (
+        f"no answer from {place}".replace("me:secret", "***") + " twice"
+    )
+    assert store.why_unwritten(ValueError()) == "ValueError"

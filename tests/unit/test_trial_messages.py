@@ -177,7 +177,7 @@ def test_results_that_cannot_be_locked(tmp_path: Path):
     (tmp_path / "file").touch()
     with pytest.raises(ResultsError) as caught, SuiteResults(tmp_path / "file", "s").lock():
         pass
-    assert caught.value.what == f"cannot write to {tmp_path}/file: Not a directory"
+    assert caught.value.what == f"cannot write to {tmp_path}/file: {tmp_path}/file is a file"
     results = SuiteResults(tmp_path, "s")
     with results.lock():
         holder = (tmp_path / ".lock").read_text().strip()

@@ -132,7 +132,7 @@ def prepare(
         with progress() as show:
             manifest = prepare(source, destination, settings, cache, show)
     except KeyboardInterrupt:
-        messages().say(f"Interrupted: {destination} was not written. The same command starts again.")
+        messages().say(f"{destination} was not written. The same command starts again.")
         raise
     if as_json:
         print_document(data_document(destination, manifest))
