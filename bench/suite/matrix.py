@@ -5,6 +5,7 @@ The combinations are the product of the sweeps within a block, and the union ove
 
 import itertools
 import json
+import math
 from collections.abc import Iterator, Sequence
 from typing import Any
 
@@ -45,6 +46,9 @@ OF_ANY = {"path", "test_path", "groups"}
 OF_PHOTOGRAPHS = {"folds", "max_images_per_class"}
 """Those with a meaning for the user's own folder and for BCCD; all others are about the folder."""
 
+MOST_TRIALS = 10_000
+"""Of a block, with folds and seeds: `plan` takes 18 s for so many, and nobody runs more by intention."""
+
 _SHARED_DATA_KEYS = {"source", "image_size", "preprocessing"}
 
 
@@ -65,7 +69,7 @@ def expand(suite: SuiteFile, file: Source, folder_given: bool = False) -> list[C
     found = [
         combination
         for number, block in enumerate(suite.matrix)
-        for combination in _of_block(suite, number, block, default_source)
+        for combination in _of_block(suite, number, block, default_source, file)
     ]
     for combination in found:
         _check(combination, suite, file)
@@ -193,8 +197,10 @@ def _check_loop(combination: Combination, suite: SuiteFile, file: Source) -> Non
         )
 
 
-def _of_block(suite: SuiteFile, number: int, block: MatrixBlock, source: str) -> Iterator[Combination]:
-    """The product of the sweeps of a block."""
+def _of_block(
+    suite: SuiteFile, number: int, block: MatrixBlock, source: str, file: Source
+) -> Iterator[Combination]:
+    """The product of the sweeps of a block; InputError where that is more than anybody runs."""
     ours = ("matrix", number)
     tables: dict[Keys, Table] = {
         ("data",): suite.data,
@@ -209,6 +215,13 @@ def _of_block(suite: SuiteFile, number: int, block: MatrixBlock, source: str) ->
         for key in (*DataKeys.model_fields, *TrainingTable.model_fields, *ThesisTable.model_fields):
             if _gives(table, key):
                 sweeps[key], places[key] = getattr(table, key), (*place, key)
+    count = math.prod(map(len, (*sweeps.values(), suite.suite.seeds))) * (suite.data.folds or 1)
+    if count > MOST_TRIALS:
+        raise file.error(
+            ours,
+            f"its lists multiply to {count:,} trials, more than {MOST_TRIALS:,}",
+            "Give fewer values, or make several suites of it.",
+        )
     for values in itertools.product(*sweeps.values()):
         point = dict(zip(sweeps, values, strict=True))
         of_protocol = settings_of(point["protocol"], point["mode"])

@@ -388,3 +388,11 @@ def test_how_files_are_read_is_a_part_of_the_images(folder: Path, tested: bool):
     }
     if tested:
         assert len({one.test_digest for one in data.values()}) == 3
+
+
+def test_a_block_may_have_ten_thousand_trials():
+    seeds = f"[suite]\nseeds = {list(range(2000))}\n"
+    folder = '[data]\npath = "x"\nfolds = 5\n'
+    assert len(combinations(seeds + folder + BLOCK)) == 10_000
+    with pytest.raises(InputError, match=r"line 6: matrix\[1\]: its lists multiply to 20,000 trials"):
+        combinations(seeds + folder.replace("5", "10") + BLOCK)

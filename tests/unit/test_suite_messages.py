@@ -124,6 +124,11 @@ NO_DATA = "has no meaning for the images of this suite"
             'It belongs to source = "bccd"; remove it, or choose that source.',
         ),
         (
+            f"[data]\nimage_size = {list(range(8, 81))}\n[suite]\nseeds = {list(range(137))}\n{NETWORK}",
+            "line 5: matrix[1]: its lists multiply to 10,001 trials, more than 10,000",
+            "Give fewer values, or make several suites of it.",
+        ),
+        (
             f'[data]\nsource = "synthetic"\npath = "x"\n{NETWORK}',
             'line 2: data.source: source = "synthetic" generates its images, but a folder of images is named too',
             "Remove the source to use the folder, or name no folder.",
