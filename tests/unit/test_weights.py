@@ -17,8 +17,8 @@ from wbc.networks.weights import check_reachable, keras_homes, locate_weights, m
 
 def hdf5(size: int = 96, version: int = 0) -> bytes:
     """The start of an HDF5 file that says it is `size` bytes long, and as many bytes."""
-    # Signature; version and size of offsets, padded; base address, one other address, end of file.
-    sizes = bytes([version, 0, 0, 0, 0, 8, 8, 0]) + bytes(8) if version < 2 else bytes([version, 8, 8, 0])
+    # Signature; version, size of offsets and, read by nobody, of lengths; base address, another one, end of file.
+    sizes = bytes([version, 0, 0, 0, 0, 8, 4, 0]) + bytes(8) if version < 2 else bytes([version, 8, 4, 0])
     sizes += bytes(4) if version == 1 else b""
     addresses = bytes(8) + b"\xff" * 8 + size.to_bytes(8, "little")
     return (b"\x89HDF\r\n\x1a\n" + sizes + addresses).ljust(size, b"\0")
@@ -100,7 +100,7 @@ def test_own_weights_serve_where_keras_has_none(folder, home):
 @pytest.mark.parametrize("version", [0, 1, 2, 3])
 def test_own_file(tmp_path, version):
     file = tmp_path / "mine.weights.h5"
-    file.write_bytes(hdf5(version=version))
+    file.write_bytes(hdf5(48, version))
     source = locate_weights(str(file), "VGG16", {}, image_size=64)
     assert (source.kind, source.path) == ("file", file)
 
@@ -113,7 +113,7 @@ def test_torn_file(tmp_path, version):
         locate_weights(str(file), "VGG16", {}, image_size=64)
 
 
-@pytest.mark.parametrize("content", [b"", b"\x89HDF\r\n\x1a\n", b"<html>404</html>" * 9])
+@pytest.mark.parametrize("content", [b"", b"\x89HDF\r\n\x1a\n", hdf5(48)[:47], b"<html>404</html>" * 9])
 def test_file_in_the_folder_that_is_no_hdf5(folder, content):
     (folder / "VGG16.weights.h5").write_bytes(content)
     with pytest.raises(InputError, match=r"VGG16\.weights\.h5 is not an HDF5 file"):
