@@ -97,16 +97,16 @@ def _against_all(
         return NonInferiority(alone, None, "", None, 0, 0, None, None)
     against, worst = max(others, key=lambda pair: pair[1].bound(level))
     bound = worst.bound(level)
-    lacking = bound >= margin
+    within = bound < margin
     return NonInferiority(
-        shown=not lacking and len(others) == len(right) - 1,
+        shown=within and len(others) == len(right) - 1,
         bound=bound,
         against=against,
         difference=worst.mean,
         seeds=worst.seeds,
         images=worst.images,
-        images_needed=worst.images_needed(margin, level) if lacking else None,
-        seeds_needed=worst.seeds_needed(margin, level) if lacking else None,
+        images_needed=None if within else worst.images_needed(margin, level),
+        seeds_needed=None if within else worst.seeds_needed(margin, level),
     )
 
 
