@@ -203,8 +203,10 @@ def _scaled(record: Record, trial: Trial, images: dict[str, int], found: bool) -
         scale["train"] = images["train"] * trial.epochs / (before["train"] * max(1, record.epochs))
     if phases.evaluate and phases.evaluate.images:
         scale["evaluate"] = images["test"] / phases.evaluate.images
-    if phases.train and not phases.train.images:  # it had a single step, which `compile` counts
-        scale["train"] = 1.0
+    if (
+        phases.train and not phases.train.images
+    ):  # a single step, which `compile` counts: the end of an epoch is left
+        scale["train"] = trial.epochs / max(1, record.epochs)
     return sum(phase.wall_s * scale.get(name, 1.0) for name, phase in phases.items())
 
 

@@ -261,14 +261,16 @@ def test_training_grows_with_epochs(results: SuiteResults, epochs: int, times: f
     assert Predictor(results.results, "gpu")(real()).seconds == pytest.approx(3 * times)
 
 
-def test_a_single_step_is_not_scaled(results: SuiteResults):
+@pytest.mark.parametrize(("epochs", "seconds"), [(1, 5.0), (100, 302.0)])
+def test_a_single_step_is_scaled_to_epochs_alone(results: SuiteResults, epochs: int, seconds: float):
+    """What training took beside it is the end of an epoch."""
     took = phases(
         data=DataPhase(wall_s=0.0, cpu_s=0.0, train_images=4, validation_images=4, test_images=4),
         train=TrainPhase(wall_s=3.0, cpu_s=3.0, images=0),
         evaluate=EvaluatePhase(wall_s=2.0, cpu_s=2.0, images=0),
     )
     write_record(results.new_attempt(real()), a_record(phases=took, epochs=1))
-    assert Predictor(results.results, "gpu")(real()).seconds == pytest.approx(5.0)
+    assert Predictor(results.results, "gpu")(real(epochs=epochs)).seconds == pytest.approx(seconds)
 
 
 def test_a_prediction_is_the_median_of_the_last_five_that_are_done(results: SuiteResults):
