@@ -209,6 +209,33 @@ def test_a_format_is_known_by_its_first_bytes(tmp_path, name, content, said):
     assert said in str(opening._not_an_image(tmp_path / name))
 
 
+@pytest.mark.parametrize(
+    ("suffixes", "said"),
+    [
+        ("heic heif", "HEIC, as phones write it,"),
+        ("dcm dicom", "DICOM"),
+        ("czi", "CZI (Zeiss)"),
+        ("nd2", "ND2 (Nikon)"),
+        ("lif", "LIF (Leica)"),
+        ("oib oif", "OIB (Olympus) OIF (Olympus)"),
+        ("vsi", "VSI (Olympus)"),
+        ("mrxs", "MIRAX"),
+        ("jxl", "JPEG XL"),
+        ("cr2 cr3 nef arw dng", "camera raw"),
+        ("nii", "NIfTI"),
+        ("npy npz", "NumPy"),
+        ("h5 hdf5", "HDF5"),
+        ("mp4 avi mov mkv", "video"),
+    ],
+)
+def test_formats_that_people_have_are_named_by_their_suffix(tmp_path, suffixes, said):
+    for suffix in suffixes.split():
+        path = tmp_path / f"a.{suffix}"
+        path.write_bytes(b"unknown")
+        what = opening._not_an_image(path).what
+        assert what.removeprefix(f"{path} is in the format ").removesuffix(" which is not read") in said
+
+
 def test_the_largest_image_that_is_read():
     opening.check_size(Path("x"), 12_000, 10_000)
     with pytest.raises(

@@ -337,3 +337,5 @@ def test_batches_that_are_given_ahead_have_the_outputs_of_those_waited_for(monke
     assert timed == {False: 9, True: 4}, "full batches after the first"
     assert beats[False] == [(done, 11) for done in range(1, 12)]
     assert max(beats[True]) == (10, 11), "told when the last batch is taken"
+    alone = classifier.predict(model, inputs[:1], 4, as_is, Notes(), BatchTimer(), Distribution())
+    np.testing.assert_allclose(alone, waited_for[True][:1], rtol=1e-5)

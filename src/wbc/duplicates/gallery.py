@@ -233,13 +233,11 @@ class Gallery:
         batches = [list(asked[start : start + size]) for start in range(0, len(asked), size)]
         with ThreadPoolExecutor(os.cpu_count()) as pool:
             done = 0
-            try:
-                for batch, result in zip(batches, pool.map(work, batches), strict=True):
-                    done += len(batch)
-                    self.progress(what, done, len(asked))
-                    yield result
-            finally:
-                pool.shutdown(cancel_futures=True)
+            # Whoever leaves the loop cancels what has not begun: the iterator of results does so when it is gone.
+            for batch, result in zip(batches, pool.map(work, batches), strict=True):
+                done += len(batch)
+                self.progress(what, done, len(asked))
+                yield result
 
     def _matches(
         self,
