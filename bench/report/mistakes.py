@@ -119,7 +119,7 @@ def predictions_of(attempt: Attempt, damaged: dict[Path, str]) -> Predictions | 
     except FileNotFoundError:
         return None
     except (OSError, ValueError) as error:
-        damaged[attempt.predictions] = str(error)
+        damaged[attempt.predictions] = str(error.strerror if isinstance(error, OSError) else error)
     return None
 
 
