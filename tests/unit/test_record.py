@@ -195,4 +195,5 @@ def test_which_types_leave_out_what_has_its_default():
     for kind in own:
         if issubclass(kind, Phase):
             assert msgspec.to_builtins(kind(wall_s=1.0, cpu_s=2.0)) == {"wall_s": 1.0, "cpu_s": 2.0}
-    assert msgspec.to_builtins(Phases()) == {}
+    assert msgspec.to_builtins(Phases()) == {} and Phases().names() == ()
+    assert list(msgspec.to_builtins(a_record().trial)) == ["id", "key", "network", "settings", "runtime"]

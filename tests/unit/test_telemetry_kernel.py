@@ -209,6 +209,20 @@ def test_only_what_belongs_to_the_trial_begins_at_nought():
     assert trace.counters["cpu_s"].times == [3, 5]
 
 
+def test_the_time_of_processes_is_their_own_and_that_of_children_that_ended(proc: Path, monkeypatch):
+    """In ticks, fields 16 and 17 of `stat`; the name may hold anything, and processes may be gone (proc(5))."""
+    fields = " ".join(str(1000 * number) for number in range(4, 18))
+    for pid, stat in {5: f"5 (a b) R 1) S {fields} 9", 6: f"6 (b) S {fields} 9", 7: "7 (torn) S 1"}.items():
+        (proc / str(pid)).mkdir()
+        (proc / str(pid) / "stat").write_text(stat)
+    clocks = {(~5 << 3) | 2: 1.5, (~6 << 3) | 2: 2.25}
+    monkeypatch.setattr(kernel.time, "clock_gettime", clocks.__getitem__)
+    monkeypatch.setattr(kernel, "_TICK_S", 0.01)
+    assert kernel._cpu_s([]) == 0.0
+    assert kernel._cpu_s([7, 8, 5]) == pytest.approx(1.5 + 330)
+    assert kernel._cpu_s([5, 6]) == pytest.approx(1.5 + 2.25 + 2 * 330)
+
+
 def test_times_of_others_that_come_and_go_add_up(monkeypatch):
     """A process that was not there before counts from its start; one whose number was given again loses nothing."""
     times = {1: 5.0, 2: 1.0}
