@@ -204,6 +204,7 @@ def test_of_a_trial_that_was_resumed_itself_only_the_training_counts(resumed: At
     assert record.time_to_result.wall_s == 30 + trained
     stretches = history(long)
     assert [one.of_another for one in stretches] == [True, True, False]
+    assert [one.events[0].phase for one in stretches] == ["compile", "compile", "startup"]
     for stretch in stretches:
         for one in stretch.epochs:
             one.metrics["validation_accuracy"] = 0.5
