@@ -177,3 +177,22 @@ def test_what_a_killed_host_left_is_removed_and_what_runs_elsewhere_stays(tmp_pa
     on_node._remove_abandoned(tmp_path)
     assert sorted(path.name for path in tmp_path.iterdir()) == sorted(names[1:])
     on_node._remove_abandoned(tmp_path / "none")
+
+
+@pytest.mark.parametrize("over", [True, False])
+def test_it_waits_for_its_worker_while_that_is_there_and_not_too_often(
+    host: TrialHost, now, monkeypatch, over
+):
+    host._worker, host._over, host._asked = SimpleNamespace(filenos=lambda: [7, 8]), over, 1000.0
+    host._ear, tell = os.pipe()
+    os.set_blocking(host._ear, False)
+    os.write(tell, b"x" * 600)
+    waited = []
+    monkeypatch.setattr(on_node.select, "select", lambda *given: waited.append(given))
+    host._wait()
+    assert waited == [([host._ear, *([] if over else [7, 8])], [], [], 5.0)]
+    assert now[1:] == [pytest.approx(0.2)] and host._asked == 1000.0
+    with pytest.raises(BlockingIOError):
+        os.read(host._ear, 1)
+    os.close(tell)
+    os.close(host._ear)

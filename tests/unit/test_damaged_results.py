@@ -173,15 +173,22 @@ def test_the_first_stray_and_the_first_broken_line_are_named_and_others_counted(
     assert warnings_of(results) == (said if number else [])
 
 
+ASIDE = "damaged-attempt-1"
+
+
 @pytest.mark.parametrize("name", ["events.jsonl", "runner.jsonl"])
 def test_a_folder_instead_of_a_journal_costs_its_attempt(results: SuiteResults, name: str):
     (attempt,) = results.all_attempts()
     (attempt.folder / name).unlink()
     (attempt.folder / name).mkdir()
+    other = results.new_attempt(structs.replace(TRIAL, id="zzz"))
     said: list[str] = []
     recover(results, said.append)
-    assert results.all_attempts() == []
-    assert "is damaged: it is a folder" in said[0]
+    assert results.all_attempts() == [other] and other.record() is not None, "what comes after it is folded"
+    assert said == [
+        f"{attempt.folder / name} is damaged: it is a folder. The attempt is set aside as {ASIDE}."
+    ]
+    assert (attempt.folder.parent / ASIDE).is_dir()
 
 
 def test_a_folder_instead_of_a_record_costs_its_attempt(results: SuiteResults):

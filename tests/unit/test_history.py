@@ -324,6 +324,14 @@ def test_a_third_attempt_goes_on_from_the_second(resumed: Attempt, tmp_path: Pat
         ([(5.0, "phase_started", {"phase": "teardown"}), (7.0, "closed", {})], 0, (3, 35)),
         ([(5.0, "phase_started", {"phase": "teardown"}), (7.0, "closed", {})], -9, (2, 2)),
         ([(5.0, "phase_started", {"phase": "teardown"}), (7.0, "closed", {})], None, (2, 2)),
+        (
+            [
+                (5.0, "phase_started", {"phase": "teardown"}),
+                (7.0, "closed", {}),
+                (9.0, "heartbeat", {"done": 1, "total": 2}),
+            ],
+            *(None, (2, 2)),
+        ),
         ([(7.0, "closed", {})], 0, None),
         ([(50.0, "phase_started", {"phase": "teardown"})], 0, (1, 0)),
     ],

@@ -23,6 +23,7 @@ from bench.journal.results import Attempt, SuiteResults
 from bench.records.fold import _broken, _failure, _log_tail, _note, fold
 from bench.tracking.points import points_of
 from bench.tracking.tags_and_params import tags_of
+from bench.trials.phases import FeaturesPhase
 from bench.trials.record import Throughput
 from bench.worker.jsonl import EventWriter
 
@@ -132,6 +133,16 @@ def test_an_attempt_that_is_cut_off_says_how_far_it_came(results, exit_code, sto
     assert failure.message == message
     assert failure.log[-1] == "line 49"
     assert record.fit_time is None
+
+
+def test_of_shared_work_there_is_what_it_took_and_what_the_phase_took(results):
+    attempt = results.new_attempt(TRIAL)
+    made = {"extraction_s": 9.0, "extraction_cpu_s": 15.0, "made_by": "a/attempt-1"}
+    began = {"t": 5 * SECOND, "cpu": SECOND, "event": "phase_started", "phase": "features"}
+    ended = {"t": 7 * SECOND, "cpu": 4 * SECOND, "event": "phase_ended", "phase": "features", "figures": made}
+    write_lines(attempt.events, [began, ended])
+    wanted = FeaturesPhase(wall_s=9, cpu_s=15, as_run_s=2, as_run_cpu_s=3, made_by="a/attempt-1")
+    assert history(attempt)[0].phases.features == wanted
 
 
 def test_a_crash_between_two_phases_names_the_one_before(results):

@@ -176,6 +176,8 @@ def test_how_a_worker_ended_is_noted_and_its_sampler_finishes(attempt, monkeypat
     done = []
     worker._sampler = SimpleNamespace(tell=done.append, finish=lambda: done.append("finish"))
     worker._stopped = {"why": "timeout", "message": "x"}
+    wait4, spent = os.wait4, SimpleNamespace(ru_utime=1.5, ru_stime=0.25)
+    monkeypatch.setattr(os, "wait4", lambda *given: (*wait4(*given)[:2], spent))
     for _ in range(10_000):
         if worker.reap():
             break
@@ -190,7 +192,7 @@ def test_how_a_worker_ended_is_noted_and_its_sampler_finishes(attempt, monkeypat
         "memory_kills": 3,
     }
     assert ended["t"] < 0, "without the turn of another that nobody had heard of yet"
-    assert 0 <= ended["cpu_s"] < 10 and done == [turn, {"event": "closed"}, "finish"]
+    assert ended["cpu_s"] == 1.75 and done == [turn, {"event": "closed"}, "finish"]
     assert [one["event"] for one in worker.events()] == ["turn_begins", "closed"] and len(
         worker.filenos()
     ) == 1

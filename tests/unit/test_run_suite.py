@@ -31,7 +31,7 @@ class Bench:
         self.folder, self.results = folder, SuiteResults(folder / "results", "cells")
         self.trials = [trial("LeNet5"), trial("VGG16")]
         self.suite = SimpleNamespace(
-            **{"name": "cells", "description": "of cells", "margin": 0.03, "path": folder / "mine.toml"},
+            **{"name": "cells", "description": "of cells", "margin": 0.03, "path": Path("mine.toml")},
             **{"trials": self.trials, "chosen": self.trials, "downloads": [], "warnings": ["a warning"]},
             datasets=[SimpleNamespace(warning="odd images"), SimpleNamespace(warning="")],
             devices=Choice(tuple(SLOTS), named=True, note="a note of the devices"),
@@ -85,7 +85,8 @@ class Bench:
             "resolve_suite": resolved,
             "require_backends": lambda *given: self.done.append(("backends", *given[1:])),
             "prepare_data": lambda sets, trials, say: self.done.append(("data", len(sets), len(trials))),
-            "Predictor": lambda folder, kind: self.done.append(("kind", kind)) or predictor,
+            "Predictor": lambda folder, kind: self.done.append(("kind", folder, kind)) or predictor,
+            "origin": lambda gpu: {"host": "here", "driver": f"gpu {gpu}"},
             "RecordingProcess": recording,
             "is_behind": is_behind,
             "copy_note": lambda folder: "a note of a copy",
@@ -115,7 +116,7 @@ def test_a_run_from_its_file_to_its_outcome(bench: Bench, monkeypatch):
         ("backends", 1, "gpu"),
         ("hold", True, results, "cells"),
         ("data", 2, 2),
-        ("kind", "gpu"),
+        ("kind", results, "gpu"),
         "predict",
         ("plan", 2, 2),
         ("behind", True),
@@ -135,17 +136,27 @@ def test_a_run_from_its_file_to_its_outcome(bench: Bench, monkeypatch):
     ]
     start = last_start(bench.results)
     assert (start.trials, start.exclusive, start.file) == (tuple(ids), False, "mine.toml")
-    assert (start.path, start.description, start.margin) == (str(bench.suite.path), "of cells", 0.03)
-    assert start.host and state_of_runs(bench.results) == "done"
+    assert (start.path, start.description, start.margin) == (str(Path.cwd() / "mine.toml"), "of cells", 0.03)
+    assert (start.host, start.driver) == ("here", "gpu False"), "a suite runs on no device of its own"
+    assert state_of_runs(bench.results) == "done"
 
 
 def test_what_is_done_is_not_run_again_unless_asked(bench: Bench, monkeypatch):
     bench.run(monkeypatch)
+    planned = runner.make_plan
+    monkeypatch.setattr(
+        runner,
+        "make_plan",
+        lambda chosen, results, trials, fresh: (
+            bench.done.append(("chosen", len(chosen), len(trials))) or planned(chosen, results, trials, fresh)
+        ),
+    )
     for fresh, waiting in ((False, 0), (True, 1)):
         bench.suite.chosen, bench.done, bench.notes.said = bench.trials[:1], [], []
         outcome = bench.run(monkeypatch, RunOptions(fresh=fresh))
         assert (outcome.trial_ids, len(outcome.suite_ids)) == ([bench.trials[0].id], 2)
         assert ("data", 2, waiting) in bench.done and ("behind", fresh) in bench.done
+        assert ("chosen", 1, 2) in bench.done, "earlier results are of trials that the suite asks for no more"
         assert bench.notes.said[0] == f"cells: 1 trial, {1 - waiting} done before, on 2 slots of Stand-in"
     assert [len(bench.results.attempts(one.id)) for one in bench.trials] == [2, 1]
 
@@ -193,6 +204,14 @@ def test_trials_go_on_from_each_other_where_the_suite_says_so(bench: Bench, monk
     assert sorted(order) == [1, 2] and len(sent) == 2
     first = bench.results.attempts(bench.trials[1].id)[0].trial().specification["checkpoint"]
     assert first.get("at_end", False) is shared
+
+
+def test_a_trial_leaves_nothing_for_one_that_was_not_asked_for(bench: Bench, monkeypatch):
+    bench.trials[:] = [trial("VGG16", 2), trial("VGG16", 1)]
+    bench.suite.share_prefix, bench.suite.chosen = True, bench.trials[1:]
+    bench.run(monkeypatch)
+    (only,) = bench.results.all_attempts()
+    assert "at_end" not in only.trial().specification["checkpoint"]
 
 
 def test_a_report_that_fails_is_told_when_all_is_sent(bench: Bench, monkeypatch):

@@ -312,11 +312,14 @@ def test_a_trial_that_is_done_leaves_no_checkpoint(bed: Bed):
     folder.mkdir(parents=True)
     seen = []
     bed.on_wait = lambda: seen.append(folder.exists())
-    bed.run([trial])
+    bed.run([trial], limits=Limits(checkpoint_s=7.0, checkpoint_epochs=3))
     assert seen and all(seen)
     assert not folder.exists()
     specification = bed.results.attempts(trial.trial.id)[1].trial().specification
-    assert specification["checkpoint"]["tag"] == f"{trial.trial.id}/attempt-2"
+    assert specification["checkpoint"] == {
+        **{"folder": str(folder.resolve()), "every_epochs": 3, "every_s": 7.0},
+        "tag": f"{trial.trial.id}/attempt-2",
+    }
 
 
 def test_fresh_starts_without_the_checkpoint(bed: Bed):

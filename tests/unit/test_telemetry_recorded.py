@@ -15,7 +15,7 @@ from bench.journal.events import PhaseEnded, PhaseStarted
 from bench.records.disturbance import disturbances
 from bench.records.summary import Stretch, spans_of
 from bench.records.telemetry import observed
-from bench.telemetry.trace import Sample, parse_trace
+from bench.telemetry.trace import Sample, Series, parse_trace
 from bench.trials.measured import Telemetry
 
 FOLDER = Path(__file__).parent / "data" / "telemetry"
@@ -52,7 +52,7 @@ def judged(
 def test_quiet_runs_are_not_marked(name):
     reasons, telemetry = judged(name)
     assert reasons == []
-    assert telemetry.sampler.complete
+    assert telemetry.sampler.complete and "telemetry" not in telemetry.unavailable
 
 
 def test_there_are_quiet_runs():
@@ -108,3 +108,26 @@ def test_what_a_sampler_writes_beside_samples_and_what_nobody_can_read():
     assert trace.unavailable == {"c": "hidden", "b": "lost"}
     assert (trace.sampler_cpu_s, trace.failure) == (0.5, "no more")
     assert parse_trace([json.dumps(line) for line in lines[2:3]]) is None
+
+
+@pytest.mark.parametrize(
+    ("began", "ended", "given_up", "growth"),
+    [
+        (2.5, 7.5, False, 5.0),
+        (0, 10, True, 10.0),
+        (0, 10.5, False, 10.0),  # the least slack is half a second
+        (0, 10.51, False, None),
+        (-0.5, 10, True, 10.0),
+        (-0.51, 10, True, None),
+        (0, 10.01, True, None),
+        (-30, 10, False, None),
+        (9, 60, False, None),
+    ],
+)
+def test_a_counter_grows_between_readings_and_a_little_beyond(began, ended, given_up: bool, growth):
+    one = Series([number * SECOND for number in range(11)], [float(number) for number in range(11)])
+    assert one.grown(round(began * SECOND), round(ended * SECOND), given_up) == growth
+    assert Series().grown(0, SECOND) is None
+    wide = Series([0, 100 * SECOND], [0.0, 5.0])
+    # Of a long time it is a fiftieth.
+    assert (wide.grown(0, 102 * SECOND), wide.grown(0, 103 * SECOND)) == (5.0, None)

@@ -67,6 +67,18 @@ def test_what_cannot_be_sent_is_told_and_the_rest_goes(store_of):
     assert store_of(send) == [sync.Synced("cells", 2, 1, ("a is torn",))]
 
 
+def test_only_what_is_not_marked_as_sent_is_sent(store_of, monkeypatch, tmp_path: Path):
+    sent = []
+    own = SimpleNamespace(store="s", send=lambda *given: sent.append(given) or True, settle=lambda: None)
+    monkeypatch.setattr(projection, "Projection", lambda results: own)
+    monkeypatch.setattr(
+        sync, "unsent", lambda results, store: results.all_attempts()[1:] if store == "s" else []
+    )
+    (synced,) = sync.sync(tmp_path, "cells", say=lambda sentence: None)
+    assert synced == sync.Synced("cells", 2, 1, ())
+    assert [(attempt.trial_id, again) for attempt, again in sent] == [("b", False)]
+
+
 @pytest.mark.parametrize(
     ("error", "reason"),
     [
