@@ -173,9 +173,11 @@ def test_devices_in_sentences():
 
 def test_an_examination_has_the_versions_of_the_driver(tmp_path, monkeypatch):
     facts = replace(HOST, driver="570.1", cuda_driver="12.8")
+    monkeypatch.setattr(doctor, "measure_noise", lambda seconds: Noise(seconds, 0.0, None, None))
     for told in (facts, HOST):
         monkeypatch.setattr(doctor, "facts_of", lambda machine, told=told: told)
-        found = doctor.examine(tmp_path, slots=[], machine=Machine("x", (0,), reason="none"), noise_s=0.0)
+        found = doctor.examine(tmp_path, slots=[], machine=Machine("x", (0,), reason="none"))
+        assert found.noise == Noise(2.0, 0.0, None, None), "two seconds where nothing is said"
         driver = ("570.1", "12.8") if told is facts else ("", "")
         assert (found.versions["driver"], found.versions["cuda_driver"]) == driver
         assert found.peaks == {} and found.devices == ["none for trials, which run on the processor: none"]

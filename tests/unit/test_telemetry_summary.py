@@ -11,10 +11,10 @@ from bench.journal.events import Ended, PhaseStarted, TelemetryOff
 from bench.journal.results import Attempt
 from bench.records import telemetry
 from bench.records.energy import energy_of, shares_missing
-from bench.records.summary import Stretch, spans_of, summarize
+from bench.records.summary import Stretch, _add_shares_of_all, _Told, spans_of, summarize
 from bench.records.telemetry import missing_of, telemetry_of
 from bench.telemetry.trace import parse_trace, read_trace
-from bench.trials.measured import Energy, Summary
+from bench.trials.measured import DeviceTelemetry, Energy, Summary
 from bench.trials.phases import Phases, TrainPhase
 
 
@@ -324,3 +324,23 @@ def test_of_several_attempts_the_last_one_says_how_it_was_sampled():
     told = summarize([watched(0.125, 2, "integrated"), watched(0.25, 4, "a counter")])
     assert (told.interval_s, told.cores, told.longest_line_s) == (0.25, 4, 0.25)
     assert told.devices["gpu:0"].methods == {"energy_j": "a counter"}
+
+
+def test_shares_of_a_slot_are_means_over_its_gpus_and_the_largest_of_their_largest():
+    one, other = (
+        Summary(mean=a, p95=b, max=c, samples=n) for a, b, c, n in ((0.2, 0.5, 0.6, 3), (0.4, 0.3, 0.9, 5))
+    )
+    short = replace(other, mean=None, p95=None)
+    seen = [
+        {"gpu_utilization": one, "sm_activity": one, "fp16_activity": one},
+        {"gpu_utilization": other, "sm_activity": short, "tensor_activity": other},
+    ]
+    devices = {f"gpu:{number}": DeviceTelemetry(phases={"train": known}) for number, known in enumerate(seen)}
+    host = _Told({"train": {}, "data": {}}, {}, {})
+    _add_shares_of_all(host, devices)
+    both = Summary(mean=0.3, p95=0.5, max=0.9, samples=3)
+    assert host.phases == {
+        "train": {"gpu_utilization": both, "sm_activity": replace(both, mean=None, p95=None)},
+        "data": {},
+    }
+    assert host.unavailable == {}

@@ -164,6 +164,8 @@ def test_a_chart_of_one_value_has_it_in_the_middle():
     (line,) = chart.lines
     assert line.points == [("56.0", "119.0")]
     assert _chart("Loss", {"train": [(7, None)], "validation": []}) is None
+    (line,) = _chart("Loss", {"train": [(1, 0.0), (2, 1.0)], "validation": []}).lines
+    assert line.points == [("56.0", "226.0"), ("508.0", "12.0")], "two epochs span the whole"
 
 
 def test_buckets_are_of_one_size_and_keep_two_points_at_most():
