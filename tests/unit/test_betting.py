@@ -127,5 +127,9 @@ def test_more_pairs_than_are_simulated_grow_with_the_square_of_the_noise():
 def test_noise_of_nothing_and_one_changed_value():
     assert evidence(np.zeros(5))[-1] == 1.0
     assert confidence_sequence(np.array([])) == (None, None)
+    low, high = confidence_sequence(np.tile([0.1, -0.1], 10))
+    assert -0.6 < low < -0.01 and 0.01 < high < 0.6, "looked for around 0, as far as pairs vary"
+    low, high = confidence_sequence(np.zeros(12))
+    assert low == pytest.approx(-high) and 0 < high < 3e-6
     low, high = confidence_sequence(np.full(12, 0.1))
     assert low is not None and high is not None and low <= 0.1 <= high

@@ -96,6 +96,11 @@ def test_settings_reach_the_trials_that_they_mean_something_to(resolve):
     assert specification.second_optimizer.learning_rate == pytest.approx(1e-4)
     assert (specification.head_epochs, specification.unfreeze, specification.dropout) == (4, 2, 0.4)
     assert Specification.from_json(by_mode["scratch"][0].specification).early_stopping is None
+    own = 'mode = "finetune"\nfinetune_optimizer = { name = "SGD", learning_rate = 0.5 }\n'
+    weights = '[training]\nweights = "lenet.weights.h5"\n'
+    (trial,) = resolve(f'{SMALL}{weights}[[matrix]]\nbackbone = "LeNet5"\n{own}').trials
+    second = trial.settings.finetune_optimizer
+    assert (second.name, second.learning_rate, trial.settings.optimizer.name) == ("SGD", 0.5, "RMSprop")
 
 
 def test_pixels_that_are_scaled_twice_are_warned_of_once(resolve):

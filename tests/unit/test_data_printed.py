@@ -1,5 +1,6 @@
 """What the verbs of `data` print of a folder, of its images and of what is wrong with them."""
 
+import io
 import json
 from collections import Counter
 from pathlib import Path
@@ -8,6 +9,7 @@ from types import SimpleNamespace
 import numpy as np
 import pytest
 from PIL import Image
+from rich.console import Console
 
 from bench.commands.data import output
 from bench.commands.data.check import _print_report
@@ -283,3 +285,16 @@ def test_flags_go_to_the_folder_and_to_its_files(pages: str | None, read: int | 
     else:
         assert flags.reading() == Reading(white=9.0, black=1.0, pages=read)
         assert flags.reading("pad") == Reading(white=9.0, black=1.0, pages=read, fit="pad")
+
+
+def test_a_terminal_gets_a_bar_and_other_places_lines(monkeypatch):
+    drawn = Console(file=io.StringIO(), force_terminal=True, width=120, color_system=None)
+    monkeypatch.setattr("bench.commands.terminal.messages", lambda: drawn)
+    with output.progress() as show:
+        show("pairs", 3, 12)
+    assert "pairs" in drawn.file.getvalue() and " 3/12 " in drawn.file.getvalue()
+    elsewhere = SimpleNamespace(is_terminal=False, say=print)
+    monkeypatch.setattr("bench.commands.terminal.messages", lambda: elsewhere)
+    monkeypatch.setattr("wbc.data.progress.spoken", lambda say: ("spoken", say))
+    with output.progress() as show:
+        assert show == ("spoken", print)

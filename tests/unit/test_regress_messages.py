@@ -124,7 +124,7 @@ def test_versions_that_cannot_be_meant(folder: Path):
     )
     (folder / "python").touch()
     (folder / "python").chmod(0o755)
-    assert said(parse_version, "python keras") == (
+    assert said(parse_version, "python keras h5py") == (
         "python in --versions is an interpreter, into which nothing is installed",
         "Give it alone, or leave it out and ask for keras.",
     )

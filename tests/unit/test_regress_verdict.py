@@ -48,9 +48,11 @@ class Candidate:
     places: list = field(default_factory=list)
 
     def planned(self, name, trial, expected) -> PlannedTrial:
+        assert name == "candidate"
         return PlannedTrial(trial, "again", "", True, expected)
 
     def run_one(self, name, trial, expected=None) -> Run:
+        assert name == "candidate"
         self.ran.append(trial.settings.seed)
         self.now += 20.0
         content = record(trial, slot=msgspec.structs.replace(SLOT, cores=tuple(range(self.cores))))

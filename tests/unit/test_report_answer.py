@@ -13,7 +13,7 @@ from msgspec.structs import replace
 from bench.compare.noninferiority import non_inferior
 from bench.journal.runs import noted_run
 from bench.report import answer
-from bench.report.answer import SameImages, decide, same_images, sentences
+from bench.report.answer import Decision, SameImages, decide, same_images, sentences
 from bench.report.gather import gather
 from bench.report.pareto import Candidate
 from bench.report.selection import select_folder
@@ -62,6 +62,8 @@ def test_times_of_several_kinds_of_device_are_not_set_beside_each_other():
     decision, said = asked(changed(quick, device="A100"), changed(slow, device="T4"))
     assert decision.named.label == "slow" and decision.shown is None and not decision.is_fastest
     assert answer.more_seeds(decision) == 0
+    best = changed(slow, device="T4")
+    assert decision == Decision(best, best, 2, None, None, None, 0, False, 0.02, 0, False, None, True)
     assert said == (
         "slow, transfer is the most accurate of 2: 95.0 % balanced accuracy in 10.0 min. "
         "Whether a faster one is as good is not told: trials ran on several kinds of device."

@@ -89,6 +89,10 @@ def test_hashes_but_one_setting():
     assert apart_from(base)["but_epochs"] == apart_from(longer)["but_epochs"]
     assert apart_from(base)["but_epochs"] != apart_from(both)["but_epochs"]
     assert apart_from(base)["but_mode"] != apart_from(longer)["but_mode"]
+    of_modes = ("mode", "weights.name", "dropout", "head_epochs", "unfreeze", "freeze_batch_norm")
+    for name in (*of_modes, "finetune_optimizer.name"):
+        other = apart_from({**base, name: "another"})
+        assert other["but_mode"] == apart_from(base)["but_mode"] and other != apart_from(base), name
 
 
 def contrasts(tmp_path, *trials) -> dict[str, Table]:

@@ -109,7 +109,7 @@ def test_work_that_was_shared():
 
 def test_what_was_made_of_a_network():
     exports = (
-        Exported(name="onnx", bytes=4_000_000, accuracy=0.9, agreement=0.98, latency_s=0.002),
+        Exported(name="onnx", bytes=4_560_000, accuracy=0.9, agreement=0.98, latency_s=0.002),
         Exported(name="litert-int8", unavailable="no converter"),
     )
     use = {"model_bytes": 12_340_000, "inference_s": 0.0125, "inference_batch_size": 16}
@@ -125,7 +125,7 @@ def test_what_was_made_of_a_network():
     row = known(a_record(phases=phases, time_to_accuracy=(ninety, asked), latency=(calls,), note="a note"))
     expected = {
         **{"model_mb": 12.34, "inference_ms": 12.5, "inference_batch_size": 16, "note": "a note"},
-        **{"exported as onnx mb": 4.0, "exported as onnx accuracy": 0.9, "exported as onnx agreement": 0.98},
+        **{"exported as onnx mb": 4.56, "exported as onnx accuracy": 0.9, "exported as onnx agreement": 0.98},
         **{"exported as onnx latency_s": 0.002, "exported as litert-int8 unavailable": "no converter"},
         **{"seconds to 90 % of best": 7.0, "epoch of 90 % of best": 3},
         **{f"{what} accuracy 95 %": "never" for what in ("seconds to", "epoch of", "joules to")},
@@ -133,9 +133,9 @@ def test_what_was_made_of_a_network():
     }
     assert {name: row.get(name) for name in expected} == expected
     assert not {"joules to 90 % of best", "latency_16_p99_s", "exported as litert-int8 mb"} & row.keys()
-    no_time = EvaluatePhase(wall_s=1.0, cpu_s=1.0, model_bytes=1_000_000)
+    no_time = EvaluatePhase(wall_s=1.0, cpu_s=1.0, model_bytes=1_250_000)
     sized = known(a_record(phases=Phases(evaluate=no_time)))
-    assert sized["model_mb"] == 1.0 and "inference_ms" not in sized
+    assert sized["model_mb"] == 1.25 and "inference_ms" not in sized
 
 
 def test_both_test_splits():

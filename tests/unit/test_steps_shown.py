@@ -296,6 +296,12 @@ def test_the_page_has_all_changes_and_the_charts_of_each_configuration():
     (neighbor,) = shown["neighbors"]
     assert neighbor == ("2.1 -> 2.2", "16", "—", ", ".join(f"p{number} 1 -> 2" for number in range(7)))
     assert shown["notes"] == [PROMISE] and shown["outcome"] == "A step at 2.1 -> 2.2"
+    more = [
+        both,
+        verdict(2, QUIET, metric("fit_time", 1.0, 1.0)),
+        verdict(3, QUIET, metric("fit_time", 1.0, 1.0)),
+    ]
+    assert output._page(make_history("cells", more, Thresholds()))["title"] == "cells: 2.1 to 2.4"
 
 
 def test_accuracy_is_drawn_in_points():

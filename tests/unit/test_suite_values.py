@@ -4,6 +4,7 @@ import pytest
 from pydantic import ValidationError
 
 from bench.suite.schema import SuiteFile
+from bench.suite.values import composed_classes
 from wbc.errors import InputError
 
 BLOCK = {"matrix": [{"backbone": "LeNet5"}]}
@@ -149,3 +150,9 @@ def test_edges_of_what_some_optimizers_have(name: str, key: str, taken: tuple, r
 )
 def test_quantities_have_units(table: str, key: str, value: str, expected: float | None):
     assert holds(table, key, value) == expected
+
+
+def test_names_of_classes_are_composed_wherever_a_mac_took_them_apart():
+    apart, whole = "Gro\u0308\u00dfe", "Gr\u00f6\u00dfe"
+    assert composed_classes({"a": [apart, "x", 3], "b": apart}) == {"a": [whole, "x", 3], "b": apart}
+    assert composed_classes(apart) == apart
