@@ -14,7 +14,7 @@ from bench.trials import metrics as recorded
 from wbc.data.manifest import ImageEntry
 from wbc.evaluation.intervals import wilson
 from wbc.evaluation.metrics import Intervals, IntervalValues, Metrics, expected_calibration_error, score
-from wbc.evaluation.predictions import Predictions
+from wbc.evaluation.predictions import Predictions, read_rows
 
 ODD = ["a, b", 'say "cell"', "two\nlines", "back\r\nand forth", "Zellkern äöü", " spaced ", "p_a", ""]
 
@@ -225,6 +225,39 @@ def test_odd_names(tmp_path: Path):
     assert (read.files, read.sources, read.classes) == (given.files, given.sources, given.classes)
     assert read.labels.tolist() == list(range(count))
     assert read.predicted.tolist() == list(range(count))[::-1]
+
+
+HEADER = "file,source,true,predicted,p_A,p_B"
+
+
+@pytest.mark.parametrize(
+    ("text", "said"),
+    [
+        ("", "line 0: it begins with ''"),
+        ("eile" + HEADER[4:], "line 1: it begins with 'eile,source,true,predicted'"),
+        ("gile" + HEADER[4:], "line 1: it begins with 'gile,source,true,predicted'"),
+        (HEADER, "it has no rows"),
+        (f"{HEADER}\nf,s,A,A,0.5,0.5\ng,s,B,A,1.0009,0", None),
+        (f"{HEADER}\nf,s,A,A,0.5,0.51", "line 2: the probabilities of f contradict its predicted class"),
+        (f"{HEADER}\nf,s,A,C,0.5,0.5", "line 2: the probabilities of f contradict its predicted class"),
+        (f"{HEADER}\nf,s,A,A,1,0\ng,s,A,A,1.001,0", "line 3: the probabilities of g contradict its"),
+        (f"{HEADER}\nf,s,A,A,1,-0.1", "line 2: the probabilities of f contradict its predicted class"),
+        (f"{HEADER}\nf,s,A,A,nan,0", "line 2: the probabilities of f contradict its predicted class"),
+        (f"{HEADER}\nf,s,C,A,1,0", "line 2: there is no class 'C'"),
+        (f"{HEADER}\nf,s,A,A,1", "line 2: zip"),
+        (f"{HEADER}\nf,s,A,A,1,0,0", "line 2: zip"),
+        (f"{HEADER}\nf,s,A,A,x,0", "line 2: could not convert string to float: 'x'"),
+        (f"{HEADER}\n{'x' * 131_073},s,A,A,1,0", "line 2: field larger than field limit"),
+    ],
+)
+def test_a_damaged_table_of_predictions_is_refused_with_its_line(tmp_path: Path, text: str, said: str | None):
+    (tmp_path / "p.csv").write_text(text)
+    if said is None:
+        assert read_rows(tmp_path / "p.csv")[0] == ["A", "B"]
+        return
+    with pytest.raises(ValueError) as caught:
+        read_rows(tmp_path / "p.csv")
+    assert str(caught.value).startswith(said)
 
 
 def test_images_keep_their_order():

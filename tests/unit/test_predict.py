@@ -21,7 +21,7 @@ from bench.worker.jsonl import EventWriter
 from bench.worker.predict import Answer, _likeness
 from bench.worker.recorder import Recorder
 from wbc import experiment
-from wbc.evaluation.counting import differential_count
+from wbc.evaluation.counting import _solve, differential_count
 from wbc.evaluation.intervals import wilson
 from wbc.evaluation.likeness import Likeness, Space, allowed, looks_of
 from wbc.evaluation.predictions import Predictions
@@ -78,6 +78,16 @@ def test_a_matrix_of_few_images_is_not_taken_for_certain():
     right, other = np.random.default_rng(1).beta(5.5, 0.5, (2, 100_000))
     true = ((0.5 - (1 - other)) / (right + other - 1)).clip(0, 1)
     assert a.corrected == (0.5, *(pytest.approx(end, abs=0.06) for end in np.quantile(true, [0.01, 0.99])))
+
+
+def test_true_shares_explain_predicted_ones_and_are_none_below_0():
+    """The nearest of all that sum to 1, found by hand: what is too much is taken off all that stay above 0."""
+    rates = np.array([[0.8, 0.1, 0.1], [0.0, 0.7, 0.3], [0.2, 0.2, 0.6]])
+    true = np.array([0.5, 0.3, 0.2])
+    plain = np.eye(3)
+    predicted = [true @ rates, [1.2, -0.1, -0.1], [0.7, 0.5, -0.2], [0.25, 0.25, 0.2]]
+    found = _solve(np.array(predicted), np.stack([rates, plain, plain, plain]))
+    assert found == pytest.approx(np.array([true, [1, 0, 0], [0.6, 0.4, 0], [0.35, 0.35, 0.3]]), abs=1e-9)
 
 
 def test_the_correction_is_that_of_the_continuity_corrected_interval():
