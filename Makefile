@@ -12,6 +12,8 @@ FLAVOUR ?= $(if $(strip $(DRIVER)),gpu,cpu)
 LOCK := locks/$(FLAVOUR).txt
 BIN := $(VENV)/bin
 READY := $(VENV)/ready-$(FLAVOUR)
+# Some environments, such as containers, keep no bytecode: then each process of the tests compiles all of the project anew.
+unexport PYTHONDONTWRITEBYTECODE
 
 .PHONY: help run test tests format lint types docs wheel-check stock measuring services many real families tracking-speed near-duplicates learning-rates promises evidence disturbed chaos anomalies \
 	networks drawn-weights demonstration memory scale larger cluster cluster-scale benchmark mutants mutants-changed gpu-check locks clean

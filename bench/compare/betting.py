@@ -48,20 +48,16 @@ def evidence(logs: Array) -> Array:
     Returns:
         Shape (..., n). Values of 1 / alpha and more are evidence at level alpha.
     """
-    sizes = np.abs(logs)
-    capital = np.zeros((*logs.shape[:-1], len(STAKES)))  # logarithms
-    grown = np.empty(logs.shape)
-    for number in range(logs.shape[-1]):
-        value = logs[..., number]
-        if number == 0:
-            bet = FIRST_BET * np.sign(value)
-        else:
-            typical = np.median(sizes[..., :number], axis=-1)
-            # Where all earlier values are 0, so is the noise: any other value counts in full.
-            bet = np.tanh(STEEPNESS * value / np.maximum(typical, np.finfo(float).tiny))
-        with np.errstate(divide="ignore"):  # a lost stake of 1 is the end of that bettor
-            capital = capital + np.log(np.maximum(1 + STAKES * bet[..., None], 0.0))
-        grown[..., number] = np.exp(capital) @ SHARES
+    sizes, typical = np.abs(logs), np.ones(logs.shape)
+    for number in range(1, logs.shape[-1]):
+        ordered = np.sort(sizes[..., :number], axis=-1)
+        typical[..., number] = (ordered[..., (number - 1) // 2] + ordered[..., number // 2]) / 2
+    # Where all earlier values are 0, so is the noise: any other value counts in full.
+    bets = np.tanh(STEEPNESS * logs / np.maximum(typical, np.finfo(float).tiny))
+    bets[..., :1] = FIRST_BET * np.sign(logs[..., :1])
+    grown = np.zeros(logs.shape)
+    for stake, share in zip(STAKES, SHARES, strict=True):
+        grown += share * np.cumprod(1 + stake * bets, axis=-1)
     return grown
 
 
