@@ -80,6 +80,11 @@ def assert_equal(one, other, tolerance=1e-4):
         assert row == pytest.approx(expected, abs=tolerance)
 
 
+@pytest.fixture(scope="module")
+def whole() -> History:
+    return compiled(head())
+
+
 def test_without_dropout_curves_and_weights_are_those_of_fit():
     one, other = head(), head()
     weights = np.array([1, 2, 0.5, 1], np.float32)
@@ -89,16 +94,16 @@ def test_without_dropout_curves_and_weights_are_those_of_fit():
     assert int(one.optimizer.iterations) == int(other.optimizer.iterations) == 5 * EPOCHS
 
 
-def test_it_does_not_matter_how_many_steps_a_call_does():
+def test_it_does_not_matter_how_many_steps_a_call_does(whole):
     curves = [compiled(head(), piece=piece) for piece in (1, 5)]
-    assert_equal(*curves)
-    assert curves[0].steps == curves[1].steps == [0, 1, 2, 3, 4] * EPOCHS
+    for curve in curves:
+        assert_equal(curve, whole)
+    assert curves[0].steps == curves[1].steps == whole.steps == [0, 1, 2, 3, 4] * EPOCHS
 
 
-def test_dropout_is_drawn():
+def test_dropout_is_drawn(whole):
     rows = compiled(head(0.5)).rows
-    still = compiled(head(0.0)).rows
-    assert all(abs(row["loss"] - other["loss"]) > 1e-3 for row, other in zip(rows, still, strict=True))
+    assert all(abs(row["loss"] - other["loss"]) > 1e-3 for row, other in zip(rows, whole.rows, strict=True))
 
 
 @pytest.mark.skipif(keras.backend.backend() != "tensorflow", reason="only TensorFlow has a slow way")
@@ -121,11 +126,10 @@ def test_dropout_draws_what_it_draws_in_fit_but_not_the_slow_way():
     assert "StatelessRandomGetKeyCounter" in others - steps, "the operation that XLA is slow with"
 
 
-def test_epochs_that_come_later_continue():
+def test_epochs_that_come_later_continue(whole):
     model = head()
     first = compiled(model, epochs=1)
     rest = compiled(model, before=1)
-    whole = compiled(head())
     first.rows += rest.rows
     assert_equal(first, whole)
 
