@@ -1,9 +1,6 @@
 import io
 import json
 import os
-import signal
-import subprocess
-import sys
 import zipfile
 from dataclasses import asdict, replace
 from pathlib import Path
@@ -50,33 +47,29 @@ def specification_of(data: Path, folder: Path | None, mode: str, tag: str = "", 
     )
 
 
-def run_and_die(specification: Specification, die_after: int) -> None:
-    """Run an experiment in a process that is killed after an epoch, before that epoch is on the disk."""
-    process = subprocess.run(
-        [sys.executable, __file__, json.dumps(asdict(specification), default=str), str(die_after)],
-        capture_output=True,
-        text=True,
-    )
-    assert process.returncode == -signal.SIGKILL, process.stderr
+@pytest.fixture(scope="module", params=["transfer", "scratch"])
+def alone(request, noisy_images) -> tuple[str, Notes]:
+    """The mode of an experiment, and what it reports where nothing comes between."""
+    notes = Notes()
+    experiment.run(specification_of(noisy_images, None, request.param), notes)
+    return request.param, notes
 
 
-@pytest.mark.parametrize("mode", ["transfer", "scratch"])
-def test_a_killed_experiment_goes_on_as_if_it_had_not_been(noisy_images, tmp_path, mode):
-    whole, resumed = Notes(), Notes()
-    experiment.run(specification_of(noisy_images, None, mode), whole)
-    first = specification_of(noisy_images, tmp_path / "c", mode, tag="attempt-1")
-    if mode == "scratch":
-        run_and_die(first, die_after=3)
-    else:  # the same without another process
-        with pytest.raises(Interrupted):
-            experiment.run(first, Notes(break_after=3))
+def test_an_interrupted_experiment_goes_on_as_if_it_had_not_been(noisy_images, tmp_path, alone):
+    """`make chaos` kills processes; what is on the disk is the same."""
+    mode, whole = alone
+    with pytest.raises(Interrupted):
+        experiment.run(
+            specification_of(noisy_images, tmp_path / "c", mode, "attempt-1"), Notes(break_after=3)
+        )
 
+    resumed = Notes()
     experiment.run(specification_of(noisy_images, tmp_path / "c", mode, tag="attempt-2"), resumed)
     assert resumed.from_before == (2, "attempt-1")
     assert resumed.epochs == {epoch: whole.epochs[epoch] for epoch in (3, 4)}, "to the last bit"
     np.testing.assert_array_equal(resumed.probabilities, whole.probabilities)
     assert resumed.saved == [3, 4]
-    assert resumed.phases["train"]["images"] == 2 * 11 - 4, "what the killed process did is not counted"
+    assert resumed.phases["train"]["images"] == 2 * 11 - 4, "what the interrupted one did is not counted"
     assert resumed.phases["train"]["checkpoint_s"] > 0
     assert whole.phases["train"]["checkpoint_s"] == 0
     assert whole.from_before is None
@@ -87,6 +80,20 @@ def test_a_killed_experiment_goes_on_as_if_it_had_not_been(noisy_images, tmp_pat
     np.testing.assert_array_equal(after.probabilities, whole.probabilities)
     assert after.phases["train"]["images"] == after.phases["train"]["steps"] == 0
     assert list(after.phases)[-3:] == ["compile", "train", "evaluate"]
+
+
+def test_one_that_goes_on_from_fewer_epochs_has_the_result_of_a_run_of_its_own(noisy_images, tmp_path, alone):
+    """To the last bit: `share_prefix`."""
+    mode, whole = alone
+    short, long = Notes(), Notes()
+    plain = specification_of(noisy_images, None, mode)
+    leaving = Checkpointing(tmp_path, tag="short/attempt-1", at_end=True)
+    experiment.run(replace(plain, epochs=2, checkpoint=leaving), short)
+    assert short.saved == [2]
+    experiment.run(replace(plain, checkpoint=replace(leaving, at_end=False, tag="long/attempt-1")), long)
+    assert long.from_before == (2, "short/attempt-1")
+    assert {**short.epochs, **long.epochs} == whole.epochs
+    np.testing.assert_array_equal(long.probabilities, whole.probabilities)
 
 
 def test_what_cannot_be_used_is_passed_over_with_a_reason(noisy_images, tmp_path, caplog):
@@ -101,6 +108,7 @@ def test_what_cannot_be_used_is_passed_over_with_a_reason(noisy_images, tmp_path
     older = {**meta, "keras": "3.0.0"}
     unusable = {
         "flipped": (lambda: file.write_bytes(bytes(flipped)), "cannot be read"),
+        "torn": (lambda: file.write_bytes(content[: len(content) // 2]), "cannot be read"),
         "older": (lambda: write_checkpoint(file, older, {}), "written with keras 3.0.0"),
         "other": (lambda: write_checkpoint(file, {**meta, "specification": "x"}, {}), "another experiment"),
     }
@@ -115,19 +123,12 @@ def test_what_cannot_be_used_is_passed_over_with_a_reason(noisy_images, tmp_path
         "another seed, another experiment"
     )
 
-    spoilers = {
-        "cannot be read": lambda: file.write_bytes(content[: len(content) // 2]),
-        "variables of the model": lambda: write_checkpoint(
-            file, meta, {"model": [np.zeros(2)], "optimizer": []}
-        ),
-    }
-    for said, spoil in spoilers.items():
-        spoil()
-        caplog.clear()
-        again = Notes()
-        experiment.run(specification, again)
-        assert said in caplog.text
-        assert again.from_before is None and again.epochs == first.epochs
+    write_checkpoint(file, meta, {"model": [np.zeros(2)], "optimizer": []})
+    caplog.clear()
+    again = Notes()
+    experiment.run(specification, again)
+    assert "variables of the model" in caplog.text
+    assert again.from_before is None and again.epochs == first.epochs
 
 
 def test_a_checkpoint_that_cannot_be_written_leaves_the_one_before(tmp_path, monkeypatch):
@@ -174,10 +175,6 @@ def test_the_settings_come_as_json(tmp_path):
     specification = Specification.from_json(json.loads(text))
     assert specification.checkpoint == Checkpointing(tmp_path / "c", every_epochs=1, tag="t")
     assert Specification.from_json({**json.loads(text), "checkpoint": None}).checkpoint is None
-
-
-if __name__ == "__main__":  # the process that is killed
-    experiment.run(Specification.from_json(json.loads(sys.argv[1])), Notes(die_after=int(sys.argv[2])))
 
 
 @pytest.mark.parametrize(

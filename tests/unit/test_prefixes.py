@@ -3,17 +3,12 @@
 import json
 from dataclasses import replace
 
-import numpy as np
 import pytest
 from equipment.results.journals import trial_of
 from scheduler_equipment import Bed, planned
-from test_checkpoint import specification_of
-from training_equipment import Notes
 
 from bench.journal.results import Attempt
 from bench.plan.prefixes import successors
-from wbc import experiment
-from wbc.specification import Checkpointing
 
 
 def test_each_trial_is_followed_by_the_next_that_has_only_more_epochs():
@@ -72,17 +67,3 @@ def test_it_trains_from_the_beginning_where_the_one_before_fails_or_is_done(bed)
     done = replace(short, status="done")
     bed.run([replace(long, fresh=True), done], successors={short.trial.id: long.trial.id})
     assert found == [False, False, False]
-
-
-@pytest.mark.parametrize("mode", ["transfer", "scratch"])
-def test_the_result_is_that_of_a_run_of_its_own_to_the_last_bit(noisy_images, tmp_path, mode):
-    whole, short, long = Notes(), Notes(), Notes()
-    plain = specification_of(noisy_images, None, mode)
-    experiment.run(plain, whole)
-    leaving = Checkpointing(tmp_path, tag="short/attempt-1", at_end=True)
-    experiment.run(replace(plain, epochs=2, checkpoint=leaving), short)
-    assert short.saved == [2]
-    experiment.run(replace(plain, checkpoint=replace(leaving, at_end=False, tag="long/attempt-1")), long)
-    assert long.from_before == (2, "short/attempt-1")
-    assert {**short.epochs, **long.epochs} == whole.epochs
-    np.testing.assert_array_equal(long.probabilities, whole.probabilities)

@@ -1,8 +1,6 @@
 """What the tests of training share: a small data set and an observer that remembers."""
 
-import os
 import shutil
-import signal
 from pathlib import Path
 
 import numpy as np
@@ -37,18 +35,16 @@ class Notes(Observer):
     """Remembers what an experiment reports.
 
     Args:
-        die_after: Kill the process at the end of this epoch, before a checkpoint is written.
-        break_after: Raise `Interrupted` there.
+        break_after: Raise `Interrupted` at the end of this epoch, before a checkpoint is written.
         stop_after_checkpoint: Raise `Interrupted` when this epoch is on the disk.
     """
 
     def __init__(
         self,
-        die_after: int | None = None,
         break_after: int | None = None,
         stop_after_checkpoint: int | None = None,
     ):
-        self.die_after, self.break_after = die_after, break_after
+        self.break_after = break_after
         self.stop_after_checkpoint = stop_after_checkpoint
         self.epochs, self.phases, self.saved, self.from_before = {}, {}, [], None
 
@@ -58,8 +54,6 @@ class Notes(Observer):
 
     def epoch_ended(self, epoch, metrics, validation_s, **pace):
         self.epochs[epoch] = metrics
-        if epoch == self.die_after:
-            os.kill(os.getpid(), signal.SIGKILL)
         if epoch == self.break_after:
             raise Interrupted
 
