@@ -83,6 +83,8 @@ def test_the_interval_ends_where_the_evidence_against_a_change_reaches_the_bar()
 def test_capital_starts_at_one_and_needs_some_pairs():
     assert highest(evidence(np.array([-1.0, -1.0]))) == 1.0
     assert [least_pairs(bar) for bar in (20, 50, 300)] == [6, 7, 10]
+    reached = float(evidence(np.ones(7))[-1])
+    assert [least_pairs(bar) for bar in (reached, np.nextafter(reached, 99), np.inf)] == [7, 8, 100]
 
 
 def test_pairs_that_a_change_takes():

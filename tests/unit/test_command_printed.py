@@ -69,6 +69,10 @@ def test_two_trials(capsys):
         "Their times are not compared: x.",
         "one was disturbed: Others trained. It was hot.",
     ]
+    for changes in ({"first": replace(FIRST, result_s=None)}, {"second": replace(SECOND, result_s=None)}):
+        _show_trials(replace(TWO, **changes), as_json=False)
+        said = capsys.readouterr().out
+        assert "time to result" not in said and "times as long" not in said
     _show_trials(TWO, as_json=True)
     assert json.loads(capsys.readouterr().out)["only_second"] == 4
 

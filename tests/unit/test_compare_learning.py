@@ -20,11 +20,10 @@ from bench.compare.discordance import Clusters
 from bench.compare.judging import judge
 from bench.compare.learning import Compared, compared, content_of, judge_learning, learning_of
 from bench.compare.matching import match
-from bench.compare.measurement import Measurement, Pair, TrialPairs, read_images
+from bench.compare.measurement import Measurement, Pair, TrialPairs
 from bench.compare.reading import Side
 from bench.compare.thresholds import Thresholds
 from bench.compare.verdict import Learning, Memory, Speed
-from bench.errors import InputError
 from bench.regress.stopping import next_look
 
 
@@ -151,15 +150,6 @@ def test_other_test_images_are_not_comparable(tmp_path):
     found = only(judge([TrialPairs(of.key, "a trial", of.settings, (pair,))]))
     assert found.learning is Learning.NOT_COMPARABLE
     assert any("different test images" in note for note in found.notes)
-
-
-@pytest.mark.parametrize("share", ["nan", "-5", "7", "0.05"])
-def test_probabilities_that_cannot_be_are_refused(tmp_path, share):
-    path = tmp_path / "predictions.csv"
-    write_predictions(path, [True, True, True])
-    path.write_text(path.read_text().replace("0.9,", f"{share},", 1))
-    with pytest.raises(InputError, match="cannot be read"):
-        read_images(path)
 
 
 def test_damaged_predictions_cost_their_trial_alone(tmp_path):
@@ -372,47 +362,3 @@ def test_the_margin_of_the_loss_is_named_in_nats():
     images = Clusters(np.resize([2.0, -2.0], 100), np.ones(100, int))
     found = Compared(np.full(5, 1.0), 1.0 + np.array([0.5, -0.5, 0.5, -0.5, 0.0]), images, False)
     assert "100 test images are too few for a margin of 0.05 nats" in judged(found, found)[1].note
-
-
-@pytest.mark.parametrize(
-    ("shares", "taken"),
-    [
-        ("0.5,0.5", True),
-        ("1.0,0.0", True),
-        ("1.0009,0", True),
-        ("1.001,0", False),
-        ("0.9,-0.0001", False),
-        ("0.49,0.51", False),
-        ("0.51,0.49", True),
-        ("0.9", False),
-        ("0.9,0.1,0", False),
-    ],
-)
-def test_probabilities_at_their_edges(tmp_path, shares: str, taken: bool):
-    """The predicted class has the largest, which may be shared."""
-    path = tmp_path / "predictions.csv"
-    path.write_text(f"file,source,true,predicted,p_A,p_B\nx.png,s,B,A,{shares}\n")
-    if not taken:
-        with pytest.raises(InputError, match="cannot be read"):
-            read_images(path)
-        return
-    found = read_images(path)
-    assert (found.files, found.sources, found.truth, found.right.tolist()) == (
-        ("x.png",),
-        ("s",),
-        ("B",),
-        [False],
-    )
-    own = float(shares.split(",")[1])
-    assert found.losses.tolist() == pytest.approx([-np.log(max(own, 1e-12))])
-
-
-@pytest.mark.parametrize(
-    "text", ["", "file,source,true,predicted,p_A\n", "file,source,true,said,p_A\nx,s,A,A,1\n"]
-)
-def test_a_table_without_rows_or_with_other_columns_is_refused(tmp_path, text: str):
-    (tmp_path / "p.csv").write_text(text)
-    with pytest.raises(InputError, match=r"p\.csv cannot be read"):
-        read_images(tmp_path / "p.csv")
-    with pytest.raises(InputError, match="cannot be read: No such file"):
-        read_images(tmp_path / "q.csv")

@@ -159,6 +159,8 @@ def test_interpreters_that_cannot_be_used(tmp_path: Path, monkeypatch):
     assert looked(tmp_path / "none") == (f"{what}/none cannot be run: No such file or directory", HINT)
     torn = python(tmp_path, "torn", "hello", 3)
     assert looked(torn) == (f"{what}/torn cannot be used (exit code 3): no room", HINT)
+    torn.write_text("#!/bin/sh\nprintf 'no \\377 room' >&2\nexit 3\n")
+    assert looked(torn) == (f"{what}/torn cannot be used (exit code 3): no \ufffd room", HINT)
     old = python(tmp_path, "old", FOUND.replace("3.11.4", "3.10.9"))
     assert looked(old) == (f"{what}/old is Python 3.10.9", HINT)
     lacking = python(tmp_path, "lacking", FOUND)

@@ -13,6 +13,7 @@ from msgspec.structs import replace
 from bench.errors import InputError
 from bench.journal.results import SuiteResults
 from bench.pages.render import macros
+from bench.report import page as page_module
 from bench.report.page import Grid, plotly_js, shown_table
 from bench.report.report import make_report
 from bench.report.tables.table import Table
@@ -231,3 +232,10 @@ def test_rows_are_escaped_and_numbers_stand_at_the_right():
 def test_the_row_of_the_answer_stands_out_however_short_its_name_is():
     shown = Elements(macros("parts").rows(Grid(["network"], [["KNN"], ["VGG16"]]), "VGG16"))
     assert [one.get("class") for one in shown.of("tr")] == [None, None, "worth"]
+
+
+def test_the_script_of_plotly_does_not_end_that_of_the_page(tmp_path: Path, monkeypatch):
+    (tmp_path / "package_data").mkdir()
+    (tmp_path / "package_data" / "plotly.min.js").write_text("'<script>é</script>'")
+    monkeypatch.setattr(page_module.resources, "files", {"plotly": tmp_path}.__getitem__)
+    assert plotly_js.__wrapped__() == "'<script>é<\\/script>'"
