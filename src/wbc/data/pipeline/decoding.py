@@ -133,8 +133,8 @@ def _is_plain(path: Path) -> bool:
 def _content(path: Path, pages: int | str | None) -> Image.Image | Deep:
     """An upright RGB image of 8 bits, or numbers of more."""
     with path.open("rb") as file:
-        head = file.read(32)
-    if head[:4] in TIFF:
+        head = file.read(4)
+    if head in TIFF:
         return of_tiff(path, pages)
     with opened(path) as image:
         if several(image):

@@ -93,7 +93,7 @@ def _tiff_page(path: Path, file: Any, number: int) -> Image.Image | Deep:
             f"{path} is a TIFF with {channels}{_of_bits(page)}, and no image shows more than red, green and blue",
             "Save the channels that the network should see as an image of 1 or 3 channels.",
         )
-    deep = page.bitspersample > 8 or int(page.sampleformat) in (2, 3, 6)
+    deep = page.bitspersample > 8 or int(page.sampleformat) == 2  # signed
     if not deep:
         with opened(path) as image:
             image.seek(number)
