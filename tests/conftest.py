@@ -1,5 +1,6 @@
 """Fixtures that every test may use."""
 
+import gc
 import os
 import shutil
 from pathlib import Path
@@ -8,6 +9,17 @@ import pytest
 from equipment.nvml.stand_in import StandIn, build_library
 
 REPOSITORY = Path(__file__).resolve().parent.parent
+
+
+@pytest.hookimpl(wrapper=True)
+def pytest_collection():
+    """Nothing that is imported and collected is garbage; to look for some took a quarter of the time."""
+    gc.disable()
+    try:
+        return (yield)
+    finally:
+        gc.freeze()  # nor do later searches look there
+        gc.enable()
 
 
 @pytest.fixture(autouse=True)

@@ -17,7 +17,7 @@ from training_equipment import Interrupted, Notes, draw_noisy_images, small_trai
 from wbc import experiment, kept
 from wbc.data.loading import Split
 from wbc.kept import ABOUT, Entry, Mapped, keep_once, key_of, make_room
-from wbc.specification import Checkpointing, FeatureCache
+from wbc.specification import Checkpointing, FeatureCache, Specification
 from wbc.training.feature_cache import ingredients_of
 
 COST = {"cost": {"batches": 4}}
@@ -57,10 +57,17 @@ def images(tmp_path_factory) -> Path:
     return draw_noisy_images(tmp_path_factory.mktemp("images"))
 
 
-def test_what_is_found_gives_the_same_result_to_the_bit(images, tmp_path):
-    plain = replace(small_training(images), mode="transfer", epochs=2)
-    alone, first, second = Notes(), Notes(), Notes()
-    experiment.run(plain, alone)
+@pytest.fixture(scope="module")
+def uncached(images) -> tuple[Specification, Notes]:
+    """An experiment that keeps nothing, and what it reports."""
+    plain, notes = replace(small_training(images), mode="transfer", epochs=3), Notes()
+    experiment.run(plain, notes)
+    return plain, notes
+
+
+def test_what_is_found_gives_the_same_result_to_the_bit(uncached, tmp_path):
+    plain, alone = uncached
+    first, second = Notes(), Notes()
     for notes, tag in ((first, "t/attempt-1"), (second, "u/attempt-1")):
         experiment.run(replace(plain, feature_cache=cache_in(tmp_path, tag=tag)), notes)
     assert np.array_equal(alone.probabilities, first.probabilities)
@@ -73,8 +80,8 @@ def test_what_is_found_gives_the_same_result_to_the_bit(images, tmp_path):
     assert first.phases["evaluate"]["model_bytes"] == second.phases["evaluate"]["model_bytes"]
 
 
-def test_the_next_attempt_resumes_with_features_that_it_finds(images, tmp_path):
-    plain = replace(small_training(images), mode="transfer", epochs=3)
+def test_the_next_attempt_resumes_with_features_that_it_finds(uncached, tmp_path):
+    plain, alone = uncached
 
     def attempt(number: int) -> dict:
         checkpoint = Checkpointing(tmp_path / "checkpoint", every_epochs=1, tag=str(number))
@@ -82,8 +89,7 @@ def test_the_next_attempt_resumes_with_features_that_it_finds(images, tmp_path):
 
     with pytest.raises(Interrupted):
         experiment.run(replace(plain, **attempt(1)), Notes(stop_after_checkpoint=2))
-    alone, resumed = Notes(), Notes()
-    experiment.run(plain, alone)
+    resumed = Notes()
     experiment.run(replace(plain, **attempt(2)), resumed)
     assert resumed.from_before == (2, "1") and resumed.phases["features"]["made_by"] == "t/attempt-1"
     assert np.array_equal(alone.probabilities, resumed.probabilities)
@@ -263,10 +269,9 @@ def with_pixels(folder: Path, tag: str = "one/attempt-1", **more) -> FeatureCach
     return FeatureCache(folder, LARGE, tag, {"runtime": {"wbc": "0123"}}, pixels=True, **more)
 
 
-def test_pixels_are_decoded_once_and_results_are_the_same_to_the_bit(images, tmp_path):
-    plain = replace(small_training(images), mode="transfer")
-    alone, first, second = Notes(), Notes(), Notes()
-    experiment.run(plain, alone)
+def test_pixels_are_decoded_once_and_results_are_the_same_to_the_bit(uncached, tmp_path):
+    plain, alone = uncached
+    first, second = Notes(), Notes()
     for notes, tag in ((first, "t/attempt-1"), (second, "u/attempt-1")):
         cache = with_pixels(tmp_path, tag, features=False)
         experiment.run(replace(plain, feature_cache=cache), notes)

@@ -71,8 +71,13 @@ def fitted(folder: Path, name: str, **options: object) -> tuple[ClassicalClassif
     ), notes
 
 
-def test_the_method_gets_the_features_that_the_head_gets(images, seen_by_the_head):
-    trained, notes = fitted(images, "KNN")
+@pytest.fixture(scope="module")
+def neighbors(images: Path) -> tuple[ClassicalClassifier, Notes]:
+    return fitted(images, "KNN")
+
+
+def test_the_method_gets_the_features_that_the_head_gets(neighbors, seen_by_the_head):
+    trained, notes = neighbors
     assert trained.features.keys() == {"train", "test"}, "nothing is chosen by validation images"
     for name, features in trained.features.items():
         assert np.abs(features - seen_by_the_head[name]).max() < 1e-6 and np.ptp(features) > 0
@@ -82,28 +87,28 @@ def test_the_method_gets_the_features_that_the_head_gets(images, seen_by_the_hea
     assert not {"trained_forward_flops", "training_flops"} & notes.phases["build"].keys(), (
         "no network is trained"
     )
-    test = trained.predict("test", notes)
+    test = trained.predict("test", Notes())
     assert np.allclose(trained.answer(trained.examples), test[: len(trained.examples)], atol=1e-6)
     assert trained.cost().model_bytes > 4 * notes.phases["build"]["parameters"], "backbone and method"
 
 
-@pytest.mark.parametrize("name", ["SVM", "RandomForest"])
-def test_methods_predict_as_scikit_learn_does_by_hand(images, seen_by_the_head, name):
-    trained, notes = fitted(images, name)
+@pytest.mark.parametrize(("name", "options"), [("SVM", {}), ("RandomForest", {"trees": 30})])
+def test_methods_predict_as_scikit_learn_does_by_hand(images, seen_by_the_head, name, options):
+    trained, notes = fitted(images, name, **options)
     training = splits_of(images)["train"]
     scale = StandardScaler().fit(seen_by_the_head["train"])
     folds = calibration_folds(training.labels, [image.source for image in training.images], 3)
     machine = CalibratedClassifierCV(SVC(C=10.0, random_state=3), cv=folds, ensemble=False)
-    by_hand = machine if name == "SVM" else RandomForestClassifier(300, random_state=3)
+    by_hand = machine if name == "SVM" else RandomForestClassifier(30, random_state=3)
     by_hand.fit(scale.transform(seen_by_the_head["train"]), training.labels)
     expected = by_hand.predict_proba(scale.transform(seen_by_the_head["test"]))
     assert np.abs(trained.predict("test", notes) - expected).max() < 1e-6
-    again, _ = fitted(images, name)
+    again, _ = fitted(images, name, **options)
     assert (again.predict("test", notes) == trained.predict("test", notes)).all()
 
 
-def test_what_needs_a_network_says_why_it_is_not_there(images, tmp_path):
-    trained, _ = fitted(images, "KNN")
+def test_what_needs_a_network_says_why_it_is_not_there(neighbors, tmp_path):
+    trained, _ = neighbors
     with pytest.raises(InputError, match=r"no \.keras file"):
         trained.save(tmp_path / "model.keras", "stretch")
     with pytest.raises(InputError, match="is no network"):
