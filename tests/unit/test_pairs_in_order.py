@@ -13,6 +13,7 @@ from equipment.results.records import phases
 
 from bench.devices.device import Device, Slot
 from bench.journal.results import SuiteResults
+from bench.plan.decide import PlannedTrial, Prediction
 from bench.records.disturbance import OWN_SIGNS
 from bench.regress import pair_runner
 from bench.regress.pair_runner import AGAIN, PairRunner
@@ -116,6 +117,13 @@ def test_two_runs_take_their_own_peaks_or_that_of_the_other_side(
         assert runner._fits(names, TRIAL) is fits
         monkeypatch.setattr(pair_runner, "free_memory", lambda: 1e15)
         assert runner._fits(names, TRIAL) is fits, "once too large, always too large"
+
+
+def test_every_run_is_a_fresh_one(tmp_path: Path):
+    expected = Prediction(9.0, "its earlier runs")
+    assert a_runner(tmp_path).planned("baseline", TRIAL, expected) == PlannedTrial(
+        TRIAL, "again", "every run of a comparison is a fresh one", True, expected
+    )
 
 
 @pytest.mark.parametrize(("kind", "other"), [("ab", "candidate"), ("aa", "baseline")])

@@ -14,6 +14,26 @@ from wbc.errors import InputError
 from wbc.evaluation.intervals import Interval, wilson
 from wbc.reference import thesis
 
+THEIRS = (
+    "Theirs: Tables 5.1 and 5.2 and appendix D of the thesis, 440 test images augmented from 40 cells, "
+    "eleven images each, ten cells per class. Exceeds: the 95 % interval of the difference excludes 0 "
+    "even if each of their cells counts once; 'only if images counted': it does if the eleven images of a "
+    "cell were independent of one another. Our own interval is that of our test split, by its sources."
+)
+SCRATCH = (
+    "The published accuracies from scratch compare shuffled predictions with files in directory order "
+    "(appendix G). They are at chance level whatever the networks learned, so a difference from them says "
+    "nothing about the networks."
+)
+TIMES = (
+    "CPU seconds of first step and training, as the thesis timed them, on its machine ({}, {}). Other "
+    "machines, other times; mean and total compare only where the same eight networks ran."
+)
+NONE = (
+    "No configuration that is done has a counterpart in the thesis: its networks, with 100 or 5000 "
+    "epochs, and its classes."
+)
+
 CLASSES = ("EOSINOPHIL", "LYMPHOCYTE", "MONOCYTE", "NEUTROPHIL")
 
 
@@ -142,12 +162,17 @@ def test_training_times_beside_the_published_ones():
         ("mean of 2", "85.0"),
     ]
     assert len(rows_of(classes)) == 12 and "class" in rows_of(classes)[0] and "class" not in rows_of(whole)[0]
-    assert len(whole.notes) == 2 and whole.notes[1].startswith("The published accuracies from scratch")
+    assert whole.notes == classes.notes == (THEIRS, SCRATCH)
+    machine = thesis()["machine"]
+    assert times.notes == (TIMES.format(machine["cpu"], " and ".join(machine["gpus"])),)
     row = next(one for one in rows_of(times) if one["metric"] == "fastest")
     assert row["ours"].startswith("VGG16, ") and row["theirs"].startswith(theirs["fastest"][0])
     assert row["theirs / ours"] == f"{theirs['fastest'][1] / 600:.1f}"
     only = reference_tables("s", trials.iloc[:2], frame.iloc[:0].assign(replicates=pd.Series(dtype=int)))
     assert [table.file for table in only] == ["reference", "reference-classes"] and len(only[0].notes) == 1
+    (none,) = reference_tables("s", trials.iloc[:0], frame.iloc[:0])
+    assert (none.title, none.file) == ("s: beside the thesis of 2018", "reference")
+    assert none.notes == (NONE,)
     (none,) = reference_tables("s", trials.assign(epochs=7), frame)
     assert (none.title, none.file) == ("s: beside the thesis of 2018", "reference")
     assert none.notes[0].startswith("No configuration that is done has a counterpart")

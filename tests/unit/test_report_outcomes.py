@@ -86,6 +86,7 @@ def test_modes_and_epochs_stand_side_by_side():
     assert not modes.small and not epochs.small
     assert (modes.name, epochs.name) == ("modes-40", "epochs-scratch")
     assert modes.title == "Balanced accuracy by mode: 40 epochs"
+    assert epochs.title == "Balanced accuracy by epochs: scratch"
     assert [(one["name"], one["x"], one["y"]) for one in modes.data] == [
         ("transfer", ["VGG16", "LeNet5"], [90.0, 80.0]),
         ("scratch", ["VGG16"], [65.0]),

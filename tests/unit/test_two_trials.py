@@ -95,8 +95,12 @@ def test_images_of_the_same_names_may_be_others(suite, changes, same: bool):
     if same:
         assert compare_trials(one, with_data(other, **changes)).left_out == 0
     else:
-        with pytest.raises(InputError, match="not tested on the same images"):
+        with pytest.raises(InputError) as caught:
             compare_trials(one, with_data(other, **changes))
+        assert (caught.value.what, caught.value.way_out) == (
+            "the trials were not tested on the same images",
+            "Compare trials of one data set and one split.",
+        )
 
 
 def test_images_that_one_was_not_tested_on_are_left_out_and_counted(suite, capsys):
@@ -195,8 +199,9 @@ def test_other_images_are_refused(suite):
     one, other = (results.latest(ids[number]) for number in (0, 2))
     known = Predictions.read_csv(other[0].predictions)
     replace(known, files=[f"other/{name}" for name in known.files]).write_csv(other[0].predictions)
-    with pytest.raises(InputError, match="not tested on the same images"):
+    with pytest.raises(InputError, match="not tested on the same images") as caught:
         compare_trials(one, other)
+    assert caught.value.way_out == "Compare trials of one data set and one split."
     other[0].predictions.unlink()
     with pytest.raises(InputError, match="has no predictions"):
         compare_trials(one, other)
