@@ -221,6 +221,7 @@ def test_marks_of_times_and_rates():
         "time-to-accuracy",
         "Time until the validation accuracy stays at a share of its best",
     )
+    assert (drawn.data[0]["type"], drawn.data[0]["mode"]) == ("scatter", "markers")
     assert drawn.data[0]["hovertemplate"] == "90 %: %{text}<extra></extra>"
     assert drawn.data[0]["marker"] == {"size": 11, "symbol": ["circle"], "color": [PALETTE[0]]}
     assert drawn.layout == {

@@ -314,6 +314,10 @@ def test_marks_of_the_times_to_an_accuracy():
     both = to_accuracy(pd.DataFrame([rows[0], of("LeNet5", "90 %", 3.0, 9.0, epochs=5)]), Colors([]))
     assert both.data[0]["y"] == ["VGG16, transfer, 4 epochs", "LeNet5, transfer, 5 epochs"]
     assert to_accuracy(pd.DataFrame(), Colors([])) is None
+    many = [of("VGG16", f"{share} %", 3.0, 9.0, epochs=5) for share in range(90, 98)]
+    symbols = [one["marker"]["symbol"][0] for one in to_accuracy(pd.DataFrame(many), Colors([])).data]
+    shapes = ["circle", "diamond", "square", "triangle-up", "star", "hexagon", "pentagon"]
+    assert symbols == [*shapes, "circle"]
 
 
 def test_the_mark_of_a_rate_is_at_the_nearest_step():

@@ -8,6 +8,7 @@ from equipment.results.records import a_failure, a_record, a_runtime, a_trial, p
 from plan_equipment import KNOWN, real
 
 from bench.journal.results import SuiteResults
+from bench.plan import predict
 from bench.plan.decide import PlannedTrial
 from bench.plan.needs import needs_of
 from bench.plan.predict import Predictor, _features_of
@@ -321,3 +322,9 @@ def test_features_of_resnet50_alone_take_2_gigabytes(results: SuiteResults):
     needs = needs_of(real(mode="scratch"), images)
     assert needs.features == 0
     assert needs.memory > 4394 * 224 * 224 * 3
+
+
+def test_of_an_unknown_network_images_and_epochs_alone_are_known(results: SuiteResults, monkeypatch):
+    monkeypatch.setattr(predict, "facts_of", lambda *given: None)
+    found = Predictor(results.results, "gpu")(real())
+    assert found.basis == "images and epochs alone: an unknown network"

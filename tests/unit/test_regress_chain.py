@@ -1,0 +1,123 @@
+"""How sides, and versions in a row, are made: what is asked of uv, in which order, and what is looked at."""
+
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import pytest
+from regress_equipment import TRIALS
+
+from bench.regress import side_request
+from bench.regress.environments import preferences, requirements_of
+from bench.regress.side_request import SideRequest, make_chain, make_sides
+from bench.regress.sides import Code, Side, modules_of
+
+TREE, TAG = (Code(Path(f"/code/{name}"), name, "hash") for name in ("tree", "tag"))
+INSTALLED = {"numpy": "2.0", "keras": "3.0", "tensorflow-cpu": "2.20"}
+
+
+class Environments:
+    """Stands in for uv: it finds the pins it is told, and builds at once."""
+
+    def __init__(self, *pins: list[str]):
+        self.pins, self.calls = list(pins), []
+
+    def resolve(self, title: str, requirements: list[str], preferred: str) -> list[str]:
+        self.calls.append(("resolve", title, requirements, preferred))
+        return self.pins.pop(0)
+
+    def build(self, title: str, pins: list[str], check: Callable[[Path], Any]) -> Path:
+        self.calls.append(("build", title, pins))
+        check(Path("/checked"))
+        return Path(f"/env/{title}")
+
+
+@pytest.fixture
+def looks(monkeypatch) -> list[tuple[Any, ...]]:
+    """What interpreters were looked at; each has the packages that are installed here."""
+    found: list[tuple[Any, ...]] = []
+
+    def inspect(name: str, label: str, interpreter: Path, code: Code, modules: Any = ()) -> Side:
+        found.append((name, label, interpreter, code, modules))
+        return Side(name, label, interpreter, code, "3.11", INSTALLED)
+
+    monkeypatch.setattr(side_request, "inspect", inspect)
+    monkeypatch.setattr(side_request, "installed", lambda: dict(INSTALLED))
+    monkeypatch.setattr(side_request, "working_tree", lambda cache: TREE)
+    monkeypatch.setattr(side_request, "revision", lambda name, cache: TAG)
+    return found
+
+
+def test_an_interpreter_is_looked_at_once_with_each_code(looks, tmp_path: Path):
+    here, there = SideRequest(python=Path("/p")), SideRequest(python=Path("/p"), revision="v1")
+    asked = [
+        ("baseline", here),
+        ("candidate", there),
+        ("candidate", here),
+        ("candidate", SideRequest(python=Path("/q"))),
+    ]
+    sides = make_chain(asked, Environments(), tmp_path, TRIALS, gpu=False)
+    modules = modules_of(TRIALS)
+    assert looks == [
+        ("baseline", "/p", Path("/p"), TREE, modules),
+        ("candidate", "/p, revision v1", Path("/p"), TAG, modules),
+        ("candidate", "/q", Path("/q"), TREE, modules),
+    ]
+    assert [(one.name, one.label, one.interpreter, one.code) for one in sides] == [
+        ("baseline", "/p", Path("/p"), TREE),
+        ("candidate", "/p, revision v1", Path("/p"), TAG),
+        ("candidate", "/p", Path("/p"), TREE),
+        ("candidate", "/q", Path("/q"), TREE),
+    ]
+
+
+@pytest.mark.parametrize("gpu", [False, True])
+def test_each_side_takes_the_versions_of_the_one_before_it_and_all_are_found_before_one_is_built(
+    looks, tmp_path: Path, gpu: bool
+):
+    old, new = SideRequest("keras==3.1"), SideRequest("keras==3.2", ("h5py==3",), revision="v1")
+    made = Environments(["keras==3.1", "numpy==1.26", "a @ file:///x"], ["keras==3.2", "numpy==1.26"])
+    sides = make_chain(
+        [("baseline", old), ("candidate", new)], made, tmp_path, TRIALS, gpu, ["version A", "version B"]
+    )
+    backends = sorted({trial.settings.backend for trial in TRIALS if trial.settings.backend})
+    asked = ["keras==3.1", "keras==3.2", "h5py==3"]
+    assert made.calls == [
+        (
+            "resolve",
+            "version A",
+            requirements_of(["keras==3.1"], backends, gpu),
+            preferences(INSTALLED, asked),
+        ),
+        (
+            "resolve",
+            "version B",
+            requirements_of(["keras==3.2", "h5py==3"], backends, gpu),
+            preferences({**INSTALLED, "numpy": "1.26"}, asked),
+        ),
+        ("build", "version A", ["keras==3.1", "numpy==1.26", "a @ file:///x"]),
+        ("build", "version B", ["keras==3.2", "numpy==1.26"]),
+    ]
+    assert [(one.name, one.label, one.interpreter, one.code) for one in sides] == [
+        ("baseline", "keras==3.1", Path("/env/version A"), TREE),
+        ("candidate", "keras==3.2, h5py==3, revision v1", Path("/env/version B"), TAG),
+    ]
+    modules = modules_of(TRIALS)
+    assert [one[2:] for one in looks] == [
+        (Path("/checked"), TREE, modules),
+        (Path("/env/version A"), TREE, ()),
+        (Path("/checked"), TAG, modules),
+        (Path("/env/version B"), TAG, ()),
+    ]
+
+
+def test_sides_are_called_by_their_names(looks, tmp_path: Path):
+    made = Environments(["keras==3.1"])
+    found = make_sides(
+        {"baseline": SideRequest("keras==3.1"), "candidate": SideRequest()}, made, tmp_path, TRIALS, False
+    )
+    assert [call[:2] for call in made.calls] == [("resolve", "baseline"), ("build", "baseline")]
+    assert [(name, one.label) for name, one in found.items()] == [
+        ("baseline", "keras==3.1"),
+        ("candidate", "this environment"),
+    ]
