@@ -10,7 +10,7 @@ from msgspec import structs
 
 from bench.journal.events import Epoch, every
 from bench.journal.results import Attempt, SuiteResults
-from bench.tracking import artifacts
+from bench.tracking import artifacts, figures
 from bench.tracking.artifacts import confusion_rows, report_rows, staged
 from bench.tracking.figures import _chart, figures_html, thinned
 from bench.trials.metrics import Metrics
@@ -46,6 +46,31 @@ def test_figures_need_no_script_and_no_network(attempt: Attempt):
     assert one.count("<circle") == 4, "a single epoch is a dot"
     nothing = figures_html(structs.replace(record, test=None), [])
     assert "<svg" not in nothing and "<table" not in nothing
+
+
+def test_a_page_has_a_chart_of_the_loss_and_one_of_the_accuracy(attempt: Attempt, monkeypatch):
+    seen = {}
+    monkeypatch.setattr(
+        figures, "render", lambda template, **given: seen.update(given, template=template) or "page"
+    )
+    names = ("loss", "validation_loss", "accuracy", "validation_accuracy")
+    epochs = [
+        Epoch(t=n, epoch=n, metrics=dict(zip(names, (7.0 + n, 1.0 + n, 0.2, 0.1 * n), strict=True)))
+        for n in (1, 2)
+    ]
+    record = attempt.record()
+    assert figures_html(record, epochs) == "page"
+    loss, accuracy = seen.pop("charts")
+    assert (loss.title, loss.low, loss.high) == ("Loss", "2", "9")
+    assert (accuracy.title, accuracy.low, accuracy.high) == ("Accuracy", "0.1", "0.2")
+    assert [line.split for line in (*loss.lines, *accuracy.lines)] == ["train", "validation"] * 2
+    assert loss.lines[0].points[1][1] == "12.0" and accuracy.lines[0].points[0][1] == "12.0", (
+        "the highest is trained"
+    )
+    assert seen == {
+        **{"template": "attempt", "title": record.trial.id, "test": record.test, "width": 520, "height": 260},
+        **{"left": 56, "right": 508, "top": 12, "bottom": 226},
+    }
 
 
 def test_names_of_classes_are_text(attempt: Attempt):

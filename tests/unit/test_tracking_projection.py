@@ -4,6 +4,7 @@ import json
 import logging
 import shutil
 from contextlib import nullcontext
+from dataclasses import replace
 from pathlib import Path
 from types import SimpleNamespace
 
@@ -13,9 +14,10 @@ from equipment.attempts import write_attempt, write_suite
 from bench.errors import DamagedAttempt
 from bench.journal.history import history
 from bench.journal.results import SuiteResults
+from bench.tracking import projection
 from bench.tracking.markers import is_sent, unsent
 from bench.tracking.points import points_of, series_of
-from bench.tracking.projection import Projection
+from bench.tracking.projection import Projection, _Content
 from bench.tracking.sync import sync
 from bench.tracking.tags_and_params import span_of
 from bench.worker.jsonl import read_lines
@@ -287,3 +289,69 @@ def test_what_is_marked_as_sent_is_asked_for_only_where_that_is_wanted(
     told.clear()
     assert one.send(attempt, again=True) == "sent" and told == asked
     assert one._known == (None if foreign else {}), "another process may have added runs"
+
+
+class Client:
+    """MLflow's, which remembers what it is told."""
+
+    def __init__(self, tracking_uri: str = ""):
+        self.told: list[tuple] = [("opened", tracking_uri)]
+
+    def create_run(self, experiment: str, **more):
+        self.told.append(("create_run", experiment, more))
+        return SimpleNamespace(info=SimpleNamespace(run_id="r"))
+
+    def get_experiment_by_name(self, name: str) -> None:
+        self.told.append(("asked", name))
+
+    def __getattr__(self, name: str):
+        return lambda *given, **more: self.told.append((name, *given, more)) or "7"
+
+
+def test_a_run_is_sent_in_pieces_that_mlflow_takes(monkeypatch):
+    one, content = object.__new__(Projection), _Content("d", (5, 9), {"a": "b"}, {}, [], None)
+    one.client, one.experiment_id, one._known = Client(), "7", {}
+    one._sent_otherwise = lambda attempt: False
+    data = {"name": "bccd", "digest": "x", "source_type": "local", "source": "{}", "profile": "{}"}
+    points = [("k", 1.0, 2, number) for number in range(1001)]
+    content = replace(content, params={str(n): "v" for n in range(101)}, points=points, dataset=data)
+    monkeypatch.setattr(projection, "staged", lambda attempt, record: nullcontext(Path("staged")))
+    assert one._send("attempt", SimpleNamespace(status="failed"), content) is True
+    _, made, *batches, inputs, files, complete, ended = one.client.told
+    assert made == ("create_run", "7", {"start_time": 5, "tags": {"a": "b"}})
+    sizes = [(run, {name: len(items) for name, items in more.items()}) for _, run, more in batches]
+    assert sizes == [
+        ("r", {"params": 100}),
+        ("r", {"params": 1}),
+        ("r", {"metrics": 1000}),
+        ("r", {"metrics": 1}),
+    ]
+    metric = batches[-1][2]["metrics"][0]
+    assert (metric.key, metric.value, metric.timestamp, metric.step) == ("k", 1.0, 2, 1000)
+    (given,) = inputs[2]
+    assert dict(given.dataset) == {**data, "schema": None} and inputs[:2] == ("log_inputs", "r")
+    assert [(tag.key, tag.value) for tag in given.tags] == [
+        ("mlflow.data.context", "training and evaluation")
+    ]
+    assert files == ("log_artifacts", "r", "staged", {})
+    assert [(tag.key, tag.value) for tag in complete[2]["tags"]] == [("leukobench.complete", "true")]
+    assert ended == ("set_terminated", "r", "FAILED", {"end_time": 9}) and one._known == {"d": ("r", True)}
+    assert one._send("attempt", SimpleNamespace(status="failed"), content) is False
+
+
+@pytest.mark.parametrize("own", [True, False])
+def test_an_experiment_is_made_with_its_artifacts_beside_the_store_or_where_the_server_wants_them(
+    tmp_path: Path, monkeypatch, own: bool
+):
+    one, told, file = object.__new__(Projection), [], tmp_path / "mlflow.db"
+    for name in ("check_version", "ensure", "settle_in", "check_reachable"):
+        monkeypatch.setattr(projection.store, name, lambda *given, name=name: told.append((name, *given)))
+    one.suite, uri = "cells", f"sqlite:///{file}" if own else "http://server"
+    one._open(Client, SuiteResults(tmp_path, "cells"), uri, file if own else None)
+    made = [("ensure", file), ("settle_in", file, tmp_path)] if own else [("check_reachable", uri)]
+    assert told == [("check_version", uri), *made]
+    tags = {"mlflow.experimentKind": "custom_model_development", "leukobench.store": one.store}
+    place = (tmp_path.resolve() / "mlartifacts" / "cells").as_uri() if own else None
+    wanted = ("create_experiment", "cells", {"artifact_location": place, "tags": tags})
+    assert one.client.told == [("opened", uri), ("asked", "cells"), wanted]
+    assert (one.experiment_id, one._known, len(one.store)) == ("7", {}, 32)

@@ -124,6 +124,11 @@ def test_no_run_ends_before_it_began_and_none_is_told_twice(opened, monkeypatch)
         assert client.told[-1] == told, "nobody knows when it was killed"
 
 
+def test_the_end_of_a_run_that_was_killed_is_set_once(opened):
+    _, client = opened(a_run("first", "KILLED", BEGAN + 5), events=(STARTED,), state="interrupted")
+    assert client.told == [("view", "7")]
+
+
 def test_what_changed_is_sent_and_a_report_once(opened, tmp_path):
     made, client = opened(a_run("first"), counts={"done": 2, "failed": 1})
     report = tmp_path / "suite" / "report" / "report.html"
@@ -149,5 +154,6 @@ def test_what_changed_is_sent_and_a_report_once(opened, tmp_path):
 def test_a_note_says_what_the_suite_is_and_how_far():
     assert note_of_suite([], Counter()) == "Trials: none yet"
     assert note_of_suite([STARTED], Counter(done=1)) == "Of cells.\n\nTrials: 1 done"
+    assert note_of_suite([], Counter(failed=1, done=2)) == "Trials: 2 done, 1 failed"
     long = RunStarted(t=0, description="x" * 6000)
     assert note_of_suite([long], Counter()) == "x" * 5000

@@ -26,9 +26,10 @@ from bench.tracking.tags_and_params import (
 from bench.trials.measured import Energy, Memory, Profile, ReferenceWork, Steady, Utilization, Work
 from bench.trials.metrics import Metrics
 from bench.trials.origin import Environment
-from bench.trials.phases import EvaluatePhase, FeaturesPhase, Phases
+from bench.trials.phases import EvaluatePhase, FeaturesPhase, Phases, Times
 from bench.trials.record import Resumed
 
+CLASSICAL = a_trial("SVM", mode="classical", epochs=0, options={"kernel": "linear"})
 OURS = a_record(structs.replace(a_trial("VGG16", epochs=2), id="vgg16-1"))
 
 
@@ -172,6 +173,10 @@ def test_addresses_that_answer_and_that_do_not(tmp_path: Path, monkeypatch):
             ["VGG16, scratch, 2 epochs: running"],
         ),
         (
+            structs.replace(a_record(CLASSICAL), failure=None, test=None, status="running"),
+            ["SVM with kernel linear, classical: running"],
+        ),
+        (
             of(failure=a_failure("memory", 400 * "m"), test=None, fit_time=None),
             [f"VGG16, scratch, 2 epochs: **memory** in train: {300 * 'm'}"],
         ),
@@ -200,6 +205,10 @@ def test_tags_of_a_resumed_attempt_on_a_slot():
     assert tags["leukobench.features_made_by"] == "t/attempt-1"
     assert (tags["mlflow.source.name"], tags["mlflow.source.type"]) == ("leukobench", "LOCAL")
     assert tags["leukobench.trial"] == "vgg16-1" and tags["leukobench.key"] == OURS.trial.key
+    origin = structs.replace(OURS.provenance, host="here", driver="570", commit="c0ffee")
+    placed = tags_of(of(provenance=origin), "s")
+    names = ("host", "version.driver", "mlflow.source.git.commit")
+    assert [placed[name] for name in names] == ["here", "570", "c0ffee"]
     failed = tags_of(of(failure=a_failure("memory", "full")), "s")
     assert (failed["failure.kind"], failed["failure.message"]) == ("memory", "full")
     assert unavailable_of(of(unavailable={"a": "x", "b": "y", "c": "x"})) == "a, c: x\nb: y"
@@ -226,12 +235,14 @@ def test_the_metrics_that_an_attempt_has_once():
     test = Metrics(images=4, accuracy=0.5, per_class_accuracy={"E": 1.0}, precision={"E": 0.25})
     evaluate = EvaluatePhase(wall_s=1.0, cpu_s=2.0, model_bytes=11, inference_s=12.0)
     parts = {"evaluations": {"repaired": test}, "phases": Phases(evaluate=evaluate)}
+    parts |= {"fit_time": Times(wall_s=3.0, cpu_s=4.0), "time_to_result": Times(wall_s=5.0, cpu_s=6.0)}
     found = dict(_final(of(test=test, external=test, **parts)))
     expected = {
         **{"test/accuracy": 0.5, "test/accuracy_E": 1.0, "test/precision_E": 0.25},
         **{"test/external_accuracy": 0.5, "test/external_accuracy_E": 1.0, "test/repaired_accuracy": 0.5},
         **{"time/evaluate_wall_s": 1.0, "time/evaluate_cpu_s": 2.0, "test/model_bytes": 11},
-        "test/inference_s": 12.0,
+        **{"time/fit_time_wall_s": 3.0, "time/fit_time_cpu_s": 4.0, "time/time_to_result_wall_s": 5.0},
+        **{"time/time_to_result_cpu_s": 6.0, "test/inference_s": 12.0},
     }
     assert {name: found[name] for name in expected} == expected
 
