@@ -1,16 +1,22 @@
 """How sides, and versions in a row, are made: what is asked of uv, in which order, and what is looked at."""
 
 from collections.abc import Callable
+from dataclasses import replace
 from pathlib import Path
+from types import SimpleNamespace
 from typing import Any
 
 import pytest
-from regress_equipment import TRIALS
+from regress_equipment import TRIALS, Listener
 
-from bench.regress import side_request
+from bench.compare.thresholds import Thresholds
+from bench.errors import InputError
+from bench.regress import side_request, versions
 from bench.regress.environments import preferences, requirements_of
+from bench.regress.session import RegressRequest
 from bench.regress.side_request import SideRequest, make_chain, make_sides
 from bench.regress.sides import Code, Side, modules_of
+from bench.regress.versions import parse_versions
 
 TREE, TAG = (Code(Path(f"/code/{name}"), name, "hash") for name in ("tree", "tag"))
 INSTALLED = {"numpy": "2.0", "keras": "3.0", "tensorflow-cpu": "2.20"}
@@ -121,3 +127,49 @@ def test_sides_are_called_by_their_names(looks, tmp_path: Path):
         ("baseline", "keras==3.1"),
         ("candidate", "this environment"),
     ]
+
+
+@pytest.mark.parametrize("name", [None, "mine"])
+def test_each_version_is_compared_with_the_one_before_it(monkeypatch, tmp_path: Path, name: str | None):
+    """All share the rates of errors; each has the budget, with what earlier pairs took."""
+    calls: list[tuple[Any, ...]] = []
+    listener = Listener()
+    sides = [Side("candidate", label, Path("/p"), TREE, "3.11", {}) for label in ("A", "B", "C")]
+    monkeypatch.setattr(versions, "_make", lambda *given: (SimpleNamespace(name="cells"), sides))
+
+    def run(request: RegressRequest, speaker: Listener, made: dict[str, Side]) -> SimpleNamespace:
+        calls.append((request, {side: (one.name, one.label) for side, one in made.items()}))
+        return SimpleNamespace(verdict="verdict", folder=tmp_path / f"{len(calls)}")
+
+    monkeypatch.setattr(versions, "run_regress", run)
+    monkeypatch.setattr(versions, "write_verdict", lambda *given: calls.append(given))
+    monkeypatch.setattr(versions, "read_kept", lambda folder: folder.name)
+    monkeypatch.setattr(versions, "history_of", lambda *given: given)
+    thresholds = Thresholds(change=0.04)
+    asked = RegressRequest(Path("s.toml"), results=tmp_path, name=name, thresholds=thresholds, budget_s=60.0)
+    texts = ["keras==1", "keras==2", "keras==3"]
+    found = versions.run_versions(asked, texts, listener)
+    requests = parse_versions(texts)
+    (first, made), written, (second, other), rewritten = calls
+    for request, old, new in ((first, requests[0], requests[1]), (second, requests[1], requests[2])):
+        assert request == replace(
+            asked,
+            baseline=old,
+            candidate=new,
+            whole_budget=True,
+            thresholds=replace(thresholds, alpha_speed=0.015, alpha_memory=0.005, alpha_learning=0.005),
+            name=versions.name_of(name or "cells", request.sides),
+        )
+    assert made == {"baseline": ("baseline", "A"), "candidate": ("candidate", "B")}
+    assert other == {"baseline": ("baseline", "B"), "candidate": ("candidate", "C")}
+    assert (written, rewritten) == (("verdict", tmp_path / "1"), ("verdict", tmp_path / "3"))
+    assert listener.said == ["1 of 2: A against B", "2 of 2: B against C"]
+    assert found.history == ("cells", ["1", "3"], thresholds)
+    assert found.folder == tmp_path / "history" / (name or "cells")
+    monkeypatch.setattr(versions, "read_kept", lambda folder: None)
+    with pytest.raises(InputError) as caught:
+        versions.run_versions(asked, texts, listener)
+    assert (caught.value.what, caught.value.way_out) == (
+        "A against B ended without a pair, so the versions make no line",
+        f"The trials say why in {tmp_path}/5. Mend it and repeat the command: the rest is kept.",
+    )

@@ -136,6 +136,9 @@ def test_a_run_takes_what_the_last_one_took(tmp_path: Path):
         session.journal.append_run("new", Run("candidate", TRIALS[0].id, attempt.number))
     found = judged(session, known(3, 0))
     assert session.runner.ran == [1, 0] and CUT_SHORT not in found.notes
+    assert session.speaker.said[0] == (
+        "baseline:v1 lacks 1 of the suite's trials; the candidate runs them once."
+    )
 
 
 def test_a_trial_that_the_budget_has_no_room_for_does_not_keep_another_from_its_run(tmp_path: Path):

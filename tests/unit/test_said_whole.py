@@ -57,6 +57,12 @@ def test_headings_of_tables_of_a_comparison(monkeypatch):
             "what changed",
         ),
     ) == histories.STEP_HEADINGS
+    red, green = ("slower", "larger", "worse", "failed"), ("faster", "smaller", "better")
+    assert {
+        **dict.fromkeys(red, "bold red"),
+        **dict.fromkeys(green, "green"),
+        "inconclusive": "yellow",
+    } == words.STYLES
     monkeypatch.setattr(page, "render", lambda template, **shown: {"template": template, **shown})
     shown = page.page(Verdict("old", "new", ()))
     assert (shown["template"], shown["title"]) == ("comparison", "old against new")
