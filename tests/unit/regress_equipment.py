@@ -33,13 +33,19 @@ class Runner:
     ran: list[tuple[str, int, int]] = field(default_factory=list)
     now: float = 0.0
     places: list = field(default_factory=list)
+    seconds: list[float | None] = field(default_factory=list)
+    """Expected of a run of each pair."""
+    announced: list[str] = field(default_factory=list)
+    """Sides of the runs that were planned."""
 
     def run_pair(self, kind, trial, number, expected=None) -> PairedRuns:
+        self.seconds.append(expected and expected.seconds)
         self.ran.append((kind, trial.settings.seed, number))
         self.now += 20.0
         return a_pair(kind, trial.key, number, **self.outcome(trial, number))
 
     def planned(self, name, trial, expected) -> PlannedTrial:
+        self.announced.append(name)
         return PlannedTrial(trial, "again", "", True, expected)
 
     def clock(self) -> float:

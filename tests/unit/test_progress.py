@@ -76,6 +76,17 @@ def test_a_device_that_the_plan_does_not_name_gets_a_line_of_its_own(name: str):
     ran = [watched.trials[number] for number in (2, 0, 1)]
     shown = [(line.split("  ")[0], one.trial.id in line) for line, one in zip(lines, ran, strict=True)]
     assert shown == [("cpu:0", True), ("cpu:1", True), (name, True)]
+    assert all(" starting " in line for line in lines)
+
+
+@pytest.mark.parametrize(("at_once", "left"), [(None, "10 min"), (2, "10 min"), (1, "16 min")])
+def test_what_is_left_where_two_take_turns_is_that_of_both(at_once: int | None, left: str):
+    """600 s and 60 s are under way, 300 s wait."""
+    watched = Watched(terminal=True)
+    watched.progress.plan(watched.trials, SLOTS, at_once)
+    for trial, slot in zip(watched.trials, SLOTS, strict=False):
+        watched.progress.trial_started(trial, slot)
+    assert watched.progress._eta() == f"about {left} left"
 
 
 def test_hundreds_of_devices_are_drawn_as_far_as_they_fit():

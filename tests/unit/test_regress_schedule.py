@@ -106,6 +106,14 @@ def test_it_stops_before_a_pair_that_would_pass_the_budget():
     assert len(runner.ran) == 3 and schedule.cut_short, "pairs take 20 s each"
 
 
+def test_what_ends_with_the_budget_has_room():
+    now = [5.0]
+    budget = Budget(60.0, lambda: now[0])
+    now[0] = 45.0
+    assert [budget.has_room_for(seconds) for seconds in (20.0, 20.001)] == [True, False]
+    assert Budget(None).has_room_for(1e9)
+
+
 def test_first_pairs_run_whatever_the_budget():
     runner = Runner()
     schedule = a_schedule(runner, seconds=1.0)
@@ -120,6 +128,10 @@ def test_it_announces_what_will_run():
     assert schedule.listener.plans == [8], "two trials, two pairs, two sides"
     schedule.bring_to("ab", wanted(3))
     assert schedule.listener.seconds == [10.0] * 4, "half of a pair"
+    assert runner.seconds == [None, 10.0, None, 10.0, 10.0, 10.0]
+    assert runner.announced == ["baseline", "candidate"] * 4
+    schedule.bring_to("aa", {TRIALS[0].key: 1})
+    assert runner.announced[8:] == ["baseline"] * 2
 
 
 def test_whether_most_are_disturbed_is_asked_of_all_seeds():
