@@ -39,8 +39,9 @@ def test_one_bettor_by_hand():
     first = 1 + stakes * 0.9
     second = 1 + stakes * np.tanh(2.0 * -0.02 / 0.1)
     third = 1 + stakes * np.tanh(2.0 * 0.08 / 0.06)
-    expected = [first @ shares, (first * second) @ shares, (first * second * third) @ shares]
-    assert evidence(np.array([0.1, -0.02, 0.08])) == pytest.approx(expected)
+    fourth = 1 + stakes * np.tanh(2.0 * 0.03 / 0.08)
+    capital = np.cumprod([first, second, third, fourth], axis=0)
+    assert evidence(np.array([0.1, -0.02, 0.08, 0.03])) == pytest.approx(capital @ shares)
 
 
 @pytest.mark.parametrize("noise", [normal, heavy, two_modes, growing])
