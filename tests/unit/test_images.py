@@ -171,6 +171,18 @@ def test_opaque_is_what_is_white_or_the_largest_number(tmp_path: Path, dtype, wh
     assert (found[2] == 255).all() and found[0, 0, 0] == 0
 
 
+@pytest.mark.parametrize(("extra", "stored"), [("unassalpha", 2000), ("assocalpha", 1000)])
+def test_opacity_of_gray_numbers(tmp_path: Path, extra: str, stored: int):
+    """Half of 2000 on white: 125 and a half of 255."""
+    pixels = np.full((4, 4, 2), (stored, 2048), np.uint16)
+    pixels[0, 0] = 0, 4095
+    write_tiff(
+        tmp_path / "a.tif", pixels, photometric="minisblack", extrasamples=[extra], planarconfig="contig"
+    )
+    found = read_upright(tmp_path / "a.tif", Reading(white=4095)).astype(int)
+    assert (found[0, 0] == 0).all() and abs(found[1] - (62.5 + 127.5)).max() <= 1
+
+
 def test_opacity_of_twelve_bits_in_png(tmp_path: Path):
     values = np.full((4, 4, 4), 2048, ">u2")
     values[..., 3] = [[4095], [4095], [0], [0]]
@@ -218,6 +230,7 @@ def test_compressed_color_of_sixteen_bits_keeps_its_lower_half(tmp_path: Path, o
     [
         (2, {"photometric": "minisblack", "extrasamples": [0]}),
         (4, {"photometric": "rgb", "extrasamples": [0]}),
+        (5, {"photometric": "rgb", "extrasamples": [1, 0]}),
         (5, {"photometric": "minisblack", "extrasamples": [0] * 4, "planarconfig": "contig"}),
     ],
 )
