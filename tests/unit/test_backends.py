@@ -17,7 +17,7 @@ from bench.suite.resolve import resolve_suite
 from bench.trials import runtime as backends
 from bench.trials.settings import Runtime
 from bench.worker.backends import compiled_from_ptx, kernel_cache_bytes, loaded_version, tensorfloat32
-from wbc.backends import BACKENDS
+from wbc.backends import BACKENDS, can_wait, runs_ahead
 from wbc.errors import InputError
 from wbc.specification import Specification
 
@@ -225,6 +225,14 @@ def test_versions_are_those_of_the_libraries_that_are_loaded(gcc, tmp_path):
     maps.write_text("\n".join(line for line in mapped if str(tmp_path) in line))
     assert loaded_version("libcudart", "cudaRuntimeGetVersion", maps) == "12.9"
     assert loaded_version("libcudnn", "cudnnGetVersion", maps) == "9.10.2"
+
+
+def test_which_backends_run_ahead_and_which_can_be_waited_for(monkeypatch):
+    """JAX also does on processors, where its work is not in order."""
+    for gpu, ahead in ((False, ["jax"]), (True, list(BACKENDS))):
+        monkeypatch.setattr("wbc.backends.has_gpu", lambda backend, gpu=gpu: gpu)
+        assert sorted(filter(runs_ahead, BACKENDS)) == sorted(ahead)
+    assert list(filter(can_wait, BACKENDS)) == ["tensorflow", "torch"]
 
 
 FACTS = """

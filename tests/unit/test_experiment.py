@@ -197,6 +197,22 @@ def test_phases_come_in_their_order_and_what_is_not_asked_for_is_not_there(
     }
 
 
+@pytest.mark.parametrize(("mode", "does"), [("classical", None), ("features", "jax")])
+def test_the_reference_work_is_done_by_what_the_trial_uses(noisy_images, monkeypatch, mode, does):
+    asked = []
+    monkeypatch.setattr(
+        experiment,
+        "measure_reference_work",
+        lambda backend: asked.append(backend) or ReferenceWork(1.5, 2, 9),
+    )
+    plain = replace(small_training(noisy_images), mode=mode, backend="jax")
+    notes = Notes()
+    experiment._reference_work(plain, notes)
+    experiment._reference_work(replace(plain, reference_work=True), notes)
+    assert asked == [does]
+    assert notes.phases == {"reference_work": {"gflops": 1.5, "rounds": 2, "size": 9}}
+
+
 def test_an_external_test_has_the_same_classes(noisy_images, manifest, tmp_path):
     (tmp_path / "manifest.json").write_text((noisy_images / "manifest.json").read_text())
     external = {"external_folder": tmp_path, "external_manifest": tmp_path / "manifest.json"}

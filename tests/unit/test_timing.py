@@ -261,6 +261,26 @@ def test_an_epoch_of_one_step_is_the_first_one():
     assert timer.pace.steps == 0 and timer.blocks() == []
 
 
+@pytest.mark.parametrize(
+    ("stride", "images", "paces"), [(1, 25, [(2, 15), (3, 25)]), (2, 35, [(2, 15), (4, 35)])]
+)
+def test_the_last_step_of_an_epoch_has_the_images_that_are_left(stride, images, paces):
+    """Of ten a step; the first call of the stage does not count."""
+    clock = Clock()
+    timer = TrainingTimer(images, 10, clock, stride)
+    timer.stage_prepares()
+    timer.stage_begins(InputClock(clock, stride=stride), 1)
+    found = []
+    for _ in range(2):
+        timer.epoch_begins()
+        for _ in range(timer.steps // stride):
+            timer.step_begins()
+            clock.passes(1.0)
+        timer.steps_end()
+        found.append((timer.pace.steps, timer.pace.images))
+    assert found == paces
+
+
 def test_a_batch_that_is_taken_after_its_epoch_ended_counts_in_none():
     clock, threads = Clock(), Threads()
     waits = InputClock(clock, threads)
