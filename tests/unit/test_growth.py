@@ -65,6 +65,7 @@ def test_a_line_by_hand():
     found = growth(line)
     assert (found.mb_per_1000_steps, found.low, found.high) == pytest.approx((50, 50, 50), rel=1e-12)
     assert (found.readings, found.steps) == (28, 30 * 27)
+    assert found.factor == pytest.approx(1 + 50 / 523.25)
     assert found.base_bytes == 500 * MB + 1_500_000 * 15.5  # the middle of the first section of four
     wavy = growth([(at, size + 10**6 * (number // 4 % 2)) for number, (at, size) in enumerate(line, start=2)])
     rises = np.array([1.5 * 4 + (1 if number % 2 else -1) for number in range(6)])

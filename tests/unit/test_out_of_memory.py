@@ -159,3 +159,17 @@ def test_an_experiment_reports_a_device_without_memory_as_one_class(tmp_path, mo
 def test_the_worker_tells_failures_apart_by_type(error, device, kind, monkeypatch):
     monkeypatch.setenv(protocol.DEVICE_KIND, device)
     assert explain(error)[0] == kind
+
+
+@pytest.mark.parametrize(
+    ("error", "message"),
+    [
+        (OutOfMemoryError("x" * 301), "x" * 300),
+        (ZeroDivisionError("x" * 301), f"ZeroDivisionError: {'x' * 300}"),
+        (MemoryError(), "MemoryError: MemoryError"),
+        (TrainingDivergedError("it is\n  nan"), "it is nan"),
+        (InputError("x" * 301), "x" * 301),
+    ],
+)
+def test_a_failure_is_told_in_one_line_of_some_length(error, message: str):
+    assert explain(error)[1] == message

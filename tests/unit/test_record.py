@@ -10,7 +10,7 @@ from equipment.results.records import a_failure, a_record, a_trial
 
 from bench.errors import DamagedAttempt, InputError
 from bench.trials.measured import DeviceTelemetry, Sampler, Summary, Telemetry
-from bench.trials.origin import Neighbors, Provenance
+from bench.trials.origin import Environment, ForeignProcess, Neighbors, Provenance
 from bench.trials.phases import Phase, Phases
 from bench.trials.record import Record, decode_record, record_to_json
 
@@ -195,5 +195,7 @@ def test_which_types_leave_out_what_has_its_default():
     for kind in own:
         if issubclass(kind, Phase):
             assert msgspec.to_builtins(kind(wall_s=1.0, cpu_s=2.0)) == {"wall_s": 1.0, "cpu_s": 2.0}
+    unknown = ForeignProcess(gpu="gpu:1", pid=7, name="", kind="compute", memory_bytes=None)
+    assert msgspec.to_builtins(Environment()) == {} and str(unknown) == "process 7 on gpu:1"
     assert msgspec.to_builtins(Phases()) == {} and Phases().names() == ()
     assert list(msgspec.to_builtins(a_record().trial)) == ["id", "key", "network", "settings", "runtime"]

@@ -224,7 +224,8 @@ def test_a_worker_adds_what_features_depend_on_besides_the_experiment(tmp_path):
         tmp_path, tmp_path, 32, "LeNet5", "transfer", feature_cache=FeatureCache(tmp_path, 1)
     )
     described = {"variables": {"CUDA_VISIBLE_DEVICES": "GPU-1", "TF_X": "1"}, "cores": 2, "keras": "3.15"}
-    described |= {"packages": {"keras": "3.15"}, "kernel_cache_bytes": 7}
+    described |= {"packages": {"keras": "3.15"}, "kernel_cache_bytes": 7, "python": "3.12", "kernel": "6.1"}
+    described |= {"visible_gpus": ["GPU-1"]}
     found = _with_cache(
         cached, tmp_path / "trial" / "attempt-2", {"runtime": {"wbc": "0123"}}, described
     ).feature_cache

@@ -118,7 +118,7 @@ def test_a_server_has_twice_the_time_of_those_below_it_and_goes_in_any_case(monk
 def test_a_server_that_ends_by_itself_is_waited_for(started):
     with started("pass") as server:
         server.wait()
-        assert server._process.returncode == 0
+        assert server._process.returncode == 0 and server._reader.daemon
 
 
 def test_a_port_is_free_taken_or_for_the_administrator(monkeypatch):

@@ -41,7 +41,7 @@ class Worker:
 
 
 def test_a_turn_is_passed_on_when_it_was_long_enough_and_the_wait_is_left_out(tmp_path):
-    worker = Worker(tmp_path, 0.0, TURN_S - 0.1, TURN_S + 0.5, TURN_S + 7.5)
+    worker = Worker(tmp_path, 0.0, TURN_S - 0.1, TURN_S + 0.5, TURN_S + 7.5, 20.0, 23.0)
     assert worker.turns.pass_on("data") == 0.0 and not worker.lines(), "too early"
     os.write(worker.turn, b".")
     assert worker.turns.pass_on("data") == 7.0
@@ -51,6 +51,9 @@ def test_a_turn_is_passed_on_when_it_was_long_enough_and_the_wait_is_left_out(tm
     worker.events.write("epoch")
     assert before - 7 * 10**9 <= worker.lines()[-1]["t"] <= time.monotonic_ns() - 7 * 10**9
     assert json.loads(os.read(worker.told, 1 << 12).splitlines()[0])["event"] == OVER
+    os.write(worker.turn, b".")
+    assert worker.turns.pass_on("data") == 3.0
+    assert worker.lines()[-1]["left_out"] == 3 * 10**9 and worker.events.left_out_ns == 10 * 10**9
 
 
 def test_who_is_left_alone_does_not_wait_again(tmp_path):
