@@ -55,11 +55,13 @@ def test_a_nested_group_of_the_old_version(machine, mounted):
     assert throttled_s(told.read_text()) == 2.5
 
 
-def test_a_nested_group_of_the_new_version(machine):
+@pytest.mark.parametrize("mounted", ["", "unified"])
+def test_a_nested_group_of_the_new_version(machine, mounted: str):
+    """Where both versions are in use, the new one is mounted below `unified`."""
     proc, groups = machine
     (proc / "self" / "cgroup").write_text("0::/jobs/mine\n")
-    group(groups / "jobs", "max 100000")
-    mine = group(groups / "jobs" / "mine", "50000 100000", "throttled_usec 700000")
+    group(groups / mounted / "jobs", "max 100000")
+    mine = group(groups / mounted / "jobs" / "mine", "50000 100000", "throttled_usec 700000")
     assert quota_cores(groups, proc) == 0.5
     assert throttling_files(groups, proc) == [mine / "cpu.stat"]
     assert throttled_s((mine / "cpu.stat").read_text()) == pytest.approx(0.7)

@@ -171,6 +171,7 @@ MULTIPLE = f"Name a multiple of it, such as --devices gpu:0,gpu:1. {THERE}"
         ("all,gpu:0", 1, "device all cannot be combined with others", SPELLINGS),
         ("gpu", 1, "there is no device 'gpu'", f"{SPELLINGS} {THERE}"),
         ("0", 1, "there is no device '0'", f"{SPELLINGS} {THERE}"),
+        ("cpu2", 1, "there is no device 'cpu2'", f"{SPELLINGS} {THERE}"),
         ("gpu:x", 1, "there is no device 'gpu:x'", f"{SPELLINGS} {THERE}"),
         ("tpu:0", 1, "there is no device 'tpu:0'", f"{SPELLINGS} {THERE}"),
         ("", 1, "there is no device ''", f"{SPELLINGS} {THERE}"),
