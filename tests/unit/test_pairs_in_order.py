@@ -113,8 +113,17 @@ def test_two_runs_take_their_own_peaks_or_that_of_the_other_side(
     results = {name: SimpleNamespace(latest=latest(peaks.get(name))) for name in ("baseline", "candidate")}
     for free, fits in ((needed - 1, False), (needed, True)):
         monkeypatch.setattr(pair_runner, "free_memory", lambda free=free: free)
-        runner = a_runner(tmp_path, results)
+        told: list[str] = []
+        runner = a_runner(tmp_path, results, watcher=SimpleNamespace(say=told.append))
         assert runner._fits(names, TRIAL) is fits
+        assert told == (
+            []
+            if fits
+            else [
+                f"{TRIAL.id}: the two runs of a pair take {needed / 1e9:.1f} GB of memory together, and "
+                f"{free / 1e9:.1f} GB are free: they run one after the other."
+            ]
+        )
         monkeypatch.setattr(pair_runner, "free_memory", lambda: 1e15)
         assert runner._fits(names, TRIAL) is fits, "once too large, always too large"
 

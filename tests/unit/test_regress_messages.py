@@ -128,6 +128,7 @@ def test_versions_that_cannot_be_meant(folder: Path):
         "python in --versions is an interpreter, into which nothing is installed",
         "Give it alone, or leave it out and ask for keras.",
     )
+    assert said(parse_version, "-x") == ("--versions '-x' is no requirement", PIP)
     assert said(parse_versions, ["2.20"]) == (
         "--versions has a single version",
         "Give two or more, oldest first: --versions 2.20 2.21.",

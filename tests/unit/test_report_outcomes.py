@@ -8,6 +8,7 @@ import pytest
 from equipment.results.records import some_metrics
 
 from bench.journal.results import Attempt
+from bench.report.figures import outcomes
 from bench.report.figures.figure import Colors
 from bench.report.figures.outcomes import confusion, side_by_side
 from bench.report.mistakes import Pictures, hardest, mistakes_of
@@ -97,6 +98,26 @@ def test_modes_and_epochs_stand_side_by_side():
     assert [one["marker"]["opacity"] for one in modes.data] == [1, 0.62]
     assert modes.caption == "Bars: 95 % intervals. Of several variants of a network, the most accurate."
     assert [(one["name"], one["y"]) for one in epochs.data] == [("10 epochs", [50.0]), ("40 epochs", [65.0])]
+
+
+def test_modes_and_epochs_come_in_the_order_of_their_first_configurations():
+    cells = [("transfer", 40), ("scratch", 40), ("transfer", 10), ("scratch", 10)]
+    frame = (
+        configurations()
+        .iloc[[0] * 4]
+        .assign(mode=[mode for mode, _ in cells], epochs=[epochs for _, epochs in cells])
+    )
+    names = [figure.name for figure in side_by_side(frame, Colors(["VGG16"]))]
+    assert names == ["modes-40", "modes-10", "epochs-transfer", "epochs-scratch"]
+
+
+def test_of_many_the_most_accurate_are_drawn(monkeypatch):
+    monkeypatch.setattr(outcomes, "MOST_BARS", 2)
+    frame = pd.DataFrame({"balanced_accuracy": [0.1, 0.9, 0.5]})
+    best, said = outcomes._most_accurate(frame)
+    assert best["balanced_accuracy"].tolist() == [0.9, 0.5]
+    assert said == "The 2 most accurate of 3 configurations."
+    assert outcomes._most_accurate(frame.iloc[:2])[1] == ""
 
 
 def test_methods_without_epochs_have_no_figure_of_none():
