@@ -257,3 +257,34 @@ def test_fine_tuning_trains_the_head_first_unless_it_has_no_epochs_or_is_trained
     stage = Stage(head_epochs, head_epochs + 5, asked.second_optimizer, 1, STOPPING)
     assert trained == ("train", stage, "finetuned", splits, "prepare") and end == ("end",)
     assert classifier == ("Classifier", "finetuned", splits, asked, devices, "memory")
+
+
+@pytest.mark.parametrize(
+    ("replicas", "fills", "metrics"),
+    [
+        (1, False, ["metrics"]),
+        (1, True, ["metrics", "weighted_metrics"]),
+        (2, False, ["weighted_metrics"]),
+        (2, True, ["weighted_metrics"]),
+    ],
+)
+def test_where_batches_are_padded_metrics_know_which_images_count(monkeypatch, replicas, fills, metrics):
+    compiled, built = [], []
+    model = SimpleNamespace(
+        compile=lambda **how: compiled.append(how), trainable_variables="variables", optimizer=None
+    )
+    model.optimizer = SimpleNamespace(build=built.append)
+    monkeypatch.setattr(fitting, "compiles_shapes", lambda of: fills and bool(compiled))
+    monkeypatch.setattr(fitting, "build_optimizer", lambda optimizer: ("built", optimizer))
+    monkeypatch.setattr(fitting, "_metrics", lambda specification: ["accuracy"])
+    monkeypatch.setattr(fitting, "_dispatch_figures", lambda of, callbacks: (of, callbacks))
+    of = SimpleNamespace(
+        specification=replace(PLAIN, loss="a loss", jit_compile=fills),
+        distribution=SimpleNamespace(replicas=replicas),
+        reporting=SimpleNamespace(),
+        _with_rate=lambda stage: stage.optimizer,
+    )
+    Fitting._compile(of, model, Stage(0, 1, SECOND), 3)
+    usual = {"optimizer": ("built", SECOND), "loss": "a loss", "jit_compile": fills, "steps_per_execution": 3}
+    assert compiled == [{**usual, name: ["accuracy"]} for name in metrics]
+    assert built == ["variables"] and of.reporting.compile_figures == (model, [of.reporting])
