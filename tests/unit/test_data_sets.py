@@ -18,6 +18,7 @@ from bench.trials.settings import DataSettings
 from wbc.data import CELL_CLASSES, SPLITS
 from wbc.data.bccd import BccdSettings
 from wbc.data.folders import FileState, Looked
+from wbc.data.layout import AS_IT_IS, FolderOptions
 from wbc.data.manifest import ImageEntry, Manifest
 from wbc.data.pipeline.decoding import look_at
 from wbc.data.pipeline.folds import Splitting
@@ -206,6 +207,64 @@ def test_images_that_are_split_here_are_of_the_files_the_split_and_the_code(
     assert (found.images, found.manifest) == (folder, tmp_path / "cache/data" / digest[:16] / "manifest.json")
     place = tmp_path / "cache" / "near-duplicates"
     assert found.make(tmp_path, print) == (manifest, folder, Splitting(0, 3, 2), place, print)
+
+
+@pytest.mark.parametrize(
+    ("options", "grouped"),
+    [
+        (AS_IT_IS, False),
+        (FolderOptions(group="^(P)"), True),
+        (FolderOptions(labels="l.csv", group_column="patient"), True),
+    ],
+)
+def test_sources_of_an_external_test_are_compared_where_somebody_named_them(
+    tmp_path: Path, monkeypatch, options: FolderOptions, grouped: bool
+):
+    manifest = Manifest((ImageEntry("1.png", "test", "A", "1", "1"),), ("A",))
+    monkeypatch.setattr(DataSets, "_inspect", lambda self, folder, external=False: manifest)
+    asked: list[tuple] = []
+    monkeypatch.setattr(datasets, "shared", lambda *given: asked.append(given) or "both")
+    own, there = tmp_path / "own", tmp_path / "there"
+    settings = DataSettings(source="folder", digest="d")
+    base = replace(data_set(tmp_path, classes=("A",), warning="before"), settings=settings)
+    found = DataSets(tmp_path, own, options=options, test_path=there).with_external_test(base)
+    assert asked == [(manifest, manifest, own, there, grouped)] and found.warning == "before both"
+    digest = as_json("folder", "external", manifest.digest)
+    assert (found.settings.test_name, found.settings.test_digest, found.digest) == ("there", digest, "d")
+    assert (found.external.digest, found.external.images, found.external.classes) == (digest, there, ("A",))
+
+
+def test_grouped_images_are_of_the_images_and_the_groups(tmp_path: Path):
+    groups = {"g": ["A"], "h": ["B"]}
+    base = data_set(tmp_path, classes=("A", "B"), warning="odd")
+    found = DataSets(tmp_path, None, groups=groups)._grouped(base)
+    digest = as_json("d1", groups)
+    assert (found.digest, found.settings.groups) == (digest, {"g": ("A",), "h": ("B",)})
+    assert (found.images, found.classes, found.warning) == (base.images, ("g", "h"), "odd")
+    assert found.manifest == tmp_path.absolute() / "data" / digest[:16] / "manifest.json"
+
+
+def test_a_table_of_labels_is_asked_of_the_own_folder_and_of_another_that_has_it(tmp_path: Path, monkeypatch):
+    options, asked = FolderOptions(labels="labels.csv", group="^(P)"), []
+    monkeypatch.setattr(
+        datasets,
+        "inspect_folder",
+        lambda folder, known, *given, keep, **more: asked.append((folder, *given, more)),
+    )
+    sets = DataSets(tmp_path, tmp_path / "own", options=options, reading=Reading(white=9.0))
+    (tmp_path / "with").mkdir()
+    (tmp_path / "with" / "labels.csv").touch()
+    for name, external in (("own", False), ("with", True), ("without", True)):
+        sets._inspect(tmp_path / name, external)
+    wanted = [
+        ("own", options, False),
+        ("with", options, True),
+        ("without", FolderOptions(group="^(P)"), True),
+    ]
+    assert asked == [
+        (tmp_path / name, of, Reading(white=9.0), {"split": False, "white_optional": external})
+        for name, of, external in wanted
+    ]
 
 
 def test_what_is_known_of_one_page_says_nothing_of_another(tmp_path: Path):

@@ -40,6 +40,12 @@ def test_a_setting_without_a_meaning_is_no_part_of_the_key():
     assert some_settings(early_stopping=None).key != some_settings().key
 
 
+def test_names_of_folders_are_no_part_of_the_key():
+    one, renamed = some_settings(), some_settings(data={"name": "cells", "test_name": "others"})
+    assert (one.key, one.configuration_key) == (renamed.key, renamed.configuration_key)
+    assert one.flat()["data.digest"] and renamed.flat()["data.test_name"] == "others"
+
+
 def test_names_are_stable():
     # Results on disk are found by them: change these with a new format only.
     assert some_settings().key.startswith("4d7ce88242d21b86")
