@@ -1,6 +1,7 @@
 """To whom the next pair goes, and when enough have run."""
 
 from dataclasses import dataclass, replace
+from types import SimpleNamespace
 
 import numpy as np
 import pytest
@@ -12,6 +13,7 @@ from bench.compare.matching import group
 from bench.compare.speed import Standing
 from bench.compare.thresholds import Thresholds
 from bench.compare.verdict import DifferenceVerdict, Learning, Memory, Speed, Status, TrialVerdict, Verdict
+from bench.regress import stopping
 from bench.regress.schedule import Budget, PairSchedule
 from bench.regress.stopping import Contender, after_look, chosen, next_look, next_trial
 from bench.trials.trial import Trial
@@ -185,3 +187,15 @@ def judged_as(**changes) -> TrialVerdict:
 def test_what_more_pairs_can_make_clear(trials, helped, why):
     found = next_look(Verdict("old", "new", tuple(trials)))
     assert found.helped == helped and found.why.startswith(why)
+
+
+@pytest.mark.parametrize("dimension", ["speed", "memory"])
+@pytest.mark.parametrize(("worst", "found"), [(4.999, "trial of k"), (5.0, None), (5.001, None)])
+def test_evidence_that_reaches_the_bar_is_judged_before_another_pair(monkeypatch, dimension, worst, found):
+    reached = SimpleNamespace(worst=worst, bar=5.0)
+    monkeypatch.setattr(stopping, "metric_values", lambda trial: "values")
+    monkeypatch.setattr(stopping, "standing", lambda own, of, *given: reached if of == dimension else None)
+    monkeypatch.setattr(stopping, "chosen", lambda contenders: contenders[0])
+    schedule = SimpleNamespace(next_of=lambda key: f"trial of {key}")
+    trials = [SimpleNamespace(key="k", pairs=("a pair",))]
+    assert stopping.next_trial(trials, {"k": False}, schedule, Thresholds()) == found

@@ -12,11 +12,11 @@ from equipment.results.records import a_runtime, a_trial
 
 from bench.commands.baseline import list_baselines
 from bench.commands.predict import _warn_of_unlike
+from bench.compare.output import files, page
 from bench.compare.output import format as words
 from bench.compare.output import history as histories
-from bench.compare.output import page
 from bench.compare.reading import read_attempts
-from bench.compare.verdict import Learning, Status, Verdict
+from bench.compare.verdict import Change, Learning, Status, Verdict
 from bench.errors import InputError, command
 from bench.journal.results import SuiteResults
 from bench.plan.decide import Prediction
@@ -80,6 +80,26 @@ def test_headings_of_tables_of_a_comparison(monkeypatch):
         ),
     ]
     assert shown["phase_headings"] == ["where the time goes", "baseline s", "candidate s", "difference s"]
+
+
+def test_what_differs_and_what_long_names_are_on_an_axis(monkeypatch):
+    verdict = Verdict("old", "new", (), changes=(Change("keras", "3.3", "3|4"),))
+    assert files._changed(verdict) == [
+        "<details><summary>What differs between the sides (1)</summary>",
+        "",
+        "| what | baseline | candidate |",
+        "| --- | --- | --- |",
+        "| keras | 3.3 | 3\\|4 |",
+        "",
+        "</details>",
+        "",
+    ]
+    assert files._changed(Verdict("old", "new", ()))[0] == (
+        "No difference between the software of the sides is recorded."
+    )
+    monkeypatch.setattr(histories, "LONGEST_NAME", 4)
+    assert [histories._fitting(name) for name in ("abcd", "abcde", "abcdef")] == ["abcd", "…cde", "…def"]
+    assert histories._shortened(("tf==2.1.*", "tf==2.20")) == {"tf==2.1.*": "2.1", "tf==2.20": "2.20"}
 
 
 def test_a_damaged_attempt_is_left_out_and_the_way_out_told(tmp_path: Path):
