@@ -26,10 +26,13 @@ def sides_of(*pairs: tuple[Images | None, Images | None]) -> list[SimpleNamespac
     ]
 
 
+D = ("t", "A", True, 1.0)
+
+
 def test_images_of_several_splits_by_hand():
     """Image b is tested by both seeds; it counts once, with its mean."""
-    old = {"a": ("s", "A", True, 1.0), "b": ("s", "B", False, 2.0)}
-    new = {"b": ("s", "B", False, 2.0), "a": ("s", "A", False, 3.0)}
+    old = {"a": ("s", "A", True, 1.0), "b": ("s", "B", False, 2.0), "d": D}
+    new = {"b": ("s", "B", False, 2.0), "d": D, "a": ("s", "A", False, 3.0)}
     other = (
         {"b": ("s", "B", True, 0.5), "c": ("t", "A", True, 1.0)},
         {"b": ("s", "B", True, 0.25), "c": ("t", "A", False, 2.0)},
@@ -37,11 +40,11 @@ def test_images_of_several_splits_by_hand():
     pairs = sides_of((images(old), images(new)), (None, images(new)), tuple(map(images, other)))
     accuracy, loss = compared(pairs).values()
     for found, baseline, candidate, clusters in (
-        (accuracy, [0.5, 1.0], [0.0, 0.5], [-1.0, -1.0]),
-        (loss, [1.5, 0.75], [2.5, 1.125], [1.875, 1.0]),
+        (accuracy, [2 / 3, 1.0], [1 / 3, 0.5], [-1.0, -1.0]),
+        (loss, [4 / 3, 0.75], [2.0, 1.125], [1.875, 1.0]),
     ):
-        assert (found.baseline.tolist(), found.candidate.tolist()) == (baseline, candidate)
-        assert found.clusters.difference.tolist() == clusters and found.clusters.size.tolist() == [2, 1]
+        assert found.baseline == pytest.approx(baseline) and found.candidate == pytest.approx(candidate)
+        assert found.clusters.difference.tolist() == clusters and found.clusters.size.tolist() == [2, 2]
         assert not found.identical
 
 

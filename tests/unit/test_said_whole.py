@@ -57,6 +57,7 @@ def test_headings_of_tables_of_a_comparison(monkeypatch):
             "what changed",
         ),
     ) == histories.STEP_HEADINGS
+    assert histories.ENDS == ("fit_time", "throughput", "peak_memory", "accuracy")
     red, green = ("slower", "larger", "worse", "failed"), ("faster", "smaller", "better")
     assert {
         **dict.fromkeys(red, "bold red"),
