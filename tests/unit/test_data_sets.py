@@ -22,6 +22,7 @@ from wbc.data.layout import AS_IT_IS, FolderOptions
 from wbc.data.manifest import ImageEntry, Manifest
 from wbc.data.pipeline.decoding import look_at
 from wbc.data.pipeline.folds import Splitting
+from wbc.data.pipeline.sample import NOT_SAMPLED
 from wbc.data.reading import Facts, Reading
 
 
@@ -66,8 +67,9 @@ def test_an_external_test_is_made_with_it(tmp_path: Path):
     one = data_set(tmp_path, external=external)
     data_set(tmp_path).prepare()
     assert not one.ready and replace(one, external=None).ready
-    one.prepare()
-    assert one.ready and external.ready
+    told: list[tuple] = []
+    one.prepare(lambda *given: told.append(given))
+    assert one.ready and external.ready and told == [("drawing", 1, 1)]
 
 
 def test_what_trials_need_and_lack_is_made_in_order(tmp_path: Path):
@@ -242,6 +244,20 @@ def test_grouped_images_are_of_the_images_and_the_groups(tmp_path: Path):
     assert (found.digest, found.settings.groups) == (digest, {"g": ("A",), "h": ("B",)})
     assert (found.images, found.classes, found.warning) == (base.images, ("g", "h"), "odd")
     assert found.manifest == tmp_path.absolute() / "data" / digest[:16] / "manifest.json"
+
+
+def test_a_pilot_is_drawn_by_the_seed_of_its_split(tmp_path: Path, monkeypatch):
+    images = tuple(ImageEntry(f"{n}.png", "", "A", str(n), str(n)) for n in range(3))
+    asked = []
+    monkeypatch.setattr(
+        "wbc.data.pipeline.sample.sample", lambda *given: asked.append(given) or (given[0][:2], given[0][2:])
+    )
+    for data, seed in (({"split_seed": 4}, 4), ({}, 0)):
+        found = DataSets(tmp_path, None, most=2)._sampled(Manifest(images, ("A",), {}, {"torn": ["x"]}), data)
+        assert asked.pop() == (images, 2, seed) and found.images == images[:2]
+        assert found.left_out == {"torn": ["x"], NOT_SAMPLED: ["2.png"]}
+    whole = Manifest(images, ("A",))
+    assert DataSets(tmp_path, None)._sampled(whole, {}) is whole
 
 
 def test_a_table_of_labels_is_asked_of_the_own_folder_and_of_another_that_has_it(tmp_path: Path, monkeypatch):

@@ -40,6 +40,11 @@ def test_a_setting_without_a_meaning_is_no_part_of_the_key():
     assert some_settings(early_stopping=None).key != some_settings().key
 
 
+@pytest.mark.parametrize(("head_epochs", "epochs"), [(None, 3), (0, 3), (2, 5)])
+def test_epochs_are_those_of_all_stages(head_epochs: int | None, epochs: int):
+    assert a_trial(epochs=3, head_epochs=head_epochs).epochs == epochs
+
+
 def test_names_of_folders_are_no_part_of_the_key():
     one, renamed = some_settings(), some_settings(data={"name": "cells", "test_name": "others"})
     assert (one.key, one.configuration_key) == (renamed.key, renamed.configuration_key)
@@ -177,7 +182,13 @@ def test_the_flat_view_names_settings_by_their_place():
 
 @pytest.mark.parametrize(
     "changes",
-    [{"seed": 1}, {"data": {"split_seed": 4}}, {"data": {"data_seed": 5}}, {"data": {"digest": "e" * 64}}],
+    [
+        {"seed": 1},
+        {"data": {"split_seed": 4}},
+        {"data": {"data_seed": 5}},
+        {"data": {"digest": "e" * 64}},
+        {"data": {"fold": 2}},
+    ],
 )
 def test_replicates_are_of_one_configuration(changes: dict):
     one, other = a_trial(), a_trial(**changes)

@@ -241,3 +241,11 @@ def test_the_peak_of_a_slot_is_of_the_process_or_else_of_the_whole_gpus(gpus, pe
     assert memory.device_peak == peak
     other = some_telemetry(devices={"gpu:0": {"data": {"gpu_memory_bytes": Summary(max=1.0)}}})
     assert memory_of(MemoryTold(t=0), other)[0].device_peak is None, "not while training"
+
+
+def test_a_precision_is_told_with_a_share_alone():
+    cpu = SlotDescription(name="cpu:0", kind="cpu", model="P")
+    work, rates = Work(training_flops=6), Rates(steps=10.0)
+    for peak, told in ((a_peak(rates={"float32": 120.0}), (0.5, "float32")), (None, (None, None))):
+        found, _ = utilization_of(work, rates, Device(cpu, peak=peak))
+        assert (found.of_measured_peak, found.measured_precision, found.datasheet_precision) == (*told, None)
