@@ -96,7 +96,7 @@ class Combination:
     binary_accuracy: bool = Specification.binary_accuracy
     evaluation: str = Specification.evaluation
     clock: str = ProtocolSettings.clock
-    places: Mapping[str, Keys] = field(default_factory=dict, compare=False)
+    places: Mapping[str, Keys] = field(default_factory=dict)
     """Where each setting that is given stands in the file."""
 
     def place(self, key: str) -> Keys:

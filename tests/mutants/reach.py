@@ -31,18 +31,22 @@ class Reach:
     seconds: dict[str, float]
     """Test -> what it took."""
     importers: dict[str, set[str]]
-    """Name of a module -> the modules that import it."""
+    """Name of a module -> the modules and modules of tests that import it."""
 
     def of(self, path: str, line: int, most_s: float, at_import: bool = False) -> list[str]:
         """The tests that reach a line, quickest first, of so many seconds together or at least one.
 
-        What runs when a module is imported, such as constants and decorators, is reached by all of its tests, and then
-        by those of the modules that import it. Coverage knows of the first one only, if it imported the module.
+        What runs when a module is imported, such as constants and decorators, is reached by all of its tests and by
+        those of test modules that import it, and then by those of the modules that import it. Coverage knows of the
+        first one only, if it imported the module, and of no test that only reads a constant.
         """
         if at_import:
             name = ".".join(Path(path.removeprefix("src/")).with_suffix("").parts)
-            own = self._any_line(path)
-            reaching = [own, set().union(*map(self._any_line, self.importers.get(name, ()))) - own]
+            importers = self.importers.get(name, set())
+            own = self._any_line(path) | {
+                test for test in self.seconds if test.partition("::")[0] in importers
+            }
+            reaching = [own, set().union(*map(self._any_line, importers)) - own]
         else:
             # Where a line of constants has no event of its own, it is unknown which test reached it.
             reaching = [set(self.tests.get(path, {}).get(line, ())) or self._any_line(path)]
@@ -96,7 +100,7 @@ def measure(copies: Sequence[Copy], work: Path) -> Reach:
     modules = sorted((folder / TESTS).rglob("test_*.py"), key=lambda path: -path.stat().st_size)
     with ThreadPoolExecutor(len(copies)) as pool:
         for found in pool.map(of_module, modules):
-            seconds |= found["seconds"]
+            seconds |= {test: took for test, took in found["seconds"].items() if test not in found["failed"]}
             for test in found["failed"]:
                 print(f"left out, fails as it is: {test}", flush=True)
             for path, lines in found["tests"].items():
@@ -106,16 +110,28 @@ def measure(copies: Sequence[Copy], work: Path) -> Reach:
 
 
 def _importers(folder: Path) -> dict[str, set[str]]:
-    """Name of a module -> files of those that import it, or something of that name from a package."""
+    """Name of a module -> files of those that import it, or something of that name from a package, or in a text."""
     found: dict[str, set[str]] = defaultdict(set)
-    for path in (*(folder / "bench").rglob("*.py"), *(folder / "src/wbc").rglob("*.py")):
+    for path in _python(folder, "bench", "src/wbc", TESTS):
         for node in ast.walk(ast.parse(path.read_text())):
-            if isinstance(node, ast.Import | ast.ImportFrom):
-                package = getattr(node, "module", None)
-                names = [f"{package}.{one.name}" if package else one.name for one in node.names]
-                for name in filter(None, [package, *names]):
-                    found[name].add(str(path.relative_to(folder)))
+            for name in _imported(node):
+                found[name].add(str(path.relative_to(folder)))
     return found
+
+
+def _imported(node: ast.AST) -> list[str]:
+    """What a node may import: `import a.b`, `from a import b`, or the text "a.b" or "a.b.Name" for `import_module`."""
+    if isinstance(node, ast.Import):
+        return [one.name for one in node.names]
+    if isinstance(node, ast.ImportFrom) and node.module:
+        return [node.module, *(f"{node.module}.{one.name}" for one in node.names)]
+    if (
+        isinstance(node, ast.Constant)
+        and isinstance(node.value, str)
+        and node.value.startswith(("bench.", "wbc."))
+    ):
+        return [node.value, node.value.rpartition(".")[0]]
+    return []
 
 
 def _run(copy: Copy, module: str, kept: Path) -> dict:
