@@ -173,7 +173,7 @@ def _where_models_are(model: Path) -> str:
         suite = quote(str(target.require_suite()))
     except InputError:
         pass
-    below = ("attempt-*", "*/attempt-*", "trials/*/attempt-*")
+    below = ("attempt-*", "*/attempt-*", "trials/*/attempt-*", "*/trials/*/attempt-*")
     models = sorted(path.parent for pattern in below for path in folder.glob(f"{pattern}/{MODEL_FILE}"))
     if models:
         more = f" and {len(models) - MOST_NAMED} more" if len(models) > MOST_NAMED else ""

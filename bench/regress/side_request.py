@@ -80,11 +80,12 @@ class SideRequest:
 
 
 def of_version(text: str) -> str:
-    """A version alone as one of TensorFlow, the newest of its patches where it has none; else the text itself."""
-    if not _VERSION.fullmatch(text):
+    """A version alone as one of TensorFlow, the newest of its patches where it names none; else the text itself."""
+    version = text.strip().removeprefix("v")
+    if not _VERSION.fullmatch(version):
         return text
-    newest = text.count(".") == 1 and text.replace(".", "").isdigit()
-    return f"tensorflow=={text}.*" if newest else f"tensorflow=={text}"
+    newest = version.count(".") <= 1 and version.replace(".", "").isdigit()
+    return f"tensorflow=={version}.*" if newest else f"tensorflow=={version}"
 
 
 def check_requirement(one: str, option: str) -> None:

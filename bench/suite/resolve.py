@@ -197,7 +197,7 @@ def resolve_suite(
                 source = located[wanted]
         except InputError as error:
             if isinstance(error, DataKeyError):
-                place = ("data", error.key)
+                place = combination.places.get(error.key, ("data", error.key))
             if place == ("data", "path") and data:
                 raise InputError(f"--data: {error.what}", error.way_out) from None
             raise file.error(place, error.what, error.way_out) from None

@@ -28,8 +28,10 @@ def as_list(value: Any) -> Any:
 
 def _each_once(values: list[T]) -> list[T]:
     """A sweep without equal values, which would make one trial where its author expects several."""
-    shown = (json.dumps(to_jsonable_python(value, exclude_none=True), sort_keys=True) for value in values)
-    if twice := next((value for value, times in Counter(shown).items() if times > 1), None):
+    shown = [json.dumps(to_jsonable_python(value, exclude_none=True), sort_keys=True) for value in values]
+    numbers = [json.dumps(json.loads(text, parse_int=float)) for text in shown]  # 1 is 1.0
+    times = Counter(numbers)
+    if twice := next((text for text, number in zip(shown, numbers, strict=True) if times[number] > 1), None):
         raise InputError(f"has {twice} twice", "Each value makes trials of its own: give it once.")
     return values
 

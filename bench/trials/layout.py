@@ -62,7 +62,7 @@ def is_reserved(name: str) -> bool:
 def why_unusable(folder: Path, written: bool) -> str:
     """Why a folder that need not exist cannot be made, or, with `written`, not be written; empty if it can."""
     whole = folder.absolute()
-    there = next(path for path in (whole, *whole.parents) if path.exists())
+    there = next(path for path in (whole, *whole.parents) if os.path.lexists(path))
     if not there.is_dir():
-        return f"{there} is a file"
+        return f"{there} is {'a file' if there.exists() else 'a link to nothing'}"
     return "" if not written or os.access(there, os.W_OK | os.X_OK) else f"{there} may not be written"

@@ -87,7 +87,7 @@ def main() -> int:
         for done in [pool.submit(attempt, one) for one in waiting]:
             done.result()
     tried = [(one, outcomes[key_of(one)]) for one in chosen if key_of(one) in outcomes]
-    text, enough = page(tried, len(chosen), equivalents())
+    text, enough = page(tried, asked.seed, len(chosen), equivalents())
     print(text)
     if not (asked.changed or asked.only):
         PAGE.write_text(text)
@@ -171,7 +171,7 @@ def equivalents() -> dict[tuple[str, str, str], str]:
 
 
 def page(
-    tried: list[tuple[Mutant, str]], asked: int, equivalent: dict[tuple[str, str, str], str]
+    tried: list[tuple[Mutant, str]], seed: int, asked: int, equivalent: dict[tuple[str, str, str], str]
 ) -> tuple[str, bool]:
     """The page, and whether enough were noticed."""
     rooms: dict[str, list[bool]] = defaultdict(list)
@@ -194,8 +194,8 @@ def page(
     lines = [
         "# Defects that tests notice",
         "",
-        f"Made by `make mutants`. {len(tried)} of {asked} mutants were tried; of {len(every)} that change something, "
-        f"{sum(every)} were noticed ({share:.1%}; target {OF_ALL:.0%}, each room {OF_A_ROOM:.0%}).",
+        f"Made by `make mutants` with seed {seed}. {len(tried)} of {asked} mutants were tried; of {len(every)} that "
+        f"change something, {sum(every)} were noticed ({share:.1%}; target {OF_ALL:.0%}, each room {OF_A_ROOM:.0%}).",
         "",
         "| room | planted | change nothing | noticed | survived | noticed of those that change something |",
         "| --- | --- | --- | --- | --- | --- |",

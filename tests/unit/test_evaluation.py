@@ -233,25 +233,36 @@ HEADER = "file,source,true,predicted,p_A,p_B"
 @pytest.mark.parametrize(
     ("text", "said"),
     [
-        ("", "line 0: it begins with ''"),
+        ("", "it is empty"),
         ("eile" + HEADER[4:], "line 1: it begins with 'eile,source,true,predicted'"),
         ("gile" + HEADER[4:], "line 1: it begins with 'gile,source,true,predicted'"),
         (HEADER, "it has no rows"),
         (f"{HEADER}\nf,s,A,A,0.5,0.5\ng,s,B,A,1.0009,0", None),
         (f"{HEADER}\nf,s,A,A,0.5,0.51", "line 2: the probabilities of f contradict its predicted class"),
-        (f"{HEADER}\nf,s,A,C,0.5,0.5", "line 2: the probabilities of f contradict its predicted class"),
-        (f"{HEADER}\nf,s,A,A,1,0\ng,s,A,A,1.001,0", "line 3: the probabilities of g contradict its"),
-        (f"{HEADER}\nf,s,A,A,1,-0.1", "line 2: the probabilities of f contradict its predicted class"),
-        (f"{HEADER}\nf,s,A,A,nan,0", "line 2: the probabilities of f contradict its predicted class"),
+        (f"{HEADER}\nf,s,A,C,0.5,0.5", "line 2: there is no class 'C'"),
+        (f"{HEADER}\nf,s,A,A,1,0\ng,s,A,A,1.001,0", "line 3: '1.001' is no probability"),
+        (f"{HEADER}\nf,s,A,A,1,-0.1", "line 2: '-0.1' is no probability"),
+        (f"{HEADER}\nf,s,A,A,nan,0", "line 2: 'nan' is no probability"),
+        (f"{HEADER}\nf,s,A,A,0,0", "line 2: the probabilities of f contradict its predicted class"),
+        (f"{HEADER}\nf,s,A,A,1,0\nf,s,A,A,1,0", "line 3: f is there twice"),
+        (f"{HEADER}\na,b,c", "line 2: it has 3 values, and 6 columns"),
+        (f"{HEADER}\n\nf,s,A,A,1,0", "line 2: it has 0 values, and 6 columns"),
+        (
+            "file,source,true,predicted\na,b,c",
+            "line 1: '' are no columns of probabilities, one for each class",
+        ),
+        (f"{HEADER},p_A", "line 1: 'p_A,p_B,p_A' are no columns of probabilities"),
+        (HEADER.replace("p_A", "A"), "line 1: 'A,p_B' are no columns of probabilities"),
+        (f"{HEADER}\n\udce9", "line 2: it is not in UTF-8"),
         (f"{HEADER}\nf,s,C,A,1,0", "line 2: there is no class 'C'"),
-        (f"{HEADER}\nf,s,A,A,1", "line 2: zip"),
-        (f"{HEADER}\nf,s,A,A,1,0,0", "line 2: zip"),
-        (f"{HEADER}\nf,s,A,A,x,0", "line 2: could not convert string to float: 'x'"),
+        (f"{HEADER}\nf,s,A,A,1", "line 2: it has 5 values, and 6 columns"),
+        (f"{HEADER}\nf,s,A,A,1,0,0", "line 2: it has 7 values, and 6 columns"),
+        (f"{HEADER}\nf,s,A,A,x,0", "line 2: 'x' is no probability"),
         (f"{HEADER}\n{'x' * 131_073},s,A,A,1,0", "line 2: field larger than field limit"),
     ],
 )
 def test_a_damaged_table_of_predictions_is_refused_with_its_line(tmp_path: Path, text: str, said: str | None):
-    (tmp_path / "p.csv").write_text(text)
+    (tmp_path / "p.csv").write_text(text, errors="surrogateescape")
     if said is None:
         assert read_rows(tmp_path / "p.csv")[0] == ["A", "B"]
         return

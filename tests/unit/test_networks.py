@@ -115,3 +115,8 @@ class TestBackbone:
     def test_random_weights(self):
         model = build_backbone("LeNet5", {}, 40, WeightsSource("random"))
         assert model.output_shape == (None, 3, 3, 120)
+
+
+def test_a_network_can_be_a_key():
+    """Also one that has a table of weights."""
+    assert len({find_network(name) for name in ("VGG16", "MobileNet", "LeNet5", "VGG16")}) == 3

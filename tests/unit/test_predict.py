@@ -315,6 +315,8 @@ def test_a_suite_or_its_results_lead_to_the_models_in_them(tmp_path, capsys, mon
     file.write_text('[suite]\nname = "demo"\n[[matrix]]\nbackbone = "LeNet5"\n')
     monkeypatch.setattr("bench.commands.predict.DEFAULT_RESULTS", tmp_path)
     assert named in told(file) and named in told("demo")
+    SuiteResults(tmp_path, "other").new_attempt(a_trial("VGG16"))
+    assert named in told(tmp_path), "also of several suites"
 
 
 @pytest.mark.parametrize(

@@ -19,6 +19,7 @@ from bench.report.figures.tradeoff import against_cost
 from bench.report.frame import trials_frame
 from bench.report.gather import Contents, gather
 from bench.report.pareto import Candidate, best_of, front
+from bench.telemetry.trace import read_trace
 
 NETWORKS = ("VGG16", "ResNet50", "DenseNet121")
 HOSTILE = ("<img src=x onerror=alert(1)>", "a<br>b & <b>c</b>", "%{x} $y$")
@@ -204,6 +205,8 @@ def test_telemetry_over_time_with_phases(suite, contents):
     samples = read_samples(results.attempts(ids[0])[0])
     assert [name for name, *_ in samples.phases][:3] == ["startup", "data", "build"]
     assert samples.seconds[0] == 0 and (np.diff(samples.seconds) >= 0).all()
+    stamps = [sample.t for sample in read_trace(results.attempts(ids[0])[0].telemetry).samples]
+    assert samples.seconds[-1] == pytest.approx((stamps[-1] - min(stamps)) / 1e9)
     figure = contents.figures["machine"][0]
     assert len(figure.layout["shapes"]) == len(samples.phases)
     assert {trace["yaxis"] for trace in figure.data} == {"y", "y2"}

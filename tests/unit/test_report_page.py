@@ -165,7 +165,9 @@ def test_damaged_attempts_do_not_cost_the_report(tmp_path):
     (second.folder / "telemetry.jsonl").write_bytes(b"\xff\xfe{}\n")
     second.runner_events.unlink()
     contents = make_report(results, ids)
-    assert any(note.startswith(f"{first.predictions} ('utf-8' codec") for note in contents.notes)
+    assert any(
+        note.startswith(f"{first.predictions} (line 1: it is not in UTF-8)") for note in contents.notes
+    )
     assert contents.trials["status"].tolist() == ["done", "done"]
     assert [own.name for own in contents.mistakes] == ["ResNet50, transfer, 9 epochs"]
     assert [len(figure.data) for figure in contents.figures["all networks"]] == [1] * 4

@@ -124,6 +124,9 @@ def test_why_a_folder_cannot_be_made_or_written(tmp_path: Path):
     assert why_unusable(tmp_path / "new" / "deep", written=True) == ""
     for written in (True, False):
         assert why_unusable(tmp_path / "file" / "deep", written) == f"{tmp_path}/file is a file"
+    (tmp_path / "link").symlink_to("nowhere")
+    for folder in (tmp_path / "link", tmp_path / "link" / "deep"):
+        assert why_unusable(folder, written=True) == f"{tmp_path}/link is a link to nothing"
 
 
 FREE = '[[matrix]]\nbackbone = "LeNet5"\n'

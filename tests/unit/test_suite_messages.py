@@ -192,6 +192,18 @@ SMALL = '[training]\nmode = "scratch"\n[data]\nimage_size = 32\n'
             'Remove precision for this backend, or set backend = "tensorflow".',
         ),
         (
+            '[data]\nsource = "synthetic"\nimage_size = 16\n[[matrix]]\nbackbone = "LeNet5"\n',
+            {},
+            "line 3: data.image_size: image_size of the synthetic data is 16",
+            "Give an integer of 32 or more.",
+        ),
+        (
+            '[[matrix]]\nbackbone = "LeNet5"\nimage_size = [32, 16]\nmode = "scratch"\n',
+            {},
+            "line 3: matrix[1].image_size: image_size of the synthetic data is 16",
+            "Give an integer of 32 or more.",
+        ),
+        (
             f"{SMALL}{NETWORK}[cache]\npixels = true\n",
             {"file": "cache"},
             "pixels cannot be kept in cache/features: {here}/cache is a file",
@@ -250,6 +262,11 @@ NAME = (
             "",
         ),
         (f"[suite]\nseeds = [1, 2, 1]\n{NETWORK}", "line 2: suite.seeds: has 1 twice", ONCE),
+        (
+            '[[matrix]]\nbackbone = ["LeNet5", {name = "MobileNet", alpha = 1.0}, {name = "MobileNet", alpha = 1}]\n',
+            'line 2: matrix[1].backbone: has {"alpha": 1.0, "name": "MobileNet"} twice',
+            ONCE,
+        ),
         (f"[training]\nseed = [1, 1]\n{NETWORK}", "line 2: suite.seeds: has 1 twice", ONCE),
         (
             f'{NETWORK}optimizer = ["adam", "SGD", {{ name = "Adam" }}]\n',

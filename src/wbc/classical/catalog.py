@@ -10,7 +10,7 @@ SMALLEST_IMAGE = 32
 """Side in pixels below which a nucleus shows neither lobes nor texture."""
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, eq=False)
 class Method(Configurable):
     """A classical method."""
 

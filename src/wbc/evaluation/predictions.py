@@ -2,6 +2,7 @@
 
 import csv
 import io
+import math
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
@@ -99,31 +100,62 @@ def read_rows(path: Path) -> tuple[list[str], list[list[str]]]:
         OSError: It cannot be opened.
         ValueError: It is damaged: the line, and what is wrong there.
     """
-    reader = csv.reader(io.StringIO(path.read_bytes().decode(), newline=""))
-    rows = []
+    content = path.read_bytes()
     try:
-        header = next(reader, [])
-        if header[:4] != COLUMNS:
-            raise ValueError(f"it begins with {','.join(header[:4])!r}")
-        classes = [name.removeprefix(PROBABILITY_PREFIX) for name in header[4:]]
+        text = content.decode()
+    except UnicodeDecodeError as error:
+        line = content[: error.start].count(b"\n") + 1
+        raise ValueError(f"line {line}: it is not in UTF-8") from None
+    reader = csv.reader(io.StringIO(text, newline=""))
+    rows: dict[str, list[str]] = {}
+    try:
+        classes = _classes(next(reader, []))
         for row in reader:
             _check(row, classes)
-            rows.append(row)
+            if row[0] in rows:
+                raise ValueError(f"{row[0]} is there twice")
+            rows[row[0]] = row
     except (ValueError, csv.Error) as error:
-        raise ValueError(f"line {reader.line_num}: {error}") from None
+        raise ValueError(f"line {reader.line_num}: {error}" if text else "it is empty") from None
     if not rows:
         raise ValueError("it has no rows")
-    return classes, rows
+    return classes, list(rows.values())
+
+
+def _classes(header: list[str]) -> list[str]:
+    """The classes that a header names, or ValueError."""
+    columns = header[4:]
+    if header[:4] != COLUMNS:
+        raise ValueError(f"it begins with {','.join(header[:4])!r}")
+    if not columns or len({*columns}) < len(columns) or not all(map(_is_probability, columns)):
+        raise ValueError(f"{','.join(columns)!r} are no columns of probabilities, one for each class")
+    return [name.removeprefix(PROBABILITY_PREFIX) for name in columns]
+
+
+def _is_probability(column: str) -> bool:
+    return column.startswith(PROBABILITY_PREFIX)
 
 
 def _check(row: list[str], classes: list[str]) -> None:
     """Raise ValueError where a row is nothing that a classifier says of an image."""
-    shares = dict(zip(classes, map(float, row[4:]), strict=True))
-    possible = all(0 <= share < 1.001 for share in shares.values())  # of NaN both are false
-    if not possible or shares.get(row[3], -1) < max(shares.values()):
+    if len(row) != 4 + len(classes):
+        raise ValueError(f"it has {len(row)} values, and {4 + len(classes)} columns")
+    for name in row[2:4]:
+        if name not in classes:
+            raise ValueError(f"there is no class {name!r}")
+    shares = dict(zip(classes, map(_probability, row[4:]), strict=True))
+    if not 0 < max(shares.values()) == shares[row[3]]:
         raise ValueError(f"the probabilities of {row[0]} contradict its predicted class")
-    if row[2] not in shares:
-        raise ValueError(f"there is no class {row[2]!r}")
+
+
+def _probability(text: str) -> float:
+    try:
+        share = float(text)
+    except ValueError:
+        share = math.nan
+    if not 0 <= share < 1.001:  # neither is true of NaN
+        raise ValueError(f"{text!r} is no probability")
+    return share
 
 
 def generator_order(count: int, seed: int) -> NDArray[np.int64]:

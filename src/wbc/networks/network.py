@@ -33,7 +33,7 @@ class ImageNetWeights:
     """Name at the address, if it differs from the name in the cache."""
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, eq=False)
 class Network(Configurable):
     """A network that a suite may name."""
 

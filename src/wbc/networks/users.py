@@ -111,7 +111,7 @@ class Reference:
         return function
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, eq=False)
 class UserNetwork(Network):
     """A network of the user's. Only its function checks its options."""
 

@@ -149,7 +149,7 @@ def import_bccd(
     return Manifest(built.images, settings.classes, made_by, left_out.ordered())
 
 
-def bccd_photographs(folder: Path, basophils: bool = False) -> list[Original]:
+def bccd_photographs(folder: Path, basophils: bool) -> list[Original]:
     """The photographs with one cell, before their pixels are looked at: no more of them can be used.
 
     Raises:

@@ -77,8 +77,7 @@ def _full_pages(file: Any) -> list[int]:
 
 def _tiff_page(path: Path, file: Any, number: int) -> Image.Image | Deep:
     """One page of a TIFF that tifffile has opened."""
-    page = file.pages[number]
-    page = page if hasattr(page, "tags") else file.pages.get(number)
+    page = file.pages.get(number)
     check_size(path, page.imagewidth, page.imagelength)
     samples, photometric = int(page.samplesperpixel), int(page.photometric)
     extra = [int(one) for one in page.extrasamples]

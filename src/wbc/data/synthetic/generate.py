@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING
 
 from wbc.data import CELL_CLASSES, SPLITS
 from wbc.data.manifest import ImageEntry, Manifest
-from wbc.errors import InputError, did_you_mean
+from wbc.errors import DataKeyError, InputError, did_you_mean
 from wbc.files import file_sha256
 
 if TYPE_CHECKING:
@@ -42,8 +42,10 @@ class SyntheticSettings:
         for name, value in asdict(self).items():
             smallest = {"image_size": SMALLEST_IMAGE, "data_seed": 0}.get(name, 1)
             if type(value) is not int or value < smallest:
-                raise InputError(
-                    f"{name} of the synthetic data is {value!r}", f"Give an integer of {smallest} or more."
+                raise DataKeyError(
+                    name,
+                    f"{name} of the synthetic data is {value!r}",
+                    f"Give an integer of {smallest} or more.",
                 )
 
     @property
