@@ -63,6 +63,7 @@ def test_a_tensorflow_for_the_processor_alone_leaves_gpus_to_those_who_name_them
     assert names(choice) == ["cpu:0"]
     assert choice.note == "Trials run on the processor: TensorFlow is built for the processor alone."
     assert names(choose_slots("gpu:1", machine=built_for_cpu)) == ["gpu:1"]
+    assert (choice.named, choose_slots("cpu", machine=built_for_cpu).named) == (False, True)
     assert names(choose_slots("all", 1, built_for_cpu, ["tensorflow", "jax"])) == ["cpu:0"]
 
 

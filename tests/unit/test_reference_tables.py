@@ -71,6 +71,15 @@ def test_a_row_a_class_and_one_for_their_mean():
         assert (first[f"{name}_low"], first[f"{name}_high"]) == (pytest.approx(low), pytest.approx(high))
 
 
+def test_after_5000_epochs_theirs_are_those_of_the_published_matrix():
+    rows = accuracies_beside(pd.DataFrame([trial(epochs=5000)])).to_dict("records")[1:]
+    (entry,) = [
+        one for one in thesis()["appendix_d_transfer"] if (one["backbone"], one["epochs"]) == ("VGG16", 5000)
+    ]
+    expected = [row[index] / sum(row) for index, row in enumerate(entry["confusion_matrix"])]
+    assert [one["theirs"] for one in rows] == pytest.approx(expected) and 0 < min(expected) < 1
+
+
 @pytest.mark.parametrize(
     ("low", "high", "exceeds"),
     [(0.0, 0.2, False), (1e-9, 0.2, True), (-0.2, 0.0, False), (-0.2, -1e-9, True), (-0.1, 0.1, False)],

@@ -94,6 +94,7 @@ def test_edges_of_augmentation(key: str, most: float):
         ("learning_rate", 1e-9, 1e-9),
         ("learning_rate", "search", "search"),
         ("learning_rate", 0, None),
+        ("learning_rate", -0.5, None),
         ("learning_rate", "find", None),
         ("learning_rate_decay", 0.0, 0.0),
         ("learning_rate_decay", -0.1, None),
