@@ -1,4 +1,4 @@
-"""What commands, and the functions of the public interface, hand over of what they were given."""
+"""What commands hand over of what they were given."""
 
 import json
 from collections.abc import Callable
@@ -10,14 +10,12 @@ from typing import Any
 import pytest
 from equipment.suites import FEW_CELLS
 
-import bench
 from bench.commands.main import main
 from bench.compare.thresholds import Thresholds
 from bench.errors import InputError
-from bench.journal.results import SuiteResults
 from bench.regress.session import RegressRequest
 from bench.regress.side_request import SideRequest
-from bench.runner.suite import Outcome, RunOptions
+from bench.runner.suite import RunOptions
 from bench.tracking.sync import Synced
 from wbc.data.layout import FolderOptions
 from wbc.data.pipeline.stages import Stages
@@ -347,58 +345,3 @@ def test_collections_come_from_where_they_are_said_to_be(folder: Path, caught, c
     assert main(["data", "fetch", "bccd", "to", "--sha256", "ab"]) == 2
     assert main(["data", "fetch", "pcb", "to"]) == 2
     assert "there is no collection 'pcb'" in capsys.readouterr().err and len(calls) == 2
-
-
-def test_from_python_as_from_the_command_line(folder: Path, monkeypatch):
-    """Every choice gets to where the command line's gets."""
-    choices = {
-        "results": "there",
-        "devices": "cpu",
-        "data": "d",
-        "weights": "w",
-        "only": "knn",
-        "fresh": True,
-    }
-    ended = Outcome(SuiteResults(Path("there"), "mine"), ["a", "b"], ["b"], [])
-    ran: Calls = []
-    monkeypatch.setattr("bench.interface.run_suite", lambda *given: ran.append((given, {})) or ended)
-    kept: list[list[str]] = []
-    monkeypatch.setattr("bench.interface.keep_best", lambda results, ids: kept.append(ids))
-    found = bench.run("mine.toml", engine="ray", address="head:1", **choices)
-    bench.run("mine.toml")
-    assert (found.folder, found.trial_ids, kept) == (Path("there/mine"), ("b",), [["a", "b"]] * 2)
-    (first, _), (second, _) = ran
-    options = RunOptions("cpu", Path("d"), Path("w"), "knn", True, "ray", "head:1")
-    assert (*first[:2], first[3]) == (Path("mine.toml"), Path("there"), options)
-    assert (*second[:2], second[3]) == (Path("mine.toml"), Path("results"), RunOptions())
-    asked: list[RegressRequest] = []
-    said: list[str] = []
-
-    def regress(request, listener):
-        asked.append(request)
-        listener.say("a word")
-        listener.plan([])
-        return SimpleNamespace(verdict="the verdict")
-
-    monkeypatch.setattr("bench.interface.run_regress", regress)
-    sides = {"baseline": "tensorflow==2.20.0", "candidate": "tensorflow==2.21.0"}
-    thresholds = Thresholds(change=0.04)
-    more = {"pairs": 3, "budget_s": 9.0, "name": "n", "thresholds": thresholds, "say": said.append}
-    assert bench.regress("mine.toml", **sides, **more, **choices) == "the verdict" and said == ["a word"]
-    assert bench.regress("mine.toml") == "the verdict"
-    old, new = (SideRequest(side) for side in sides.values())
-    assert asked == [
-        RegressRequest(
-            Path("mine.toml"), old, new, None, Path("there"), "n", 3, 9.0, False, True, thresholds, "cpu", Path("d"),
-            Path("w"), "knn",
-        ),
-        RegressRequest(Path("mine.toml"), budget_s=1800.0),
-    ]  # fmt: skip
-    compared: Calls = []
-    monkeypatch.setattr("bench.interface.compare_sides", lambda *given: compared.append((given, {})))
-    bench.compare(found, Path("new"))
-    bench.compare("baseline:v1", "mlflow:x", results="there", thresholds=thresholds)
-    assert [given for given, _ in compared] == [
-        ("there/mine", "new", Path("results"), Thresholds()),
-        ("baseline:v1", "mlflow:x", Path("there"), thresholds),
-    ]

@@ -1,6 +1,8 @@
-"""A comparison as it is kept: which pairs count, under which name, and from which side's packages a side starts."""
+"""A comparison as it is kept: which pairs count, under which name, from which side's packages a side
+starts, and which comparisons make a chain of versions."""
 
 from pathlib import Path
+from types import SimpleNamespace
 
 import msgspec
 import pytest
@@ -11,7 +13,7 @@ from versions_equipment import Script, interpreters
 from bench.errors import InputError
 from bench.journal.results import SuiteResults
 from bench.regress import side_request
-from bench.regress.kept import read_kept
+from bench.regress.kept import longest_chain, read_kept
 from bench.regress.pairs import PairedRuns, PairJournal, Run
 from bench.regress.side_notes import SideNote, SidesNote
 from bench.regress.side_request import SideRequest, make_chain
@@ -97,3 +99,32 @@ def test_a_package_that_any_side_asks_for_is_left_free_for_all(tmp_path: Path, m
         {**usual, "numpy": "2.1", "tensorflow": "2.18.0"},
     ]
     assert "keras" not in {name for one in packages.preferred for name in one}
+
+
+def kept(baseline: str, candidate: str, pairs: int = 1) -> SimpleNamespace:
+    return SimpleNamespace(
+        baseline=SimpleNamespace(label=baseline), candidate=SimpleNamespace(label=candidate), pairs=pairs
+    )
+
+
+@pytest.mark.parametrize(
+    ("comparisons", "chain"),
+    [
+        ([], []),
+        ([kept("a", "a", 9)], []),
+        ([kept("b", "c"), kept("a", "b")], ["ab", "bc"]),
+        ([kept("a", "b", 2), kept("a", "b", 3)], ["ab3"]),
+        ([kept("a", "c", 50), kept("a", "b"), kept("b", "c")], ["ab", "bc"]),
+        ([kept("a", "b", 2), kept("a", "c", 3)], ["ac3"]),
+        ([kept("a", "b", 2), kept("c", "b", 3), kept("b", "d", 1)], ["cb3", "bd"]),
+        ([kept("a", "b", 3), kept("b", "c", 2), kept("c", "a", 1)], ["ab3", "bc2"]),
+        ([kept("a", "b", 1), kept("b", "c", 2), kept("c", "a", 3)], ["bc2", "ca3"]),
+    ],
+)
+def test_the_longest_chain_of_versions_and_of_equal_ones_that_with_most_pairs(comparisons, chain):
+    found, left = longest_chain(comparisons)
+    named = [
+        f"{one.baseline.label}{one.candidate.label}{one.pairs if one.pairs > 1 else ''}" for one in found
+    ]
+    assert named == chain and len(left) == len(comparisons) - len(found)
+    assert not any(one in found for one in left)

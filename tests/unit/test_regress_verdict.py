@@ -22,7 +22,6 @@ from bench.errors import ExitCode, InterruptedRun
 from bench.journal.results import SuiteResults
 from bench.plan.decide import PlannedTrial
 from bench.regress import schedule, verdict
-from bench.regress.kept import longest_chain
 from bench.regress.pairs import PairedRuns, PairJournal, Run
 from bench.regress.schedule import Budget, PairSchedule
 from bench.regress.verdict import CUT_SHORT, against_recorded, noise_elsewhere, too_few, with_pairs
@@ -372,32 +371,3 @@ def test_too_few_runs_are_named_for_each_configuration():
     assert f"1 run of vgg16-scratch-3e, 3 runs of {more.label}: times need 4." in too_few(
         [*few, more], known, "old", 4
     )
-
-
-def kept(baseline: str, candidate: str, pairs: int = 1) -> SimpleNamespace:
-    return SimpleNamespace(
-        baseline=SimpleNamespace(label=baseline), candidate=SimpleNamespace(label=candidate), pairs=pairs
-    )
-
-
-@pytest.mark.parametrize(
-    ("comparisons", "chain"),
-    [
-        ([], []),
-        ([kept("a", "a", 9)], []),
-        ([kept("b", "c"), kept("a", "b")], ["ab", "bc"]),
-        ([kept("a", "b", 2), kept("a", "b", 3)], ["ab3"]),
-        ([kept("a", "c", 50), kept("a", "b"), kept("b", "c")], ["ab", "bc"]),
-        ([kept("a", "b", 2), kept("a", "c", 3)], ["ac3"]),
-        ([kept("a", "b", 2), kept("c", "b", 3), kept("b", "d", 1)], ["cb3", "bd"]),
-        ([kept("a", "b", 3), kept("b", "c", 2), kept("c", "a", 1)], ["ab3", "bc2"]),
-        ([kept("a", "b", 1), kept("b", "c", 2), kept("c", "a", 3)], ["bc2", "ca3"]),
-    ],
-)
-def test_the_longest_chain_of_versions_and_of_equal_ones_that_with_most_pairs(comparisons, chain):
-    found, left = longest_chain(comparisons)
-    named = [
-        f"{one.baseline.label}{one.candidate.label}{one.pairs if one.pairs > 1 else ''}" for one in found
-    ]
-    assert named == chain and len(left) == len(comparisons) - len(found)
-    assert not any(one in found for one in left)

@@ -1,4 +1,4 @@
-"""What a suite is refused with, to the word: the place, what is wrong and the way out; and what it is without a key."""
+"""What a suite is refused with, to the word: the place, what is wrong and the way out."""
 
 from pathlib import Path
 
@@ -8,7 +8,6 @@ from bench.suite import resolve
 from bench.suite.file import load_suite, name_of
 from bench.suite.matrix import expand
 from bench.suite.resolve import resolve_suite
-from bench.suite.schema import SuiteFile
 from bench.trials import layout
 from bench.trials.settings import Runtime
 from wbc.errors import InputError
@@ -386,31 +385,3 @@ def test_weights_are_looked_for_in_one_folder(
     place = folder and Path(folder)
     assert asked == [("some", "LeNet5", {}, size, place) for size in (32, 48)], "once for each"
     assert len(found.trials) == 4 and {one.settings.weights.name for one in found.trials} == {"random"}
-
-
-def test_what_a_suite_is_without_a_key():
-    found = SuiteFile.model_validate({"matrix": [{"backbone": "LeNet5"}]}).model_dump()
-    (block,) = found.pop("matrix")
-    tables = {
-        name: {key: one for key, one in table.items() if one is not None} for name, table in found.items()
-    }
-    assert tables == {
-        "suite": {
-            **{
-                "description": "",
-                "seeds": [0],
-                "export": [],
-                "explain": [],
-                "save_model": "best",
-                "targets": [],
-            },
-            "margin": 2.0,
-        },
-        **{name: {} for name in ("data", "training", "thesis", "weights", "profile")},
-        "devices": {"use": ["all"], "gpus_per_trial": 1, "exclusive": False},
-        "limits": {"stall": 900.0, "retries": 1, "checkpoint": 300.0, "quiet": 600.0},
-        "telemetry": {"enabled": True, "interval": 0.1, "reference_work": True, "latency": True},
-        "cache": {"features": False, "pixels": False, "share_prefix": False, "limit": 20_000_000_000},
-    }
-    assert {key for key, value in block.items() if value is not None} == {"backbone", "thesis"}
-    assert set(block["thesis"].values()) == {None}

@@ -1,4 +1,4 @@
-"""What each key of a suite takes, on both sides of each edge."""
+"""What each key of a suite takes, on both sides of each edge, and what a suite is without it."""
 
 import pytest
 from pydantic import ValidationError
@@ -157,3 +157,31 @@ def test_names_of_classes_are_composed_wherever_a_mac_took_them_apart():
     apart, whole = "Gro\u0308\u00dfe", "Gr\u00f6\u00dfe"
     assert composed_classes({"a": [apart, "x", 3], "b": apart}) == {"a": [whole, "x", 3], "b": apart}
     assert composed_classes(apart) == apart
+
+
+def test_what_a_suite_is_without_a_key():
+    found = SuiteFile.model_validate({"matrix": [{"backbone": "LeNet5"}]}).model_dump()
+    (block,) = found.pop("matrix")
+    tables = {
+        name: {key: one for key, one in table.items() if one is not None} for name, table in found.items()
+    }
+    assert tables == {
+        "suite": {
+            **{
+                "description": "",
+                "seeds": [0],
+                "export": [],
+                "explain": [],
+                "save_model": "best",
+                "targets": [],
+            },
+            "margin": 2.0,
+        },
+        **{name: {} for name in ("data", "training", "thesis", "weights", "profile")},
+        "devices": {"use": ["all"], "gpus_per_trial": 1, "exclusive": False},
+        "limits": {"stall": 900.0, "retries": 1, "checkpoint": 300.0, "quiet": 600.0},
+        "telemetry": {"enabled": True, "interval": 0.1, "reference_work": True, "latency": True},
+        "cache": {"features": False, "pixels": False, "share_prefix": False, "limit": 20_000_000_000},
+    }
+    assert {key for key, value in block.items() if value is not None} == {"backbone", "thesis"}
+    assert set(block["thesis"].values()) == {None}
